@@ -1,0 +1,198 @@
+//! What an organisation watches: domains, mail servers and addresses.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::{AddressId, DomainId, ServerId},
+    judge::MonitorState,
+    monitor::Monitor,
+    name::{Cidr, DomainName},
+    outcome::{AuditReport, BlacklistReport},
+};
+
+/// How something came to be watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// Somebody added it.
+    Manual,
+    /// An MX record of a watched domain names it.
+    Mx,
+}
+
+impl Source {
+    /// The written form.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::Mx => "mx",
+        }
+    }
+}
+
+/// A watched domain.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Domain {
+    /// Its id.
+    pub id: DomainId,
+    /// ASCII form.
+    pub name: DomainName,
+    /// The form for people.
+    pub display: String,
+    /// State of its audit.
+    pub state: MonitorState,
+    /// 0 to 100.
+    pub score: Option<u8>,
+    /// `A` to `F`.
+    pub grade: Option<String>,
+    /// When it was last audited.
+    pub last_checked_at: Option<DateTime<Utc>>,
+    /// When it is due next.
+    pub next_check_at: Option<DateTime<Utc>>,
+    /// The latest audit; absent before the first. Lists carry it too, since tables show its checks.
+    pub audit: Option<AuditReport>,
+    /// Its monitors; empty in lists.
+    #[serde(default)]
+    pub monitors: Vec<Monitor>,
+    /// Raised by every change of its settings.
+    pub version: i64,
+    /// When it was added.
+    pub created_at: DateTime<Utc>,
+}
+
+/// `POST domains`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NewDomain {
+    /// The name; any case, Unicode welcome.
+    pub name: String,
+}
+
+/// `PATCH domains/{id}`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct DomainPatch {
+    /// Seconds between audits.
+    #[serde(default)]
+    pub interval_s: Option<u32>,
+    /// Stop or resume its audit.
+    #[serde(default)]
+    pub paused: Option<bool>,
+}
+
+/// A watched mail server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Server {
+    /// Its id.
+    pub id: ServerId,
+    /// Host name, ASCII.
+    pub host: String,
+    /// The form for people.
+    pub display: String,
+    /// Ports watched, one monitor each.
+    pub ports: Vec<u16>,
+    /// How it came to be watched.
+    pub source: Source,
+    /// The worst state of its ports.
+    pub state: MonitorState,
+    /// One per port, in the order of the ports.
+    pub monitors: Vec<Monitor>,
+    /// When a port was last probed.
+    pub last_checked_at: Option<DateTime<Utc>>,
+    /// Raised by every change of its settings.
+    pub version: i64,
+    /// When it was added.
+    pub created_at: DateTime<Utc>,
+}
+
+/// `POST servers`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NewServer {
+    /// Host name or address.
+    pub host: String,
+    /// 25, 465 and 587 when absent; one to eight ports.
+    #[serde(default)]
+    pub ports: Option<Vec<u16>>,
+}
+
+/// `PATCH servers/{id}`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ServerPatch {
+    /// The ports to watch from now on.
+    #[serde(default)]
+    pub ports: Option<Vec<u16>>,
+    /// Seconds between probes of every port.
+    #[serde(default)]
+    pub interval_s: Option<u32>,
+    /// Stop or resume all of its ports.
+    #[serde(default)]
+    pub paused: Option<bool>,
+}
+
+/// A watched address or network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Address {
+    /// Its id.
+    pub id: AddressId,
+    /// The address or network.
+    pub cidr: Cidr,
+    /// How it came to be watched.
+    pub source: Source,
+    /// Hosts that resolve to it, for people.
+    pub hosts: Vec<String>,
+    /// State of its block-list scan.
+    pub state: MonitorState,
+    /// Lists it is on.
+    pub listed: u32,
+    /// Lists that could tell.
+    pub answered: u32,
+    /// Lists asked.
+    pub asked: u32,
+    /// When it was last scanned.
+    pub last_checked_at: Option<DateTime<Utc>>,
+    /// When it is due next.
+    pub next_check_at: Option<DateTime<Utc>>,
+    /// The latest scan; absent in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<BlacklistReport>,
+    /// Its monitor; empty in lists.
+    #[serde(default)]
+    pub monitors: Vec<Monitor>,
+    /// Raised by every change of its settings.
+    pub version: i64,
+    /// When it was added.
+    pub created_at: DateTime<Utc>,
+}
+
+/// `POST addresses`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NewAddress {
+    /// Address or network, IPv4 up to /24.
+    pub cidr: String,
+}
+
+/// `PATCH addresses/{id}`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AddressPatch {
+    /// Seconds between scans.
+    #[serde(default)]
+    pub interval_s: Option<u32>,
+    /// Stop or resume.
+    #[serde(default)]
+    pub paused: Option<bool>,
+}

@@ -1,0 +1,96 @@
+//! What an audit or a probe remarks: a finding with its rule and severity, or a part that could not be told.
+
+use serde::{Deserialize, Serialize};
+
+/// How bad a finding is, worst last so that `max` gives the worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Could be better.
+    Low,
+    /// Costs reputation or breaks soon.
+    Medium,
+    /// Mail is refused or forged in many places.
+    High,
+    /// Mail is lost, refused or unsafe now.
+    Critical,
+}
+
+impl Severity {
+    /// The written form.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+impl std::str::FromStr for Severity {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        [
+            Self::Info,
+            Self::Low,
+            Self::Medium,
+            Self::High,
+            Self::Critical,
+        ]
+        .into_iter()
+        .find(|s| s.as_str() == text)
+        .ok_or(())
+    }
+}
+
+/// One remark: the rule (an id of `audit-rules.toml`), what it is about, what was seen and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Finding {
+    /// Rule id, `area.name`; part of the contract with programs.
+    pub rule: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The name, address or selector it is about.
+    pub subject: String,
+    /// One sentence, sentence case, that says what was found.
+    pub summary: String,
+    /// Why it matters for delivery.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+    /// What to do.
+    pub fix: String,
+    /// The DNS record to paste, when the fix is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<SuggestedRecord>,
+    /// Standard and section.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reference: String,
+}
+
+/// A record to publish.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SuggestedRecord {
+    /// Owner name.
+    pub name: String,
+    /// `TXT`, `MX`, …
+    pub kind: String,
+    /// Content as a zone editor takes it.
+    pub value: String,
+}
+
+/// A part that could not be told. Unknown is never a failure and never a pass.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct UnknownPart {
+    /// What it is about: `spf`, `mx`, a zone, a host.
+    pub subject: String,
+    /// Why, and what would help.
+    pub reason: String,
+}

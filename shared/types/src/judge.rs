@@ -1,0 +1,151 @@
+//! The state of a monitor as the judge keeps it, and the policy it judges by. The judging itself is the worker's.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    finding::Severity,
+    outcome::{Status, Verdict},
+};
+
+/// What a monitor's state is after judging.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum MonitorState {
+    /// Not checked yet.
+    #[default]
+    Pending,
+    /// Works.
+    Up,
+    /// Works, with something to mend.
+    Degraded,
+    /// Confirmed broken.
+    Down,
+    /// Can not be told.
+    Unknown,
+}
+
+impl MonitorState {
+    /// The written form.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Up => "up",
+            Self::Degraded => "degraded",
+            Self::Down => "down",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl std::str::FromStr for MonitorState {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        [
+            Self::Pending,
+            Self::Up,
+            Self::Degraded,
+            Self::Down,
+            Self::Unknown,
+        ]
+        .into_iter()
+        .find(|s| s.as_str() == text)
+        .ok_or(())
+    }
+}
+
+impl From<Verdict> for MonitorState {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Up => Self::Up,
+            Verdict::Degraded => Self::Degraded,
+            Verdict::Down => Self::Down,
+            Verdict::Unknown => Self::Unknown,
+        }
+    }
+}
+
+impl From<MonitorState> for Status {
+    fn from(state: MonitorState) -> Self {
+        match state {
+            MonitorState::Up => Self::Ok,
+            MonitorState::Degraded => Self::Warn,
+            MonitorState::Down => Self::Bad,
+            MonitorState::Pending | MonitorState::Unknown => Self::None,
+        }
+    }
+}
+
+/// What the judge remembers between outcomes (stored as JSON with the monitor).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct JudgeState {
+    /// The confirmed state.
+    pub state: MonitorState,
+    /// Since when it is that.
+    pub since: Option<DateTime<Utc>>,
+    /// The state that outcomes point to but that is not confirmed yet, and how many outcomes in a row did.
+    #[serde(default)]
+    pub candidate: Option<Candidate>,
+}
+
+/// A change on its way to confirmation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Where it points.
+    pub state: MonitorState,
+    /// Consecutive rounds of outcomes that said so.
+    pub rounds: u32,
+}
+
+/// One region's latest outcome, as the judge sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegionOutcome {
+    /// Region that checked.
+    pub region: String,
+    /// When it finished.
+    pub at: DateTime<Utc>,
+    /// What it said.
+    pub verdict: Verdict,
+    /// Worst finding.
+    pub worst: Option<Severity>,
+    /// One sentence.
+    pub summary: String,
+}
+
+/// How a monitor is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Policy {
+    /// Rounds of failure that confirm a worse state.
+    pub fail_after: u32,
+    /// Rounds of success that confirm recovery.
+    pub recover_after: u32,
+    /// How many regions must agree; 0 means a majority.
+    pub quorum: u32,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            fail_after: 2,
+            recover_after: 1,
+            quorum: 0,
+        }
+    }
+}
+
+/// A confirmed change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transition {
+    /// Before.
+    pub from: MonitorState,
+    /// After.
+    pub to: MonitorState,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Why: the summary of an outcome that says so.
+    pub summary: String,
+    /// Severity an incident about it has; `None` opens none.
+    pub severity: Option<crate::incident::IncidentSeverity>,
+}

@@ -1,0 +1,23 @@
+//! The words of Waypost as types: ids, names, roles, wire types, findings and outcomes.
+//!
+//! Nothing here reads a clock, a file or a socket, so the same types serve the engine, the store, the API, the pages on
+//! the server and the islands in the browser. Rules that need I/O live with the crate that does the I/O.
+
+pub mod account;
+pub mod asset;
+pub mod event;
+pub mod finding;
+pub mod id;
+pub mod incident;
+pub mod judge;
+pub mod lookup;
+pub mod monitor;
+pub mod name;
+pub mod outcome;
+pub mod overview;
+pub mod page;
+pub mod problem;
+
+pub use finding::{Finding, Severity, UnknownPart};
+pub use id::{AddressId, DomainId, IncidentId, MonitorId, OrgId, ServerId, UserId};
+pub use name::{Cidr, DomainName, EmailAddress, NameError};
