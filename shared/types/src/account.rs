@@ -35,10 +35,7 @@ impl Role {
 impl std::str::FromStr for Role {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
-        [Self::Viewer, Self::Editor, Self::Admin, Self::Owner]
-            .into_iter()
-            .find(|r| r.as_str() == text)
-            .ok_or(())
+        [Self::Viewer, Self::Editor, Self::Admin, Self::Owner].into_iter().find(|r| r.as_str() == text).ok_or(())
     }
 }
 

@@ -35,16 +35,7 @@ impl Severity {
 impl std::str::FromStr for Severity {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
-        [
-            Self::Info,
-            Self::Low,
-            Self::Medium,
-            Self::High,
-            Self::Critical,
-        ]
-        .into_iter()
-        .find(|s| s.as_str() == text)
-        .ok_or(())
+        [Self::Info, Self::Low, Self::Medium, Self::High, Self::Critical].into_iter().find(|s| s.as_str() == text).ok_or(())
     }
 }
 

@@ -104,10 +104,6 @@ mod tests {
         assert_eq!(id.to_string().parse(), Ok(id));
         assert!(id.to_string().parse::<ServerId>().is_err());
         assert!("dom_zz".parse::<DomainId>().is_err());
-        assert!(
-            "dom_00000000-0000-0000-0000-000000000007"
-                .parse::<DomainId>()
-                .is_err()
-        );
+        assert!("dom_00000000-0000-0000-0000-000000000007".parse::<DomainId>().is_err());
     }
 }

@@ -46,10 +46,7 @@ impl IncidentSeverity {
 impl std::str::FromStr for IncidentSeverity {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
-        [Self::Info, Self::Warning, Self::Critical]
-            .into_iter()
-            .find(|s| s.as_str() == text)
-            .ok_or(())
+        [Self::Info, Self::Warning, Self::Critical].into_iter().find(|s| s.as_str() == text).ok_or(())
     }
 }
 
@@ -90,10 +87,7 @@ impl IncidentStatus {
 impl std::str::FromStr for IncidentStatus {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
-        [Self::Open, Self::Acknowledged, Self::Resolved]
-            .into_iter()
-            .find(|s| s.as_str() == text)
-            .ok_or(())
+        [Self::Open, Self::Acknowledged, Self::Resolved].into_iter().find(|s| s.as_str() == text).ok_or(())
     }
 }
 
@@ -217,17 +211,9 @@ impl TimelineEvent {
 impl std::str::FromStr for TimelineEvent {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
-        [
-            Self::Opened,
-            Self::Changed,
-            Self::Acknowledged,
-            Self::Comment,
-            Self::Notified,
-            Self::NotifyFailed,
-            Self::Resolved,
-        ]
-        .into_iter()
-        .find(|e| e.as_str() == text)
-        .ok_or(())
+        [Self::Opened, Self::Changed, Self::Acknowledged, Self::Comment, Self::Notified, Self::NotifyFailed, Self::Resolved]
+            .into_iter()
+            .find(|e| e.as_str() == text)
+            .ok_or(())
     }
 }

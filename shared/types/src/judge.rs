@@ -42,16 +42,7 @@ impl MonitorState {
 impl std::str::FromStr for MonitorState {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
-        [
-            Self::Pending,
-            Self::Up,
-            Self::Degraded,
-            Self::Down,
-            Self::Unknown,
-        ]
-        .into_iter()
-        .find(|s| s.as_str() == text)
-        .ok_or(())
+        [Self::Pending, Self::Up, Self::Degraded, Self::Down, Self::Unknown].into_iter().find(|s| s.as_str() == text).ok_or(())
     }
 }
 
@@ -127,11 +118,7 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self {
-            fail_after: 2,
-            recover_after: 1,
-            quorum: 0,
-        }
+        Self { fail_after: 2, recover_after: 1, quorum: 0 }
     }
 }
 

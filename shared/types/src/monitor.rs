@@ -53,10 +53,7 @@ impl MonitorKind {
 impl std::str::FromStr for MonitorKind {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
-        [Self::Audit, Self::Smtp, Self::Blacklist]
-            .into_iter()
-            .find(|k| k.as_str() == text)
-            .ok_or(())
+        [Self::Audit, Self::Smtp, Self::Blacklist].into_iter().find(|k| k.as_str() == text).ok_or(())
     }
 }
 

@@ -16,14 +16,10 @@ pub enum NameError {
     #[error("The name is longer than the 253 characters DNS allows.")]
     TooLong,
     /// A label is empty, longer than 63 octets, starts or ends with a hyphen or has a character that host names do not have.
-    #[error(
-        "“{0}” is not a valid part of a domain name: use letters, digits and hyphens, 1 to 63 of them."
-    )]
+    #[error("“{0}” is not a valid part of a domain name: use letters, digits and hyphens, 1 to 63 of them.")]
     Label(String),
     /// An address where a name belongs.
-    #[error(
-        "“{0}” is an IP address. Add it under Addresses; a domain is a name such as example.com."
-    )]
+    #[error("“{0}” is an IP address. Add it under Addresses; a domain is a name such as example.com.")]
     IsAddress(String),
     /// One label only.
     #[error("“{0}” has no dot. Enter the full name, for example example.com.")]
@@ -35,9 +31,7 @@ pub enum NameError {
     #[error("Enter an IP address or a network, for example 203.0.113.40 or 203.0.113.0/24.")]
     Cidr,
     /// A network with more addresses than one monitor scans.
-    #[error(
-        "{0} is too large: networks up to /24 (IPv4, 256 addresses) or /120 (IPv6) can be watched. Split it."
-    )]
+    #[error("{0} is too large: networks up to /24 (IPv4, 256 addresses) or /120 (IPv6) can be watched. Split it.")]
     CidrTooLarge(String),
 }
 
@@ -60,9 +54,7 @@ impl DomainName {
 
     /// The name above, or `None` for a single label.
     pub fn parent(&self) -> Option<Self> {
-        self.0
-            .split_once('.')
-            .map(|(_, rest)| Self(rest.to_owned()))
+        self.0.split_once('.').map(|(_, rest)| Self(rest.to_owned()))
     }
 
     /// `label` put in front, for names made by us such as `_dmarc`. Fails when the result would be too long.
@@ -72,11 +64,7 @@ impl DomainName {
 
     /// True when `self` equals `other` or lies below it.
     pub fn is_at_or_below(&self, other: &Self) -> bool {
-        self.0 == other.0
-            || self
-                .0
-                .strip_suffix(other.as_str())
-                .is_some_and(|rest| rest.ends_with('.'))
+        self.0 == other.0 || self.0.strip_suffix(other.as_str()).is_some_and(|rest| rest.ends_with('.'))
     }
 
     /// Parses a name that DNS gave us: one label is enough and underscores are fine; no mapping of Unicode.
@@ -97,9 +85,7 @@ impl DomainName {
 
 fn label_is_fine(label: &str) -> bool {
     (1..=63).contains(&label.len())
-        && label
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
         && !label.starts_with('-')
         && !label.ends_with('-')
 }
@@ -121,11 +107,7 @@ impl FromStr for DomainName {
         }
         let ascii = idna::domain_to_ascii(text).map_err(|_| NameError::Label(text.to_owned()))?;
         let name = Self::from_ascii(&ascii)?;
-        if name.0.contains('.') {
-            Ok(name)
-        } else {
-            Err(NameError::SingleLabel(name.0))
-        }
+        if name.0.contains('.') { Ok(name) } else { Err(NameError::SingleLabel(name.0)) }
     }
 }
 
@@ -192,10 +174,7 @@ impl FromStr for EmailAddress {
     fn from_str(text: &str) -> Result<Self, NameError> {
         let (local, domain) = text.trim().rsplit_once('@').ok_or(NameError::Email)?;
         let atom = |c: char| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c);
-        let well_formed = (1..=64).contains(&local.len())
-            && local
-                .split('.')
-                .all(|part| !part.is_empty() && part.chars().all(atom));
+        let well_formed = (1..=64).contains(&local.len()) && local.split('.').all(|part| !part.is_empty() && part.chars().all(atom));
         if !well_formed || domain.contains(['/', ':', ' ']) {
             return Err(NameError::Email);
         }
@@ -203,10 +182,7 @@ impl FromStr for EmailAddress {
         if local.len() + 1 + domain.as_str().len() > 254 {
             return Err(NameError::Email);
         }
-        Ok(Self {
-            local: local.to_owned(),
-            domain,
-        })
+        Ok(Self { local: local.to_owned(), domain })
     }
 }
 
@@ -250,15 +226,11 @@ impl Cidr {
         match self.0 {
             IpNet::V4(net) => {
                 let first = u32::from(net.network());
-                (first..=u32::from(net.broadcast()))
-                    .map(|n| IpAddr::V4(n.into()))
-                    .collect()
+                (first..=u32::from(net.broadcast())).map(|n| IpAddr::V4(n.into())).collect()
             }
             IpNet::V6(net) => {
                 let first = u128::from(net.network());
-                (first..=u128::from(net.broadcast()))
-                    .map(|n| IpAddr::V6(n.into()))
-                    .collect()
+                (first..=u128::from(net.broadcast())).map(|n| IpAddr::V6(n.into())).collect()
             }
         }
     }
@@ -279,27 +251,15 @@ impl FromStr for Cidr {
         }
         let net: IpNet = text.parse().map_err(|_| NameError::Cidr)?;
         let net = net.trunc();
-        let widest = if net.addr().is_ipv4() {
-            Self::WIDEST_V4
-        } else {
-            Self::WIDEST_V6
-        };
-        if net.prefix_len() < widest {
-            Err(NameError::CidrTooLarge(net.to_string()))
-        } else {
-            Ok(Self(net))
-        }
+        let widest = if net.addr().is_ipv4() { Self::WIDEST_V4 } else { Self::WIDEST_V6 };
+        if net.prefix_len() < widest { Err(NameError::CidrTooLarge(net.to_string())) } else { Ok(Self(net)) }
     }
 }
 
 impl fmt::Display for Cidr {
     /// A single address prints without its prefix length.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.prefix_len() == self.0.max_prefix_len() {
-            write!(f, "{}", self.0.addr())
-        } else {
-            write!(f, "{}", self.0)
-        }
+        if self.0.prefix_len() == self.0.max_prefix_len() { write!(f, "{}", self.0.addr()) } else { write!(f, "{}", self.0) }
     }
 }
 
@@ -357,77 +317,33 @@ mod tests {
             ("ops@example.com", "example.com"),
             ("lab.test", "lab.test"),
         ] {
-            assert_eq!(
-                typed.parse::<DomainName>().map(String::from),
-                Ok(ascii.to_owned()),
-                "{typed}"
-            );
+            assert_eq!(typed.parse::<DomainName>().map(String::from), Ok(ascii.to_owned()), "{typed}");
         }
-        assert_eq!(
-            "bücher.example".parse::<DomainName>().unwrap().display(),
-            "bücher.example"
-        );
+        assert_eq!("bücher.example".parse::<DomainName>().unwrap().display(), "bücher.example");
     }
 
     #[test]
     fn what_is_no_name_is_refused_with_a_reason() {
-        for typed in [
-            "",
-            "localhost",
-            "192.0.2.1",
-            "[::1]",
-            "a..b",
-            "-a.example",
-            "a b.example",
-            "ex_ample..com",
-            &"a".repeat(300),
-        ] {
+        for typed in ["", "localhost", "192.0.2.1", "[::1]", "a..b", "-a.example", "a b.example", "ex_ample..com", &"a".repeat(300)] {
             assert!(typed.parse::<DomainName>().is_err(), "{typed}");
         }
-        assert!(
-            format!("{}.example", "a".repeat(64))
-                .parse::<DomainName>()
-                .is_err()
-        );
+        assert!(format!("{}.example", "a".repeat(64)).parse::<DomainName>().is_err());
     }
 
     #[test]
     fn an_address_needs_both_halves() {
-        assert_eq!(
-            "Ops+1@Example.com".parse::<EmailAddress>().unwrap().key(),
-            "ops+1@example.com"
-        );
-        for typed in [
-            "ops",
-            "@example.com",
-            "a b@example.com",
-            "ops@",
-            "ops@localhost",
-            "a\r\nb@example.com",
-            "x..y@example.com",
-        ] {
+        assert_eq!("Ops+1@Example.com".parse::<EmailAddress>().unwrap().key(), "ops+1@example.com");
+        for typed in ["ops", "@example.com", "a b@example.com", "ops@", "ops@localhost", "a\r\nb@example.com", "x..y@example.com"] {
             assert!(typed.parse::<EmailAddress>().is_err(), "{typed}");
         }
     }
 
     #[test]
     fn networks_have_a_limit() {
-        assert_eq!(
-            "203.0.113.9/24".parse::<Cidr>().unwrap().to_string(),
-            "203.0.113.0/24"
-        );
-        assert_eq!(
-            "::ffff:192.0.2.1".parse::<Cidr>().unwrap().to_string(),
-            "192.0.2.1"
-        );
-        assert_eq!(
-            "203.0.113.0/24".parse::<Cidr>().unwrap().addresses().len(),
-            256
-        );
-        assert!(matches!(
-            "10.0.0.0/23".parse::<Cidr>(),
-            Err(NameError::CidrTooLarge(_))
-        ));
+        assert_eq!("203.0.113.9/24".parse::<Cidr>().unwrap().to_string(), "203.0.113.0/24");
+        assert_eq!("::ffff:192.0.2.1".parse::<Cidr>().unwrap().to_string(), "192.0.2.1");
+        assert_eq!("203.0.113.0/24".parse::<Cidr>().unwrap().addresses().len(), 256);
+        assert!(matches!("10.0.0.0/23".parse::<Cidr>(), Err(NameError::CidrTooLarge(_))));
         assert!("300.1.1.1".parse::<Cidr>().is_err());
     }
 

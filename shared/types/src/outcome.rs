@@ -37,10 +37,7 @@ impl Verdict {
 impl std::str::FromStr for Verdict {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
-        [Self::Up, Self::Degraded, Self::Down, Self::Unknown]
-            .into_iter()
-            .find(|v| v.as_str() == text)
-            .ok_or(())
+        [Self::Up, Self::Degraded, Self::Down, Self::Unknown].into_iter().find(|v| v.as_str() == text).ok_or(())
     }
 }
 
@@ -71,11 +68,7 @@ impl Outcome {
     pub fn findings(&self) -> Vec<Finding> {
         match self {
             Self::Audit(report) => report.findings.clone(),
-            Self::Smtp(report) => report
-                .probes
-                .iter()
-                .flat_map(|probe| probe.findings.clone())
-                .collect(),
+            Self::Smtp(report) => report.probes.iter().flat_map(|probe| probe.findings.clone()).collect(),
             Self::Blacklist(report) => report.findings(),
         }
     }
@@ -122,13 +115,7 @@ impl AuditReport {
     /// Unknown when nothing at all could be told; otherwise as the findings say.
     pub fn verdict(&self) -> Verdict {
         match verdict_of_findings(&self.findings) {
-            Verdict::Up
-                if !self.unknown.is_empty()
-                    && self.records.is_empty()
-                    && self.findings.is_empty() =>
-            {
-                Verdict::Unknown
-            }
+            Verdict::Up if !self.unknown.is_empty() && self.records.is_empty() && self.findings.is_empty() => Verdict::Unknown,
             verdict => verdict,
         }
     }
@@ -227,11 +214,7 @@ pub enum ProbeMode {
 impl ProbeMode {
     /// The mode people expect on a port: 465 is implicit, everything else STARTTLS.
     pub const fn of_port(port: u16) -> Self {
-        if port == 465 {
-            Self::Implicit
-        } else {
-            Self::Starttls
-        }
+        if port == 465 { Self::Implicit } else { Self::Starttls }
     }
 
     /// The written form.
@@ -382,21 +365,12 @@ pub struct BlacklistReport {
 impl BlacklistReport {
     /// Listings as findings; reputation and allow lists never make one.
     pub fn findings(&self) -> Vec<Finding> {
-        self.entries
-            .iter()
-            .filter(|entry| entry.state == ListState::Listed)
-            .map(ListEntry::finding)
-            .collect()
+        self.entries.iter().filter(|entry| entry.state == ListState::Listed).map(ListEntry::finding).collect()
     }
 
     /// Unknown when no list could tell.
     pub fn verdict(&self) -> Verdict {
-        if !self.entries.is_empty()
-            && self
-                .entries
-                .iter()
-                .all(|entry| entry.state == ListState::Unknown)
-        {
+        if !self.entries.is_empty() && self.entries.iter().all(|entry| entry.state == ListState::Unknown) {
             return Verdict::Unknown;
         }
         verdict_of_findings(&self.findings())
