@@ -1,1 +1,17 @@
-//! Placeholder.
+//! The PostgreSQL store: every query of the product, one file per aggregate, and the tenancy around it.
+//!
+//! Tenant tables are reached through [`OrgTx`] alone. What is outside tenancy (people, sessions, worker regions) and the cross-tenant
+//! functions (claiming, partitions, look-ups before the organisation is known) are methods of [`Store`].
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod error;
+mod migrate;
+mod org_tx;
+mod pool;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use error::StoreError;
+pub use migrate::{migrate, migrations_pending};
+pub use org_tx::OrgTx;
+pub use pool::Store;

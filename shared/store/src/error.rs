@@ -1,0 +1,51 @@
+//! What can go wrong in the store, sorted by what the caller can do about it.
+
+/// A store failure.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No such row in this organisation.
+    #[error("not found")]
+    NotFound,
+    /// A row with that key exists already.
+    #[error("{0} exists already")]
+    Conflict(&'static str),
+    /// The row was changed since the caller read it.
+    #[error("changed by somebody else meanwhile")]
+    Stale,
+    /// A limit of the organisation's plan is reached.
+    #[error("limit of {limit} {what} reached")]
+    Limit {
+        /// What is limited.
+        what: &'static str,
+        /// The limit.
+        limit: i64,
+    },
+    /// A stored value does not parse as its type: a bug or a hand-edited row.
+    #[error("stored value is not valid: {0}")]
+    Corrupt(String),
+    /// The database could not be asked; worth a retry.
+    #[error("the database did not answer")]
+    Database(#[source] sqlx::Error),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::RowNotFound => Self::NotFound,
+            other => Self::Database(other),
+        }
+    }
+}
+
+impl From<serde_json::Error> for StoreError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Corrupt(error.to_string())
+    }
+}
+
+impl StoreError {
+    /// True when a unique constraint of that name was hit.
+    pub fn is_unique_violation(error: &sqlx::Error, constraint: &str) -> bool {
+        error.as_database_error().is_some_and(|db| db.is_unique_violation() && db.constraint() == Some(constraint))
+    }
+}

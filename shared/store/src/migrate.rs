@@ -1,0 +1,29 @@
+//! Migrations: run by an owner role, embedded in the binary.
+
+use sqlx::{Connection, PgConnection, migrate::Migrator};
+
+use crate::StoreError;
+
+static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
+
+/// Brings the schema up to date as the role that `url` names, which must own the database or be a superuser. Running processes may do
+/// this at once: sqlx takes an advisory lock.
+pub async fn migrate(url: &str) -> Result<(), StoreError> {
+    let mut connection = PgConnection::connect(url).await?;
+    MIGRATOR.run(&mut connection).await.map_err(|error| StoreError::Database(error.into()))?;
+    sqlx::query("SELECT maintain_result_partitions(now(), 36500)").execute(&mut connection).await?;
+    connection.close().await?;
+    Ok(())
+}
+
+/// True when this binary carries migrations that the database has not seen. Works as `waypost_app` too.
+pub async fn migrations_pending(pool: &sqlx::PgPool) -> Result<bool, StoreError> {
+    let newest = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0);
+    let applied: Option<i64> =
+        sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success").fetch_one(pool).await.or_else(|error| match &error {
+            // No table yet: nothing was applied.
+            sqlx::Error::Database(db) if db.code().as_deref() == Some("42P01") => Ok(None),
+            _ => Err(error),
+        })?;
+    Ok(applied.unwrap_or(0) < newest)
+}
