@@ -289,9 +289,11 @@ fn invalid(variable: &'static str, reason: String, wanted: &'static str) -> Conf
 
 fn postgres_url(variable: &'static str, url: &str) -> Result<(), ConfigError> {
     // The URL itself may hold a password and is not repeated.
-    url.parse::<sqlx::postgres::PgConnectOptions>()
-        .map(|_| ())
-        .map_err(|_| invalid(variable, "it is not a PostgreSQL URL".to_owned(), "Give postgres://user@host/database."))
+    let scheme = url.starts_with("postgres://") || url.starts_with("postgresql://");
+    if scheme && url.parse::<sqlx::postgres::PgConnectOptions>().is_ok() {
+        return Ok(());
+    }
+    Err(invalid(variable, "it is not a PostgreSQL URL".to_owned(), "Give postgres://user@host/database."))
 }
 
 fn base_url(given: Option<String>, listen: SocketAddr) -> Result<String, ConfigError> {

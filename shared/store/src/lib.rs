@@ -4,12 +4,20 @@
 //! functions (claiming, partitions, look-ups before the organisation is known) are methods of [`Store`].
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod discovery;
 mod error;
 mod migrate;
 mod org_tx;
+pub mod outbox;
 mod pool;
+pub mod recording;
+pub mod regions;
+pub mod retention;
+pub mod rollups;
+pub mod schedule;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod transitions;
 
 pub use error::StoreError;
 pub use migrate::{migrate, migrations_pending};

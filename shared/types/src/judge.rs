@@ -70,14 +70,17 @@ impl From<MonitorState> for Status {
 
 /// What the judge remembers between outcomes (stored as JSON with the monitor).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct JudgeState {
     /// The confirmed state.
     pub state: MonitorState,
     /// Since when it is that.
     pub since: Option<DateTime<Utc>>,
     /// The state that outcomes point to but that is not confirmed yet, and how many outcomes in a row did.
-    #[serde(default)]
     pub candidate: Option<Candidate>,
+    /// While the state is unknown: what it was when it could last be told, so that a blind spot neither opens nor ends anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before_unknown: Option<MonitorState>,
 }
 
 /// A change on its way to confirmation.
@@ -87,6 +90,9 @@ pub struct Candidate {
     pub state: MonitorState,
     /// Consecutive rounds of outcomes that said so.
     pub rounds: u32,
+    /// When the last of them was counted; a new round needs newer outcomes.
+    #[serde(default)]
+    pub counted_at: Option<DateTime<Utc>>,
 }
 
 /// One region's latest outcome, as the judge sees it.

@@ -1,0 +1,240 @@
+//! Messages to send: the tenants' outbox, people's account mail, and what a development machine captures instead. A message is claimed
+//! for a while, sent outside of any transaction, and then marked.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use waypost_types::{IncidentId, OrgId, incident::TimelineEvent};
+
+use crate::{OrgTx, Store, StoreError};
+
+/// A rendered mail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MailBody {
+    /// One line.
+    pub subject: String,
+    /// Plain text.
+    pub text: String,
+    /// The same as HTML.
+    pub html: String,
+}
+
+/// Whose message it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailOwner {
+    /// A tenant's, about an incident.
+    Org(OrgId, Option<IncidentId>),
+    /// A person's own account.
+    Account,
+}
+
+/// A claimed message: to be sent, then marked before its lease ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimedMail {
+    /// Row id.
+    pub id: Uuid,
+    /// Whose it is.
+    pub owner: MailOwner,
+    /// Address.
+    pub recipient: String,
+    /// What it says.
+    pub body: MailBody,
+    /// The same on every attempt.
+    pub message_id: String,
+    /// This attempt's number, from 1.
+    pub attempts: i32,
+}
+
+/// What became of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attempt<'a> {
+    /// The receiver took it; its answer.
+    Sent(&'a str),
+    /// Not now; its answer, and when to try again.
+    Retry(&'a str, DateTime<Utc>),
+    /// Never; its answer.
+    Failed(&'a str),
+}
+
+impl OrgTx {
+    /// Who is told about incidents: members with a proven address, and the person who made the organisation, who may always mail himself.
+    pub async fn incident_recipients(&mut self) -> Result<Vec<String>, StoreError> {
+        let org = self.org().0;
+        Ok(sqlx::query_scalar!(
+            "SELECT u.email FROM memberships m JOIN users u ON u.id = m.user_id
+             WHERE m.org_id = $1 AND (u.email_verified_at IS NOT NULL OR (m.role = 'owner' AND NOT EXISTS (
+               SELECT FROM memberships e WHERE e.org_id = $1 AND e.user_id <> m.user_id AND e.created_at < m.created_at)))
+             ORDER BY m.created_at, u.id",
+            org
+        )
+        .fetch_all(self.connection())
+        .await?)
+    }
+
+    /// Puts a mail per recipient into the outbox. An event that is there already makes no second row. Answers how many are new.
+    pub async fn enqueue_mails(
+        &mut self,
+        incident: Option<IncidentId>,
+        event_key: &str,
+        mail_domain: &str,
+        recipients: &[String],
+        body: &MailBody,
+    ) -> Result<u64, StoreError> {
+        if recipients.is_empty() {
+            return Ok(0);
+        }
+        let org = self.org().0;
+        let ids: Vec<Uuid> = recipients.iter().map(|_| Uuid::now_v7()).collect();
+        let message_ids: Vec<String> = ids.iter().map(|id| format!("<{}@{mail_domain}>", id.simple())).collect();
+        let done = sqlx::query!(
+            "INSERT INTO outbox (org_id, id, incident_id, event_key, recipient, message, message_id)
+             SELECT $1, r.id, $2, $3, r.recipient, $4, r.message_id FROM UNNEST($5::uuid[], $6::text[], $7::text[]) AS r(id, recipient, message_id)
+             ON CONFLICT (org_id, event_key, channel, recipient) DO NOTHING",
+            org,
+            incident.map(|id| id.0),
+            event_key,
+            serde_json::to_value(body)?,
+            &ids,
+            recipients,
+            &message_ids
+        )
+        .execute(self.connection())
+        .await?;
+        self.notify_mail().await?;
+        Ok(done.rows_affected())
+    }
+
+    /// Marks an outbox message after an attempt, and tells the incident's timeline what the receiver said. Answers false when the
+    /// message was sent or given up already: then nothing changes.
+    pub async fn mark_mail(&mut self, id: Uuid, now: DateTime<Utc>, attempt: Attempt<'_>) -> Result<bool, StoreError> {
+        let org = self.org().0;
+        let (state, answer, next) = parts(attempt);
+        let row = sqlx::query!(
+            "UPDATE outbox SET state = $3, last_answer = $4, next_attempt_at = coalesce($5, next_attempt_at), sent_at = CASE WHEN $3 = 'sent' THEN $6::timestamptz END
+             WHERE org_id = $1 AND id = $2 AND state = 'pending' RETURNING incident_id, recipient",
+            org,
+            id,
+            state,
+            answer,
+            next,
+            now
+        )
+        .fetch_optional(self.connection())
+        .await?;
+        let Some(row) = row else { return Ok(false) };
+        if let Some(incident) = row.incident_id.map(IncidentId) {
+            let line = match attempt {
+                Attempt::Sent(answer) => Some((TimelineEvent::Notified, format!("Mailed {}: {answer}", row.recipient))),
+                Attempt::Failed(answer) => Some((TimelineEvent::NotifyFailed, format!("Could not mail {}: {answer}", row.recipient))),
+                Attempt::Retry(..) => None,
+            };
+            if let Some((event, text)) = line {
+                self.append_timeline(incident, now, event, &text, None).await?;
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl Store {
+    /// Claims messages of all tenants for `lease_s` seconds.
+    pub async fn claim_outbox(&self, now: DateTime<Utc>, limit: i32, lease_s: i32) -> Result<Vec<ClaimedMail>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT org_id AS "org_id!", id AS "id!", incident_id, recipient AS "recipient!", message AS "message!", message_id AS "message_id!", attempts AS "attempts!"
+               FROM claim_outbox($1, $2, $3)"#,
+            now,
+            limit,
+            lease_s
+        )
+        .fetch_all(self.pool())
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(ClaimedMail {
+                    id: row.id,
+                    owner: MailOwner::Org(OrgId(row.org_id), row.incident_id.map(IncidentId)),
+                    recipient: row.recipient,
+                    body: serde_json::from_value(row.message)?,
+                    message_id: row.message_id,
+                    attempts: row.attempts,
+                })
+            })
+            .collect()
+    }
+
+    /// Claims people's account mail the same way.
+    pub async fn claim_account_mail(&self, now: DateTime<Utc>, limit: i64, lease_s: i32) -> Result<Vec<ClaimedMail>, StoreError> {
+        let rows = sqlx::query!(
+            "UPDATE account_mail a SET attempts = a.attempts + 1, next_attempt_at = $1::timestamptz + make_interval(secs => $3::int)
+             FROM (SELECT id FROM account_mail WHERE state = 'pending' AND next_attempt_at <= $1 ORDER BY next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED) due
+             WHERE a.id = due.id RETURNING a.id, a.recipient, a.message, a.message_id, a.attempts",
+            now,
+            limit,
+            lease_s
+        )
+        .fetch_all(self.pool())
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(ClaimedMail {
+                    id: row.id,
+                    owner: MailOwner::Account,
+                    recipient: row.recipient,
+                    body: serde_json::from_value(row.message)?,
+                    message_id: row.message_id,
+                    attempts: row.attempts,
+                })
+            })
+            .collect()
+    }
+
+    /// Marks an account mail after an attempt. Once it is sent or given up its text, which holds a secret link, is emptied.
+    pub async fn mark_account_mail(&self, id: Uuid, now: DateTime<Utc>, attempt: Attempt<'_>) -> Result<bool, StoreError> {
+        let (state, answer, next) = parts(attempt);
+        let done = sqlx::query!(
+            "UPDATE account_mail SET state = $2, last_answer = $3, next_attempt_at = coalesce($4, next_attempt_at),
+                    sent_at = CASE WHEN $2 = 'sent' THEN $5::timestamptz END, message = CASE WHEN $2 = 'pending' THEN message ELSE '{}' END
+             WHERE id = $1 AND state = 'pending'",
+            id,
+            state,
+            answer,
+            next,
+            now
+        )
+        .execute(self.pool())
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Keeps a mail for `/dev/mailbox` instead of sending it. The same message is kept once.
+    pub async fn capture_mail(&self, mail: &ClaimedMail, now: DateTime<Utc>) -> Result<(), StoreError> {
+        sqlx::query!(
+            "INSERT INTO captured_mail (id, recipient, subject, body_text, body_html, message_id, at) VALUES ($1, $2, $3, $4, $5, $6, $7)
+             ON CONFLICT (message_id) DO NOTHING",
+            Uuid::now_v7(),
+            mail.recipient,
+            mail.body.subject,
+            mail.body.text,
+            mail.body.html,
+            mail.message_id,
+            now
+        )
+        .execute(self.pool())
+        .await?;
+        Ok(())
+    }
+
+    /// How many tenants' messages wait, and since when the oldest does.
+    pub async fn outbox_waiting(&self) -> Result<(i64, Option<DateTime<Utc>>), StoreError> {
+        let row = sqlx::query!(r#"SELECT pending AS "pending!", oldest FROM outbox_waiting()"#).fetch_one(self.pool()).await?;
+        Ok((row.pending, row.oldest))
+    }
+}
+
+fn parts(attempt: Attempt<'_>) -> (&'static str, &str, Option<DateTime<Utc>>) {
+    match attempt {
+        Attempt::Sent(answer) => ("sent", answer, None),
+        Attempt::Retry(answer, next) => ("pending", answer, Some(next)),
+        Attempt::Failed(answer) => ("failed", answer, None),
+    }
+}

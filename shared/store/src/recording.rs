@@ -1,0 +1,352 @@
+//! Recording what checks found: lock what is judged, then write results, latest outcomes, schedule and summaries in bulk. What a verdict
+//! means is decided by the worker's judge between the two.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use uuid::Uuid;
+use waypost_types::{
+    AddressId, DomainId, MonitorId, ServerId,
+    judge::{JudgeState, MonitorState, Policy, RegionOutcome},
+    monitor::MonitorKind,
+    outcome::{Outcome, Verdict},
+};
+
+use crate::{OrgTx, StoreError, schedule::split};
+
+/// A monitor under lock, ready to be judged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LockedMonitor {
+    /// The monitor.
+    pub id: MonitorId,
+    /// The claim that is current.
+    pub claim: i64,
+    /// What it runs.
+    pub kind: MonitorKind,
+    /// On what.
+    pub target: String,
+    /// Seconds between runs.
+    pub interval_s: i32,
+    /// Regions it is checked from.
+    pub regions: Vec<String>,
+    /// How it is judged.
+    pub policy: Policy,
+    /// What the judge remembers.
+    pub judge: JudgeState,
+    /// When this region's last outcome was observed.
+    pub last_at: Option<DateTime<Utc>>,
+    /// What it said.
+    pub last_verdict: Option<Verdict>,
+    /// When the unit runs next unless the judge wants it sooner.
+    pub next_run_at: DateTime<Utc>,
+    /// Latest outcomes of the other regions.
+    pub others: Vec<RegionOutcome>,
+    /// The domain it belongs to.
+    pub domain_id: Option<DomainId>,
+    /// The server it belongs to.
+    pub server_id: Option<ServerId>,
+    /// The address it belongs to.
+    pub address_id: Option<AddressId>,
+}
+
+/// One run to be recorded.
+#[derive(Debug, Clone)]
+pub struct Recorded<'a> {
+    /// The monitor.
+    pub monitor: MonitorId,
+    /// Its claim.
+    pub claim: i64,
+    /// When it was observed.
+    pub at: DateTime<Utc>,
+    /// What was found.
+    pub outcome: &'a Outcome,
+    /// Its sentence.
+    pub summary: &'a str,
+    /// Total milliseconds.
+    pub latency_ms: Option<f64>,
+    /// Keep the full outcome with the result: it changed something or is trouble.
+    pub keep: bool,
+    /// What the judge remembers from now on.
+    pub judge: JudgeState,
+    /// When the unit runs next.
+    pub next_run_at: DateTime<Utc>,
+    /// The run answers a person's request.
+    pub requested: bool,
+}
+
+impl OrgTx {
+    /// A crash of the database may lose this transaction; it then runs again. For results only: never where a message follows.
+    pub async fn relax_durability(&mut self) -> Result<(), StoreError> {
+        sqlx::query_scalar!("SELECT set_config('synchronous_commit', 'off', true)").fetch_one(self.connection()).await?;
+        Ok(())
+    }
+
+    /// Locks the monitors and units of these claims, in the order of their ids so that two recorders never wait for each other in a ring.
+    /// Claims that are no longer current or are recorded already are left out.
+    pub async fn lock_for_judging(&mut self, region: &str, claims: &[(MonitorId, i64)]) -> Result<Vec<LockedMonitor>, StoreError> {
+        let org = self.org().0;
+        let (monitors, numbers) = split(claims);
+        let rows = sqlx::query!(
+            r#"SELECT m.id, u.claim, m.kind, m.target, m.interval_s, m.regions, m.policy, m.judge, m.domain_id, m.server_id, m.address_id,
+                      u.last_at, u.last_verdict, u.next_run_at
+               FROM UNNEST($3::uuid[], $4::bigint[]) AS c(monitor_id, claim)
+               JOIN monitors m ON m.org_id = $1 AND m.id = c.monitor_id
+               JOIN schedule_units u ON u.org_id = $1 AND u.monitor_id = c.monitor_id AND u.region = $2 AND u.claim = c.claim AND u.leased
+               ORDER BY m.id FOR UPDATE OF m, u"#,
+            org,
+            region,
+            &monitors,
+            &numbers
+        )
+        .fetch_all(self.connection())
+        .await?;
+        let mut locked = Vec::with_capacity(rows.len());
+        for row in rows {
+            locked.push(LockedMonitor {
+                id: MonitorId(row.id),
+                claim: row.claim,
+                kind: row.kind.parse().map_err(|()| StoreError::Corrupt(row.kind.clone()))?,
+                target: row.target,
+                interval_s: row.interval_s,
+                regions: row.regions,
+                policy: serde_json::from_value(row.policy)?,
+                judge: serde_json::from_value(row.judge)?,
+                last_at: row.last_at,
+                last_verdict: row.last_verdict.and_then(|text| text.parse().ok()),
+                next_run_at: row.next_run_at,
+                others: Vec::new(),
+                domain_id: row.domain_id.map(DomainId),
+                server_id: row.server_id.map(ServerId),
+                address_id: row.address_id.map(AddressId),
+            });
+        }
+        self.load_other_regions(region, &mut locked).await?;
+        Ok(locked)
+    }
+
+    async fn load_other_regions(&mut self, region: &str, locked: &mut [LockedMonitor]) -> Result<(), StoreError> {
+        let spread: Vec<Uuid> = locked.iter().filter(|monitor| monitor.regions.len() > 1).map(|monitor| monitor.id.0).collect();
+        if spread.is_empty() {
+            return Ok(());
+        }
+        let org = self.org().0;
+        let rows = sqlx::query!(
+            r#"SELECT u.monitor_id, u.region, u.last_at AS "last_at!", u.last_verdict AS "last_verdict!", u.last_worst, u.last_summary
+               FROM schedule_units u JOIN monitors m ON m.org_id = u.org_id AND m.id = u.monitor_id AND u.region = ANY(m.regions)
+               WHERE u.org_id = $1 AND u.monitor_id = ANY($2) AND u.region <> $3 AND u.last_at IS NOT NULL AND u.last_verdict IS NOT NULL"#,
+            org,
+            &spread,
+            region
+        )
+        .fetch_all(self.connection())
+        .await?;
+        for row in rows {
+            let Some(monitor) = locked.iter_mut().find(|monitor| monitor.id.0 == row.monitor_id) else { continue };
+            monitor.others.push(RegionOutcome {
+                region: row.region,
+                at: row.last_at,
+                verdict: row.last_verdict.parse().map_err(|()| StoreError::Corrupt(row.last_verdict.clone()))?,
+                worst: row.last_worst.and_then(|text| text.parse().ok()),
+                summary: row.last_summary.unwrap_or_default(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Writes runs of one region: result rows, latest outcomes, schedule and the monitors' summaries. The rows are locked by
+    /// [`OrgTx::lock_for_judging`] in the same transaction.
+    pub async fn record_runs(&mut self, region: &str, runs: &[Recorded<'_>]) -> Result<(), StoreError> {
+        if runs.is_empty() {
+            return Ok(());
+        }
+        let columns = Columns::of(runs)?;
+        self.insert_results(region, runs, &columns).await?;
+        self.upsert_outcomes(region, &columns).await?;
+        self.finish_units(region, runs, &columns).await?;
+        self.update_monitors(runs, &columns).await
+    }
+
+    async fn insert_results(&mut self, region: &str, runs: &[Recorded<'_>], columns: &Columns) -> Result<(), StoreError> {
+        let org = self.org().0;
+        let ids: Vec<Uuid> = runs.iter().map(|_| Uuid::now_v7()).collect();
+        let kept: Vec<Option<Value>> = runs.iter().zip(&columns.outcomes).map(|(run, outcome)| run.keep.then(|| outcome.clone())).collect();
+        sqlx::query!(
+            "INSERT INTO check_results (org_id, id, monitor_id, region, claim, at, verdict, summary, latency_ms, outcome)
+             SELECT $1, r.id, r.monitor_id, $2, r.claim, r.at, r.verdict, r.summary, r.latency_ms, r.outcome
+             FROM UNNEST($3::uuid[], $4::uuid[], $5::bigint[], $6::timestamptz[], $7::text[], $8::text[], $9::float8[], $10::jsonb[])
+               AS r(id, monitor_id, claim, at, verdict, summary, latency_ms, outcome)",
+            org,
+            region,
+            &ids,
+            &columns.monitors,
+            &columns.claims,
+            &columns.at,
+            &columns.verdicts,
+            &columns.summaries,
+            &columns.latencies as &[Option<f64>],
+            &kept as &[Option<Value>]
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    async fn upsert_outcomes(&mut self, region: &str, columns: &Columns) -> Result<(), StoreError> {
+        let org = self.org().0;
+        sqlx::query!(
+            "INSERT INTO last_outcomes (org_id, monitor_id, region, at, outcome)
+             SELECT $1, r.monitor_id, $2, r.at, r.outcome FROM UNNEST($3::uuid[], $4::timestamptz[], $5::jsonb[]) AS r(monitor_id, at, outcome)
+             ON CONFLICT (org_id, monitor_id, region) DO UPDATE SET at = excluded.at, outcome = excluded.outcome",
+            org,
+            region,
+            &columns.monitors,
+            &columns.at,
+            &columns.outcomes
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    async fn finish_units(&mut self, region: &str, runs: &[Recorded<'_>], columns: &Columns) -> Result<(), StoreError> {
+        let org = self.org().0;
+        let next: Vec<DateTime<Utc>> = runs.iter().map(|run| run.next_run_at).collect();
+        let requested: Vec<bool> = runs.iter().map(|run| run.requested).collect();
+        let worst: Vec<Option<String>> = runs.iter().map(|run| run.outcome.worst().map(|severity| severity.as_str().to_owned())).collect();
+        sqlx::query!(
+            "UPDATE schedule_units u SET leased = false, due_at = r.next_run_at, next_run_at = r.next_run_at,
+                    requested = u.requested AND NOT r.requested,
+                    last_at = r.at, last_verdict = r.verdict, last_worst = r.worst, last_summary = r.summary, last_latency_ms = r.latency_ms
+             FROM UNNEST($3::uuid[], $4::timestamptz[], $5::bool[], $6::timestamptz[], $7::text[], $8::text[], $9::text[], $10::float8[])
+               AS r(monitor_id, next_run_at, requested, at, verdict, worst, summary, latency_ms)
+             WHERE u.org_id = $1 AND u.region = $2 AND u.monitor_id = r.monitor_id",
+            org,
+            region,
+            &columns.monitors,
+            &next,
+            &requested,
+            &columns.at,
+            &columns.verdicts,
+            &worst as &[Option<String>],
+            &columns.summaries,
+            &columns.latencies as &[Option<f64>]
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    async fn update_monitors(&mut self, runs: &[Recorded<'_>], columns: &Columns) -> Result<(), StoreError> {
+        let org = self.org().0;
+        let states: Vec<String> = runs.iter().map(|run| run.judge.state.as_str().to_owned()).collect();
+        let since: Vec<Option<DateTime<Utc>>> = runs.iter().map(|run| run.judge.since).collect();
+        let judges = runs.iter().map(|run| serde_json::to_value(&run.judge)).collect::<Result<Vec<_>, _>>()?;
+        let counts: Vec<[i32; 3]> = runs.iter().map(|run| list_counts(run.outcome)).collect();
+        let [listed, answered, asked]: [Vec<i32>; 3] = [0, 1, 2].map(|column: usize| counts.iter().map(|row| row[column]).collect());
+        sqlx::query!(
+            "UPDATE monitors m SET judge = r.judge, state = r.state, state_since = r.since, summary = r.summary, latency_ms = r.latency_ms,
+                    last_checked_at = r.at, listed = r.listed, answered = r.answered, asked = r.asked
+             FROM UNNEST($2::uuid[], $3::jsonb[], $4::text[], $5::timestamptz[], $6::text[], $7::float8[], $8::timestamptz[], $9::int[], $10::int[], $11::int[])
+               AS r(monitor_id, judge, state, since, summary, latency_ms, at, listed, answered, asked)
+             WHERE m.org_id = $1 AND m.id = r.monitor_id",
+            org,
+            &columns.monitors,
+            &judges,
+            &states,
+            &since as &[Option<DateTime<Utc>>],
+            &columns.summaries,
+            &columns.latencies as &[Option<f64>],
+            &columns.at,
+            &listed,
+            &answered,
+            &asked
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// Ends leases of runs that observed nothing new (a shared outcome that is recorded already): the unit just waits for its next turn.
+    pub async fn finish_without_result(&mut self, region: &str, claims: &[(MonitorId, i64)]) -> Result<(), StoreError> {
+        if claims.is_empty() {
+            return Ok(());
+        }
+        let org = self.org().0;
+        let (monitors, numbers) = split(claims);
+        sqlx::query!(
+            "UPDATE schedule_units u SET leased = false, due_at = u.next_run_at FROM UNNEST($3::uuid[], $4::bigint[]) AS c(monitor_id, claim)
+             WHERE u.org_id = $1 AND u.region = $2 AND u.monitor_id = c.monitor_id AND u.claim = c.claim AND u.leased",
+            org,
+            region,
+            &monitors,
+            &numbers
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// The state a monitor has now, for tests and tools.
+    pub async fn monitor_state(&mut self, monitor: MonitorId) -> Result<MonitorState, StoreError> {
+        let org = self.org().0;
+        let text =
+            sqlx::query_scalar!("SELECT state FROM monitors WHERE org_id = $1 AND id = $2", org, monitor.0).fetch_one(self.connection()).await?;
+        text.parse().map_err(|()| StoreError::Corrupt(text))
+    }
+}
+
+/// The columns that several statements share.
+struct Columns {
+    monitors: Vec<Uuid>,
+    claims: Vec<i64>,
+    at: Vec<DateTime<Utc>>,
+    verdicts: Vec<String>,
+    summaries: Vec<String>,
+    latencies: Vec<Option<f64>>,
+    outcomes: Vec<Value>,
+}
+
+impl Columns {
+    fn of(runs: &[Recorded<'_>]) -> Result<Self, StoreError> {
+        Ok(Self {
+            monitors: runs.iter().map(|run| run.monitor.0).collect(),
+            claims: runs.iter().map(|run| run.claim).collect(),
+            at: runs.iter().map(|run| run.at).collect(),
+            verdicts: runs.iter().map(|run| run.outcome.verdict().as_str().to_owned()).collect(),
+            summaries: runs.iter().map(|run| without_nul(run.summary)).collect(),
+            latencies: runs.iter().map(|run| run.latency_ms).collect(),
+            outcomes: runs.iter().map(|run| serde_json::to_value(run.outcome).map(clean)).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// Entries listed, able to tell, asked.
+fn list_counts(outcome: &Outcome) -> [i32; 3] {
+    use waypost_types::outcome::ListState::{Clean, Listed, Unknown};
+    let Outcome::Blacklist(report) = outcome else { return [0; 3] };
+    let mut counts = [0, 0, i32::try_from(report.entries.len()).unwrap_or(i32::MAX)];
+    for entry in &report.entries {
+        match entry.state {
+            Listed => {
+                counts[0] += 1;
+                counts[1] += 1;
+            }
+            Clean => counts[1] += 1,
+            Unknown => {}
+        }
+    }
+    counts
+}
+
+/// PostgreSQL's text and jsonb hold no NUL, and servers under watch say what they like.
+fn without_nul(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+fn clean(value: Value) -> Value {
+    match value {
+        Value::String(text) if text.contains('\0') => Value::String(without_nul(&text)),
+        Value::Array(items) => Value::Array(items.into_iter().map(clean).collect()),
+        Value::Object(fields) => Value::Object(fields.into_iter().map(|(key, value)| (without_nul(&key), clean(value))).collect()),
+        other => other,
+    }
+}
