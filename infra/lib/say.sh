@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What the scripts say: steps with their durations, notes and plain last words. Sourced, never run.
 
-say() { printf '%s\n' "$*" >&2; }
+say() { printf '%s\n' "$@" >&2; }
 note() { printf '   %s\n' "$*" >&2; }
 die() {
   printf '\nwaypost: %s\n' "$1" >&2
