@@ -43,9 +43,9 @@ step() {
   return "$status"
 }
 
-# For the EXIT trap: names the step that failed.
+# say_failed_step STATUS: for the EXIT trap, names the step that failed; a person who pressed Ctrl-C knows.
 say_failed_step() {
-  [[ -z ${STEP:-} ]] || say "" "waypost: failed while: $STEP"
+  [[ -z ${STEP:-} || $1 == 130 || $1 == 143 ]] || say "" "waypost: failed while: $STEP"
 }
 
 # Whether a person can be asked: a terminal is there and nobody said not to.
