@@ -2,5 +2,6 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod config;
+pub mod judge;
 
 pub use config::{Config, ConfigError, Environment, SignupPolicy, WorkerConfig};

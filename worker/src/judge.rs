@@ -1,0 +1,168 @@
+//! The judge: from a monitor's state and the latest outcome of each of its regions to its new state. Pure; called under a row lock on the
+//! monitor, once per new outcome. DESIGN section 2 gives the rules, the table in the tests gives the cases.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use waypost_types::{
+    incident::IncidentSeverity,
+    judge::{Candidate, JudgeState, MonitorState, Policy, RegionOutcome, Transition},
+    monitor::MonitorKind,
+    outcome::Verdict,
+};
+
+/// What the judge is told beside state and outcomes.
+#[derive(Debug, Clone, Copy)]
+pub struct JudgeContext {
+    /// The time of judging.
+    pub now: DateTime<Utc>,
+    /// How this monitor is judged.
+    pub policy: Policy,
+    /// Time between its checks: what is older than two of them does not vote.
+    pub interval: Duration,
+    /// What it runs.
+    pub kind: MonitorKind,
+    /// How many regions check it.
+    pub regions: usize,
+}
+
+/// What the judge decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    /// To be remembered.
+    pub state: JudgeState,
+    /// Confirmed changes: none or one.
+    pub transitions: Vec<Transition>,
+    /// Check again that soon, because a change waits for its confirmation.
+    pub recheck: Option<Duration>,
+}
+
+/// Judges the latest outcome of each region.
+pub fn judge(state: &JudgeState, latest: &[RegionOutcome], ctx: &JudgeContext) -> Judgement {
+    let Some(vote) = count(latest, ctx) else {
+        // Nothing recent to judge by.
+        return Judgement { state: state.clone(), transitions: Vec::new(), recheck: None };
+    };
+    if vote.state == state.state {
+        return Judgement { state: JudgeState { candidate: None, ..state.clone() }, transitions: Vec::new(), recheck: None };
+    }
+    let candidate = advance(state.candidate, &vote);
+    if candidate.rounds < rounds_needed(state.state, vote.state, ctx.policy) {
+        return Judgement {
+            state: JudgeState { candidate: Some(candidate), ..state.clone() },
+            transitions: Vec::new(),
+            recheck: Some(recheck_delay(ctx.interval)),
+        };
+    }
+    confirm(state, &vote, ctx.now)
+}
+
+/// How long to wait before looking again at something that seems to have changed.
+pub fn recheck_delay(interval: Duration) -> Duration {
+    (interval / 4).min(Duration::from_secs(30))
+}
+
+/// What the regions say together.
+struct Vote<'a> {
+    state: MonitorState,
+    /// The outcomes that say so, or worse.
+    supporters: Vec<&'a RegionOutcome>,
+    needed: usize,
+}
+
+fn count<'a>(latest: &'a [RegionOutcome], ctx: &JudgeContext) -> Option<Vote<'a>> {
+    let oldest = ctx.now - chrono::Duration::from_std(ctx.interval * 2).unwrap_or(chrono::Duration::MAX);
+    let recent: Vec<&RegionOutcome> = latest.iter().filter(|outcome| outcome.at >= oldest).collect();
+    let telling: Vec<&RegionOutcome> = recent.iter().copied().filter(|outcome| outcome.verdict != Verdict::Unknown).collect();
+    if telling.is_empty() {
+        let needed = recent.len();
+        return (needed > 0).then_some(Vote { state: MonitorState::Unknown, supporters: recent, needed });
+    }
+    // A region that is silent or blind must not keep the others from deciding, so the majority is one of those that can tell.
+    let needed = match ctx.policy.quorum as usize {
+        0 => telling.len() / 2 + 1,
+        quorum => quorum.min(ctx.regions.max(1)),
+    };
+    for (verdict, state) in [(Verdict::Down, MonitorState::Down), (Verdict::Degraded, MonitorState::Degraded)] {
+        let supporters: Vec<&RegionOutcome> = telling.iter().copied().filter(|outcome| badness(outcome.verdict) >= badness(verdict)).collect();
+        if supporters.len() >= needed {
+            return Some(Vote { state, supporters, needed });
+        }
+    }
+    let supporters: Vec<&RegionOutcome> = telling.into_iter().filter(|outcome| outcome.verdict == Verdict::Up).collect();
+    // Too few failures for a quorum: what the majority sees stands, but at least one outcome must speak for it.
+    if supporters.is_empty() {
+        return None;
+    }
+    Some(Vote { state: MonitorState::Up, needed: needed.min(supporters.len()), supporters })
+}
+
+fn badness(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Up | Verdict::Unknown => 0,
+        Verdict::Degraded => 1,
+        Verdict::Down => 2,
+    }
+}
+
+fn rank(state: MonitorState) -> u8 {
+    match state {
+        MonitorState::Pending | MonitorState::Unknown | MonitorState::Up => 0,
+        MonitorState::Degraded => 1,
+        MonitorState::Down => 2,
+    }
+}
+
+/// One more round, if a quorum of the outcomes is newer than the last round counted.
+fn advance(before: Option<Candidate>, vote: &Vote<'_>) -> Candidate {
+    let newest = vote.supporters.iter().map(|outcome| outcome.at).max();
+    match before.filter(|candidate| candidate.state == vote.state) {
+        None => Candidate { state: vote.state, rounds: 1, counted_at: newest },
+        Some(candidate) => {
+            let newer = vote.supporters.iter().filter(|outcome| candidate.counted_at.is_none_or(|counted| outcome.at > counted)).count();
+            if newer >= vote.needed { Candidate { state: vote.state, rounds: candidate.rounds.saturating_add(1), counted_at: newest } } else { candidate }
+        }
+    }
+}
+
+fn rounds_needed(from: MonitorState, to: MonitorState, policy: Policy) -> u32 {
+    let rounds = match (from, to) {
+        // Not being able to tell is confirmed like a failure, so that one lost packet does not grey a page.
+        (_, MonitorState::Unknown) => policy.fail_after,
+        // The first outcome that is no failure is taken as it is: it is the baseline.
+        (MonitorState::Pending, MonitorState::Up | MonitorState::Degraded) => 1,
+        _ if rank(to) > rank(from) => policy.fail_after,
+        _ => policy.recover_after,
+    };
+    rounds.max(1)
+}
+
+fn confirm(state: &JudgeState, vote: &Vote<'_>, now: DateTime<Utc>) -> Judgement {
+    // Behind an unknown state stands what was last known: coming back to it is no news.
+    let known = if state.state == MonitorState::Unknown { state.before_unknown.unwrap_or_default() } else { state.state };
+    let severity = match (known, vote.state) {
+        (before, after) if before == after => None,
+        (MonitorState::Pending, MonitorState::Degraded) => None,
+        (_, MonitorState::Down) => Some(IncidentSeverity::Critical),
+        (_, MonitorState::Degraded) => Some(IncidentSeverity::Warning),
+        _ => None,
+    };
+    let worst = vote.supporters.iter().max_by_key(|outcome| (badness(outcome.verdict), outcome.worst, outcome.at));
+    let transition = Transition {
+        from: known,
+        to: vote.state,
+        at: now,
+        summary: worst.map(|outcome| outcome.summary.clone()).unwrap_or_default(),
+        severity,
+    };
+    let before_unknown = (vote.state == MonitorState::Unknown).then_some(known);
+    Judgement {
+        state: JudgeState { state: vote.state, since: Some(now), candidate: None, before_unknown },
+        transitions: vec![transition],
+        recheck: None,
+    }
+}
+
+#[cfg(test)]
+#[path = "judge_tests.rs"]
+mod tests;

@@ -1,0 +1,164 @@
+//! The judge as a table: each row is a story of rounds, read from left to right.
+//!
+//! A round is one letter per region: `u` up, `g` degraded, `d` down, `?` unknown, `-` nothing new (the outcome before stays), `x` the
+//! region's outcome is too old to vote. After each round stands the state that must follow; an incident's severity, when one must be
+//! opened or changed, follows with `!`.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use waypost_types::{
+    finding::Severity,
+    incident::IncidentSeverity,
+    judge::{JudgeState, MonitorState, Policy, RegionOutcome},
+    monitor::MonitorKind,
+    outcome::Verdict,
+};
+
+use super::{JudgeContext, judge, recheck_delay};
+
+const INTERVAL: Duration = Duration::from_secs(300);
+
+fn start() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+}
+
+fn policy(fail_after: u32, recover_after: u32, quorum: u32) -> Policy {
+    Policy { fail_after, recover_after, quorum }
+}
+
+/// Plays a story and writes down what followed in the same notation.
+fn play(policy: Policy, story: &str) -> String {
+    let rounds: Vec<&str> = story.split_whitespace().map(|step| step.split_once('=').unwrap().0).collect();
+    let regions = rounds[0].len();
+    let mut latest: Vec<Option<RegionOutcome>> = vec![None; regions];
+    let mut state = JudgeState::default();
+    let mut told = Vec::new();
+    for (number, round) in rounds.iter().enumerate() {
+        let at = start() + TimeDelta::seconds(60 * i64::try_from(number).unwrap());
+        let mut said = Vec::new();
+        for (region, letter) in round.chars().enumerate() {
+            let verdict = match letter {
+                'u' => Verdict::Up,
+                'g' => Verdict::Degraded,
+                'd' => Verdict::Down,
+                '?' => Verdict::Unknown,
+                '-' => continue,
+                'x' => {
+                    if let Some(old) = latest[region].as_mut() {
+                        old.at = at - TimeDelta::seconds(601);
+                    }
+                    continue;
+                }
+                other => panic!("no such letter: {other}"),
+            };
+            latest[region] = Some(RegionOutcome {
+                region: format!("r{region}"),
+                at,
+                verdict,
+                worst: (verdict == Verdict::Down).then_some(Severity::High),
+                summary: format!("r{region} says {}", verdict.as_str()),
+            });
+        }
+        let known: Vec<RegionOutcome> = latest.iter().flatten().cloned().collect();
+        let ctx = JudgeContext { now: at, policy, interval: INTERVAL, kind: MonitorKind::Smtp, regions };
+        let judgement = judge(&state, &known, &ctx);
+        assert!(judgement.transitions.len() <= 1, "{story}");
+        assert_eq!(judgement.recheck.is_some(), judgement.state.candidate.is_some() && judgement.recheck.is_some(), "{story}");
+        for transition in &judgement.transitions {
+            assert_eq!(transition.to, judgement.state.state, "{story}");
+            said.push(match transition.severity {
+                None => "",
+                Some(IncidentSeverity::Critical) => "!critical",
+                Some(IncidentSeverity::Warning) => "!warning",
+                Some(IncidentSeverity::Info) => "!info",
+            });
+        }
+        state = judgement.state;
+        told.push(format!("{round}={}{}", state.state.as_str(), said.concat()));
+    }
+    told.join(" ")
+}
+
+#[test]
+fn stories_end_as_the_table_says() {
+    let standard = policy(2, 1, 0);
+    let table: &[(&str, Policy, &str)] = &[
+        ("the first good outcome counts at once", standard, "u=up"),
+        ("one failure is no outage", standard, "u=up d=up u=up"),
+        ("two failures are", standard, "u=up d=up d=down!critical"),
+        ("a first failure is confirmed like any other", standard, "d=pending d=down!critical"),
+        ("a first failure that goes away was none", standard, "d=pending u=up"),
+        ("recovery needs one success", standard, "u=up d=up d=down!critical u=up"),
+        ("failures must follow each other", standard, "u=up d=up u=up d=up u=up"),
+        ("staying down is no news", standard, "d=pending d=down!critical d=down d=down"),
+        ("the first degraded outcome is the baseline", standard, "g=degraded"),
+        ("degraded from the start stays without incident", standard, "g=degraded g=degraded u=up"),
+        ("degraded after up is a warning once confirmed", standard, "u=up g=up g=degraded!warning"),
+        ("one degraded outcome is no news", standard, "u=up g=up u=up"),
+        ("from the baseline to down is critical", standard, "g=degraded d=degraded d=down!critical"),
+        ("down to degraded changes the incident", standard, "d=pending d=down!critical g=degraded!warning"),
+        ("degraded to down changes it back", standard, "u=up g=up g=degraded!warning d=degraded d=down!critical"),
+        ("a new kind of failure starts its own count", standard, "u=up g=up d=up d=down!critical"),
+        ("unknown is not down", standard, "u=up ?=up ?=unknown"),
+        ("one unknown is no news", standard, "u=up ?=up u=up"),
+        ("unknown from the start", standard, "?=pending ?=unknown"),
+        ("unknown does not confirm a failure", standard, "u=up d=up ?=up d=up d=down!critical"),
+        ("unknown does not end an outage", standard, "d=pending d=down!critical ?=down ?=unknown"),
+        ("coming back from unknown to up is quiet", standard, "u=up ?=up ?=unknown u=up"),
+        ("coming back from unknown to the outage is no second one", standard, "d=pending d=down!critical ?=down ?=unknown d=unknown d=down"),
+        ("coming back from unknown to the baseline opens nothing", standard, "g=degraded ?=degraded ?=unknown g=unknown g=degraded"),
+        ("an outage behind the fog is one", standard, "u=up ?=up ?=unknown d=unknown d=down!critical"),
+        ("degraded behind the fog is a warning", standard, "u=up ?=up ?=unknown g=unknown g=degraded!warning"),
+        ("unknown first, then degraded, is the baseline", standard, "?=pending ?=unknown g=unknown g=degraded"),
+        ("three rounds where three are asked for", policy(3, 1, 0), "u=up d=up d=up d=down!critical"),
+        ("at once where one is asked for", policy(1, 1, 0), "u=up d=down!critical"),
+        ("a slow recovery where two are asked for", policy(2, 2, 0), "d=pending d=down!critical u=down u=up"),
+        ("a relapse restarts a slow recovery", policy(2, 2, 0), "d=pending d=down!critical u=down d=down u=down u=up"),
+        ("zero rounds mean one", policy(0, 0, 0), "u=up d=down!critical u=up"),
+        ("one region of three is not a majority", standard, "uuu=up duu=up duu=up duu=up"),
+        ("two of three are", standard, "uuu=up ddu=up ddu=down!critical"),
+        ("one of two is not a majority", standard, "uu=up du=up du=up"),
+        ("both of two are", standard, "uu=up dd=up dd=down!critical"),
+        ("the same outcomes seen again are no new round", standard, "uuu=up ddu=up --u=up --u=up"),
+        ("a round is complete when a quorum has looked again", standard, "uuu=up ddu=up d-u=up -du=down!critical"),
+        ("a blind region leaves the decision to the others", standard, "uuu=up ?du=up ?dd=up ?dd=down!critical"),
+        ("all blind is unknown", standard, "uu=up ??=up ??=unknown"),
+        ("an old outcome does not vote", standard, "uu=up dx=up d-=down!critical"),
+        ("an old failure does not vote either", standard, "ud=up ux=up u-=up"),
+        ("a quorum of one: any region decides", policy(2, 1, 1), "uuu=up duu=up duu=down!critical"),
+        ("a quorum of all: every region must agree", policy(2, 1, 3), "uuu=up ddu=up ddu=up ddd=up ddd=down!critical"),
+        ("a quorum above the regions is all of them", policy(2, 1, 9), "uu=up dd=up dd=down!critical"),
+        ("down counts towards degraded", standard, "uuu=up dgu=up dgu=degraded!warning"),
+    ];
+    for (name, policy, story) in table {
+        assert_eq!(&play(*policy, story), story, "{name}");
+    }
+}
+
+#[test]
+fn a_change_that_waits_is_looked_at_soon() {
+    assert_eq!(recheck_delay(Duration::from_secs(300)), Duration::from_secs(30));
+    assert_eq!(recheck_delay(Duration::from_secs(60)), Duration::from_secs(15));
+    let outcome = RegionOutcome { region: "local".into(), at: start(), verdict: Verdict::Down, worst: None, summary: "refused".into() };
+    let ctx = JudgeContext { now: start(), policy: Policy::default(), interval: INTERVAL, kind: MonitorKind::Smtp, regions: 1 };
+    let first = judge(&JudgeState::default(), std::slice::from_ref(&outcome), &ctx);
+    assert_eq!(first.recheck, Some(Duration::from_secs(30)));
+    let again = judge(&first.state, std::slice::from_ref(&outcome), &ctx);
+    assert_eq!(again.state.state, MonitorState::Pending, "the same outcome judged twice is one round");
+}
+
+#[test]
+fn nothing_to_judge_by_changes_nothing() {
+    let ctx = JudgeContext { now: start(), policy: Policy::default(), interval: INTERVAL, kind: MonitorKind::Audit, regions: 1 };
+    let judgement = judge(&JudgeState::default(), &[], &ctx);
+    assert_eq!((judgement.state, judgement.transitions.len(), judgement.recheck), (JudgeState::default(), 0, None));
+}
+
+#[test]
+fn the_reason_is_the_worst_outcomes() {
+    let outcome = |verdict, summary: &str| RegionOutcome { region: summary.into(), at: start(), verdict, worst: None, summary: summary.into() };
+    let ctx = JudgeContext { now: start(), policy: policy(1, 1, 0), interval: INTERVAL, kind: MonitorKind::Smtp, regions: 3 };
+    let latest = [outcome(Verdict::Degraded, "slow"), outcome(Verdict::Down, "refused"), outcome(Verdict::Up, "fine")];
+    assert_eq!(judge(&JudgeState { state: MonitorState::Up, ..JudgeState::default() }, &latest, &ctx).transitions[0].summary, "refused");
+}
