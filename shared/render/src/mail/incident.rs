@@ -1,0 +1,179 @@
+//! Mails about incidents: opened, changed, recovered.
+
+use chrono::{DateTime, Utc};
+use waypost_types::{IncidentId, incident::IncidentSeverity};
+
+use super::{Mail, layout::Letter};
+
+/// What the mails tell about an incident.
+#[derive(Debug, Clone)]
+pub struct IncidentMail<'a> {
+    /// Name of the organisation.
+    pub org: &'a str,
+    /// Address of the incident's page.
+    pub url: &'a str,
+    /// Its title.
+    pub title: &'a str,
+    /// What was seen, and what to do next.
+    pub summary: &'a str,
+    /// What is affected.
+    pub target: &'a str,
+    /// How urgent.
+    pub severity: IncidentSeverity,
+    /// When it opened.
+    pub opened_at: DateTime<Utc>,
+    /// When what this mail tells happened.
+    pub at: DateTime<Utc>,
+}
+
+/// Address of an incident's page.
+pub fn incident_url(base_url: &str, org_slug: &str, incident: IncidentId) -> String {
+    format!("{}/orgs/{org_slug}/incidents/{incident}", base_url.trim_end_matches('/'))
+}
+
+/// Something broke.
+pub fn incident_opened(incident: &IncidentMail<'_>) -> Mail {
+    letter(incident, label(incident.severity), incident.title.to_owned(), vec![incident.summary.to_owned()], accent(incident.severity)).render()
+}
+
+/// It got better or worse; `before` is what it was.
+pub fn incident_changed(incident: &IncidentMail<'_>, before: IncidentSeverity) -> Mail {
+    let direction = if incident.severity > before { "It got worse" } else { "It got better, but is not over" };
+    let first = format!("{direction}: this incident was {} and is now {}.", word(before), word(incident.severity));
+    letter(incident, label(incident.severity), incident.title.to_owned(), vec![first, incident.summary.to_owned()], accent(incident.severity))
+        .render()
+}
+
+/// It is over.
+pub fn incident_recovered(incident: &IncidentMail<'_>) -> Mail {
+    let lasted = format!("It lasted {}. Nothing needs to be done.", duration(incident.opened_at, incident.at));
+    let mut letter = letter(incident, "Recovered", format!("Recovered: {}", incident.title), vec![incident.summary.to_owned(), lasted], "#1a7f4b");
+    letter.subject = format!("[Recovered] {}", incident.title);
+    letter.render()
+}
+
+fn letter<'a>(incident: &IncidentMail<'a>, label: &str, heading: String, paragraphs: Vec<String>, accent: &'static str) -> Letter<'a> {
+    let mut facts = vec![("Affected", incident.target.to_owned()), ("Organisation", incident.org.to_owned()), ("Since", moment(incident.opened_at))];
+    if incident.at != incident.opened_at {
+        facts.push(("Now", moment(incident.at)));
+    }
+    Letter {
+        subject: format!("[{label}] {}", incident.title),
+        heading,
+        accent,
+        paragraphs,
+        facts,
+        button: Some(("Open the incident", incident.url)),
+        footer: format!("You get this mail because you are a member of {} on Waypost.", incident.org),
+    }
+}
+
+fn label(severity: IncidentSeverity) -> &'static str {
+    match severity {
+        IncidentSeverity::Critical => "Critical",
+        IncidentSeverity::Warning => "Warning",
+        IncidentSeverity::Info => "Info",
+    }
+}
+
+fn word(severity: IncidentSeverity) -> &'static str {
+    match severity {
+        IncidentSeverity::Critical => "critical",
+        IncidentSeverity::Warning => "a warning",
+        IncidentSeverity::Info => "for information",
+    }
+}
+
+fn accent(severity: IncidentSeverity) -> &'static str {
+    match severity {
+        IncidentSeverity::Critical => "#c0262d",
+        IncidentSeverity::Warning => "#b45309",
+        IncidentSeverity::Info => "#1f4fd8",
+    }
+}
+
+fn moment(at: DateTime<Utc>) -> String {
+    at.format("%-d %B %Y, %H:%M UTC").to_string()
+}
+
+/// A span in the two units that matter.
+fn duration(from: DateTime<Utc>, to: DateTime<Utc>) -> String {
+    let seconds = (to - from).num_seconds().max(0);
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    let count = |n: i64, unit: &str| format!("{n} {unit}{}", if n == 1 { "" } else { "s" });
+    match (days, hours, minutes) {
+        (0, 0, 0) => "less than a minute".to_owned(),
+        (0, 0, minutes) => count(minutes, "minute"),
+        (0, hours, 0) => count(hours, "hour"),
+        (0, hours, minutes) => format!("{} and {}", count(hours, "hour"), count(minutes, "minute")),
+        (days, 0, _) => count(days, "day"),
+        (days, hours, _) => format!("{} and {}", count(days, "day"), count(hours, "hour")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample<'a>() -> IncidentMail<'a> {
+        let opened_at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        IncidentMail {
+            org: "Example & Sons",
+            url: "https://waypost.example/orgs/example/incidents/inc_00000000000000000000000000000007",
+            title: "Port 25 of mail.example.com does not answer",
+            summary: "203.0.113.40 refused the connection. Next step: check that the mail server runs and that the firewall lets port 25 in.",
+            target: "mail.example.com:25",
+            severity: IncidentSeverity::Critical,
+            opened_at,
+            at: opened_at,
+        }
+    }
+
+    #[test]
+    fn incident_mails_read_well() {
+        let later = IncidentMail { at: sample().opened_at + chrono::TimeDelta::minutes(83), ..sample() };
+        let changed =
+            IncidentMail { severity: IncidentSeverity::Warning, title: "mail.example.com:25: the certificate expires in 6 days", ..later.clone() };
+        let recovered = IncidentMail { summary: "mail.example.com answers on port 25 in 41 ms.", ..later };
+        insta::assert_snapshot!("opened_text", incident_opened(&sample()).text);
+        insta::assert_snapshot!("opened_html", incident_opened(&sample()).html);
+        insta::assert_snapshot!("changed_text", incident_changed(&changed, IncidentSeverity::Critical).text);
+        insta::assert_snapshot!("recovered_text", incident_recovered(&recovered).text);
+        assert_eq!(incident_opened(&sample()).subject, "[Critical] Port 25 of mail.example.com does not answer");
+        assert_eq!(incident_recovered(&recovered).subject, "[Recovered] Port 25 of mail.example.com does not answer");
+    }
+
+    #[test]
+    fn what_comes_from_outside_stays_text() {
+        let hostile = IncidentMail {
+            title: "x\r\nBcc: victim@example.com\u{202e}\u{0}",
+            summary: "<script>alert(1)</script>",
+            org: "\"><img src=x>",
+            url: "https://waypost.example/\"onmouseover=\"x",
+            ..sample()
+        };
+        for mail in [incident_opened(&hostile), incident_changed(&hostile, IncidentSeverity::Warning), incident_recovered(&hostile)] {
+            assert!(!mail.subject.contains(['\r', '\n', '\0', '\u{202e}']), "{:?}", mail.subject);
+            assert!(!mail.html.contains("<script") && !mail.html.contains("<img") && !mail.html.contains("\"onmouseover"));
+            assert!(!mail.text.contains('\r'));
+        }
+        let long = "ä".repeat(500);
+        assert_eq!(incident_opened(&IncidentMail { title: &long, ..sample() }).subject.chars().count(), 200);
+    }
+
+    #[test]
+    fn spans_are_told_in_two_units() {
+        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
+        let table = [
+            (30, "less than a minute"),
+            (60, "1 minute"),
+            (3_600, "1 hour"),
+            (4_980, "1 hour and 23 minutes"),
+            (86_400, "1 day"),
+            (180_000, "2 days and 2 hours"),
+        ];
+        for (seconds, words) in table {
+            assert_eq!(duration(at(0), at(seconds)), words);
+        }
+    }
+}

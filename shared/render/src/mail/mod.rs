@@ -1,0 +1,20 @@
+//! Mails as subject, text and HTML. What comes from outside (names, titles, answers of servers) is escaped in HTML and can not end a
+//! header line; the layout survives mail clients that drop style sheets.
+
+mod account;
+mod incident;
+mod layout;
+
+pub use account::{password_reset, verification};
+pub use incident::{IncidentMail, incident_changed, incident_opened, incident_recovered, incident_url};
+
+/// A rendered mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mail {
+    /// One line without control characters, at most 200 characters.
+    pub subject: String,
+    /// Plain text, lines ended by `\n`.
+    pub text: String,
+    /// A whole HTML document.
+    pub html: String,
+}
