@@ -26,6 +26,7 @@ lab_start() {
 lab_environment() {
   local name value
   while IFS=$'\t' read -r name value; do
+    unset "${name}_FILE"
     export "$name=$value"
   done < <(node -e '
     const ready = JSON.parse(process.argv[1]);
