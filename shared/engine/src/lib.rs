@@ -1,1 +1,4 @@
-//! Placeholder.
+//! The mail knowledge of Waypost. Pure mail: given a [`net::Net`] and a target it returns an outcome; it sees no database and no tenant.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod net;

@@ -1,0 +1,190 @@
+//! What touches the network: resolver, egress guard, dialling, HTTPS, clock. Everything above asks a [`Net`] and opens nothing itself.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use chrono::{DateTime, Utc};
+use rustls::RootCertStore;
+use tokio::net::TcpStream;
+
+mod dns;
+mod egress;
+mod https;
+
+pub use dns::{Absence, Dns, DnsFailure, Lookup, Soa};
+pub use egress::{Egress, EgressDenied};
+pub use https::{HttpAnswer, HttpFailure};
+
+/// Where time comes from.
+pub trait Clock: Send + Sync + std::fmt::Debug {
+    /// The present.
+    fn now(&self) -> DateTime<Utc>;
+}
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> DateTime<Utc> {
+        Utc::now()
+    }
+}
+
+/// What a [`Net`] is made from.
+#[derive(Debug, Clone)]
+pub struct NetConfig {
+    /// Resolvers; the system's when empty.
+    pub resolvers: Vec<SocketAddr>,
+    /// Believe the AD bit of these resolvers.
+    pub trust_ad: bool,
+    /// How far connections may go.
+    pub egress: Egress,
+    /// Certificate authorities beside the built-in roots, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// What we say in EHLO.
+    pub ehlo_name: String,
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Default for NetConfig {
+    /// As the command line works: unrestricted, with the system's resolver.
+    fn default() -> Self {
+        Self { resolvers: Vec::new(), trust_ad: false, egress: Egress::Unrestricted, ca_file: None, ehlo_name: "waypost.invalid".to_owned(), clock: Arc::new(SystemClock) }
+    }
+}
+
+/// Why no [`Net`] could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum NetError {
+    /// The resolver.
+    #[error("{0}")]
+    Resolver(String),
+    /// The file of certificate authorities.
+    #[error("the CA file {path} can not be used: {reason}")]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Why a connection was not made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DialError {
+    /// A host answered that nothing listens there.
+    #[error("connection refused: the host answers, but nothing listens on this port")]
+    Refused,
+    /// Nothing came back.
+    #[error("no answer: the host is off, or a firewall drops the packets")]
+    TimedOut,
+    /// No route.
+    #[error("the network or host is unreachable from here")]
+    Unreachable,
+    /// Cut off.
+    #[error("the connection was reset while it was being made")]
+    Reset,
+    /// The egress guard.
+    #[error("{0}")]
+    Forbidden(#[from] EgressDenied),
+    /// Anything else.
+    #[error("the connection failed: {0}")]
+    Other(String),
+}
+
+/// The network as the engine sees it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Net {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    dns: Dns,
+    roots: Arc<RootCertStore>,
+    config: NetConfig,
+}
+
+impl Net {
+    /// Reads the CA file and sets up the resolver; opens nothing.
+    pub fn new(config: NetConfig) -> Result<Self, NetError> {
+        let dns = Dns::new(&config.resolvers).map_err(NetError::Resolver)?;
+        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        if let Some(path) = &config.ca_file {
+            let fail = |reason: String| NetError::CaFile { path: path.clone(), reason };
+            let pem = std::fs::read(path).map_err(|e| fail(e.to_string()))?;
+            let mut added = 0;
+            for certificate in rustls_pemfile::certs(&mut pem.as_slice()) {
+                roots.add(certificate.map_err(|e| fail(e.to_string()))?).map_err(|e| fail(e.to_string()))?;
+                added += 1;
+            }
+            if added == 0 {
+                return Err(fail("no certificate in it".to_owned()));
+            }
+        }
+        Ok(Self { inner: Arc::new(Inner { dns, roots: Arc::new(roots), config }) })
+    }
+
+    /// The present.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.inner.config.clock.now()
+    }
+
+    /// What we say in EHLO.
+    pub fn ehlo_name(&self) -> &str {
+        &self.inner.config.ehlo_name
+    }
+
+    /// The resolver.
+    pub fn dns(&self) -> &Dns {
+        &self.inner.dns
+    }
+
+    /// Roots that certificates may chain to.
+    pub fn tls_roots(&self) -> &Arc<RootCertStore> {
+        &self.inner.roots
+    }
+
+    /// Whether an address may be connected to.
+    pub fn egress_check(&self, address: IpAddr) -> Result<(), EgressDenied> {
+        self.inner.config.egress.check(address)
+    }
+
+    /// Connects to a checked address.
+    pub async fn dial(&self, address: SocketAddr, limit: Duration) -> Result<TcpStream, DialError> {
+        self.egress_check(address.ip())?;
+        match tokio::time::timeout(limit, TcpStream::connect(address)).await {
+            Err(_) => Err(DialError::TimedOut),
+            Ok(Err(error)) => Err(dial_error(&error)),
+            Ok(Ok(stream)) => {
+                // A conversation of short lines must not wait for full packets; without the option it is only slower.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "TCP_NODELAY could not be set");
+                }
+                Ok(stream)
+            }
+        }
+    }
+
+    /// GET over HTTPS from an address that was resolved and checked here; no redirects, at most 64 KiB, at most 8 s.
+    pub async fn https_get(&self, host: &str, path: &str) -> Result<HttpAnswer, HttpFailure> {
+        https::get(self, host, path).await
+    }
+}
+
+fn dial_error(error: &io::Error) -> DialError {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => DialError::Refused,
+        io::ErrorKind::TimedOut => DialError::TimedOut,
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => DialError::Unreachable,
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => DialError::Reset,
+        _ => DialError::Other(error.to_string()),
+    }
+}
