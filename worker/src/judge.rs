@@ -120,7 +120,11 @@ fn advance(before: Option<Candidate>, vote: &Vote<'_>) -> Candidate {
         None => Candidate { state: vote.state, rounds: 1, counted_at: newest },
         Some(candidate) => {
             let newer = vote.supporters.iter().filter(|outcome| candidate.counted_at.is_none_or(|counted| outcome.at > counted)).count();
-            if newer >= vote.needed { Candidate { state: vote.state, rounds: candidate.rounds.saturating_add(1), counted_at: newest } } else { candidate }
+            if newer >= vote.needed {
+                Candidate { state: vote.state, rounds: candidate.rounds.saturating_add(1), counted_at: newest }
+            } else {
+                candidate
+            }
         }
     }
 }
@@ -148,13 +152,8 @@ fn confirm(state: &JudgeState, vote: &Vote<'_>, now: DateTime<Utc>) -> Judgement
         _ => None,
     };
     let worst = vote.supporters.iter().max_by_key(|outcome| (badness(outcome.verdict), outcome.worst, outcome.at));
-    let transition = Transition {
-        from: known,
-        to: vote.state,
-        at: now,
-        summary: worst.map(|outcome| outcome.summary.clone()).unwrap_or_default(),
-        severity,
-    };
+    let transition =
+        Transition { from: known, to: vote.state, at: now, summary: worst.map(|outcome| outcome.summary.clone()).unwrap_or_default(), severity };
     let before_unknown = (vote.state == MonitorState::Unknown).then_some(known);
     Judgement {
         state: JudgeState { state: vote.state, since: Some(now), candidate: None, before_unknown },

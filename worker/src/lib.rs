@@ -1,7 +1,85 @@
 //! The worker: schedules, runs, judges, records and notifies. It joins the engine, which knows mail, and the store, which knows tenants.
+//!
+//! [`run`] runs everything for one region until shutdown, in the program `waypost-worker` or inside the server. All truth is in PostgreSQL;
+//! any number of workers may run, die and return.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod backoff;
+pub mod batch;
+pub mod checker;
 pub mod config;
+mod database;
+mod error;
+mod incidents;
 pub mod judge;
+mod listener;
+mod maintenance;
+pub mod notifier;
+mod port25;
+mod queue;
+pub mod recorder;
+pub mod runner;
+pub mod scheduler;
+pub mod shared_checks;
+pub mod wording;
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use waypost_store::Store;
 
 pub use config::{Config, ConfigError, Environment, SignupPolicy, WorkerConfig};
+pub use database::prepare_database;
+pub use error::WorkerError;
+pub use maintenance::maintain;
+pub use queue::{migrate_queue, queue_is_ready};
+
+use crate::{checker::Checker, listener::Bells, notifier::Notifier, recorder::Recorder, runner::Runner, shared_checks::SharedChecks};
+
+/// Runs all loops of a region with `checker` until `shutdown`; then work that is under way is finished or given back. Survives a database
+/// that goes away and returns. Fails at once when the configuration can not be used, or when a loop breaks, which is a bug.
+pub async fn run_with(config: WorkerConfig, store: Store, checker: Arc<dyn Checker>, shutdown: CancellationToken) -> Result<(), WorkerError> {
+    let notifier = Notifier::new(&config, store.clone())?;
+    let checks = Arc::new(SharedChecks::new(checker, config.concurrent_probes, config.concurrent_audits));
+    let recorder = Recorder::new(store.clone(), &config.base_url, config.mail_from.email.domain());
+    let runner = Arc::new(Runner::new(&config.region, store.clone(), Arc::clone(&checks), recorder, shutdown.clone()));
+    let bells = Arc::new(Bells::default());
+    let config = Arc::new(config);
+    tracing::info!(region = %config.region, "worker started");
+    let mut loops = JoinSet::new();
+    {
+        let (config, store, bells, shutdown) = (config.clone(), store.clone(), bells.clone(), shutdown.clone());
+        loops.spawn(async move { scheduler::run(&config, &store, &bells.due, &shutdown).await });
+    }
+    {
+        let (config, store, shutdown) = (config.clone(), store.clone(), shutdown.clone());
+        loops.spawn(async move { queue::run(&config, &store, &runner, &shutdown).await });
+    }
+    {
+        let (bells, shutdown) = (bells.clone(), shutdown.clone());
+        loops.spawn(async move { notifier::run(&notifier, &bells.mail, &shutdown).await });
+    }
+    {
+        let (store, shutdown) = (store.clone(), shutdown.clone());
+        loops.spawn(async move { listener::run(&store, &bells, &shutdown).await });
+    }
+    {
+        let (config, store, shutdown) = (config.clone(), store.clone(), shutdown.clone());
+        loops.spawn(async move { maintenance::run(&config, &store, &shutdown).await });
+    }
+    {
+        let (config, shutdown) = (config.clone(), shutdown.clone());
+        loops.spawn(async move { maintenance::heartbeat(&config, &store, &checks, &shutdown).await });
+    }
+    // A loop ends by shutdown or by a panic; after a panic the others stop too, and whoever started us decides.
+    let mut broken = None;
+    while let Some(ended) = loops.join_next().await {
+        if let Err(error) = ended {
+            shutdown.cancel();
+            broken = Some(error);
+        }
+    }
+    tracing::info!(region = %config.region, "worker stopped");
+    broken.map_or(Ok(()), |error| Err(error.into()))
+}

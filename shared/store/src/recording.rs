@@ -273,12 +273,29 @@ impl OrgTx {
         let org = self.org().0;
         let (monitors, numbers) = split(claims);
         sqlx::query!(
-            "UPDATE schedule_units u SET leased = false, due_at = u.next_run_at FROM UNNEST($3::uuid[], $4::bigint[]) AS c(monitor_id, claim)
+            "UPDATE schedule_units u SET leased = false, requested = false, due_at = u.next_run_at FROM UNNEST($3::uuid[], $4::bigint[]) AS c(monitor_id, claim)
              WHERE u.org_id = $1 AND u.region = $2 AND u.monitor_id = c.monitor_id AND u.claim = c.claim AND u.leased",
             org,
             region,
             &monitors,
             &numbers
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// A change waits for its confirmation: the other regions look again by `at`, too.
+    pub async fn hasten_other_regions(&mut self, region: &str, monitors: &[MonitorId], at: DateTime<Utc>) -> Result<(), StoreError> {
+        let org = self.org().0;
+        let ids: Vec<Uuid> = monitors.iter().map(|monitor| monitor.0).collect();
+        sqlx::query!(
+            "UPDATE schedule_units SET next_run_at = $4, due_at = $4
+             WHERE org_id = $1 AND monitor_id = ANY($2) AND region <> $3 AND NOT leased AND due_at > $4",
+            org,
+            &ids,
+            region,
+            at
         )
         .execute(self.connection())
         .await?;

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use waypost_types::{MonitorId, OrgId, monitor::MonitorKind, outcome::Verdict};
+use waypost_types::{MonitorId, OrgId, judge::MonitorState, monitor::MonitorKind};
 
 use crate::{OrgTx, Store, StoreError};
 
@@ -35,8 +35,8 @@ pub struct DueUnit {
     pub interval_s: i32,
     /// A person asked for a fresh look.
     pub requested: bool,
-    /// What the last run said.
-    pub last_verdict: Option<Verdict>,
+    /// The monitor's confirmed state.
+    pub state: MonitorState,
 }
 
 /// Claims up to `limit` due units of a region for `lease_s` seconds. The connection is the caller's, so that the task that carries them
@@ -81,7 +81,7 @@ impl OrgTx {
         let org = self.org().0;
         let (monitors, numbers) = split(claims);
         let rows = sqlx::query!(
-            r#"SELECT m.id, u.claim, m.kind, m.target, m.interval_s, u.requested, u.last_verdict
+            r#"SELECT m.id, u.claim, m.kind, m.target, m.interval_s, m.state, u.requested
                FROM UNNEST($3::uuid[], $4::bigint[]) AS c(monitor_id, claim)
                JOIN schedule_units u ON u.org_id = $1 AND u.monitor_id = c.monitor_id AND u.region = $2 AND u.claim = c.claim AND u.leased
                JOIN monitors m ON m.org_id = $1 AND m.id = c.monitor_id AND NOT m.paused"#,
@@ -101,7 +101,7 @@ impl OrgTx {
                     target: row.target,
                     interval_s: row.interval_s,
                     requested: row.requested,
-                    last_verdict: row.last_verdict.and_then(|text| text.parse().ok()),
+                    state: row.state.parse().map_err(|()| StoreError::Corrupt(row.state.clone()))?,
                 })
             })
             .collect()

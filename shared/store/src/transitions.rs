@@ -51,6 +51,13 @@ pub struct Opening<'a> {
 }
 
 impl OrgTx {
+    /// Slug and name of the organisation, for links and mails.
+    pub async fn org_label(&mut self) -> Result<(String, String), StoreError> {
+        let org = self.org().0;
+        let row = sqlx::query!("SELECT slug, name FROM orgs WHERE id = $1", org).fetch_one(self.connection()).await?;
+        Ok((row.slug, row.name))
+    }
+
     /// The incidents of these monitors that are not over.
     pub async fn open_incidents_of(&mut self, monitors: &[MonitorId]) -> Result<Vec<OpenIncident>, StoreError> {
         let org = self.org().0;

@@ -1,0 +1,122 @@
+//! Running one check: the interface between the pipeline and whatever looks at the world.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use futures::future::BoxFuture;
+use waypost_types::{
+    monitor::MonitorKind,
+    outcome::{Outcome, ProbeMode, ProbeReport, SmtpReport, StageMs, Verdict},
+};
+
+/// Looks at a target. Bounded in time by itself; what it can not tell is an outcome, not an error.
+pub trait Checker: Send + Sync + 'static {
+    /// Runs one check.
+    fn check<'a>(&'a self, kind: MonitorKind, target: &'a str) -> BoxFuture<'a, Outcome>;
+
+    /// True for MX hosts of mailbox providers, which are probed at most every 15 minutes.
+    fn is_provider(&self, host: &str) -> bool;
+}
+
+/// What a check saw, shared by everybody who watches the target.
+#[derive(Debug, Clone)]
+pub struct Observation {
+    /// When it was seen.
+    pub at: DateTime<Utc>,
+    /// What was seen.
+    pub outcome: Arc<Outcome>,
+}
+
+/// Answers the same for every target without any network: for the scheduler's benchmark and for tests of the pipeline.
+#[derive(Debug, Clone, Copy)]
+pub struct StubChecker {
+    /// What every check says.
+    pub verdict: Verdict,
+    /// How long it takes.
+    pub takes: Duration,
+}
+
+impl Default for StubChecker {
+    fn default() -> Self {
+        Self { verdict: Verdict::Up, takes: Duration::ZERO }
+    }
+}
+
+impl Checker for StubChecker {
+    fn check<'a>(&'a self, _kind: MonitorKind, target: &'a str) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            if !self.takes.is_zero() {
+                tokio::time::sleep(self.takes).await;
+            }
+            let (host, port) = split_target(target);
+            stub_outcome(host, port, self.verdict)
+        })
+    }
+
+    fn is_provider(&self, _host: &str) -> bool {
+        false
+    }
+}
+
+/// An SMTP outcome as a probe of one address would give it.
+pub fn stub_outcome(host: &str, port: u16, verdict: Verdict) -> Outcome {
+    let reason = match verdict {
+        Verdict::Up => "Answers.",
+        Verdict::Degraded => "Answers, with something to mend.",
+        Verdict::Down => "The connection was refused.",
+        Verdict::Unknown => "The name server did not answer.",
+    };
+    let total = (verdict != Verdict::Down && verdict != Verdict::Unknown).then_some(12.5);
+    Outcome::Smtp(Box::new(SmtpReport {
+        host: host.to_owned(),
+        port,
+        mode: ProbeMode::of_port(port),
+        verdict,
+        summary: reason.to_owned(),
+        probes: vec![ProbeReport {
+            host: host.to_owned(),
+            address: None,
+            port,
+            mode: ProbeMode::of_port(port),
+            verdict,
+            reason: reason.to_owned(),
+            stage_ms: StageMs { total, ..StageMs::default() },
+            tls: None,
+            extensions: Vec::new(),
+            banner: total.map(|_| format!("220 {host} ESMTP")),
+            findings: Vec::new(),
+            transcript: Vec::new(),
+        }],
+    }))
+}
+
+/// `mail.example.com:25` as host and port; 25 where none is given.
+pub fn split_target(target: &str) -> (&str, u16) {
+    match target.rsplit_once(':') {
+        Some((host, port)) => match port.parse() {
+            // An IPv6 address without a port has colons too.
+            Ok(port) if !host.contains(':') || host.starts_with('[') => (host.trim_matches(['[', ']']), port),
+            _ => (target.trim_matches(['[', ']']), 25),
+        },
+        None => (target, 25),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_split_into_host_and_port() {
+        let table = [
+            ("mail.example.com:465", ("mail.example.com", 465)),
+            ("mail.example.com", ("mail.example.com", 25)),
+            ("203.0.113.4:587", ("203.0.113.4", 587)),
+            ("[2001:db8::1]:587", ("2001:db8::1", 587)),
+            ("2001:db8::1", ("2001:db8::1", 25)),
+        ];
+        for (target, expected) in table {
+            assert_eq!(split_target(target), expected);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Listens for what wakes the loops: something new is due, a message waits. Losing it costs a second of delay and nothing else.
+
+use std::time::Duration;
+
+use sqlx::postgres::PgListener;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use waypost_store::Store;
+
+use crate::{WorkerError, backoff::forever};
+
+/// The bells of the loops.
+#[derive(Debug, Default)]
+pub(crate) struct Bells {
+    pub due: Notify,
+    pub mail: Notify,
+}
+
+pub(crate) async fn run(store: &Store, bells: &Bells, shutdown: &CancellationToken) {
+    forever("listener", shutdown, || async {
+        let mut listener = PgListener::connect_with(store.pool()).await?;
+        listener.listen_all(["waypost_due", "waypost_mail"]).await?;
+        // What was notified before we listened is unknown: look once.
+        bells.due.notify_one();
+        bells.mail.notify_one();
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok::<_, WorkerError>(Duration::ZERO),
+                received = listener.recv() => match received?.channel() {
+                    "waypost_due" => bells.due.notify_one(),
+                    _ => bells.mail.notify_one(),
+                },
+            }
+        }
+    })
+    .await;
+}

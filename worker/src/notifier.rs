@@ -1,0 +1,199 @@
+//! The notifier: claims messages that wait, sends each outside of any transaction, and marks it with the receiver's answer. Between the
+//! receiver's acceptance and our mark a kill repeats the message under the same Message-ID; nothing else does.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::{StreamExt, stream};
+use lettre::{
+    AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
+    message::{Mailbox, MultiPart, header},
+};
+use secrecy::ExposeSecret;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use waypost_store::{
+    Store,
+    outbox::{Attempt, ClaimedMail, MailOwner},
+};
+
+use crate::{WorkerConfig, WorkerError, backoff::forever, error::chain};
+
+/// Messages claimed at once.
+const CLAIM: i32 = 50;
+/// Of these, sent at once.
+const SENDERS: usize = 8;
+/// How long a claimed message is ours. Longer than all of them may take to send.
+const LEASE_SECONDS: i32 = 300;
+/// For one conversation with our mail server.
+const SEND_TIMEOUT: Duration = Duration::from_secs(30);
+/// Attempts before a message is given up.
+pub const MAX_ATTEMPTS: i32 = 12;
+/// Longest answer that is kept.
+const ANSWER_CHARS: usize = 300;
+
+/// What came of handing a message over.
+enum Delivery {
+    Accepted(String),
+    /// Worth another try.
+    Deferred(String),
+    /// Never.
+    Refused(String),
+}
+
+/// Sends mail.
+#[derive(Debug, Clone)]
+pub struct Notifier {
+    store: Store,
+    from: Mailbox,
+    /// `None` captures mail instead.
+    transport: Option<AsyncSmtpTransport<Tokio1Executor>>,
+}
+
+impl Notifier {
+    /// Sends by the configured mail server, or captures where there is none.
+    pub fn new(config: &WorkerConfig, store: Store) -> Result<Self, WorkerError> {
+        let transport = match &config.smtp_url {
+            None => None,
+            Some(url) => Some(
+                AsyncSmtpTransport::<Tokio1Executor>::from_url(url.expose_secret())
+                    .map_err(WorkerError::SmtpUrl)?
+                    .timeout(Some(SEND_TIMEOUT))
+                    .build(),
+            ),
+        };
+        Ok(Self { store, from: config.mail_from.clone(), transport })
+    }
+
+    /// Claims what is due and sends it. Answers how many messages were tried.
+    pub async fn send_due(&self, now: DateTime<Utc>) -> Result<usize, WorkerError> {
+        let mut mails = self.store.claim_account_mail(now, i64::from(CLAIM), LEASE_SECONDS).await?;
+        mails.extend(self.store.claim_outbox(now, CLAIM, LEASE_SECONDS).await?);
+        let tried = mails.len();
+        let results: Vec<Result<(), WorkerError>> = stream::iter(mails).map(|mail| self.send_one(mail)).buffer_unordered(SENDERS).collect().await;
+        results.into_iter().collect::<Result<(), _>>()?;
+        Ok(tried)
+    }
+
+    async fn send_one(&self, mail: ClaimedMail) -> Result<(), WorkerError> {
+        let delivery = match &self.transport {
+            Some(transport) => deliver(transport, &self.from, &mail).await,
+            None => {
+                self.store.capture_mail(&mail, Utc::now()).await?;
+                Delivery::Accepted("captured by this development machine".to_owned())
+            }
+        };
+        let now = Utc::now();
+        let (attempt, result) = match &delivery {
+            Delivery::Accepted(answer) => (Attempt::Sent(answer), "sent"),
+            Delivery::Deferred(answer) if mail.attempts < MAX_ATTEMPTS => (Attempt::Retry(answer, now + retry_delay(mail.attempts)), "deferred"),
+            Delivery::Deferred(answer) | Delivery::Refused(answer) => (Attempt::Failed(answer), "failed"),
+        };
+        metrics::counter!("waypost_mails_total", "result" => result).increment(1);
+        tracing::info!(mail = %mail.id, attempt = mail.attempts, result, "mail");
+        self.mark(&mail, now, attempt).await
+    }
+
+    async fn mark(&self, mail: &ClaimedMail, now: DateTime<Utc>, attempt: Attempt<'_>) -> Result<(), WorkerError> {
+        match mail.owner {
+            MailOwner::Account => {
+                self.store.mark_account_mail(mail.id, now, attempt).await?;
+            }
+            MailOwner::Org(org, incident) => {
+                let mut tx = self.store.org_tx(org).await?;
+                if tx.mark_mail(mail.id, now, attempt).await? && !matches!(attempt, Attempt::Retry(..)) && incident.is_some() {
+                    let ids = incident.iter().map(ToString::to_string).collect();
+                    tx.notify(&waypost_types::event::LiveEvent::Incidents { ids }).await?;
+                }
+                tx.commit().await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// 30 s, doubling, up to an hour.
+fn retry_delay(attempts: i32) -> TimeDelta {
+    let doublings = u32::try_from(attempts - 1).unwrap_or_default().min(7);
+    TimeDelta::seconds((30_i64 << doublings).min(3_600))
+}
+
+async fn deliver(transport: &AsyncSmtpTransport<Tokio1Executor>, from: &Mailbox, mail: &ClaimedMail) -> Delivery {
+    let message = match compose(from, mail) {
+        Ok(message) => message,
+        Err(error) => return Delivery::Refused(error),
+    };
+    match tokio::time::timeout(SEND_TIMEOUT * 2, transport.send(message)).await {
+        Ok(Ok(response)) => Delivery::Accepted(answer(&format!("{} {}", response.code(), response.message().collect::<Vec<_>>().join(" ")))),
+        Ok(Err(error)) if error.is_permanent() => Delivery::Refused(answer(&chain(&error))),
+        Ok(Err(error)) => Delivery::Deferred(answer(&chain(&error))),
+        Err(_) => Delivery::Deferred(format!("the mail server did not answer within {} seconds", (SEND_TIMEOUT * 2).as_secs())),
+    }
+}
+
+/// The message as it goes out. The typed headers of lettre encode or refuse what could end a header line.
+fn compose(from: &Mailbox, mail: &ClaimedMail) -> Result<Message, String> {
+    let to: Mailbox = mail.recipient.parse().map_err(|error| format!("the address can not be written to: {error}"))?;
+    Message::builder()
+        .from(from.clone())
+        .to(to)
+        .subject(mail.body.subject.replace(['\r', '\n', '\0'], " "))
+        .message_id(Some(mail.message_id.clone()))
+        .raw_header(header::HeaderValue::new(header::HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
+        .multipart(MultiPart::alternative_plain_html(mail.body.text.clone(), mail.body.html.clone()))
+        .map_err(|error| format!("the mail can not be composed: {error}"))
+}
+
+/// An answer as it is kept: one line, bounded.
+fn answer(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().filter(|c| !c.is_control()).take(ANSWER_CHARS).collect()
+}
+
+/// Sends until shutdown; woken when a message is put into the outbox.
+pub(crate) async fn run(notifier: &Notifier, woken: &Notify, shutdown: &CancellationToken) {
+    forever("notifier", shutdown, || async {
+        if notifier.send_due(Utc::now()).await? > 0 {
+            return Ok::<_, WorkerError>(Duration::ZERO);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(2)) => {}
+            () = woken.notified() => {}
+            () = shutdown.cancelled() => {}
+        }
+        Ok(Duration::ZERO)
+    })
+    .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use waypost_store::outbox::MailBody;
+
+    use super::*;
+
+    #[test]
+    fn retries_double_up_to_an_hour() {
+        let seconds: Vec<i64> = (1..=9).map(|attempt| retry_delay(attempt).num_seconds()).collect();
+        assert_eq!(seconds, [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]);
+    }
+
+    #[test]
+    fn a_hostile_subject_stays_one_header() {
+        let mail = ClaimedMail {
+            id: uuid::Uuid::nil(),
+            owner: MailOwner::Account,
+            recipient: "ops@example.com".to_owned(),
+            body: MailBody { subject: "x\r\nBcc: victim@example.com".to_owned(), text: "text".to_owned(), html: "<p>text</p>".to_owned() },
+            message_id: "<1@waypost.example>".to_owned(),
+            attempts: 1,
+        };
+        let from: Mailbox = "Waypost <waypost@example.com>".parse().unwrap();
+        let written = String::from_utf8(compose(&from, &mail).unwrap().formatted()).unwrap();
+        assert!(!written.lines().any(|line| line.starts_with("Bcc:")), "{written}");
+        for header in ["Auto-Submitted: auto-generated", "Message-ID: <1@waypost.example>", "Content-Type: multipart/alternative"] {
+            assert!(written.contains(header), "{header} in {written}");
+        }
+        let nowhere = ClaimedMail { recipient: "a@b\r\nRCPT TO:<victim@example.com>".to_owned(), ..mail };
+        assert!(compose(&from, &nowhere).is_err());
+    }
+}

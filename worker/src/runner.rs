@@ -1,0 +1,135 @@
+//! The runner: takes a batch of claimed units, looks at their targets and hands what was seen to the recorder, organisation by organisation.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::Utc;
+use futures::{StreamExt, future::join_all, stream::FuturesUnordered};
+use tokio_util::sync::CancellationToken;
+use waypost_store::{Store, schedule::DueUnit};
+use waypost_types::{MonitorId, OrgId};
+
+use crate::{
+    WorkerError,
+    backoff::Backoff,
+    batch::{CheckBatch, OrgGroup},
+    checker::Observation,
+    error::chain,
+    port25::Port25,
+    recorder::{Recorder, Run},
+    scheduler::LEASE_SECONDS,
+    shared_checks::{Ask, SharedChecks},
+};
+
+/// Outcomes of an organisation wait that long for others, to be recorded with them; a person who watches the page does not notice.
+const GATHER: Duration = Duration::from_millis(200);
+/// And no more than so many.
+const RECORD_AT_ONCE: usize = 250;
+/// A check that has not begun this long before its lease ends is left to the next claim.
+const LEASE_MARGIN: i64 = 30;
+
+/// Runs batches.
+#[derive(Debug)]
+pub struct Runner {
+    region: String,
+    store: Store,
+    checks: Arc<SharedChecks>,
+    recorder: Recorder,
+    port25: Port25,
+    shutdown: CancellationToken,
+}
+
+impl Runner {
+    /// A runner for one region.
+    pub fn new(region: &str, store: Store, checks: Arc<SharedChecks>, recorder: Recorder, shutdown: CancellationToken) -> Self {
+        Self { region: region.to_owned(), port25: Port25::new(store.clone(), region), store, checks, recorder, shutdown }
+    }
+
+    /// Runs a batch to its end, or until shutdown: then what was seen is recorded and the rest is given back.
+    pub async fn run(&self, batch: CheckBatch) -> Result<(), WorkerError> {
+        let begin_before = batch.claimed_at + chrono::TimeDelta::seconds(i64::from(LEASE_SECONDS) - LEASE_MARGIN);
+        let failed = join_all(batch.groups.iter().map(|group| self.run_group(group, begin_before))).await.into_iter().find_map(Result::err);
+        // Groups do not hold each other up; the first failure fails the task, and whoever repeats it finds the others recorded.
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn run_group(&self, group: &OrgGroup, begin_before: chrono::DateTime<Utc>) -> Result<(), WorkerError> {
+        let mut tx = self.store.org_tx(group.org).await?;
+        let units = tx.load_due_units(&self.region, &group.units).await?;
+        tx.commit().await?;
+        let mut looks: FuturesUnordered<_> = units.iter().map(|unit| self.look(unit, begin_before)).collect();
+        let mut seen: Vec<Run> = Vec::new();
+        let mut left: Vec<(MonitorId, i64)> = units.iter().map(|unit| (unit.monitor, unit.claim)).collect();
+        let mut stopped = false;
+        while !stopped {
+            let gathering = tokio::time::sleep(GATHER);
+            tokio::pin!(gathering);
+            let mut ended = false;
+            loop {
+                tokio::select! {
+                    biased;
+                    run = looks.next() => match run {
+                        Some(run) => seen.extend(run),
+                        None => { ended = true; break }
+                    },
+                    () = &mut gathering, if !seen.is_empty() => break,
+                    () = self.shutdown.cancelled() => { ended = true; break }
+                }
+                if seen.len() >= RECORD_AT_ONCE {
+                    break;
+                }
+            }
+            stopped = ended;
+            left.retain(|(monitor, _)| !seen.iter().any(|run| run.monitor == *monitor));
+            self.record(group.org, std::mem::take(&mut seen)).await?;
+        }
+        drop(looks);
+        if self.shutdown.is_cancelled() && !left.is_empty() {
+            self.release(group.org, &left).await?;
+        }
+        Ok(())
+    }
+
+    async fn look(&self, unit: &DueUnit, begin_before: chrono::DateTime<Utc>) -> Option<Run> {
+        if Utc::now() > begin_before {
+            return None;
+        }
+        let ask = Ask {
+            kind: unit.kind,
+            target: &unit.target,
+            interval: Duration::from_secs(u64::try_from(unit.interval_s).unwrap_or(1)),
+            state: unit.state,
+            requested: unit.requested,
+        };
+        let Observation { at, outcome } = self.checks.observe(&ask).await?;
+        self.port25.saw(&outcome).await;
+        Some(Run { monitor: unit.monitor, claim: unit.claim, at, outcome, requested: unit.requested })
+    }
+
+    /// Records, trying again while the database is away: what was seen is worth keeping until the lease ends and somebody else looks.
+    async fn record(&self, org: OrgId, seen: Vec<Run>) -> Result<(), WorkerError> {
+        if seen.is_empty() {
+            return Ok(());
+        }
+        let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(5));
+        let give_up = tokio::time::Instant::now() + Duration::from_secs(60);
+        loop {
+            match self.recorder.record(org, &self.region, &seen, Utc::now()).await {
+                Ok(()) => return Ok(()),
+                Err(error) if tokio::time::Instant::now() >= give_up || self.shutdown.is_cancelled() => return Err(error),
+                Err(error) => {
+                    metrics::counter!("waypost_record_failures_total").increment(1);
+                    tracing::warn!(%org, results = seen.len(), error = chain(&error), "results could not be recorded; trying again");
+                    tokio::time::sleep(backoff.next_delay()).await;
+                }
+            }
+        }
+    }
+
+    async fn release(&self, org: OrgId, left: &[(MonitorId, i64)]) -> Result<(), WorkerError> {
+        let mut tx = self.store.org_tx(org).await?;
+        tx.release_units(&self.region, left).await?;
+        tx.notify_due().await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}

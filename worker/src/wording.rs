@@ -1,0 +1,164 @@
+//! Outcomes and incidents in words: the sentence of a result, the title and summary of an incident. What was seen comes first, then the
+//! next step.
+
+use waypost_types::{
+    finding::{Finding, Severity},
+    judge::MonitorState,
+    monitor::MonitorKind,
+    outcome::{AuditReport, BlacklistReport, ListState, Outcome, SmtpReport, Verdict},
+};
+
+use crate::checker::split_target;
+
+/// Longest title in characters.
+const TITLE_CHARS: usize = 160;
+
+/// One sentence about an outcome.
+pub fn sentence(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Smtp(report) => report.summary.clone(),
+        Outcome::Audit(report) => audit_sentence(report),
+        Outcome::Blacklist(report) => list_sentence(report),
+    }
+}
+
+/// Total milliseconds, where that means something: the slowest address of an SMTP check.
+pub fn latency_ms(outcome: &Outcome) -> Option<f64> {
+    let Outcome::Smtp(report) = outcome else { return None };
+    report
+        .probes
+        .iter()
+        .filter(|probe| matches!(probe.verdict, Verdict::Up | Verdict::Degraded))
+        .filter_map(|probe| probe.stage_ms.total)
+        .reduce(f64::max)
+}
+
+fn audit_sentence(report: &AuditReport) -> String {
+    let serious = report.findings.iter().filter(|finding| finding.severity >= Severity::Medium).count();
+    match (worst(&report.findings), serious, report.verdict()) {
+        (_, _, Verdict::Unknown) => match report.unknown.first() {
+            Some(part) => format!("Could not be told: {}", full_stop(&part.reason)),
+            None => "Could not be told.".to_owned(),
+        },
+        (Some(finding), 1, _) => full_stop(&finding.summary),
+        (Some(finding), more, _) if more > 1 => format!("{} And {}.", full_stop(&finding.summary), count(more - 1, "more finding")),
+        _ if report.unknown.is_empty() => "No problem found.".to_owned(),
+        _ => format!("No problem found; {} could not be told.", count(report.unknown.len(), "part")),
+    }
+}
+
+fn list_sentence(report: &BlacklistReport) -> String {
+    let unknown = report.entries.iter().filter(|entry| entry.state == ListState::Unknown).count();
+    let answered = report.entries.len() - unknown;
+    let findings = report.findings();
+    if let Some(finding) = worst(&findings) {
+        return match findings.len() {
+            1 => full_stop(&finding.summary),
+            more => format!("{} And {}.", full_stop(&finding.summary), count(more - 1, "more listing")),
+        };
+    }
+    match (answered, unknown) {
+        (0, 0) => "No list was asked.".to_owned(),
+        (0, _) => report.entries.first().map_or_else(String::new, |entry| format!("No list could tell: {}", full_stop(&entry.reason))),
+        (_, 0) => format!("Not listed on any of {}.", count(answered, "list")),
+        _ => format!("Not listed on any of {}; {} could not tell.", count(answered, "list"), count(unknown, "more list")),
+    }
+}
+
+/// Title and summary of an incident about a confirmed state.
+pub fn incident_words(kind: MonitorKind, target: &str, state: MonitorState, outcome: &Outcome) -> (String, String) {
+    let findings = outcome.findings();
+    let (title, summary) = match (outcome, worst(&findings)) {
+        (Outcome::Smtp(report), finding) => smtp_words(target, state, report, finding),
+        (Outcome::Audit(report), Some(finding)) => (format!("{}: {}", report.domain, finding.summary), advice(finding)),
+        (Outcome::Blacklist(_), Some(finding)) => {
+            let more = match findings.len() {
+                0 | 1 => String::new(),
+                n => format!(" and {}", count(n - 1, "more list")),
+            };
+            (format!("{}{more}", finding.summary), advice(finding))
+        }
+        (_, None) => (format!("{target}: {} found a problem", name_of(kind)), sentence(outcome)),
+    };
+    (cut(title.trim_end_matches('.')), summary)
+}
+
+fn smtp_words(target: &str, state: MonitorState, report: &SmtpReport, finding: Option<&Finding>) -> (String, String) {
+    let (host, port) = split_target(target);
+    if state != MonitorState::Down {
+        return match finding {
+            Some(finding) => (format!("{host} on port {port}: {}", finding.summary), advice(finding)),
+            None => (format!("{host} on port {port} works with problems"), full_stop(&report.summary)),
+        };
+    }
+    let spoke = report.probes.iter().any(|probe| probe.banner.is_some());
+    let connected = report.probes.iter().any(|probe| probe.stage_ms.connect.is_some());
+    match finding {
+        Some(finding) if spoke && finding.severity >= Severity::High => {
+            (format!("{host} on port {port}: {}", finding.summary), format!("{} {}", full_stop(&report.summary), advice(finding)))
+        }
+        _ if spoke => (
+            format!("Port {port} of {host} breaks off"),
+            format!("{} Next step: look for this conversation in the log of the mail server.", full_stop(&report.summary)),
+        ),
+        _ if connected => (
+            format!("Port {port} of {host} takes connections but does not greet"),
+            format!("{} Next step: check that the mail server behind the port runs and is not overloaded.", full_stop(&report.summary)),
+        ),
+        _ => (
+            format!("Port {port} of {host} does not answer"),
+            format!("{} Next step: check that the mail server runs and that the firewall lets port {port} in.", full_stop(&report.summary)),
+        ),
+    }
+}
+
+fn advice(finding: &Finding) -> String {
+    let mut text = full_stop(&finding.summary);
+    if !finding.why.is_empty() {
+        text = format!("{text} {}", full_stop(&finding.why));
+    }
+    if finding.fix.is_empty() { text } else { format!("{text} Next step: {}", full_stop(&finding.fix)) }
+}
+
+/// What is said when it is over.
+pub fn recovery_words(kind: MonitorKind, target: &str, outcome: &Outcome) -> String {
+    let (host, port) = split_target(target);
+    match kind {
+        MonitorKind::Smtp => match latency_ms(outcome) {
+            Some(ms) => format!("{host} answers on port {port} again, in {ms:.0} ms."),
+            None => format!("{host} answers on port {port} again."),
+        },
+        MonitorKind::Audit => format!("The audit of {target} is clean again. {}", sentence(outcome)),
+        MonitorKind::Blacklist => format!("{target} is off the lists. {}", sentence(outcome)),
+    }
+}
+
+fn name_of(kind: MonitorKind) -> &'static str {
+    match kind {
+        MonitorKind::Audit => "the audit",
+        MonitorKind::Smtp => "the probe",
+        MonitorKind::Blacklist => "the block-list scan",
+    }
+}
+
+/// The worst finding; of equals the first, since reports put what matters first.
+fn worst(findings: &[Finding]) -> Option<&Finding> {
+    findings.iter().rev().max_by_key(|finding| finding.severity)
+}
+
+fn count(n: usize, thing: &str) -> String {
+    format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
+}
+
+fn full_stop(text: &str) -> String {
+    let text = text.trim();
+    if text.is_empty() || text.ends_with(['.', '!', '?', '…']) { text.to_owned() } else { format!("{text}.") }
+}
+
+fn cut(text: &str) -> String {
+    if text.chars().count() <= TITLE_CHARS { text.to_owned() } else { text.chars().take(TITLE_CHARS - 1).chain(['…']).collect() }
+}
+
+#[cfg(test)]
+#[path = "wording_tests.rs"]
+mod tests;

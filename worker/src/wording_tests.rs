@@ -1,0 +1,95 @@
+//! What people read when something breaks.
+
+use std::collections::BTreeMap;
+
+use waypost_types::outcome::ListEntry;
+
+use super::*;
+use crate::checker::stub_outcome;
+
+fn finding(severity: Severity, summary: &str) -> Finding {
+    Finding {
+        rule: "spf.syntax".to_owned(),
+        severity,
+        subject: "example.com".to_owned(),
+        summary: summary.to_owned(),
+        why: "Receivers treat the domain as if it had no SPF".to_owned(),
+        fix: "Correct the record".to_owned(),
+        record: None,
+        reference: String::new(),
+    }
+}
+
+fn audit(findings: Vec<Finding>) -> Outcome {
+    Outcome::Audit(Box::new(AuditReport {
+        domain: "example.com".to_owned(),
+        score: None,
+        grade: None,
+        findings,
+        unknown: Vec::new(),
+        checks: BTreeMap::new(),
+        records: BTreeMap::from([("mx".to_owned(), vec!["10 mx".to_owned()])]),
+        mx_hosts: Vec::new(),
+    }))
+}
+
+fn scan(states: &[(&str, ListState)]) -> Outcome {
+    let entries = states.iter().map(|(list, state)| ListEntry {
+        subject: "203.0.113.40".to_owned(),
+        list: (*list).to_owned(),
+        zone: "bl.example".to_owned(),
+        state: *state,
+        codes: Vec::new(),
+        meaning: "Spam was seen from it.".to_owned(),
+        reason: "The list refuses public resolvers.".to_owned(),
+        severity: Severity::High,
+        delist_url: Some("https://example.com/remove".to_owned()),
+    });
+    Outcome::Blacklist(Box::new(BlacklistReport { target: "203.0.113.40".to_owned(), entries: entries.collect() }))
+}
+
+#[test]
+fn incidents_say_what_was_seen_and_what_to_do() {
+    let down = stub_outcome("mail.example.com", 25, Verdict::Down);
+    let (title, summary) = incident_words(MonitorKind::Smtp, "mail.example.com:25", MonitorState::Down, &down);
+    assert_eq!(title, "Port 25 of mail.example.com does not answer");
+    assert_eq!(summary, "The connection was refused. Next step: check that the mail server runs and that the firewall lets port 25 in.");
+
+    let broken = audit(vec![finding(Severity::Low, "No BIMI record"), finding(Severity::High, "SPF record cannot be parsed")]);
+    let (title, summary) = incident_words(MonitorKind::Audit, "example.com", MonitorState::Down, &broken);
+    assert_eq!(title, "example.com: SPF record cannot be parsed");
+    assert_eq!(summary, "SPF record cannot be parsed. Receivers treat the domain as if it had no SPF. Next step: Correct the record.");
+
+    let listed = scan(&[("SpamCop", ListState::Listed), ("Other", ListState::Clean)]);
+    let (title, summary) = incident_words(MonitorKind::Blacklist, "203.0.113.40", MonitorState::Down, &listed);
+    assert_eq!(title, "203.0.113.40 is listed on SpamCop");
+    assert!(summary.ends_with("ask for removal at https://example.com/remove."), "{summary}");
+    let both = scan(&[("SpamCop", ListState::Listed), ("Other", ListState::Listed)]);
+    assert_eq!(
+        incident_words(MonitorKind::Blacklist, "203.0.113.40", MonitorState::Down, &both).0,
+        "203.0.113.40 is listed on SpamCop and 1 more list"
+    );
+}
+
+#[test]
+fn sentences_are_short_and_true() {
+    let table = [
+        (audit(Vec::new()), "No problem found."),
+        (audit(vec![finding(Severity::Low, "No BIMI record")]), "No problem found."),
+        (audit(vec![finding(Severity::High, "No SPF record")]), "No SPF record."),
+        (audit(vec![finding(Severity::High, "No SPF record"), finding(Severity::Medium, "p=none")]), "No SPF record. And 1 more finding."),
+        (scan(&[("A", ListState::Clean), ("B", ListState::Clean)]), "Not listed on any of 2 lists."),
+        (scan(&[("A", ListState::Clean), ("B", ListState::Unknown)]), "Not listed on any of 1 list; 1 more list could not tell."),
+        (scan(&[("A", ListState::Unknown)]), "No list could tell: The list refuses public resolvers."),
+        (scan(&[("A", ListState::Listed)]), "203.0.113.40 is listed on A."),
+    ];
+    for (outcome, expected) in table {
+        assert_eq!(sentence(&outcome), expected);
+    }
+}
+
+#[test]
+fn a_title_stays_one_short_line() {
+    let long = audit(vec![finding(Severity::High, &"x".repeat(400))]);
+    assert_eq!(incident_words(MonitorKind::Audit, "example.com", MonitorState::Down, &long).0.chars().count(), TITLE_CHARS);
+}

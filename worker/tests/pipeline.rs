@@ -1,0 +1,303 @@
+//! The pipeline on a real PostgreSQL as `waypost_app`: claiming, recording, taking over, discovering, surviving restarts.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod scene;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use chrono::{TimeDelta, Utc};
+use futures::future::BoxFuture;
+use scene::{Scene, eventually};
+use tokio_util::sync::CancellationToken;
+use waypost_types::{
+    MonitorId,
+    judge::MonitorState,
+    monitor::MonitorKind,
+    outcome::{AuditReport, MxHost, Outcome, Verdict},
+};
+use waypost_worker::{
+    batch::{CheckBatch, OrgGroup},
+    checker::{Checker, StubChecker, stub_outcome},
+    recorder::{Recorder, Run},
+    runner::Runner,
+    scheduler::{LEASE_SECONDS, claim_and_push},
+    shared_checks::SharedChecks,
+};
+
+fn run(monitor: MonitorId, claim: i64, verdict: Verdict) -> Run {
+    Run { monitor, claim, at: Utc::now(), outcome: Arc::new(stub_outcome("mx.example", 25, verdict)), requested: false }
+}
+
+fn recorder(scene: &Scene) -> Recorder {
+    Recorder::new(scene.db.store.clone(), "https://waypost.example", "waypost.example")
+}
+
+#[tokio::test]
+async fn a_stale_claim_is_discarded_and_nothing_is_recorded_twice() {
+    let scene = Scene::new().await;
+    let monitor = scene.monitor(MonitorKind::Smtp, "mx.example:25", 300).await;
+    let first = scene.claim(Utc::now()).await;
+    assert_eq!(first.len(), 1);
+    // The lease ends, somebody else claims.
+    let second = scene.claim(Utc::now() + TimeDelta::seconds(i64::from(LEASE_SECONDS) + 1)).await;
+    assert_eq!(second[0].claim, first[0].claim + 1);
+    let recorder = recorder(&scene);
+    recorder.record(scene.org, "local", &[run(monitor, first[0].claim, Verdict::Down)], Utc::now()).await.unwrap();
+    assert_eq!(scene.results(monitor).await, 0, "the first worker's outcome is stale");
+    let outcome = run(monitor, second[0].claim, Verdict::Up);
+    for _ in 0..2 {
+        recorder.record(scene.org, "local", std::slice::from_ref(&outcome), Utc::now()).await.unwrap();
+    }
+    assert_eq!(scene.results(monitor).await, 1);
+    assert_eq!(scene.state(monitor).await, MonitorState::Up);
+}
+
+#[tokio::test]
+async fn two_schedulers_claim_disjoint_sets_and_push_them_with_the_claim() {
+    let scene = Scene::new().await;
+    scene.monitors(60, 300).await;
+    let (a, b) = tokio::join!(scene.claim(Utc::now()), scene.claim(Utc::now()));
+    let mut all: Vec<MonitorId> = a.iter().chain(&b).map(|unit| unit.monitor).collect();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!((all.len(), a.len() + b.len()), (60, 60));
+
+    let later = Utc::now() + TimeDelta::seconds(i64::from(LEASE_SECONDS) + 1);
+    let (a, b) = tokio::join!(claim_and_push(&scene.db.store, "local", later, 20), claim_and_push(&scene.db.store, "local", later, 20));
+    assert_eq!(a.unwrap() + b.unwrap(), 60);
+    let pushed: String = scene.value("SELECT string_agg(convert_from(job, 'UTF8'), ' ') FROM apalis.jobs").await;
+    let units = pushed.matches("mon_").count();
+    assert_eq!(units, 60, "every unit is in exactly one task");
+    let elsewhere = claim_and_push(&scene.db.store, "frankfurt", later, 20).await.unwrap();
+    assert_eq!(elsewhere, 0, "a region sees its own units only");
+}
+
+#[tokio::test]
+async fn a_worker_killed_in_mid_batch_is_replaced_and_each_check_is_judged_once() {
+    let scene = Scene::new().await;
+    let monitors = scene.monitors(20, 300).await;
+    let group = |claimed: &[waypost_store::schedule::ClaimedUnit]| OrgGroup {
+        org: scene.org,
+        units: claimed.iter().map(|unit| (unit.monitor, unit.claim)).collect(),
+    };
+    let runner = |checker: StubChecker| {
+        let checks = Arc::new(SharedChecks::new(Arc::new(checker), 100, 10));
+        Arc::new(Runner::new("local", scene.db.store.clone(), checks, recorder(&scene), CancellationToken::new()))
+    };
+    // The first worker records half of its batch and dies in the middle of the rest.
+    let claimed = scene.claim(Utc::now()).await;
+    runner(StubChecker::default()).run(CheckBatch { claimed_at: Utc::now(), groups: vec![group(&claimed[..10])] }).await.unwrap();
+    let slow = runner(StubChecker { verdict: Verdict::Down, takes: Duration::from_secs(3600) });
+    let batch = CheckBatch { claimed_at: Utc::now(), groups: vec![group(&claimed)] };
+    let dying = tokio::spawn(async move { slow.run(batch).await });
+    tokio::task::yield_now().await;
+    dying.abort();
+    assert!(dying.await.unwrap_err().is_cancelled());
+    // Nothing is due before the lease ends; then the other half is, and only that.
+    assert!(scene.claim(Utc::now()).await.is_empty());
+    let again = scene.claim(Utc::now() + TimeDelta::seconds(i64::from(LEASE_SECONDS) + 1)).await;
+    assert_eq!(again.len(), 10);
+    let second = runner(StubChecker::default());
+    second.run(CheckBatch { claimed_at: Utc::now(), groups: vec![group(&again)] }).await.unwrap();
+    // A late repetition of the first task finds nothing to do.
+    second.run(CheckBatch { claimed_at: Utc::now(), groups: vec![group(&claimed)] }).await.unwrap();
+    for monitor in monitors {
+        assert_eq!((scene.results(monitor).await, scene.state(monitor).await), (1, MonitorState::Up));
+    }
+}
+
+#[tokio::test]
+async fn an_outage_is_confirmed_told_once_and_ends_with_a_recovery() {
+    let scene = Scene::new().await;
+    scene.member("second@example.com", false).await;
+    let monitor = scene.monitor(MonitorKind::Smtp, "mx.example:25", 300).await;
+    let recorder = recorder(&scene);
+    let story = [Verdict::Up, Verdict::Down, Verdict::Down, Verdict::Down, Verdict::Up];
+    for (number, verdict) in story.into_iter().enumerate() {
+        let claimed = scene.claim_when_due().await;
+        assert_eq!(claimed.len(), 1, "round {number}");
+        recorder.record(scene.org, "local", &[run(monitor, claimed[0].claim, verdict)], Utc::now()).await.unwrap();
+        if number == 1 {
+            let wait: f64 = scene.value("SELECT extract(epoch FROM due_at - now())::float8 FROM schedule_units").await;
+            assert!((20.0..=30.0).contains(&wait), "a failure is looked at again soon: {wait}");
+        }
+    }
+    let title: String = scene.value("SELECT title || '|' || severity || '|' || status FROM incidents").await;
+    assert_eq!(title, "Port 25 of mx.example does not answer|critical|resolved");
+    let timeline: String = scene.value("SELECT string_agg(event, ' ' ORDER BY at, id) FROM incident_timeline").await;
+    assert_eq!(timeline, "opened resolved");
+    // The owner, unverified as he is, is told; the unverified second member is not.
+    let mails: String =
+        scene.value("SELECT string_agg(recipient || ' ' || split_part(event_key, ':', 3), ', ' ORDER BY created_at, id) FROM outbox").await;
+    assert_eq!(mails, "owner@example.com opened, owner@example.com resolved");
+    let kept: i64 = scene.value("SELECT count(*) FROM check_results WHERE outcome IS NOT NULL").await;
+    assert_eq!(kept, 5, "changes and trouble keep their outcome");
+}
+
+#[tokio::test]
+async fn a_shared_outcome_is_recorded_once_per_monitor() {
+    let scene = Scene::new().await;
+    let monitor = scene.monitor(MonitorKind::Smtp, "mx.example:25", 300).await;
+    let recorder = recorder(&scene);
+    let observed = run(monitor, 0, Verdict::Down);
+    for _ in 0..3 {
+        let claimed = scene.claim_when_due().await;
+        recorder.record(scene.org, "local", &[Run { claim: claimed[0].claim, ..observed.clone() }], Utc::now()).await.unwrap();
+    }
+    assert_eq!(scene.results(monitor).await, 1);
+    assert_eq!(scene.state(monitor).await, MonitorState::Pending, "one look is not two failures");
+}
+
+fn audit_of(domain: &str, hosts: &[(&str, &[&str])]) -> Outcome {
+    let mx_hosts = hosts.iter().map(|(host, addresses)| MxHost {
+        preference: 10,
+        host: (*host).to_owned(),
+        addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
+        provider: None,
+    });
+    Outcome::Audit(Box::new(AuditReport {
+        domain: domain.to_owned(),
+        score: Some(100),
+        grade: Some("A".to_owned()),
+        findings: Vec::new(),
+        unknown: Vec::new(),
+        checks: std::collections::BTreeMap::new(),
+        records: std::collections::BTreeMap::new(),
+        mx_hosts: mx_hosts.collect(),
+    }))
+}
+
+#[tokio::test]
+async fn an_audit_discovers_servers_and_addresses_within_the_limit() {
+    let scene = Scene::new().await;
+    let (_, audit) = scene.domain("example.com").await;
+    let recorder = recorder(&scene);
+    let record = async |outcome: Outcome| {
+        scene.run_sql("UPDATE schedule_units SET due_at = now()").await;
+        let claimed = scene.claim(Utc::now()).await;
+        let claim = claimed.iter().find(|unit| unit.monitor == audit).unwrap().claim;
+        recorder
+            .record(scene.org, "local", &[Run { monitor: audit, claim, at: Utc::now(), outcome: Arc::new(outcome), requested: false }], Utc::now())
+            .await
+            .unwrap();
+    };
+    record(audit_of("example.com", &[("mx1.example.com", &["203.0.113.1", "2001:db8::1"]), ("mx2.example.com", &["203.0.113.2"])])).await;
+    let monitors: String =
+        scene.value("SELECT string_agg(kind || ' ' || target || ' ' || interval_s, ', ' ORDER BY kind, target) FROM monitors").await;
+    assert_eq!(
+        monitors,
+        "audit example.com 3600, blacklist 2001:db8::1 21600, blacklist 203.0.113.1 21600, blacklist 203.0.113.2 21600, smtp mx1.example.com:25 300, smtp mx2.example.com:25 300"
+    );
+    let due: i64 = scene.value("SELECT count(*) FROM schedule_units WHERE due_at <= now() AND NOT leased").await;
+    assert_eq!(due, 5, "all at once");
+    // One host moves, the other is no MX any more.
+    record(audit_of("example.com", &[("mx1.example.com", &["203.0.113.9"])])).await;
+    let links: i64 = scene.value("SELECT count(*) FROM domain_servers").await;
+    let hosts: String = scene.value("SELECT string_agg(host(net) || '=' || array_to_string(hosts, ' '), ', ' ORDER BY net) FROM addresses").await;
+    assert_eq!((links, hosts.as_str()), (1, "203.0.113.1=, 203.0.113.2=mx2.example.com, 203.0.113.9=mx1.example.com, 2001:db8::1="));
+    // An unverified owner has 25 monitors.
+    let many: Vec<String> = (0..40).map(|n| format!("198.51.100.{n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let hosts: Vec<(String, Vec<&str>)> = (0..10).map(|n| (format!("mx{n}.example.net"), many[n * 4..n * 4 + 4].to_vec())).collect();
+    let hosts: Vec<(&str, &[&str])> = hosts.iter().map(|(host, addresses)| (host.as_str(), addresses.as_slice())).collect();
+    record(audit_of("example.com", &hosts)).await;
+    let monitors: i64 = scene.value("SELECT count(*) FROM monitors").await;
+    assert_eq!(monitors, 25);
+}
+
+#[tokio::test]
+async fn another_organisation_sees_and_changes_nothing() {
+    let scene = Scene::new().await;
+    let monitor = scene.monitor(MonitorKind::Smtp, "mx.example:25", 300).await;
+    let claimed = scene.claim(Utc::now()).await;
+    let stranger = scene.other_org().await;
+    recorder(&scene).record(stranger, "local", &[run(monitor, claimed[0].claim, Verdict::Down)], Utc::now()).await.unwrap();
+    assert_eq!(scene.results(monitor).await, 0);
+    let mut tx = scene.db.store.org_tx(stranger).await.unwrap();
+    assert!(tx.load_due_units("local", &[(monitor, claimed[0].claim)]).await.unwrap().is_empty());
+    assert_eq!(tx.release_units("local", &[(monitor, claimed[0].claim)]).await.unwrap(), 0);
+    assert!(tx.request_check(monitor).await.is_err());
+    assert!(tx.open_incidents_of(&[monitor]).await.unwrap().is_empty());
+}
+
+/// Counts what it is asked.
+#[derive(Default)]
+struct Counting(AtomicUsize);
+
+impl Checker for Counting {
+    fn check<'a>(&'a self, _: MonitorKind, target: &'a str) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            stub_outcome(target, 25, Verdict::Up)
+        })
+    }
+
+    fn is_provider(&self, _: &str) -> bool {
+        false
+    }
+}
+
+#[tokio::test]
+async fn the_whole_worker_runs_survives_lost_connections_and_stops_cleanly() {
+    let scene = Scene::new().await;
+    let monitors = scene.monitors(30, 300).await;
+    let checker = Arc::new(Counting::default());
+    let shutdown = CancellationToken::new();
+    let worker = tokio::spawn(waypost_worker::run_with(scene.config("local"), scene.db.store.clone(), checker.clone(), shutdown.clone()));
+    eventually("every monitor is checked", async || scene.value::<i64>("SELECT count(*) FROM check_results").await == 30).await;
+
+    scene.cut_connections().await;
+    let mut asked = Err(waypost_store::StoreError::NotFound);
+    for _ in 0..20 {
+        asked = scene.request(monitors[0]).await;
+        if asked.is_ok() {
+            break;
+        }
+    }
+    asked.unwrap();
+    eventually("a check is run after every connection was cut", async || scene.results(monitors[0]).await >= 1 && scene.idle(monitors[0]).await)
+        .await;
+    let late = scene.monitor(MonitorKind::Smtp, "late.example:25", 300).await;
+    eventually("new monitors are checked after the cut", async || scene.results(late).await == 1).await;
+
+    shutdown.cancel();
+    tokio::time::timeout(Duration::from_secs(10), worker).await.expect("stops in time").unwrap().unwrap();
+    let leased: i64 = scene.value("SELECT count(*) FROM schedule_units WHERE leased").await;
+    assert_eq!(leased, 0, "nothing is left under lease");
+}
+
+#[tokio::test]
+async fn a_shutdown_gives_back_what_is_not_done() {
+    let scene = Scene::new().await;
+    scene.monitors(5, 300).await;
+    let shutdown = CancellationToken::new();
+    let slow = Arc::new(StubChecker { verdict: Verdict::Up, takes: Duration::from_secs(3600) });
+    let worker = tokio::spawn(waypost_worker::run_with(scene.config("local"), scene.db.store.clone(), slow, shutdown.clone()));
+    eventually("the units are under lease", async || scene.value::<i64>("SELECT count(*) FROM schedule_units WHERE leased").await == 5).await;
+    eventually("the task is taken", async || scene.value::<i64>("SELECT count(*) FROM apalis.jobs WHERE status = 'Running'").await == 1).await;
+    shutdown.cancel();
+    tokio::time::timeout(Duration::from_secs(10), worker).await.expect("stops in time").unwrap().unwrap();
+    let due: i64 = scene.value("SELECT count(*) FROM schedule_units WHERE NOT leased AND due_at <= now()").await;
+    assert_eq!(due, 5);
+}
+
+#[tokio::test]
+async fn rollups_add_up_and_retention_drops() {
+    let scene = Scene::new().await;
+    let monitor = scene.monitor(MonitorKind::Smtp, "mx.example:25", 300).await;
+    scene.old_results(monitor).await;
+    waypost_worker::maintain(&scene.config("local"), &scene.db.store, true).await.unwrap();
+    waypost_worker::maintain(&scene.config("local"), &scene.db.store, true).await.unwrap();
+    let hours: String = scene.value("SELECT string_agg(checks || '/' || up || '/' || down || '/' || unknown || '/' || latency_sum, ', ' ORDER BY at) FROM rollups WHERE span = 'hour'").await;
+    assert_eq!(hours, "4/2/1/1/30");
+    let partitions: i64 = scene.value("SELECT count(*) FROM pg_inherits WHERE inhparent = 'check_results'::regclass").await;
+    assert!(partitions >= 5);
+    let tokens: i64 = scene.value("SELECT count(*) FROM account_tokens").await;
+    assert_eq!(tokens, 0, "expired links go");
+}
