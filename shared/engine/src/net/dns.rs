@@ -106,7 +106,8 @@ impl Dns {
     /// With these servers, or the system's when there are none.
     pub fn new(servers: &[SocketAddr]) -> Result<Self, String> {
         let builder = if servers.is_empty() {
-            let (config, _) = hickory_resolver::system_conf::read_system_conf().map_err(|e| format!("the system's resolver configuration can not be read: {e}"))?;
+            let (config, _) =
+                hickory_resolver::system_conf::read_system_conf().map_err(|e| format!("the system's resolver configuration can not be read: {e}"))?;
             let servers = config.name_servers().to_vec();
             Resolver::builder_with_config(ResolverConfig::from_parts(None, Vec::new(), servers), TokioRuntimeProvider::default())
         } else {
@@ -134,7 +135,8 @@ impl Dns {
             Ok(Err(error)) => return outcome_of(&error),
             Err(_) => return Lookup::Failed(DnsFailure::Timeout),
         };
-        let records: Vec<T> = answer.answers().iter().filter(|record| record.record_type() == kind).map(|record| &record.data).filter_map(pick).collect();
+        let records: Vec<T> =
+            answer.answers().iter().filter(|record| record.record_type() == kind).map(|record| &record.data).filter_map(pick).collect();
         if records.is_empty() { Lookup::Missing(Absence::NoData) } else { Lookup::Found(records) }
     }
 
@@ -214,7 +216,15 @@ impl Dns {
     /// SOA: primary server, mailbox, serial, and refresh/retry/expire/minimum in seconds.
     pub async fn soa(&self, name: &str) -> Lookup<Soa> {
         self.lookup(name, RecordType::SOA, |data| match data {
-            RData::SOA(soa) => Some(Soa { primary: plain(&soa.mname), mailbox: plain(&soa.rname), serial: soa.serial, refresh: soa.refresh, retry: soa.retry, expire: soa.expire, minimum: soa.minimum }),
+            RData::SOA(soa) => Some(Soa {
+                primary: plain(&soa.mname),
+                mailbox: plain(&soa.rname),
+                serial: soa.serial,
+                refresh: soa.refresh,
+                retry: soa.retry,
+                expire: soa.expire,
+                minimum: soa.minimum,
+            }),
             _ => None,
         })
         .await

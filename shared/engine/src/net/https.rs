@@ -132,12 +132,15 @@ fn unchunk(mut rest: &[u8]) -> Result<Vec<u8>, HttpFailure> {
     let mut body = Vec::new();
     loop {
         let end = rest.windows(2).position(|w| w == b"\r\n").ok_or(bad.clone())?;
-        let size = std::str::from_utf8(&rest[..end]).ok().and_then(|line| usize::from_str_radix(line.split(';').next()?.trim(), 16).ok()).ok_or(bad.clone())?;
+        let size = std::str::from_utf8(&rest[..end])
+            .ok()
+            .and_then(|line| usize::from_str_radix(line.split(';').next()?.trim(), 16).ok())
+            .ok_or(bad.clone())?;
         rest = &rest[end + 2..];
         if size == 0 {
             return Ok(body);
         }
-        if rest.len() < size + 2 {
+        if size > rest.len().saturating_sub(2) {
             return Err(bad);
         }
         body.extend_from_slice(&rest[..size]);

@@ -56,7 +56,14 @@ pub struct NetConfig {
 impl Default for NetConfig {
     /// As the command line works: unrestricted, with the system's resolver.
     fn default() -> Self {
-        Self { resolvers: Vec::new(), trust_ad: false, egress: Egress::Unrestricted, ca_file: None, ehlo_name: "waypost.invalid".to_owned(), clock: Arc::new(SystemClock) }
+        Self {
+            resolvers: Vec::new(),
+            trust_ad: false,
+            egress: Egress::Unrestricted,
+            ca_file: None,
+            ehlo_name: "waypost.invalid".to_owned(),
+            clock: Arc::new(SystemClock),
+        }
     }
 }
 

@@ -1,0 +1,11 @@
+//! SPF (RFC 7208): the grammar, the macros, and `check_host()`. What an audit says of a record is in `audit::spf`.
+
+mod eval;
+mod macros;
+mod record;
+#[cfg(test)]
+mod tests;
+
+pub use eval::{FetchError, MAX_LOOKUPS, MAX_NAMES, MAX_VOID_LOOKUPS, SpfDns, SpfEvaluation, SpfResult, check_host, fetch};
+pub use macros::{Context, MacroString};
+pub use record::{Directive, DualCidr, Mechanism, Qualifier, Record, SyntaxError, is_spf, parse};
