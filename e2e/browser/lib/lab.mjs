@@ -1,0 +1,60 @@
+// The lab: a small real mail world of this test file's own, told what to break by its control interface.
+
+import { createInterface } from 'node:readline';
+
+import { start, stop } from './programs.mjs';
+import { PATIENCE_MS, until } from './wait.mjs';
+
+/** Starts a lab. `environment` points a server at it. */
+export async function startLab(log) {
+  const child = start('waypost-lab', ['--stdin-guard'], { log, stdin: 'pipe' });
+  const ready = await new Promise((done, failed) => {
+    const late = setTimeout(() => failed(new Error(`the lab is not ready after ${PATIENCE_MS / 1000} s: see artifacts/${log}.log`)), PATIENCE_MS);
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      if (!line.startsWith('{') || !line.includes('"ready"')) return;
+      clearTimeout(late);
+      done(JSON.parse(line));
+    });
+    child.ended.then((status) => failed(new Error(`the lab ended with ${status}: see artifacts/${log}.log`)));
+  });
+  const control = ready.control.startsWith('http') ? ready.control : `http://${ready.control}`;
+
+  async function call(method, path, body) {
+    const response = await fetch(`${control}${path}`, {
+      method,
+      headers: body && { 'content-type': 'application/json' },
+      body: body && JSON.stringify(body),
+      signal: AbortSignal.timeout(30_000),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`lab: ${method} ${path} answers ${response.status}: ${text}`);
+    return text ? JSON.parse(text) : undefined;
+  }
+
+  return {
+    environment: {
+      WAYPOST_RESOLVER: ready.resolver,
+      WAYPOST_EGRESS_ALLOW: [ready.egress_allow].flat().join(','),
+      WAYPOST_CA_FILE: ready.ca_file,
+      WAYPOST_SMTP_URL: ready.smtp_url,
+    },
+    /** A healthy domain with one mail host and an address that nobody else uses: `{domain, mx_host, address}`. */
+    lease: (name) => call('POST', '/leases', { name }),
+    /** Breaks a port of a leased host; `none` mends it. */
+    fault: (lease, port, fault) => call('PUT', `/hosts/${lease.address}/ports/${port}`, { fault }),
+    /** Waits for the first mail to `to` whose subject fits. */
+    mail: (to, subject) =>
+      until(`mail to ${to} about ${subject}`, async () => {
+        const mails = await call('GET', '/mail');
+        return (mails.items ?? mails).find((mail) => mail.to.includes(to) && subject.test(mail.subject));
+      }),
+    stop: () => stop(child),
+  };
+}
+
+/** The first link in a mail whose path begins so. */
+export function linkIn(mail, path) {
+  const link = (mail.text.match(/https?:\/\/[^\s<>"]+/g) ?? []).map((found) => new URL(found)).find((url) => url.pathname.startsWith(path));
+  if (!link) throw new Error(`no link to ${path} in the mail:\n${mail.text}`);
+  return link.pathname + link.search;
+}
