@@ -10,6 +10,7 @@ pub mod checker;
 pub mod config;
 mod database;
 mod error;
+pub mod health;
 mod incidents;
 pub mod judge;
 mod listener;
@@ -21,6 +22,7 @@ pub mod recorder;
 pub mod runner;
 pub mod scheduler;
 pub mod shared_checks;
+pub mod telemetry;
 pub mod wording;
 
 use std::sync::Arc;

@@ -46,6 +46,8 @@ impl Runner {
 
     /// Runs a batch to its end, or until shutdown: then what was seen is recorded and the rest is given back.
     pub async fn run(&self, batch: CheckBatch) -> Result<(), WorkerError> {
+        let waited = (Utc::now() - batch.claimed_at).to_std().unwrap_or_default();
+        metrics::histogram!("waypost_queue_wait_seconds").record(waited.as_secs_f64());
         let begin_before = batch.claimed_at + chrono::TimeDelta::seconds(i64::from(LEASE_SECONDS) - LEASE_MARGIN);
         let failed = join_all(batch.groups.iter().map(|group| self.run_group(group, begin_before))).await.into_iter().find_map(Result::err);
         // Groups do not hold each other up; the first failure fails the task, and whoever repeats it finds the others recorded.
