@@ -4,20 +4,34 @@
 //! functions (claiming, partitions, look-ups before the organisation is known) are methods of [`Store`].
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod account_mail;
+pub mod account_tokens;
+pub mod addresses;
 pub mod discovery;
+pub mod domains;
 mod error;
+pub mod idempotency;
+pub mod incidents;
+pub mod live;
 mod migrate;
+pub mod monitors;
 mod org_tx;
 pub mod outbox;
+pub mod overview;
 mod pool;
 pub mod recording;
 pub mod regions;
+pub mod results;
 pub mod retention;
 pub mod rollups;
 pub mod schedule;
+pub mod servers;
+pub mod sessions;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod throttle;
 pub mod transitions;
+pub mod users;
 
 pub use error::StoreError;
 pub use migrate::{migrate, migrations_pending};

@@ -1,0 +1,182 @@
+//! Addresses and networks that an organisation watches on block lists.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::types::ipnetwork::IpNetwork;
+use uuid::Uuid;
+use waypost_types::{
+    AddressId, Cidr,
+    asset::{Address, AddressPatch},
+    event::LiveEvent,
+    monitor::MonitorKind,
+    outcome::Outcome,
+};
+
+use crate::{
+    OrgTx, StoreError,
+    domains::state_of,
+    monitors::{Added, MonitorDraft, MonitorOwner, fresh},
+    servers::source_of,
+};
+
+pub(crate) struct AddressRow {
+    pub id: Uuid,
+    pub net: IpNetwork,
+    pub source: String,
+    pub hosts: Vec<String>,
+    pub version: i64,
+    pub created_at: DateTime<Utc>,
+    pub state: Option<String>,
+    pub listed: Option<i32>,
+    pub answered: Option<i32>,
+    pub asked: Option<i32>,
+    pub last_checked_at: Option<DateTime<Utc>>,
+    pub next_check_at: Option<DateTime<Utc>>,
+}
+
+impl TryFrom<AddressRow> for Address {
+    type Error = StoreError;
+    fn try_from(row: AddressRow) -> Result<Self, StoreError> {
+        let count = |number: Option<i32>| number.and_then(|number| u32::try_from(number).ok()).unwrap_or_default();
+        Ok(Self {
+            id: AddressId(row.id),
+            cidr: row.net.to_string().parse().map_err(|_| StoreError::Corrupt(row.net.to_string()))?,
+            source: source_of(&row.source),
+            hosts: row.hosts,
+            state: state_of(row.state.as_deref())?,
+            listed: count(row.listed),
+            answered: count(row.answered),
+            asked: count(row.asked),
+            last_checked_at: row.last_checked_at,
+            next_check_at: row.next_check_at,
+            report: None,
+            monitors: Vec::new(),
+            version: row.version,
+            created_at: row.created_at,
+        })
+    }
+}
+
+fn network(cidr: Cidr) -> Result<IpNetwork, StoreError> {
+    let net = cidr.net();
+    IpNetwork::new(net.addr(), net.prefix_len()).map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
+impl OrgTx {
+    /// Adds an address or network with its block-list monitor, due at once.
+    pub async fn add_address(&mut self, cidr: Cidr) -> Result<Added<Address, AddressId>, StoreError> {
+        let org = self.org().0;
+        let net = network(cidr)?;
+        if let Some(id) =
+            sqlx::query_scalar!("SELECT id FROM addresses WHERE org_id = $1 AND net = $2::cidr", org, net).fetch_optional(self.connection()).await?
+        {
+            return Ok(Added::Exists(AddressId(id)));
+        }
+        self.reserve_monitors(1).await?;
+        let id = AddressId(Uuid::now_v7());
+        let inserted = sqlx::query!(
+            "INSERT INTO addresses (org_id, id, net, source) VALUES ($1, $2, $3::cidr, 'manual') ON CONFLICT (org_id, net) DO NOTHING",
+            org,
+            id.0,
+            net
+        )
+        .execute(self.connection())
+        .await?;
+        if inserted.rows_affected() == 0 {
+            let id =
+                sqlx::query_scalar!("SELECT id FROM addresses WHERE org_id = $1 AND net = $2::cidr", org, net).fetch_one(self.connection()).await?;
+            return Ok(Added::Exists(AddressId(id)));
+        }
+        let regions = self.default_regions().await?;
+        self.add_monitor_row(MonitorDraft {
+            kind: MonitorKind::Blacklist,
+            target: &cidr.to_string(),
+            interval_s: MonitorKind::Blacklist.default_interval(),
+            regions: &regions,
+            owner: MonitorOwner::Address(id),
+        })
+        .await?;
+        self.notify_due().await?;
+        self.notify(&LiveEvent::Assets { ids: vec![id.to_string()] }).await?;
+        Ok(Added::New(self.address(id).await?))
+    }
+
+    /// An address with its latest scan and its monitor.
+    pub async fn address(&mut self, id: AddressId) -> Result<Address, StoreError> {
+        let org = self.org().0;
+        let row = sqlx::query_as!(
+            AddressRow,
+            r#"SELECT a.id, a.net AS "net: IpNetwork", a.source, a.hosts, a.version, a.created_at, m.state AS "state?", m.listed AS "listed?",
+                      m.answered AS "answered?", m.asked AS "asked?", m.last_checked_at AS "last_checked_at?",
+                      (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at
+               FROM addresses a LEFT JOIN monitors m ON m.org_id = $1 AND m.address_id = a.id AND m.kind = 'blacklist'
+               WHERE a.org_id = $1 AND a.id = $2"#,
+            org,
+            id.0
+        )
+        .fetch_one(self.connection())
+        .await?;
+        let mut address = Address::try_from(row)?;
+        address.monitors = self.monitors_of(&[id.0]).await?;
+        if let Some(monitor) = address.monitors.iter().find(|monitor| monitor.kind == MonitorKind::Blacklist) {
+            let outcome: Option<Value> = sqlx::query_scalar!(
+                "SELECT outcome FROM last_outcomes WHERE org_id = $1 AND monitor_id = $2 ORDER BY at DESC LIMIT 1",
+                org,
+                monitor.id.0
+            )
+            .fetch_optional(self.connection())
+            .await?;
+            if let Some(Outcome::Blacklist(report)) = outcome.map(serde_json::from_value).transpose()? {
+                address.report = Some(*report);
+            }
+        }
+        Ok(address)
+    }
+
+    /// A page of addresses in the order of their networks, without scans and monitors.
+    pub async fn addresses(&mut self, after: Option<Cidr>, limit: i64) -> Result<Vec<Address>, StoreError> {
+        let org = self.org().0;
+        let after = after.map(network).transpose()?;
+        sqlx::query_as!(
+            AddressRow,
+            r#"SELECT a.id, a.net AS "net: IpNetwork", a.source, a.hosts, a.version, a.created_at, m.state AS "state?", m.listed AS "listed?",
+                      m.answered AS "answered?", m.asked AS "asked?", m.last_checked_at AS "last_checked_at?",
+                      (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at
+               FROM addresses a LEFT JOIN monitors m ON m.org_id = $1 AND m.address_id = a.id AND m.kind = 'blacklist'
+               WHERE a.org_id = $1 AND ($2::cidr IS NULL OR a.net > $2::cidr) ORDER BY a.net LIMIT $3"#,
+            org,
+            after,
+            limit
+        )
+        .fetch_all(self.connection())
+        .await?
+        .into_iter()
+        .map(Address::try_from)
+        .collect()
+    }
+
+    /// Changes the settings of an address's monitor.
+    pub async fn update_address(&mut self, id: AddressId, expected: Option<i64>, patch: &AddressPatch) -> Result<Address, StoreError> {
+        let org = self.org().0;
+        let version = sqlx::query_scalar!("SELECT version FROM addresses WHERE org_id = $1 AND id = $2 FOR UPDATE", org, id.0)
+            .fetch_one(self.connection())
+            .await?;
+        fresh(expected, version)?;
+        sqlx::query!("UPDATE addresses SET version = version + 1 WHERE org_id = $1 AND id = $2", org, id.0).execute(self.connection()).await?;
+        self.update_monitors_of(id.0, patch.interval_s, patch.paused).await?;
+        self.notify(&LiveEvent::Assets { ids: vec![id.to_string()] }).await?;
+        self.address(id).await
+    }
+
+    /// Stops watching an address.
+    pub async fn delete_address(&mut self, id: AddressId, expected: Option<i64>) -> Result<(), StoreError> {
+        let org = self.org().0;
+        let version = sqlx::query_scalar!("SELECT version FROM addresses WHERE org_id = $1 AND id = $2 FOR UPDATE", org, id.0)
+            .fetch_one(self.connection())
+            .await?;
+        fresh(expected, version)?;
+        self.delete_monitors_of(id.0, None).await?;
+        sqlx::query!("DELETE FROM addresses WHERE org_id = $1 AND id = $2", org, id.0).execute(self.connection()).await?;
+        self.notify(&LiveEvent::Assets { ids: vec![id.to_string()] }).await
+    }
+}

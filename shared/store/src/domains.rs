@@ -1,0 +1,183 @@
+//! Domains that an organisation watches.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use uuid::Uuid;
+use waypost_types::{
+    DomainId, DomainName,
+    asset::{Domain, DomainPatch},
+    event::LiveEvent,
+    judge::MonitorState,
+    monitor::{Monitor, MonitorKind},
+    outcome::{AuditReport, Outcome},
+};
+
+use crate::{
+    OrgTx, StoreError,
+    monitors::{Added, MonitorDraft, MonitorOwner, fresh},
+};
+
+/// A domain's own row with its latest audit.
+struct DomainRow {
+    id: Uuid,
+    name: String,
+    version: i64,
+    created_at: DateTime<Utc>,
+    state: Option<String>,
+    last_checked_at: Option<DateTime<Utc>>,
+    next_check_at: Option<DateTime<Utc>>,
+    outcome: Option<Value>,
+}
+
+impl TryFrom<DomainRow> for Domain {
+    type Error = StoreError;
+    fn try_from(row: DomainRow) -> Result<Self, StoreError> {
+        let name = DomainName::from_ascii(&row.name).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let audit = row.outcome.map(audit_of).transpose()?.flatten();
+        Ok(Self {
+            id: DomainId(row.id),
+            display: name.display(),
+            name,
+            state: state_of(row.state.as_deref())?,
+            score: audit.as_ref().and_then(|audit| audit.score),
+            grade: audit.as_ref().and_then(|audit| audit.grade.clone()),
+            last_checked_at: row.last_checked_at,
+            next_check_at: row.next_check_at,
+            audit,
+            monitors: Vec::new(),
+            version: row.version,
+            created_at: row.created_at,
+        })
+    }
+}
+
+fn audit_of(value: Value) -> Result<Option<AuditReport>, StoreError> {
+    Ok(match serde_json::from_value(value)? {
+        Outcome::Audit(report) => Some(*report),
+        Outcome::Smtp(_) | Outcome::Blacklist(_) => None,
+    })
+}
+
+pub(crate) fn state_of(text: Option<&str>) -> Result<MonitorState, StoreError> {
+    text.map_or(Ok(MonitorState::Pending), |text| text.parse().map_err(|()| StoreError::Corrupt(text.to_owned())))
+}
+
+impl OrgTx {
+    /// Adds a domain with its audit monitor, due at once.
+    pub async fn add_domain(&mut self, name: &DomainName) -> Result<Added<Domain, DomainId>, StoreError> {
+        let org = self.org().0;
+        if let Some(id) = sqlx::query_scalar!("SELECT id FROM domains WHERE org_id = $1 AND name = $2", org, name.as_str())
+            .fetch_optional(self.connection())
+            .await?
+        {
+            return Ok(Added::Exists(DomainId(id)));
+        }
+        self.reserve_monitors(1).await?;
+        let id = DomainId(Uuid::now_v7());
+        let inserted = sqlx::query!(
+            "INSERT INTO domains (org_id, id, name) VALUES ($1, $2, $3) ON CONFLICT (org_id, name) DO NOTHING",
+            org,
+            id.0,
+            name.as_str()
+        )
+        .execute(self.connection())
+        .await?;
+        if inserted.rows_affected() == 0 {
+            let id = sqlx::query_scalar!("SELECT id FROM domains WHERE org_id = $1 AND name = $2", org, name.as_str())
+                .fetch_one(self.connection())
+                .await?;
+            return Ok(Added::Exists(DomainId(id)));
+        }
+        let regions = self.default_regions().await?;
+        self.add_monitor_row(MonitorDraft {
+            kind: MonitorKind::Audit,
+            target: name.as_str(),
+            interval_s: MonitorKind::Audit.default_interval(),
+            regions: &regions,
+            owner: MonitorOwner::Domain(id),
+        })
+        .await?;
+        self.notify_due().await?;
+        self.notify(&LiveEvent::Assets { ids: vec![id.to_string()] }).await?;
+        Ok(Added::New(self.domain(id).await?))
+    }
+
+    /// A domain with its monitors.
+    pub async fn domain(&mut self, id: DomainId) -> Result<Domain, StoreError> {
+        let org = self.org().0;
+        let row = sqlx::query_as!(
+            DomainRow,
+            r#"SELECT d.id, d.name, d.version, d.created_at, m.state AS "state?", m.last_checked_at AS "last_checked_at?",
+                      (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at,
+                      (SELECT o.outcome FROM last_outcomes o WHERE o.org_id = $1 AND o.monitor_id = m.id ORDER BY o.at DESC LIMIT 1) AS "outcome?"
+               FROM domains d LEFT JOIN monitors m ON m.org_id = $1 AND m.domain_id = d.id AND m.kind = 'audit'
+               WHERE d.org_id = $1 AND d.id = $2"#,
+            org,
+            id.0
+        )
+        .fetch_one(self.connection())
+        .await?;
+        let mut domain = Domain::try_from(row)?;
+        domain.monitors = self.monitors_of(&[id.0]).await?;
+        Ok(domain)
+    }
+
+    /// A page of domains by name, without their monitors.
+    pub async fn domains(&mut self, after: Option<&str>, limit: i64) -> Result<Vec<Domain>, StoreError> {
+        let org = self.org().0;
+        sqlx::query_as!(
+            DomainRow,
+            r#"SELECT d.id, d.name, d.version, d.created_at, m.state AS "state?", m.last_checked_at AS "last_checked_at?",
+                      (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at,
+                      (SELECT o.outcome FROM last_outcomes o WHERE o.org_id = $1 AND o.monitor_id = m.id ORDER BY o.at DESC LIMIT 1) AS "outcome?"
+               FROM domains d LEFT JOIN monitors m ON m.org_id = $1 AND m.domain_id = d.id AND m.kind = 'audit'
+               WHERE d.org_id = $1 AND ($2::text IS NULL OR d.name > $2) ORDER BY d.name LIMIT $3"#,
+            org,
+            after,
+            limit
+        )
+        .fetch_all(self.connection())
+        .await?
+        .into_iter()
+        .map(Domain::try_from)
+        .collect()
+    }
+
+    /// Changes the settings of a domain's monitors.
+    pub async fn update_domain(&mut self, id: DomainId, expected: Option<i64>, patch: &DomainPatch) -> Result<Domain, StoreError> {
+        let org = self.org().0;
+        let version = sqlx::query_scalar!("SELECT version FROM domains WHERE org_id = $1 AND id = $2 FOR UPDATE", org, id.0)
+            .fetch_one(self.connection())
+            .await?;
+        fresh(expected, version)?;
+        sqlx::query!("UPDATE domains SET version = version + 1 WHERE org_id = $1 AND id = $2", org, id.0).execute(self.connection()).await?;
+        self.update_monitors_of(id.0, patch.interval_s, patch.paused).await?;
+        self.notify(&LiveEvent::Assets { ids: vec![id.to_string()] }).await?;
+        self.domain(id).await
+    }
+
+    /// Stops watching a domain. Servers and addresses it led to stay.
+    pub async fn delete_domain(&mut self, id: DomainId, expected: Option<i64>) -> Result<(), StoreError> {
+        let org = self.org().0;
+        let version = sqlx::query_scalar!("SELECT version FROM domains WHERE org_id = $1 AND id = $2 FOR UPDATE", org, id.0)
+            .fetch_one(self.connection())
+            .await?;
+        fresh(expected, version)?;
+        self.delete_monitors_of(id.0, None).await?;
+        sqlx::query!("DELETE FROM domains WHERE org_id = $1 AND id = $2", org, id.0).execute(self.connection()).await?;
+        self.notify(&LiveEvent::Assets { ids: vec![id.to_string()] }).await
+    }
+}
+
+/// Monitors by what they belong to.
+pub(crate) fn by_owner(monitors: Vec<Monitor>, owner: impl Fn(&Monitor) -> Option<Uuid>) -> HashMap<Uuid, Vec<Monitor>> {
+    let mut map: HashMap<Uuid, Vec<Monitor>> = HashMap::new();
+    for monitor in monitors {
+        if let Some(id) = owner(&monitor) {
+            map.entry(id).or_default().push(monitor);
+        }
+    }
+    map
+}

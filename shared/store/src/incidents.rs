@@ -1,0 +1,256 @@
+//! Incidents as people see and change them. What the judge does to them is `transitions.rs`.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use uuid::Uuid;
+use waypost_types::{
+    IncidentId, MonitorId,
+    event::LiveEvent,
+    id::TimelineId,
+    incident::{Incident, IncidentSeverity, IncidentStatus, TimelineEntry, TimelineEvent},
+};
+
+use crate::{
+    OrgTx, StoreError,
+    monitors::{Added, fresh},
+    transitions::Opening,
+};
+
+/// What a person does to an incident.
+#[derive(Debug, Clone, Copy)]
+pub struct IncidentChange<'a> {
+    /// Where it goes.
+    pub status: Option<IncidentStatus>,
+    /// What they say.
+    pub comment: Option<&'a str>,
+    /// Who they are, for the timeline.
+    pub actor: &'a str,
+}
+
+/// Which incidents a list shows.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct IncidentFilter {
+    /// In this state.
+    pub status: Option<IncidentStatus>,
+    /// Not over.
+    pub active: bool,
+    /// Of this monitor.
+    pub monitor: Option<MonitorId>,
+    /// Older than this one, in the order of the list.
+    pub before: Option<(DateTime<Utc>, IncidentId)>,
+}
+
+pub(crate) struct IncidentRow {
+    pub id: Uuid,
+    pub monitor_id: Option<Uuid>,
+    pub kind: String,
+    pub target: String,
+    pub title: String,
+    pub summary: String,
+    pub severity: String,
+    pub status: String,
+    pub opened_at: DateTime<Utc>,
+    pub acknowledged_at: Option<DateTime<Utc>>,
+    pub resolved_at: Option<DateTime<Utc>>,
+    pub version: i64,
+}
+
+impl TryFrom<IncidentRow> for Incident {
+    type Error = StoreError;
+    fn try_from(row: IncidentRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: IncidentId(row.id),
+            monitor_id: row.monitor_id.map(MonitorId),
+            kind: row.kind.parse().map_err(|()| StoreError::Corrupt(row.kind.clone()))?,
+            target: row.target,
+            title: row.title,
+            summary: row.summary,
+            severity: row.severity.parse().map_err(|()| StoreError::Corrupt(row.severity.clone()))?,
+            status: row.status.parse().map_err(|()| StoreError::Corrupt(row.status.clone()))?,
+            opened_at: row.opened_at,
+            acknowledged_at: row.acknowledged_at,
+            resolved_at: row.resolved_at,
+            timeline: Vec::new(),
+            evidence: None,
+            version: row.version,
+        })
+    }
+}
+
+impl OrgTx {
+    /// Opens an incident by hand. One monitor has at most one that is not over.
+    pub async fn add_incident(
+        &mut self,
+        monitor: MonitorId,
+        title: &str,
+        summary: &str,
+        severity: IncidentSeverity,
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Added<Incident, IncidentId>, StoreError> {
+        let org = self.org().0;
+        let about = sqlx::query!("SELECT kind, target FROM monitors WHERE org_id = $1 AND id = $2 FOR UPDATE", org, monitor.0)
+            .fetch_one(self.connection())
+            .await?;
+        let open = sqlx::query_scalar!("SELECT id FROM incidents WHERE org_id = $1 AND monitor_id = $2 AND status <> 'resolved'", org, monitor.0)
+            .fetch_optional(self.connection())
+            .await?;
+        if let Some(id) = open {
+            return Ok(Added::Exists(IncidentId(id)));
+        }
+        let kind = about.kind.parse().map_err(|()| StoreError::Corrupt(about.kind.clone()))?;
+        let id =
+            self.open_incident(&Opening { monitor, kind, target: &about.target, title, summary, severity, at: now, evidence: Value::Null }).await?;
+        self.append_timeline(id, now, TimelineEvent::Comment, "Opened by hand.", Some(actor)).await?;
+        self.notify(&LiveEvent::Incidents { ids: vec![id.to_string()] }).await?;
+        Ok(Added::New(self.incident(id).await?))
+    }
+
+    /// An incident with its timeline and its evidence.
+    pub async fn incident(&mut self, id: IncidentId) -> Result<Incident, StoreError> {
+        let org = self.org().0;
+        let row = sqlx::query_as!(
+            IncidentRow,
+            "SELECT id, monitor_id, kind, target, title, summary, severity, status, opened_at, acknowledged_at, resolved_at, version
+             FROM incidents WHERE org_id = $1 AND id = $2",
+            org,
+            id.0
+        )
+        .fetch_one(self.connection())
+        .await?;
+        let mut incident = Incident::try_from(row)?;
+        let evidence: Option<Value> =
+            sqlx::query_scalar!("SELECT evidence FROM incidents WHERE org_id = $1 AND id = $2", org, id.0).fetch_one(self.connection()).await?;
+        incident.evidence = evidence.filter(|value| !value.is_null()).map(serde_json::from_value).transpose()?;
+        let lines = sqlx::query!(
+            "SELECT id, at, event, text, actor FROM incident_timeline WHERE org_id = $1 AND incident_id = $2 ORDER BY at, id LIMIT 500",
+            org,
+            id.0
+        )
+        .fetch_all(self.connection())
+        .await?;
+        incident.timeline = lines
+            .into_iter()
+            .map(|line| {
+                Ok(TimelineEntry {
+                    id: TimelineId(line.id),
+                    at: line.at,
+                    event: line.event.parse().map_err(|()| StoreError::Corrupt(line.event.clone()))?,
+                    text: line.text,
+                    actor: line.actor,
+                })
+            })
+            .collect::<Result<_, StoreError>>()?;
+        Ok(incident)
+    }
+
+    /// A page of incidents, newest first, without timelines and evidence.
+    pub async fn incidents(&mut self, filter: IncidentFilter, limit: i64) -> Result<Vec<Incident>, StoreError> {
+        let org = self.org().0;
+        let (before_at, before_id) = filter.before.map_or((None, None), |(at, id)| (Some(at), Some(id.0)));
+        sqlx::query_as!(
+            IncidentRow,
+            "SELECT id, monitor_id, kind, target, title, summary, severity, status, opened_at, acknowledged_at, resolved_at, version FROM incidents
+             WHERE org_id = $1 AND ($2::text IS NULL OR status = $2) AND (NOT $3 OR status <> 'resolved') AND ($4::uuid IS NULL OR monitor_id = $4)
+               AND ($5::timestamptz IS NULL OR (opened_at, id) < ($5, $6::uuid))
+             ORDER BY opened_at DESC, id DESC LIMIT $7",
+            org,
+            filter.status.map(IncidentStatus::as_str),
+            filter.active,
+            filter.monitor.map(|id| id.0),
+            before_at,
+            before_id,
+            limit
+        )
+        .fetch_all(self.connection())
+        .await?
+        .into_iter()
+        .map(Incident::try_from)
+        .collect()
+    }
+
+    /// A person takes, ends or comments an incident. What is over never opens again: `Conflict("status")`.
+    pub async fn update_incident(
+        &mut self,
+        id: IncidentId,
+        expected: Option<i64>,
+        change: IncidentChange<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<Incident, StoreError> {
+        let org = self.org().0;
+        let row = sqlx::query!("SELECT version, status FROM incidents WHERE org_id = $1 AND id = $2 FOR UPDATE", org, id.0)
+            .fetch_one(self.connection())
+            .await?;
+        fresh(expected, row.version)?;
+        let status: IncidentStatus = row.status.parse().map_err(|()| StoreError::Corrupt(row.status.clone()))?;
+        let next = change.status.filter(|next| *next != status);
+        match (status, next) {
+            (IncidentStatus::Resolved, Some(_)) | (_, Some(IncidentStatus::Open)) => return Err(StoreError::Conflict("status")),
+            _ => {}
+        }
+        sqlx::query!(
+            "UPDATE incidents SET status = coalesce($3, status), version = version + 1,
+                    acknowledged_at = CASE WHEN $3 = 'acknowledged' THEN $4 ELSE acknowledged_at END,
+                    resolved_at = CASE WHEN $3 = 'resolved' THEN $4 ELSE resolved_at END
+             WHERE org_id = $1 AND id = $2",
+            org,
+            id.0,
+            next.map(IncidentStatus::as_str),
+            now
+        )
+        .execute(self.connection())
+        .await?;
+        if let Some(comment) = change.comment {
+            self.append_timeline(id, now, TimelineEvent::Comment, comment, Some(change.actor)).await?;
+        }
+        match next {
+            Some(IncidentStatus::Acknowledged) => {
+                self.append_timeline(id, now, TimelineEvent::Acknowledged, "Somebody works on it.", Some(change.actor)).await?;
+            }
+            Some(IncidentStatus::Resolved) => {
+                self.append_timeline(id, now, TimelineEvent::Resolved, "Resolved by hand.", Some(change.actor)).await?;
+            }
+            Some(IncidentStatus::Open) | None => {}
+        }
+        self.notify(&LiveEvent::Incidents { ids: vec![id.to_string()] }).await?;
+        self.incident(id).await
+    }
+
+    /// Removes an incident with its timeline.
+    pub async fn delete_incident(&mut self, id: IncidentId, expected: Option<i64>) -> Result<(), StoreError> {
+        let org = self.org().0;
+        let version = sqlx::query_scalar!("SELECT version FROM incidents WHERE org_id = $1 AND id = $2 FOR UPDATE", org, id.0)
+            .fetch_one(self.connection())
+            .await?;
+        fresh(expected, version)?;
+        sqlx::query!("DELETE FROM incidents WHERE org_id = $1 AND id = $2", org, id.0).execute(self.connection()).await?;
+        self.notify(&LiveEvent::Incidents { ids: vec![id.to_string()] }).await
+    }
+
+    /// Monitors are about to go: their open incidents end, and all of them stand for themselves from now on.
+    pub(crate) async fn detach_incidents(&mut self, monitors: &[Uuid]) -> Result<(), StoreError> {
+        if monitors.is_empty() {
+            return Ok(());
+        }
+        let org = self.org().0;
+        let now = Utc::now();
+        let open = sqlx::query_scalar!(
+            "SELECT id FROM incidents WHERE org_id = $1 AND monitor_id = ANY($2) AND status <> 'resolved' ORDER BY id FOR UPDATE",
+            org,
+            monitors
+        )
+        .fetch_all(self.connection())
+        .await?;
+        for id in &open {
+            self.end_incident(IncidentId(*id), now, "Ended: it is no longer watched.").await?;
+        }
+        sqlx::query!("UPDATE incidents SET monitor_id = NULL WHERE org_id = $1 AND monitor_id = ANY($2)", org, monitors)
+            .execute(self.connection())
+            .await?;
+        if !open.is_empty() {
+            let ids = open.into_iter().map(|id| IncidentId(id).to_string()).collect();
+            self.notify(&LiveEvent::Incidents { ids }).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,394 @@
+//! Monitors: making, reading and changing what is checked. What their checks find is written by `recording.rs`.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+use waypost_types::{
+    AddressId, DomainId, MonitorId, ServerId,
+    monitor::{Monitor, MonitorKind, MonitorPatch},
+};
+
+use crate::{OrgTx, StoreError};
+
+/// Monitors of an organisation whose owner has not proven an address.
+pub const UNVERIFIED_MONITOR_LIMIT: i64 = 25;
+
+/// What adding answers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Added<T, I> {
+    /// It is new.
+    New(T),
+    /// It was there before.
+    Exists(I),
+}
+
+/// The thing a monitor belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MonitorOwner {
+    /// Nothing that is watched.
+    Nobody,
+    /// A domain.
+    Domain(DomainId),
+    /// A server.
+    Server(ServerId),
+    /// An address.
+    Address(AddressId),
+}
+
+impl MonitorOwner {
+    fn columns(self) -> (Option<Uuid>, Option<Uuid>, Option<Uuid>) {
+        match self {
+            Self::Nobody => (None, None, None),
+            Self::Domain(id) => (Some(id.0), None, None),
+            Self::Server(id) => (None, Some(id.0), None),
+            Self::Address(id) => (None, None, Some(id.0)),
+        }
+    }
+}
+
+/// A monitor to make.
+#[derive(Debug, Clone, Copy)]
+pub struct MonitorDraft<'a> {
+    /// What to run.
+    pub kind: MonitorKind,
+    /// On what.
+    pub target: &'a str,
+    /// Seconds between checks.
+    pub interval_s: u32,
+    /// From where.
+    pub regions: &'a [String],
+    /// Whose it is.
+    pub owner: MonitorOwner,
+}
+
+/// A row as the queries of this crate select it.
+pub(crate) struct MonitorRow {
+    pub id: Uuid,
+    pub kind: String,
+    pub target: String,
+    pub interval_s: i32,
+    pub regions: Vec<String>,
+    pub paused: bool,
+    pub state: String,
+    pub state_since: Option<DateTime<Utc>>,
+    pub summary: Option<String>,
+    pub latency_ms: Option<f64>,
+    pub last_checked_at: Option<DateTime<Utc>>,
+    pub next_check_at: Option<DateTime<Utc>>,
+    pub domain_id: Option<Uuid>,
+    pub server_id: Option<Uuid>,
+    pub address_id: Option<Uuid>,
+    pub version: i64,
+    pub created_at: DateTime<Utc>,
+}
+
+impl TryFrom<MonitorRow> for Monitor {
+    type Error = StoreError;
+    fn try_from(row: MonitorRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: MonitorId(row.id),
+            kind: row.kind.parse().map_err(|()| StoreError::Corrupt(row.kind.clone()))?,
+            target: row.target,
+            interval_s: u32::try_from(row.interval_s).unwrap_or_default(),
+            regions: row.regions,
+            paused: row.paused,
+            state: row.state.parse().map_err(|()| StoreError::Corrupt(row.state.clone()))?,
+            state_since: row.state_since,
+            summary: row.summary,
+            latency_ms: row.latency_ms,
+            last_checked_at: row.last_checked_at,
+            next_check_at: row.next_check_at,
+            domain_id: row.domain_id.map(DomainId),
+            server_id: row.server_id.map(ServerId),
+            address_id: row.address_id.map(AddressId),
+            version: row.version,
+            created_at: row.created_at,
+        })
+    }
+}
+
+impl OrgTx {
+    /// Makes sure that `wanted` more monitors fit, and keeps others from taking the room until the transaction ends.
+    pub async fn reserve_monitors(&mut self, wanted: usize) -> Result<(), StoreError> {
+        let org = self.org().0;
+        let limit = sqlx::query_scalar!("SELECT monitor_limit FROM orgs WHERE id = $1 FOR UPDATE", org).fetch_one(self.connection()).await?;
+        let row = sqlx::query!(
+            r#"SELECT (SELECT count(*) FROM monitors m WHERE m.org_id = $1) AS "used!",
+                      EXISTS (SELECT FROM memberships s JOIN users u ON u.id = s.user_id
+                              WHERE s.org_id = $1 AND s.role = 'owner' AND u.email_verified_at IS NOT NULL) AS "verified!""#,
+            org
+        )
+        .fetch_one(self.connection())
+        .await?;
+        let limit = if row.verified { i64::from(limit) } else { i64::from(limit).min(UNVERIFIED_MONITOR_LIMIT) };
+        if row.used + i64::try_from(wanted).unwrap_or(i64::MAX / 2) > limit {
+            return Err(StoreError::Limit {
+                what: if row.verified { "monitors" } else { "monitors until an owner confirms their email address" },
+                limit,
+            });
+        }
+        Ok(())
+    }
+
+    /// Regions that new monitors are checked from: `local`, or where there is no such worker, the region that was alive last.
+    pub async fn default_regions(&mut self) -> Result<Vec<String>, StoreError> {
+        let region = sqlx::query_scalar!("SELECT region FROM worker_regions ORDER BY (region = 'local') DESC, seen_at DESC LIMIT 1")
+            .fetch_optional(self.connection())
+            .await?;
+        Ok(vec![region.unwrap_or_else(|| "local".to_owned())])
+    }
+
+    /// Which of these regions no worker was ever seen in.
+    pub async fn unknown_regions(&mut self, regions: &[String]) -> Result<Vec<String>, StoreError> {
+        Ok(sqlx::query_scalar!(
+            r#"SELECT r.region AS "region!" FROM UNNEST($1::text[]) AS r(region)
+               WHERE r.region <> 'local' AND NOT EXISTS (SELECT FROM worker_regions w WHERE w.region = r.region)"#,
+            regions
+        )
+        .fetch_all(self.connection())
+        .await?)
+    }
+
+    /// What is watched and matches a target, so that a monitor made by itself belongs to it.
+    pub async fn owner_of_target(&mut self, kind: MonitorKind, subject: &str) -> Result<MonitorOwner, StoreError> {
+        let org = self.org().0;
+        Ok(match kind {
+            MonitorKind::Audit => sqlx::query_scalar!("SELECT id FROM domains WHERE org_id = $1 AND name = $2", org, subject)
+                .fetch_optional(self.connection())
+                .await?
+                .map_or(MonitorOwner::Nobody, |id| MonitorOwner::Domain(DomainId(id))),
+            MonitorKind::Smtp => sqlx::query_scalar!("SELECT id FROM servers WHERE org_id = $1 AND host = $2", org, subject)
+                .fetch_optional(self.connection())
+                .await?
+                .map_or(MonitorOwner::Nobody, |id| MonitorOwner::Server(ServerId(id))),
+            MonitorKind::Blacklist => sqlx::query_scalar!("SELECT id FROM addresses WHERE org_id = $1 AND net = $2::text::cidr", org, subject)
+                .fetch_optional(self.connection())
+                .await?
+                .map_or(MonitorOwner::Nobody, |id| MonitorOwner::Address(AddressId(id))),
+        })
+    }
+
+    /// Makes a monitor that is due at once. One of that kind and target that is there already is adopted when it belongs to nobody, and
+    /// is answered as existing otherwise.
+    pub async fn add_monitor_row(&mut self, draft: MonitorDraft<'_>) -> Result<Added<MonitorId, MonitorId>, StoreError> {
+        let org = self.org().0;
+        let id = MonitorId(Uuid::now_v7());
+        let (domain, server, address) = draft.owner.columns();
+        let interval = i32::try_from(draft.interval_s).unwrap_or(i32::MAX);
+        let inserted = sqlx::query!(
+            "INSERT INTO monitors (org_id, id, kind, target, interval_s, regions, domain_id, server_id, address_id)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (org_id, kind, target) DO NOTHING",
+            org,
+            id.0,
+            draft.kind.as_str(),
+            draft.target,
+            interval,
+            draft.regions,
+            domain,
+            server,
+            address
+        )
+        .execute(self.connection())
+        .await?;
+        if inserted.rows_affected() == 0 {
+            let existing = sqlx::query_scalar!(
+                "UPDATE monitors SET domain_id = coalesce(domain_id, $4), server_id = coalesce(server_id, $5), address_id = coalesce(address_id, $6)
+                 WHERE org_id = $1 AND kind = $2 AND target = $3 RETURNING id",
+                org,
+                draft.kind.as_str(),
+                draft.target,
+                domain,
+                server,
+                address
+            )
+            .fetch_one(self.connection())
+            .await?;
+            return Ok(Added::Exists(MonitorId(existing)));
+        }
+        self.set_units(id, draft.regions, interval).await?;
+        Ok(Added::New(id))
+    }
+
+    /// The schedule units of a monitor are these regions and no others.
+    async fn set_units(&mut self, id: MonitorId, regions: &[String], interval: i32) -> Result<(), StoreError> {
+        let org = self.org().0;
+        sqlx::query!("DELETE FROM schedule_units WHERE org_id = $1 AND monitor_id = $2 AND NOT region = ANY($3)", org, id.0, regions)
+            .execute(self.connection())
+            .await?;
+        sqlx::query!("DELETE FROM last_outcomes WHERE org_id = $1 AND monitor_id = $2 AND NOT region = ANY($3)", org, id.0, regions)
+            .execute(self.connection())
+            .await?;
+        sqlx::query!(
+            "INSERT INTO schedule_units (org_id, monitor_id, region, interval_s) SELECT $1, $2, region, $4 FROM UNNEST($3::text[]) AS r(region)
+             ON CONFLICT DO NOTHING",
+            org,
+            id.0,
+            regions,
+            interval
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// A monitor.
+    pub async fn monitor(&mut self, id: MonitorId) -> Result<Monitor, StoreError> {
+        let org = self.org().0;
+        sqlx::query_as!(
+            MonitorRow,
+            r#"SELECT m.id, m.kind, m.target, m.interval_s, m.regions, m.paused, m.state, m.state_since, m.summary, m.latency_ms, m.last_checked_at,
+                      (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at,
+                      m.domain_id, m.server_id, m.address_id, m.version, m.created_at
+               FROM monitors m WHERE m.org_id = $1 AND m.id = $2"#,
+            org,
+            id.0
+        )
+        .fetch_one(self.connection())
+        .await?
+        .try_into()
+    }
+
+    /// A page of monitors, oldest first.
+    pub async fn monitors(&mut self, after: Option<MonitorId>, limit: i64) -> Result<Vec<Monitor>, StoreError> {
+        let org = self.org().0;
+        sqlx::query_as!(
+            MonitorRow,
+            r#"SELECT m.id, m.kind, m.target, m.interval_s, m.regions, m.paused, m.state, m.state_since, m.summary, m.latency_ms, m.last_checked_at,
+                      (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at,
+                      m.domain_id, m.server_id, m.address_id, m.version, m.created_at
+               FROM monitors m WHERE m.org_id = $1 AND ($2::uuid IS NULL OR m.id > $2) ORDER BY m.id LIMIT $3"#,
+            org,
+            after.map(|id| id.0),
+            limit
+        )
+        .fetch_all(self.connection())
+        .await?
+        .into_iter()
+        .map(Monitor::try_from)
+        .collect()
+    }
+
+    /// The monitors of these domains, servers or addresses, oldest first.
+    pub async fn monitors_of(&mut self, assets: &[Uuid]) -> Result<Vec<Monitor>, StoreError> {
+        let org = self.org().0;
+        sqlx::query_as!(
+            MonitorRow,
+            r#"SELECT m.id, m.kind, m.target, m.interval_s, m.regions, m.paused, m.state, m.state_since, m.summary, m.latency_ms, m.last_checked_at,
+                      (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at,
+                      m.domain_id, m.server_id, m.address_id, m.version, m.created_at
+               FROM monitors m WHERE m.org_id = $1 AND (m.domain_id = ANY($2) OR m.server_id = ANY($2) OR m.address_id = ANY($2)) ORDER BY m.id"#,
+            org,
+            assets
+        )
+        .fetch_all(self.connection())
+        .await?
+        .into_iter()
+        .map(Monitor::try_from)
+        .collect()
+    }
+
+    /// Changes a monitor's settings. `expected` is the version the caller saw. A monitor that resumes is due at once.
+    pub async fn update_monitor(&mut self, id: MonitorId, expected: Option<i64>, patch: &MonitorPatch) -> Result<Monitor, StoreError> {
+        let org = self.org().0;
+        let version = sqlx::query_scalar!("SELECT version FROM monitors WHERE org_id = $1 AND id = $2 FOR UPDATE", org, id.0)
+            .fetch_one(self.connection())
+            .await?;
+        fresh(expected, version)?;
+        let interval = patch.interval_s.map(|seconds| i32::try_from(seconds).unwrap_or(i32::MAX));
+        let after = sqlx::query!(
+            "UPDATE monitors SET interval_s = coalesce($3, interval_s), regions = coalesce($4, regions), paused = coalesce($5, paused), version = version + 1
+             WHERE org_id = $1 AND id = $2 RETURNING interval_s, regions",
+            org,
+            id.0,
+            interval,
+            patch.regions.as_deref(),
+            patch.paused
+        )
+        .fetch_one(self.connection())
+        .await?;
+        self.set_units(id, &after.regions, after.interval_s).await?;
+        self.reschedule(&[id.0], interval, patch.paused).await?;
+        self.monitor(id).await
+    }
+
+    /// Settings of all monitors of an asset at once; their versions rise too.
+    pub(crate) async fn update_monitors_of(&mut self, asset: Uuid, interval_s: Option<u32>, paused: Option<bool>) -> Result<(), StoreError> {
+        if interval_s.is_none() && paused.is_none() {
+            return Ok(());
+        }
+        let org = self.org().0;
+        let interval = interval_s.map(|seconds| i32::try_from(seconds).unwrap_or(i32::MAX));
+        let ids = sqlx::query_scalar!(
+            "UPDATE monitors SET interval_s = coalesce($3, interval_s), paused = coalesce($4, paused), version = version + 1
+             WHERE org_id = $1 AND (domain_id = $2 OR server_id = $2 OR address_id = $2) RETURNING id",
+            org,
+            asset,
+            interval,
+            paused
+        )
+        .fetch_all(self.connection())
+        .await?;
+        self.reschedule(&ids, interval, paused).await
+    }
+
+    /// Copies settings to the schedule. A shorter interval takes hold now, not after the long one.
+    async fn reschedule(&mut self, monitors: &[Uuid], interval: Option<i32>, paused: Option<bool>) -> Result<(), StoreError> {
+        let org = self.org().0;
+        sqlx::query!(
+            "UPDATE schedule_units SET interval_s = coalesce($3, interval_s), paused = coalesce($4, paused),
+                    next_run_at = CASE WHEN paused AND $4 = false THEN now() ELSE least(next_run_at, now() + make_interval(secs => coalesce($3, interval_s))) END,
+                    due_at = CASE WHEN leased THEN due_at WHEN paused AND $4 = false THEN now()
+                                  ELSE least(due_at, now() + make_interval(secs => coalesce($3, interval_s))) END
+             WHERE org_id = $1 AND monitor_id = ANY($2)",
+            org,
+            monitors,
+            interval,
+            paused
+        )
+        .execute(self.connection())
+        .await?;
+        self.notify_due().await
+    }
+
+    /// Removes a monitor; its open incident ends.
+    pub async fn delete_monitor(&mut self, id: MonitorId, expected: Option<i64>) -> Result<(), StoreError> {
+        let org = self.org().0;
+        let version = sqlx::query_scalar!("SELECT version FROM monitors WHERE org_id = $1 AND id = $2 FOR UPDATE", org, id.0)
+            .fetch_one(self.connection())
+            .await?;
+        fresh(expected, version)?;
+        self.detach_incidents(&[id.0]).await?;
+        sqlx::query!("DELETE FROM monitors WHERE org_id = $1 AND id = $2", org, id.0).execute(self.connection()).await?;
+        Ok(())
+    }
+
+    /// Removes an asset's monitors of these targets, or all of them; their open incidents end.
+    pub(crate) async fn delete_monitors_of(&mut self, asset: Uuid, targets: Option<&[String]>) -> Result<(), StoreError> {
+        let org = self.org().0;
+        let ids = sqlx::query_scalar!(
+            "SELECT id FROM monitors WHERE org_id = $1 AND (domain_id = $2 OR server_id = $2 OR address_id = $2) AND ($3::text[] IS NULL OR target = ANY($3))
+             ORDER BY id FOR UPDATE",
+            org,
+            asset,
+            targets
+        )
+        .fetch_all(self.connection())
+        .await?;
+        self.detach_incidents(&ids).await?;
+        sqlx::query!("DELETE FROM monitors WHERE org_id = $1 AND id = ANY($2)", org, &ids).execute(self.connection()).await?;
+        Ok(())
+    }
+
+    /// A fresh look at everything an asset has monitors for.
+    pub async fn request_checks_of(&mut self, asset: Uuid) -> Result<usize, StoreError> {
+        let monitors = self.monitors_of(&[asset]).await?;
+        for monitor in &monitors {
+            self.request_check(monitor.id).await?;
+        }
+        Ok(monitors.len())
+    }
+}
+
+/// Fails when the caller saw another version.
+pub(crate) fn fresh(expected: Option<i64>, version: i64) -> Result<(), StoreError> {
+    if expected.is_some_and(|expected| expected != version) { Err(StoreError::Stale) } else { Ok(()) }
+}

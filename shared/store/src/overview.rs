@@ -1,0 +1,226 @@
+//! What the overview page shows, in a handful of queries.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::types::ipnetwork::IpNetwork;
+use waypost_types::{
+    DomainId, DomainName, MonitorId, ServerId,
+    asset::{Address, Domain},
+    incident::Incident,
+    outcome::{AuditReport, Outcome},
+    overview::{Counts, PortHost, PortTile},
+};
+
+use crate::{OrgTx, StoreError, addresses::AddressRow, domains::state_of, incidents::IncidentRow};
+
+/// The ports that have a tile.
+pub const TILE_PORTS: [u16; 3] = [25, 465, 587];
+const SHOWN: i64 = 50;
+const HOSTS_PER_PORT: i64 = 6;
+const SHOWN_INCIDENTS: i64 = 10;
+
+/// Numbers over everything that is watched.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Totals {
+    /// How much is watched.
+    pub counts: Counts,
+    /// Mean of the domains' scores.
+    pub score: Option<u8>,
+    /// When anything was last checked.
+    pub last_checked_at: Option<DateTime<Utc>>,
+}
+
+impl OrgTx {
+    /// Counts, mean score, last check.
+    pub async fn overview_totals(&mut self) -> Result<Totals, StoreError> {
+        let org = self.org().0;
+        let row = sqlx::query!(
+            r#"SELECT (SELECT count(*) FROM domains WHERE org_id = $1) AS "domains!", (SELECT count(*) FROM servers WHERE org_id = $1) AS "servers!",
+                      (SELECT count(*) FROM addresses WHERE org_id = $1) AS "addresses!", (SELECT count(*) FROM monitors WHERE org_id = $1) AS "monitors!",
+                      (SELECT count(*) FROM incidents WHERE org_id = $1 AND status <> 'resolved') AS "incidents!",
+                      (SELECT max(last_checked_at) FROM monitors WHERE org_id = $1) AS last_checked_at,
+                      (SELECT avg((o.outcome->>'score')::float8) FROM monitors m JOIN last_outcomes o ON o.org_id = $1 AND o.monitor_id = m.id
+                       WHERE m.org_id = $1 AND m.kind = 'audit' AND m.domain_id IS NOT NULL) AS score"#,
+            org
+        )
+        .fetch_one(self.connection())
+        .await?;
+        let count = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
+        Ok(Totals {
+            counts: Counts {
+                domains: count(row.domains),
+                servers: count(row.servers),
+                addresses: count(row.addresses),
+                monitors: count(row.monitors),
+                open_incidents: count(row.incidents),
+            },
+            score: row.score.and_then(|mean| format!("{:.0}", mean.clamp(0.0, 100.0)).parse().ok()),
+            last_checked_at: row.last_checked_at,
+        })
+    }
+
+    /// The tiles of ports 25, 465 and 587, without their uptime.
+    pub async fn port_tiles(&mut self) -> Result<Vec<PortTile>, StoreError> {
+        let org = self.org().0;
+        let rows = sqlx::query!(
+            r#"WITH watched AS (
+                 SELECT m.id, m.server_id, m.target, m.state, m.latency_ms, substring(m.target FROM ':([0-9]{1,5})$')::int AS port,
+                        CASE m.state WHEN 'down' THEN 0 WHEN 'degraded' THEN 1 WHEN 'unknown' THEN 2 WHEN 'pending' THEN 3 ELSE 4 END AS rank
+                 FROM monitors m WHERE m.org_id = $1 AND m.kind = 'smtp' AND NOT m.paused
+               ), numbered AS (
+                 SELECT *, row_number() OVER (PARTITION BY port ORDER BY rank, target) AS place, count(*) OVER (PARTITION BY port) AS total,
+                        count(*) FILTER (WHERE state = 'up') OVER (PARTITION BY port) AS up,
+                        count(*) FILTER (WHERE state = 'degraded') OVER (PARTITION BY port) AS degraded,
+                        count(*) FILTER (WHERE state = 'down') OVER (PARTITION BY port) AS down
+                 FROM watched WHERE port IN (25, 465, 587)
+               )
+               SELECT id, server_id, target, state, latency_ms, port AS "port!", total AS "total!", up AS "up!", degraded AS "degraded!", down AS "down!"
+               FROM numbered WHERE place <= $2 ORDER BY port, place"#,
+            org,
+            HOSTS_PER_PORT
+        )
+        .fetch_all(self.connection())
+        .await?;
+        let count = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
+        let mut tiles: Vec<PortTile> = TILE_PORTS
+            .iter()
+            .map(|port| PortTile { port: *port, uptime_30d: None, total: 0, up: 0, degraded: 0, down: 0, hosts: Vec::new() })
+            .collect();
+        for row in rows {
+            let Some(tile) = tiles.iter_mut().find(|tile| i32::from(tile.port) == row.port) else { continue };
+            tile.total = count(row.total);
+            tile.up = count(row.up);
+            tile.degraded = count(row.degraded);
+            tile.down = count(row.down);
+            let host = row.target.rsplit_once(':').map_or(row.target.as_str(), |(host, _)| host);
+            tile.hosts.push(PortHost {
+                server_id: row.server_id.map(ServerId),
+                monitor_id: MonitorId(row.id),
+                host: DomainName::from_ascii(host).map_or_else(|_| host.to_owned(), |name| name.display()),
+                state: state_of(Some(&row.state))?,
+                latency_ms: row.latency_ms,
+            });
+        }
+        Ok(tiles)
+    }
+
+    /// Share of checks since an instant that were not down, percent, by port. Reads day rollups, and hours for the day that runs.
+    pub async fn port_uptimes(&mut self, since: DateTime<Utc>) -> Result<HashMap<u16, f64>, StoreError> {
+        let org = self.org().0;
+        let rows = sqlx::query!(
+            r#"SELECT substring(m.target FROM ':([0-9]{1,5})$')::int AS "port!", sum(r.checks)::bigint AS "checks!", sum(r.down)::bigint AS "down!"
+               FROM monitors m JOIN rollups r ON r.org_id = $1 AND r.monitor_id = m.id
+                 AND ((r.span = 'day' AND r.at >= $2) OR (r.span = 'hour' AND r.at >= coalesce(
+                   (SELECT p.at + interval '1 day' FROM rollups p WHERE p.org_id = $1 AND p.monitor_id = m.id AND p.span = 'day' ORDER BY p.at DESC LIMIT 1), $2)))
+               WHERE m.org_id = $1 AND m.kind = 'smtp' AND m.target ~ ':(25|465|587)$' GROUP BY 1"#,
+            org,
+            since
+        )
+        .fetch_all(self.connection())
+        .await?;
+        Ok(rows
+            .into_iter()
+            .filter(|row| row.checks > 0)
+            .filter_map(|row| {
+                let port = u16::try_from(row.port).ok()?;
+                let checks = f64::from(u32::try_from(row.checks).unwrap_or(u32::MAX));
+                let down = f64::from(u32::try_from(row.down).unwrap_or(u32::MAX));
+                Some((port, 100.0 * (checks - down) / checks))
+            })
+            .collect())
+    }
+
+    /// Domains, worst first, with the part of their audits that a table shows.
+    pub async fn worst_domains(&mut self) -> Result<Vec<Domain>, StoreError> {
+        let org = self.org().0;
+        let rows = sqlx::query!(
+            r#"SELECT d.id, d.name, d.version, d.created_at, m.state AS "state?", m.last_checked_at AS "last_checked_at?",
+                      (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at,
+                      o.outcome AS "outcome?: Value"
+               FROM domains d LEFT JOIN monitors m ON m.org_id = $1 AND m.domain_id = d.id AND m.kind = 'audit'
+               LEFT JOIN LATERAL (SELECT l.outcome - 'records' - 'mx_hosts' AS outcome FROM last_outcomes l
+                                  WHERE l.org_id = $1 AND l.monitor_id = m.id ORDER BY l.at DESC LIMIT 1) o ON true
+               WHERE d.org_id = $1
+               ORDER BY CASE m.state WHEN 'down' THEN 0 WHEN 'degraded' THEN 1 WHEN 'unknown' THEN 2 WHEN 'up' THEN 3 ELSE 4 END,
+                        (o.outcome->>'score')::int NULLS LAST, d.name LIMIT $2"#,
+            org,
+            SHOWN
+        )
+        .fetch_all(self.connection())
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                let name = DomainName::from_ascii(&row.name).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+                let audit = row.outcome.map(short_audit).transpose()?.flatten();
+                Ok(Domain {
+                    id: DomainId(row.id),
+                    display: name.display(),
+                    name,
+                    state: state_of(row.state.as_deref())?,
+                    score: audit.as_ref().and_then(|audit| audit.score),
+                    grade: audit.as_ref().and_then(|audit| audit.grade.clone()),
+                    last_checked_at: row.last_checked_at,
+                    next_check_at: row.next_check_at,
+                    audit,
+                    monitors: Vec::new(),
+                    version: row.version,
+                    created_at: row.created_at,
+                })
+            })
+            .collect()
+    }
+
+    /// Addresses, those on most lists first.
+    pub async fn worst_addresses(&mut self) -> Result<Vec<Address>, StoreError> {
+        let org = self.org().0;
+        sqlx::query_as!(
+            AddressRow,
+            r#"SELECT a.id, a.net AS "net: IpNetwork", a.source, a.hosts, a.version, a.created_at, m.state AS "state?", m.listed AS "listed?",
+                      m.answered AS "answered?", m.asked AS "asked?", m.last_checked_at AS "last_checked_at?",
+                      (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at
+               FROM addresses a LEFT JOIN monitors m ON m.org_id = $1 AND m.address_id = a.id AND m.kind = 'blacklist'
+               WHERE a.org_id = $1 ORDER BY coalesce(m.listed, 0) DESC, a.net LIMIT $2"#,
+            org,
+            SHOWN
+        )
+        .fetch_all(self.connection())
+        .await?
+        .into_iter()
+        .map(Address::try_from)
+        .collect()
+    }
+
+    /// Open incidents, worst and newest first.
+    pub async fn worst_incidents(&mut self) -> Result<Vec<Incident>, StoreError> {
+        let org = self.org().0;
+        sqlx::query_as!(
+            IncidentRow,
+            "SELECT id, monitor_id, kind, target, title, summary, severity, status, opened_at, acknowledged_at, resolved_at, version FROM incidents
+             WHERE org_id = $1 AND status <> 'resolved'
+             ORDER BY CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, opened_at DESC LIMIT $2",
+            org,
+            SHOWN_INCIDENTS
+        )
+        .fetch_all(self.connection())
+        .await?
+        .into_iter()
+        .map(Incident::try_from)
+        .collect()
+    }
+}
+
+/// The audit without what only its own page shows.
+fn short_audit(mut value: Value) -> Result<Option<AuditReport>, StoreError> {
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("records".to_owned(), Value::Object(serde_json::Map::new()));
+    }
+    let Outcome::Audit(mut report) = serde_json::from_value(value)? else { return Ok(None) };
+    for finding in &mut report.findings {
+        finding.why.clear();
+        finding.reference.clear();
+        finding.record = None;
+    }
+    Ok(Some(*report))
+}

@@ -1,0 +1,74 @@
+//! Slowing down password guessing over all processes. Keys are hashes: the table names nobody.
+
+use chrono::{DateTime, Utc};
+
+use crate::{Store, StoreError};
+
+/// How failures of one key slow it down: `free` failures cost nothing, then the wait doubles from one second up to `longest_s`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThrottleKey {
+    /// `account:…`, `address:…` or `pair:…`.
+    pub key: String,
+    /// Failures that cost nothing.
+    pub free: i32,
+    /// Longest wait in seconds.
+    pub longest_s: i32,
+}
+
+impl Store {
+    /// Until when the most patient of these keys must wait; `None` when none must.
+    pub async fn throttled_until(&self, keys: &[ThrottleKey], now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let names: Vec<String> = keys.iter().map(|key| key.key.clone()).collect();
+        Ok(sqlx::query_scalar!("SELECT max(blocked_until) FROM login_throttle WHERE key = ANY($1) AND blocked_until > $2", &names, now)
+            .fetch_one(self.pool())
+            .await?)
+    }
+
+    /// Counts an attempt as failed, before its password is looked at, so that attempts at once can not slip through. Failures are
+    /// forgotten after a quiet hour.
+    pub async fn count_attempt(&self, keys: &[ThrottleKey], now: DateTime<Utc>) -> Result<(), StoreError> {
+        for key in keys {
+            sqlx::query!(
+                "INSERT INTO login_throttle AS t (key, failures, updated_at) VALUES ($1, 1, $4)
+                 ON CONFLICT (key) DO UPDATE SET
+                   failures = CASE WHEN t.updated_at < $4::timestamptz - interval '1 hour' THEN 1 ELSE t.failures + 1 END,
+                   blocked_until = CASE WHEN t.updated_at < $4::timestamptz - interval '1 hour' OR t.failures + 1 < $2::int THEN NULL
+                     ELSE $4::timestamptz + make_interval(secs => least($3::int, power(2, least(t.failures + 1 - $2::int, 20)))) END,
+                   updated_at = $4",
+                key.key,
+                key.free,
+                key.longest_s,
+                now
+            )
+            .execute(self.pool())
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// The attempt was right: `cleared` start anew, `lowered` take back the one attempt.
+    pub async fn attempt_succeeded(&self, cleared: &[String], lowered: &[String]) -> Result<(), StoreError> {
+        sqlx::query!("DELETE FROM login_throttle WHERE key = ANY($1)", cleared).execute(self.pool()).await?;
+        sqlx::query!("UPDATE login_throttle SET failures = greatest(failures - 1, 0), blocked_until = NULL WHERE key = ANY($1)", lowered)
+            .execute(self.pool())
+            .await?;
+        Ok(())
+    }
+
+    /// Remembers for 30 days that the key is a friend.
+    pub async fn remember_friend(&self, key: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
+        sqlx::query!(
+            "INSERT INTO login_throttle (key, failures, updated_at) VALUES ($1, 0, $2) ON CONFLICT (key) DO UPDATE SET updated_at = excluded.updated_at",
+            key,
+            now
+        )
+        .execute(self.pool())
+        .await?;
+        Ok(())
+    }
+
+    /// Whether the key is remembered.
+    pub async fn is_friend(&self, key: &str) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM login_throttle WHERE key = $1) AS "known!""#, key).fetch_one(self.pool()).await?)
+    }
+}
