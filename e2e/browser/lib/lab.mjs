@@ -7,7 +7,7 @@ import { PATIENCE_MS, until } from './wait.mjs';
 
 /** Starts a lab. `environment` points a server at it. */
 export async function startLab(log) {
-  const child = start('waypost-lab', ['--stdin-guard'], { log, stdin: 'pipe' });
+  const child = start('waypost-lab', ['--stdin-guard'], { log, stdin: 'pipe', root: true });
   const ready = await new Promise((done, failed) => {
     const late = setTimeout(() => failed(new Error(`the lab is not ready after ${PATIENCE_MS / 1000} s: see artifacts/${log}.log`)), PATIENCE_MS);
     createInterface({ input: child.stdout }).on('line', (line) => {
@@ -17,10 +17,9 @@ export async function startLab(log) {
     });
     child.ended.then((status) => failed(new Error(`the lab ended with ${status}: see artifacts/${log}.log`)));
   });
-  const control = ready.control.startsWith('http') ? ready.control : `http://${ready.control}`;
 
   async function call(method, path, body) {
-    const response = await fetch(`${control}${path}`, {
+    const response = await fetch(`${ready.control}${path}`, {
       method,
       headers: body && { 'content-type': 'application/json' },
       body: body && JSON.stringify(body),
@@ -34,7 +33,7 @@ export async function startLab(log) {
   return {
     environment: {
       WAYPOST_RESOLVER: ready.resolver,
-      WAYPOST_EGRESS_ALLOW: [ready.egress_allow].flat().join(','),
+      WAYPOST_EGRESS_ALLOW: ready.egress_allow,
       WAYPOST_CA_FILE: ready.ca_file,
       WAYPOST_SMTP_URL: ready.smtp_url,
     },
@@ -45,8 +44,8 @@ export async function startLab(log) {
     /** Waits for the first mail to `to` whose subject fits. */
     mail: (to, subject) =>
       until(`mail to ${to} about ${subject}`, async () => {
-        const mails = await call('GET', '/mail');
-        return (mails.items ?? mails).find((mail) => mail.to.includes(to) && subject.test(mail.subject));
+        const mails = await call('GET', `/sink/messages?to=${encodeURIComponent(to)}`);
+        return mails.find((mail) => subject.test(mail.subject));
       }),
     stop: () => stop(child),
   };

@@ -23,11 +23,15 @@ export function program(name) {
   return path;
 }
 
-/** Starts it with nothing of our environment but what a program needs to run; its output goes to artifacts/LOG.log. */
-export function start(name, args, { env = {}, log, stdin = 'ignore' }) {
+/**
+ * Starts it with nothing of our environment but what a program needs to run; its output goes to artifacts/LOG.log. What needs `root` is started
+ * by sudo where we are not.
+ */
+export function start(name, args, { env = {}, log, stdin = 'ignore', root = false }) {
   const { PATH, HOME, LANG, TMPDIR, RUST_BACKTRACE } = process.env;
   const kept = Object.fromEntries(Object.entries({ PATH, HOME, LANG, TMPDIR, RUST_BACKTRACE }).filter(([, value]) => value !== undefined));
-  const child = spawn(program(name), args, { cwd: ROOT, env: { ...kept, ...env }, stdio: [stdin, 'pipe', 'pipe'] });
+  const command = [...(root && process.getuid() !== 0 ? ['sudo', '-n'] : []), program(name), ...args];
+  const child = spawn(command[0], command.slice(1), { cwd: ROOT, env: { ...kept, ...env }, stdio: [stdin, 'pipe', 'pipe'] });
   const file = createWriteStream(join(ARTIFACTS, `${log}.log`));
   child.stdout.pipe(file, { end: false });
   child.stderr.pipe(file, { end: false });
