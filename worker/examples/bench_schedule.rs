@@ -2,7 +2,7 @@
 //!
 //! `WAYPOST_TEST_DATABASE_URL` names a superuser of a cluster that is there for tests; `MONITORS` (100000), `ORGS` (100) and `SECONDS` (120)
 //! say how much. The first minute is warm-up: it spreads the monitors over their interval and is not measured.
-#![allow(clippy::unwrap_used, clippy::expect_used)] // a benchmark that can not run can only stop
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::cast_precision_loss)] // a benchmark that can not run can only stop
 
 use std::{sync::Arc, time::Duration};
 

@@ -42,9 +42,9 @@ pub async fn readiness(store: &Store) -> Result<String, StoreError> {
     let mut lines = "database: ok\n".to_owned();
     for region in store.regions().await? {
         let alive = if now - region.seen_at < SILENT_AFTER { "ok" } else { "no worker was seen for a minute" };
-        lines.push_str(&format!("region {}: {alive}\n", region.name));
+        lines.extend(["region ", &region.name, ": ", alive, "\n"]);
         if region.port25_blocked {
-            lines.push_str(&format!("region {}: outbound port 25 seems blocked; checks of port 25 from there are unknown\n", region.name));
+            lines.extend(["region ", &region.name, ": outbound port 25 seems blocked; checks of port 25 from there are unknown\n"]);
         }
     }
     Ok(lines)

@@ -42,7 +42,7 @@ use crate::{checker::Checker, listener::Bells, notifier::Notifier, recorder::Rec
 /// Runs all loops of a region with `checker` until `shutdown`; then work that is under way is finished or given back. Survives a database
 /// that goes away and returns. Fails at once when the configuration can not be used, or when a loop breaks, which is a bug.
 pub async fn run_with(config: WorkerConfig, store: Store, checker: Arc<dyn Checker>, shutdown: CancellationToken) -> Result<(), WorkerError> {
-    let notifier = Notifier::new(&config, store.clone())?;
+    let notifier = Notifier::new(&config, store.clone(), shutdown.clone())?;
     let checks = Arc::new(SharedChecks::new(checker, config.concurrent_probes, config.concurrent_audits));
     let recorder = Recorder::new(store.clone(), &config.base_url, config.mail_from.email.domain());
     let runner = Arc::new(Runner::new(&config.region, store.clone(), Arc::clone(&checks), recorder, shutdown.clone()));
@@ -59,8 +59,8 @@ pub async fn run_with(config: WorkerConfig, store: Store, checker: Arc<dyn Check
         loops.spawn(async move { queue::run(&config, &store, &runner, &shutdown).await });
     }
     {
-        let (bells, shutdown) = (bells.clone(), shutdown.clone());
-        loops.spawn(async move { notifier::run(&notifier, &bells.mail, &shutdown).await });
+        let bells = bells.clone();
+        loops.spawn(async move { notifier::run(&notifier, &bells.mail).await });
     }
     {
         let (store, shutdown) = (store.clone(), shutdown.clone());

@@ -10,14 +10,18 @@ use lettre::{
     message::{Mailbox, MultiPart, header},
 };
 use secrecy::ExposeSecret;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 use waypost_store::{
     Store,
     outbox::{Attempt, ClaimedMail, MailOwner},
 };
 
-use crate::{WorkerConfig, WorkerError, backoff::forever, error::chain};
+use crate::{
+    WorkerConfig, WorkerError,
+    backoff::{Backoff, forever},
+    error::chain,
+};
 
 /// Messages claimed at once.
 const CLAIM: i32 = 50;
@@ -48,11 +52,12 @@ pub struct Notifier {
     from: Mailbox,
     /// `None` captures mail instead.
     transport: Option<AsyncSmtpTransport<Tokio1Executor>>,
+    shutdown: CancellationToken,
 }
 
 impl Notifier {
     /// Sends by the configured mail server, or captures where there is none.
-    pub fn new(config: &WorkerConfig, store: Store) -> Result<Self, WorkerError> {
+    pub fn new(config: &WorkerConfig, store: Store, shutdown: CancellationToken) -> Result<Self, WorkerError> {
         let transport = match &config.smtp_url {
             None => None,
             Some(url) => Some(
@@ -62,7 +67,7 @@ impl Notifier {
                     .build(),
             ),
         };
-        Ok(Self { store, from: config.mail_from.clone(), transport })
+        Ok(Self { store, from: config.mail_from.clone(), transport, shutdown })
     }
 
     /// Claims what is due and sends it. Answers how many messages were tried.
@@ -70,18 +75,26 @@ impl Notifier {
         let mut mails = self.store.claim_account_mail(now, i64::from(CLAIM), LEASE_SECONDS).await?;
         mails.extend(self.store.claim_outbox(now, CLAIM, LEASE_SECONDS).await?);
         let tried = mails.len();
-        let results: Vec<Result<(), WorkerError>> = stream::iter(mails).map(|mail| self.send_one(mail)).buffer_unordered(SENDERS).collect().await;
+        let lease_ends = Instant::now() + Duration::from_secs(LEASE_SECONDS.unsigned_abs().into());
+        let results: Vec<Result<(), WorkerError>> =
+            stream::iter(mails).map(|mail| self.send_one(mail, lease_ends)).buffer_unordered(SENDERS).collect().await;
         results.into_iter().collect::<Result<(), _>>()?;
         Ok(tried)
     }
 
-    async fn send_one(&self, mail: ClaimedMail) -> Result<(), WorkerError> {
-        let delivery = match &self.transport {
-            Some(transport) => deliver(transport, &self.from, &mail).await,
-            None => {
-                self.store.capture_mail(&mail, Utc::now()).await?;
-                Delivery::Accepted("captured by this development machine".to_owned())
-            }
+    async fn send_one(&self, mail: ClaimedMail, lease_ends: Instant) -> Result<(), WorkerError> {
+        if self.shutdown.is_cancelled() {
+            return self.mark(&mail, Utc::now(), Attempt::Retry("not tried: the worker was stopping", Utc::now())).await;
+        }
+        if Instant::now() + SEND_TIMEOUT * 4 > lease_ends {
+            // Too late to begin: whoever claims it next sends it, and nobody twice.
+            return Ok(());
+        }
+        let delivery = if let Some(transport) = &self.transport {
+            deliver(transport, &self.from, &mail).await
+        } else {
+            self.store.capture_mail(&mail, Utc::now()).await?;
+            Delivery::Accepted("captured by this development machine".to_owned())
         };
         let now = Utc::now();
         let (attempt, result) = match &delivery {
@@ -91,7 +104,22 @@ impl Notifier {
         };
         metrics::counter!("waypost_mails_total", "result" => result).increment(1);
         tracing::info!(mail = %mail.id, attempt = mail.attempts, result, "mail");
-        self.mark(&mail, now, attempt).await
+        self.mark_surely(&mail, now, attempt, lease_ends).await
+    }
+
+    /// A message that was accepted must not be sent again because the database was away for a moment: marks until it is marked or the
+    /// lease ends.
+    async fn mark_surely(&self, mail: &ClaimedMail, now: DateTime<Utc>, attempt: Attempt<'_>, lease_ends: Instant) -> Result<(), WorkerError> {
+        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+        loop {
+            match self.mark(mail, now, attempt).await {
+                Err(error) if Instant::now() + Duration::from_secs(5) < lease_ends => {
+                    tracing::warn!(mail = %mail.id, error = chain(&error), "a message could not be marked; trying again");
+                    tokio::time::sleep(backoff.next_delay()).await;
+                }
+                result => return result,
+            }
+        }
     }
 
     async fn mark(&self, mail: &ClaimedMail, now: DateTime<Utc>, attempt: Attempt<'_>) -> Result<(), WorkerError> {
@@ -150,7 +178,8 @@ fn answer(text: &str) -> String {
 }
 
 /// Sends until shutdown; woken when a message is put into the outbox.
-pub(crate) async fn run(notifier: &Notifier, woken: &Notify, shutdown: &CancellationToken) {
+pub(crate) async fn run(notifier: &Notifier, woken: &Notify) {
+    let shutdown = &notifier.shutdown;
     forever("notifier", shutdown, || async {
         if notifier.send_due(Utc::now()).await? > 0 {
             return Ok::<_, WorkerError>(Duration::ZERO);

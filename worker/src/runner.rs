@@ -1,9 +1,10 @@
 //! The runner: takes a batch of claimed units, looks at their targets and hands what was seen to the recorder, organisation by organisation.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use chrono::Utc;
-use futures::{StreamExt, future::join_all, stream::FuturesUnordered};
+use chrono::{DateTime, Utc};
+use futures::future::join_all;
+use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 use waypost_store::{Store, schedule::DueUnit};
 use waypost_types::{MonitorId, OrgId};
@@ -45,7 +46,7 @@ impl Runner {
     }
 
     /// Runs a batch to its end, or until shutdown: then what was seen is recorded and the rest is given back.
-    pub async fn run(&self, batch: CheckBatch) -> Result<(), WorkerError> {
+    pub async fn run(self: &Arc<Self>, batch: CheckBatch) -> Result<(), WorkerError> {
         let waited = (Utc::now() - batch.claimed_at).to_std().unwrap_or_default();
         metrics::histogram!("waypost_queue_wait_seconds").record(waited.as_secs_f64());
         let begin_before = batch.claimed_at + chrono::TimeDelta::seconds(i64::from(LEASE_SECONDS) - LEASE_MARGIN);
@@ -54,44 +55,57 @@ impl Runner {
         failed.map_or(Ok(()), Err)
     }
 
-    async fn run_group(&self, group: &OrgGroup, begin_before: chrono::DateTime<Utc>) -> Result<(), WorkerError> {
+    async fn run_group(self: &Arc<Self>, group: &OrgGroup, begin_before: DateTime<Utc>) -> Result<(), WorkerError> {
         let mut tx = self.store.org_tx(group.org).await?;
         let units = tx.load_due_units(&self.region, &group.units).await?;
         tx.commit().await?;
-        let mut looks: FuturesUnordered<_> = units.iter().map(|unit| self.look(unit, begin_before)).collect();
-        let mut seen: Vec<Run> = Vec::new();
-        let mut left: Vec<(MonitorId, i64)> = units.iter().map(|unit| (unit.monitor, unit.claim)).collect();
-        let mut stopped = false;
-        while !stopped {
-            let gathering = tokio::time::sleep(GATHER);
-            tokio::pin!(gathering);
-            let mut ended = false;
-            loop {
-                tokio::select! {
-                    biased;
-                    run = looks.next() => match run {
-                        Some(run) => seen.extend(run),
-                        None => { ended = true; break }
-                    },
-                    () = &mut gathering, if !seen.is_empty() => break,
-                    () = self.shutdown.cancelled() => { ended = true; break }
-                }
-                if seen.len() >= RECORD_AT_ONCE {
-                    break;
-                }
-            }
-            stopped = ended;
-            left.retain(|(monitor, _)| !seen.iter().any(|run| run.monitor == *monitor));
-            self.record(group.org, std::mem::take(&mut seen)).await?;
+        let mut left: HashMap<MonitorId, i64> = units.iter().map(|unit| (unit.monitor, unit.claim)).collect();
+        // Each look is a task of its own: one that is not polled while others are being recorded would run into its own timeouts and
+        // report an outage that is ours.
+        let mut looks = JoinSet::new();
+        for unit in units {
+            let runner = Arc::clone(self);
+            looks.spawn(async move { runner.look(unit, begin_before).await });
         }
-        drop(looks);
+        while !looks.is_empty() && !self.shutdown.is_cancelled() {
+            let seen = self.gather(&mut looks).await;
+            for run in &seen {
+                left.remove(&run.monitor);
+            }
+            self.record(group.org, seen).await?;
+        }
         if self.shutdown.is_cancelled() && !left.is_empty() {
-            self.release(group.org, &left).await?;
+            looks.shutdown().await;
+            self.release(group.org, &left.into_iter().collect::<Vec<_>>()).await?;
         }
         Ok(())
     }
 
-    async fn look(&self, unit: &DueUnit, begin_before: chrono::DateTime<Utc>) -> Option<Run> {
+    /// Waits for the first outcome and takes those that follow soon after.
+    async fn gather(&self, looks: &mut JoinSet<Option<Run>>) -> Vec<Run> {
+        let mut seen = Vec::new();
+        let mut until: Option<Instant> = None;
+        while seen.len() < RECORD_AT_ONCE {
+            let enough = until;
+            tokio::select! {
+                biased;
+                ended = looks.join_next() => match ended {
+                    None => break,
+                    Some(Ok(run)) => {
+                        seen.extend(run);
+                        until = until.or(Some(Instant::now() + GATHER));
+                    }
+                    // A look that panicked is a bug of ours: its lease gives the check back.
+                    Some(Err(error)) => tracing::error!(%error, "a check broke"),
+                },
+                () = async move { tokio::time::sleep_until(enough.unwrap_or_else(Instant::now)).await }, if enough.is_some() => break,
+                () = self.shutdown.cancelled() => break,
+            }
+        }
+        seen
+    }
+
+    async fn look(&self, unit: DueUnit, begin_before: DateTime<Utc>) -> Option<Run> {
         if Utc::now() > begin_before {
             return None;
         }
@@ -101,6 +115,7 @@ impl Runner {
             interval: Duration::from_secs(u64::try_from(unit.interval_s).unwrap_or(1)),
             state: unit.state,
             requested: unit.requested,
+            begin_before,
         };
         let Observation { at, outcome } = self.checks.observe(&ask).await?;
         self.port25.saw(&outcome).await;
@@ -113,11 +128,11 @@ impl Runner {
             return Ok(());
         }
         let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(5));
-        let give_up = tokio::time::Instant::now() + Duration::from_secs(60);
+        let give_up = Instant::now() + Duration::from_secs(60);
         loop {
             match self.recorder.record(org, &self.region, &seen, Utc::now()).await {
                 Ok(()) => return Ok(()),
-                Err(error) if tokio::time::Instant::now() >= give_up || self.shutdown.is_cancelled() => return Err(error),
+                Err(error) if Instant::now() >= give_up || self.shutdown.is_cancelled() => return Err(error),
                 Err(error) => {
                     metrics::counter!("waypost_record_failures_total").increment(1);
                     tracing::warn!(%org, results = seen.len(), error = chain(&error), "results could not be recorded; trying again");

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use waypost_types::{judge::MonitorState, monitor::MonitorKind, outcome::Verdict};
 
@@ -33,6 +33,8 @@ pub struct Ask<'a> {
     pub state: MonitorState,
     /// A person wants it now.
     pub requested: bool,
+    /// A look that could not begin by then is not worth beginning: somebody else will have the check.
+    pub begin_before: DateTime<Utc>,
 }
 
 type Slot = Arc<AsyncMutex<Option<Observation>>>;
@@ -57,7 +59,7 @@ impl SharedChecks {
         Self { checker, slots: Mutex::default(), probes: Semaphore::new(concurrent_probes.max(1)), audits: Semaphore::new(concurrent_audits.max(1)) }
     }
 
-    /// A fresh enough outcome of the target: a shared one, or a look of our own. `None` when the bounds are being closed.
+    /// A fresh enough outcome of the target: a shared one, or a look of our own. `None` when it is too late to begin one.
     pub async fn observe(&self, ask: &Ask<'_>) -> Option<Observation> {
         let Ask { kind, target, .. } = *ask;
         let slot = self.slot(kind, target);
@@ -72,6 +74,9 @@ impl SharedChecks {
         }
         let semaphore = if kind == MonitorKind::Smtp { &self.probes } else { &self.audits };
         let _permit = semaphore.acquire().await.ok()?;
+        if Utc::now() > ask.begin_before {
+            return None;
+        }
         let started = std::time::Instant::now();
         let outcome = self.checker.check(kind, target).await;
         metrics::histogram!("waypost_check_seconds", "kind" => kind.as_str()).record(started.elapsed().as_secs_f64());
@@ -172,7 +177,14 @@ mod tests {
     }
 
     fn ask(kind: MonitorKind, target: &str, seconds: u64) -> Ask<'_> {
-        Ask { kind, target, interval: Duration::from_secs(seconds), state: MonitorState::Up, requested: false }
+        Ask {
+            kind,
+            target,
+            interval: Duration::from_secs(seconds),
+            state: MonitorState::Up,
+            requested: false,
+            begin_before: Utc::now() + chrono::TimeDelta::minutes(1),
+        }
     }
 
     #[tokio::test]

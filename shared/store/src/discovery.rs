@@ -59,7 +59,7 @@ impl OrgTx {
         // The domain may have been deleted while it was audited. The organisation's row is locked so that two audits share one count of
         // what is left.
         let alive = sqlx::query_scalar!(
-            "SELECT id FROM orgs WHERE id = $1 AND EXISTS (SELECT FROM domains WHERE org_id = $1 AND id = $2) FOR UPDATE",
+            "SELECT id FROM orgs WHERE id = $1 AND EXISTS (SELECT FROM domains WHERE org_id = $1 AND id = $2) FOR NO KEY UPDATE",
             org,
             domain.0
         )

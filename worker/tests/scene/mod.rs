@@ -29,6 +29,7 @@ impl Scene {
         scene
     }
 
+    #[allow(clippy::unused_self)] // reads better where it is used
     pub fn config(&self, region: &str) -> WorkerConfig {
         WorkerConfig::new(region, "https://waypost.example", "Waypost <waypost@waypost.example>".parse().unwrap(), None)
     }
