@@ -1,0 +1,288 @@
+//! The control interface: every switch of the lab as an HTTP call. `GET /` lists them with the state.
+
+use std::collections::VecDeque;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post, put};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::error::LabError;
+use crate::faults::FaultSetting;
+use crate::layout::domain;
+use crate::leases::{Lease, LeaseRequest};
+use crate::policy::Policy;
+use crate::rbl::{self, Rbl};
+use crate::sink::{Mail, SinkFault};
+use crate::world::World;
+use crate::zone::{Change, ZoneFault};
+
+const MAX_POSTS: usize = 1_000;
+const CALLS: [&str; 20] = [
+    "GET /",
+    "POST /leases {\"name\":\"label\"} or {\"domain\":\"b\u{fc}cher.example\"}, with \"dkim_bits\"",
+    "GET /leases",
+    "DELETE /leases/{domain}",
+    "PUT /hosts/{address}/ports/{25|465|587} {\"fault\":\"none|refuse|silent|garbage|drip|long_line|close_mid_tls|no_starttls|greet_4xx|greet_5xx|expired_cert|self_signed|wrong_name|ssl3_only|tarpit|reset\",\"delay_ms\":5000}",
+    "GET /dns/{zone}",
+    "PUT /dns/{zone} {\"records\":[\"@ 1 IN MX 10 mx\"]}",
+    "DELETE /dns/{zone}",
+    "POST /dns/{zone}/records {\"record\":\"@ 1 IN TXT \\\"text\\\"\"}",
+    "DELETE /dns/{zone}/records {\"name\":\"@\",\"type\":\"TXT\",\"contains\":\"v=spf1\"}",
+    "PUT /dns/{zone}/fault {\"fault\":\"none|servfail|timeout|refused\"}",
+    "POST /resolver {\"fault\":\"none|dead\"}",
+    "PUT /rbl/{zone}/{ip} or {\"answer\":\"127.0.0.4\"}",
+    "DELETE /rbl/{zone}/{ip}",
+    "PUT /mta-sts/{domain} {\"body\":\"version: STSv1\u{2026}\",\"status\":200}",
+    "DELETE /mta-sts/{domain}",
+    "GET /sink/messages?to=address, DELETE /sink/messages?to=address",
+    "PUT /sink/fault {\"fault\":\"none|refuse_4xx|refuse_5xx|drop|slow\"}",
+    "POST /slack/{anything}",
+    "GET /slack/messages, DELETE /slack/messages",
+];
+
+/// A post to the Slack stand-in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlackPost {
+    /// What followed `/slack/`.
+    pub path: String,
+    /// The JSON that was posted, or its text when it is none.
+    pub body: Value,
+}
+
+/// What was posted to the Slack stand-in.
+#[derive(Debug, Default)]
+pub struct Slack(Mutex<VecDeque<SlackPost>>);
+
+impl Slack {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<SlackPost>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+type Shared = State<Arc<World>>;
+type Answer<T = Value> = Result<Json<T>, LabError>;
+
+impl IntoResponse for LabError {
+    fn into_response(self) -> Response {
+        let status = match &self {
+            Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        (status, Json(json!({ "error": self.to_string() }))).into_response()
+    }
+}
+
+/// Serves until the runtime ends.
+pub fn serve(listener: TcpListener, world: Arc<World>) {
+    let router = Router::new()
+        .route("/", get(overview))
+        .route("/leases", get(leases).post(take_lease))
+        .route("/leases/{domain}", delete(give_back))
+        .route("/hosts/{address}/ports/{port}", put(set_port))
+        .route("/dns/{zone}", get(read_zone).put(replace_zone).delete(drop_zone))
+        .route("/dns/{zone}/records", post(add_record).delete(remove_records))
+        .route("/dns/{zone}/fault", put(zone_fault))
+        .route("/resolver", post(resolver))
+        .route("/rbl/{zone}/{ip}", put(list).delete(unlist))
+        .route("/mta-sts/{domain}", put(set_policy).delete(remove_policy))
+        .route("/sink/messages", get(messages).delete(clear_messages))
+        .route("/sink/fault", put(sink_fault))
+        .route("/slack/messages", get(slack_messages).delete(clear_slack))
+        .route("/slack/{*path}", post(slack_post))
+        .with_state(world);
+    tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, router).await {
+            tracing::error!(%error, "the control interface ended");
+        }
+    });
+}
+
+fn done() -> Answer {
+    Ok(Json(json!({ "done": true })))
+}
+
+async fn overview(State(world): Shared) -> Answer {
+    let (zones, resolver_dead) = world.dns.snapshot().await;
+    let zones: Vec<Value> =
+        zones.iter().map(|(name, zone)| json!({ "zone": name, "records": zone.records.len(), "serial": zone.serial, "fault": zone.fault })).collect();
+    Ok(Json(json!({
+        "slot": world.layout.slot,
+        "calls": CALLS,
+        "leases": world.leases.snapshot().await,
+        "hosts": world.hosts.snapshot().await,
+        "zones": zones,
+        "resolver": if resolver_dead { "dead" } else { "none" },
+        "rbl": { "listed": world.rbl.snapshot().await, "always_broken": rbl::BROKEN },
+        "mta_sts": world.policies.snapshot(),
+        "sink": { "messages": world.sink.messages(None).len(), "fault": world.sink.fault() },
+        "slack": world.slack.lock().len(),
+    })))
+}
+
+async fn leases(State(world): Shared) -> Json<Vec<Lease>> {
+    Json(world.leases.snapshot().await)
+}
+
+async fn take_lease(State(world): Shared, Json(request): Json<LeaseRequest>) -> Answer<Lease> {
+    world.leases.take(&world, &request).await.map(Json)
+}
+
+async fn give_back(State(world): Shared, Path(name): Path<String>) -> Answer {
+    world.leases.give_back(&world, &domain(&name)?).await?;
+    done()
+}
+
+async fn set_port(State(world): Shared, Path((address, port)): Path<(Ipv4Addr, u16)>, Json(setting): Json<FaultSetting>) -> Answer {
+    world.hosts.set(address, port, setting).await?;
+    done()
+}
+
+fn zone_name(name: &str) -> Result<String, LabError> {
+    if name == "." || name == "root" { Ok(".".to_owned()) } else { domain(name) }
+}
+
+async fn read_zone(State(world): Shared, Path(zone): Path<String>) -> Answer {
+    let name = zone_name(&zone)?;
+    let (zones, _) = world.dns.snapshot().await;
+    let zone = zones.get(&name).ok_or_else(|| LabError::NotFound(format!("zone {name}")))?;
+    Ok(Json(json!({ "zone": name, "records": zone.records, "serial": zone.serial, "fault": zone.fault })))
+}
+
+async fn commit(world: &World, zone: &str, change: Change) -> Answer {
+    let touched = world.dns.commit(&[(zone_name(zone)?, change)]).await?;
+    Ok(Json(json!({ "touched": touched })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Records {
+    records: Vec<String>,
+}
+
+async fn replace_zone(State(world): Shared, Path(zone): Path<String>, Json(body): Json<Records>) -> Answer {
+    commit(&world, &zone, Change::Replace(body.records)).await
+}
+
+async fn drop_zone(State(world): Shared, Path(zone): Path<String>) -> Answer {
+    commit(&world, &zone, Change::Drop).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewRecord {
+    record: String,
+}
+
+async fn add_record(State(world): Shared, Path(zone): Path<String>, Json(body): Json<NewRecord>) -> Answer {
+    commit(&world, &zone, Change::Add(vec![body.record])).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Removal {
+    name: String,
+    #[serde(rename = "type", default)]
+    kind: Option<String>,
+    #[serde(default)]
+    contains: Option<String>,
+}
+
+async fn remove_records(State(world): Shared, Path(zone): Path<String>, Json(body): Json<Removal>) -> Answer {
+    commit(&world, &zone, Change::Remove { name: body.name, kind: body.kind, contains: body.contains }).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Switch<T> {
+    fault: T,
+}
+
+async fn zone_fault(State(world): Shared, Path(zone): Path<String>, Json(body): Json<Switch<ZoneFault>>) -> Answer {
+    world.dns.fault(&zone_name(&zone)?, body.fault).await?;
+    done()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ResolverFault {
+    None,
+    Dead,
+}
+
+async fn resolver(State(world): Shared, Json(body): Json<Switch<ResolverFault>>) -> Answer {
+    world.dns.resolver(matches!(body.fault, ResolverFault::Dead)).await?;
+    done()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listing {
+    answer: Ipv4Addr,
+}
+
+async fn list(State(world): Shared, Path((zone, ip)): Path<(String, Ipv4Addr)>, body: Option<Json<Listing>>) -> Answer {
+    let answer = body.map_or_else(Rbl::default_answer, |Json(listing)| listing.answer);
+    world.rbl.set(&world.dns, &domain(&zone)?, ip, Some(answer)).await?;
+    done()
+}
+
+async fn unlist(State(world): Shared, Path((zone, ip)): Path<(String, Ipv4Addr)>) -> Answer {
+    world.rbl.set(&world.dns, &domain(&zone)?, ip, None).await?;
+    done()
+}
+
+async fn set_policy(State(world): Shared, Path(name): Path<String>, Json(policy): Json<Policy>) -> Answer {
+    world.policies.set(&domain(&name)?, policy);
+    done()
+}
+
+async fn remove_policy(State(world): Shared, Path(name): Path<String>) -> Answer {
+    world.policies.remove(&domain(&name)?);
+    done()
+}
+
+#[derive(Deserialize)]
+struct Recipient {
+    to: Option<String>,
+}
+
+async fn messages(State(world): Shared, Query(query): Query<Recipient>) -> Json<Vec<Mail>> {
+    Json(world.sink.messages(query.to.as_deref()))
+}
+
+async fn clear_messages(State(world): Shared, Query(query): Query<Recipient>) -> Answer {
+    world.sink.clear(query.to.as_deref());
+    done()
+}
+
+async fn sink_fault(State(world): Shared, Json(body): Json<Switch<SinkFault>>) -> Answer {
+    world.sink.set_fault(body.fault);
+    done()
+}
+
+async fn slack_post(State(world): Shared, Path(path): Path<String>, text: String) -> &'static str {
+    let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+    let mut posts = world.slack.lock();
+    posts.push_back(SlackPost { path, body });
+    if posts.len() > MAX_POSTS {
+        posts.pop_front();
+    }
+    "ok"
+}
+
+async fn slack_messages(State(world): Shared) -> Json<Vec<SlackPost>> {
+    Json(world.slack.lock().iter().cloned().collect())
+}
+
+async fn clear_slack(State(world): Shared) -> Answer {
+    world.slack.lock().clear();
+    done()
+}

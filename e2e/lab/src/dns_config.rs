@@ -1,0 +1,99 @@
+//! The configuration files of nsd and unbound, and the name servers that misbehave.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, UdpSocket};
+
+use crate::error::LabError;
+use crate::layout::Layout;
+use crate::rbl;
+use crate::wire;
+
+/// Where a zone's file is.
+pub fn zone_file(layout: &Layout, name: &str) -> PathBuf {
+    layout.path("zones").join(format!("{}.zone", if name == "." { "root" } else { name }))
+}
+
+/// nsd: the root and the lab's own zones from the start, all others by `addzone`.
+pub fn nsd(layout: &Layout) -> String {
+    let dir = layout.dir.display();
+    let mut text = format!(
+        "server:\n  ip-address: {address}\n  port: 53\n  username: \"\"\n  zonesdir: \"{dir}/zones\"\n  database: \"\"\n  \
+         zonelistfile: \"{dir}/nsd.list\"\n  pidfile: \"{dir}/nsd.pid\"\n  xfrdfile: \"{dir}/nsd.xfrd\"\n  xfrdir: \"{dir}\"\n  server-count: 1\n  \
+         xfrd-reload-timeout: 0\n  rrl-ratelimit: 0\n  hide-version: yes\n\
+         remote-control:\n  control-enable: yes\n  control-interface: {dir}/nsd.sock\n\
+         pattern:\n  name: lab\n  zonefile: \"%s.zone\"\n",
+        address = layout.authority().ip(),
+    );
+    for (name, file) in [(".", "root"), (crate::layout::LAB_DOMAIN, crate::layout::LAB_DOMAIN), (&layout.reverse_zone(), &layout.reverse_zone())] {
+        text.push_str(&format!("zone:\n  name: \"{name}\"\n  zonefile: \"{file}.zone\"\n"));
+    }
+    text
+}
+
+/// unbound: everything from nsd, the block lists from rbldnsd, nothing from anywhere else, nothing remembered for long.
+pub fn unbound(layout: &Layout) -> String {
+    let dir = layout.dir.display();
+    let mut text = format!(
+        "server:\n  interface: {address}\n  port: 53\n  username: \"\"\n  chroot: \"\"\n  directory: \"{dir}\"\n  pidfile: \"{dir}/unbound.pid\"\n  \
+         use-syslog: no\n  do-ip6: no\n  access-control: 127.0.0.0/8 allow\n  do-not-query-localhost: no\n  module-config: \"iterator\"\n  \
+         qname-minimisation: no\n  harden-below-nxdomain: no\n  cache-max-ttl: 1\n  cache-max-negative-ttl: 1\n  infra-host-ttl: 1\n  \
+         unblock-lan-zones: yes\n  local-zone: \"test.\" nodefault\n  local-zone: \"invalid.\" nodefault\n  local-zone: \"onion.\" nodefault\n  \
+         local-zone: \"127.in-addr.arpa.\" nodefault\n  edns-buffer-size: 1232\n\
+         remote-control:\n  control-enable: yes\n  control-use-cert: no\n  control-interface: {dir}/unbound.sock\n\
+         stub-zone:\n  name: \".\"\n  stub-addr: {authority}\n",
+        address = layout.resolver().ip(),
+        authority = layout.authority().ip(),
+    );
+    for zone in rbl::ZONES {
+        text.push_str(&format!("stub-zone:\n  name: \"{zone}\"\n  stub-addr: {}\n", layout.rbl().ip()));
+    }
+    text
+}
+
+/// Name servers that answer every question with a code, or not at all.
+pub async fn misbehaving(layout: &Layout) -> Result<(), LabError> {
+    for (address, rcode) in [(layout.dns_servfail(), Some(wire::SERVFAIL)), (layout.dns_silent(), None), (layout.dns_refused(), Some(wire::REFUSED))]
+    {
+        let udp = UdpSocket::bind(address).await.map_err(LabError::io(format!("binding {address}")))?;
+        let tcp = TcpListener::bind(address).await.map_err(LabError::io(format!("binding {address}")))?;
+        tokio::spawn(over_udp(udp, rcode));
+        tokio::spawn(over_tcp(tcp, address, rcode));
+    }
+    Ok(())
+}
+
+async fn over_udp(socket: UdpSocket, rcode: Option<u8>) {
+    let mut buffer = vec![0; 4096];
+    loop {
+        let Ok((length, peer)) = socket.recv_from(&mut buffer).await else { continue };
+        if let Some(reply) = rcode.and_then(|rcode| wire::refusal(&buffer[..length], rcode))
+            && let Err(error) = socket.send_to(&reply, peer).await
+        {
+            tracing::debug!(%error, "refusal not sent");
+        }
+    }
+}
+
+async fn over_tcp(listener: TcpListener, address: SocketAddr, rcode: Option<u8>) {
+    loop {
+        let Ok((mut stream, _)) = listener.accept().await else { continue };
+        tokio::spawn(async move {
+            let exchange = async {
+                let length = stream.read_u16().await?;
+                let mut query = vec![0; usize::from(length)];
+                stream.read_exact(&mut query).await?;
+                if let Some(reply) = rcode.and_then(|rcode| wire::refusal(&query, rcode)) {
+                    stream.write_u16(u16::try_from(reply.len()).unwrap_or(0)).await?;
+                    return stream.write_all(&reply).await;
+                }
+                stream.read_u8().await.map(drop)
+            };
+            if let Ok(Err(error)) = tokio::time::timeout(std::time::Duration::from_secs(60), exchange).await {
+                tracing::debug!(%error, %address, "misbehaving name server");
+            }
+        });
+    }
+}

@@ -1,0 +1,170 @@
+//! Leases: a domain, a mail host and an address of one's own, healthy until told otherwise.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
+
+use crate::error::LabError;
+use crate::layout::{LAB_DOMAIN, Layout, domain};
+use crate::policy::Policy;
+use crate::process::run;
+use crate::world::World;
+use crate::zone::{Change, txt};
+
+/// What to lease: the body of `POST /leases`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeaseRequest {
+    /// A label for `<label>.lab.test`; one that nobody has when absent or taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// A whole domain instead, with Unicode labels if wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
+    /// The size of its DKIM key in bits; 2048 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dkim_bits: Option<u16>,
+}
+
+/// What was leased.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// The domain, in A-labels.
+    pub domain: String,
+    /// Its one MX host.
+    pub mx_host: String,
+    /// The host's address.
+    pub address: Ipv4Addr,
+    /// The zone that holds its records.
+    pub zone: String,
+    /// The PEM file with the private key of the DKIM selector `default`.
+    pub dkim_key_file: String,
+}
+
+/// All leases, by domain.
+#[derive(Debug, Default)]
+pub struct Leases(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    count: u16,
+    leases: BTreeMap<String, Lease>,
+}
+
+impl Leases {
+    /// Makes a domain with healthy records and a host with open ports.
+    pub async fn take(&self, world: &World, request: &LeaseRequest) -> Result<Lease, LabError> {
+        let lease = self.reserve(&world.layout, request).await?;
+        match build(world, &lease, request.dkim_bits.unwrap_or(2048)).await {
+            Ok(()) => Ok(lease),
+            Err(error) => {
+                self.0.lock().await.leases.remove(&lease.domain);
+                world.hosts.remove(lease.address).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives a lease back: its zone, host and policy go.
+    pub async fn give_back(&self, world: &World, name: &str) -> Result<(), LabError> {
+        let lease = self.0.lock().await.leases.remove(name).ok_or_else(|| LabError::NotFound(format!("lease of {name}")))?;
+        world.hosts.remove(lease.address).await;
+        world.policies.remove(&lease.domain);
+        let host = lease.mx_host.trim_end_matches(&format!(".{LAB_DOMAIN}")).to_owned();
+        let remove = |name: String| Change::Remove { name, kind: None, contains: None };
+        let changes = [
+            (lease.zone.clone(), Change::Drop),
+            (LAB_DOMAIN.to_owned(), remove(host)),
+            (world.layout.reverse_zone(), remove(reverse(lease.address))),
+        ];
+        world.dns.commit(&changes).await.map(drop)
+    }
+
+    /// All leases.
+    pub async fn snapshot(&self) -> Vec<Lease> {
+        self.0.lock().await.leases.values().cloned().collect()
+    }
+
+    async fn reserve(&self, layout: &Layout, request: &LeaseRequest) -> Result<Lease, LabError> {
+        let mut state = self.0.lock().await;
+        if state.count >= 50_000 {
+            return Err(LabError::Invalid("this lab has leased all of its addresses".to_owned()));
+        }
+        state.count += 1;
+        let count = state.count;
+        let (label, domain) = match (&request.domain, &request.name) {
+            (Some(wanted), _) => {
+                let name = domain(wanted)?;
+                if state.leases.contains_key(&name) {
+                    return Err(LabError::Invalid(format!("{name} is leased already")));
+                }
+                (format!("custom{count}"), name)
+            }
+            (None, wanted) => {
+                let label = label(wanted.as_deref().unwrap_or_default(), count);
+                let free = |label: &str| !state.leases.contains_key(&format!("{label}.{LAB_DOMAIN}"));
+                let label = if free(&label) { label } else { format!("{label}-{count}") };
+                let name = format!("{label}.{LAB_DOMAIN}");
+                (label, name)
+            }
+        };
+        let address = layout.address(u8::try_from(1 + count / 250).unwrap_or(u8::MAX), u8::try_from(1 + count % 250).unwrap_or(u8::MAX));
+        let lease = Lease {
+            mx_host: format!("mx-{label}.{LAB_DOMAIN}"),
+            address,
+            zone: domain.clone(),
+            dkim_key_file: layout.text(&format!("dkim-{count}.pem")),
+            domain,
+        };
+        state.leases.insert(lease.domain.clone(), lease.clone());
+        Ok(lease)
+    }
+}
+
+fn label(wanted: &str, count: u16) -> String {
+    let plain: String = wanted.to_ascii_lowercase().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(40).collect();
+    let plain = plain.trim_matches('-');
+    let taken = ["ns", "mail", "sink", "control"].contains(&plain) || plain.starts_with("mx-");
+    if plain.is_empty() || taken { format!("t{count}") } else { plain.to_owned() }
+}
+
+fn reverse(address: Ipv4Addr) -> String {
+    let [_, _, third, fourth] = address.octets();
+    format!("{fourth}.{third}")
+}
+
+async fn build(world: &World, lease: &Lease, dkim_bits: u16) -> Result<(), LabError> {
+    let public = dkim_key(&lease.dkim_key_file, dkim_bits).await?;
+    world.hosts.add(lease.address, &lease.mx_host).await?;
+    world.policies.set(&lease.domain, Policy::enforce(&lease.mx_host));
+    let Lease { domain, mx_host, address, .. } = lease;
+    let host = mx_host.trim_end_matches(&format!(".{LAB_DOMAIN}"));
+    let records = vec![
+        format!("@ 1 IN MX 10 {mx_host}."),
+        format!("@ 1 IN A {address}"),
+        "@ 1 IN TXT \"v=spf1 mx -all\"".to_owned(),
+        format!("_dmarc 1 IN TXT {}", txt(&format!("v=DMARC1; p=reject; rua=mailto:dmarc@{domain}"))),
+        format!("default._domainkey 1 IN TXT {}", txt(&format!("v=DKIM1; k=rsa; p={public}"))),
+        format!("_smtp._tls 1 IN TXT {}", txt(&format!("v=TLSRPTv1; rua=mailto:tls@{domain}"))),
+        "_mta-sts 1 IN TXT \"v=STSv1; id=20260101000000\"".to_owned(),
+        format!("mta-sts 1 IN A {}", world.layout.policy().ip()),
+    ];
+    let changes = [
+        (lease.zone.clone(), Change::Replace(records)),
+        (LAB_DOMAIN.to_owned(), Change::Add(vec![format!("{host} 1 IN A {address}"), format!("{host} 1 IN TXT \"v=spf1 a -all\"")])),
+        (world.layout.reverse_zone(), Change::Add(vec![format!("{} 1 IN PTR {mx_host}.", reverse(*address))])),
+    ];
+    world.dns.commit(&changes).await.map(drop)
+}
+
+/// Makes a key pair with openssl: it makes 1024 bits too, which good libraries refuse. Returns the public key as in the record.
+async fn dkim_key(file: &str, bits: u16) -> Result<String, LabError> {
+    if !(512..=4096).contains(&bits) {
+        return Err(LabError::Invalid("a DKIM key has 512 to 4096 bits here".to_owned()));
+    }
+    run("openssl", &["genpkey", "-quiet", "-algorithm", "RSA", "-pkeyopt", &format!("rsa_keygen_bits:{bits}"), "-out", file], None).await?;
+    let pem = run("openssl", &["pkey", "-in", file, "-pubout"], None).await?;
+    Ok(pem.lines().filter(|line| !line.starts_with('-')).collect())
+}

@@ -1,0 +1,122 @@
+//! A real Postfix with configuration, queue and logs of its own, beside whatever the machine runs.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::time::{Duration, Instant};
+
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+use crate::certs::Authority;
+use crate::error::LabError;
+use crate::layout::{BACKEND_NAME, LAB_DOMAIN, Layout, mkdir, write};
+use crate::process::{Children, run};
+
+/// The mailbox that may submit.
+pub const USER: &str = "user@lab.test";
+/// Its password.
+pub const PASSWORD: &str = "secret-lab";
+const LIBEXEC: &str = "/usr/lib/postfix/sbin";
+
+/// Starts Postfix and waits until all three ports answer.
+pub async fn start(layout: &Layout, authority: &Authority, children: &mut Children) -> Result<(), LabError> {
+    authority.write_backend(layout)?;
+    directories(layout)?;
+    mkdir(&layout.path("sasl"))?;
+    let database = layout.text("sasl/sasldb2");
+    let smtpd = format!("pwcheck_method: auxprop\nauxprop_plugin: sasldb\nmech_list: PLAIN LOGIN\nsasldb_path: {database}\n");
+    write(&layout.path("sasl/smtpd.conf"), &smtpd)?;
+    let (user, realm) = USER.split_once('@').unwrap_or((USER, LAB_DOMAIN));
+    run("saslpasswd2", &["-p", "-c", "-f", &database, "-u", realm, user], Some(PASSWORD)).await?;
+    fs::set_permissions(&database, fs::Permissions::from_mode(0o640)).map_err(LabError::io("sasldb2"))?;
+    chown(&database, Some(id_of("/etc/passwd", "postfix")?), None).map_err(LabError::io("sasldb2"))?;
+    write(&layout.path("postfix/main.cf"), &main_cf(layout))?;
+    write(&layout.path("postfix/master.cf"), &master_cf(layout))?;
+    children.start(layout, "postfix", &format!("{LIBEXEC}/master"), &["-d", "-c", &layout.text("postfix")])?;
+    let until = Instant::now() + Duration::from_secs(8);
+    for port in [25, 587] {
+        while !greets(layout, port).await {
+            if Instant::now() > until {
+                return Err(LabError::Timeout(format!("Postfix on port {port}; see {}", layout.text("mail.log"))));
+            }
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    }
+    Ok(())
+}
+
+async fn greets(layout: &Layout, port: u16) -> bool {
+    let greeting = async {
+        let mut stream = TcpStream::connect((layout.postfix(), port)).await?;
+        let mut start = [0; 3];
+        stream.read_exact(&mut start).await.map(|_| start)
+    };
+    matches!(tokio::time::timeout(Duration::from_secs(5), greeting).await, Ok(Ok(start)) if &start == b"220")
+}
+
+/// The numeric id of a user or group: both files have it in the third column.
+fn id_of(file: &str, name: &str) -> Result<u32, LabError> {
+    let text = fs::read_to_string(file).map_err(LabError::io(file))?;
+    text.lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|columns| columns.first() == Some(&name))
+        .and_then(|columns| columns.get(2)?.parse().ok())
+        .ok_or_else(|| LabError::Invalid(format!("{file} has no {name}: is Postfix installed?")))
+}
+
+fn directories(layout: &Layout) -> Result<(), LabError> {
+    let (postfix, postdrop) = (id_of("/etc/passwd", "postfix")?, id_of("/etc/group", "postdrop")?);
+    mkdir(&layout.path("postfix"))?;
+    for name in ["spool", "spool/pid"] {
+        mkdir(&layout.path(name))?;
+    }
+    let own = |name: &str, group: Option<u32>, mode: u32| {
+        let path = layout.path(name);
+        mkdir(&path)?;
+        chown(&path, Some(postfix), group).map_err(LabError::io(name))?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).map_err(LabError::io(name))
+    };
+    own("postfix-data", None, 0o700)?;
+    for name in ["active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "private", "saved", "trace"] {
+        own(&format!("spool/{name}"), None, 0o700)?;
+    }
+    own("spool/maildrop", Some(postdrop), 0o730)?;
+    own("spool/public", Some(postdrop), 0o710)
+}
+
+fn main_cf(layout: &Layout) -> String {
+    let dir = layout.dir.display();
+    let sink = layout.sink().ip();
+    // `inet_interfaces` knows only addresses that an interface has; master.cf names the ones to listen on.
+    format!(
+        "compatibility_level = 3.6\nmyhostname = {BACKEND_NAME}\nmydomain = {LAB_DOMAIN}\nmyorigin = {LAB_DOMAIN}\n\
+         queue_directory = {dir}/spool\ndata_directory = {dir}/postfix-data\ndaemon_directory = {LIBEXEC}\ncommand_directory = /usr/sbin\n\
+         maillog_file = {dir}/mail.log\nmaillog_file_prefixes = {dir}\nmail_owner = postfix\nsetgid_group = postdrop\n\
+         inet_interfaces = all\ninet_protocols = ipv4\nsmtpd_banner = $myhostname ESMTP\nsmtputf8_enable = yes\nsmtpd_peername_lookup = no\n\
+         mynetworks = {address}/32\nmydestination =\nlocal_recipient_maps =\nalias_maps =\nalias_database =\n\
+         # Parents match their subdomains: every domain that a lab can lease is relayed, nothing else.\n\
+         relay_domains = test, example, invalid\nrelay_transport = smtp:[{sink}]:25\ndefault_transport = smtp:[{sink}]:25\ndisable_dns_lookups = yes\n\
+         smtp_host_lookup = native\nsmtpd_relay_restrictions = permit_sasl_authenticated, reject_unauth_destination\n\
+         smtpd_tls_security_level = may\nsmtpd_tls_chain_files = {dir}/postfix-tls.pem\nsmtpd_tls_auth_only = yes\nsmtpd_tls_loglevel = 1\n\
+         smtp_tls_security_level = none\nsmtpd_sasl_type = cyrus\nsmtpd_sasl_path = smtpd\ncyrus_sasl_config_path = {dir}/sasl\n\
+         smtpd_sasl_local_domain = {LAB_DOMAIN}\nsmtpd_client_connection_count_limit = 0\nsmtpd_client_connection_rate_limit = 0\n\
+         smtpd_error_sleep_time = 0\nsmtpd_soft_error_limit = 1000\nsmtpd_hard_error_limit = 1000\nin_flow_delay = 0\ndefault_process_limit = 100\n\
+         minimal_backoff_time = 2s\nmaximal_backoff_time = 5s\nqueue_run_delay = 2s\nsmtp_destination_concurrency_failed_cohort_limit = 0\n",
+        address = layout.postfix(),
+    )
+}
+
+fn master_cf(layout: &Layout) -> String {
+    let address = layout.postfix();
+    format!(
+        "{address}:25 inet n - n - - smtpd\n\
+         {address}:465 inet n - n - - smtpd\n  -o smtpd_tls_wrappermode=yes\n  -o smtpd_sasl_auth_enable=yes\n\
+         {address}:587 inet n - n - - smtpd\n  -o smtpd_tls_security_level=encrypt\n  -o smtpd_sasl_auth_enable=yes\n\
+         pickup unix n - n 60 1 pickup\ncleanup unix n - n - 0 cleanup\nqmgr unix n - n 300 1 qmgr\ntlsmgr unix - - n 1000? 1 tlsmgr\n\
+         rewrite unix - - n - - trivial-rewrite\nbounce unix - - n - 0 bounce\ndefer unix - - n - 0 bounce\ntrace unix - - n - 0 bounce\n\
+         verify unix - - n - 1 verify\nflush unix n - n 1000? 0 flush\nproxymap unix - - n - - proxymap\nproxywrite unix - - n - 1 proxymap\n\
+         smtp unix - - n - - smtp\nrelay unix - - n - - smtp\nshowq unix n - n - - showq\nerror unix - - n - - error\nretry unix - - n - - error\n\
+         discard unix - - n - - discard\nlocal unix - n n - - local\nvirtual unix - n n - - virtual\nanvil unix - - n - 1 anvil\n\
+         scache unix - - n - 1 scache\npostlog unix-dgram n - n - 1 postlogd\n"
+    )
+}
