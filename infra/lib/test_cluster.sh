@@ -1,13 +1,13 @@
 # shellcheck shell=bash
 # A PostgreSQL cluster for tests: fast, forgetful, gone afterwards. Needs say.sh, postgres.sh and processes.sh (target_dir).
 
-# Starts it and exports WAYPOST_TEST_DATABASE_URL, the URL of its superuser.
+# test_cluster_start [OPTION…]: starts it and exports WAYPOST_TEST_DATABASE_URL, the URL of its superuser.
 test_cluster_start() {
   local base
   base=$(target_dir)/test-pg
   test_cluster_sweep "$base"
   pg_start "$(pg_place "$base-$$")" -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=300 \
-    -c shared_buffers=256MB -c max_wal_size=2GB -c max_locks_per_transaction=256
+    -c shared_buffers=256MB -c max_wal_size=2GB -c max_locks_per_transaction=256 "$@"
   WAYPOST_TEST_DATABASE_URL=$(pg_url postgres postgres)
   PATH=$PG_BIN:$PATH
   export WAYPOST_TEST_DATABASE_URL PATH
