@@ -43,7 +43,7 @@ use crate::{checker::Checker, listener::Bells, notifier::Notifier, recorder::Rec
 /// that goes away and returns. Fails at once when the configuration can not be used, or when a loop breaks, which is a bug.
 pub async fn run_with(config: WorkerConfig, store: Store, checker: Arc<dyn Checker>, shutdown: CancellationToken) -> Result<(), WorkerError> {
     let notifier = Notifier::new(&config, store.clone(), shutdown.clone())?;
-    let checks = Arc::new(SharedChecks::new(checker, config.concurrent_probes, config.concurrent_audits));
+    let checks = Arc::new(SharedChecks::new(checker, store.clone(), &config.region, config.concurrent_probes, config.concurrent_audits));
     let recorder = Recorder::new(store.clone(), &config.base_url, config.mail_from.email.domain());
     let runner = Arc::new(Runner::new(&config.region, store.clone(), Arc::clone(&checks), recorder, shutdown.clone()));
     let bells = Arc::new(Bells::default());

@@ -9,9 +9,13 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
+use waypost_store::{Store, regions::ProviderTurn};
 use waypost_types::{judge::MonitorState, monitor::MonitorKind, outcome::Verdict};
 
-use crate::checker::{Checker, Observation, split_target};
+use crate::{
+    checker::{Checker, Observation, split_target},
+    error::chain,
+};
 
 /// Targets whose outcome is remembered at most.
 const MAX_REMEMBERED: usize = 20_000;
@@ -42,6 +46,9 @@ type Slot = Arc<AsyncMutex<Option<Observation>>>;
 /// Runs checks for a region, shared and bounded.
 pub struct SharedChecks {
     checker: Arc<dyn Checker>,
+    /// Where the region's workers take turns at providers' hosts.
+    store: Store,
+    region: String,
     slots: Mutex<HashMap<(MonitorKind, String), Slot>>,
     probes: Semaphore,
     audits: Semaphore,
@@ -55,8 +62,15 @@ impl std::fmt::Debug for SharedChecks {
 
 impl SharedChecks {
     /// Bounds `checker` to so many conversations and audits at once.
-    pub fn new(checker: Arc<dyn Checker>, concurrent_probes: usize, concurrent_audits: usize) -> Self {
-        Self { checker, slots: Mutex::default(), probes: Semaphore::new(concurrent_probes.max(1)), audits: Semaphore::new(concurrent_audits.max(1)) }
+    pub fn new(checker: Arc<dyn Checker>, store: Store, region: &str, concurrent_probes: usize, concurrent_audits: usize) -> Self {
+        Self {
+            checker,
+            store,
+            region: region.to_owned(),
+            slots: Mutex::default(),
+            probes: Semaphore::new(concurrent_probes.max(1)),
+            audits: Semaphore::new(concurrent_audits.max(1)),
+        }
     }
 
     /// A fresh enough outcome of the target: a shared one, or a look of our own. `None` when it is too late to begin one.
@@ -72,6 +86,10 @@ impl SharedChecks {
                 return Some(observation.clone());
             }
         }
+        if provider && let Some(known) = self.ask_turn(target).await? {
+            *seen = Some(known.clone());
+            return Some(known);
+        }
         let semaphore = if kind == MonitorKind::Smtp { &self.probes } else { &self.audits };
         let _permit = semaphore.acquire().await.ok()?;
         if Utc::now() > ask.begin_before {
@@ -83,7 +101,26 @@ impl SharedChecks {
         metrics::counter!("waypost_checks_total", "kind" => kind.as_str(), "verdict" => outcome.verdict().as_str()).increment(1);
         let observation = Observation { at: Utc::now(), outcome: Arc::new(outcome) };
         *seen = Some(observation.clone());
+        if provider && let Err(error) = self.store.provider_seen(&self.region, target, observation.at, &observation.outcome).await {
+            tracing::warn!(error = chain(&error), "what a provider's host answered could not be kept");
+        }
         Some(observation)
+    }
+
+    /// At a provider's host the workers of a region take turns. `Some(None)` when it is ours; `None` when another looks right now, or
+    /// when nobody can tell: then the lease gives the check back.
+    #[allow(clippy::option_option)]
+    async fn ask_turn(&self, target: &str) -> Option<Option<Observation>> {
+        let spacing = i32::try_from(PROVIDER_SPACING.as_secs()).unwrap_or(i32::MAX);
+        match self.store.provider_turn(&self.region, target, Utc::now(), spacing).await {
+            Ok(ProviderTurn::Yours) => Some(None),
+            Ok(ProviderTurn::Known(at, outcome)) => Some(Some(Observation { at, outcome: Arc::new(outcome) })),
+            Ok(ProviderTurn::Wait) => None,
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "the turn at a provider's host could not be asked for");
+                None
+            }
+        }
     }
 
     fn slot(&self, kind: MonitorKind, target: &str) -> Slot {
@@ -145,75 +182,19 @@ fn freshness(ask: &Ask<'_>, verdict: Verdict, provider: bool) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use futures::future::BoxFuture;
-    use waypost_types::outcome::Outcome;
-
     use super::*;
-    use crate::checker::stub_outcome;
-
-    #[derive(Default)]
-    struct Counting {
-        looks: AtomicUsize,
-        at_once: AtomicUsize,
-        most: AtomicUsize,
-    }
-
-    impl Checker for Counting {
-        fn check<'a>(&'a self, _: MonitorKind, target: &'a str) -> BoxFuture<'a, Outcome> {
-            Box::pin(async move {
-                self.looks.fetch_add(1, Ordering::SeqCst);
-                self.most.fetch_max(self.at_once.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                tokio::task::yield_now().await;
-                self.at_once.fetch_sub(1, Ordering::SeqCst);
-                stub_outcome(target, 25, if target.starts_with("down") { Verdict::Down } else { Verdict::Up })
-            })
-        }
-
-        fn is_provider(&self, host: &str) -> bool {
-            host.ends_with("google.com")
-        }
-    }
-
-    fn ask(kind: MonitorKind, target: &str, seconds: u64) -> Ask<'_> {
-        Ask {
-            kind,
-            target,
-            interval: Duration::from_secs(seconds),
-            state: MonitorState::Up,
-            requested: false,
-            begin_before: Utc::now() + chrono::TimeDelta::minutes(1),
-        }
-    }
-
-    #[tokio::test]
-    async fn many_who_watch_one_target_cost_one_look() {
-        let checker = Arc::new(Counting::default());
-        let shared = SharedChecks::new(checker.clone(), 10, 10);
-        let watcher = ask(MonitorKind::Smtp, "mx.example:25", 60);
-        let all = futures::future::join_all((0..50).map(|_| shared.observe(&watcher))).await;
-        assert_eq!(checker.looks.load(Ordering::SeqCst), 1);
-        assert!(all.iter().all(|seen| seen.as_ref().unwrap().at == all[0].as_ref().unwrap().at));
-        shared.observe(&ask(MonitorKind::Smtp, "mx.example:587", 60)).await.unwrap();
-        assert_eq!(checker.looks.load(Ordering::SeqCst), 2, "another port is another target");
-    }
-
-    #[tokio::test]
-    async fn looks_at_once_are_bounded() {
-        let checker = Arc::new(Counting::default());
-        let shared = SharedChecks::new(checker.clone(), 3, 1);
-        let targets: Vec<String> = (0..40).map(|n| format!("mx{n}.example:25")).collect();
-        let asks: Vec<Ask<'_>> = targets.iter().map(|target| ask(MonitorKind::Smtp, target, 60)).collect();
-        futures::future::join_all(asks.iter().map(|ask| shared.observe(ask))).await;
-        assert_eq!(checker.looks.load(Ordering::SeqCst), 40);
-        assert!(checker.most.load(Ordering::SeqCst) <= 3);
-    }
 
     #[test]
     fn freshness_is_short_where_it_matters() {
         use MonitorKind::{Audit, Blacklist, Smtp};
-        let up = |kind, seconds| ask(kind, "t", seconds);
+        let up = |kind, seconds| Ask {
+            kind,
+            target: "t",
+            interval: Duration::from_secs(seconds),
+            state: MonitorState::Up,
+            requested: false,
+            begin_before: Utc::now(),
+        };
         let down = Ask { state: MonitorState::Down, ..up(Smtp, 300) };
         let asked = Ask { requested: true, ..up(Smtp, 300) };
         let table = [

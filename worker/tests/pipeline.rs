@@ -87,7 +87,7 @@ async fn a_worker_killed_in_mid_batch_is_replaced_and_each_check_is_judged_once(
         units: claimed.iter().map(|unit| (unit.monitor, unit.claim)).collect(),
     };
     let runner = |checker: StubChecker| {
-        let checks = Arc::new(SharedChecks::new(Arc::new(checker), 100, 10));
+        let checks = Arc::new(SharedChecks::new(Arc::new(checker), scene.db.store.clone(), "local", 100, 10));
         Arc::new(Runner::new("local", scene.db.store.clone(), checks, recorder(&scene), CancellationToken::new()))
     };
     // The first worker records half of its batch and dies in the middle of the rest.

@@ -331,7 +331,7 @@ impl Columns {
             verdicts: runs.iter().map(|run| run.outcome.verdict().as_str().to_owned()).collect(),
             summaries: runs.iter().map(|run| without_nul(run.summary)).collect(),
             latencies: runs.iter().map(|run| run.latency_ms).collect(),
-            outcomes: runs.iter().map(|run| serde_json::to_value(run.outcome).map(clean)).collect::<Result<_, _>>()?,
+            outcomes: runs.iter().map(|run| storable(run.outcome)).collect::<Result<_, _>>()?,
         })
     }
 }
@@ -357,6 +357,11 @@ fn list_counts(outcome: &Outcome) -> [i32; 3] {
 /// PostgreSQL's text and jsonb hold no NUL, and servers under watch say what they like.
 fn without_nul(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
+}
+
+/// An outcome as jsonb takes it.
+pub(crate) fn storable(outcome: &Outcome) -> Result<Value, StoreError> {
+    Ok(clean(serde_json::to_value(outcome)?))
 }
 
 fn clean(value: Value) -> Value {

@@ -1,8 +1,11 @@
-//! Workers by region: who is alive, and whether port 25 of the outside world can be reached from there.
+//! Workers by region: who is alive, whether port 25 of the outside world can be reached from there, and whose turn it is to look at a
+//! mailbox provider's host.
 
 use chrono::{DateTime, Utc};
 
-use crate::{Store, StoreError};
+use waypost_types::outcome::Outcome;
+
+use crate::{Store, StoreError, recording::storable};
 
 /// A region as its workers last reported it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,5 +65,56 @@ impl Store {
         Ok(sqlx::query_as!(Region, "SELECT region AS name, seen_at, port25_reached_at, port25_blocked FROM worker_regions ORDER BY region")
             .fetch_all(self.pool())
             .await?)
+    }
+}
+
+/// Whose turn it is to look at a mailbox provider's host.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ProviderTurn {
+    /// The caller's: nobody has looked for long enough.
+    Yours,
+    /// Somebody has: this is what they saw, and when.
+    Known(DateTime<Utc>, Outcome),
+    /// Somebody is looking right now, and nothing is known yet.
+    Wait,
+}
+
+impl Store {
+    /// Asks for the turn to look at a provider's host; it comes once in `spacing_s` per region.
+    pub async fn provider_turn(&self, region: &str, target: &str, now: DateTime<Utc>, spacing_s: i32) -> Result<ProviderTurn, StoreError> {
+        let mine = sqlx::query_scalar!(
+            "INSERT INTO provider_looks AS l (region, target, asked_at) VALUES ($1, $2, $3) ON CONFLICT (region, target) DO UPDATE SET asked_at = excluded.asked_at
+             WHERE l.asked_at <= excluded.asked_at - make_interval(secs => $4::int) RETURNING region",
+            region,
+            target,
+            now,
+            spacing_s
+        )
+        .fetch_optional(self.pool())
+        .await?;
+        if mine.is_some() {
+            return Ok(ProviderTurn::Yours);
+        }
+        let known = sqlx::query!("SELECT observed_at, outcome FROM provider_looks WHERE region = $1 AND target = $2", region, target)
+            .fetch_optional(self.pool())
+            .await?;
+        match known.and_then(|row| row.observed_at.zip(row.outcome)) {
+            Some((at, outcome)) => Ok(ProviderTurn::Known(at, serde_json::from_value(outcome)?)),
+            None => Ok(ProviderTurn::Wait),
+        }
+    }
+
+    /// Keeps what was seen at a provider's host for those who ask next.
+    pub async fn provider_seen(&self, region: &str, target: &str, at: DateTime<Utc>, outcome: &Outcome) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE provider_looks SET observed_at = $3, outcome = $4 WHERE region = $1 AND target = $2",
+            region,
+            target,
+            at,
+            storable(outcome)?
+        )
+        .execute(self.pool())
+        .await?;
+        Ok(())
     }
 }

@@ -28,6 +28,7 @@ impl Store {
             .rows_affected();
         let captured =
             sqlx::query!("DELETE FROM captured_mail WHERE at < $1::timestamptz - interval '7 days'", now).execute(self.pool()).await?.rows_affected();
+        sqlx::query!("DELETE FROM provider_looks WHERE asked_at < $1::timestamptz - interval '1 day'", now).execute(self.pool()).await?;
         Ok(u64::try_from(tenants).unwrap_or_default() + sessions + tokens + throttles + mails + captured)
     }
 }

@@ -15,6 +15,7 @@ const OUTSIDE_TENANCY: &[&str] = &[
     "captured_mail",
     "rollup_progress",
     "worker_regions",
+    "provider_looks",
 ];
 
 #[tokio::test]
