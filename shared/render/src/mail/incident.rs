@@ -28,7 +28,7 @@ pub struct IncidentMail<'a> {
 
 /// Address of an incident's page.
 pub fn incident_url(base_url: &str, org_slug: &str, incident: IncidentId) -> String {
-    format!("{}/orgs/{org_slug}/incidents/{incident}", base_url.trim_end_matches('/'))
+    format!("{}/o/{org_slug}/incidents/{incident}", base_url.trim_end_matches('/'))
 }
 
 /// Something broke.
@@ -119,7 +119,7 @@ mod tests {
         let opened_at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         IncidentMail {
             org: "Example & Sons",
-            url: "https://waypost.example/orgs/example/incidents/inc_00000000000000000000000000000007",
+            url: "https://waypost.example/o/example/incidents/inc_00000000000000000000000000000007",
             title: "Port 25 of mail.example.com does not answer",
             summary: "203.0.113.40 refused the connection. Next step: check that the mail server runs and that the firewall lets port 25 in.",
             target: "mail.example.com:25",
