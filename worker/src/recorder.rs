@@ -18,7 +18,7 @@ use waypost_types::{
 use crate::{
     WorkerError,
     incidents::{Incidents, Moved},
-    judge::{JudgeContext, Judgement, judge},
+    judge::{JudgeContext, Judgement, judge, recheck_delay},
     wording::{latency_ms, sentence},
 };
 
@@ -101,13 +101,8 @@ fn sort_out<'a>(locked: Vec<LockedMonitor>, runs: &'a [Run], region: &str, now: 
             worst: run.outcome.worst(),
             summary: summary.clone(),
         });
-        let context = JudgeContext {
-            now,
-            policy: monitor.policy,
-            interval: Duration::from_secs(u64::try_from(monitor.interval_s).unwrap_or(1)),
-            kind: monitor.kind,
-            regions: monitor.regions.len(),
-        };
+        let context =
+            JudgeContext { now, policy: monitor.policy, interval: interval_of(&monitor), kind: monitor.kind, regions: monitor.regions.len() };
         let judgement = judge(&monitor.judge, &latest, &context);
         news.push(Judged { monitor, run, summary, judgement });
     }
@@ -123,7 +118,8 @@ async fn write<'a>(
 ) -> Result<Vec<Moved<'a>>, WorkerError> {
     let records: Vec<Recorded<'_>> = news.iter().map(|judged| record_of(judged, now)).collect();
     tx.record_runs(region, &records).await?;
-    let ended: Vec<(MonitorId, i64)> = repeats.iter().map(|(monitor, _)| (monitor.id, monitor.claim)).collect();
+    let ended: Vec<(MonitorId, i64, DateTime<Utc>)> =
+        repeats.iter().map(|(monitor, _)| (monitor.id, monitor.claim, next_after_repeat(monitor, now))).collect();
     tx.finish_without_result(region, &ended).await?;
     for judged in news {
         // A change in one region is confirmed by all of them, so they look again now.
@@ -151,6 +147,18 @@ fn record_of<'a>(judged: &'a Judged<'_>, now: DateTime<Utc>) -> Recorded<'a> {
         next_run_at: recheck.map_or(monitor.next_run_at, |at| at.min(monitor.next_run_at)),
         requested: run.requested,
     }
+}
+
+/// A change that waits for its confirmation is looked at again soon, even when somebody asked in between and was given what we knew.
+fn next_after_repeat(monitor: &LockedMonitor, now: DateTime<Utc>) -> DateTime<Utc> {
+    match monitor.judge.candidate {
+        Some(_) => monitor.next_run_at.min(now + recheck_delay(interval_of(monitor))),
+        None => monitor.next_run_at,
+    }
+}
+
+fn interval_of(monitor: &LockedMonitor) -> Duration {
+    Duration::from_secs(u64::try_from(monitor.interval_s).unwrap_or(1))
 }
 
 fn moved<'a>(judged: &'a Judged<'_>, transition: &'a Transition) -> Moved<'a> {

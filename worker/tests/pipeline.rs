@@ -141,6 +141,29 @@ async fn an_outage_is_confirmed_told_once_and_ends_with_a_recovery() {
 }
 
 #[tokio::test]
+async fn regions_decide_together_and_look_again_together() {
+    let scene = Scene::new().await;
+    let monitor = scene.monitor(MonitorKind::Smtp, "mx.example:25", 300).await;
+    scene.add_region(monitor, "frankfurt").await;
+    let recorder = recorder(&scene);
+    let round = async |region: &str, verdict| {
+        scene.run_sql("UPDATE schedule_units SET due_at = now(), next_run_at = now() WHERE NOT leased").await;
+        let claimed = scene.claim_in(region, Utc::now()).await;
+        recorder.record(scene.org, region, &[run(monitor, claimed[0].claim, verdict)], Utc::now()).await.unwrap();
+    };
+    round("local", Verdict::Up).await;
+    round("frankfurt", Verdict::Down).await;
+    round("frankfurt", Verdict::Down).await;
+    assert_eq!(scene.state(monitor).await, MonitorState::Up, "one region of two is no majority");
+    round("local", Verdict::Down).await;
+    let due: f64 = scene.value("SELECT extract(epoch FROM due_at - now())::float8 FROM schedule_units WHERE region = 'frankfurt'").await;
+    assert!(due <= 30.0, "the other region is asked again soon: {due}");
+    round("frankfurt", Verdict::Down).await;
+    round("local", Verdict::Down).await;
+    assert_eq!(scene.state(monitor).await, MonitorState::Down);
+}
+
+#[tokio::test]
 async fn a_shared_outcome_is_recorded_once_per_monitor() {
     let scene = Scene::new().await;
     let monitor = scene.monitor(MonitorKind::Smtp, "mx.example:25", 300).await;
@@ -152,6 +175,8 @@ async fn a_shared_outcome_is_recorded_once_per_monitor() {
     }
     assert_eq!(scene.results(monitor).await, 1);
     assert_eq!(scene.state(monitor).await, MonitorState::Pending, "one look is not two failures");
+    let wait: f64 = scene.value("SELECT extract(epoch FROM due_at - now())::float8 FROM schedule_units").await;
+    assert!(wait <= 30.0, "the failure still waits for its confirmation: {wait}");
 }
 
 fn audit_of(domain: &str, hosts: &[(&str, &[&str])]) -> Outcome {

@@ -266,19 +266,23 @@ impl OrgTx {
     }
 
     /// Ends leases of runs that observed nothing new (a shared outcome that is recorded already): the unit just waits for its next turn.
-    pub async fn finish_without_result(&mut self, region: &str, claims: &[(MonitorId, i64)]) -> Result<(), StoreError> {
-        if claims.is_empty() {
+    pub async fn finish_without_result(&mut self, region: &str, ended: &[(MonitorId, i64, DateTime<Utc>)]) -> Result<(), StoreError> {
+        if ended.is_empty() {
             return Ok(());
         }
         let org = self.org().0;
-        let (monitors, numbers) = split(claims);
+        let monitors: Vec<Uuid> = ended.iter().map(|(monitor, ..)| monitor.0).collect();
+        let claims: Vec<i64> = ended.iter().map(|(_, claim, _)| *claim).collect();
+        let next: Vec<DateTime<Utc>> = ended.iter().map(|(.., next)| *next).collect();
         sqlx::query!(
-            "UPDATE schedule_units u SET leased = false, requested = false, due_at = u.next_run_at FROM UNNEST($3::uuid[], $4::bigint[]) AS c(monitor_id, claim)
+            "UPDATE schedule_units u SET leased = false, requested = false, due_at = c.next_run_at, next_run_at = c.next_run_at
+             FROM UNNEST($3::uuid[], $4::bigint[], $5::timestamptz[]) AS c(monitor_id, claim, next_run_at)
              WHERE u.org_id = $1 AND u.region = $2 AND u.monitor_id = c.monitor_id AND u.claim = c.claim AND u.leased",
             org,
             region,
             &monitors,
-            &numbers
+            &claims,
+            &next
         )
         .execute(self.connection())
         .await?;

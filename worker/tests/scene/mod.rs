@@ -78,6 +78,15 @@ impl Scene {
         id
     }
 
+    pub async fn add_region(&self, monitor: MonitorId, region: &str) {
+        self.run_sql(&format!(
+            "UPDATE monitors SET regions = array_append(regions, '{region}') WHERE id = '{0}';
+             INSERT INTO schedule_units (org_id, monitor_id, region, interval_s) SELECT org_id, id, '{region}', interval_s FROM monitors WHERE id = '{0}'",
+            monitor.0
+        ))
+        .await;
+    }
+
     pub async fn monitors(&self, count: usize, interval: i32) -> Vec<MonitorId> {
         let mut made = Vec::with_capacity(count);
         for number in 0..count {
@@ -88,8 +97,12 @@ impl Scene {
 
     /// Claims as a scheduler would, without a queue.
     pub async fn claim(&self, now: DateTime<Utc>) -> Vec<ClaimedUnit> {
+        self.claim_in("local", now).await
+    }
+
+    pub async fn claim_in(&self, region: &str, now: DateTime<Utc>) -> Vec<ClaimedUnit> {
         let mut tx = self.db.store.begin().await.unwrap();
-        let mut claimed = claim_due_units(&mut tx, "local", now, 50, LEASE_SECONDS).await.unwrap();
+        let mut claimed = claim_due_units(&mut tx, region, now, 50, LEASE_SECONDS).await.unwrap();
         tx.commit().await.unwrap();
         claimed.sort_by_key(|unit| unit.monitor);
         claimed
