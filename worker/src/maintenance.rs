@@ -9,8 +9,10 @@ use waypost_store::Store;
 
 use crate::{WorkerConfig, WorkerError, backoff::forever, queue, shared_checks::SharedChecks};
 
-/// Hours or days rolled up in one transaction.
-const ROLLUP_STEP: i32 = 6;
+/// Hours rolled up in one transaction: one, since an hour of a large installation is millions of results.
+const HOURS_AT_ONCE: i32 = 1;
+/// Days, from their hours.
+const DAYS_AT_ONCE: i32 = 7;
 
 /// Says every few seconds that the region lives, and shows how much waits.
 pub(crate) async fn heartbeat(config: &WorkerConfig, store: &Store, checks: &SharedChecks, shutdown: &CancellationToken) {
@@ -46,8 +48,8 @@ pub(crate) async fn run(config: &WorkerConfig, store: &Store, shutdown: &Cancell
 pub async fn maintain(config: &WorkerConfig, store: &Store, hourly: bool) -> Result<(), WorkerError> {
     let now = Utc::now();
     let partitions = store.maintain_result_partitions(now, config.keep_results_days).await?;
-    while store.roll_up_hours(now, ROLLUP_STEP).await? > 0 {}
-    while store.roll_up_days(ROLLUP_STEP).await? > 0 {}
+    while store.roll_up_hours(now, HOURS_AT_ONCE).await? > 0 {}
+    while store.roll_up_days(DAYS_AT_ONCE).await? > 0 {}
     let tasks = queue::prune(store).await?;
     let expired = if hourly { store.drop_expired(now).await? } else { 0 };
     tracing::debug!(partitions, tasks, expired, "maintenance done");

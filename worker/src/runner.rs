@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 use waypost_store::{Store, schedule::DueUnit};
 use waypost_types::{MonitorId, OrgId};
@@ -25,6 +25,8 @@ use crate::{
 const GATHER: Duration = Duration::from_millis(200);
 /// And no more than so many.
 const RECORD_AT_ONCE: usize = 250;
+/// Transactions at once.
+const TRANSACTIONS: usize = 8;
 /// A check that has not begun this long before its lease ends is left to the next claim.
 const LEASE_MARGIN: i64 = 30;
 
@@ -36,13 +38,23 @@ pub struct Runner {
     checks: Arc<SharedChecks>,
     recorder: Recorder,
     port25: Port25,
+    /// Bounds our transactions, so that the pool has room for pages when the worker runs inside the server.
+    transactions: Semaphore,
     shutdown: CancellationToken,
 }
 
 impl Runner {
     /// A runner for one region.
     pub fn new(region: &str, store: Store, checks: Arc<SharedChecks>, recorder: Recorder, shutdown: CancellationToken) -> Self {
-        Self { region: region.to_owned(), port25: Port25::new(store.clone(), region), store, checks, recorder, shutdown }
+        Self {
+            region: region.to_owned(),
+            port25: Port25::new(store.clone(), region),
+            store,
+            checks,
+            recorder,
+            transactions: Semaphore::new(TRANSACTIONS),
+            shutdown,
+        }
     }
 
     /// Runs a batch to its end, or until shutdown: then what was seen is recorded and the rest is given back.
@@ -56,9 +68,13 @@ impl Runner {
     }
 
     async fn run_group(self: &Arc<Self>, group: &OrgGroup, begin_before: DateTime<Utc>) -> Result<(), WorkerError> {
-        let mut tx = self.store.org_tx(group.org).await?;
-        let units = tx.load_due_units(&self.region, &group.units).await?;
-        tx.commit().await?;
+        let units = {
+            let _turn = self.transactions.acquire().await;
+            let mut tx = self.store.org_tx(group.org).await?;
+            let units = tx.load_due_units(&self.region, &group.units).await?;
+            tx.commit().await?;
+            units
+        };
         let mut left: HashMap<MonitorId, i64> = units.iter().map(|unit| (unit.monitor, unit.claim)).collect();
         // Each look is a task of its own: one that is not polled while others are being recorded would run into its own timeouts and
         // report an outage that is ours.
@@ -130,7 +146,10 @@ impl Runner {
         let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(5));
         let give_up = Instant::now() + Duration::from_secs(60);
         loop {
-            match self.recorder.record(org, &self.region, &seen, Utc::now()).await {
+            let turn = self.transactions.acquire().await;
+            let recorded = self.recorder.record(org, &self.region, &seen, Utc::now()).await;
+            drop(turn);
+            match recorded {
                 Ok(()) => return Ok(()),
                 Err(error) if Instant::now() >= give_up || self.shutdown.is_cancelled() => return Err(error),
                 Err(error) => {
