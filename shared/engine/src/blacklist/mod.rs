@@ -1,0 +1,13 @@
+//! Block lists: the zones, what is asked, what the answers mean, and scans that are bounded and polite.
+//!
+//! An address or domain is *listed* only when the zone proved alive and the code is none of its error codes, *clean* only after NXDOMAIN from
+//! a zone that proved alive, and *unknown* in every other case.
+
+pub mod catalog;
+mod decode;
+mod health;
+mod plan;
+mod scan;
+
+pub use plan::Subject;
+pub use scan::Scanner;

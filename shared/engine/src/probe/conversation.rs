@@ -1,0 +1,250 @@
+//! What is said in one conversation, and what each answer means for its verdict.
+
+use std::net::IpAddr;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use secrecy::ExposeSecret;
+use tokio::{net::TcpStream, time::Instant};
+use waypost_types::outcome::{ProbeMode, ProbeReport, Verdict};
+
+use super::{
+    Credentials, ProbeTarget, Prober, bare, ms,
+    remarks::{self, Seen},
+    reply::Reply,
+    server_name,
+    tls::handshake_failure,
+    wire::{Wire, WireError},
+};
+
+/// Why a conversation was not held to its end.
+struct End {
+    verdict: Verdict,
+    reason: String,
+    /// The server may still understand QUIT.
+    in_step: bool,
+}
+
+impl End {
+    fn down(reason: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Down, reason: reason.into(), in_step: true }
+    }
+
+    fn broke(stage: &str, error: &WireError) -> Self {
+        Self { verdict: Verdict::Down, reason: format!("{stage}: {error}"), in_step: false }
+    }
+}
+
+struct Talk<'a> {
+    prober: &'a Prober,
+    target: &'a ProbeTarget,
+    address: IpAddr,
+    wire: Wire<'a>,
+    report: ProbeReport,
+    seen: Seen,
+}
+
+/// Holds the conversation and judges it.
+pub(super) async fn hold(prober: &Prober, target: &ProbeTarget, address: IpAddr, stream: TcpStream, started: Instant) -> ProbeReport {
+    let mut talk = Talk {
+        prober,
+        target,
+        address,
+        wire: Wire::new(stream, &prober.limits, started),
+        report: bare(target, Some(address), Verdict::Up, String::new()),
+        seen: Seen::default(),
+    };
+    let end = talk.run().await;
+    talk.wire.quit(end.as_ref().err().is_none_or(|end| end.in_step)).await;
+    let Talk { wire, mut report, mut seen, .. } = talk;
+    seen.long_line = wire.long_line;
+    report.transcript = wire.transcript;
+    remarks::add(&mut report, &seen, prober.net.now());
+    match end {
+        Err(end) => {
+            report.verdict = end.verdict;
+            report.reason = end.reason;
+        }
+        Ok(()) => (report.verdict, report.reason) = remarks::verdict(&report),
+    }
+    report
+}
+
+impl Talk<'_> {
+    async fn run(&mut self) -> Result<(), End> {
+        if self.target.mode == ProbeMode::Implicit {
+            self.handshake().await?;
+        }
+        self.greeting().await?;
+        let begun = Instant::now();
+        self.ehlo().await?;
+        self.report.stage_ms.ehlo = Some(ms(begun));
+        if self.target.mode == ProbeMode::Starttls {
+            self.starttls().await?;
+        }
+        if let Some(credentials) = &self.target.auth {
+            let begun = Instant::now();
+            let outcome = self.login(credentials).await;
+            self.report.stage_ms.auth = Some(ms(begun));
+            outcome?;
+        }
+        Ok(())
+    }
+
+    async fn greeting(&mut self) -> Result<(), End> {
+        let begun = Instant::now();
+        let reply = self.wire.reply().await;
+        self.report.stage_ms.banner = Some(ms(begun));
+        let reply = reply.map_err(|error| {
+            let mut end = End::broke("no greeting", &error);
+            if matches!(error, WireError::Silent(_)) && self.target.mode != ProbeMode::Implicit {
+                end.reason.push_str("; a port that waits for TLS from the first byte behaves like this (try the mode implicit), so does a tarpit");
+            }
+            end
+        })?;
+        self.report.banner = reply.lines.first().cloned();
+        match reply.class() {
+            2 if reply.code == 220 => Ok(()),
+            4 => Err(End {
+                verdict: Verdict::Degraded,
+                reason: format!("the server greets with a temporary refusal: {}; it is busy or throttles us", reply.text()),
+                in_step: true,
+            }),
+            5 => Err(End::down(format!("the server refuses every conversation with us: {}", reply.text()))),
+            _ => Err(End::down(format!("the greeting is not 220: {}", reply.text()))),
+        }
+    }
+
+    async fn ehlo(&mut self) -> Result<(), End> {
+        let name = self.prober.net.ehlo_name();
+        let reply = self.ask(&format!("EHLO {name}"), "EHLO").await?;
+        if reply.class() == 2 {
+            self.report.extensions = reply.lines.into_iter().skip(1).filter(|line| !line.is_empty()).collect();
+            return Ok(());
+        }
+        if reply.class() == 5 {
+            // RFC 5321 3.2: an old server may know HELO only.
+            let reply = self.ask(&format!("HELO {name}"), "HELO").await?;
+            self.report.extensions.clear();
+            self.seen.helo_only = true;
+            if reply.class() == 2 {
+                return Ok(());
+            }
+            return Err(refused("EHLO and HELO", &reply));
+        }
+        Err(refused("EHLO", &reply))
+    }
+
+    async fn starttls(&mut self) -> Result<(), End> {
+        self.seen.auth_in_clear = has_auth(&self.report.extensions);
+        if !self.report.extensions.iter().any(|line| keyword(line).eq_ignore_ascii_case("STARTTLS")) {
+            self.seen.starttls_missing = true;
+            return Ok(());
+        }
+        let begun = Instant::now();
+        let reply = self.ask("STARTTLS", "STARTTLS").await?;
+        if reply.code != 220 {
+            self.report.stage_ms.tls = Some(ms(begun));
+            self.seen.starttls_refused = Some(reply.text());
+            return Ok(());
+        }
+        self.handshake().await?;
+        self.report.stage_ms.tls = Some(ms(begun));
+        let begun = Instant::now();
+        self.ehlo().await?;
+        self.report.stage_ms.ehlo = Some(self.report.stage_ms.ehlo.unwrap_or(0.0) + ms(begun));
+        Ok(())
+    }
+
+    async fn handshake(&mut self) -> Result<(), End> {
+        let begun = Instant::now();
+        let tls = self.prober.tls.as_ref().map_err(|error| End {
+            verdict: Verdict::Unknown,
+            reason: format!("TLS could not be set up here: {error}"),
+            in_step: true,
+        })?;
+        let name = server_name(&self.target.host, self.address);
+        let done = self.wire.start_tls(tls.config.clone(), name.clone()).await;
+        self.report.stage_ms.tls = Some(ms(begun));
+        match done {
+            Ok(stream) => {
+                let judged = tls.judge(stream, &name, self.prober.net.now());
+                self.report.tls = Some(judged.report.clone());
+                self.seen.certificate = Some(judged);
+                Ok(())
+            }
+            Err(error) => {
+                let (reason, old) = handshake_failure(&error);
+                self.seen.handshake_failed = Some((reason.clone(), old));
+                Err(End { verdict: Verdict::Down, reason, in_step: false })
+            }
+        }
+    }
+
+    /// AUTH PLAIN or LOGIN (RFC 4954), never in clear.
+    async fn login(&mut self, credentials: &Credentials) -> Result<(), End> {
+        if !self.wire.is_tls() {
+            return Err(End {
+                verdict: Verdict::Degraded,
+                reason: "the login was not tried: the connection is not encrypted, and Waypost sends no password in clear".to_owned(),
+                in_step: true,
+            });
+        }
+        let mechanisms: Vec<String> = self
+            .report
+            .extensions
+            .iter()
+            .filter(|line| is_auth(line))
+            .flat_map(|line| line[4..].split([' ', '=']).map(str::to_ascii_uppercase).collect::<Vec<_>>())
+            .collect();
+        let has = |name: &str| mechanisms.iter().any(|mechanism| mechanism == name);
+        let password = credentials.password.expose_secret();
+        let reply = if has("PLAIN") {
+            let secret = STANDARD.encode(format!("\0{}\0{password}", credentials.user));
+            self.wire.keep_secret(secret.clone());
+            self.ask(&format!("AUTH PLAIN {secret}"), "AUTH").await?
+        } else if has("LOGIN") {
+            let (user, secret) = (STANDARD.encode(&credentials.user), STANDARD.encode(password));
+            self.wire.keep_secret(user.clone());
+            self.wire.keep_secret(secret.clone());
+            let mut reply = self.ask("AUTH LOGIN", "AUTH").await?;
+            for answer in [user, secret] {
+                if reply.code != 334 {
+                    break;
+                }
+                reply = self.ask(&answer, "AUTH").await?;
+            }
+            reply
+        } else {
+            return Err(End::down("the server offers neither AUTH PLAIN nor AUTH LOGIN under TLS"));
+        };
+        match reply.class() {
+            2 => Ok(()),
+            4 => Err(End { verdict: Verdict::Degraded, reason: format!("the login is refused for now: {}", reply.text()), in_step: true }),
+            _ => Err(End::down(format!("the login is refused: {}", reply.text()))),
+        }
+    }
+
+    async fn ask(&mut self, command: &str, stage: &str) -> Result<Reply, End> {
+        self.wire.ask(command).await.map_err(|error| End::broke(&format!("after {stage}"), &error))
+    }
+}
+
+fn refused(what: &str, reply: &Reply) -> End {
+    if reply.class() == 4 {
+        let reason = format!("{what} is refused for now: {}", reply.text());
+        return End { verdict: Verdict::Degraded, reason, in_step: reply.code != 421 };
+    }
+    End::down(format!("{what} is refused: {}", reply.text()))
+}
+
+fn keyword(line: &str) -> &str {
+    line.split([' ', '=']).next().unwrap_or(line)
+}
+
+fn is_auth(line: &str) -> bool {
+    keyword(line).eq_ignore_ascii_case("AUTH")
+}
+
+pub(super) fn has_auth(extensions: &[String]) -> bool {
+    extensions.iter().any(|line| is_auth(line))
+}

@@ -1,0 +1,296 @@
+//! SMTP conversations: connect, banner, EHLO, STARTTLS or implicit TLS, AUTH, QUIT, with transcript and certificate.
+//!
+//! How verdicts are made:
+//! - **down**: the conversation could not be held: refused, silent, broken off, not SMTP, greeting 5xx, EHLO and HELO refused, a TLS
+//!   handshake that fails, a login that is refused. On the submission ports 465 and 587 also a certificate finding of severity high (expired,
+//!   other name): there a mail program refuses to log in.
+//! - **degraded**: the conversation was held and something is to mend: greeting 4xx, no STARTTLS, a certificate that opportunistic senders
+//!   to port 25 accept all the same, any other finding of severity medium or worse. AUTH on port 25 is remarked but degrades nothing.
+//! - **unknown**: it could not be told from here: DNS did not answer, the egress guard forbids the address, there is no IPv6 here, or
+//!   outbound port 25 seems blocked ([`Port25Memory`]).
+//!
+//! A host is as bad as its worst address; addresses that could not be told count only when no address could be.
+
+mod conversation;
+mod remarks;
+mod reply;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod wire;
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use chrono::{DateTime, Utc};
+use futures::future::join_all;
+use rustls::pki_types::ServerName;
+use secrecy::SecretString;
+use tokio::time::Instant;
+use waypost_types::outcome::{ProbeMode, ProbeReport, SmtpReport, StageMs, Verdict};
+
+use crate::net::{Absence, DialError, Lookup, Net};
+use tls::Tls;
+
+pub(crate) use reply::shown;
+
+/// How the reason of an unknown outcome begins when outbound port 25 seems blocked here.
+pub const PORT25_BLOCKED: &str = "outbound port 25 seems blocked from here";
+
+/// Addresses of one host that are probed.
+const MOST_ADDRESSES: usize = 8;
+
+/// A login to try.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// User name.
+    pub user: String,
+    /// Password.
+    pub password: SecretString,
+}
+
+/// What to probe.
+#[derive(Debug, Clone)]
+pub struct ProbeTarget {
+    /// Host name, or an address with or without brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// How TLS is spoken.
+    pub mode: ProbeMode,
+    /// Tried under TLS only.
+    pub auth: Option<Credentials>,
+}
+
+/// What a conversation may cost.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Connecting.
+    pub connect: Duration,
+    /// Silence inside a reply.
+    pub reply_idle: Duration,
+    /// A whole reply.
+    pub reply_total: Duration,
+    /// The TLS handshake.
+    pub tls: Duration,
+    /// The conversation without QUIT.
+    pub total: Duration,
+    /// QUIT, beyond `total`.
+    pub quit: Duration,
+    /// Bytes of a line.
+    pub line: usize,
+    /// Lines of a reply.
+    pub reply_lines: usize,
+    /// Bytes received in all.
+    pub bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            reply_idle: Duration::from_secs(10),
+            reply_total: Duration::from_secs(15),
+            tls: Duration::from_secs(10),
+            total: Duration::from_secs(28),
+            quit: Duration::from_secs(2),
+            line: 4096,
+            reply_lines: 100,
+            bytes: 64 * 1024,
+        }
+    }
+}
+
+/// When this process last reached any port 25. Shared by all probes; cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Port25Memory(Arc<AtomicI64>);
+
+impl Port25Memory {
+    /// Takes it as given that port 25 is open, as the command `waypost` does: there a time-out is the answer.
+    pub fn open() -> Self {
+        Self(Arc::new(AtomicI64::new(i64::MAX)))
+    }
+
+    /// Some port 25 answered.
+    pub fn reached(&self, now: DateTime<Utc>) {
+        self.0.fetch_max(now.timestamp(), Ordering::Relaxed);
+    }
+
+    /// No port 25 was reached in the last hour.
+    pub fn seems_blocked(&self, now: DateTime<Utc>) -> bool {
+        self.0.load(Ordering::Relaxed) < now.timestamp() - 3600
+    }
+}
+
+/// Probes hosts. Cheap to clone; keep one per [`Net`], since it carries the TLS set-up and the memory about port 25.
+#[derive(Debug, Clone)]
+pub struct Prober {
+    net: Net,
+    tls: Result<Tls, rustls::Error>,
+    port25: Port25Memory,
+    limits: Arc<Limits>,
+}
+
+impl Prober {
+    /// With ordinary limits and an empty memory about port 25.
+    pub fn new(net: &Net) -> Self {
+        let tls = Tls::new(net.tls_roots().clone());
+        Self { net: net.clone(), tls, port25: Port25Memory::default(), limits: Arc::new(Limits::default()) }
+    }
+
+    /// With this memory about port 25.
+    #[must_use]
+    pub fn with_port25(mut self, memory: Port25Memory) -> Self {
+        self.port25 = memory;
+        self
+    }
+
+    /// With these limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = Arc::new(limits);
+        self
+    }
+
+    /// The memory about port 25.
+    pub fn port25(&self) -> &Port25Memory {
+        &self.port25
+    }
+
+    /// One conversation with every address of the host, all at once.
+    pub async fn probe(&self, target: &ProbeTarget) -> SmtpReport {
+        let started = Instant::now();
+        let literal = literal_of(&target.host);
+        let answer = match literal {
+            Some(address) => Lookup::Found(vec![address]),
+            None => self.net.dns().addresses(&target.host).await,
+        };
+        let dns = literal.is_none().then(|| ms(started));
+        let mut probes = match answer {
+            Lookup::Found(mut addresses) => {
+                addresses.truncate(MOST_ADDRESSES);
+                join_all(addresses.into_iter().map(|address| self.probe_address(target, address))).await
+            }
+            Lookup::Missing(Absence::NxDomain) => vec![bare(target, None, Verdict::Down, format!("the name {} does not exist in DNS", target.host))],
+            Lookup::Missing(Absence::NoData) => {
+                vec![bare(target, None, Verdict::Down, format!("{} has no address: neither A nor AAAA", target.host))]
+            }
+            Lookup::Failed(failure) => {
+                vec![bare(target, None, Verdict::Unknown, format!("the addresses of {} could not be looked up: {failure}", target.host))]
+            }
+        };
+        for probe in &mut probes {
+            probe.stage_ms.dns = dns;
+            if dns.is_some() {
+                probe.stage_ms.total = Some(probe.stage_ms.total.unwrap_or(0.0) + dns.unwrap_or(0.0));
+            }
+            // Another address of the same host may have answered on port 25 meanwhile: then it is not blocked.
+            if probe.reason.starts_with(PORT25_BLOCKED) && !self.port25.seems_blocked(self.net.now()) {
+                probe.verdict = Verdict::Down;
+                probe.reason = DialError::TimedOut.to_string();
+            }
+        }
+        let (verdict, summary) = worst(&probes);
+        SmtpReport { host: target.host.clone(), port: target.port, mode: target.mode, verdict, summary, probes }
+    }
+
+    /// One conversation with one address of the host.
+    pub async fn probe_address(&self, target: &ProbeTarget, address: IpAddr) -> ProbeReport {
+        let started = Instant::now();
+        let stream = match self.net.dial(SocketAddr::new(address, target.port), self.limits.connect).await {
+            Ok(stream) => stream,
+            Err(error) => {
+                let (verdict, reason) = self.undialled(target.port, address, &error);
+                let mut report = bare(target, Some(address), verdict, reason);
+                report.stage_ms.total = Some(ms(started));
+                return report;
+            }
+        };
+        if target.port == 25 {
+            self.port25.reached(self.net.now());
+        }
+        let connect = ms(started);
+        let mut report = conversation::hold(self, target, address, stream, started).await;
+        report.stage_ms.connect = Some(connect);
+        report.stage_ms.total = Some(ms(started));
+        report
+    }
+
+    fn undialled(&self, port: u16, address: IpAddr, error: &DialError) -> (Verdict, String) {
+        match error {
+            DialError::Forbidden(_) | DialError::Other(_) => (Verdict::Unknown, error.to_string()),
+            DialError::Unreachable if address.is_ipv6() => {
+                (Verdict::Unknown, "this address is unreachable from here; Waypost may have no IPv6 connection".to_owned())
+            }
+            DialError::TimedOut | DialError::Unreachable if port == 25 && self.port25.seems_blocked(self.net.now()) => (
+                Verdict::Unknown,
+                format!("{PORT25_BLOCKED}: no port 25 was reached in the last hour; ask the network's operator to open it, or check from another region"),
+            ),
+            _ => (Verdict::Down, error.to_string()),
+        }
+    }
+}
+
+fn literal_of(host: &str) -> Option<IpAddr> {
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    let bare = bare.strip_prefix("IPv6:").unwrap_or(bare);
+    bare.parse().ok()
+}
+
+/// The name a certificate must carry.
+fn server_name(host: &str, address: IpAddr) -> ServerName<'static> {
+    if literal_of(host).is_some() {
+        return ServerName::IpAddress(address.into());
+    }
+    let host = host.strip_suffix('.').unwrap_or(host).to_owned();
+    ServerName::try_from(host).unwrap_or_else(|_| ServerName::IpAddress(address.into()))
+}
+
+fn bare(target: &ProbeTarget, address: Option<IpAddr>, verdict: Verdict, reason: String) -> ProbeReport {
+    ProbeReport {
+        host: target.host.clone(),
+        address,
+        port: target.port,
+        mode: target.mode,
+        verdict,
+        reason,
+        stage_ms: StageMs::default(),
+        tls: None,
+        extensions: Vec::new(),
+        banner: None,
+        findings: Vec::new(),
+        transcript: Vec::new(),
+    }
+}
+
+fn worst(probes: &[ProbeReport]) -> (Verdict, String) {
+    let rank = |verdict: Verdict| match verdict {
+        Verdict::Unknown => 0,
+        Verdict::Up => 1,
+        Verdict::Degraded => 2,
+        Verdict::Down => 3,
+    };
+    let mut chosen: Option<&ProbeReport> = None;
+    for probe in probes {
+        if chosen.is_none_or(|best| rank(probe.verdict) > rank(best.verdict)) {
+            chosen = Some(probe);
+        }
+    }
+    let Some(probe) = chosen else { return (Verdict::Unknown, "there was no address to probe".to_owned()) };
+    let summary = match probe.address {
+        Some(address) if probes.len() > 1 && probe.verdict != Verdict::Up => format!("{address}: {}", probe.reason),
+        _ => probe.reason.clone(),
+    };
+    (probe.verdict, summary)
+}
+
+fn ms(since: Instant) -> f64 {
+    // Microseconds are plenty and keep the JSON short.
+    (since.elapsed().as_secs_f64() * 1e6).round() / 1e3
+}

@@ -1,0 +1,168 @@
+//! Findings about a conversation, by the rules of the catalog, and the verdict they make.
+
+use chrono::{DateTime, Utc};
+use waypost_types::{
+    finding::Severity,
+    outcome::{ProbeMode, ProbeReport, Verdict},
+};
+
+use super::{conversation::has_auth, tls::Judged};
+use crate::audit::rules::{Remark, remark};
+
+/// What the conversation showed beside the report.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// EHLO was refused and HELO taken.
+    pub helo_only: bool,
+    /// EHLO offered no STARTTLS.
+    pub starttls_missing: bool,
+    /// STARTTLS was offered and refused with this.
+    pub starttls_refused: Option<String>,
+    /// AUTH was offered before TLS.
+    pub auth_in_clear: bool,
+    /// The handshake failed: why, and whether for old versions.
+    pub handshake_failed: Option<(String, bool)>,
+    /// The judged certificate.
+    pub certificate: Option<Judged>,
+    /// A line beyond the 512 bytes of RFC 5321.
+    pub long_line: bool,
+}
+
+/// Ports where mail programs log in and check the certificate strictly.
+fn is_submission(port: u16) -> bool {
+    matches!(port, 465 | 587)
+}
+
+/// Adds the findings, worst first.
+pub(super) fn add(report: &mut ProbeReport, seen: &Seen, now: DateTime<Utc>) {
+    let mut remarks = Vec::new();
+    tls(report, seen, &mut remarks);
+    if let Some(certificate) = &seen.certificate {
+        judge_certificate(report, certificate, now, &mut remarks);
+    }
+    smtp(report, seen, &mut remarks);
+    report.findings = remarks.into_iter().map(|remark| remark.with("host", &report.host).done()).collect();
+    report.findings.sort_by(|a, b| b.severity.cmp(&a.severity));
+}
+
+fn tls(report: &ProbeReport, seen: &Seen, remarks: &mut Vec<Remark>) {
+    let host = &report.host;
+    if seen.starttls_missing {
+        let why = if seen.helo_only { ": the server knows HELO only" } else { "" };
+        remarks.push(remark("starttls.missing", host, format!("{host} does not offer STARTTLS on port {}{why}", report.port)));
+    }
+    if let Some(reply) = &seen.starttls_refused {
+        let summary = format!("{host} offers STARTTLS and then refuses it: {reply}");
+        remarks.push(remark("starttls.handshake_fails", host, summary).severity(Severity::High));
+    }
+    if let Some((reason, old)) = &seen.handshake_failed {
+        let rule = if *old { "tls.no_12" } else { "starttls.handshake_fails" };
+        remarks.push(remark(rule, host, format!("The TLS handshake with {host} on port {} fails: {reason}", report.port)));
+    }
+    if seen.auth_in_clear {
+        remarks.push(remark("smtp.auth_plain_without_tls", host, format!("{host} offers AUTH before TLS on port {}", report.port)));
+    }
+    if report.tls.as_ref().is_some_and(|tls| tls.version == "TLSv1.2") {
+        remarks.push(remark("tls.no_13", host, format!("{host} speaks TLS 1.2, not 1.3")));
+    }
+}
+
+fn judge_certificate(report: &ProbeReport, judged: &Judged, now: DateTime<Utc>, remarks: &mut Vec<Remark>) {
+    let host = &report.host;
+    if let Some(from) = judged.not_before.filter(|from| now < *from) {
+        let summary = format!("The certificate of {host} is not valid before {}", day(from));
+        remarks.push(remark("cert.expired", host, summary).fix("Check the clock of the machine that issued it, or use the certificate before."));
+    }
+    if let Some(to) = judged.report.expires {
+        if now > to {
+            remarks.push(remark("cert.expired", host, format!("The certificate of {host} expired on {}", day(to))));
+        } else if let Some(severity) = expiry_severity((to - now).num_hours()) {
+            let days = (to - now).num_days();
+            let left = if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
+            let summary = format!("The certificate of {host} expires on {}, in {left}", day(to));
+            remarks.push(remark("cert.expires_soon", host, summary).severity(severity));
+        }
+    }
+    if !judged.report.name_matches {
+        let names = if judged.report.names.is_empty() { "no name".to_owned() } else { some(&judged.report.names) };
+        let found = remark("cert.name_mismatch", host, format!("The certificate does not name {host}: it is for {names}"));
+        remarks.push(if is_submission(report.port) { found.severity(Severity::High) } else { found });
+    }
+    if let Some(problem) = &judged.untrusted {
+        remarks.push(remark("cert.untrusted", host, format!("The certificate of {host} is not trusted: {problem}")));
+    }
+    if let Some(weak) = &judged.weak {
+        remarks.push(remark("cert.weak_key", host, format!("The certificate of {host} has {weak}")));
+    }
+}
+
+/// 30, 14, 7 and 1 days before the end.
+fn expiry_severity(hours: i64) -> Option<Severity> {
+    match hours {
+        ..24 => Some(Severity::High),
+        24..168 => Some(Severity::Medium),
+        168..336 => Some(Severity::Low),
+        336..720 => Some(Severity::Info),
+        _ => None,
+    }
+}
+
+fn smtp(report: &ProbeReport, seen: &Seen, remarks: &mut Vec<Remark>) {
+    let host = &report.host;
+    if let Some(banner) = &report.banner {
+        let name = banner.split([' ', '\t']).next().unwrap_or_default();
+        if !name.starts_with('[') && (!name.contains('.') || name.ends_with(".local") || name.ends_with(".localdomain")) {
+            remarks.push(remark("smtp.banner_bad", host, format!("The greeting does not begin with a full host name: “220 {banner}”")));
+        } else if seen.long_line {
+            let summary = format!("{host} sends reply lines longer than 512 bytes");
+            remarks.push(remark("smtp.banner_bad", host, summary).fix("Shorten the banner and the extension list; RFC 5321 4.5.3.1.5 allows 512."));
+        }
+    }
+    let extension = |word: &str| report.extensions.iter().find(|line| line.split(' ').next().is_some_and(|first| first.eq_ignore_ascii_case(word)));
+    if report.port == 25 && report.mode != ProbeMode::Implicit && has_auth(&report.extensions) {
+        remarks.push(remark("smtp.auth_on_25", host, format!("{host} offers AUTH on port 25")));
+    }
+    if report.extensions.is_empty() {
+        return;
+    }
+    match extension("SIZE").map(|line| line.split(' ').nth(1).and_then(|size| size.parse::<u64>().ok())) {
+        None => remarks.push(remark("smtp.size_missing", host, format!("{host} does not announce SIZE"))),
+        Some(Some(size)) if size > 0 && size < 10 * 1024 * 1024 => {
+            remarks.push(remark("smtp.size_small", host, format!("{host} takes messages of at most {size} bytes")));
+        }
+        Some(_) => {}
+    }
+    if extension("PIPELINING").is_none() {
+        remarks.push(remark("smtp.no_pipelining", host, format!("{host} does not offer PIPELINING")));
+    }
+    if extension("8BITMIME").is_none() {
+        remarks.push(remark("smtp.no_8bitmime", host, format!("{host} does not offer 8BITMIME")));
+    }
+}
+
+/// The verdict of a conversation that was held, as the module says.
+pub(super) fn verdict(report: &ProbeReport) -> (Verdict, String) {
+    let worst = report.findings.iter().filter(|finding| finding.severity >= Severity::Medium && finding.rule != "smtp.auth_on_25");
+    let refuses_programs = |rule: &str| matches!(rule, "cert.expired" | "cert.name_mismatch");
+    let mut degraded = None;
+    for finding in worst {
+        if is_submission(report.port) && finding.severity >= Severity::High && refuses_programs(&finding.rule) {
+            return (Verdict::Down, format!("{}; mail programs refuse to log in", finding.summary));
+        }
+        // What the certificate or TLS lacks says more than what EHLO shows.
+        degraded = degraded.or(Some(finding.summary.clone()));
+    }
+    match degraded {
+        Some(summary) => (Verdict::Degraded, summary),
+        None => (Verdict::Up, if report.tls.is_some() { "answers and speaks TLS" } else { "answers" }.to_owned()),
+    }
+}
+
+fn day(time: DateTime<Utc>) -> String {
+    time.format("%Y-%m-%d").to_string()
+}
+
+fn some(names: &[String]) -> String {
+    let shown = names.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > 3 { format!("{shown} and {} more", names.len() - 3) } else { shown }
+}

@@ -1,0 +1,251 @@
+//! The wire of one conversation: bounded reads and writes in clear or under TLS, and the transcript. What is said is decided elsewhere.
+
+use std::{io, sync::Arc, time::Duration};
+
+use rustls::{ClientConfig, pki_types::ServerName};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::{Instant, timeout_at},
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use waypost_types::outcome::{Speaker, TranscriptLine};
+
+use super::{
+    Limits,
+    reply::{LINE_SHOWN, Reply, ReplyError, ReplyParser, shown},
+};
+
+/// How a wait ended badly.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WireError {
+    /// Nothing came.
+    #[error("the server is silent: nothing came for {0} seconds")]
+    Silent(u64),
+    /// Something came, too slowly.
+    #[error("the server answers too slowly: no whole reply in {0} seconds")]
+    Slow(u64),
+    /// End of stream.
+    #[error("the server closed the connection")]
+    Closed,
+    /// Cut off.
+    #[error("the server reset the connection")]
+    Reset,
+    /// RFC 5321 4.5.3.1.5 allows 512.
+    #[error("the server sent a line longer than {0} bytes")]
+    LineTooLong(usize),
+    /// More than any conversation needs.
+    #[error("the server sent more than {0} bytes")]
+    TooMuch(usize),
+    /// Not SMTP.
+    #[error(transparent)]
+    Reply(#[from] ReplyError),
+    /// TLS alerts in the middle, and the rest.
+    #[error("the connection broke: {0}")]
+    Io(String),
+}
+
+impl From<io::Error> for WireError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            // rustls calls a connection cut without close_notify an unexpected end.
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => Self::Closed,
+            io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => Self::Reset,
+            _ => Self::Io(error.to_string()),
+        }
+    }
+}
+
+enum Link {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+    Gone,
+}
+
+/// One connection.
+pub(super) struct Wire<'a> {
+    link: Link,
+    limits: &'a Limits,
+    started: Instant,
+    deadline: Instant,
+    buffer: Vec<u8>,
+    received: usize,
+    secrets: Vec<String>,
+    /// Everything said so far.
+    pub transcript: Vec<TranscriptLine>,
+    /// A line was longer than the 512 bytes of RFC 5321 4.5.3.1.5.
+    pub long_line: bool,
+}
+
+impl<'a> Wire<'a> {
+    pub fn new(stream: TcpStream, limits: &'a Limits, started: Instant) -> Self {
+        Self {
+            link: Link::Plain(stream),
+            limits,
+            started,
+            deadline: started + limits.total,
+            buffer: Vec::with_capacity(1024),
+            received: 0,
+            secrets: Vec::new(),
+            transcript: Vec::with_capacity(24),
+            long_line: false,
+        }
+    }
+
+    /// True once TLS stands.
+    pub fn is_tls(&self) -> bool {
+        matches!(self.link, Link::Tls(_))
+    }
+
+    /// From now on this text is masked in the transcript, whoever says it.
+    pub fn keep_secret(&mut self, text: String) {
+        if !text.is_empty() {
+            self.secrets.push(text);
+        }
+    }
+
+    /// Sends a command and waits for the reply.
+    pub async fn ask(&mut self, command: &str) -> Result<Reply, WireError> {
+        self.send(command, self.deadline).await?;
+        self.reply().await
+    }
+
+    async fn send(&mut self, command: &str, until: Instant) -> Result<(), WireError> {
+        self.log(Speaker::Client, command.as_bytes());
+        let line = format!("{command}\r\n");
+        let until = until.min(Instant::now() + self.limits.reply_idle);
+        let writing = async {
+            match &mut self.link {
+                Link::Plain(stream) => stream.write_all(line.as_bytes()).await,
+                Link::Tls(stream) => {
+                    stream.write_all(line.as_bytes()).await?;
+                    stream.flush().await
+                }
+                Link::Gone => Err(io::ErrorKind::BrokenPipe.into()),
+            }
+        };
+        timeout_at(until, writing).await.map_err(|_| WireError::Silent(seconds(self.limits.reply_idle)))??;
+        Ok(())
+    }
+
+    /// Waits for a whole reply.
+    pub async fn reply(&mut self) -> Result<Reply, WireError> {
+        let until = self.deadline.min(Instant::now() + self.limits.reply_total);
+        self.reply_until(until).await
+    }
+
+    async fn reply_until(&mut self, until: Instant) -> Result<Reply, WireError> {
+        let mut parser = ReplyParser::default();
+        let mut heard = false;
+        loop {
+            while let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+                let mut line: Vec<u8> = self.buffer.drain(..=end).collect();
+                self.long_line |= line.len() > 512;
+                line.pop();
+                if line.last() == Some(&b'\r') {
+                    line.pop();
+                }
+                self.log(Speaker::Server, &line);
+                if line.len() > self.limits.line {
+                    return Err(WireError::LineTooLong(self.limits.line));
+                }
+                if let Some(reply) = parser.feed(&line, self.limits.reply_lines)? {
+                    return Ok(reply);
+                }
+            }
+            if self.buffer.len() > self.limits.line {
+                let start: Vec<u8> = std::mem::take(&mut self.buffer);
+                self.log(Speaker::Server, &start);
+                return Err(WireError::LineTooLong(self.limits.line));
+            }
+            heard |= !self.buffer.is_empty();
+            self.fill(until, heard).await?;
+        }
+    }
+
+    async fn fill(&mut self, until: Instant, heard: bool) -> Result<(), WireError> {
+        let begun = Instant::now();
+        let stop = until.min(begun + self.limits.reply_idle);
+        let mut chunk = [0; 2048];
+        let reading = async {
+            match &mut self.link {
+                Link::Plain(stream) => stream.read(&mut chunk).await,
+                Link::Tls(stream) => stream.read(&mut chunk).await,
+                Link::Gone => Ok(0),
+            }
+        };
+        let read = match timeout_at(stop, reading).await {
+            Err(_) if heard => return Err(WireError::Slow(seconds(self.limits.reply_total))),
+            Err(_) => return Err(WireError::Silent(seconds(stop - begun))),
+            Ok(read) => read?,
+        };
+        if read == 0 {
+            if !self.buffer.is_empty() {
+                let rest = std::mem::take(&mut self.buffer);
+                self.log(Speaker::Server, &rest);
+            }
+            self.link = Link::Gone;
+            return Err(WireError::Closed);
+        }
+        self.received += read;
+        if self.received > self.limits.bytes {
+            return Err(WireError::TooMuch(self.limits.bytes));
+        }
+        self.buffer.extend_from_slice(&chunk[..read]);
+        Ok(())
+    }
+
+    /// Starts TLS. Whatever the server said in clear beyond its reply is dropped (RFC 3207 6: it could be an attacker's).
+    pub async fn start_tls(&mut self, config: Arc<ClientConfig>, name: ServerName<'static>) -> Result<&TlsStream<TcpStream>, io::Error> {
+        self.buffer.clear();
+        let Link::Plain(stream) = std::mem::replace(&mut self.link, Link::Gone) else {
+            return Err(io::Error::other("TLS stands already"));
+        };
+        let until = self.deadline.min(Instant::now() + self.limits.tls);
+        let stream = timeout_at(until, TlsConnector::from(config).connect(name, stream)).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        self.link = Link::Tls(Box::new(stream));
+        match &self.link {
+            Link::Tls(stream) => Ok(stream),
+            _ => Err(io::Error::other("TLS does not stand")),
+        }
+    }
+
+    /// Leaves politely: QUIT, and its reply when the conversation is in step.
+    pub async fn quit(&mut self, in_step: bool) {
+        if matches!(self.link, Link::Gone) {
+            return;
+        }
+        let until = Instant::now() + self.limits.quit;
+        let said = self.send("QUIT", until).await;
+        if said.is_ok() && in_step {
+            if let Err(error) = self.reply_until(until).await {
+                tracing::trace!(%error, "no answer to QUIT");
+            }
+        }
+        let closing = async {
+            match &mut self.link {
+                Link::Plain(stream) => stream.shutdown().await,
+                Link::Tls(stream) => stream.shutdown().await,
+                Link::Gone => Ok(()),
+            }
+        };
+        if !matches!(timeout_at(until, closing).await, Ok(Ok(()))) {
+            tracing::trace!("the connection was not closed in order");
+        }
+    }
+
+    fn log(&mut self, from: Speaker, line: &[u8]) {
+        let mut line = shown(line, LINE_SHOWN);
+        for secret in &self.secrets {
+            if line.contains(secret.as_str()) {
+                line = line.replace(secret.as_str(), "****");
+            }
+        }
+        let at_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.transcript.push(TranscriptLine { at_ms, from, line });
+    }
+}
+
+fn seconds(duration: Duration) -> u64 {
+    duration.as_secs_f64().ceil().max(1.0) as u64
+}
