@@ -141,6 +141,21 @@ async fn an_outage_is_confirmed_told_once_and_ends_with_a_recovery() {
 }
 
 #[tokio::test]
+async fn what_a_hostile_server_says_can_always_be_recorded() {
+    let scene = Scene::new().await;
+    let monitor = scene.monitor(MonitorKind::Smtp, "mx.example:25", 300).await;
+    for _ in 0..2 {
+        let claimed = scene.claim_when_due().await;
+        let Outcome::Smtp(mut report) = stub_outcome("mx.example", 25, Verdict::Down) else { panic!("an SMTP outcome") };
+        report.summary = "says \0 and \u{202e}".to_owned();
+        report.probes[0].reason = "\0".to_owned();
+        let hostile = Run { outcome: Arc::new(Outcome::Smtp(report)), ..run(monitor, claimed[0].claim, Verdict::Down) };
+        recorder(&scene).record(scene.org, "local", &[hostile], Utc::now()).await.unwrap();
+    }
+    assert_eq!((scene.results(monitor).await, scene.state(monitor).await), (2, MonitorState::Down));
+}
+
+#[tokio::test]
 async fn regions_decide_together_and_look_again_together() {
     let scene = Scene::new().await;
     let monitor = scene.monitor(MonitorKind::Smtp, "mx.example:25", 300).await;

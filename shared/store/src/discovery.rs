@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use sqlx::types::ipnetwork::IpNetwork;
 use uuid::Uuid;
-use waypost_types::{AddressId, DomainId, MonitorId, ServerId, event::LiveEvent, monitor::MonitorKind, outcome::MxHost};
+use waypost_types::{AddressId, DomainId, DomainName, MonitorId, ServerId, event::LiveEvent, monitor::MonitorKind, outcome::MxHost};
 
 use crate::{OrgTx, StoreError};
 
@@ -55,7 +55,8 @@ impl OrgTx {
     /// may have come to rely on them. Tells schedulers and listeners when something is new.
     pub async fn discover(&mut self, domain: DomainId, hosts: &[MxHost], regions: &[String]) -> Result<Discovered, StoreError> {
         let org = self.org().0;
-        let hosts = &hosts[..hosts.len().min(MAX_HOSTS)];
+        // A zone may name what is no host at all; the audit says so, and nothing is watched.
+        let hosts: Vec<&MxHost> = hosts.iter().filter(|host| DomainName::from_ascii(&host.host).is_ok()).take(MAX_HOSTS).collect();
         // The domain may have been deleted while it was audited. The organisation's row is locked so that two audits share one count of
         // what is left.
         let alive = sqlx::query_scalar!(
@@ -71,13 +72,13 @@ impl OrgTx {
         }
         let mut left = self.monitors_left().await?;
         let mut linked = Vec::with_capacity(hosts.len());
-        for host in hosts {
+        for host in &hosts {
             if let Some(server) = self.take_server(host, regions, &mut left, &mut found).await? {
                 linked.push((server, i32::from(host.preference)));
             }
         }
         self.link_servers(domain, &linked).await?;
-        for host in hosts {
+        for host in &hosts {
             self.take_addresses(host, regions, &mut left, &mut found).await?;
         }
         if !(found.servers.is_empty() && found.addresses.is_empty()) {

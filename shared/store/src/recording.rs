@@ -359,7 +359,7 @@ fn list_counts(outcome: &Outcome) -> [i32; 3] {
 }
 
 /// PostgreSQL's text and jsonb hold no NUL, and servers under watch say what they like.
-fn without_nul(text: &str) -> String {
+pub(crate) fn without_nul(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
@@ -368,7 +368,8 @@ pub(crate) fn storable(outcome: &Outcome) -> Result<Value, StoreError> {
     Ok(clean(serde_json::to_value(outcome)?))
 }
 
-fn clean(value: Value) -> Value {
+/// JSON without what jsonb does not hold.
+pub(crate) fn clean(value: Value) -> Value {
     match value {
         Value::String(text) if text.contains('\0') => Value::String(without_nul(&text)),
         Value::Array(items) => Value::Array(items.into_iter().map(clean).collect()),

@@ -10,7 +10,10 @@ use waypost_types::{
     monitor::MonitorKind,
 };
 
-use crate::{OrgTx, StoreError};
+use crate::{
+    OrgTx, StoreError,
+    recording::{clean, without_nul},
+};
 
 /// An incident that is not over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,11 +99,11 @@ impl OrgTx {
             opening.monitor.0,
             opening.kind.as_str(),
             opening.target,
-            opening.title,
-            opening.summary,
+            without_nul(opening.title),
+            without_nul(opening.summary),
             opening.severity.as_str(),
             opening.at,
-            opening.evidence
+            clean(opening.evidence.clone())
         )
         .execute(self.connection())
         .await?;
@@ -124,8 +127,8 @@ impl OrgTx {
             org,
             id.0,
             severity.as_str(),
-            title,
-            summary
+            without_nul(title),
+            without_nul(summary)
         )
         .fetch_one(self.connection())
         .await?;
@@ -164,7 +167,7 @@ impl OrgTx {
             incident.0,
             at,
             event.as_str(),
-            text,
+            without_nul(text),
             actor
         )
         .execute(self.connection())

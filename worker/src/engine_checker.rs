@@ -1,0 +1,115 @@
+//! The checker that looks at the world: the engine behind the pipeline's interface.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use chrono::{DateTime, Utc};
+use futures::future::BoxFuture;
+use waypost_engine::{
+    audit::{AuditOptions, audit, provider_of},
+    blacklist::{Scanner, Subject},
+    net::{Egress, Net, NetConfig, NetError},
+    probe::{Port25Memory, ProbeTarget, Prober},
+};
+use waypost_types::{
+    Cidr, DomainName, UnknownPart,
+    monitor::MonitorKind,
+    outcome::{AuditReport, BlacklistReport, Outcome, ProbeMode, SmtpReport, Verdict},
+};
+
+use crate::{
+    Config,
+    checker::{Checker, split_target},
+};
+
+/// A scheduled audit has more time than a visitor who waits.
+const AUDIT_DEADLINE: Duration = Duration::from_secs(20);
+/// A network of 256 addresses is many queries.
+const SCAN_DEADLINE: Duration = Duration::from_secs(60);
+
+impl Config {
+    /// The network as configured, behind the egress guard.
+    pub fn net(&self) -> Result<Net, NetError> {
+        Net::new(NetConfig {
+            resolvers: self.resolver.clone(),
+            trust_ad: self.resolver_trust_ad,
+            egress: Egress::Guarded { allow: self.egress_allow.clone() },
+            ca_file: self.ca_file.clone(),
+            ehlo_name: self.ehlo_name.clone(),
+            ..NetConfig::default()
+        })
+    }
+}
+
+/// Runs checks by the engine.
+#[derive(Debug)]
+pub struct EngineChecker {
+    net: Net,
+    prober: Prober,
+    scanner: Scanner,
+}
+
+impl EngineChecker {
+    /// A checker on this network. `port25_reached_at` is when the region last reached some port 25, so that a restart does not forget it.
+    pub fn new(net: &Net, port25_reached_at: Option<DateTime<Utc>>) -> Self {
+        let memory = Port25Memory::default();
+        if let Some(at) = port25_reached_at {
+            memory.reached(at);
+        }
+        Self { net: net.clone(), prober: Prober::new(net).with_port25(memory), scanner: Scanner::new(net) }
+    }
+
+    async fn audit(&self, target: &str) -> AuditReport {
+        match DomainName::from_ascii(target) {
+            Ok(domain) => audit(&self.net, &domain, &AuditOptions { selectors: Vec::new(), deadline: AUDIT_DEADLINE }).await,
+            Err(error) => AuditReport {
+                domain: target.to_owned(),
+                score: None,
+                grade: None,
+                findings: Vec::new(),
+                unknown: vec![UnknownPart { subject: "mx".to_owned(), reason: error.to_string() }],
+                checks: BTreeMap::new(),
+                records: BTreeMap::new(),
+                mx_hosts: Vec::new(),
+            },
+        }
+    }
+
+    async fn probe(&self, target: &str) -> SmtpReport {
+        let (host, port) = split_target(target);
+        let target = ProbeTarget { host: host.to_owned(), port, mode: ProbeMode::of_port(port), auth: None };
+        self.prober.probe(&target).await
+    }
+
+    async fn scan(&self, target: &str) -> BlacklistReport {
+        let subjects = subjects_of(target);
+        if subjects.is_empty() {
+            return BlacklistReport { target: target.to_owned(), entries: Vec::new() };
+        }
+        let report = self.scanner.scan(&subjects, None, SCAN_DEADLINE).await;
+        BlacklistReport { target: target.to_owned(), ..report }
+    }
+}
+
+/// Every address of a network, or a domain.
+fn subjects_of(target: &str) -> Vec<Subject> {
+    if let Ok(cidr) = target.parse::<Cidr>() {
+        return cidr.addresses().into_iter().map(Subject::Address).collect();
+    }
+    DomainName::from_ascii(target).map(Subject::Domain).into_iter().collect()
+}
+
+impl Checker for EngineChecker {
+    fn check<'a>(&'a self, kind: MonitorKind, target: &'a str) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            match kind {
+                MonitorKind::Audit => Outcome::Audit(Box::new(self.audit(target).await)),
+                MonitorKind::Smtp => Outcome::Smtp(Box::new(self.probe(target).await)),
+                MonitorKind::Blacklist => Outcome::Blacklist(Box::new(self.scan(target).await)),
+            }
+        })
+    }
+
+    fn is_provider(&self, host: &str) -> bool {
+        provider_of(host).is_some()
+    }
+}
