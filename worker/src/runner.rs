@@ -12,7 +12,7 @@ use waypost_types::{MonitorId, OrgId};
 use crate::{
     WorkerError,
     backoff::Backoff,
-    batch::{CheckBatch, OrgGroup},
+    batch::CheckBatch,
     checker::Observation,
     error::chain,
     port25::Port25,
@@ -62,19 +62,24 @@ impl Runner {
         let waited = (Utc::now() - batch.claimed_at).to_std().unwrap_or_default();
         metrics::histogram!("waypost_queue_wait_seconds").record(waited.as_secs_f64());
         let begin_before = batch.claimed_at + chrono::TimeDelta::seconds(i64::from(LEASE_SECONDS) - LEASE_MARGIN);
-        let failed = join_all(batch.groups.iter().map(|group| self.run_group(group, begin_before))).await.into_iter().find_map(Result::err);
+        let claims: Vec<(OrgId, MonitorId, i64)> =
+            batch.groups.iter().flat_map(|group| group.units.iter().map(|(monitor, claim)| (group.org, *monitor, *claim))).collect();
+        let mut units = self.store.load_claimed_units(&self.region, &claims).await?;
+        units.sort_unstable_by_key(|unit| unit.org);
+        let mut groups: Vec<Vec<DueUnit>> = Vec::new();
+        for unit in units {
+            match groups.last_mut() {
+                Some(group) if group[0].org == unit.org => group.push(unit),
+                _ => groups.push(vec![unit]),
+            }
+        }
+        let failed =
+            join_all(groups.into_iter().map(|group| self.run_group(group[0].org, group, begin_before))).await.into_iter().find_map(Result::err);
         // Groups do not hold each other up; the first failure fails the task, and whoever repeats it finds the others recorded.
         failed.map_or(Ok(()), Err)
     }
 
-    async fn run_group(self: &Arc<Self>, group: &OrgGroup, begin_before: DateTime<Utc>) -> Result<(), WorkerError> {
-        let units = {
-            let _turn = self.transactions.acquire().await;
-            let mut tx = self.store.org_tx(group.org).await?;
-            let units = tx.load_due_units(&self.region, &group.units).await?;
-            tx.commit().await?;
-            units
-        };
+    async fn run_group(self: &Arc<Self>, org: OrgId, units: Vec<DueUnit>, begin_before: DateTime<Utc>) -> Result<(), WorkerError> {
         let mut left: HashMap<MonitorId, i64> = units.iter().map(|unit| (unit.monitor, unit.claim)).collect();
         // Each look is a task of its own: one that is not polled while others are being recorded would run into its own timeouts and
         // report an outage that is ours.
@@ -88,11 +93,11 @@ impl Runner {
             for run in &seen {
                 left.remove(&run.monitor);
             }
-            self.record(group.org, seen).await?;
+            self.record(org, seen).await?;
         }
         if self.shutdown.is_cancelled() && !left.is_empty() {
             looks.shutdown().await;
-            self.release(group.org, &left.into_iter().collect::<Vec<_>>()).await?;
+            self.release(org, &left.into_iter().collect::<Vec<_>>()).await?;
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ const CLAIM_LIMIT: i32 = 2_000;
 /// How long a worker has for what it claimed.
 pub const LEASE_SECONDS: i32 = 120;
 /// Pause between claims that were not full: what falls due meanwhile shares a transaction. Somebody who waits wakes us at once.
-const GATHER: Duration = Duration::from_millis(300);
+const GATHER: Duration = Duration::from_millis(500);
 
 /// Schedules until shutdown. `woken` is notified when something new is due.
 pub(crate) async fn run(config: &WorkerConfig, store: &Store, woken: &Notify, shutdown: &CancellationToken) {

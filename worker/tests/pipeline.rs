@@ -260,7 +260,7 @@ async fn another_organisation_sees_and_changes_nothing() {
     recorder(&scene).record(stranger, "local", &[run(monitor, claimed[0].claim, Verdict::Down)], Utc::now()).await.unwrap();
     assert_eq!(scene.results(monitor).await, 0);
     let mut tx = scene.db.store.org_tx(stranger).await.unwrap();
-    assert!(tx.load_due_units("local", &[(monitor, claimed[0].claim)]).await.unwrap().is_empty());
+    assert!(tx.lock_for_judging("local", &[(monitor, claimed[0].claim)]).await.unwrap().is_empty());
     assert_eq!(tx.release_units("local", &[(monitor, claimed[0].claim)]).await.unwrap(), 0);
     assert!(tx.request_check(monitor).await.is_err());
     assert!(tx.open_incidents_of(&[monitor]).await.unwrap().is_empty());

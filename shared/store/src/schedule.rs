@@ -23,6 +23,8 @@ pub struct ClaimedUnit {
 /// A claimed unit with what is needed to run it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueUnit {
+    /// Its organisation.
+    pub org: OrgId,
     /// Its monitor.
     pub monitor: MonitorId,
     /// Number of the claim.
@@ -75,38 +77,41 @@ impl Store {
     }
 }
 
-impl OrgTx {
-    /// Of these claims, those that are still current and not recorded yet.
-    pub async fn load_due_units(&mut self, region: &str, claims: &[(MonitorId, i64)]) -> Result<Vec<DueUnit>, StoreError> {
-        let org = self.org().0;
-        let (monitors, numbers) = split(claims);
+impl Store {
+    /// Of these claims of any organisations, those that are still current and not recorded yet.
+    pub async fn load_claimed_units(&self, region: &str, claims: &[(OrgId, MonitorId, i64)]) -> Result<Vec<DueUnit>, StoreError> {
+        let orgs: Vec<Uuid> = claims.iter().map(|(org, ..)| org.0).collect();
+        let monitors: Vec<Uuid> = claims.iter().map(|(_, monitor, _)| monitor.0).collect();
+        let numbers: Vec<i64> = claims.iter().map(|(.., claim)| *claim).collect();
         let rows = sqlx::query!(
-            r#"SELECT m.id, u.claim, m.kind, m.target, m.interval_s, m.state, u.requested
-               FROM UNNEST($3::uuid[], $4::bigint[]) AS c(monitor_id, claim)
-               JOIN schedule_units u ON u.org_id = $1 AND u.monitor_id = c.monitor_id AND u.region = $2 AND u.claim = c.claim AND u.leased
-               JOIN monitors m ON m.org_id = $1 AND m.id = c.monitor_id AND NOT m.paused"#,
-            org,
+            r#"SELECT org_id AS "org_id!", monitor_id AS "monitor_id!", claim AS "claim!", kind AS "kind!", target AS "target!",
+                      interval_s AS "interval_s!", state AS "state!", requested AS "requested!"
+               FROM load_claimed_units($1, $2, $3, $4)"#,
             region,
+            &orgs,
             &monitors,
             &numbers
         )
-        .fetch_all(self.connection())
+        .fetch_all(self.pool())
         .await?;
         rows.into_iter()
             .map(|row| {
                 Ok(DueUnit {
-                    monitor: MonitorId(row.id),
+                    org: OrgId(row.org_id),
+                    monitor: MonitorId(row.monitor_id),
                     claim: row.claim,
                     kind: row.kind.parse().map_err(|()| StoreError::Corrupt(row.kind.clone()))?,
                     target: row.target,
                     interval_s: row.interval_s,
-                    requested: row.requested,
                     state: row.state.parse().map_err(|()| StoreError::Corrupt(row.state.clone()))?,
+                    requested: row.requested,
                 })
             })
             .collect()
     }
+}
 
+impl OrgTx {
     /// Gives claims back unrun: they are due at once, for whoever comes first.
     pub async fn release_units(&mut self, region: &str, claims: &[(MonitorId, i64)]) -> Result<u64, StoreError> {
         let org = self.org().0;
