@@ -8,6 +8,8 @@ mod decode;
 mod health;
 mod plan;
 mod scan;
+#[cfg(test)]
+mod tests;
 
 pub use plan::Subject;
 pub use scan::Scanner;

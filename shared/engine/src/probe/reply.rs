@@ -152,7 +152,7 @@ mod tests {
     fn lines_are_safe_to_show() {
         assert_eq!(shown(b"a\x1b[31m\xff", 100), "a\\u{1b}[31m\\xff");
         assert_eq!(shown("ü".repeat(2000).as_bytes(), 1000).chars().count(), 1001);
-        assert_eq!(shown("a\u{202e}b".as_bytes(), 10), "a\\u{202e}…".chars().take(10).collect::<String>() + "…");
+        assert_eq!(shown("a\u{202e}b".as_bytes(), 20), "a\\u{202e}b");
     }
 
     proptest! {

@@ -1,0 +1,248 @@
+//! Real conversations with servers on loopback that behave well and badly.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use rcgen::{CertificateParams, KeyPair};
+use rustls::{ServerConfig, crypto::aws_lc_rs, pki_types::PrivateKeyDer};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpStream},
+};
+use tokio_rustls::TlsAcceptor;
+use waypost_types::outcome::{ProbeMode, ProbeReport, Speaker, Verdict};
+
+use super::*;
+use crate::net::{Egress, NetConfig};
+
+const EHLO: &str = "250-mx.lab.test\r\n250-SIZE 52428800\r\n250-PIPELINING\r\n250-8BITMIME\r\n";
+
+fn prober() -> Prober {
+    let net = Net::new(NetConfig { ehlo_name: "probe.lab.test".to_owned(), resolvers: vec!["127.0.0.1:9".parse().unwrap()], ..NetConfig::default() });
+    Prober::new(&net.unwrap()).with_port25(Port25Memory::open()).with_limits(Limits {
+        connect: Duration::from_secs(2),
+        reply_idle: Duration::from_millis(400),
+        reply_total: Duration::from_millis(800),
+        tls: Duration::from_secs(4),
+        total: Duration::from_secs(8),
+        quit: Duration::from_millis(200),
+        ..Limits::default()
+    })
+}
+
+/// Probes what `serve` does with the first connection.
+async fn probed<F: Future<Output = ()> + Send + 'static>(mode: ProbeMode, serve: impl FnOnce(TcpStream) -> F + Send + 'static) -> ProbeReport {
+    probed_as(mode, None, serve).await
+}
+
+async fn probed_as<F: Future<Output = ()> + Send + 'static>(
+    mode: ProbeMode,
+    auth: Option<Credentials>,
+    serve: impl FnOnce(TcpStream) -> F + Send + 'static,
+) -> ProbeReport {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address: SocketAddr = listener.local_addr().unwrap();
+    let server = tokio::spawn(async move { serve(listener.accept().await.unwrap().0).await });
+    let target = ProbeTarget { host: "mx.lab.test".to_owned(), port: address.port(), mode, auth };
+    let report = prober().probe_address(&target, address.ip()).await;
+    server.abort();
+    report
+}
+
+/// Answers each line that arrives with what `answer` says; ends on `None`.
+async fn script<S: AsyncRead + AsyncWrite + Unpin>(stream: S, greeting: &str, answer: impl Fn(&str) -> Option<String>) -> Option<BufReader<S>> {
+    let mut stream = BufReader::new(stream);
+    stream.get_mut().write_all(greeting.as_bytes()).await.ok()?;
+    let mut line = String::new();
+    while stream.read_line(&mut line).await.ok()? > 0 {
+        let Some(reply) = answer(line.trim_end()) else { return Some(stream) };
+        stream.get_mut().write_all(reply.as_bytes()).await.ok()?;
+        stream.get_mut().flush().await.ok()?;
+        line.clear();
+    }
+    None
+}
+
+fn usual(extra: &'static str) -> impl Fn(&str) -> Option<String> {
+    move |line| match line.split(' ').next() {
+        Some("EHLO") => Some(format!("{EHLO}{extra}")),
+        Some("STARTTLS") => None,
+        Some("QUIT") => Some("221 bye\r\n".to_owned()),
+        Some("AUTH") => Some(if line == format!("AUTH PLAIN {}", "AHBvc3QAc2VzYW1l") { "235 in\r\n" } else { "535 no\r\n" }.to_owned()),
+        _ => Some("500 what\r\n".to_owned()),
+    }
+}
+
+fn acceptor(edit: impl FnOnce(&mut CertificateParams)) -> TlsAcceptor {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["mx.lab.test".to_owned()]).unwrap();
+    edit(&mut params);
+    let certificate = params.self_signed(&key).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
+}
+
+async fn starttls_server(stream: TcpStream, tls: TlsAcceptor) {
+    let Some(stream) = script(stream, "220 mx.lab.test ESMTP\r\n", usual("250 STARTTLS\r\n")).await else { return };
+    let mut stream = stream.into_inner();
+    stream.write_all(b"220 go\r\n").await.unwrap();
+    let stream = tls.accept(stream).await.unwrap();
+    script(stream, "", usual("250 AUTH PLAIN LOGIN\r\n")).await;
+}
+
+fn rules(report: &ProbeReport) -> Vec<&str> {
+    report.findings.iter().map(|finding| finding.rule.as_str()).collect()
+}
+
+#[tokio::test]
+async fn starttls_with_a_self_signed_certificate_is_completed_and_remarked() {
+    let tls = acceptor(|_| {});
+    let report = probed(ProbeMode::Starttls, move |stream| starttls_server(stream, tls)).await;
+    assert_eq!(report.verdict, Verdict::Degraded, "{report:#?}");
+    let shown = report.tls.as_ref().unwrap();
+    assert!(shown.name_matches && !shown.trusted && shown.fingerprint.len() == 64 && shown.names == ["mx.lab.test"]);
+    assert_eq!(shown.trust_problem.as_deref(), Some("the certificate is self-signed"));
+    assert_eq!((shown.version.as_str(), shown.cipher.starts_with("TLS_AES")), ("TLSv1.3", true));
+    assert_eq!(rules(&report), ["cert.untrusted"]);
+    assert!(report.extensions.iter().any(|line| line == "AUTH PLAIN LOGIN"));
+    assert_eq!(report.transcript.last().unwrap().line, "221 bye");
+    assert!(report.stage_ms.banner.is_some() && report.stage_ms.tls.is_some() && report.stage_ms.total.is_some());
+}
+
+#[tokio::test]
+async fn expired_and_misnamed_certificates_are_findings_of_their_own() {
+    let tls = acceptor(|params| {
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2021, 1, 1);
+    });
+    let report = probed(ProbeMode::Starttls, move |stream| starttls_server(stream, tls)).await;
+    assert_eq!((report.verdict, rules(&report)), (Verdict::Degraded, vec!["cert.expired", "cert.untrusted"]));
+    assert!(report.findings[0].summary.contains("2021-01-01"));
+    let tls = acceptor(|params| *params = CertificateParams::new(vec!["other.lab.test".to_owned()]).unwrap());
+    let report = probed(ProbeMode::Implicit, move |stream| async move {
+        script(tls.accept(stream).await.unwrap(), "220 mx.lab.test\r\n", usual("250 HELP\r\n")).await;
+    })
+    .await;
+    assert!(rules(&report).contains(&"cert.name_mismatch") && !rules(&report).contains(&"starttls.missing"), "{report:#?}");
+}
+
+#[tokio::test]
+async fn logins_are_tried_under_tls_and_never_shown() {
+    for (password, verdict) in [("sesame", Verdict::Degraded), ("wrong", Verdict::Down)] {
+        let tls = acceptor(|_| {});
+        let auth = Credentials { user: "post".to_owned(), password: password.into() };
+        let report = probed_as(ProbeMode::Starttls, Some(auth), move |stream| starttls_server(stream, tls)).await;
+        assert_eq!(report.verdict, verdict, "{}", report.reason);
+        assert!(report.transcript.iter().any(|line| line.from == Speaker::Client && line.line == "AUTH PLAIN ****"));
+    }
+    let auth = Credentials { user: "post".to_owned(), password: "sesame".into() };
+    let report = probed_as(ProbeMode::Plain, Some(auth), |stream| async move {
+        script(stream, "220 mx.lab.test\r\n", usual("250 AUTH PLAIN\r\n")).await;
+    })
+    .await;
+    assert!(report.reason.contains("not encrypted") && !report.transcript.iter().any(|line| line.line.contains("AUTH PLAIN *")));
+}
+
+#[tokio::test]
+async fn servers_without_starttls_are_degraded() {
+    let report = probed(ProbeMode::Starttls, |stream| async move {
+        script(stream, "220-mx.lab.test hello\r\n220 there\r\n", usual("250 HELP\r\n")).await;
+    })
+    .await;
+    assert_eq!((report.verdict, rules(&report)), (Verdict::Degraded, vec!["starttls.missing"]));
+    let report = probed(ProbeMode::Plain, |stream| async move {
+        script(stream, "220 mx.lab.test\r\n", usual("250 HELP\r\n")).await;
+    })
+    .await;
+    assert_eq!((report.verdict, report.findings.len()), (Verdict::Up, 0));
+}
+
+#[tokio::test]
+async fn bad_servers_end_promptly_with_a_reason() {
+    for (greeting, verdict, reason) in [
+        ("SSH-2.0-OpenSSH_9.2\r\n", Verdict::Down, "does not speak SMTP here"),
+        ("421 4.3.2 too busy\r\n", Verdict::Degraded, "temporary refusal: 421"),
+        ("554 5.7.1 go away\r\n", Verdict::Down, "refuses every conversation"),
+        ("220-a\r\n250 b\r\n", Verdict::Down, "different codes"),
+        ("", Verdict::Down, "silent"),
+        ("220 half a line", Verdict::Down, "too slowly"),
+    ] {
+        let report = probed(ProbeMode::Starttls, move |stream| async move {
+            script(stream, greeting, usual("250 HELP\r\n")).await;
+        })
+        .await;
+        assert_eq!(report.verdict, verdict, "{greeting}: {}", report.reason);
+        assert!(report.reason.contains(reason), "{greeting}: {}", report.reason);
+    }
+    let report = probed(ProbeMode::Plain, |mut stream| async move {
+        let chunk = vec![b'x'; 1 << 20];
+        for _ in 0..10 {
+            if stream.write_all(&chunk).await.is_err() {
+                return;
+            }
+        }
+    })
+    .await;
+    assert!(report.reason.contains("longer than 4096 bytes"), "{}", report.reason);
+    let report = probed(ProbeMode::Plain, |mut stream| async move {
+        while stream.write_all(b"2").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await;
+    assert!(report.reason.contains("too slowly"), "{}", report.reason);
+    let report = probed(ProbeMode::Plain, |stream| async move {
+        script(stream, "220 mx.lab.test\r\n", |_| None).await;
+    })
+    .await;
+    assert!(report.verdict == Verdict::Down && report.reason.contains("after EHLO"), "{}", report.reason);
+}
+
+#[tokio::test]
+async fn broken_handshakes_say_why() {
+    for (answer, reason) in [
+        (&b""[..], "closed the connection during the TLS handshake"),
+        (b"220 mx.lab.test ESMTP\r\n", "does not speak TLS here"),
+        (b"\x15\x03\x00\x00\x02\x02\x28", "TLS"),
+        (b"\x15\x03\x01\x00\x02\x02\x46", "neither TLS 1.2 nor TLS 1.3"),
+    ] {
+        let report = probed(ProbeMode::Starttls, move |stream| async move {
+            let Some(stream) = script(stream, "220 mx.lab.test ESMTP\r\n", usual("250 STARTTLS\r\n")).await else { return };
+            let mut stream = stream.into_inner();
+            stream.write_all(b"220 go\r\n").await.unwrap();
+            let mut hello = [0; 4096];
+            tokio::io::AsyncReadExt::read(&mut stream, &mut hello).await.unwrap();
+            stream.write_all(answer).await.unwrap();
+            stream.shutdown().await.unwrap();
+        })
+        .await;
+        assert!(report.verdict == Verdict::Down && report.reason.contains(reason), "{answer:?}: {}", report.reason);
+        assert!(rules(&report).iter().any(|rule| matches!(*rule, "starttls.handshake_fails" | "tls.no_12")));
+    }
+}
+
+#[tokio::test]
+async fn what_can_not_be_reached_is_down_or_unknown() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let target = |host: &str| ProbeTarget { host: host.to_owned(), port: free.port(), mode: ProbeMode::Starttls, auth: None };
+    let report = prober().probe(&target("[127.0.0.1]")).await;
+    assert_eq!(report.verdict, Verdict::Down);
+    assert!(report.summary.contains("refused"), "{}", report.summary);
+    let guarded = Net::new(NetConfig { egress: Egress::Guarded { allow: Vec::new() }, ..NetConfig::default() }).unwrap();
+    let report = Prober::new(&guarded).probe(&target("127.0.0.1")).await;
+    assert_eq!(report.verdict, Verdict::Unknown);
+    assert!(report.summary.starts_with("refused: 127.0.0.1 is a loopback address"), "{}", report.summary);
+}
+
+#[test]
+fn port_25_is_blocked_until_one_was_reached() {
+    let (memory, now) = (Port25Memory::default(), Utc::now());
+    assert!(memory.seems_blocked(now));
+    memory.clone().reached(now);
+    assert!(!memory.seems_blocked(now + chrono::Duration::minutes(59)) && memory.seems_blocked(now + chrono::Duration::minutes(61)));
+    assert!(!Port25Memory::open().seems_blocked(now));
+}

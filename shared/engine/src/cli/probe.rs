@@ -1,0 +1,169 @@
+//! `waypost probe`: one SMTP conversation per address of a host, with its transcript.
+
+use std::{
+    io::{self, Read, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use waypost_engine::{
+    net::Net,
+    probe::{Credentials, Port25Memory, ProbeTarget, Prober},
+};
+use waypost_types::{
+    finding::Severity,
+    outcome::{ProbeMode, ProbeReport, SmtpReport, Speaker, Verdict},
+};
+
+/// Arguments of `waypost probe`.
+#[derive(Debug, clap::Args)]
+pub struct ProbeArgs {
+    /// Host name or address, with a port when it is not 25: mx.example.com, 192.0.2.1:587, [2001:db8::1]:465
+    #[arg(value_name = "HOST[:PORT]", value_parser = parse_target)]
+    target: (String, u16),
+    /// How TLS is spoken; implicit on port 465 and starttls elsewhere when absent
+    #[arg(long, value_parser = parse_mode, value_name = "plain|starttls|implicit")]
+    mode: Option<ProbeMode>,
+    /// Log in as this user, under TLS only
+    #[arg(long, value_name = "USER")]
+    auth: Option<String>,
+    /// File with the password; stdin when absent or -
+    #[arg(long, value_name = "FILE", requires = "auth")]
+    password_file: Option<PathBuf>,
+}
+
+fn parse_mode(text: &str) -> Result<ProbeMode, String> {
+    [ProbeMode::Plain, ProbeMode::Starttls, ProbeMode::Implicit]
+        .into_iter()
+        .find(|mode| mode.as_str() == text)
+        .ok_or_else(|| "one of plain, starttls, implicit".to_owned())
+}
+
+fn parse_target(text: &str) -> Result<(String, u16), String> {
+    let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(|| format!("“{text}” is no port: 1 to 65535"));
+    let (host, port) = if let Some((host, rest)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        (host, rest.strip_prefix(':').map_or(Ok(25), port)?)
+    } else if text.matches(':').count() == 1 {
+        let (host, number) = text.split_once(':').unwrap_or((text, "25"));
+        (host, port(number)?)
+    } else {
+        // More than one colon and no brackets: an IPv6 address alone.
+        (text, 25)
+    };
+    if host.parse::<std::net::IpAddr>().is_ok() {
+        return Ok((host.to_owned(), port));
+    }
+    let host = host.trim_end_matches('.');
+    match idna::domain_to_ascii(host) {
+        Ok(ascii) if !ascii.is_empty() => Ok((ascii, port)),
+        _ => Err(format!("“{host}” is neither a host name nor an address")),
+    }
+}
+
+/// Runs it: 0 fine, 1 down or a finding at or above `fail_on`, 2 usage, 3 could not tell.
+pub async fn run(net: &Net, args: ProbeArgs, json: bool, fail_on: Severity) -> ExitCode {
+    let auth = match args.auth.map(|user| read_password(args.password_file.as_ref()).map(|password| Credentials { user, password })).transpose() {
+        Ok(auth) => auth,
+        Err(error) => {
+            eprintln!("waypost: the password can not be read: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let (host, port) = args.target;
+    let target = ProbeTarget { host, port, mode: args.mode.unwrap_or(ProbeMode::of_port(port)), auth };
+    // Whoever types a command knows their network: a time-out on port 25 is the answer here.
+    let report = Prober::new(net).with_port25(Port25Memory::open()).probe(&target).await;
+    if let Err(error) = write(&report, json) {
+        eprintln!("waypost: {error}");
+    }
+    exit_code(&report, fail_on)
+}
+
+fn read_password(file: Option<&PathBuf>) -> io::Result<secrecy::SecretString> {
+    let mut text = String::new();
+    match file {
+        Some(path) if path.as_os_str() != "-" => std::fs::File::open(path)?.take(4096).read_to_string(&mut text)?,
+        _ => io::stdin().take(4096).read_to_string(&mut text)?,
+    };
+    Ok(text.lines().next().unwrap_or_default().into())
+}
+
+fn exit_code(report: &SmtpReport, fail_on: Severity) -> ExitCode {
+    let found = report.probes.iter().flat_map(|probe| &probe.findings).any(|finding| finding.severity >= fail_on);
+    match report.verdict {
+        Verdict::Down => ExitCode::from(1),
+        _ if found => ExitCode::from(1),
+        Verdict::Unknown => ExitCode::from(3),
+        // Degraded by an answer rather than a finding (a greeting 4xx) weighs as much as a medium one.
+        Verdict::Degraded if fail_on <= Severity::Medium => ExitCode::from(1),
+        Verdict::Up | Verdict::Degraded => ExitCode::SUCCESS,
+    }
+}
+
+fn write(report: &SmtpReport, json: bool) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    for probe in &report.probes {
+        if json {
+            serde_json::to_writer(&mut out, probe)?;
+            writeln!(out)?;
+        } else {
+            write_text(&mut out, probe)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_text(out: &mut impl Write, probe: &ProbeReport) -> io::Result<()> {
+    let address = probe.address.map(|address| format!(" ({address})")).unwrap_or_default();
+    writeln!(out, "{}{address} port {} {}: {}", probe.host, probe.port, probe.mode.as_str(), probe.verdict.as_str())?;
+    writeln!(out, "  {}", probe.reason)?;
+    let stages = probe.stage_ms;
+    let named = [
+        ("dns", stages.dns),
+        ("connect", stages.connect),
+        ("banner", stages.banner),
+        ("ehlo", stages.ehlo),
+        ("tls", stages.tls),
+        ("auth", stages.auth),
+        ("total", stages.total),
+    ];
+    let stages: Vec<String> = named.into_iter().filter_map(|(name, ms)| ms.map(|ms| format!("{name} {ms:.1} ms"))).collect();
+    writeln!(out, "  {}", stages.join(", "))?;
+    if let Some(tls) = &probe.tls {
+        let expires = tls.expires.map(|expires| format!(", expires {}", expires.format("%Y-%m-%d"))).unwrap_or_default();
+        let trust = tls.trust_problem.as_deref().unwrap_or("trusted");
+        writeln!(out, "  {} {}: {}{expires}, {trust}", tls.version, tls.cipher, tls.subject)?;
+    }
+    for finding in &probe.findings {
+        writeln!(out, "  {:<8} {}: {}", finding.severity.as_str(), finding.rule, finding.summary)?;
+        writeln!(out, "           {}", finding.fix)?;
+    }
+    for line in &probe.transcript {
+        let arrow = if line.from == Speaker::Client { '>' } else { '<' };
+        writeln!(out, "  {:>6} {arrow} {}", line.at_ms, line.line)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_and_ports_are_told_apart() {
+        for (text, host, port) in [
+            ("mx.example.com", "mx.example.com", 25),
+            ("MX.example.com.:587", "mx.example.com", 587),
+            ("bücher.example", "xn--bcher-kva.example", 25),
+            ("192.0.2.1:465", "192.0.2.1", 465),
+            ("[2001:db8::1]:465", "2001:db8::1", 465),
+            ("[2001:db8::1]", "2001:db8::1", 25),
+            ("2001:db8::1", "2001:db8::1", 25),
+        ] {
+            assert_eq!(parse_target(text), Ok((host.to_owned(), port)), "{text}");
+        }
+        for text in ["", "a:0", "a:65536", "a:smtp", "[::1]:x", ":25"] {
+            assert!(parse_target(text).is_err(), "{text}");
+        }
+    }
+}
