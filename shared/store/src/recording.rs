@@ -158,107 +158,48 @@ impl OrgTx {
         if runs.is_empty() {
             return Ok(());
         }
-        let columns = Columns::of(runs)?;
-        self.insert_results(region, runs, &columns).await?;
-        self.upsert_outcomes(region, &columns).await?;
-        self.finish_units(region, runs, &columns).await?;
-        self.update_monitors(runs, &columns).await
-    }
-
-    async fn insert_results(&mut self, region: &str, runs: &[Recorded<'_>], columns: &Columns) -> Result<(), StoreError> {
         let org = self.org().0;
-        let ids: Vec<Uuid> = runs.iter().map(|_| Uuid::now_v7()).collect();
-        let kept: Vec<Option<Value>> = runs.iter().zip(&columns.outcomes).map(|(run, outcome)| run.keep.then(|| outcome.clone())).collect();
+        let columns = Columns::of(runs)?;
+        // One statement: at many small organisations the way to the database and back is what recording costs.
         sqlx::query!(
-            "INSERT INTO check_results (org_id, id, monitor_id, region, claim, at, verdict, summary, latency_ms, outcome)
-             SELECT $1, r.id, r.monitor_id, $2, r.claim, r.at, r.verdict, r.summary, r.latency_ms, r.outcome
-             FROM UNNEST($3::uuid[], $4::uuid[], $5::bigint[], $6::timestamptz[], $7::text[], $8::text[], $9::float8[], $10::jsonb[])
-               AS r(id, monitor_id, claim, at, verdict, summary, latency_ms, outcome)",
+            "WITH r AS MATERIALIZED (
+               SELECT * FROM UNNEST($3::uuid[], $4::uuid[], $5::bigint[], $6::timestamptz[], $7::text[], $8::text[], $9::text[], $10::float8[], $11::jsonb[],
+                 $12::bool[], $13::timestamptz[], $14::bool[], $15::jsonb[], $16::text[], $17::timestamptz[], $18::int[], $19::int[], $20::int[])
+               AS r(id, monitor_id, claim, at, verdict, worst, summary, latency_ms, outcome, keep, next_run_at, requested, judge, state, since, listed, answered, asked)
+             ), results AS (
+               INSERT INTO check_results (org_id, id, monitor_id, region, claim, at, verdict, summary, latency_ms, outcome)
+               SELECT $1, id, monitor_id, $2, claim, at, verdict, summary, latency_ms, CASE WHEN keep THEN outcome END FROM r
+             ), latest AS (
+               INSERT INTO last_outcomes (org_id, monitor_id, region, at, outcome) SELECT $1, monitor_id, $2, at, outcome FROM r
+               ON CONFLICT (org_id, monitor_id, region) DO UPDATE SET at = excluded.at, outcome = excluded.outcome
+             ), units AS (
+               UPDATE schedule_units u SET leased = false, due_at = r.next_run_at, next_run_at = r.next_run_at, requested = u.requested AND NOT r.requested,
+                 last_at = r.at, last_verdict = r.verdict, last_worst = r.worst, last_summary = r.summary, last_latency_ms = r.latency_ms
+               FROM r WHERE u.org_id = $1 AND u.region = $2 AND u.monitor_id = r.monitor_id
+             )
+             UPDATE monitors m SET judge = r.judge, state = r.state, state_since = r.since, summary = r.summary, latency_ms = r.latency_ms,
+               last_checked_at = r.at, listed = r.listed, answered = r.answered, asked = r.asked
+             FROM r WHERE m.org_id = $1 AND m.id = r.monitor_id",
             org,
             region,
-            &ids,
+            &columns.ids,
             &columns.monitors,
             &columns.claims,
             &columns.at,
             &columns.verdicts,
+            &columns.worst as &[Option<String>],
             &columns.summaries,
             &columns.latencies as &[Option<f64>],
-            &kept as &[Option<Value>]
-        )
-        .execute(self.connection())
-        .await?;
-        Ok(())
-    }
-
-    async fn upsert_outcomes(&mut self, region: &str, columns: &Columns) -> Result<(), StoreError> {
-        let org = self.org().0;
-        sqlx::query!(
-            "INSERT INTO last_outcomes (org_id, monitor_id, region, at, outcome)
-             SELECT $1, r.monitor_id, $2, r.at, r.outcome FROM UNNEST($3::uuid[], $4::timestamptz[], $5::jsonb[]) AS r(monitor_id, at, outcome)
-             ON CONFLICT (org_id, monitor_id, region) DO UPDATE SET at = excluded.at, outcome = excluded.outcome",
-            org,
-            region,
-            &columns.monitors,
-            &columns.at,
-            &columns.outcomes
-        )
-        .execute(self.connection())
-        .await?;
-        Ok(())
-    }
-
-    async fn finish_units(&mut self, region: &str, runs: &[Recorded<'_>], columns: &Columns) -> Result<(), StoreError> {
-        let org = self.org().0;
-        let next: Vec<DateTime<Utc>> = runs.iter().map(|run| run.next_run_at).collect();
-        let requested: Vec<bool> = runs.iter().map(|run| run.requested).collect();
-        let worst: Vec<Option<String>> = runs.iter().map(|run| run.outcome.worst().map(|severity| severity.as_str().to_owned())).collect();
-        sqlx::query!(
-            "UPDATE schedule_units u SET leased = false, due_at = r.next_run_at, next_run_at = r.next_run_at,
-                    requested = u.requested AND NOT r.requested,
-                    last_at = r.at, last_verdict = r.verdict, last_worst = r.worst, last_summary = r.summary, last_latency_ms = r.latency_ms
-             FROM UNNEST($3::uuid[], $4::timestamptz[], $5::bool[], $6::timestamptz[], $7::text[], $8::text[], $9::text[], $10::float8[])
-               AS r(monitor_id, next_run_at, requested, at, verdict, worst, summary, latency_ms)
-             WHERE u.org_id = $1 AND u.region = $2 AND u.monitor_id = r.monitor_id",
-            org,
-            region,
-            &columns.monitors,
-            &next,
-            &requested,
-            &columns.at,
-            &columns.verdicts,
-            &worst as &[Option<String>],
-            &columns.summaries,
-            &columns.latencies as &[Option<f64>]
-        )
-        .execute(self.connection())
-        .await?;
-        Ok(())
-    }
-
-    async fn update_monitors(&mut self, runs: &[Recorded<'_>], columns: &Columns) -> Result<(), StoreError> {
-        let org = self.org().0;
-        let states: Vec<String> = runs.iter().map(|run| run.judge.state.as_str().to_owned()).collect();
-        let since: Vec<Option<DateTime<Utc>>> = runs.iter().map(|run| run.judge.since).collect();
-        let judges = runs.iter().map(|run| serde_json::to_value(&run.judge)).collect::<Result<Vec<_>, _>>()?;
-        let counts: Vec<[i32; 3]> = runs.iter().map(|run| list_counts(run.outcome)).collect();
-        let [listed, answered, asked]: [Vec<i32>; 3] = [0, 1, 2].map(|column: usize| counts.iter().map(|row| row[column]).collect());
-        sqlx::query!(
-            "UPDATE monitors m SET judge = r.judge, state = r.state, state_since = r.since, summary = r.summary, latency_ms = r.latency_ms,
-                    last_checked_at = r.at, listed = r.listed, answered = r.answered, asked = r.asked
-             FROM UNNEST($2::uuid[], $3::jsonb[], $4::text[], $5::timestamptz[], $6::text[], $7::float8[], $8::timestamptz[], $9::int[], $10::int[], $11::int[])
-               AS r(monitor_id, judge, state, since, summary, latency_ms, at, listed, answered, asked)
-             WHERE m.org_id = $1 AND m.id = r.monitor_id",
-            org,
-            &columns.monitors,
-            &judges,
-            &states,
-            &since as &[Option<DateTime<Utc>>],
-            &columns.summaries,
-            &columns.latencies as &[Option<f64>],
-            &columns.at,
-            &listed,
-            &answered,
-            &asked
+            &columns.outcomes,
+            &columns.keep,
+            &columns.next,
+            &columns.requested,
+            &columns.judges,
+            &columns.states,
+            &columns.since as &[Option<DateTime<Utc>>],
+            &columns.listed,
+            &columns.answered,
+            &columns.asked
         )
         .execute(self.connection())
         .await?;
@@ -315,27 +256,50 @@ impl OrgTx {
     }
 }
 
-/// The columns that several statements share.
+/// Runs as the columns that UNNEST takes.
 struct Columns {
+    ids: Vec<Uuid>,
     monitors: Vec<Uuid>,
     claims: Vec<i64>,
     at: Vec<DateTime<Utc>>,
     verdicts: Vec<String>,
+    worst: Vec<Option<String>>,
     summaries: Vec<String>,
     latencies: Vec<Option<f64>>,
     outcomes: Vec<Value>,
+    keep: Vec<bool>,
+    next: Vec<DateTime<Utc>>,
+    requested: Vec<bool>,
+    judges: Vec<Value>,
+    states: Vec<String>,
+    since: Vec<Option<DateTime<Utc>>>,
+    listed: Vec<i32>,
+    answered: Vec<i32>,
+    asked: Vec<i32>,
 }
 
 impl Columns {
     fn of(runs: &[Recorded<'_>]) -> Result<Self, StoreError> {
+        let counts: Vec<[i32; 3]> = runs.iter().map(|run| list_counts(run.outcome)).collect();
         Ok(Self {
+            ids: runs.iter().map(|_| Uuid::now_v7()).collect(),
             monitors: runs.iter().map(|run| run.monitor.0).collect(),
             claims: runs.iter().map(|run| run.claim).collect(),
             at: runs.iter().map(|run| run.at).collect(),
             verdicts: runs.iter().map(|run| run.outcome.verdict().as_str().to_owned()).collect(),
+            worst: runs.iter().map(|run| run.outcome.worst().map(|severity| severity.as_str().to_owned())).collect(),
             summaries: runs.iter().map(|run| without_nul(run.summary)).collect(),
             latencies: runs.iter().map(|run| run.latency_ms).collect(),
             outcomes: runs.iter().map(|run| storable(run.outcome)).collect::<Result<_, _>>()?,
+            keep: runs.iter().map(|run| run.keep).collect(),
+            next: runs.iter().map(|run| run.next_run_at).collect(),
+            requested: runs.iter().map(|run| run.requested).collect(),
+            judges: runs.iter().map(|run| serde_json::to_value(&run.judge)).collect::<Result<_, _>>()?,
+            states: runs.iter().map(|run| run.judge.state.as_str().to_owned()).collect(),
+            since: runs.iter().map(|run| run.judge.since).collect(),
+            listed: counts.iter().map(|row| row[0]).collect(),
+            answered: counts.iter().map(|row| row[1]).collect(),
+            asked: counts.iter().map(|row| row[2]).collect(),
         })
     }
 }
