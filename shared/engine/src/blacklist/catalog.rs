@@ -98,9 +98,9 @@ pub fn zones() -> &'static [Zone] {
 
 /// The zones asked when nobody says which: alive, keyless, and an answer is a problem.
 pub fn default_zones() -> impl Iterator<Item = &'static Zone> {
-    zones().iter().filter(|zone| {
-        zone.default_enabled && zone.queryable && !zone.needs_key && matches!(zone.list_type, ListType::Block | ListType::Policy)
-    })
+    zones()
+        .iter()
+        .filter(|zone| zone.default_enabled && zone.queryable && !zone.needs_key && matches!(zone.list_type, ListType::Block | ListType::Policy))
 }
 
 /// The zone of that id, name or DNS suffix.

@@ -56,7 +56,8 @@ pub(super) fn decode(zone: &Zone, answers: &[Ipv4Addr]) -> Decoded {
             Answer::Harmless(words) => harmless.push(words),
             Answer::Error(text) => reason = Some(text),
             Answer::Nothing => {
-                reason = reason.or_else(|| Some("the answer 127.0.0.1 is not a listing (RFC 5782 5); the list or the resolver is at fault".to_owned()));
+                reason =
+                    reason.or_else(|| Some("the answer 127.0.0.1 is not a listing (RFC 5782 5); the list or the resolver is at fault".to_owned()));
             }
         }
     }

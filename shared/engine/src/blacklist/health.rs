@@ -51,8 +51,12 @@ async fn examine(net: &Net, zone: &Zone) -> Verdict {
     listed?;
     match clean {
         Lookup::Missing(Absence::NxDomain) => Ok(()),
-        Lookup::Missing(Absence::NoData) => Err(format!("the list answers oddly for its clean test point {}: the name exists without an address", points.clean)),
-        Lookup::Found(_) => Err(format!("the list answers for its clean test point {} too: it lists everything, or the resolver invents answers", points.clean)),
+        Lookup::Missing(Absence::NoData) => {
+            Err(format!("the list answers oddly for its clean test point {}: the name exists without an address", points.clean))
+        }
+        Lookup::Found(_) => {
+            Err(format!("the list answers for its clean test point {} too: it lists everything, or the resolver invents answers", points.clean))
+        }
         Lookup::Failed(failure) => Err(format!("the list could not be tested: {failure}; {RESOLVER_HINT}")),
     }
 }
@@ -69,7 +73,9 @@ async fn first_listed(net: &Net, zone: &Zone, points: &[String]) -> Verdict {
                 }
                 format!("the list answers its own test point with an error: {}", decoded.reason)
             }
-            Lookup::Missing(_) => format!("the list does not know its own test point {point}: it is dead, emptied, or refuses this resolver; {RESOLVER_HINT}"),
+            Lookup::Missing(_) => {
+                format!("the list does not know its own test point {point}: it is dead, emptied, or refuses this resolver; {RESOLVER_HINT}")
+            }
             Lookup::Failed(failure) => return Err(format!("the list could not be tested: {failure}; {RESOLVER_HINT}")),
         };
     }

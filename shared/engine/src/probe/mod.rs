@@ -230,7 +230,9 @@ impl Prober {
             }
             DialError::TimedOut | DialError::Unreachable if port == 25 && self.port25.seems_blocked(self.net.now()) => (
                 Verdict::Unknown,
-                format!("{PORT25_BLOCKED}: no port 25 was reached in the last hour; ask the network's operator to open it, or check from another region"),
+                format!(
+                    "{PORT25_BLOCKED}: no port 25 was reached in the last hour; ask the network's operator to open it, or check from another region"
+                ),
             ),
             _ => (Verdict::Down, error.to_string()),
         }

@@ -140,7 +140,8 @@ mod tests {
 
     #[test]
     fn what_is_no_reply_is_refused() {
-        for lines in [&["SSH-2.0-OpenSSH_9"][..], &[""], &["25"], &["199 x"], &["650 x"], &["290 x"], &["250x"], &["2５0 x"], &["250-a", "nonsense"]] {
+        for lines in [&["SSH-2.0-OpenSSH_9"][..], &[""], &["25"], &["199 x"], &["650 x"], &["290 x"], &["250x"], &["2５0 x"], &["250-a", "nonsense"]]
+        {
             assert!(matches!(parse(lines), Err(ReplyError::NotSmtp(_))), "{lines:?}");
         }
         assert_eq!(parse(&["250-a", "220 b"]), Err(ReplyError::MixedCodes { first: 250, then: 220 }));

@@ -229,9 +229,10 @@ pub(super) fn handshake_failure(error: &io::Error) -> (String, bool) {
         _ => {}
     }
     match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
-        Some(Error::AlertReceived(AlertDescription::ProtocolVersion)) | Some(Error::PeerIncompatible(_)) => {
-            ("the server speaks neither TLS 1.2 nor TLS 1.3 (older versions are not safe and not tried), or shares no cipher with us".to_owned(), true)
-        }
+        Some(Error::AlertReceived(AlertDescription::ProtocolVersion)) | Some(Error::PeerIncompatible(_)) => (
+            "the server speaks neither TLS 1.2 nor TLS 1.3 (older versions are not safe and not tried), or shares no cipher with us".to_owned(),
+            true,
+        ),
         Some(Error::AlertReceived(AlertDescription::HandshakeFailure)) => {
             ("the server found no TLS version or cipher in common (alert handshake_failure)".to_owned(), false)
         }

@@ -202,7 +202,8 @@ impl<'a> Wire<'a> {
             return Err(io::Error::other("TLS stands already"));
         };
         let until = self.deadline.min(Instant::now() + self.limits.tls);
-        let stream = timeout_at(until, TlsConnector::from(config).connect(name, stream)).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        let stream =
+            timeout_at(until, TlsConnector::from(config).connect(name, stream)).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         self.link = Link::Tls(Box::new(stream));
         match &self.link {
             Link::Tls(stream) => Ok(stream),
