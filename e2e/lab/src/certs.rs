@@ -1,6 +1,8 @@
 //! The lab's certificate authority, and the certificates it makes, good and bad.
 
 use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -66,7 +68,9 @@ impl Authority {
     /// Certificate chain and key for Postfix, in one file: `*.lab.test` and `lab.test`.
     pub fn write_backend(&self, layout: &Layout) -> Result<(), LabError> {
         let (certificate, key) = self.leaf(&[format!("*.{LAB_DOMAIN}"), LAB_DOMAIN.to_owned()], Flavour::Good)?;
-        write(&layout.path("postfix-tls.pem"), &format!("{}{}{}", key.serialize_pem(), certificate.pem(), self.pem))
+        let path = layout.path("postfix-tls.pem");
+        write(&path, &format!("{}{}{}", key.serialize_pem(), certificate.pem(), self.pem))?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(LabError::io("postfix-tls.pem"))
     }
 
     /// A TLS server with one certificate.

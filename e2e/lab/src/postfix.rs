@@ -22,10 +22,11 @@ const LIBEXEC: &str = "/usr/lib/postfix/sbin";
 pub async fn start(layout: &Layout, authority: &Authority, children: &mut Children) -> Result<(), LabError> {
     authority.write_backend(layout)?;
     directories(layout)?;
-    mkdir(&layout.path("sasl"))?;
-    let database = layout.text("sasl/sasldb2");
+    // Debian's Postfix looks for smtpd.conf only there.
+    mkdir(&layout.path("postfix/sasl"))?;
+    let database = layout.text("postfix/sasl/sasldb2");
     let smtpd = format!("pwcheck_method: auxprop\nauxprop_plugin: sasldb\nmech_list: PLAIN LOGIN\nsasldb_path: {database}\n");
-    write(&layout.path("sasl/smtpd.conf"), &smtpd)?;
+    write(&layout.path("postfix/sasl/smtpd.conf"), &smtpd)?;
     let (user, realm) = USER.split_once('@').unwrap_or((USER, LAB_DOMAIN));
     run("saslpasswd2", &["-p", "-c", "-f", &database, "-u", realm, user], Some(PASSWORD)).await?;
     fs::set_permissions(&database, fs::Permissions::from_mode(0o640)).map_err(LabError::io("sasldb2"))?;
@@ -98,7 +99,7 @@ fn main_cf(layout: &Layout) -> String {
          relay_domains = test, example, invalid\nrelay_transport = smtp:[{sink}]:25\ndefault_transport = smtp:[{sink}]:25\ndisable_dns_lookups = yes\n\
          smtp_host_lookup = native\nsmtpd_relay_restrictions = permit_sasl_authenticated, reject_unauth_destination\n\
          smtpd_tls_security_level = may\nsmtpd_tls_chain_files = {dir}/postfix-tls.pem\nsmtpd_tls_auth_only = yes\nsmtpd_tls_loglevel = 1\n\
-         smtp_tls_security_level = none\nsmtpd_sasl_type = cyrus\nsmtpd_sasl_path = smtpd\ncyrus_sasl_config_path = {dir}/sasl\n\
+         smtp_tls_security_level = none\nsmtpd_sasl_type = cyrus\nsmtpd_sasl_path = smtpd\n\
          smtpd_sasl_local_domain = {LAB_DOMAIN}\nsmtpd_client_connection_count_limit = 0\nsmtpd_client_connection_rate_limit = 0\n\
          smtpd_error_sleep_time = 0\nsmtpd_soft_error_limit = 1000\nsmtpd_hard_error_limit = 1000\nin_flow_delay = 0\ndefault_process_limit = 100\n\
          minimal_backoff_time = 2s\nmaximal_backoff_time = 5s\nqueue_run_delay = 2s\nsmtp_destination_concurrency_failed_cohort_limit = 0\n",

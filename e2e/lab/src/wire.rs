@@ -62,7 +62,7 @@ pub async fn ask(server: SocketAddr, name: &str, kind: u16, limit: Duration) -> 
 
 fn parse(message: &[u8]) -> Option<Answer> {
     let count = |at: usize| Some(u16::from_be_bytes([*message.get(at)?, *message.get(at + 1)?]));
-    let rcode = message.get(3)? & 15;
+    let rcode = message.get(..12)?[3] & 15;
     let mut at = 12;
     for _ in 0..count(4)? {
         at = skip_name(message, at)? + 4;
