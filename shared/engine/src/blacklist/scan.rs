@@ -55,7 +55,10 @@ struct Inner {
 }
 
 /// A list of a scan: to be asked, or the reason why not.
-type Wanted = Result<Cow<'static, Zone>, (Zone, String)>;
+struct Wanted {
+    zone: Cow<'static, Zone>,
+    refused: Option<String>,
+}
 
 impl Scanner {
     /// With no list examined yet.
@@ -74,7 +77,7 @@ impl Scanner {
     pub async fn scan(&self, subjects: &[Subject], zones: Option<&[String]>, limit: Duration) -> BlacklistReport {
         let deadline = Instant::now() + limit;
         let wanted: Vec<Wanted> = match zones {
-            None => catalog::default_zones().map(|zone| Ok(Cow::Borrowed(zone))).collect(),
+            None => catalog::default_zones().map(|zone| Wanted { zone: Cow::Borrowed(zone), refused: None }).collect(),
             Some(words) => words.iter().map(|word| wanted(word)).collect(),
         };
         let lists = wanted.iter().map(|wanted| self.scan_zone(subjects, wanted, deadline));
@@ -89,13 +92,10 @@ impl Scanner {
     }
 
     async fn scan_zone(&self, subjects: &[Subject], wanted: &Wanted, deadline: Instant) -> Vec<(usize, ListEntry)> {
-        let (zone, refused) = match wanted {
-            Ok(zone) => (zone.as_ref(), None),
-            Err((zone, reason)) => (zone, Some(reason)),
-        };
+        let zone = wanted.zone.as_ref();
         let questions: Vec<(usize, &Subject, String)> =
             subjects.iter().enumerate().filter_map(|(at, subject)| query(subject, zone).map(|name| (at, subject, name))).collect();
-        if let Some(reason) = refused {
+        if let Some(reason) = &wanted.refused {
             return questions.into_iter().map(|(at, subject, _)| (at, unknown(zone, subject, reason.clone()))).collect();
         }
         if questions.is_empty() {
@@ -132,10 +132,10 @@ impl Scanner {
     async fn entry(&self, zone: &Zone, subject: &Subject, name: &str) -> ListEntry {
         let flight = self.flight(name);
         let mut known = flight.lock().await;
-        if let Some((when, entry)) = &*known {
-            if when.elapsed() < FRESH {
-                return entry.clone();
-            }
+        if let Some((when, entry)) = &*known
+            && when.elapsed() < FRESH
+        {
+            return entry.clone();
         }
         let entry = self.ask(zone, subject, name).await;
         if entry.state != ListState::Unknown {
@@ -153,9 +153,13 @@ impl Scanner {
         flights.entry(name.to_owned()).or_default().clone()
     }
 
+    fn turn(&self, zone: &Zone) -> Arc<Semaphore> {
+        let mut zones = self.0.zones.lock().unwrap_or_else(PoisonError::into_inner);
+        zones.entry(zone.zone.clone()).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE_PER_ZONE))).clone()
+    }
+
     async fn ask(&self, zone: &Zone, subject: &Subject, name: &str) -> ListEntry {
-        let turns = self.0.zones.lock().unwrap_or_else(PoisonError::into_inner);
-        let turn = { turns }.entry(zone.zone.clone()).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE_PER_ZONE))).clone();
+        let turn = self.turn(zone);
         let (Ok(_turn), Ok(_slot)) = (turn.acquire().await, self.0.global.acquire().await) else {
             return unknown(zone, subject, "the scanner is shutting down".to_owned());
         };
@@ -171,10 +175,10 @@ impl Scanner {
         };
         let decoded = decode(zone, &answers);
         let mut reason = decoded.reason;
-        if decoded.state == ListState::Listed {
-            if let Ok(Lookup::Found(texts)) = tokio::time::timeout(Duration::from_secs(3), self.0.net.dns().txt(name)).await {
-                reason = texts.first().map(|text| shown(text)).unwrap_or_default();
-            }
+        if decoded.state == ListState::Listed
+            && let Ok(Lookup::Found(texts)) = tokio::time::timeout(Duration::from_secs(3), self.0.net.dns().txt(name)).await
+        {
+            reason = texts.first().map(|text| shown(text)).unwrap_or_default();
         }
         ListEntry {
             state: decoded.state,
@@ -189,14 +193,18 @@ impl Scanner {
 
 fn wanted(word: &str) -> Wanted {
     if let Some(retired) = catalog::retired(word) {
-        return Err((catalog::foreign(word), format!("this list is retired and is never asked: {}", retired.note)));
+        let refused = Some(format!("this list is retired and is never asked: {}", retired.note));
+        return Wanted { zone: Cow::Owned(catalog::foreign(word)), refused };
     }
-    match catalog::find(word) {
-        Some(zone) if !zone.queryable => Err((zone.clone(), format!("this list has no DNS zone; look the subject up at {}", zone.lookup_url))),
-        Some(zone) if zone.needs_key => Err((zone.clone(), format!("this list answers with a key or account only. {}", zone.query_policy))),
-        Some(zone) => Ok(Cow::Borrowed(zone)),
-        None => Ok(Cow::Owned(catalog::foreign(word))),
-    }
+    let Some(zone) = catalog::find(word) else { return Wanted { zone: Cow::Owned(catalog::foreign(word)), refused: None } };
+    let refused = if !zone.queryable {
+        Some(format!("this list has no DNS zone; look the subject up at {}", zone.lookup_url))
+    } else if zone.needs_key {
+        Some(format!("this list answers with a key or account only. {}", zone.query_policy))
+    } else {
+        None
+    };
+    Wanted { zone: Cow::Borrowed(zone), refused }
 }
 
 fn unknown(zone: &Zone, subject: &Subject, reason: String) -> ListEntry {

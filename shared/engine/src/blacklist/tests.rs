@@ -134,7 +134,9 @@ async fn retired_and_keyed_lists_are_not_asked_and_a_deadline_is_kept() {
     assert_eq!(asked.load(Ordering::Relaxed), 0);
     let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let net = Net::new(NetConfig { resolvers: vec![silent.local_addr().unwrap()], ..NetConfig::default() }).unwrap();
-    let report = Scanner::new(&net).scan(&subject, None, Duration::from_millis(200)).await;
+    // Spawned, as a worker does it.
+    let scan = tokio::spawn(async move { Scanner::new(&net).scan(&subject, None, Duration::from_millis(200)).await });
+    let report = scan.await.unwrap();
     assert!(report.entries.len() > 20 && report.entries.iter().all(|entry| entry.state == ListState::Unknown));
     assert_eq!(report.verdict(), Verdict::Unknown);
 }

@@ -18,7 +18,7 @@ use waypost_types::{
 /// Arguments of `waypost probe`.
 #[derive(Debug, clap::Args)]
 pub struct ProbeArgs {
-    /// Host name or address, with a port when it is not 25: mx.example.com, 192.0.2.1:587, [2001:db8::1]:465
+    /// Host name or address, with a port when it is not 25: `mx.example.com`, `192.0.2.1:587`, `[2001:db8::1]:465`
     #[arg(value_name = "HOST[:PORT]", value_parser = parse_target)]
     target: (String, u16),
     /// How TLS is spoken; implicit on port 465 and starttls elsewhere when absent

@@ -59,13 +59,10 @@ pub(super) async fn hold(prober: &Prober, target: &ProbeTarget, address: IpAddr,
     seen.long_line = wire.long_line;
     report.transcript = wire.transcript;
     remarks::add(&mut report, &seen, prober.net.now());
-    match end {
-        Err(end) => {
-            report.verdict = end.verdict;
-            report.reason = end.reason;
-        }
-        Ok(()) => (report.verdict, report.reason) = remarks::verdict(&report),
-    }
+    (report.verdict, report.reason) = match end {
+        Err(end) => (end.verdict, end.reason),
+        Ok(()) => remarks::verdict(&report),
+    };
     report
 }
 

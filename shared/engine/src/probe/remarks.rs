@@ -11,6 +11,7 @@ use crate::audit::rules::{Remark, remark};
 
 /// What the conversation showed beside the report.
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // independent observations, no states
 pub(super) struct Seen {
     /// EHLO was refused and HELO taken.
     pub helo_only: bool,
@@ -42,7 +43,7 @@ pub(super) fn add(report: &mut ProbeReport, seen: &Seen, now: DateTime<Utc>) {
     }
     smtp(report, seen, &mut remarks);
     report.findings = remarks.into_iter().map(|remark| remark.with("host", &report.host).done()).collect();
-    report.findings.sort_by(|a, b| b.severity.cmp(&a.severity));
+    report.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
 }
 
 fn tls(report: &ProbeReport, seen: &Seen, remarks: &mut Vec<Remark>) {
@@ -111,7 +112,7 @@ fn smtp(report: &ProbeReport, seen: &Seen, remarks: &mut Vec<Remark>) {
     let host = &report.host;
     if let Some(banner) = &report.banner {
         let name = banner.split([' ', '\t']).next().unwrap_or_default();
-        if !name.starts_with('[') && (!name.contains('.') || name.ends_with(".local") || name.ends_with(".localdomain")) {
+        if !name.starts_with('[') && name.rsplit_once('.').is_none_or(|(_, last)| matches!(last, "local" | "localdomain")) {
             remarks.push(remark("smtp.banner_bad", host, format!("The greeting does not begin with a full host name: “220 {banner}”")));
         } else if seen.long_line {
             let summary = format!("{host} sends reply lines longer than 512 bytes");

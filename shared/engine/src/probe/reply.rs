@@ -94,7 +94,8 @@ pub(crate) fn shown(line: &[u8], most: usize) -> String {
             }
         }
         for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02x}"));
+            text.push_str("\\x");
+            text.extend([byte >> 4, byte & 15].into_iter().filter_map(|nibble| char::from_digit(u32::from(nibble), 16)));
         }
     }
     match text.char_indices().nth(most) {

@@ -43,7 +43,8 @@ async fn probed_as<F: Future<Output = ()> + Send + 'static>(
     let address: SocketAddr = listener.local_addr().unwrap();
     let server = tokio::spawn(async move { serve(listener.accept().await.unwrap().0).await });
     let target = ProbeTarget { host: "mx.lab.test".to_owned(), port: address.port(), mode, auth };
-    let report = prober().probe_address(&target, address.ip()).await;
+    // Spawned, as a worker does it.
+    let report = tokio::spawn(async move { prober().probe_address(&target, address.ip()).await }).await.unwrap();
     server.abort();
     report
 }

@@ -130,7 +130,7 @@ impl Tls {
             self_signed = parsed.subject().as_raw() == parsed.issuer().as_raw();
             read(judged, &parsed);
         }
-        judged.report.fingerprint = Sha256::digest(leaf).iter().map(|byte| format!("{byte:02x}")).collect();
+        judged.report.fingerprint = format!("{:x}", Sha256::digest(leaf));
         let verified = ParsedCertificate::try_from(leaf).map(|cert| {
             judged.report.name_matches = verify_server_name(&cert, name).is_ok();
             let at = |time| {
@@ -229,7 +229,7 @@ pub(super) fn handshake_failure(error: &io::Error) -> (String, bool) {
         _ => {}
     }
     match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
-        Some(Error::AlertReceived(AlertDescription::ProtocolVersion)) | Some(Error::PeerIncompatible(_)) => (
+        Some(Error::AlertReceived(AlertDescription::ProtocolVersion) | Error::PeerIncompatible(_)) => (
             "the server speaks neither TLS 1.2 nor TLS 1.3 (older versions are not safe and not tried), or shares no cipher with us".to_owned(),
             true,
         ),

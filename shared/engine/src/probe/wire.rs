@@ -218,10 +218,11 @@ impl<'a> Wire<'a> {
         }
         let until = Instant::now() + self.limits.quit;
         let said = self.send("QUIT", until).await;
-        if said.is_ok() && in_step {
-            if let Err(error) = self.reply_until(until).await {
-                tracing::trace!(%error, "no answer to QUIT");
-            }
+        if said.is_ok()
+            && in_step
+            && let Err(error) = self.reply_until(until).await
+        {
+            tracing::trace!(%error, "no answer to QUIT");
         }
         let closing = async {
             match &mut self.link {
@@ -248,5 +249,5 @@ impl<'a> Wire<'a> {
 }
 
 fn seconds(duration: Duration) -> u64 {
-    duration.as_secs_f64().ceil().max(1.0) as u64
+    (duration + Duration::from_millis(999)).as_secs().max(1)
 }
