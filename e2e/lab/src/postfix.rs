@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use crate::certs::Authority;
 use crate::error::LabError;
 use crate::layout::{BACKEND_NAME, LAB_DOMAIN, Layout, mkdir, write};
-use crate::process::{Children, run};
+use crate::process::{Children, GUARD, run};
 
 /// The mailbox that may submit.
 pub const USER: &str = "user@lab.test";
@@ -33,7 +33,9 @@ pub async fn start(layout: &Layout, authority: &Authority, children: &mut Childr
     chown(&database, Some(id_of("/etc/passwd", "postfix")?), None).map_err(LabError::io("sasldb2"))?;
     write(&layout.path("postfix/main.cf"), &main_cf(layout))?;
     write(&layout.path("postfix/master.cf"), &master_cf(layout))?;
-    children.start(layout, "postfix", &format!("{LIBEXEC}/master"), &["-d", "-c", &layout.text("postfix")])?;
+    // The shell itself must outlive the lab for a moment, so it has no `--pdeathsig`: it ends when its input does.
+    let master = format!("{LIBEXEC}/master");
+    children.start_unguarded(layout, "postfix", "sh", &["-c", GUARD, "sh", &master, "-d", "-c", &layout.text("postfix")])?;
     let until = Instant::now() + Duration::from_secs(8);
     for port in [25, 587] {
         while !greets(layout, port).await {

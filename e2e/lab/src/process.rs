@@ -14,6 +14,10 @@ const GRACE: Duration = Duration::from_secs(3);
 /// How long a helper command may take.
 const COMMAND_LIMIT: Duration = Duration::from_secs(10);
 
+/// Runs a program until standard input closes: for one that changes its user, at which the kernel forgets `--pdeathsig`.
+pub const GUARD: &str =
+    "exec 3<&0; \"$@\" </dev/null & p=$!; trap 'kill -TERM $p' TERM; cat <&3 >/dev/null & wait $!; kill -TERM $p 2>/dev/null; wait $p";
+
 /// Programs that run until this is dropped.
 #[derive(Debug, Default)]
 pub struct Children(Vec<Child>);
@@ -21,17 +25,23 @@ pub struct Children(Vec<Child>);
 impl Children {
     /// Starts a program in the foreground and in the lab's directory, its output in `<name>.log`. Returns its process id.
     ///
+    /// Its standard input stays open as long as the lab lives: `GUARD` watches that. For the others,
     /// `setpriv --pdeathsig` makes the kernel end it when the thread that calls this ends, so that a killed lab leaves nothing behind: call it
     /// from the lab's own thread.
     pub fn start(&mut self, layout: &Layout, name: &str, program: &str, args: &[&str]) -> Result<u32, LabError> {
+        let guarded = [&["--pdeathsig", "KILL", "--", program], args].concat();
+        self.start_unguarded(layout, name, "setpriv", &guarded)
+    }
+
+    /// The same without `--pdeathsig`.
+    pub fn start_unguarded(&mut self, layout: &Layout, name: &str, program: &str, args: &[&str]) -> Result<u32, LabError> {
         let log = File::create(layout.path(&format!("{name}.log"))).map_err(LabError::io(format!("{name}.log")))?;
         let errors = log.try_clone().map_err(LabError::io(format!("{name}.log")))?;
-        let child = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "--", program])
+        let child = Command::new(program)
             .args(args)
             .process_group(0)
             .current_dir(&layout.dir)
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(log)
             .stderr(errors)
             .spawn()
