@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-import { start, stop } from './programs.mjs';
+import { ROOT, start, stop } from './programs.mjs';
 import { until } from './wait.mjs';
 
 const run = promisify(execFile);
@@ -45,6 +45,7 @@ export async function startServer(lab, log) {
     WAYPOST_LISTEN: listen,
     WAYPOST_BASE_URL: base,
     WAYPOST_DATA_DIR: data,
+    WAYPOST_ASSETS_DIR: join(ROOT, 'web', 'dist'),
     WAYPOST_SECRET_KEY: randomBytes(32).toString('base64'),
     DATABASE_URL: database.url,
     WAYPOST_MIGRATE_DATABASE_URL: database.url,
