@@ -80,7 +80,11 @@ impl Scanner {
             None => catalog::default_zones().map(|zone| Wanted { zone: Cow::Borrowed(zone), refused: None }).collect(),
             Some(words) => words.iter().map(|word| wanted(word)).collect(),
         };
-        let lists = wanted.iter().map(|wanted| self.scan_zone(subjects, wanted, deadline));
+        // Loops, since a closure that returns borrowing futures would make the scan unfit for spawning.
+        let mut lists = Vec::with_capacity(wanted.len());
+        for wanted in &wanted {
+            lists.push(self.scan_zone(subjects, wanted, deadline));
+        }
         let mut found: Vec<(usize, ListEntry)> = join_all(lists).await.into_iter().flatten().collect();
         // Stable: within a subject the order of the lists stays.
         found.sort_by_key(|(subject, _)| *subject);
@@ -106,27 +110,34 @@ impl Scanner {
             Ok(Err(reason)) => return questions.into_iter().map(|(at, subject, _)| (at, unknown(zone, subject, reason.clone()))).collect(),
             Err(_) => return questions.into_iter().map(|(at, subject, _)| (at, unknown(zone, subject, too_late()))).collect(),
         }
-        let failures = &AtomicU32::new(0);
-        stream::iter(questions)
-            .map(|(at, subject, name)| async move {
-                if failures.load(Ordering::Relaxed) >= ENOUGH_FAILURES {
-                    return (at, unknown(zone, subject, format!("not asked: the list failed to answer several times in a row; {RESOLVER_HINT}")));
-                }
-                match timeout_at(deadline, self.entry(zone, subject, &name)).await {
-                    Ok(entry) if entry.state == ListState::Unknown => {
-                        failures.fetch_add(1, Ordering::Relaxed);
-                        (at, entry)
-                    }
-                    Ok(entry) => {
-                        failures.store(0, Ordering::Relaxed);
-                        (at, entry)
-                    }
-                    Err(_) => (at, unknown(zone, subject, too_late())),
-                }
-            })
-            .buffered(AT_ONCE_PER_ZONE)
-            .collect()
-            .await
+        let failures = AtomicU32::new(0);
+        let mut entries = Vec::with_capacity(questions.len());
+        for (at, subject, name) in questions {
+            entries.push(self.entry_unless_hopeless(zone, at, subject, name, deadline, &failures));
+        }
+        stream::iter(entries).buffered(AT_ONCE_PER_ZONE).collect().await
+    }
+
+    async fn entry_unless_hopeless(
+        &self,
+        zone: &Zone,
+        at: usize,
+        subject: &Subject,
+        name: String,
+        deadline: Instant,
+        failures: &AtomicU32,
+    ) -> (usize, ListEntry) {
+        if failures.load(Ordering::Relaxed) >= ENOUGH_FAILURES {
+            let reason = format!("not asked: the list failed to answer several times in a row; {RESOLVER_HINT}");
+            return (at, unknown(zone, subject, reason));
+        }
+        let entry = timeout_at(deadline, self.entry(zone, subject, &name)).await.unwrap_or_else(|_| unknown(zone, subject, too_late()));
+        if entry.state == ListState::Unknown {
+            failures.fetch_add(1, Ordering::Relaxed);
+        } else {
+            failures.store(0, Ordering::Relaxed);
+        }
+        (at, entry)
     }
 
     async fn entry(&self, zone: &Zone, subject: &Subject, name: &str) -> ListEntry {
