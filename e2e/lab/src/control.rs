@@ -105,6 +105,7 @@ pub fn serve(listener: TcpListener, world: Arc<World>) {
     });
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "the last word of handlers that can fail")]
 fn done() -> Answer {
     Ok(Json(json!({ "done": true })))
 }

@@ -35,7 +35,7 @@ pub struct HostState {
 pub struct Hosts {
     layout: Layout,
     authority: Arc<Authority>,
-    hosts: Mutex<BTreeMap<Ipv4Addr, Host>>,
+    by_address: Mutex<BTreeMap<Ipv4Addr, Host>>,
 }
 
 #[derive(Debug)]
@@ -53,12 +53,12 @@ struct Port {
 impl Hosts {
     /// No hosts yet.
     pub fn new(layout: &Layout, authority: Arc<Authority>) -> Self {
-        Self { layout: layout.clone(), authority, hosts: Mutex::default() }
+        Self { layout: layout.clone(), authority, by_address: Mutex::default() }
     }
 
     /// Opens the ports of a new host.
     pub async fn add(&self, address: Ipv4Addr, name: &str) -> Result<(), LabError> {
-        let mut hosts = self.hosts.lock().await;
+        let mut hosts = self.by_address.lock().await;
         if hosts.len() >= MAX_HOSTS {
             return Err(LabError::Invalid(format!("a lab has {MAX_HOSTS} hosts at most")));
         }
@@ -73,7 +73,7 @@ impl Hosts {
 
     /// Closes the ports of a host.
     pub async fn remove(&self, address: Ipv4Addr) {
-        if let Some(host) = self.hosts.lock().await.remove(&address) {
+        if let Some(host) = self.by_address.lock().await.remove(&address) {
             for (_, port) in host.ports {
                 close(port.task).await;
             }
@@ -82,7 +82,7 @@ impl Hosts {
 
     /// Sets what a port does. Connections that are there go on as they began.
     pub async fn set(&self, address: Ipv4Addr, port: u16, setting: FaultSetting) -> Result<(), LabError> {
-        let mut hosts = self.hosts.lock().await;
+        let mut hosts = self.by_address.lock().await;
         let host = hosts.get_mut(&address).ok_or_else(|| LabError::NotFound(format!("host {address}")))?;
         let Some(entry) = host.ports.get_mut(&port) else { return Err(LabError::NotFound(format!("port {port} at {address}"))) };
         close(entry.task.take()).await;
@@ -97,7 +97,7 @@ impl Hosts {
     pub async fn snapshot(&self) -> BTreeMap<Ipv4Addr, HostState> {
         let state =
             |host: &Host| HostState { name: host.name.clone(), ports: host.ports.iter().map(|(port, entry)| (*port, entry.setting)).collect() };
-        self.hosts.lock().await.iter().map(|(address, host)| (*address, state(host))).collect()
+        self.by_address.lock().await.iter().map(|(address, host)| (*address, state(host))).collect()
     }
 
     async fn open(&self, address: Ipv4Addr, name: &str, port: u16, setting: FaultSetting) -> Result<JoinHandle<()>, LabError> {

@@ -3,6 +3,7 @@
 //! `Lab::start` runs one inside a test; `LabClient` works its switches, also those of a lab that the program `waypost-lab` runs. It opens
 //! ports below 1024, so it needs root. See `README.md` for the parts and calls.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+#![allow(clippy::format_push_string, clippy::format_collect, reason = "configuration files are written once and read by people")]
 
 mod certs;
 mod client;

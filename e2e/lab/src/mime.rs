@@ -101,16 +101,11 @@ fn quoted_printable(body: &[u8], in_word: bool) -> Vec<u8> {
         match byte {
             b'=' if rest.starts_with(b"\r\n") => at += 3,
             b'=' if rest.starts_with(b"\n") => at += 2,
-            b'=' => match rest.get(..2).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()) {
-                Some(value) => {
-                    out.push(value);
-                    at += 3;
-                }
-                None => {
-                    out.push(byte);
-                    at += 1;
-                }
-            },
+            b'=' => {
+                let value = hex(rest);
+                out.push(value.unwrap_or(byte));
+                at += if value.is_some() { 3 } else { 1 };
+            }
             _ => {
                 out.push(if in_word && byte == b'_' { b' ' } else { byte });
                 at += 1;
@@ -118,6 +113,10 @@ fn quoted_printable(body: &[u8], in_word: bool) -> Vec<u8> {
         }
     }
     out
+}
+
+fn hex(rest: &[u8]) -> Option<u8> {
+    u8::from_str_radix(std::str::from_utf8(rest.get(..2)?).ok()?, 16).ok()
 }
 
 /// Decodes the encoded words of a header field.
@@ -131,7 +130,7 @@ fn words(value: &str) -> String {
         let decoded =
             if encoding.eq_ignore_ascii_case("b") { STANDARD.decode(text).unwrap_or_default() } else { quoted_printable(text.as_bytes(), true) };
         // White space between two encoded words is no part of the text (RFC 2047 section 6.2).
-        if !(rest[..start].trim().is_empty() && !out.is_empty()) {
+        if out.is_empty() || !rest[..start].trim().is_empty() {
             out.push_str(&rest[..start]);
         }
         out.push_str(&String::from_utf8_lossy(&decoded));
