@@ -1,0 +1,99 @@
+//! `addresses`: addresses and networks on block lists.
+
+use axum::{Json, extract::State, http::StatusCode};
+use waypost_store::monitors::Added;
+use waypost_types::{
+    asset::{Address, AddressPatch, NewAddress},
+    monitor::MonitorKind,
+    page::List,
+    problem::Problem,
+};
+
+use crate::{
+    api::targets,
+    http::{
+        body::Body,
+        condition::{IfMatch, Versioned},
+        org::{Member, Of, Read, Write},
+        page::Page,
+        problem::ApiError,
+    },
+    state::AppState,
+};
+
+/// Addresses in the order of their numbers.
+#[utoipa::path(get, path = "/v1/orgs/{org}/addresses", tag = "addresses", params(("org" = String, Path), ("cursor" = Option<String>, Query), ("limit" = Option<u32>, Query)),
+    responses((status = 200, body = List<Address>), (status = 401, body = Problem), (status = 404, body = Problem)))]
+pub async fn list(member: Member<Read>, page: Page) -> Result<Json<List<Address>>, ApiError> {
+    let mut tx = member.tx().await?;
+    let items = tx.addresses(page.after()?, page.rows()).await?;
+    tx.commit().await?;
+    Ok(Json(page.list(items, |address| address.cidr)?))
+}
+
+/// Watches an address or network: it is looked up on the block lists at once.
+#[utoipa::path(post, path = "/v1/orgs/{org}/addresses", tag = "addresses", params(("org" = String, Path)), request_body = NewAddress,
+    responses((status = 201, body = Address), (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub async fn create(State(state): State<AppState>, member: Member<Write>, Body(new): Body<NewAddress>) -> Result<Versioned<Address>, ApiError> {
+    let cidr = targets::cidr("cidr", &new.cidr, &state.settings.egress)?;
+    let mut tx = member.tx().await?;
+    let address = match tx.add_address(cidr).await? {
+        Added::New(address) => address,
+        Added::Exists(id) => return Err(ApiError::exists("cidr", &cidr.to_string(), id)),
+    };
+    tx.commit().await?;
+    state.overviews.changed(member.org.id);
+    let location = member.location("addresses", address.id);
+    let version = address.version;
+    Ok(Versioned::created(address, version, location))
+}
+
+/// An address with its latest scan.
+#[utoipa::path(get, path = "/v1/orgs/{org}/addresses/{id}", tag = "addresses", params(("org" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = Address), (status = 404, body = Problem)))]
+pub async fn get(address: Of<Read, Address>) -> Versioned<Address> {
+    let version = address.row.version;
+    Versioned::ok(address.row, version)
+}
+
+/// How often it is scanned, and whether.
+#[utoipa::path(patch, path = "/v1/orgs/{org}/addresses/{id}", tag = "addresses",
+    params(("org" = String, Path), ("id" = String, Path), ("if-match" = Option<String>, Header)), request_body = AddressPatch,
+    responses((status = 200, body = Address), (status = 404, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem)))]
+pub async fn update(
+    State(state): State<AppState>,
+    address: Of<Write, Address>,
+    IfMatch(expected): IfMatch,
+    Body(patch): Body<AddressPatch>,
+) -> Result<Versioned<Address>, ApiError> {
+    targets::interval(MonitorKind::Blacklist, patch.interval_s)?;
+    let mut tx = address.member.tx().await?;
+    let changed = tx.update_address(address.row.id, expected, &patch).await?;
+    tx.commit().await?;
+    state.overviews.changed(address.member.org.id);
+    let version = changed.version;
+    Ok(Versioned::ok(changed, version))
+}
+
+/// Stops watching an address.
+#[utoipa::path(delete, path = "/v1/orgs/{org}/addresses/{id}", tag = "addresses",
+    params(("org" = String, Path), ("id" = String, Path), ("if-match" = Option<String>, Header)),
+    responses((status = 204), (status = 404, body = Problem), (status = 412, body = Problem)))]
+pub async fn delete(State(state): State<AppState>, address: Of<Write, Address>, IfMatch(expected): IfMatch) -> Result<StatusCode, ApiError> {
+    let mut tx = address.member.tx().await?;
+    tx.delete_address(address.row.id, expected).await?;
+    tx.commit().await?;
+    state.overviews.changed(address.member.org.id);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Checks it now, from every region.
+#[utoipa::path(post, path = "/v1/orgs/{org}/addresses/{id}/check", tag = "addresses", params(("org" = String, Path), ("id" = String, Path)),
+    responses((status = 202), (status = 404, body = Problem), (status = 429, body = Problem)))]
+pub async fn check(State(state): State<AppState>, address: Of<Write, Address>) -> Result<StatusCode, ApiError> {
+    state.limits.check.take(&address.member.org.id.to_string())?;
+    let mut tx = address.member.tx().await?;
+    tx.request_checks_of(address.row.id.0).await?;
+    tx.commit().await?;
+    Ok(StatusCode::ACCEPTED)
+}

@@ -1,0 +1,138 @@
+//! `incidents`: what broke, from its opening to its end, and what people do about it.
+
+use axum::{Json, extract::State, http::StatusCode};
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use waypost_store::{
+    StoreError,
+    incidents::{IncidentChange, IncidentFilter},
+    monitors::Added,
+};
+use waypost_types::{
+    IncidentId, MonitorId,
+    incident::{Incident, IncidentPatch, NewIncident},
+    page::List,
+    problem::Problem,
+};
+
+use crate::{
+    http::{
+        body::Body,
+        condition::{IfMatch, Versioned},
+        org::{Member, Of, Read, Write},
+        page::{Page, Params},
+        problem::ApiError,
+    },
+    state::AppState,
+};
+
+/// Which incidents.
+#[derive(Debug, Deserialize)]
+pub struct Which {
+    status: Option<String>,
+    monitor: Option<MonitorId>,
+}
+
+/// Incidents, newest first. `status` is open, acknowledged, resolved, or active for all that are not over.
+#[utoipa::path(get, path = "/v1/orgs/{org}/incidents", tag = "incidents",
+    params(("org" = String, Path), ("cursor" = Option<String>, Query), ("limit" = Option<u32>, Query), ("status" = Option<String>, Query), ("monitor" = Option<String>, Query)),
+    responses((status = 200, body = List<Incident>), (status = 401, body = Problem), (status = 404, body = Problem)))]
+pub async fn list(member: Member<Read>, page: Page, Params(which): Params<Which>) -> Result<Json<List<Incident>>, ApiError> {
+    let before: Option<(DateTime<Utc>, IncidentId)> = page.after()?;
+    let mut filter = IncidentFilter { monitor: which.monitor, before, ..IncidentFilter::default() };
+    match which.status.as_deref() {
+        None | Some("" | "all") => {}
+        Some("active") => filter.active = true,
+        Some(text) => {
+            filter.status = Some(text.parse().map_err(|()| ApiError::field("status", "Use open, acknowledged, resolved or active."))?);
+        }
+    }
+    let mut tx = member.tx().await?;
+    let items = tx.incidents(filter, page.rows()).await?;
+    tx.commit().await?;
+    Ok(Json(page.list(items, |incident| (incident.opened_at, incident.id))?))
+}
+
+/// Opens an incident by hand.
+#[utoipa::path(post, path = "/v1/orgs/{org}/incidents", tag = "incidents", params(("org" = String, Path)), request_body = NewIncident,
+    responses((status = 201, body = Incident), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub async fn create(State(state): State<AppState>, member: Member<Write>, Body(new): Body<NewIncident>) -> Result<Versioned<Incident>, ApiError> {
+    let title = new.title.trim();
+    if !(1..=200).contains(&title.chars().count()) || title.chars().any(char::is_control) {
+        return Err(ApiError::field("title", "Enter a title of 1 to 200 characters."));
+    }
+    if new.summary.chars().count() > 4000 {
+        return Err(ApiError::field("summary", "Use at most 4,000 characters."));
+    }
+    let mut tx = member.tx().await?;
+    let added = tx.add_incident(new.monitor_id, title, new.summary.trim(), new.severity, &member.user.email, Utc::now()).await;
+    let incident = match added {
+        Ok(Added::New(incident)) => incident,
+        Ok(Added::Exists(id)) => {
+            return Err(ApiError::Conflict {
+                field: "monitor_id",
+                message: "This monitor has an incident that is not over.".to_owned(),
+                existing: Some(id.to_string()),
+            });
+        }
+        Err(StoreError::NotFound) => return Err(ApiError::field("monitor_id", "There is no such monitor.")),
+        Err(error) => return Err(error.into()),
+    };
+    tx.commit().await?;
+    state.overviews.changed(member.org.id);
+    let location = member.location("incidents", incident.id);
+    let version = incident.version;
+    Ok(Versioned::created(incident, version, location))
+}
+
+/// An incident with its timeline and the outcome that confirmed it.
+#[utoipa::path(get, path = "/v1/orgs/{org}/incidents/{id}", tag = "incidents", params(("org" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = Incident), (status = 404, body = Problem)))]
+pub async fn get(incident: Of<Read, Incident>) -> Versioned<Incident> {
+    let version = incident.row.version;
+    Versioned::ok(incident.row, version)
+}
+
+/// Takes it, ends it, or says something about it.
+#[utoipa::path(patch, path = "/v1/orgs/{org}/incidents/{id}", tag = "incidents",
+    params(("org" = String, Path), ("id" = String, Path), ("if-match" = Option<String>, Header)), request_body = IncidentPatch,
+    responses((status = 200, body = Incident), (status = 404, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem)))]
+pub async fn update(
+    State(state): State<AppState>,
+    incident: Of<Write, Incident>,
+    IfMatch(expected): IfMatch,
+    Body(patch): Body<IncidentPatch>,
+) -> Result<Versioned<Incident>, ApiError> {
+    let comment = patch.comment.as_deref().map(str::trim);
+    if comment.is_some_and(|comment| !(1..=4000).contains(&comment.chars().count())) {
+        return Err(ApiError::field("comment", "Write 1 to 4,000 characters."));
+    }
+    let mut tx = incident.member.tx().await?;
+    let change = IncidentChange { status: patch.status, comment, actor: &incident.member.user.email };
+    let changed = match tx.update_incident(incident.row.id, expected, change, Utc::now()).await {
+        Err(StoreError::Conflict(field)) => {
+            return Err(ApiError::Conflict {
+                field,
+                message: "An incident that is over stays over, and none goes back to open.".to_owned(),
+                existing: None,
+            });
+        }
+        other => other?,
+    };
+    tx.commit().await?;
+    state.overviews.changed(incident.member.org.id);
+    let version = changed.version;
+    Ok(Versioned::ok(changed, version))
+}
+
+/// Removes an incident and its timeline.
+#[utoipa::path(delete, path = "/v1/orgs/{org}/incidents/{id}", tag = "incidents",
+    params(("org" = String, Path), ("id" = String, Path), ("if-match" = Option<String>, Header)),
+    responses((status = 204), (status = 404, body = Problem), (status = 412, body = Problem)))]
+pub async fn delete(State(state): State<AppState>, incident: Of<Write, Incident>, IfMatch(expected): IfMatch) -> Result<StatusCode, ApiError> {
+    let mut tx = incident.member.tx().await?;
+    tx.delete_incident(incident.row.id, expected).await?;
+    tx.commit().await?;
+    state.overviews.changed(incident.member.org.id);
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,81 @@
+//! The API: one file per group of endpoints. Every route is annotated, so that the OpenAPI document and the router can not differ.
+
+pub mod addresses;
+pub mod docs;
+pub mod domains;
+pub mod events;
+pub mod incidents;
+pub mod login;
+pub mod lookup;
+pub mod mailbox;
+pub mod me;
+pub mod monitors;
+pub mod overview;
+pub mod recovery;
+pub mod results;
+pub mod servers;
+pub mod signup;
+pub mod targets;
+pub mod verification;
+
+use axum::{Router, middleware};
+use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    http::{idempotency::remember_posts, problem::ApiError},
+    state::AppState,
+};
+
+/// The routes below `/api`, and the document that describes them. The development mailbox is there in development only.
+pub fn routes(state: &AppState) -> (Router<AppState>, OpenApi) {
+    let public = OpenApiRouter::new()
+        .routes(routes!(signup::signup))
+        .routes(routes!(login::login))
+        .routes(routes!(login::logout))
+        .routes(routes!(recovery::forgot))
+        .routes(routes!(recovery::reset))
+        .routes(routes!(verification::verify))
+        .routes(routes!(verification::resend))
+        .routes(routes!(me::me))
+        .routes(routes!(lookup::lookup));
+    let public = if state.settings.development { public.routes(routes!(mailbox::mailbox)) } else { public };
+    let org = OpenApiRouter::new()
+        .routes(routes!(domains::list, domains::create))
+        .routes(routes!(domains::get, domains::update, domains::delete))
+        .routes(routes!(domains::check))
+        .routes(routes!(servers::list, servers::create))
+        .routes(routes!(servers::get, servers::update, servers::delete))
+        .routes(routes!(servers::check))
+        .routes(routes!(addresses::list, addresses::create))
+        .routes(routes!(addresses::get, addresses::update, addresses::delete))
+        .routes(routes!(addresses::check))
+        .routes(routes!(monitors::list, monitors::create))
+        .routes(routes!(monitors::get, monitors::update, monitors::delete))
+        .routes(routes!(monitors::check))
+        .routes(routes!(results::list))
+        .routes(routes!(results::get))
+        .routes(routes!(results::rollups))
+        .routes(routes!(results::outcome))
+        .routes(routes!(incidents::list, incidents::create))
+        .routes(routes!(incidents::get, incidents::update, incidents::delete))
+        .routes(routes!(overview::overview))
+        .routes(routes!(events::events))
+        .route_layer(middleware::from_fn_with_state(state.clone(), remember_posts));
+    let (router, paths) = public.merge(org).split_for_parts();
+    let mut info = InfoBuilder::new().title("Waypost").version(env!("CARGO_PKG_VERSION")).build();
+    info.description = Some(
+        "Everything that a page of Waypost does, a program can do here. Errors are RFC 9457 problems; lists answer `items` and `next`.".to_owned(),
+    );
+    let document = OpenApiBuilder::new().info(info).build().nest("/api", paths);
+    let router = router.merge(docs::routes(&document)).fallback(not_found).method_not_allowed_fallback(method_not_allowed);
+    (router, document)
+}
+
+async fn not_found() -> ApiError {
+    ApiError::NotFound
+}
+
+async fn method_not_allowed() -> ApiError {
+    ApiError::MethodNotAllowed
+}

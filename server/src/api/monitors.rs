@@ -1,0 +1,143 @@
+//! `monitors`: what is checked, how often and from where.
+
+use axum::{Json, extract::State, http::StatusCode};
+use waypost_store::{
+    OrgTx,
+    monitors::{Added, MonitorDraft},
+};
+use waypost_types::{
+    event::LiveEvent,
+    monitor::{Monitor, MonitorPatch, NewMonitor},
+    page::List,
+    problem::Problem,
+};
+
+use crate::{
+    api::targets,
+    http::{
+        body::Body,
+        condition::{IfMatch, Versioned},
+        org::{Member, Of, Read, Write},
+        page::Page,
+        problem::ApiError,
+    },
+    state::AppState,
+};
+
+/// Monitors, oldest first.
+#[utoipa::path(get, path = "/v1/orgs/{org}/monitors", tag = "monitors", params(("org" = String, Path), ("cursor" = Option<String>, Query), ("limit" = Option<u32>, Query)),
+    responses((status = 200, body = List<Monitor>), (status = 401, body = Problem), (status = 404, body = Problem)))]
+pub async fn list(member: Member<Read>, page: Page) -> Result<Json<List<Monitor>>, ApiError> {
+    let mut tx = member.tx().await?;
+    let items = tx.monitors(page.after()?, page.rows()).await?;
+    tx.commit().await?;
+    Ok(Json(page.list(items, |monitor| monitor.id)?))
+}
+
+/// Makes a monitor that is due at once. It belongs to the domain, server or address that it is about, where one is watched.
+#[utoipa::path(post, path = "/v1/orgs/{org}/monitors", tag = "monitors", params(("org" = String, Path)), request_body = NewMonitor,
+    responses((status = 201, body = Monitor), (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub async fn create(State(state): State<AppState>, member: Member<Write>, Body(new): Body<NewMonitor>) -> Result<Versioned<Monitor>, ApiError> {
+    let target = targets::target(new.kind, &new.target, &state.settings.egress)?;
+    targets::interval(new.kind, new.interval_s)?;
+    let given = new.regions.as_deref().map(targets::regions).transpose()?;
+    let mut tx = member.tx().await?;
+    let regions = match given {
+        Some(regions) => known_regions(&mut tx, regions).await?,
+        None => tx.default_regions().await?,
+    };
+    let owner = tx.owner_of_target(new.kind, &target.subject).await?;
+    let draft = MonitorDraft {
+        kind: new.kind,
+        target: &target.written,
+        interval_s: new.interval_s.unwrap_or_else(|| new.kind.default_interval()),
+        regions: &regions,
+        owner,
+    };
+    // Counted after it is made: a duplicate is told as one even where the limit is reached.
+    let id = match tx.add_monitor_row(draft).await? {
+        Added::New(id) => id,
+        Added::Exists(id) => return Err(ApiError::exists("target", &target.written, id)),
+    };
+    tx.reserve_monitors(0).await?;
+    let monitor = tx.monitor(id).await?;
+    tx.notify_due().await?;
+    notify(&mut tx, &monitor).await?;
+    tx.commit().await?;
+    state.overviews.changed(member.org.id);
+    let location = member.location("monitors", monitor.id);
+    let version = monitor.version;
+    Ok(Versioned::created(monitor, version, location))
+}
+
+/// A monitor.
+#[utoipa::path(get, path = "/v1/orgs/{org}/monitors/{id}", tag = "monitors", params(("org" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = Monitor), (status = 404, body = Problem)))]
+pub async fn get(monitor: Of<Read, Monitor>) -> Versioned<Monitor> {
+    let version = monitor.row.version;
+    Versioned::ok(monitor.row, version)
+}
+
+/// How often, from where, and whether.
+#[utoipa::path(patch, path = "/v1/orgs/{org}/monitors/{id}", tag = "monitors",
+    params(("org" = String, Path), ("id" = String, Path), ("if-match" = Option<String>, Header)), request_body = MonitorPatch,
+    responses((status = 200, body = Monitor), (status = 404, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem)))]
+pub async fn update(
+    State(state): State<AppState>,
+    monitor: Of<Write, Monitor>,
+    IfMatch(expected): IfMatch,
+    Body(mut patch): Body<MonitorPatch>,
+) -> Result<Versioned<Monitor>, ApiError> {
+    targets::interval(monitor.row.kind, patch.interval_s)?;
+    let mut tx = monitor.member.tx().await?;
+    if let Some(given) = &patch.regions {
+        patch.regions = Some(known_regions(&mut tx, targets::regions(given)?).await?);
+    }
+    let changed = tx.update_monitor(monitor.row.id, expected, &patch).await?;
+    notify(&mut tx, &changed).await?;
+    tx.commit().await?;
+    state.overviews.changed(monitor.member.org.id);
+    let version = changed.version;
+    Ok(Versioned::ok(changed, version))
+}
+
+/// Removes a monitor; its open incident ends.
+#[utoipa::path(delete, path = "/v1/orgs/{org}/monitors/{id}", tag = "monitors",
+    params(("org" = String, Path), ("id" = String, Path), ("if-match" = Option<String>, Header)),
+    responses((status = 204), (status = 404, body = Problem), (status = 412, body = Problem)))]
+pub async fn delete(State(state): State<AppState>, monitor: Of<Write, Monitor>, IfMatch(expected): IfMatch) -> Result<StatusCode, ApiError> {
+    let mut tx = monitor.member.tx().await?;
+    tx.delete_monitor(monitor.row.id, expected).await?;
+    notify(&mut tx, &monitor.row).await?;
+    tx.commit().await?;
+    state.overviews.changed(monitor.member.org.id);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Checks it now, from every region.
+#[utoipa::path(post, path = "/v1/orgs/{org}/monitors/{id}/check", tag = "monitors", params(("org" = String, Path), ("id" = String, Path)),
+    responses((status = 202), (status = 404, body = Problem), (status = 429, body = Problem)))]
+pub async fn check(State(state): State<AppState>, monitor: Of<Write, Monitor>) -> Result<StatusCode, ApiError> {
+    state.limits.check.take(&monitor.member.org.id.to_string())?;
+    let mut tx = monitor.member.tx().await?;
+    tx.request_check(monitor.row.id).await?;
+    tx.commit().await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+async fn known_regions(tx: &mut OrgTx, regions: Vec<String>) -> Result<Vec<String>, ApiError> {
+    let unknown = tx.unknown_regions(&regions).await?;
+    if unknown.is_empty() {
+        return Ok(regions);
+    }
+    Err(ApiError::field("regions", format!("No worker was seen in {}.", unknown.join(", "))))
+}
+
+/// Listeners think in domains, servers and addresses; a monitor that belongs to none is told by its own id.
+async fn notify(tx: &mut OrgTx, monitor: &Monitor) -> Result<(), ApiError> {
+    let owners =
+        [monitor.domain_id.map(|id| id.to_string()), monitor.server_id.map(|id| id.to_string()), monitor.address_id.map(|id| id.to_string())];
+    let ids = owners.into_iter().flatten().chain([monitor.id.to_string()]).collect();
+    tx.notify(&LiveEvent::Assets { ids }).await?;
+    Ok(())
+}

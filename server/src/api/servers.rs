@@ -1,0 +1,103 @@
+//! `servers`: mail servers, a monitor per port.
+
+use axum::{Json, extract::State, http::StatusCode};
+use waypost_store::monitors::Added;
+use waypost_types::{
+    asset::{NewServer, Server, ServerPatch},
+    monitor::MonitorKind,
+    page::List,
+    problem::Problem,
+};
+
+use crate::{
+    api::targets,
+    http::{
+        body::Body,
+        condition::{IfMatch, Versioned},
+        org::{Member, Of, Read, Write},
+        page::Page,
+        problem::ApiError,
+    },
+    state::AppState,
+};
+
+/// Servers by host.
+#[utoipa::path(get, path = "/v1/orgs/{org}/servers", tag = "servers", params(("org" = String, Path), ("cursor" = Option<String>, Query), ("limit" = Option<u32>, Query)),
+    responses((status = 200, body = List<Server>), (status = 401, body = Problem), (status = 404, body = Problem)))]
+pub async fn list(member: Member<Read>, page: Page) -> Result<Json<List<Server>>, ApiError> {
+    let mut tx = member.tx().await?;
+    let items = tx.servers(page.after::<String>()?.as_deref(), page.rows()).await?;
+    tx.commit().await?;
+    Ok(Json(page.list(items, |server| server.host.clone())?))
+}
+
+/// Watches a mail server: every port is probed at once.
+#[utoipa::path(post, path = "/v1/orgs/{org}/servers", tag = "servers", params(("org" = String, Path)), request_body = NewServer,
+    responses((status = 201, body = Server), (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub async fn create(State(state): State<AppState>, member: Member<Write>, Body(new): Body<NewServer>) -> Result<Versioned<Server>, ApiError> {
+    let host = targets::host("host", &new.host, &state.settings.egress)?;
+    let ports = targets::ports(new.ports.as_deref().unwrap_or(&targets::DEFAULT_PORTS))?;
+    let mut tx = member.tx().await?;
+    let server = match tx.add_server(&host, &ports).await? {
+        Added::New(server) => server,
+        Added::Exists(id) => return Err(ApiError::exists("host", &host, id)),
+    };
+    tx.commit().await?;
+    state.overviews.changed(member.org.id);
+    let location = member.location("servers", server.id);
+    let version = server.version;
+    Ok(Versioned::created(server, version, location))
+}
+
+/// A server with the monitors of its ports.
+#[utoipa::path(get, path = "/v1/orgs/{org}/servers/{id}", tag = "servers", params(("org" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = Server), (status = 404, body = Problem)))]
+pub async fn get(server: Of<Read, Server>) -> Versioned<Server> {
+    let version = server.row.version;
+    Versioned::ok(server.row, version)
+}
+
+/// Its ports, how often they are probed, and whether.
+#[utoipa::path(patch, path = "/v1/orgs/{org}/servers/{id}", tag = "servers",
+    params(("org" = String, Path), ("id" = String, Path), ("if-match" = Option<String>, Header)), request_body = ServerPatch,
+    responses((status = 200, body = Server), (status = 404, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem)))]
+pub async fn update(
+    State(state): State<AppState>,
+    server: Of<Write, Server>,
+    IfMatch(expected): IfMatch,
+    Body(mut patch): Body<ServerPatch>,
+) -> Result<Versioned<Server>, ApiError> {
+    targets::interval(MonitorKind::Smtp, patch.interval_s)?;
+    if let Some(ports) = &mut patch.ports {
+        *ports = targets::ports(ports)?;
+    }
+    let mut tx = server.member.tx().await?;
+    let changed = tx.update_server(server.row.id, expected, &patch).await?;
+    tx.commit().await?;
+    state.overviews.changed(server.member.org.id);
+    let version = changed.version;
+    Ok(Versioned::ok(changed, version))
+}
+
+/// Stops watching a server.
+#[utoipa::path(delete, path = "/v1/orgs/{org}/servers/{id}", tag = "servers",
+    params(("org" = String, Path), ("id" = String, Path), ("if-match" = Option<String>, Header)),
+    responses((status = 204), (status = 404, body = Problem), (status = 412, body = Problem)))]
+pub async fn delete(State(state): State<AppState>, server: Of<Write, Server>, IfMatch(expected): IfMatch) -> Result<StatusCode, ApiError> {
+    let mut tx = server.member.tx().await?;
+    tx.delete_server(server.row.id, expected).await?;
+    tx.commit().await?;
+    state.overviews.changed(server.member.org.id);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Checks it now, from every region.
+#[utoipa::path(post, path = "/v1/orgs/{org}/servers/{id}/check", tag = "servers", params(("org" = String, Path), ("id" = String, Path)),
+    responses((status = 202), (status = 404, body = Problem), (status = 429, body = Problem)))]
+pub async fn check(State(state): State<AppState>, server: Of<Write, Server>) -> Result<StatusCode, ApiError> {
+    state.limits.check.take(&server.member.org.id.to_string())?;
+    let mut tx = server.member.tx().await?;
+    tx.request_checks_of(server.row.id.0).await?;
+    tx.commit().await?;
+    Ok(StatusCode::ACCEPTED)
+}

@@ -1,0 +1,168 @@
+//! What may be watched: names, hosts, ports, networks, intervals and regions as bodies give them, each refused by the name of its field.
+
+use std::net::IpAddr;
+
+use waypost_engine::net::Egress;
+use waypost_types::{Cidr, DomainName, monitor::MonitorKind};
+
+use crate::http::problem::ApiError;
+
+/// Ports that speak SMTP.
+pub const PORTS: [u16; 4] = [25, 465, 587, 2525];
+/// Ports of a server when nobody said otherwise.
+pub const DEFAULT_PORTS: [u16; 3] = [25, 465, 587];
+const MAX_REGIONS: usize = 8;
+
+/// A domain name.
+pub fn domain(field: &str, text: &str) -> Result<DomainName, ApiError> {
+    text.parse().map_err(|error: waypost_types::NameError| ApiError::field(field, error.to_string()))
+}
+
+/// A host: a name, which is judged by its syntax alone, or an address that may be connected to.
+pub fn host(field: &str, text: &str, egress: &Egress) -> Result<String, ApiError> {
+    let bare = text.trim().trim_matches(['[', ']']);
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        let address = address.to_canonical();
+        allowed(field, address, egress)?;
+        return Ok(address.to_string());
+    }
+    Ok(domain(field, text)?.to_string())
+}
+
+fn allowed(field: &str, address: IpAddr, egress: &Egress) -> Result<(), ApiError> {
+    egress.check(address).map_err(|denied| ApiError::field(field, denied.to_string()))
+}
+
+/// A network all of whose addresses may be looked at.
+pub fn cidr(field: &str, text: &str, egress: &Egress) -> Result<Cidr, ApiError> {
+    let cidr: Cidr = text.parse().map_err(|error: waypost_types::NameError| ApiError::field(field, error.to_string()))?;
+    for address in cidr.addresses() {
+        allowed(field, address, egress)?;
+    }
+    Ok(cidr)
+}
+
+/// One to eight ports, each once, in the order given.
+pub fn ports(given: &[u16]) -> Result<Vec<u16>, ApiError> {
+    let mut ports: Vec<u16> = Vec::with_capacity(given.len().min(PORTS.len()));
+    for port in given.iter().take(64) {
+        if !PORTS.contains(port) {
+            return Err(ApiError::field("ports", format!("{port} is no port of mail servers: use 25, 465, 587 or 2525.")));
+        }
+        if !ports.contains(port) {
+            ports.push(*port);
+        }
+    }
+    if ports.is_empty() || given.len() > 8 {
+        return Err(ApiError::field("ports", "Give one to eight ports of 25, 465, 587 and 2525."));
+    }
+    Ok(ports)
+}
+
+/// Seconds between checks, within what the kind allows.
+pub fn interval(kind: MonitorKind, seconds: Option<u32>) -> Result<(), ApiError> {
+    let (shortest, longest) = kind.interval_range();
+    match seconds {
+        Some(seconds) if !(shortest..=longest).contains(&seconds) => {
+            Err(ApiError::field("interval_s", format!("Give {shortest} to {longest} seconds.")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Names of regions, each once.
+pub fn regions(given: &[String]) -> Result<Vec<String>, ApiError> {
+    let mut regions: Vec<String> = Vec::new();
+    for name in given.iter().take(64) {
+        let fine = (1..=32).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        if !fine {
+            return Err(ApiError::field("regions", "Region names are 1 to 32 lower-case letters, digits and hyphens."));
+        }
+        if !regions.contains(name) {
+            regions.push(name.clone());
+        }
+    }
+    if regions.is_empty() || given.len() > MAX_REGIONS {
+        return Err(ApiError::field("regions", format!("Give one to {MAX_REGIONS} regions.")));
+    }
+    Ok(regions)
+}
+
+/// A monitor's target in its one written form, and the thing it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// `example.com`, `mail.example.com:25`, `203.0.113.0/24`.
+    pub written: String,
+    /// The domain, host or network in it.
+    pub subject: String,
+}
+
+/// Parses a monitor's target.
+pub fn target(kind: MonitorKind, text: &str, egress: &Egress) -> Result<Target, ApiError> {
+    const FIELD: &str = "target";
+    match kind {
+        MonitorKind::Audit => {
+            let name = domain(FIELD, text)?.to_string();
+            Ok(Target { written: name.clone(), subject: name })
+        }
+        MonitorKind::Blacklist => {
+            let cidr = cidr(FIELD, text, egress)?.to_string();
+            Ok(Target { written: cidr.clone(), subject: cidr })
+        }
+        MonitorKind::Smtp => {
+            let wanted = || ApiError::field(FIELD, "Give host:port, for example mail.example.com:25.");
+            let (name, port) = text.trim().rsplit_once(':').ok_or_else(wanted)?;
+            if name.contains(':') && !(name.starts_with('[') && name.ends_with(']')) {
+                return Err(wanted());
+            }
+            let port: u16 = port.parse().map_err(|_| wanted())?;
+            if !PORTS.contains(&port) {
+                return Err(ApiError::field(FIELD, format!("{port} is no port of mail servers: use 25, 465, 587 or 2525.")));
+            }
+            let host = host(FIELD, name, egress)?;
+            Ok(Target { written: waypost_store::servers::smtp_target(&host, port), subject: host })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guarded() -> Egress {
+        Egress::Guarded { allow: vec!["127.40.0.0/16".parse().unwrap()] }
+    }
+
+    #[test]
+    fn targets_have_one_written_form() {
+        let table = [
+            (MonitorKind::Audit, "Example.COM.", "example.com"),
+            (MonitorKind::Smtp, "Mail.Example.com:25", "mail.example.com:25"),
+            (MonitorKind::Smtp, "[2001:4860:4860::8888]:587", "[2001:4860:4860::8888]:587"),
+            (MonitorKind::Smtp, "127.40.0.9:25", "127.40.0.9:25"),
+            (MonitorKind::Blacklist, "203.0.113.77/24", "203.0.113.0/24"),
+        ];
+        for (kind, text, written) in table {
+            assert_eq!(target(kind, text, &guarded()).unwrap().written, written);
+        }
+    }
+
+    #[test]
+    fn what_may_not_be_watched_is_refused() {
+        let table = [
+            (MonitorKind::Audit, "not a domain"),
+            (MonitorKind::Smtp, "mail.example.com"),
+            (MonitorKind::Smtp, "mail.example.com:22"),
+            (MonitorKind::Smtp, "2001:db8::1:25"),
+            (MonitorKind::Smtp, "127.0.0.1:25"),
+            (MonitorKind::Smtp, "[::ffff:10.0.0.1]:25"),
+            (MonitorKind::Blacklist, "10.0.0.0/24"),
+            (MonitorKind::Blacklist, "203.0.113.0/20"),
+        ];
+        for (kind, text) in table {
+            assert!(matches!(target(kind, text, &guarded()), Err(ApiError::Invalid(_))), "{text}");
+        }
+        assert!(ports(&[]).is_err() && ports(&[22]).is_err());
+        assert_eq!(ports(&[587, 25, 587]).unwrap(), [587, 25]);
+    }
+}

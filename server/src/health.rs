@@ -1,0 +1,85 @@
+//! `/healthz`, `/readyz` and `/metrics`, for those who run Waypost.
+
+use std::fmt::Write;
+
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use chrono::Utc;
+use metrics_exporter_prometheus::PrometheusHandle;
+use secrecy::ExposeSecret;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    http::{
+        client::ClientAddress,
+        problem::{ApiError, chain},
+    },
+    state::AppState,
+};
+
+const DATABASE_TIME: std::time::Duration = std::time::Duration::from_secs(3);
+
+/// The routes; `/metrics` is there when metrics are collected.
+pub fn routes(metrics: Option<PrometheusHandle>) -> Router<AppState> {
+    let router = Router::new().route("/healthz", get(alive)).route("/readyz", get(ready));
+    match metrics {
+        Some(handle) => router.route("/metrics", get(move |state, client, headers| read_metrics(handle.clone(), state, client, headers))),
+        None => router,
+    }
+}
+
+async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// Ready when the database answers; the lines say what else an operator wants to know.
+async fn ready(State(state): State<AppState>) -> Response {
+    let asked = tokio::time::timeout(DATABASE_TIME, async {
+        state.store.ping().await?;
+        state.store.regions().await
+    });
+    let regions = match asked.await {
+        Ok(Ok(regions)) => regions,
+        Ok(Err(error)) => {
+            tracing::warn!(error = chain(&error), "not ready");
+            return (StatusCode::SERVICE_UNAVAILABLE, "database: does not answer\n").into_response();
+        }
+        Err(_) => return (StatusCode::SERVICE_UNAVAILABLE, "database: does not answer in time\n").into_response(),
+    };
+    let mut text = "database: ok\n".to_owned();
+    if regions.is_empty() {
+        text.push_str("workers: none seen yet\n");
+    }
+    for region in regions {
+        let seconds = (Utc::now() - region.seen_at).num_seconds().max(0);
+        let port25 = if region.port25_blocked {
+            "outbound port 25 seems blocked"
+        } else if region.port25_reached_at.is_some() {
+            "outbound port 25 ok"
+        } else {
+            "outbound port 25 not tried yet"
+        };
+        // Writing to a String can not fail.
+        writeln!(text, "region {}: worker seen {seconds} s ago, {port25}", region.name).unwrap_or_default();
+    }
+    text.into_response()
+}
+
+/// For this machine, and for whoever has the token.
+async fn read_metrics(handle: PrometheusHandle, State(state): State<AppState>, client: ClientAddress, headers: HeaderMap) -> Response {
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| value.strip_prefix("Bearer "));
+    let known = match (&state.settings.metrics_token, given) {
+        // Compared by hash, so that the time taken tells nothing.
+        (Some(token), Some(given)) => Sha256::digest(token.expose_secret().as_bytes()) == Sha256::digest(given.as_bytes()),
+        _ => false,
+    };
+    if !known && !client.is_loopback() {
+        return ApiError::NotFound.into_response();
+    }
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], handle.render()).into_response()
+}

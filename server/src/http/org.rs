@@ -1,0 +1,134 @@
+//! The door to an organisation: who asks, whether they belong, what they may do, and the row they name. Everything here happens before the
+//! body is read.
+
+use std::{future::Future, marker::PhantomData, str::FromStr};
+
+use axum::{
+    RequestPartsExt,
+    extract::{FromRequestParts, RawPathParams},
+    http::request::Parts,
+};
+use waypost_store::{OrgTx, Store, StoreError};
+use waypost_types::{
+    AddressId, DomainId, IncidentId, MonitorId, ServerId,
+    account::{Org, Role, User},
+    asset::{Address, Domain, Server},
+    incident::Incident,
+    monitor::Monitor,
+};
+
+use crate::{
+    http::{problem::ApiError, session::SignedIn},
+    state::AppState,
+};
+
+/// What an endpoint does, and so the role it takes.
+pub trait Need: Send + Sync + 'static {
+    /// The weakest role that may.
+    const ROLE: Role;
+}
+
+/// Looks only.
+#[derive(Debug, Clone, Copy)]
+pub struct Read;
+impl Need for Read {
+    const ROLE: Role = Role::Viewer;
+}
+
+/// Adds, changes or removes what is watched.
+#[derive(Debug, Clone, Copy)]
+pub struct Write;
+impl Need for Write {
+    const ROLE: Role = Role::Editor;
+}
+
+/// A member of the organisation in the path, with the role that `N` needs.
+#[derive(Debug, Clone)]
+pub struct Member<N> {
+    /// Who.
+    pub user: User,
+    /// Where, and as what.
+    pub org: Org,
+    store: Store,
+    need: PhantomData<N>,
+}
+
+impl<N: Need> Member<N> {
+    /// The organisation's transaction: of the two places that may open one, this is the API's.
+    pub async fn tx(&self) -> Result<OrgTx, ApiError> {
+        Ok(self.store.org_tx(self.org.id).await?)
+    }
+
+    /// The place of a resource of the organisation.
+    pub fn location(&self, resource: &str, id: impl std::fmt::Display) -> String {
+        format!("/api/v1/orgs/{}/{resource}/{id}", self.org.slug)
+    }
+}
+
+impl<N: Need> FromRequestParts<AppState> for Member<N> {
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let SignedIn(id) = SignedIn::from_request_parts(parts, state).await?;
+        let name = path_param(parts, "org").await?;
+        // A session whose person is gone is nobody's.
+        let (user, org) = state.store.user_in_org(id, &name).await?.ok_or(ApiError::Unauthenticated)?;
+        let org = org.ok_or(ApiError::NotFound)?;
+        if org.role < N::ROLE {
+            return Err(ApiError::Forbidden { have: org.role.as_str(), need: N::ROLE.as_str() });
+        }
+        Ok(Self { user, org, store: state.store.clone(), need: PhantomData })
+    }
+}
+
+async fn path_param(parts: &mut Parts, name: &str) -> Result<String, ApiError> {
+    let params = parts.extract::<RawPathParams>().await.map_err(|_| ApiError::NotFound)?;
+    params.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned()).ok_or(ApiError::NotFound)
+}
+
+/// A row of an organisation that a path can name.
+pub trait TenantRow: Sized + Send {
+    /// Its id.
+    type Id: FromStr + Send;
+    /// Loads it; `NotFound` covers other tenants' rows too.
+    fn load(tx: &mut OrgTx, id: Self::Id) -> impl Future<Output = Result<Self, StoreError>> + Send;
+}
+
+macro_rules! tenant_rows {
+    ($($row:ty, $id:ty, $load:ident;)*) => {$(
+        impl TenantRow for $row {
+            type Id = $id;
+            async fn load(tx: &mut OrgTx, id: $id) -> Result<Self, StoreError> {
+                tx.$load(id).await
+            }
+        }
+    )*};
+}
+tenant_rows! {
+    Domain, DomainId, domain;
+    Server, ServerId, server;
+    Address, AddressId, address;
+    Monitor, MonitorId, monitor;
+    Incident, IncidentId, incident;
+}
+
+/// A member together with the row that `{id}` names. Someone else's id is 404.
+#[derive(Debug, Clone)]
+pub struct Of<N, T> {
+    /// Who asks.
+    pub member: Member<N>,
+    /// What they name.
+    pub row: T,
+}
+
+impl<N: Need, T: TenantRow> FromRequestParts<AppState> for Of<N, T> {
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let member = Member::<N>::from_request_parts(parts, state).await?;
+        let id = path_param(parts, "id").await?.parse().map_err(|_| ApiError::NotFound)?;
+        // A transaction of its own: none may be open while a slow body arrives.
+        let mut tx = member.tx().await?;
+        let row = T::load(&mut tx, id).await?;
+        tx.commit().await?;
+        Ok(Self { member, row })
+    }
+}

@@ -1,0 +1,185 @@
+//! Overviews, put together from a handful of queries and kept for as long as nothing was heard that changes them. A page that every member
+//! has open must not cost the database a query per look.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use axum::body::Bytes;
+use chrono::{Timelike, Utc};
+use waypost_store::{OrgTx, Store};
+use waypost_types::{OrgId, event::LiveEvent, overview::Overview};
+
+use crate::http::problem::ApiError;
+
+/// Longest time an overview is kept without a reason to make another.
+const KEEP: Duration = Duration::from_secs(10);
+/// Checks arrive all the time: what they change may be shown that much later.
+const CHECKED_LAG: Duration = Duration::from_secs(1);
+/// A month of uptime moves slowly.
+const KEEP_UPTIME: Duration = Duration::from_secs(300);
+const MAX_ORGS: usize = 2_000;
+
+type Uptimes = HashMap<u16, f64>;
+
+#[derive(Debug)]
+struct Kept {
+    body: Bytes,
+    made: Instant,
+    generation: u64,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    overview: Option<Kept>,
+    uptimes: Option<(Arc<Uptimes>, Instant)>,
+    /// Raised by everything that must show at once.
+    generation: u64,
+    checked: bool,
+}
+
+/// Overviews by organisation. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Overviews {
+    entries: Arc<Mutex<HashMap<OrgId, Entry>>>,
+    /// One at a time makes an organisation's overview; the others wait for it.
+    makers: Arc<Mutex<HashMap<OrgId, Arc<tokio::sync::Mutex<()>>>>>,
+    trusted: Arc<AtomicBool>,
+    made: Arc<AtomicU64>,
+}
+
+impl Overviews {
+    /// Whether changes are heard; while they are not, nothing is kept.
+    pub fn trust(&self, heard: bool) {
+        self.trusted.store(heard, Ordering::Release);
+        if !heard {
+            self.lock().clear();
+        }
+    }
+
+    /// Something changed.
+    pub fn heard(&self, org: OrgId, event: &LiveEvent) {
+        if let Some(entry) = self.lock().get_mut(&org) {
+            match event {
+                LiveEvent::Checked { .. } => entry.checked = true,
+                LiveEvent::Assets { .. } | LiveEvent::Incidents { .. } | LiveEvent::Resync => entry.generation += 1,
+            }
+        }
+    }
+
+    /// A member changed something through this process: the next look shows it, heard or not.
+    pub fn changed(&self, org: OrgId) {
+        if let Some(entry) = self.lock().get_mut(&org) {
+            entry.generation += 1;
+        }
+    }
+
+    /// How many were made, for metrics and tests.
+    pub fn made(&self) -> u64 {
+        self.made.load(Ordering::Relaxed)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<OrgId, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn kept(&self, org: OrgId) -> Option<Bytes> {
+        let entries = self.lock();
+        let entry = entries.get(&org)?;
+        let kept = entry.overview.as_ref()?;
+        let age = kept.made.elapsed();
+        let fresh = kept.generation == entry.generation && age < KEEP && !(entry.checked && age >= CHECKED_LAG);
+        (fresh && self.trusted.load(Ordering::Acquire)).then(|| kept.body.clone())
+    }
+
+    /// The JSON of an organisation's overview.
+    pub async fn json(&self, store: &Store, org: OrgId) -> Result<Bytes, ApiError> {
+        if let Some(body) = self.kept(org) {
+            return Ok(body);
+        }
+        let maker = {
+            let mut makers = self.makers.lock().unwrap_or_else(PoisonError::into_inner);
+            if makers.len() >= MAX_ORGS {
+                makers.retain(|_, maker| Arc::strong_count(maker) > 1);
+            }
+            Arc::clone(makers.entry(org).or_default())
+        };
+        let _turn = maker.lock().await;
+        if let Some(body) = self.kept(org) {
+            return Ok(body);
+        }
+        let generation = {
+            let mut entries = self.lock();
+            if entries.len() >= MAX_ORGS {
+                entries.clear();
+            }
+            let entry = entries.entry(org).or_default();
+            entry.checked = false;
+            entry.generation
+        };
+        // Regions are outside tenancy and asked on the pool, so before the transaction: never two connections at once.
+        let port25_blocked = blocked_banner(store).await?;
+        let mut tx = store.org_tx(org).await?;
+        let overview = self.make(&mut tx, org, port25_blocked).await?;
+        tx.commit().await?;
+        self.made.fetch_add(1, Ordering::Relaxed);
+        let body = Bytes::from(serde_json::to_vec(&overview).map_err(ApiError::internal)?);
+        if let Some(entry) = self.lock().get_mut(&org) {
+            entry.overview = Some(Kept { body: body.clone(), made: Instant::now(), generation });
+        }
+        Ok(body)
+    }
+
+    async fn make(&self, tx: &mut OrgTx, org: OrgId, port25_blocked: Option<String>) -> Result<Overview, ApiError> {
+        let totals = tx.overview_totals().await?;
+        let uptimes = self.uptimes(tx, org).await?;
+        let mut ports = tx.port_tiles().await?;
+        for tile in &mut ports {
+            tile.uptime_30d = uptimes.get(&tile.port).copied();
+        }
+        Ok(Overview {
+            score: totals.score,
+            counts: totals.counts,
+            last_checked_at: totals.last_checked_at,
+            ports,
+            domains: tx.worst_domains().await?,
+            addresses: tx.worst_addresses().await?,
+            incidents: tx.worst_incidents().await?,
+            port25_blocked,
+        })
+    }
+
+    async fn uptimes(&self, tx: &mut OrgTx, org: OrgId) -> Result<Arc<Uptimes>, ApiError> {
+        let kept = self.lock().get(&org).and_then(|entry| entry.uptimes.clone());
+        if let Some((uptimes, made)) = kept
+            && made.elapsed() < KEEP_UPTIME
+        {
+            return Ok(uptimes);
+        }
+        let midnight = Utc::now().with_hour(0).and_then(|at| at.with_minute(0)).and_then(|at| at.with_second(0)).unwrap_or_else(Utc::now);
+        let uptimes = Arc::new(tx.port_uptimes(midnight - chrono::Duration::days(30)).await?);
+        if let Some(entry) = self.lock().get_mut(&org) {
+            // A new organisation's first checks should not wait five minutes for their number.
+            entry.uptimes = (!uptimes.is_empty()).then(|| (Arc::clone(&uptimes), Instant::now()));
+        }
+        Ok(uptimes)
+    }
+}
+
+/// The sentence of the banner, while the network of a region that is alive seems to block port 25.
+async fn blocked_banner(store: &Store) -> Result<Option<String>, ApiError> {
+    let alive = Utc::now() - chrono::Duration::minutes(10);
+    let blocked: Vec<String> =
+        store.regions().await?.into_iter().filter(|region| region.port25_blocked && region.seen_at > alive).map(|region| region.name).collect();
+    Ok((!blocked.is_empty()).then(|| {
+        format!(
+            "Outbound port 25 seems blocked from region {}. Servers on that port can not be checked from there; many hosting networks open it on request.",
+            blocked.join(", ")
+        )
+    }))
+}

@@ -1,0 +1,106 @@
+//! What every handler can reach, and the settings it is made from.
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use secrecy::SecretString;
+use waypost_engine::net::{Egress, Net};
+use waypost_store::Store;
+use waypost_worker::SignupPolicy;
+
+use crate::{
+    http::rate::RateLimit,
+    live::Live,
+    lookup::Lookups,
+    overview::Overviews,
+    passwords::{Cost, Passwords},
+};
+
+/// What the operator decided.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Scheme and authority that visitors use, without the final slash.
+    pub base_url: String,
+    /// Development mode: the mailbox of captured mail is shown.
+    pub development: bool,
+    /// Whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Which addresses may be watched.
+    pub egress: Egress,
+    /// Domain of Message-IDs.
+    pub mail_domain: String,
+    /// Who may sign up.
+    pub signup: SignupPolicy,
+    /// Work per password.
+    pub password_cost: Cost,
+    /// What lets Prometheus in from another machine.
+    pub metrics_token: Option<SecretString>,
+}
+
+impl Settings {
+    /// True when visitors come over https.
+    pub fn secure(&self) -> bool {
+        self.base_url.starts_with("https://")
+    }
+}
+
+/// Limits by visitor.
+#[derive(Debug)]
+pub struct Limits {
+    /// Sign-ups.
+    pub signup: RateLimit,
+    /// Account mails asked for: forgotten passwords, verification again.
+    pub account_mail: RateLimit,
+    /// Tries of links from mails.
+    pub links: RateLimit,
+    /// Public lookups.
+    pub lookup: RateLimit,
+    /// “Check now”, by organisation.
+    pub check: RateLimit,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            signup: RateLimit::new(60, 1.0),
+            account_mail: RateLimit::new(20, 0.5),
+            links: RateLimit::new(30, 5.0),
+            lookup: RateLimit::new(10, 20.0),
+            check: RateLimit::new(60, 60.0),
+        }
+    }
+}
+
+/// What every handler can reach. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct AppState {
+    /// The database.
+    pub store: Store,
+    /// What the operator decided.
+    pub settings: Arc<Settings>,
+    /// Hashing of passwords.
+    pub passwords: Passwords,
+    /// Live events.
+    pub live: Live,
+    /// Limits by visitor.
+    pub limits: Arc<Limits>,
+    /// Public lookups.
+    pub lookups: Lookups,
+    /// Overviews, kept for as long as they are true.
+    pub overviews: Overviews,
+}
+
+impl AppState {
+    /// Puts it together; opens nothing.
+    pub fn new(store: Store, settings: Settings, net: Net) -> Self {
+        Self {
+            store,
+            passwords: Passwords::new(settings.password_cost),
+            settings: Arc::new(settings),
+            live: Live::default(),
+            limits: Arc::default(),
+            lookups: Lookups::new(net),
+            overviews: Overviews::default(),
+        }
+    }
+}
