@@ -13,7 +13,7 @@ use waypost_engine::{
 use waypost_types::{
     Cidr, DomainName, UnknownPart,
     monitor::MonitorKind,
-    outcome::{AuditReport, BlacklistReport, Outcome, ProbeMode, SmtpReport, Verdict},
+    outcome::{AuditReport, BlacklistReport, Outcome, ProbeMode, SmtpReport},
 };
 
 use crate::{

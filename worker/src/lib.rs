@@ -9,6 +9,7 @@ pub mod batch;
 pub mod checker;
 pub mod config;
 mod database;
+mod engine_checker;
 mod error;
 pub mod health;
 mod incidents;
@@ -29,15 +30,24 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use waypost_engine::net::Net;
 use waypost_store::Store;
 
 pub use config::{Config, ConfigError, Environment, SignupPolicy, WorkerConfig};
 pub use database::prepare_database;
+pub use engine_checker::EngineChecker;
 pub use error::WorkerError;
 pub use maintenance::maintain;
 pub use queue::{migrate_queue, queue_is_ready};
 
 use crate::{checker::Checker, listener::Bells, notifier::Notifier, recorder::Recorder, runner::Runner, shared_checks::SharedChecks};
+
+/// Runs all loops of a region by the engine on `net`; see [`run_with`].
+pub async fn run(config: WorkerConfig, store: Store, net: Net, shutdown: CancellationToken) -> Result<(), WorkerError> {
+    let regions = store.regions().await?;
+    let reached = regions.iter().find(|region| region.name == config.region).and_then(|region| region.port25_reached_at);
+    run_with(config, store, Arc::new(EngineChecker::new(&net, reached)), shutdown).await
+}
 
 /// Runs all loops of a region with `checker` until `shutdown`; then work that is under way is finished or given back. Survives a database
 /// that goes away and returns. Fails at once when the configuration can not be used, or when a loop breaks, which is a bug.

@@ -140,27 +140,24 @@ impl SharedChecks {
         let now = Utc::now();
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         slots.retain(|(kind, target), slot| {
-            let limit = match kind {
-                MonitorKind::Smtp if self.checker.is_provider(split_target(target).0) => PROVIDER_SPACING,
-                MonitorKind::Smtp => SMTP_LIMIT,
-                MonitorKind::Audit => AUDIT_LIMIT,
-                MonitorKind::Blacklist => BLACKLIST_LIMIT,
-            };
-            match slot.try_lock() {
-                // In use.
-                Err(_) => true,
-                Ok(seen) => {
-                    seen.as_ref().is_some_and(|observation| (now - observation.at).to_std().unwrap_or_default() < limit)
-                        || Arc::strong_count(slot) > 1
-                }
-            }
+            // In use, or waited for.
+            let Ok(seen) = slot.try_lock() else { return true };
+            let Some(observation) = seen.as_ref() else { return Arc::strong_count(slot) > 1 };
+            let age = (now - observation.at).to_std().unwrap_or_default();
+            let provider = || *kind == MonitorKind::Smtp && age < PROVIDER_SPACING && self.checker.is_provider(split_target(target).0);
+            age < usual_limit(*kind) || provider()
         });
     }
 }
 
-const SMTP_LIMIT: Duration = Duration::from_secs(45);
-const AUDIT_LIMIT: Duration = Duration::from_secs(300);
-const BLACKLIST_LIMIT: Duration = Duration::from_secs(900);
+/// How long an outcome is shared at most.
+const fn usual_limit(kind: MonitorKind) -> Duration {
+    match kind {
+        MonitorKind::Smtp => Duration::from_secs(45),
+        MonitorKind::Audit => Duration::from_secs(300),
+        MonitorKind::Blacklist => Duration::from_secs(900),
+    }
+}
 
 /// How old an outcome may be that is given to somebody who watches every `interval`.
 fn freshness(ask: &Ask<'_>, verdict: Verdict, provider: bool) -> Duration {
@@ -172,12 +169,7 @@ fn freshness(ask: &Ask<'_>, verdict: Verdict, provider: bool) -> Duration {
     if ask.requested || (verdict != Verdict::Up && MonitorState::from(verdict) != ask.state) {
         return REQUEST_SPACING.min(usual);
     }
-    let limit = match ask.kind {
-        MonitorKind::Smtp => SMTP_LIMIT,
-        MonitorKind::Audit => AUDIT_LIMIT,
-        MonitorKind::Blacklist => BLACKLIST_LIMIT,
-    };
-    usual.min(limit)
+    usual.min(usual_limit(ask.kind))
 }
 
 #[cfg(test)]
