@@ -12,6 +12,7 @@ use hickory_resolver::{
     proto::{
         op::ResponseCode,
         rr::{Name, RData, RecordType},
+        serialize::binary::BinEncodable,
     },
 };
 
@@ -86,6 +87,7 @@ impl<T> Lookup<T> {
 #[derive(Clone)]
 pub struct Dns {
     resolver: TokioResolver,
+    first: Option<SocketAddr>,
 }
 
 impl std::fmt::Debug for Dns {
@@ -105,10 +107,12 @@ const NEGATIVE_MAX: Duration = Duration::from_secs(5);
 impl Dns {
     /// With these servers, or the system's when there are none.
     pub fn new(servers: &[SocketAddr]) -> Result<Self, String> {
+        let mut first = servers.first().copied();
         let builder = if servers.is_empty() {
             let (config, _) =
                 hickory_resolver::system_conf::read_system_conf().map_err(|e| format!("the system's resolver configuration can not be read: {e}"))?;
             let servers = config.name_servers().to_vec();
+            first = servers.first().map(|server| SocketAddr::new(server.ip, server.connections.first().map_or(53, |connection| connection.port)));
             Resolver::builder_with_config(ResolverConfig::from_parts(None, Vec::new(), servers), TokioRuntimeProvider::default())
         } else {
             let servers = servers.iter().map(|server| name_server(*server)).collect();
@@ -125,7 +129,7 @@ impl Dns {
         options.try_tcp_on_error = true;
         options.cache_size = 4096;
         let resolver = builder.with_options(options).build().map_err(|e| format!("the resolver could not be set up: {e}"))?;
-        Ok(Self { resolver })
+        Ok(Self { resolver, first })
     }
 
     async fn lookup<T>(&self, name: &str, kind: RecordType, pick: impl FnMut(&RData) -> Option<T>) -> Lookup<T> {
@@ -239,10 +243,32 @@ impl Dns {
         .await
     }
 
-    /// Whether a DS record stands in the parent: the zone is meant to be signed.
-    pub async fn ds(&self, name: &str) -> Lookup<String> {
-        self.lookup(name, RecordType::DS, |data| Some(data.to_string())).await
+    /// DS records in the parent: the zone is meant to be signed.
+    pub async fn ds(&self, name: &str) -> Lookup<Ds> {
+        self.lookup(name, RecordType::DS, |data| {
+            // Read from the wire form: which type carries it depends on features of the whole build.
+            let bytes = data.to_bytes().ok()?;
+            let (head, _) = bytes.split_first_chunk::<4>()?;
+            Some(Ds { key_tag: u16::from_be_bytes([head[0], head[1]]), algorithm: head[2], digest_type: head[3] })
+        })
+        .await
     }
+
+    /// The resolver that single questions go to.
+    pub(super) fn first(&self) -> Option<SocketAddr> {
+        self.first
+    }
+}
+
+/// A delegation signer (RFC 4034 5), without its digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ds {
+    /// Tag of the key it names.
+    pub key_tag: u16,
+    /// DNSSEC algorithm number.
+    pub algorithm: u8,
+    /// Digest type; 1 is SHA-1.
+    pub digest_type: u8,
 }
 
 /// The start of a zone's authority.
@@ -267,7 +293,7 @@ fn name_server(address: SocketAddr) -> NameServerConfig {
 }
 
 /// An absolute name from its labels as they are: SPF macros make labels that no parser of host names would take.
-fn absolute(name: &str) -> Option<Name> {
+pub(super) fn absolute(name: &str) -> Option<Name> {
     let name = name.strip_suffix('.').unwrap_or(name);
     if name.is_empty() {
         return Some(Name::root());
@@ -281,9 +307,9 @@ fn absolute(name: &str) -> Option<Name> {
     Some(name)
 }
 
+/// Labels as they are, in lower case: what [`absolute`] reads back. No escapes, since SPF allows names with colons and slashes.
 fn plain(name: &Name) -> String {
-    let text = name.to_ascii().to_ascii_lowercase();
-    text.strip_suffix('.').unwrap_or(&text).to_owned()
+    name.iter().map(|label| String::from_utf8_lossy(label).to_ascii_lowercase()).collect::<Vec<_>>().join(".")
 }
 
 fn outcome_of<T>(error: &NetError) -> Lookup<T> {

@@ -15,10 +15,15 @@ use tokio::net::TcpStream;
 mod dns;
 mod egress;
 mod https;
+mod query;
+#[cfg(test)]
+mod tests;
 
-pub use dns::{Absence, Dns, DnsFailure, Lookup, Soa};
+pub use dns::{Absence, Dns, DnsFailure, Ds, Lookup, Soa};
 pub use egress::{Egress, EgressDenied};
+pub use hickory_proto::rr::RecordType;
 pub use https::{HttpAnswer, HttpFailure};
+pub use query::{QueryFlags, RawAnswer};
 
 /// Where time comes from.
 pub trait Clock: Send + Sync + std::fmt::Debug {
@@ -178,6 +183,23 @@ impl Net {
                 Ok(stream)
             }
         }
+    }
+
+    /// Asks one server itself, or the configured resolver when there is none. A server that a zone names passes the egress guard first.
+    pub async fn query(&self, server: Option<SocketAddr>, name: &str, kind: RecordType, flags: QueryFlags) -> Result<RawAnswer, DnsFailure> {
+        let server = match server {
+            Some(server) => {
+                self.egress_check(server.ip()).map_err(|denied| DnsFailure::Other(denied.to_string()))?;
+                server
+            }
+            None => self.inner.dns.first().ok_or_else(|| DnsFailure::Other("no resolver is configured".to_owned()))?,
+        };
+        query::ask(server, name, kind, flags).await
+    }
+
+    /// Whether the operator trusts the AD bit of the resolver.
+    pub fn trusts_ad(&self) -> bool {
+        self.inner.config.trust_ad
     }
 
     /// GET over HTTPS from an address that was resolved and checked here; no redirects, at most 64 KiB, at most 8 s.

@@ -51,6 +51,21 @@ pub enum SpfResult {
     PermError,
 }
 
+impl SpfResult {
+    /// The written form.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Neutral => "neutral",
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::SoftFail => "softfail",
+            Self::TempError => "temperror",
+            Self::PermError => "permerror",
+        }
+    }
+}
+
 /// What an evaluation gave.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SpfEvaluation {
@@ -137,7 +152,12 @@ pub async fn check_host<D: SpfDns>(dns: &D, ip: IpAddr, domain: &str, mail_from:
 }
 
 fn is_multi_label(domain: &str) -> bool {
-    domain.len() <= 253 && domain.contains('.') && domain.split('.').all(|label| (1..=63).contains(&label.len())) && domain.is_ascii()
+    // An address literal is no domain name (RFC 7208 4.3).
+    !domain.contains(['[', ']', '@'])
+        && domain.len() <= 253
+        && domain.contains('.')
+        && domain.split('.').all(|label| (1..=63).contains(&label.len()))
+        && domain.is_ascii()
 }
 
 /// The one SPF record of a name: `Ok(None)` when there is none.
@@ -375,7 +395,7 @@ fn dotted(ip: IpAddr) -> String {
     match ip {
         IpAddr::V4(ip) => ip.to_string(),
         IpAddr::V6(ip) => {
-            ip.octets().iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|nibble| format!("{nibble:x}")).collect::<Vec<_>>().join(".")
+            ip.octets().iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|nibble| format!("{nibble:X}")).collect::<Vec<_>>().join(".")
         }
     }
 }

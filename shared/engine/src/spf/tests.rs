@@ -243,7 +243,7 @@ fn a_mistake_is_shown_where_it_stands() {
 #[test]
 fn long_names_lose_labels_from_the_left() {
     let long = vec!["abcdefghi"; 30].join(".");
-    let fitted = super::macros::fit(&long);
+    let fitted = macros::fit(&long);
     assert!(fitted.len() <= 253 && long.ends_with(fitted) && fitted.starts_with('a'));
 }
 

@@ -1,0 +1,211 @@
+//! The audit of a domain: one file per record family, all asked at once under one deadline. What did not answer is unknown, never missing.
+
+mod bimi;
+mod dane;
+mod dkim;
+mod dmarc;
+mod dnssec;
+mod mta_sts;
+mod mx;
+mod ns;
+mod ptr;
+pub mod rules;
+pub mod score;
+mod selectors;
+mod spf;
+mod tls_rpt;
+
+pub use selectors::provider_of;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use futures::future::BoxFuture;
+use waypost_types::{
+    DomainName,
+    finding::{Finding, UnknownPart},
+    outcome::{AuditReport, CheckSummary, MxHost, Status},
+};
+
+use crate::net::Net;
+
+/// How an audit is done.
+#[derive(Debug, Clone)]
+pub struct AuditOptions {
+    /// DKIM selectors to try beside the catalog's.
+    pub selectors: Vec<String>,
+    /// When to stop waiting.
+    pub deadline: Duration,
+}
+
+impl Default for AuditOptions {
+    fn default() -> Self {
+        Self { selectors: Vec::new(), deadline: Duration::from_secs(9) }
+    }
+}
+
+/// A record family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)] // the names of the records
+pub enum Family {
+    Mx,
+    Spf,
+    Dkim,
+    Dmarc,
+    MtaSts,
+    TlsRpt,
+    Bimi,
+    Dane,
+    Ptr,
+    Dnssec,
+    Ns,
+}
+
+impl Family {
+    /// All of them, in the order pages show them.
+    pub const ALL: [Self; 11] =
+        [Self::Mx, Self::Spf, Self::Dkim, Self::Dmarc, Self::MtaSts, Self::TlsRpt, Self::Bimi, Self::Dane, Self::Ptr, Self::Dnssec, Self::Ns];
+
+    /// The key in `checks` and `records`.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Mx => "mx",
+            Self::Spf => "spf",
+            Self::Dkim => "dkim",
+            Self::Dmarc => "dmarc",
+            Self::MtaSts => "mta_sts",
+            Self::TlsRpt => "tls_rpt",
+            Self::Bimi => "bimi",
+            Self::Dane => "dane",
+            Self::Ptr => "ptr",
+            Self::Dnssec => "dnssec",
+            Self::Ns => "ns",
+        }
+    }
+}
+
+/// What one family found.
+#[derive(Debug, Default)]
+pub(crate) struct Part {
+    findings: Vec<Finding>,
+    unknown: Vec<UnknownPart>,
+    records: Vec<String>,
+    summary: Option<CheckSummary>,
+}
+
+impl Part {
+    fn find(&mut self, remark: rules::Remark) {
+        self.findings.push(remark.done());
+    }
+
+    fn unknown(&mut self, subject: &str, reason: impl ToString) {
+        self.unknown.push(UnknownPart { subject: subject.to_owned(), reason: reason.to_string() });
+    }
+
+    /// The word when nothing is wrong; findings colour it.
+    fn word(&mut self, status: Status, word: impl Into<String>) {
+        self.summary = Some(CheckSummary { status, word: word.into() });
+    }
+
+    /// The word with the colour of the worst finding; `good` is what it is without any of medium severity or worse.
+    fn word_by_findings(&mut self, good: Status, word: impl Into<String>) {
+        let worst = self.findings.iter().map(|finding| Status::from(finding.severity)).find(|s| *s == Status::Bad);
+        let worst = worst.or_else(|| self.findings.iter().map(|finding| Status::from(finding.severity)).find(|s| *s == Status::Warn));
+        self.word(worst.unwrap_or(good), word);
+    }
+}
+
+/// What families need of each other: asked once.
+#[derive(Debug, Clone)]
+pub(crate) struct Facts {
+    domain: DomainName,
+    hosts: Vec<MxHost>,
+    /// The domain proved not to exist.
+    nxdomain: bool,
+    /// It says that it takes no mail (RFC 7505).
+    null_mx: bool,
+    /// It has MX records or addresses of its own.
+    receives: bool,
+}
+
+/// Audits a domain. Never fails: what could not be told is in `unknown`.
+pub async fn audit(net: &Net, domain: &DomainName, options: &AuditOptions) -> AuditReport {
+    audit_families(net, domain, options, &Family::ALL).await
+}
+
+/// Audits some families only.
+pub async fn audit_families(net: &Net, domain: &DomainName, options: &AuditOptions, families: &[Family]) -> AuditReport {
+    let end = tokio::time::Instant::now() + options.deadline;
+    let mut parts: BTreeMap<Family, Part> = BTreeMap::new();
+    let (facts, mx) = match tokio::time::timeout_at(end, mx::look(net, domain)).await {
+        Ok(found) => found,
+        Err(_) => {
+            let mut part = Part::default();
+            part.unknown("mx", LATE);
+            (Facts { domain: domain.clone(), hosts: Vec::new(), nxdomain: false, null_mx: false, receives: true }, part)
+        }
+    };
+    if families.contains(&Family::Mx) {
+        parts.insert(Family::Mx, mx);
+    }
+    let jobs = families.iter().filter(|family| **family != Family::Mx).map(|family| {
+        let facts = &facts;
+        async move {
+            let job: BoxFuture<'_, Part> = match family {
+                Family::Spf => Box::pin(spf::check(net, facts)),
+                Family::Dkim => Box::pin(dkim::check(net, facts, &options.selectors)),
+                Family::Dmarc => Box::pin(dmarc::check(net, facts)),
+                Family::MtaSts => Box::pin(mta_sts::check(net, facts)),
+                Family::TlsRpt => Box::pin(tls_rpt::check(net, facts)),
+                Family::Dane => Box::pin(dane::check(net, facts)),
+                Family::Bimi => Box::pin(bimi::check(net, facts)),
+                Family::Ptr => Box::pin(ptr::check(net, facts)),
+                Family::Dnssec => Box::pin(dnssec::check(net, facts)),
+                Family::Ns | Family::Mx => Box::pin(ns::check(net, facts)),
+            };
+            let part = tokio::time::timeout_at(end, job).await.unwrap_or_else(|_| {
+                let mut part = Part::default();
+                part.unknown(family.key(), LATE);
+                part
+            });
+            (*family, part)
+        }
+    });
+    parts.extend(futures::future::join_all(jobs).await);
+    report(&facts, parts)
+}
+
+const LATE: &str = "did not answer in time; it is asked again at the next check";
+
+fn report(facts: &Facts, parts: BTreeMap<Family, Part>) -> AuditReport {
+    let mut report = AuditReport {
+        domain: facts.domain.to_string(),
+        score: None,
+        grade: None,
+        findings: Vec::new(),
+        unknown: Vec::new(),
+        checks: BTreeMap::new(),
+        records: BTreeMap::new(),
+        mx_hosts: facts.hosts.clone(),
+    };
+    for (family, part) in parts {
+        let key = family.key().to_owned();
+        let summary = part.summary.unwrap_or_else(|| CheckSummary { status: Status::None, word: "No answer".to_owned() });
+        report.checks.insert(key.clone(), summary);
+        if !part.records.is_empty() {
+            report.records.insert(key, part.records);
+        }
+        report.findings.extend(part.findings);
+        report.unknown.extend(part.unknown);
+    }
+    report.findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.rule.cmp(&b.rule)));
+    if let Some((score, grade)) = score::score(&report) {
+        report.score = Some(score);
+        report.grade = Some(grade.to_owned());
+    }
+    report
+}
+
+/// TXT records as text, for families whose records are ASCII.
+async fn texts(net: &Net, name: &str) -> crate::net::Lookup<String> {
+    net.dns().txt(name).await.filter_map(|bytes| Some(String::from_utf8_lossy(&bytes).into_owned()))
+}

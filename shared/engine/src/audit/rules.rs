@@ -1,0 +1,139 @@
+//! The catalog of audit rules: severity, reason, fix and reference of each, by its id. The files of this room name a rule and say what they saw.
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use serde::Deserialize;
+use waypost_types::finding::{Finding, Severity, SuggestedRecord};
+
+#[derive(Debug, Deserialize)]
+struct File {
+    rule: Vec<Rule>,
+}
+
+/// One rule of `catalog/audit-rules.toml`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Rule {
+    /// `area.name`.
+    pub id: String,
+    /// Title in words.
+    pub title: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Standard and section.
+    pub reference: String,
+    /// What it does to delivery.
+    pub why: String,
+    /// What to do, with `{placeholders}`.
+    pub fix: String,
+}
+
+static RULES: LazyLock<HashMap<String, Rule>> = LazyLock::new(|| {
+    // The catalog is part of the program; a test holds that it parses, so a failure here can not ship.
+    let file: File = toml::from_str(include_str!("../../catalog/audit-rules.toml")).unwrap_or(File { rule: Vec::new() });
+    file.rule.into_iter().map(|rule| (rule.id.clone(), rule)).collect()
+});
+
+/// A rule by its id.
+pub fn rule(id: &str) -> Option<&'static Rule> {
+    RULES.get(id)
+}
+
+/// A finding in the making.
+#[derive(Debug)]
+pub struct Remark {
+    finding: Finding,
+}
+
+/// Starts a finding of a rule about a subject, saying what was seen.
+pub fn remark(id: &str, subject: &str, summary: impl Into<String>) -> Remark {
+    let finding = match rule(id) {
+        Some(rule) => Finding {
+            rule: id.to_owned(),
+            severity: rule.severity,
+            subject: subject.to_owned(),
+            summary: summary.into(),
+            why: rule.why.clone(),
+            fix: rule.fix.replace("{domain}", subject),
+            record: None,
+            reference: rule.reference.clone(),
+        },
+        None => Finding {
+            rule: id.to_owned(),
+            severity: Severity::Info,
+            subject: subject.to_owned(),
+            summary: summary.into(),
+            why: String::new(),
+            fix: String::new(),
+            record: None,
+            reference: String::new(),
+        },
+    };
+    Remark { finding }
+}
+
+impl Remark {
+    /// Fills a placeholder of the fix.
+    pub fn with(mut self, placeholder: &str, value: impl AsRef<str>) -> Self {
+        self.finding.fix = self.finding.fix.replace(&format!("{{{placeholder}}}"), value.as_ref());
+        self
+    }
+
+    /// Says the fix in better words than the catalog's.
+    pub fn fix(mut self, fix: impl Into<String>) -> Self {
+        self.finding.fix = fix.into();
+        self
+    }
+
+    /// Another severity where the case at hand is milder or worse than the rule.
+    pub fn severity(mut self, severity: Severity) -> Self {
+        self.finding.severity = severity;
+        self
+    }
+
+    /// The record to publish.
+    pub fn record(mut self, kind: &str, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.finding.record = Some(SuggestedRecord { name: name.into(), kind: kind.to_owned(), value: value.into() });
+        self
+    }
+
+    /// The finding.
+    pub fn done(self) -> Finding {
+        self.finding
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_catalog_parses_and_ids_are_unique() {
+        let file: File = toml::from_str(include_str!("../../catalog/audit-rules.toml")).unwrap();
+        assert!(file.rule.len() > 150);
+        assert_eq!(file.rule.len(), RULES.len());
+    }
+
+    /// Every rule that code names is in the catalog.
+    #[test]
+    fn rules_named_in_code_exist() {
+        let sources = [
+            include_str!("mx.rs"),
+            include_str!("spf.rs"),
+            include_str!("dkim.rs"),
+            include_str!("dmarc.rs"),
+            include_str!("mta_sts.rs"),
+            include_str!("tls_rpt.rs"),
+            include_str!("dane.rs"),
+            include_str!("dnssec.rs"),
+            include_str!("ns.rs"),
+            include_str!("ptr.rs"),
+            include_str!("bimi.rs"),
+        ];
+        for source in sources {
+            for (at, _) in source.match_indices("remark(\"") {
+                let id = source[at + 8..].split('"').next().unwrap();
+                assert!(rule(id).is_some(), "{id} is not in the catalog");
+            }
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Arguments of the command, what they share, and which file does what.
+
+mod audit;
+mod blacklist;
+mod probe;
+mod spf;
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use waypost_engine::{
+    audit::Family,
+    net::{Net, NetConfig},
+};
+use waypost_types::finding::Severity;
+
+/// Checks mail domains, mail servers and addresses.
+#[derive(Debug, clap::Parser)]
+#[command(name = "waypost", version, after_help = "Exit code: 0 fine, 1 findings at or above --fail-on, 2 usage, 3 could not tell.")]
+pub struct Args {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every subcommand.
+#[derive(Debug, clap::Args)]
+struct Common {
+    /// One JSON object per line
+    #[arg(long, global = true)]
+    json: bool,
+    /// Resolvers to ask; the system's when absent
+    #[arg(long, global = true, value_name = "IP:PORT,…", value_delimiter = ',', value_parser = parse_resolver)]
+    resolver: Vec<SocketAddr>,
+    /// Exit with 1 from this severity on: critical, high, medium, low or info
+    #[arg(long, global = true, value_name = "SEVERITY", default_value = "high", value_parser = parse_severity)]
+    fail_on: Severity,
+    /// Certificate authorities beside the built-in ones, PEM
+    #[arg(long, global = true, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// All DNS and authentication audits of domains
+    Audit(audit::AuditArgs),
+    /// Evaluate SPF for a sender: `check_host()` of RFC 7208
+    Spf(spf::SpfArgs),
+    /// One SMTP conversation per address of a host
+    Probe(probe::ProbeArgs),
+    /// Addresses, networks and domains on block lists
+    Blacklist(blacklist::BlacklistArgs),
+    /// Audit MX records only
+    Mx(audit::AuditArgs),
+    /// Audit DKIM keys only
+    Dkim(audit::AuditArgs),
+    /// Audit the DMARC policy only
+    Dmarc(audit::AuditArgs),
+    /// Audit MTA-STS only
+    MtaSts(audit::AuditArgs),
+    /// Audit TLS reporting only
+    TlsRpt(audit::AuditArgs),
+    /// Audit BIMI only
+    Bimi(audit::AuditArgs),
+    /// Audit DANE only
+    Dane(audit::AuditArgs),
+    /// Audit reverse DNS of the MX hosts only
+    Ptr(audit::AuditArgs),
+    /// Audit DNSSEC only
+    Dnssec(audit::AuditArgs),
+    /// Audit name servers only
+    Ns(audit::AuditArgs),
+}
+
+/// `IP:PORT`, or an address alone for port 53.
+fn parse_resolver(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .or_else(|_| text.parse().map(|ip| SocketAddr::new(ip, 53)))
+        .map_err(|_| format!("“{text}” is no resolver: it is written 192.0.2.1:53 or [2001:db8::1]:53"))
+}
+
+fn parse_severity(text: &str) -> Result<Severity, String> {
+    text.parse().map_err(|()| "one of critical, high, medium, low, info".to_owned())
+}
+
+/// Runs the command.
+pub async fn run(args: Args) -> ExitCode {
+    let Common { json, resolver, fail_on, ca_file } = args.common;
+    let mut config = NetConfig { resolvers: resolver, ca_file, ..NetConfig::default() };
+    if let Some(name) = std::env::var("WAYPOST_EHLO_NAME").ok().filter(|name| !name.is_empty()) {
+        config.ehlo_name = name;
+    }
+    let net = match Net::new(config) {
+        Ok(net) => net,
+        Err(error) => {
+            eprintln!("waypost: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let one = |family| vec![family];
+    let (args, families) = match args.command {
+        Command::Spf(args) => return spf::run(&net, &args, json, fail_on).await,
+        Command::Probe(args) => return probe::run(&net, args, json, fail_on).await,
+        Command::Blacklist(args) => return blacklist::run(&net, args, json, fail_on).await,
+        Command::Audit(args) => (args, Family::ALL.to_vec()),
+        Command::Mx(args) => (args, one(Family::Mx)),
+        Command::Dkim(args) => (args, one(Family::Dkim)),
+        Command::Dmarc(args) => (args, one(Family::Dmarc)),
+        Command::MtaSts(args) => (args, one(Family::MtaSts)),
+        Command::TlsRpt(args) => (args, one(Family::TlsRpt)),
+        Command::Bimi(args) => (args, one(Family::Bimi)),
+        Command::Dane(args) => (args, one(Family::Dane)),
+        Command::Ptr(args) => (args, one(Family::Ptr)),
+        Command::Dnssec(args) => (args, one(Family::Dnssec)),
+        Command::Ns(args) => (args, one(Family::Ns)),
+    };
+    audit::run(&net, args, &families, json, fail_on).await
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[test]
+    fn arguments_are_well_formed() {
+        Args::command().debug_assert();
+        let args = Args::try_parse_from([
+            "waypost",
+            "spf",
+            "",
+            "--ip",
+            "192.0.2.1",
+            "--helo",
+            "",
+            "--mail-from",
+            "",
+            "--json",
+            "--resolver",
+            "127.0.0.1:5353",
+        ])
+        .unwrap();
+        assert!(args.common.json && args.common.resolver.len() == 1 && args.common.fail_on == Severity::High);
+        for wrong in [
+            vec!["waypost"],
+            vec!["waypost", "audit"],
+            vec!["waypost", "spf", "a.example"],
+            vec!["waypost", "audit", "a.example", "--fail-on", "bad"],
+        ] {
+            assert!(Args::try_parse_from(wrong).is_err());
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! `waypost spf`: evaluates `check_host()` for one sender. Names are taken as given, also empty or malformed: always one line.
+
+use std::{ffi::OsString, io::Write, net::IpAddr, process::ExitCode};
+
+use waypost_engine::{
+    net::Net,
+    spf::{SpfEvaluation, SpfResult, check_host},
+};
+use waypost_types::finding::Severity;
+
+/// Arguments of `waypost spf`.
+#[derive(Debug, clap::Args)]
+pub struct SpfArgs {
+    /// The domain whose policy is asked: that of MAIL FROM, or of HELO when MAIL FROM is empty
+    #[arg(allow_hyphen_values = true)]
+    domain: OsString,
+    /// The address that sends
+    #[arg(long)]
+    ip: IpAddr,
+    /// What it says in HELO or EHLO; the domain when absent
+    #[arg(long, allow_hyphen_values = true)]
+    helo: Option<OsString>,
+    /// The envelope sender; postmaster at the domain when absent
+    #[arg(long, value_name = "ADDRESS", allow_hyphen_values = true)]
+    mail_from: Option<OsString>,
+}
+
+/// Runs it: 0 for pass, neutral and none, 1 for what receivers refuse (softfail from `--fail-on` medium on), 3 for a temporary error.
+pub async fn run(net: &Net, args: &SpfArgs, json: bool, fail_on: Severity) -> ExitCode {
+    let domain = args.domain.to_string_lossy();
+    let helo = args.helo.as_ref().map_or_else(|| domain.clone(), |helo| helo.to_string_lossy());
+    let mail_from = args.mail_from.as_ref().map_or_else(|| format!("postmaster@{domain}").into(), |from| from.to_string_lossy());
+    let evaluation = check_host(net.dns(), args.ip, &domain, &mail_from, &helo, net.now().timestamp()).await;
+    if let Err(error) = write(&evaluation, json) {
+        eprintln!("waypost: {error}");
+    }
+    match evaluation.result {
+        SpfResult::Fail | SpfResult::PermError => ExitCode::from(1),
+        SpfResult::SoftFail if fail_on <= Severity::Medium => ExitCode::from(1),
+        SpfResult::TempError => ExitCode::from(3),
+        SpfResult::Pass | SpfResult::SoftFail | SpfResult::Neutral | SpfResult::None => ExitCode::SUCCESS,
+    }
+}
+
+fn write(evaluation: &SpfEvaluation, json: bool) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    if json {
+        serde_json::to_writer(&mut out, evaluation)?;
+        return writeln!(out);
+    }
+    writeln!(out, "{}: {}", evaluation.result.as_str(), evaluation.explanation)?;
+    if let Some(term) = &evaluation.mechanism {
+        writeln!(out, "  matched {term}")?;
+    }
+    writeln!(out, "  {} of 10 lookups, {} of 2 void lookups", evaluation.lookups, evaluation.void_lookups)
+}
