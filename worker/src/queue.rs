@@ -59,7 +59,8 @@ pub(crate) async fn run(config: &WorkerConfig, store: &Store, runner: &Arc<Runne
             .batch_size(config.concurrent_batches.max(1))
             .heartbeat_interval(HEARTBEAT)
             .missed_heartbeats(MISSED_HEARTBEATS)
-            .persist_results(false);
+            // apalis 1.0 acknowledges a task only where it persists its result (ours is empty): without it every task runs again some day.
+            .persist_results(true);
         let storage =
             PostgresStorage::<CheckBatch>::new(store.pool()).with_config(settings).with_pubsub().poll_with_interval(Duration::from_millis(500));
         // Unique per start: a worker that comes back under its old name would keep its own orphans alive.

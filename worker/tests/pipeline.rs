@@ -292,6 +292,11 @@ async fn the_whole_worker_runs_survives_lost_connections_and_stops_cleanly() {
     let worker = tokio::spawn(waypost_worker::run_with(scene.config("local"), scene.db.store.clone(), checker.clone(), shutdown.clone()));
     eventually("every monitor is checked", async || scene.value::<i64>("SELECT count(*) FROM check_results").await == 30).await;
 
+    eventually("the tasks are marked done, so that they can be pruned", async || {
+        scene.value::<i64>("SELECT count(*) FROM apalis.jobs WHERE status <> 'Done'").await == 0
+    })
+    .await;
+
     scene.cut_connections().await;
     let mut asked = Err(waypost_store::StoreError::NotFound);
     for _ in 0..20 {
