@@ -68,6 +68,10 @@ fn panicked(reason: Box<dyn std::any::Any + Send>) -> Response {
 async fn trace(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let id: Arc<str> = Uuid::now_v7().simple().to_string().into();
     request.extensions_mut().insert(RequestId(Arc::clone(&id)));
+    // Pages read it from here; what a visitor claims is nothing to us.
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        request.headers_mut().insert(REQUEST_ID, value);
+    }
     let method = request.method().clone();
     // The router has not matched yet out here; the pattern comes back with the answer where there is one.
     let group = if request.uri().path().starts_with("/api/") { "api" } else { "page" };

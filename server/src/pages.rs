@@ -6,7 +6,7 @@ use std::{net::IpAddr, path::PathBuf, sync::Arc};
 use axum::{
     Router,
     body::{Body, to_bytes},
-    http::{HeaderValue, Request, header},
+    http::{Error, HeaderValue, Request, header},
 };
 use serde_json::Value;
 use tower::ServiceExt;
@@ -34,16 +34,9 @@ pub fn router(state: &AppState, api: &Router) -> Router {
     waypost_web::router(config, Arc::new(InProcess { api: api.clone() }))
 }
 
-/// Where `infra/web-build` puts what browsers load: named by the operator, or found beside the program or in the working directory.
+/// What browsers load, as `infra/web-build` packs it: the folder that the operator names, or that of a checkout.
 fn assets_dir() -> PathBuf {
-    if let Some(named) = std::env::var_os("WAYPOST_ASSETS_DIR").filter(|name| !name.is_empty()) {
-        return named.into();
-    }
-    let beside = std::env::current_exe().ok().and_then(|program| {
-        // …/target/<profile>/waypost-server or …/bin/waypost-server
-        program.ancestors().skip(1).take(3).map(|folder| folder.join("site")).find(|site| site.join("manifest.json").is_file())
-    });
-    beside.unwrap_or_else(|| PathBuf::from("target/site"))
+    std::env::var_os("WAYPOST_ASSETS_DIR").filter(|name| !name.is_empty()).map_or_else(|| PathBuf::from("web/dist"), PathBuf::from)
 }
 
 struct InProcess {
@@ -78,7 +71,7 @@ impl ApiTransport for OfVisitor {
 }
 
 impl OfVisitor {
-    fn make(&self, request: ApiRequest) -> Result<Request<Body>, axum::http::Error> {
+    fn make(&self, request: ApiRequest) -> Result<Request<Body>, Error> {
         let mut builder = Request::builder().method(request.method.as_str()).uri(request.path).header(header::ACCEPT, "application/json");
         if let Some(cookie) = self.visitor.cookie.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
             builder = builder.header(header::COOKIE, cookie);

@@ -99,7 +99,8 @@ async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let Some(store) = database(&config, &shutdown).await? else { return Ok(()) };
-    let state = AppState::new(store.clone(), settings(&config), config.net()?);
+    let net = config.net()?;
+    let state = AppState::new(store.clone(), settings(&config), net.clone());
     let (api, _) = app::api(&state);
     let pages = pages::router(&state, &api);
     let service = app::router(&state, api, Some(pages), Some(metrics)).into_make_service_with_connect_info::<SocketAddr>();
@@ -120,8 +121,8 @@ async fn run(
         });
     }
     if let Some(region) = options.region {
-        let (config, stop) = (config.clone(), shutdown.clone());
-        parts.spawn(async move { Ok(waypost_worker::run(&config, &region, store, stop).await?) });
+        let (config, stop) = (config.worker(&region), shutdown.clone());
+        parts.spawn(async move { Ok(waypost_worker::run(config, store, net, stop).await?) });
     }
     tracing::info!(listen = %config.listen, base_url = %config.base_url, "serving");
     let (stop, stopped) = (shutdown.clone(), shutdown.clone());

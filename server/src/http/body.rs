@@ -67,6 +67,13 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     if bytes.windows(6).any(|six| six == b"\\u0000") {
         return Err(ApiError::Malformed("it holds the character NUL".to_owned()));
     }
+    // serde would take an array for an object, its fields in order; nobody means that.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|byte| *byte != b'{') {
+        return Err(match serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
+            Ok(_) => ApiError::field("body", "Send a JSON object."),
+            Err(error) => ApiError::Malformed(error.to_string()),
+        });
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
@@ -110,7 +117,7 @@ mod tests {
         assert_eq!(field(r#"{"name":3}"#), "name");
         assert_eq!(field(r#"{"name":"a","colour":1}"#), "colour");
         assert_eq!(field(r#"{"name":"a","ports":[1,"b"]}"#), "ports[1]");
-        assert_eq!(field("[1,2]"), "[1]");
+        assert_eq!(field(r#"["a"]"#), "body");
         assert_eq!(field("{"), "malformed");
         assert_eq!(field(r#"{"name":"a"} x"#), "malformed");
         assert_eq!(field(r#"{"name":"a\u0000"}"#), "malformed");

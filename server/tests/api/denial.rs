@@ -1,0 +1,164 @@
+//! Every route, whoever asks. A route that the table does not list fails the test, and so does a table entry without a route.
+
+use std::collections::BTreeSet;
+
+use axum::body::Body;
+use serde_json::json;
+
+use crate::support::{Client, Server, server};
+
+/// What a route is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Door {
+    /// Everybody.
+    Open,
+    /// Whoever is signed in.
+    Person,
+    /// Every member.
+    Read,
+    /// Editors and above.
+    Write,
+}
+
+const TABLE: &[(&str, &str, Door)] = &[
+    ("POST", "/api/v1/auth/signup", Door::Open),
+    ("POST", "/api/v1/auth/login", Door::Open),
+    ("POST", "/api/v1/auth/logout", Door::Open),
+    ("POST", "/api/v1/auth/forgot", Door::Open),
+    ("POST", "/api/v1/auth/reset", Door::Open),
+    ("POST", "/api/v1/auth/verify", Door::Open),
+    ("POST", "/api/v1/auth/verify/resend", Door::Person),
+    ("GET", "/api/v1/me", Door::Person),
+    ("GET", "/api/v1/lookup/{domain}", Door::Open),
+    ("GET", "/api/v1/dev/mailbox", Door::Open),
+    ("GET", "/api/v1/orgs/{org}/overview", Door::Read),
+    ("GET", "/api/v1/orgs/{org}/events", Door::Read),
+    ("GET", "/api/v1/orgs/{org}/domains", Door::Read),
+    ("POST", "/api/v1/orgs/{org}/domains", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/domains/{id}", Door::Read),
+    ("PATCH", "/api/v1/orgs/{org}/domains/{id}", Door::Write),
+    ("DELETE", "/api/v1/orgs/{org}/domains/{id}", Door::Write),
+    ("POST", "/api/v1/orgs/{org}/domains/{id}/check", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/servers", Door::Read),
+    ("POST", "/api/v1/orgs/{org}/servers", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/servers/{id}", Door::Read),
+    ("PATCH", "/api/v1/orgs/{org}/servers/{id}", Door::Write),
+    ("DELETE", "/api/v1/orgs/{org}/servers/{id}", Door::Write),
+    ("POST", "/api/v1/orgs/{org}/servers/{id}/check", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/addresses", Door::Read),
+    ("POST", "/api/v1/orgs/{org}/addresses", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/addresses/{id}", Door::Read),
+    ("PATCH", "/api/v1/orgs/{org}/addresses/{id}", Door::Write),
+    ("DELETE", "/api/v1/orgs/{org}/addresses/{id}", Door::Write),
+    ("POST", "/api/v1/orgs/{org}/addresses/{id}/check", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/monitors", Door::Read),
+    ("POST", "/api/v1/orgs/{org}/monitors", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/monitors/{id}", Door::Read),
+    ("PATCH", "/api/v1/orgs/{org}/monitors/{id}", Door::Write),
+    ("DELETE", "/api/v1/orgs/{org}/monitors/{id}", Door::Write),
+    ("POST", "/api/v1/orgs/{org}/monitors/{id}/check", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/monitors/{id}/results", Door::Read),
+    ("GET", "/api/v1/orgs/{org}/monitors/{id}/results/{result}", Door::Read),
+    ("GET", "/api/v1/orgs/{org}/monitors/{id}/rollups", Door::Read),
+    ("GET", "/api/v1/orgs/{org}/monitors/{id}/outcome", Door::Read),
+    ("GET", "/api/v1/orgs/{org}/incidents", Door::Read),
+    ("POST", "/api/v1/orgs/{org}/incidents", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/incidents/{id}", Door::Read),
+    ("PATCH", "/api/v1/orgs/{org}/incidents/{id}", Door::Write),
+    ("DELETE", "/api/v1/orgs/{org}/incidents/{id}", Door::Write),
+];
+
+/// One of each, to be named by the routes.
+struct Ids {
+    org: String,
+    domain: String,
+    server: String,
+    address: String,
+    monitor: String,
+    incident: String,
+}
+
+impl Ids {
+    fn path(&self, org: &str, route: &str) -> String {
+        let id = [
+            ("/domains", &self.domain),
+            ("/servers", &self.server),
+            ("/addresses", &self.address),
+            ("/monitors", &self.monitor),
+            ("/incidents", &self.incident),
+        ]
+        .into_iter()
+        .find(|(part, _)| route.contains(part))
+        .map_or("", |(_, id)| id);
+        route.replace("{org}", org).replace("{id}", id).replace("{domain}", "example.com").replace("{result}", "res_00000000000000000000000000000000")
+    }
+}
+
+async fn fill(client: &mut Client<'_>, org: &str) -> Ids {
+    let at = |resource: &str| format!("/api/v1/orgs/{org}/{resource}");
+    let domain = client.post(&at("domains"), &json!({ "name": "example.com" })).await.id().to_owned();
+    let server = client.post(&at("servers"), &json!({ "host": "mail.example.com" })).await;
+    let monitor = server.body["monitors"][0]["id"].as_str().unwrap().to_owned();
+    let address = client.post(&at("addresses"), &json!({ "cidr": "203.0.113.7" })).await.id().to_owned();
+    let incident = client.post(&at("incidents"), &json!({ "title": "Slow", "severity": "warning", "monitor_id": monitor })).await;
+    Ids { org: org.to_owned(), domain, server: server.id().to_owned(), address, monitor, incident: incident.id().to_owned() }
+}
+
+fn routes_of(server: &Server) -> BTreeSet<(String, String)> {
+    let document = serde_json::to_value(&server.document).unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    paths.iter().flat_map(|(path, item)| item.as_object().unwrap().keys().map(move |method| (method.to_uppercase(), path.clone()))).collect()
+}
+
+#[tokio::test]
+async fn every_route_is_in_the_table() {
+    let server = server().await;
+    let table: BTreeSet<(String, String)> = TABLE.iter().map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned())).collect();
+    assert_eq!(routes_of(&server), table);
+}
+
+#[tokio::test]
+async fn every_route_denies_whom_it_should() {
+    let server = server().await;
+    let (mut owner, org) = server.member("owner").await;
+    let ids = fill(&mut owner, &org).await;
+    let (mut stranger, foreign_org) = server.member("stranger").await;
+    let mut nobody = server.client();
+    let garbage = || Body::from("{ this is no JSON");
+    for (method, route, door) in TABLE.iter().copied().filter(|(.., door)| *door != Door::Open) {
+        let path = ids.path(&ids.org, route);
+        // Permission is judged before the body, so a body that is no JSON changes nothing.
+        let json = [("content-type", "application/json")];
+        let answer = nobody.send(method, &path, &json, garbage()).await;
+        assert_eq!(answer.status, 401, "nobody: {method} {route}");
+        assert_eq!(answer.headers["content-type"], "application/problem+json");
+        if door == Door::Person {
+            continue;
+        }
+        let answer = stranger.send(method, &path, &json, garbage()).await;
+        assert_eq!(answer.status, 404, "stranger: {method} {route}");
+        if route.contains("{id}") {
+            // Somebody else's id below one's own organisation.
+            let answer = stranger.send(method, &ids.path(&foreign_org, route), &json, garbage()).await;
+            assert_eq!(answer.status, 404, "foreign id: {method} {route}");
+        }
+    }
+    let me = owner.get("/api/v1/me").await;
+    let user = me.body["user"]["id"].as_str().unwrap().trim_start_matches("usr_").to_owned();
+    for role in ["viewer", "editor", "admin", "owner"] {
+        server.sql(format!("UPDATE memberships SET role = '{role}' WHERE user_id = '{user}'")).await;
+        for (method, route, door) in TABLE.iter().copied().filter(|(.., door)| matches!(door, Door::Read | Door::Write)) {
+            // A stream has no end to wait for; the live tests read it.
+            if route.ends_with("/events") {
+                continue;
+            }
+            let answer = owner.send(method, &ids.path(&ids.org, route), &[("content-type", "text/plain"), ("if-match", "\"99\"")], garbage()).await;
+            let status = answer.status.as_u16();
+            if door == Door::Write && role == "viewer" {
+                assert_eq!(status, 403, "{role}: {method} {route}");
+            } else {
+                assert!(!matches!(status, 401 | 403 | 405) && status < 500, "{role}: {method} {route} answered {status} {:?}", answer.body);
+            }
+        }
+    }
+}

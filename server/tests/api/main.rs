@@ -1,0 +1,9 @@
+//! The API against a real PostgreSQL, as `waypost_app`, by service calls on the very router that is served.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod accounts;
+mod denial;
+mod live;
+mod requests;
+mod resources;
+mod support;

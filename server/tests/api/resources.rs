@@ -1,0 +1,182 @@
+//! Domains, servers, addresses, monitors and incidents as ordinary resources.
+
+use serde_json::{Value, json};
+
+use crate::support::server;
+
+#[tokio::test]
+async fn adding_something_makes_its_monitors_due_at_once() {
+    let server = server().await;
+    let (mut client, org) = server.member("ann").await;
+    let at = |rest: &str| format!("/api/v1/orgs/{org}/{rest}");
+    let domain = client.post(&at("domains"), &json!({ "name": "Bücher.Example." })).await;
+    assert_eq!(domain.status, 201, "{domain:?}");
+    assert_eq!((domain.body["name"].as_str(), domain.body["display"].as_str()), (Some("xn--bcher-kva.example"), Some("bücher.example")));
+    assert_eq!(domain.body["monitors"][0]["kind"], "audit");
+    assert_eq!(domain.headers["location"].to_str().unwrap(), at(&format!("domains/{}", domain.id())));
+    assert_eq!(domain.headers["etag"], "\"1\"");
+    let host = client.post(&at("servers"), &json!({ "host": "mail.example.com" })).await;
+    let targets: Vec<&str> = host.body["monitors"].as_array().unwrap().iter().map(|monitor| monitor["target"].as_str().unwrap()).collect();
+    assert_eq!(targets, ["mail.example.com:25", "mail.example.com:465", "mail.example.com:587"]);
+    let net = client.post(&at("addresses"), &json!({ "cidr": "203.0.113.9/24" })).await;
+    assert_eq!((net.status.as_u16(), net.body["cidr"].as_str()), (201, Some("203.0.113.0/24")));
+    assert_eq!(server.text("SELECT count(*)::text FROM schedule_units WHERE due_at <= now()").await, "5");
+
+    let one = json!({ "kind": "smtp", "target": "Mail.Example.com:2525", "interval_s": 60 });
+    let monitor = client.post(&at("monitors"), &one).await;
+    assert_eq!((monitor.status.as_u16(), monitor.body["server_id"].as_str()), (201, Some(host.id())));
+    let overview = client.get(&at("overview")).await;
+    assert_eq!(overview.body["counts"]["monitors"], 6, "{overview:?}");
+    assert_eq!(overview.body["ports"][0]["total"], 1);
+}
+
+#[tokio::test]
+async fn what_is_there_already_is_a_conflict_that_names_it() {
+    let server = server().await;
+    let (mut client, org) = server.member("ann").await;
+    let table = [
+        ("domains", json!({ "name": "example.com" }), json!({ "name": "EXAMPLE.com" }), "name"),
+        ("servers", json!({ "host": "mx.example.com" }), json!({ "host": "mx.example.com", "ports": [25] }), "host"),
+        ("addresses", json!({ "cidr": "203.0.113.7" }), json!({ "cidr": "203.0.113.7/32" }), "cidr"),
+        ("monitors", json!({ "kind": "audit", "target": "other.example" }), json!({ "kind": "audit", "target": "other.example" }), "target"),
+    ];
+    for (resource, first, second, field) in table {
+        let path = format!("/api/v1/orgs/{org}/{resource}");
+        let made = client.post(&path, &first).await;
+        assert_eq!(made.status, 201, "{resource}: {made:?}");
+        let again = client.post(&path, &second).await;
+        assert_eq!((again.status.as_u16(), again.field(), again.body["existing"].as_str()), (409, field, Some(made.id())), "{resource}");
+    }
+}
+
+#[tokio::test]
+async fn what_can_not_be_watched_is_refused_by_its_field() {
+    let server = server().await;
+    let (mut client, org) = server.member("ann").await;
+    let table = [
+        ("domains", json!({ "name": "not a domain" }), "name"),
+        ("domains", json!({ "name": 5 }), "name"),
+        ("domains", json!({}), "name"),
+        ("domains", json!({ "name": "example.com", "colour": "red" }), "colour"),
+        ("servers", json!({ "host": "127.0.0.1" }), "host"),
+        ("servers", json!({ "host": "::ffff:10.1.2.3" }), "host"),
+        ("servers", json!({ "host": "mx.example.com", "ports": [22] }), "ports"),
+        ("servers", json!({ "host": "mx.example.com", "ports": ["25"] }), "ports[0]"),
+        ("addresses", json!({ "cidr": "10.0.0.1" }), "cidr"),
+        ("addresses", json!({ "cidr": "203.0.112.0/20" }), "cidr"),
+        ("monitors", json!({ "kind": "smtp", "target": "mx.example.com:25", "interval_s": 5 }), "interval_s"),
+        ("monitors", json!({ "kind": "audit", "target": "example.com", "regions": ["mars"] }), "regions"),
+        ("monitors", json!({ "kind": "other", "target": "example.com" }), "kind"),
+    ];
+    for (resource, body, field) in table {
+        let answer = client.post(&format!("/api/v1/orgs/{org}/{resource}"), &body).await;
+        assert_eq!((answer.status.as_u16(), answer.field()), (422, field), "{body} {:?}", answer.body);
+    }
+    let allowed = client.post(&format!("/api/v1/orgs/{org}/addresses"), &json!({ "cidr": "127.40.0.9" })).await;
+    assert_eq!(allowed.status, 201, "the operator opened that range");
+}
+
+#[tokio::test]
+async fn two_editors_do_not_overwrite_each_other() {
+    let server = server().await;
+    let (mut client, org) = server.member("ann").await;
+    let made = client.post(&format!("/api/v1/orgs/{org}/servers"), &json!({ "host": "mx.example.com" })).await;
+    let path = format!("/api/v1/orgs/{org}/servers/{}", made.id());
+    let first = client.json("PATCH", &path, &[("if-match", "\"1\"")], &json!({ "ports": [25, 2525], "interval_s": 60 })).await;
+    assert_eq!((first.status.as_u16(), first.headers["etag"].to_str().unwrap()), (200, "\"2\""), "{first:?}");
+    let targets: Vec<&Value> = first.body["monitors"].as_array().unwrap().iter().map(|monitor| &monitor["target"]).collect();
+    assert_eq!(targets, ["mx.example.com:25", "mx.example.com:2525"]);
+    assert_eq!(first.body["monitors"][0]["interval_s"], 60);
+    let second = client.json("PATCH", &path, &[("if-match", "\"1\"")], &json!({ "paused": true })).await;
+    assert_eq!(second.status, 412);
+    assert_eq!(client.send("DELETE", &path, &[("if-match", "\"1\"")], axum::body::Body::empty()).await.status, 412);
+    assert_eq!(client.json("PATCH", &path, &[], &json!({ "paused": true })).await.body["monitors"][1]["paused"], true);
+    assert_eq!(client.send("DELETE", &path, &[("if-match", "\"3\"")], axum::body::Body::empty()).await.status, 204);
+    assert_eq!(client.get(&path).await.status, 404);
+}
+
+#[tokio::test]
+async fn lists_go_page_by_page() {
+    let server = server().await;
+    let (mut client, org) = server.member("ann").await;
+    for n in 0..5 {
+        client.post(&format!("/api/v1/orgs/{org}/domains"), &json!({ "name": format!("d{n}.example") })).await;
+        client.post(&format!("/api/v1/orgs/{org}/addresses"), &json!({ "cidr": format!("203.0.113.{n}") })).await;
+    }
+    for (resource, key, expected) in
+        [("domains", "name", 5), ("addresses", "cidr", 5), ("monitors", "target", 10), ("servers", "host", 0), ("incidents", "id", 0)]
+    {
+        let mut seen = std::collections::BTreeSet::new();
+        let mut cursor = String::new();
+        for _ in 0..10 {
+            let page = client.get(&format!("/api/v1/orgs/{org}/{resource}?limit=2{cursor}")).await;
+            assert_eq!(page.status, 200, "{page:?}");
+            for item in page.body["items"].as_array().unwrap() {
+                assert!(seen.insert(item[key].as_str().unwrap().to_owned()), "twice: {item}");
+            }
+            match page.body["next"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
+        }
+        assert_eq!(seen.len(), expected, "{resource}");
+        for bad in ["limit=0", "limit=201", "cursor=%21%21"] {
+            assert_eq!(client.get(&format!("/api/v1/orgs/{org}/{resource}?{bad}")).await.status, 422, "{resource} {bad}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_incident_is_taken_commented_and_ended() {
+    let server = server().await;
+    let (mut client, org) = server.member("ann").await;
+    let made = client.post(&format!("/api/v1/orgs/{org}/domains"), &json!({ "name": "example.com" })).await;
+    let monitor = made.body["monitors"][0]["id"].as_str().unwrap();
+    let new = json!({ "title": "Mail is late", "severity": "critical", "monitor_id": monitor });
+    let incident = client.post(&format!("/api/v1/orgs/{org}/incidents"), &new).await;
+    assert_eq!((incident.status.as_u16(), incident.body["status"].as_str()), (201, Some("open")), "{incident:?}");
+    assert_eq!(client.post(&format!("/api/v1/orgs/{org}/incidents"), &new).await.body["existing"].as_str(), Some(incident.id()));
+    let path = format!("/api/v1/orgs/{org}/incidents/{}", incident.id());
+    let taken = client.json("PATCH", &path, &[("if-match", "\"1\"")], &json!({ "status": "acknowledged", "comment": "On it." })).await;
+    assert_eq!((taken.status.as_u16(), taken.body["status"].as_str()), (200, Some("acknowledged")), "{taken:?}");
+    assert_eq!(client.get(&format!("/api/v1/orgs/{org}/incidents?status=active")).await.body["items"].as_array().unwrap().len(), 1);
+    // Removing what it is about ends it.
+    assert_eq!(client.delete(&format!("/api/v1/orgs/{org}/domains/{}", made.id())).await.status, 204);
+    let over = client.get(&path).await;
+    assert_eq!((over.body["status"].as_str(), &over.body["monitor_id"]), (Some("resolved"), &Value::Null));
+    assert_eq!(client.json("PATCH", &path, &[], &json!({ "status": "open" })).await.status, 409);
+    assert_eq!(client.delete(&path).await.status, 204);
+}
+
+#[tokio::test]
+async fn checks_are_asked_for_and_results_read() {
+    let server = server().await;
+    let (mut client, org) = server.member("ann").await;
+    let made = client.post(&format!("/api/v1/orgs/{org}/domains"), &json!({ "name": "example.com" })).await;
+    let monitor = made.body["monitors"][0]["id"].as_str().unwrap().to_owned();
+    let at = |rest: &str| format!("/api/v1/orgs/{org}/{rest}");
+    assert_eq!(client.post(&at(&format!("monitors/{monitor}/check")), &json!({})).await.status, 202);
+    assert_eq!(client.post(&at(&format!("domains/{}/check", made.id())), &json!({})).await.status, 202);
+    assert_eq!(server.text("SELECT bool_and(requested)::text FROM schedule_units").await, "true");
+    let results = client.get(&at(&format!("monitors/{monitor}/results?outcome=true"))).await;
+    assert_eq!(results.body, json!({ "items": [], "next": null }));
+    assert_eq!(client.get(&at(&format!("monitors/{monitor}/outcome"))).await.body, Value::Null);
+    let uuid = monitor.trim_start_matches("mon_");
+    server
+        .sql(format!(
+            "INSERT INTO check_results (org_id, id, monitor_id, region, claim, at, verdict, summary, latency_ms)
+             SELECT org_id, gen_random_uuid(), id, 'local', n, now() - make_interval(secs => n), CASE n % 2 WHEN 0 THEN 'up' ELSE 'down' END, 'x', 10
+             FROM monitors, generate_series(1, 5) n WHERE id = '{uuid}'"
+        ))
+        .await;
+    let page = client.get(&at(&format!("monitors/{monitor}/results?limit=3"))).await;
+    assert_eq!(page.body["items"].as_array().unwrap().len(), 3);
+    let next = page.body["next"].as_str().unwrap();
+    let rest = client.get(&at(&format!("monitors/{monitor}/results?limit=3&cursor={next}"))).await;
+    assert_eq!((rest.body["items"].as_array().unwrap().len(), &rest.body["next"]), (2, &Value::Null));
+    let id = rest.body["items"][0]["id"].as_str().unwrap();
+    assert_eq!(client.get(&at(&format!("monitors/{monitor}/results/{id}"))).await.body["verdict"], rest.body["items"][0]["verdict"]);
+    let bars = client.get(&at(&format!("monitors/{monitor}/rollups?by=hour"))).await;
+    let checks: u64 = bars.body["items"].as_array().unwrap().iter().map(|bar| bar["checks"].as_u64().unwrap()).sum();
+    assert_eq!(checks, 5, "{bars:?}");
+}
