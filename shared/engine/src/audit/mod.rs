@@ -13,6 +13,8 @@ pub mod rules;
 pub mod score;
 mod selectors;
 mod spf;
+#[cfg(test)]
+mod tests;
 mod tls_rpt;
 
 pub use selectors::provider_of;

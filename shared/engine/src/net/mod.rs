@@ -17,7 +17,7 @@ mod egress;
 mod https;
 mod query;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use dns::{Absence, Dns, DnsFailure, Ds, Lookup, Soa};
 pub use egress::{Egress, EgressDenied};

@@ -1,0 +1,128 @@
+//! Whole audits against a small name server: healthy, broken, parked, absent, and not to be told.
+#![allow(clippy::unwrap_used)]
+
+use hickory_proto::op::ResponseCode;
+
+use super::*;
+use crate::net::tests::{Say, Server};
+
+async fn run(records: &[(&str, &str)], others: &[(&str, Say)]) -> AuditReport {
+    let server = Server::start(records, others).await;
+    audit(&server.net(), &"e.example".parse().unwrap(), &AuditOptions::default()).await
+}
+
+fn rules(report: &AuditReport) -> Vec<&str> {
+    report.findings.iter().map(|finding| finding.rule.as_str()).collect()
+}
+
+const HEALTHY: &[(&str, &str)] = &[
+    ("e.example", "MX 10 mx1.e.example"),
+    ("e.example", "MX 20 mx2.e.example"),
+    ("e.example", "NS ns1.e.example"),
+    ("e.example", "NS ns2.e.example"),
+    ("e.example", "TXT v=spf1 mx -all"),
+    ("_dmarc.e.example", "TXT v=DMARC1; p=reject; rua=mailto:d@e.example"),
+    ("mx1.e.example", "A 203.0.113.5"),
+    ("mx2.e.example", "A 203.0.113.6"),
+    ("5.113.0.203.in-addr.arpa", "PTR mx1.e.example"),
+    ("6.113.0.203.in-addr.arpa", "PTR mx2.e.example"),
+    ("ns1.e.example", "A 127.0.0.1"),
+    ("ns2.e.example", "A 127.0.0.1"),
+];
+
+#[tokio::test]
+async fn a_healthy_domain_has_nothing_to_mend() {
+    let report = run(HEALTHY, &[]).await;
+    let bad: Vec<_> = report.findings.iter().filter(|f| f.severity >= waypost_types::Severity::Medium).collect();
+    assert!(bad.is_empty(), "{bad:#?}");
+    assert_eq!(report.grade.as_deref(), Some("A"), "{report:#?}");
+    let word = |key: &str| report.checks[key].word.clone();
+    assert_eq!((word("mx").as_str(), word("spf").as_str(), word("dmarc").as_str(), word("ptr").as_str()), ("2 hosts", "Pass", "p=reject", "Match"));
+    // No selector could be guessed: that is unknown, not missing.
+    assert!(report.unknown.iter().any(|part| part.subject == "dkim") && !rules(&report).iter().any(|rule| rule.starts_with("dkim.")));
+}
+
+#[tokio::test]
+async fn what_is_proven_absent_is_missing() {
+    let report = run(&[("e.example", "MX 10 mx.e.example"), ("mx.e.example", "A 203.0.113.5")], &[]).await;
+    for rule in ["spf.missing", "dmarc.missing", "ptr.missing"] {
+        assert!(rules(&report).contains(&rule), "{rule}: {:?}", rules(&report));
+    }
+    assert!(report.findings.iter().filter(|f| f.rule.ends_with(".missing") && f.rule.starts_with(['s', 'd'])).all(|f| f.record.is_some()));
+}
+
+#[tokio::test]
+async fn what_does_not_answer_is_unknown() {
+    let fail = || Say::Code(ResponseCode::ServFail);
+    let report = run(&[], &[("e.example", fail()), ("_dmarc.e.example", Say::Code(ResponseCode::Refused))]).await;
+    assert!(!rules(&report).iter().any(|rule| ["mx.missing", "spf.missing", "dmarc.missing"].contains(rule)), "{:?}", rules(&report));
+    for part in ["mx", "spf", "dmarc"] {
+        assert!(report.unknown.iter().any(|unknown| unknown.subject == part && !unknown.reason.is_empty()), "{part}");
+    }
+    assert_eq!((report.score, report.grade), (None, None));
+}
+
+#[tokio::test]
+async fn a_domain_that_does_not_exist_is_one_clear_finding() {
+    let report = run(&[], &[]).await;
+    assert_eq!(rules(&report), ["mx.missing"]);
+    assert!(report.findings[0].summary.contains("does not exist") && report.unknown.is_empty(), "{report:#?}");
+}
+
+#[tokio::test]
+async fn a_parked_domain_is_left_alone() {
+    let parked = [("e.example", "TXT v=spf1 -all"), ("_dmarc.e.example", "TXT v=DMARC1; p=reject; rua=mailto:d@e.example")];
+    let report = run(&parked, &[]).await;
+    assert!(report.findings.iter().all(|f| f.severity <= waypost_types::Severity::Low), "{:#?}", report.findings);
+    let null = [("e.example", "MX 0 ."), parked[0], parked[1]];
+    let report = run(&null, &[]).await;
+    assert!(report.findings.iter().all(|f| f.severity <= waypost_types::Severity::Low), "{:#?}", report.findings);
+}
+
+#[tokio::test]
+async fn mistakes_are_found_by_their_rule() {
+    let broken = [
+        ("e.example", "MX 10 alias.e.example"),
+        ("e.example", "MX 20 192.0.2.1"),
+        ("e.example", "MX 30 gone.e.example"),
+        ("alias.e.example", "CNAME mx.e.example"),
+        ("mx.e.example", "A 203.0.113.5"),
+        ("e.example", "TXT v=spf1 +all"),
+        ("e.example", "TXT v=spf1 mx -all"),
+        ("_dmarc.e.example", "TXT v=DMARC1; p=none; pct=50; rua=mailto:x@other.example"),
+        ("default._domainkey.e.example", "TXT v=DKIM1; k=rsa; p=broken!"),
+        ("_mta-sts.e.example", "TXT v=STSv1"),
+        ("default._bimi.e.example", "TXT v=BIMI1; l=https://e.example/l.svg"),
+    ];
+    let report = run(&broken, &[]).await;
+    for rule in [
+        "mx.cname",
+        "mx.ip_literal",
+        "mx.unresolvable",
+        "spf.multiple_records",
+        "dmarc.p_none",
+        "dmarc.pct_used",
+        "dmarc.rua_external_unauthorised",
+        "dkim.syntax",
+        "mtasts.txt_syntax",
+        "mtasts.policy_unreachable",
+        "tlsrpt.missing",
+        "bimi.dmarc_not_enforced",
+    ] {
+        assert!(rules(&report).contains(&rule), "{rule}: {:?}", rules(&report));
+    }
+    assert_eq!(report.checks["spf"].word, "Error");
+}
+
+#[tokio::test]
+async fn audits_and_evaluations_can_be_spawned() {
+    let server = Server::start(HEALTHY, &[]).await;
+    let net = server.net();
+    let domain: DomainName = "e.example".parse().unwrap();
+    let report = tokio::spawn(async move {
+        let spf = crate::spf::check_host(net.dns(), "203.0.113.5".parse().unwrap(), "e.example", "", "e.example", 0).await;
+        assert_eq!(spf.result, crate::spf::SpfResult::Pass);
+        audit(&net, &domain, &AuditOptions::default()).await
+    });
+    assert_eq!(report.await.unwrap().domain, "e.example");
+}
