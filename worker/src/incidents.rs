@@ -50,6 +50,8 @@ impl Incidents {
 
     /// Opens, changes and ends incidents. Answers the ids of those it touched.
     pub(crate) async fn follow(&self, tx: &mut OrgTx, moved: &[Moved<'_>]) -> Result<Vec<String>, WorkerError> {
+        // A first outcome that is no failure, and a state that can not be told, neither open nor end anything.
+        let moved: Vec<&Moved<'_>> = moved.iter().filter(|change| matters(change.transition)).collect();
         if moved.is_empty() {
             return Ok(Vec::new());
         }
@@ -145,6 +147,10 @@ impl Incidents {
         tx.enqueue_mails(Some(incident), &format!("incident:{incident}:{event}"), &self.mail_domain, &audience.recipients, &body).await?;
         Ok(())
     }
+}
+
+fn matters(transition: &Transition) -> bool {
+    transition.severity.is_some() || (transition.to == MonitorState::Up && transition.from != MonitorState::Pending)
 }
 
 fn is_better(transition: &Transition) -> bool {
