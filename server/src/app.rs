@@ -59,6 +59,7 @@ async fn limit_time(request: Request, next: Next) -> Response {
     }
 }
 
+#[allow(clippy::needless_pass_by_value)] // the layer hands it over
 fn panicked(reason: Box<dyn std::any::Any + Send>) -> Response {
     let text = reason.downcast_ref::<&str>().map(|text| (*text).to_owned()).or_else(|| reason.downcast_ref::<String>().cloned());
     ApiError::internal(text.unwrap_or_else(|| "a panic without words".to_owned())).into_response()

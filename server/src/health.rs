@@ -28,7 +28,13 @@ const DATABASE_TIME: std::time::Duration = std::time::Duration::from_secs(3);
 pub fn routes(metrics: Option<PrometheusHandle>) -> Router<AppState> {
     let router = Router::new().route("/healthz", get(alive)).route("/readyz", get(ready));
     match metrics {
-        Some(handle) => router.route("/metrics", get(move |state, client, headers| read_metrics(handle.clone(), state, client, headers))),
+        Some(handle) => router.route(
+            "/metrics",
+            get(move |State(state): State<AppState>, client: ClientAddress, headers: HeaderMap| {
+                let text = may_read_metrics(&state, client, &headers).then(|| handle.render());
+                async move { text.map(|text| ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)).ok_or(ApiError::NotFound) }
+            }),
+        ),
         None => router,
     }
 }
@@ -71,15 +77,12 @@ async fn ready(State(state): State<AppState>) -> Response {
 }
 
 /// For this machine, and for whoever has the token.
-async fn read_metrics(handle: PrometheusHandle, State(state): State<AppState>, client: ClientAddress, headers: HeaderMap) -> Response {
+fn may_read_metrics(state: &AppState, client: ClientAddress, headers: &HeaderMap) -> bool {
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| value.strip_prefix("Bearer "));
     let known = match (&state.settings.metrics_token, given) {
         // Compared by hash, so that the time taken tells nothing.
         (Some(token), Some(given)) => Sha256::digest(token.expose_secret().as_bytes()) == Sha256::digest(given.as_bytes()),
         _ => false,
     };
-    if !known && !client.is_loopback() {
-        return ApiError::NotFound.into_response();
-    }
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], handle.render()).into_response()
+    known || client.is_loopback()
 }

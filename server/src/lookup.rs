@@ -110,17 +110,14 @@ impl Lookups {
             .into_iter()
             .map(Subject::from)
             .collect();
-        let blacklists: Vec<ListEntry> = if subjects.is_empty() {
-            Vec::new()
-        } else {
-            match tokio::time::timeout(LISTS_TIME + Duration::from_millis(250), self.scanner.scan(&subjects, None, LISTS_TIME)).await {
-                Ok(report) => report.entries,
-                Err(_) => {
-                    cut = true;
-                    Vec::new()
-                }
+        let mut blacklists: Vec<ListEntry> = Vec::new();
+        if !subjects.is_empty() {
+            let scan = self.scanner.scan(&subjects, None, LISTS_TIME);
+            match tokio::time::timeout(LISTS_TIME + Duration::from_millis(250), scan).await {
+                Ok(report) => blacklists = report.entries,
+                Err(_) => cut = true,
             }
-        };
+        }
         let took = started.elapsed();
         // Lists that refuse us are no missing part; those that did not answer in time are.
         let late = took >= LISTS_TIME && blacklists.iter().any(|entry| entry.state == ListState::Unknown && entry.reason.contains("time"));

@@ -22,21 +22,16 @@ pub fn routes(document: &OpenApi) -> Router<AppState> {
     let html = page(&json);
     let text = json.to_string();
     let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
-    Router::new()
-        .route(
-            "/openapi.json",
-            get(move || {
-                let text = text.clone();
-                async move { ([(header::CONTENT_TYPE, "application/json")], text) }
-            }),
-        )
-        .route(
-            "/docs",
-            get(move || {
-                let html = html.clone();
-                async move { ([(header::CONTENT_SECURITY_POLICY, policy)], Html(html)).into_response() }
-            }),
-        )
+    let json = get(move || {
+        let text = text.clone();
+        async move { ([(header::CONTENT_TYPE, "application/json")], text) }
+    });
+    let html = get(move || {
+        let html = html.clone();
+        async move { ([(header::CONTENT_SECURITY_POLICY, policy)], Html(html)).into_response() }
+    });
+    // Whoever looks for them beside the resources finds them too.
+    Router::new().route("/openapi.json", json.clone()).route("/v1/openapi.json", json).route("/docs", html.clone()).route("/v1/docs", html)
 }
 
 /// Every operation, grouped by its tag.

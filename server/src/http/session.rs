@@ -94,6 +94,7 @@ fn columns(record: &Record) -> Result<(Option<UserId>, serde_json::Value, DateTi
     Ok((user, data, until))
 }
 
+#[allow(clippy::needless_pass_by_value)] // for map_err
 fn backend(error: waypost_store::StoreError) -> Error {
     Error::Backend(chain(&error))
 }

@@ -5,13 +5,16 @@ use serde_json::json;
 
 use crate::support::{BASE, PASSWORD, server};
 
+/// Headers, body, status.
+type Row = (Vec<(&'static str, &'static str)>, String, u16);
+
 #[tokio::test]
 async fn bodies_that_can_not_be_used_are_told_apart() {
     let server = server().await;
     let (mut client, org) = server.member("ann").await;
     let path = format!("/api/v1/orgs/{org}/domains");
     let json_type = ("content-type", "application/json");
-    let table: Vec<(Vec<(&str, &str)>, String, u16)> = vec![
+    let table: Vec<Row> = vec![
         (vec![json_type], "{".to_owned(), 400),
         (vec![json_type], String::new(), 400),
         (vec![json_type], r#"{"name":"a\u0000.example"}"#.to_owned(), 400),
