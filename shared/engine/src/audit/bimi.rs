@@ -53,7 +53,7 @@ pub(super) async fn check(net: &Net, facts: &Facts) -> Part {
             }
             match dmarc::enforces(net, &facts.domain).await {
                 Ok(false) => {
-                    part.find(remark("bimi.dmarc_not_enforced", domain, "BIMI needs a DMARC policy of quarantine or reject; the logo is not shown"))
+                    part.find(remark("bimi.dmarc_not_enforced", domain, "BIMI needs a DMARC policy of quarantine or reject; the logo is not shown"));
                 }
                 Ok(true) => {}
                 Err(failure) => part.unknown("bimi", format!("whether DMARC enforces: {failure}")),

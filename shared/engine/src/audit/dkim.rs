@@ -54,7 +54,7 @@ pub(super) async fn check(net: &Net, facts: &Facts, by_hand: &[String]) -> Part 
                 }
             }
             Lookup::Missing(_) if known => {
-                part.find(remark("dkim.key_missing", &name, format!("There is no DKIM key at {name}, although mail is signed with that selector")))
+                part.find(remark("dkim.key_missing", &name, format!("There is no DKIM key at {name}, although mail is signed with that selector")));
             }
             Lookup::Missing(_) => {}
             Lookup::Failed(why) => failure = Some(why),
@@ -114,13 +114,13 @@ fn key(part: &mut Part, name: &str, selector: &str, records: &[Vec<u8>], known: 
 fn strength(part: &mut Part, name: &str, selector: &str, key: &Key) {
     match key.kind {
         Kind::Rsa if key.bits < 1024 => {
-            part.find(remark("dkim.rsa_too_short", name, format!("DKIM key {selector} has {} bits; receivers refuse keys below 1024", key.bits)))
+            part.find(remark("dkim.rsa_too_short", name, format!("DKIM key {selector} has {} bits; receivers refuse keys below 1024", key.bits)));
         }
         Kind::Rsa if key.bits < 2048 => {
-            part.find(remark("dkim.rsa_1024", name, format!("DKIM key {selector} has {} bits; 2048 is the standard", key.bits)))
+            part.find(remark("dkim.rsa_1024", name, format!("DKIM key {selector} has {} bits; 2048 is the standard", key.bits)));
         }
         Kind::Rsa if key.bits > 4096 => {
-            part.find(remark("dkim.rsa_too_long", name, format!("DKIM key {selector} has {} bits; many receivers stop at 4096", key.bits)))
+            part.find(remark("dkim.rsa_too_long", name, format!("DKIM key {selector} has {} bits; many receivers stop at 4096", key.bits)));
         }
         Kind::Rsa | Kind::Ed25519 => {}
     }
@@ -142,6 +142,7 @@ enum Kind {
 }
 
 #[derive(Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // flags of the record, each on its own
 struct Key {
     kind: Kind,
     /// RSA modulus; Ed25519 counts as 3072, the strength it is worth.
@@ -188,7 +189,7 @@ fn parse(text: &str) -> Result<Key, String> {
     Ok(key)
 }
 
-/// Bits of the modulus of a SubjectPublicKeyInfo, or of the bare RSAPublicKey that some publish.
+/// Bits of the modulus of a `SubjectPublicKeyInfo`, or of the bare `RSAPublicKey` that some publish.
 fn rsa_bits(der: &[u8]) -> Option<u32> {
     let modulus_bits = |modulus: &[u8]| {
         let digits: Vec<u8> = modulus.iter().copied().skip_while(|byte| *byte == 0).collect();

@@ -231,7 +231,7 @@ fn leftovers(tags: &[(String, String)], owner: &str, part: &mut Part) {
                 "ruf= asks for copies of single messages, which may hold personal data; few receivers send them",
             )),
             other if !KNOWN.contains(&other) => {
-                part.find(remark("dmarc.unknown_tag", owner, format!("{other}= is no tag of DMARC")).with("tag", other))
+                part.find(remark("dmarc.unknown_tag", owner, format!("{other}= is no tag of DMARC")).with("tag", other));
             }
             _ => {}
         }

@@ -44,10 +44,9 @@ pub(super) async fn check(net: &Net, facts: &Facts) -> Part {
     let reached = looks.iter().any(|look| matches!(look, Look::Authoritative | Look::Lame(_)));
     for (server, look) in servers.iter().zip(looks) {
         match look {
-            Look::Authoritative => {}
             Look::Lame(how) => part.find(remark("ns.lame", server, format!("The name server {server} {how} for {zone}")).with("ns", server)),
             Look::Unknown(reason) if reached => part.unknown("ns", format!("{server}: {reason}")),
-            Look::Unknown(_) => {}
+            Look::Authoritative | Look::Unknown(_) => {}
         }
     }
     if let Some(soa) = net.dns().soa(&zone).await.found().first()

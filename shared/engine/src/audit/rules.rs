@@ -73,24 +73,28 @@ pub fn remark(id: &str, subject: &str, summary: impl Into<String>) -> Remark {
 
 impl Remark {
     /// Fills a placeholder of the fix.
+    #[must_use]
     pub fn with(mut self, placeholder: &str, value: impl AsRef<str>) -> Self {
         self.finding.fix = self.finding.fix.replace(&format!("{{{placeholder}}}"), value.as_ref());
         self
     }
 
     /// Says the fix in better words than the catalog's.
+    #[must_use]
     pub fn fix(mut self, fix: impl Into<String>) -> Self {
         self.finding.fix = fix.into();
         self
     }
 
     /// Another severity where the case at hand is milder or worse than the rule.
+    #[must_use]
     pub fn severity(mut self, severity: Severity) -> Self {
         self.finding.severity = severity;
         self
     }
 
     /// The record to publish.
+    #[must_use]
     pub fn record(mut self, kind: &str, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.finding.record = Some(SuggestedRecord { name: name.into(), kind: kind.to_owned(), value: value.into() });
         self

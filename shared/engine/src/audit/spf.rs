@@ -21,7 +21,7 @@ pub(super) async fn check(net: &Net, facts: &Facts) -> Part {
         part.word(Status::None, "No such domain");
         return part;
     }
-    let txt = match fetch(net.dns(), domain).await {
+    let bytes = match fetch(net.dns(), domain).await {
         Ok(Some(txt)) => txt,
         Ok(None) => {
             missing(facts, &mut part);
@@ -51,9 +51,9 @@ pub(super) async fn check(net: &Net, facts: &Facts) -> Part {
             return part;
         }
     };
-    let text = String::from_utf8_lossy(&txt).into_owned();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
     part.records.push(text.clone());
-    match parse(&txt) {
+    match parse(&bytes) {
         Err(error) => {
             part.find(
                 remark("spf.syntax", domain, format!("SPF record can not be read: {error}"))
@@ -169,14 +169,13 @@ fn endings(facts: &Facts, text: &str, record: &Record, part: &mut Part) {
                 "TXT",
                 domain,
                 strict("~all"),
-            ))
+            ));
         }
         Some(Qualifier::Neutral) => part.find(remark("spf.neutral_all", domain, "SPF ends in “?all”, which says nothing about other hosts").record(
             "TXT",
             domain,
             strict("~all"),
         )),
-        Some(Qualifier::SoftFail | Qualifier::Fail) => {}
         None if record.redirect.is_none() => part.find(
             remark("spf.no_all", domain, "SPF has no “all” at its end: hosts that it does not name are neither allowed nor refused").record(
                 "TXT",
@@ -184,7 +183,7 @@ fn endings(facts: &Facts, text: &str, record: &Record, part: &mut Part) {
                 strict("~all"),
             ),
         ),
-        None => {}
+        Some(Qualifier::SoftFail | Qualifier::Fail) | None => {}
     }
     if let Some(at) = all {
         if at + 1 < record.directives.len() {

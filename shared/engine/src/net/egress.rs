@@ -53,8 +53,7 @@ fn reason_v4(ip: Ipv4Addr) -> Option<&'static str> {
     Some(match (a, b, c) {
         (0, ..) => "an address of “this network”",
         (127, ..) => "a loopback address",
-        (10, ..) | (192, 168, _) => "a private address",
-        (172, 16..=31, _) => "a private address",
+        (10, ..) | (192, 168, _) | (172, 16..=31, _) => "a private address",
         (169, 254, _) => "a link-local address (cloud metadata lives there)",
         (100, 64..=127, _) => "a carrier-grade NAT address",
         (192, 0, 0) => "a protocol assignment",

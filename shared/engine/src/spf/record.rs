@@ -95,19 +95,20 @@ pub fn is_spf(txt: &[u8]) -> bool {
 }
 
 /// Parses a record that [`is_spf`].
-pub fn parse(txt: &[u8]) -> Result<Record, SyntaxError> {
+pub fn parse(record: &[u8]) -> Result<Record, SyntaxError> {
     let whole = |reason| SyntaxError { term: "v=spf1".to_owned(), position: 1, reason };
-    let text = std::str::from_utf8(txt).ok().filter(|text| text.is_ascii()).ok_or_else(|| whole("the record has characters that are not ASCII"))?;
-    let mut record = Record { directives: Vec::new(), redirect: None, exp: None };
+    let text =
+        std::str::from_utf8(record).ok().filter(|text| text.is_ascii()).ok_or_else(|| whole("the record has characters that are not ASCII"))?;
+    let mut parsed = Record { directives: Vec::new(), redirect: None, exp: None };
     let mut position = 1;
     for (index, term) in text.split(' ').enumerate() {
         if index > 0 && !term.is_empty() {
             let fail = |reason| SyntaxError { term: term.to_owned(), position, reason };
-            parse_term(term, &mut record).map_err(fail)?;
+            parse_term(term, &mut parsed).map_err(fail)?;
         }
         position += term.len() + 1;
     }
-    Ok(record)
+    Ok(parsed)
 }
 
 fn parse_term(term: &str, record: &mut Record) -> Result<(), &'static str> {
@@ -120,11 +121,11 @@ fn parse_term(term: &str, record: &mut Record) -> Result<(), &'static str> {
     };
     let end = rest.find([':', '/', '=']).unwrap_or(rest.len());
     let (name, argument) = rest.split_at(end);
-    if argument.starts_with('=') {
+    if let Some(value) = argument.strip_prefix('=') {
         if qualifier.is_some() {
             return Err("a modifier takes no qualifier");
         }
-        return parse_modifier(name, &argument[1..], record);
+        return parse_modifier(name, value, record);
     }
     let mechanism = parse_mechanism(&name.to_ascii_lowercase(), argument)?;
     record.directives.push(Directive { qualifier: qualifier.unwrap_or(Qualifier::Pass), mechanism, text: term.to_owned() });
