@@ -1,0 +1,64 @@
+//! The page that adds what is to be watched: a domain, a mail server, an address or network.
+
+use axum::extract::Path;
+use leptos::prelude::*;
+
+use super::settings;
+use crate::{
+    api::ApiFailure,
+    ssr::{Answer, Fields, Visit, page},
+    text,
+    ui::{self, Form, Place},
+};
+
+pub(crate) async fn show(visit: Visit, Path(org): Path<String>) -> Answer {
+    let domain = visit.query().remove("domain").unwrap_or_default();
+    draw(&visit, &org, &Fields::of([("name", domain)]), None, "").await
+}
+
+/// The page again, with what was wrong about the form whose first field is `form`.
+pub(super) async fn again(visit: &Visit, org: &str, fields: &Fields, failure: &ApiFailure, form: &'static str) -> Answer {
+    draw(visit, org, fields, Some(failure), form).await
+}
+
+async fn draw(visit: &Visit, org: &str, fields: &Fields, failure: Option<&ApiFailure>, at: &str) -> Answer {
+    let frame = visit.frame(org).await?;
+    Ok(page(visit, settings::status(failure), "Add a monitor", || {
+        let base = format!("/o/{}", text::encoded(org));
+        let of = |form: &str| if form == at { failure } else { None };
+        let domain = Form::new(fields, of("name"), &["name"]);
+        let server = Form::new(fields, of("host"), &["host", "ports"]);
+        let address = Form::new(fields, of("cidr"), &["cidr"]);
+        let content = view! {
+            {ui::crumbs_title("Add a monitor".to_owned(), "Waypost looks from outside: there is nothing to install.", ())}
+            <div class="grid">
+                <section class="card c4" aria-labelledby="h-domain">
+                    <div class="card-head"><h2 id="h-domain">"Domain"</h2></div>
+                    <form class="card-body stack" method="post" action=format!("{base}/domains")>
+                        {domain.said()}
+                        {domain.input("name", "Domain", "text", "off", "For example example.com. Its mail servers and their addresses are added by themselves.")}
+                        <div><button class="btn btn-primary" type="submit">"Add domain"</button></div>
+                    </form>
+                </section>
+                <section class="card c4" aria-labelledby="h-server">
+                    <div class="card-head"><h2 id="h-server">"Mail server"</h2></div>
+                    <form class="card-body stack" method="post" action=format!("{base}/servers")>
+                        {server.said()}
+                        {server.input("host", "Host name or address", "text", "off", "For example mail.example.com.")}
+                        {server.optional("ports", "Ports", "25, 465, 587", "Up to eight, separated by commas.")}
+                        <div><button class="btn btn-primary" type="submit">"Add mail server"</button></div>
+                    </form>
+                </section>
+                <section class="card c4" aria-labelledby="h-address">
+                    <div class="card-head"><h2 id="h-address">"Address or network"</h2></div>
+                    <form class="card-body stack" method="post" action=format!("{base}/addresses")>
+                        {address.said()}
+                        {address.input("cidr", "Address or network", "text", "off", "For example 192.0.2.25 or 192.0.2.0/28, up to a /24.")}
+                        <div><button class="btn btn-primary" type="submit">"Add address"</button></div>
+                    </form>
+                </section>
+            </div>
+        };
+        ui::shell(&frame, Place::Elsewhere, vec![(None, "Add a monitor".to_owned())], content)
+    }))
+}

@@ -1,0 +1,134 @@
+//! Watched addresses and networks, and the lists they are on.
+
+use axum::{extract::Path, http::StatusCode};
+use leptos::prelude::*;
+use waypost_types::{
+    asset::{Address, NewAddress},
+    monitor::MonitorKind,
+    page::List,
+};
+
+use super::settings::{self, Shown, Target};
+use crate::{
+    api::ApiFailure,
+    ssr::{Answer, Fields, Visit, org_path, page, redirect},
+    text,
+    ui::{self, Place, icon},
+};
+
+pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
+    let cursor = visit.query().remove("cursor").map(|cursor| format!("&cursor={}", text::encoded(&cursor))).unwrap_or_default();
+    let path = org_path(&org, &format!("addresses?limit=50{cursor}"));
+    let (frame, addresses) = tokio::try_join!(visit.frame(&org), visit.api.get::<List<Address>>(&path))?;
+    Ok(page(&visit, StatusCode::OK, "Blacklists", || {
+        let base = format!("/o/{}", text::encoded(&org));
+        let body = if addresses.items.is_empty() {
+            view! { <div class="empty">{icon("list")}<h3>"No addresses yet"</h3><p>"The addresses of your mail servers appear here by themselves."</p><p><a class="btn btn-primary" href=format!("{base}/add")>"Add an address"</a></p></div> }.into_any()
+        } else {
+            table(&addresses.items, &base)
+        };
+        let more = addresses
+            .next
+            .as_ref()
+            .map(|next| view! { <p><a class="btn" href=format!("{base}/addresses?cursor={}", text::encoded(next))>"More addresses"</a></p> });
+        let content = view! {
+            {ui::crumbs_title("Blacklists".to_owned(), "A list that does not answer is unknown, never clean.", ())}
+            <section class="card" aria-label="Addresses" data-live="addresses">{body}</section>
+            {more}
+        };
+        ui::shell(&frame, Place::Addresses, vec![(None, "Blacklists".to_owned())], content)
+    }))
+}
+
+fn table(addresses: &[Address], base: &str) -> AnyView {
+    let rows = addresses
+        .iter()
+        .map(|address| {
+            view! {
+                <tr>
+                    <th scope="row"><a class="plain mono" href=format!("{base}/addresses/{}", address.id)>{address.cidr.to_string()}</a><span class="sub">{address.hosts.join(", ")}</span></th>
+                    <td data-label="State">{super::overview::listing_status(address)}</td>
+                    <td class="num" data-label="Answered">{format!("{} of {}", address.answered, address.asked)}</td>
+                    <td class="num" data-label="Last scan">{ui::when(address.last_checked_at, "pending")}</td>
+                </tr>
+            }
+        })
+        .collect_view();
+    view! {
+        <div class="table-wrap" tabindex="0" role="region" aria-label="Addresses, table">
+            <table class="table fold">
+                <caption class="vh">"Addresses"</caption>
+                <thead><tr><th scope="col">"Address"</th><th scope="col">"State"</th><th scope="col" class="num">"Lists that answered"</th><th scope="col" class="num">"Last scan"</th></tr></thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </div>
+    }
+    .into_any()
+}
+
+pub(crate) async fn create(visit: Visit, Path(org): Path<String>, fields: Fields) -> Answer {
+    let body = NewAddress { cidr: fields.text("cidr").to_owned() };
+    match visit.api.post::<Address>(&org_path(&org, "addresses"), &body).await {
+        Ok(address) => Ok(redirect(&format!("/o/{}/addresses/{}", text::encoded(&org), address.id))),
+        Err(failure) if failure.is_input() => super::add::again(&visit, &org, &fields, &failure, "cidr").await,
+        Err(failure) => Err(failure),
+    }
+}
+
+pub(crate) async fn show(visit: Visit, Path((org, id)): Path<(String, String)>) -> Answer {
+    draw(&visit, &org, &id, None).await
+}
+
+async fn draw(visit: &Visit, org: &str, id: &str, failure: Option<&ApiFailure>) -> Answer {
+    let path = target(org, id).api("");
+    let (frame, address) = tokio::try_join!(visit.frame(org), visit.api.get::<Address>(&path))?;
+    let name = address.cidr.to_string();
+    Ok(page(visit, settings::status(failure), &name, || {
+        let root = format!("/o/{}", text::encoded(org));
+        let base = target(org, id).page();
+        let sub = view! {
+            {if address.hosts.is_empty() { String::new() } else { format!("{}. ", address.hosts.join(", ")) }}
+            {match address.last_checked_at { Some(at) => view! { "Scanned "{ui::time(at)} }.into_any(), None => "Not scanned yet".into_any() }}
+            {address.next_check_at.map(|at| view! { ", again "{ui::time(at)} })}"."
+        };
+        let body = match &address.report {
+            Some(report) => ui::list_entries(&report.entries),
+            None => view! { <div class="empty">{icon("clock")}<h3>"The first scan is on its way"</h3><p>"It appears here by itself."</p></div> }
+                .into_any(),
+        };
+        let crumbs = vec![(Some(format!("{root}/addresses")), "Blacklists".to_owned()), (None, name.clone())];
+        let shown = Shown { base: base.clone(), kind: MonitorKind::Blacklist, version: address.version, monitors: &address.monitors, name: &name };
+        let content = view! {
+            {settings::notice(visit, failure)}
+            {ui::crumbs_title(name.clone(), sub, settings::check_button(&base))}
+            <section class="card" aria-labelledby="h-lists" data-live="lists">
+                <div class="card-head"><h2 id="h-lists">"Lists"</h2>{super::overview::listing_status(&address)}<span class="meta num">{format!("{} of {} answered", address.answered, address.asked)}</span></div>
+                {body}
+            </section>
+            {settings::card(&shown, None)}
+        };
+        ui::shell(&frame, Place::Addresses, crumbs, content)
+    }))
+}
+
+const fn target<'a>(org: &'a str, id: &'a str) -> Target<'a> {
+    Target { org, id, many: "addresses" }
+}
+
+pub(crate) async fn check(visit: Visit, Path((org, id)): Path<(String, String)>) -> Answer {
+    settings::check(&visit, &target(&org, &id)).await
+}
+
+pub(crate) async fn change(visit: Visit, Path((org, id)): Path<(String, String)>, fields: Fields) -> Answer {
+    match settings::change(&visit, &target(&org, &id), fields.version(), &settings::patch_of(&fields)).await? {
+        Ok(response) => Ok(response),
+        Err(failure) => draw(&visit, &org, &id, Some(&failure)).await,
+    }
+}
+
+pub(crate) async fn remove(visit: Visit, Path((org, id)): Path<(String, String)>, fields: Fields) -> Answer {
+    match settings::remove(&visit, &target(&org, &id), fields.version()).await? {
+        Ok(response) => Ok(response),
+        Err(failure) => draw(&visit, &org, &id, Some(&failure)).await,
+    }
+}

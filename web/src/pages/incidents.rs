@@ -1,0 +1,215 @@
+//! Incidents: the list, and the story of one.
+
+use axum::{extract::Path, http::StatusCode};
+use leptos::prelude::*;
+use serde_json::{Value, json};
+use waypost_types::{
+    incident::{Incident, IncidentStatus, TimelineEntry, TimelineEvent},
+    outcome::{Outcome, Speaker},
+    page::List,
+};
+
+use super::{
+    overview::incident_item,
+    settings::{self, Target},
+};
+use crate::{
+    api::ApiFailure,
+    ssr::{Answer, Fields, Visit, org_path, page},
+    text,
+    ui::{self, Place, icon},
+};
+
+pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
+    let cursor = visit.query().remove("cursor").map(|cursor| format!("&cursor={}", text::encoded(&cursor))).unwrap_or_default();
+    let path = org_path(&org, &format!("incidents?limit=50{cursor}"));
+    let (frame, incidents) = tokio::try_join!(visit.frame(&org), visit.api.get::<List<Incident>>(&path))?;
+    Ok(page(&visit, StatusCode::OK, "Incidents", || {
+        let base = format!("/o/{}", text::encoded(&org));
+        let body = if incidents.items.is_empty() {
+            view! { <div class="empty">{icon("ok")}<h3>"No incidents"</h3><p>"When a check fails twice in a row, it shows here with what to do next."</p></div> }.into_any()
+        } else {
+            view! { <ul class="list">{incidents.items.iter().map(|incident| incident_item(incident, &base)).collect_view()}</ul> }.into_any()
+        };
+        let more = incidents
+            .next
+            .as_ref()
+            .map(|next| view! { <p><a class="btn" href=format!("{base}/incidents?cursor={}", text::encoded(next))>"Older incidents"</a></p> });
+        let content = view! {
+            {ui::crumbs_title("Incidents".to_owned(), "What failed, since when, and who works on it.", ())}
+            <section class="card" aria-label="Incidents" data-live="incidents">{body}</section>
+            {more}
+        };
+        ui::shell(&frame, Place::Incidents, vec![(None, "Incidents".to_owned())], content)
+    }))
+}
+
+pub(crate) async fn show(visit: Visit, Path((org, id)): Path<(String, String)>) -> Answer {
+    draw(&visit, &org, &id, "", None).await
+}
+
+async fn draw(visit: &Visit, org: &str, id: &str, typed: &str, failure: Option<&ApiFailure>) -> Answer {
+    let path = target(org, id).api("");
+    let (frame, incident) = tokio::try_join!(visit.frame(org), visit.api.get::<Incident>(&path))?;
+    let typed = typed.to_owned();
+    Ok(page(visit, settings::status(failure), &incident.title.clone(), || {
+        let root = format!("/o/{}", text::encoded(org));
+        let base = target(org, id).page();
+        let crumbs = vec![(Some(format!("{root}/incidents")), "Incidents".to_owned()), (None, incident.title.clone())];
+        let sub = view! {
+            "Opened "{ui::time(incident.opened_at)}{format!(", {}", text::minute(incident.opened_at))}
+            {incident.resolved_at.map(|at| view! { ". Resolved "{ui::time(at)} })}"."
+        };
+        let evidence = incident.evidence.as_ref().map(|outcome| {
+            view! { <section class="card" aria-labelledby="h-ev" data-live="evidence"><div class="card-head"><h2 id="h-ev">"Evidence"</h2><span class="meta">"the check that confirmed it"</span></div>{proof(outcome)}</section> }
+        });
+        let timeline = incident.timeline.iter().rev().map(entry).collect_view();
+        let content = view! {
+            {settings::notice(visit, failure)}
+            {ui::crumbs_title(incident.title.clone(), sub, actions(&incident, &base))}
+            <div class="grid">
+                <div class="c8 stack">
+                    <section class="card" aria-labelledby="h-what" data-live="what">
+                        <div class="card-head"><h2 id="h-what">"What happened"</h2></div>
+                        <div class="card-body"><p class="prose">{incident.summary.clone()}</p></div>
+                    </section>
+                    <section class="card" aria-labelledby="h-t">
+                        <div class="card-head"><h2 id="h-t">"Timeline"</h2></div>
+                        <div class="card-body">
+                            <form class="stack composer" method="post" action=format!("{base}/comment")>
+                                <input type="hidden" name="version" value=incident.version.to_string() data-live="version"/>
+                                <div class="field"><label for="c">"Add a comment"</label><textarea class="input" id="c" name="comment" rows="3" maxlength="4000" required=true placeholder="What did you see, what did you change?">{typed}</textarea></div>
+                                <div><button class="btn" type="submit">"Comment"</button></div>
+                            </form>
+                            <ol class="timeline mt4" data-live="timeline">{timeline}</ol>
+                        </div>
+                    </section>
+                    {evidence}
+                </div>
+                <aside class="c4 stack" aria-label="Details">{details(&incident)}</aside>
+            </div>
+        };
+        ui::shell(&frame, Place::Incidents, crumbs, content)
+    }))
+}
+
+fn actions(incident: &Incident, base: &str) -> AnyView {
+    let button = |to: &'static str, word: &'static str, class: &'static str| {
+        view! {
+            <form method="post" action=format!("{base}/{to}")>
+                <input type="hidden" name="version" value=incident.version.to_string()/>
+                <button class=class type="submit">{word}</button>
+            </form>
+        }
+    };
+    let open = incident.status == IncidentStatus::Open;
+    let over = incident.status == IncidentStatus::Resolved;
+    view! {
+        {open.then(|| button("acknowledge", "Acknowledge", "btn btn-primary"))}
+        {(!over).then(|| button("resolve", "Resolve", "btn"))}
+    }
+    .into_any()
+}
+
+fn details(incident: &Incident) -> AnyView {
+    let word = match incident.status {
+        IncidentStatus::Open => "Open",
+        IncidentStatus::Acknowledged => "Acknowledged",
+        IncidentStatus::Resolved => "Resolved",
+    };
+    let status = if incident.status == IncidentStatus::Resolved { waypost_types::outcome::Status::Ok } else { incident.severity.into() };
+    let row = |name: &'static str, value: AnyView| view! { <div><dt>{name}</dt><dd>{value}</dd></div> };
+    view! {
+        <section class="card" aria-labelledby="h-i" data-live="details">
+            <div class="card-head"><h2 id="h-i">"Details"</h2></div>
+            <div class="card-body"><dl class="kv">
+                {row("State", ui::status(status, word))}
+                {row("Severity", incident.severity.as_str().into_any())}
+                {row("Affected", view! { <span class="mono xs">{incident.target.clone()}</span> }.into_any())}
+                {row("Check", incident.kind.as_str().into_any())}
+                {row("Opened", text::minute(incident.opened_at).into_any())}
+                {incident.acknowledged_at.map(|at| row("Acknowledged", text::minute(at).into_any()))}
+                {incident.resolved_at.map(|at| row("Resolved", text::minute(at).into_any()))}
+            </dl></div>
+        </section>
+    }
+    .into_any()
+}
+
+fn entry(entry: &TimelineEntry) -> AnyView {
+    let (glyph, word) = match entry.event {
+        TimelineEvent::Opened => ("bolt", "Opened"),
+        TimelineEvent::Changed => ("info", "Changed"),
+        TimelineEvent::Acknowledged => ("user-ok", "Acknowledged"),
+        TimelineEvent::Comment => ("chat", "commented"),
+        TimelineEvent::Notified => ("bell", "Message sent"),
+        TimelineEvent::NotifyFailed => ("warn", "Message not sent"),
+        TimelineEvent::Resolved => ("ok", "Resolved"),
+    };
+    let who = entry.actor.clone();
+    let head = match (entry.event, who) {
+        (TimelineEvent::Comment, Some(who)) => view! { <strong>{who}</strong>" commented" }.into_any(),
+        (_, Some(who)) => view! { {word}" by "<strong>{who}</strong> }.into_any(),
+        (_, None) => word.into_any(),
+    };
+    view! {
+        <li>
+            <span class="dot">{icon(glyph)}</span>
+            <div><div class="event"><span>{head}</span>{ui::time(entry.at)}</div><div class="comment">{entry.text.clone()}</div></div>
+        </li>
+    }
+    .into_any()
+}
+
+fn proof(outcome: &Outcome) -> AnyView {
+    match outcome {
+        Outcome::Audit(audit) => view! { {ui::findings(&audit.findings, "e")}{ui::unknown_parts(&audit.unknown)} }.into_any(),
+        Outcome::Blacklist(report) => ui::list_entries(&report.entries),
+        Outcome::Smtp(report) => {
+            let probes = report
+                .probes
+                .iter()
+                .map(|probe| {
+                    let address = probe.address.map_or_else(|| probe.host.clone(), |address| address.to_string());
+                    let lines = probe
+                        .transcript
+                        .iter()
+                        .map(|line| {
+                            let (class, arrow) = if line.from == Speaker::Client { ("c", "→") } else { ("", "←") };
+                            view! { <li class=class><span class="ms">{format!("{}\u{a0}ms", line.at_ms)}</span><span class="dir">{arrow}</span><span>{line.line.clone()}</span></li> }
+                        })
+                        .collect_view();
+                    view! {
+                        <h3 class="mono">{address}</h3>
+                        <p class="sm">{ui::status(probe.verdict.into(), probe.reason.clone())}</p>
+                        {(!probe.transcript.is_empty()).then(|| view! { <ol class="transcript" tabindex="0" aria-label="SMTP transcript">{lines}</ol> })}
+                    }
+                })
+                .collect_view();
+            view! { <div class="card-body stack"><p>{report.summary.clone()}</p>{probes}</div> }.into_any()
+        }
+    }
+}
+
+const fn target<'a>(org: &'a str, id: &'a str) -> Target<'a> {
+    Target { org, id, many: "incidents" }
+}
+
+async fn act(visit: Visit, org: &str, id: &str, fields: &Fields, patch: Value) -> Answer {
+    match settings::change(&visit, &target(org, id), fields.version(), &patch).await? {
+        Ok(response) => Ok(response),
+        Err(failure) => draw(&visit, org, id, fields.raw("comment"), Some(&failure)).await,
+    }
+}
+
+pub(crate) async fn acknowledge(visit: Visit, Path((org, id)): Path<(String, String)>, fields: Fields) -> Answer {
+    act(visit, &org, &id, &fields, json!({ "status": "acknowledged" })).await
+}
+
+pub(crate) async fn resolve(visit: Visit, Path((org, id)): Path<(String, String)>, fields: Fields) -> Answer {
+    act(visit, &org, &id, &fields, json!({ "status": "resolved" })).await
+}
+
+pub(crate) async fn comment(visit: Visit, Path((org, id)): Path<(String, String)>, fields: Fields) -> Answer {
+    act(visit, &org, &id, &fields, json!({ "comment": fields.text("comment") })).await
+}

@@ -1,0 +1,128 @@
+//! Public pages: the front door with the look-up, and its result.
+
+use axum::{extract::Path, http::StatusCode};
+use leptos::prelude::*;
+use waypost_types::{lookup::Lookup, outcome::ListState};
+
+use crate::{
+    api::ApiFailure,
+    ssr::{Answer, Visit, page, redirect},
+    text,
+    ui::{self, icon},
+};
+
+fn search(value: String, wrong: Option<String>) -> AnyView {
+    let invalid = wrong.is_some();
+    view! {
+        <form class="lookup" role="search" method="get" action="/lookup">
+            <label class="vh" for="d">"Domain or email address"</label>
+            <input class="input input-lg" id="d" name="domain" value=value placeholder="example.com" autocomplete="off" autocapitalize="none"
+                spellcheck="false" inputmode="url" required=true aria-invalid=invalid.then_some("true") aria-describedby=invalid.then_some("d-below")/>
+            <button class="btn btn-primary btn-lg" type="submit">"Check"<span class="wide-only">" domain"</span></button>
+        </form>
+        {wrong.map(|message| view! { <p class="error" id="d-below" role="alert">{icon("bad")}{message}</p> })}
+    }
+    .into_any()
+}
+
+pub(crate) async fn landing(visit: Visit) -> Answer {
+    Ok(front(&visit, StatusCode::OK, String::new(), None))
+}
+
+fn front(visit: &Visit, status: StatusCode, value: String, wrong: Option<String>) -> axum::response::Response {
+    page(visit, status, "Find out why your mail does not arrive", || {
+        ui::public(view! {
+            <main id="content" class="site">
+                <section class="hero" aria-labelledby="h-hero">
+                    <h1 id="h-hero">"Find out why your mail does not arrive"</h1>
+                    <p class="lead">"Enter a domain. We read its DNS, ask the block lists and tell you what to fix first. Free, no account."</p>
+                    {search(value, wrong)}
+                </section>
+                <div class="features">
+                    <section>{icon("server")}<h2>"Probes that speak SMTP"</h2><p>"Ports 25, 465 and 587: banner, STARTTLS, ciphers, certificate, and the full transcript when it fails."</p></section>
+                    <section>{icon("globe")}<h2>"DNS and authentication"</h2><p>"SPF, DKIM, DMARC, MTA-STS, TLS-RPT, DANE and reverse names, with the record to publish when one is wrong."</p></section>
+                    <section>{icon("list")}<h2>"Block lists"</h2><p>"Your addresses on the lists that receivers ask. A list that does not answer is said to be unknown, never clean."</p></section>
+                </div>
+            </main>
+        })
+    })
+}
+
+/// The form's address; goes on to the address that can be shared. Of an email address the domain counts.
+pub(crate) async fn search_for(visit: Visit) -> Answer {
+    let asked = visit.query().remove("domain").unwrap_or_default();
+    let domain = asked.trim().trim_start_matches("https://").trim_start_matches("http://");
+    let domain = domain.rsplit('@').next().unwrap_or_default().split('/').next().unwrap_or_default().trim_end_matches('.');
+    if domain.is_empty() {
+        return Ok(front(&visit, StatusCode::UNPROCESSABLE_ENTITY, asked, Some("Enter a domain, for example example.com.".to_owned())));
+    }
+    Ok(redirect(&format!("/lookup/{}", text::encoded(domain))))
+}
+
+pub(crate) async fn lookup(visit: Visit, Path(domain): Path<String>) -> Answer {
+    match visit.api.get::<Lookup>(&format!("lookup/{}", text::encoded(&domain))).await {
+        Ok(result) => Ok(result_page(&visit, result)),
+        Err(failure) if failure.is_input() => {
+            let status = StatusCode::from_u16(failure.status).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
+            let said = failure.fields().first().map_or_else(|| failure.sentence().to_owned(), |error| error.message.clone());
+            Ok(front(&visit, status, domain, Some(said)))
+        }
+        Err(failure) => Err::<_, ApiFailure>(failure),
+    }
+}
+
+fn result_page(visit: &Visit, found: Lookup) -> axum::response::Response {
+    let title = format!("{}: mail check", found.display);
+    page(visit, StatusCode::OK, &title, || {
+        let audit = &found.audit;
+        let worst = audit.findings.iter().filter(|finding| finding.severity >= waypost_types::Severity::Medium).count();
+        let sentence = match (audit.score, worst) {
+            (None, _) => "Too much did not answer to give a grade.".to_owned(),
+            (Some(score), 0) => format!("{score} of 100. Nothing to mend."),
+            (Some(score), 1) => format!("{score} of 100. One thing to mend."),
+            (Some(score), many) => format!("{score} of 100. {many} things to mend."),
+        };
+        let listed = found.blacklists.iter().filter(|entry| entry.state == ListState::Listed).count();
+        let told = found.blacklists.iter().filter(|entry| entry.state != ListState::Unknown).count();
+        let incomplete = (!found.complete)
+            .then(|| view! { <div class="banner" role="status" data-status="warn">{icon("warn")}<div><strong>"Not everything answered in time. "</strong>"What is missing is named below; look again in a minute."</div></div> });
+        let lists = (!found.blacklists.is_empty()).then(|| {
+            view! {
+                <section class="card" aria-labelledby="h-lists">
+                    <div class="card-head"><h2 id="h-lists">"Block lists"</h2><span class="meta num">{format!("{listed} listings, {told} of {} answered", found.blacklists.len())}</span></div>
+                    {ui::list_entries(&found.blacklists)}
+                </section>
+            }
+        });
+        let clean = audit
+            .findings
+            .is_empty()
+            .then(|| view! { <div class="empty"><h3>"No findings"</h3><p>"Everything that could be checked is as it should be."</p></div> });
+        let watch = format!("/signup?add={}", text::encoded(&found.domain));
+        ui::public(view! {
+            <main id="content" class="site stack">
+                <section class="hero" aria-label="Look up another domain">{search(found.domain.clone(), None)}</section>
+                {incomplete}
+                <section class="card" aria-labelledby="h-res">
+                    <div class="result-head">
+                        {ui::grade(audit.grade.as_deref(), true)}
+                        <div>
+                            <h1 id="h-res" class="h2">{found.display.clone()}</h1>
+                            <p class="soft mt1 num">{sentence}</p>
+                            <p class="sm muted mt1">"Checked "{ui::time(found.checked_at)}{format!(", in {}", text::millis(u32::try_from(found.took_ms).ok().map(f64::from)))}</p>
+                        </div>
+                    </div>
+                    <h2 class="vh">"Checks"</h2>
+                    {ui::checks_strip(audit)}
+                    <div class="card-foot result-foot"><span>"Records change. Waypost tells you when one breaks."</span><a class="btn btn-primary ml" href=watch>{format!("Monitor {}", found.display)}</a></div>
+                </section>
+                <section class="card" aria-labelledby="h-find">
+                    <div class="card-head"><h2 id="h-find">"Findings"</h2></div>
+                    {clean}{ui::findings(&audit.findings, "f")}{ui::unknown_parts(&audit.unknown)}
+                </section>
+                {lists}
+                <section class="card" aria-labelledby="h-rec"><div class="card-head"><h2 id="h-rec">"Records as seen"</h2></div>{ui::records(audit)}</section>
+            </main>
+        })
+    })
+}

@@ -1,0 +1,12 @@
+//! The pages: each loads what it shows through the API, and handles its own forms.
+
+pub(crate) mod account;
+pub(crate) mod add;
+pub(crate) mod addresses;
+pub(crate) mod domains;
+pub(crate) mod incidents;
+pub(crate) mod landing;
+pub(crate) mod mailbox;
+pub(crate) mod overview;
+pub(crate) mod servers;
+pub(crate) mod settings;

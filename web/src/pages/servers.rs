@@ -1,0 +1,189 @@
+//! Watched mail servers: the table, and the page of one with its ports.
+
+use std::collections::BTreeMap;
+
+use axum::{extract::Path, http::StatusCode};
+use leptos::prelude::*;
+use waypost_types::{
+    MonitorId,
+    asset::{NewServer, Server},
+    monitor::{CheckResult, Monitor, MonitorKind, RollupPoint},
+    outcome::Outcome,
+    page::List,
+};
+
+use super::settings::{self, Shown, Target};
+use crate::{
+    api::ApiFailure,
+    ssr::{Answer, Fields, Visit, org_path, page, redirect},
+    text,
+    ui::{self, Place, icon},
+};
+
+mod port;
+
+/// Everything about one port.
+struct Port {
+    outcome: Option<Outcome>,
+    days: Vec<RollupPoint>,
+    hours: Vec<RollupPoint>,
+    results: Vec<CheckResult>,
+}
+
+pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
+    let cursor = visit.query().remove("cursor").map(|cursor| format!("&cursor={}", text::encoded(&cursor))).unwrap_or_default();
+    let path = org_path(&org, &format!("servers?limit=50{cursor}"));
+    let (frame, servers) = tokio::try_join!(visit.frame(&org), visit.api.get::<List<Server>>(&path))?;
+    Ok(page(&visit, StatusCode::OK, "Mail servers", || {
+        let base = format!("/o/{}", text::encoded(&org));
+        let body = if servers.items.is_empty() {
+            view! { <div class="empty">{icon("server")}<h3>"No mail servers yet"</h3><p>"The MX hosts of a domain that you add appear here by themselves."</p><p><a class="btn btn-primary" href=format!("{base}/add")>"Add a mail server"</a></p></div> }.into_any()
+        } else {
+            table(&servers.items, &base)
+        };
+        let more = servers
+            .next
+            .as_ref()
+            .map(|next| view! { <p><a class="btn" href=format!("{base}/servers?cursor={}", text::encoded(next))>"More mail servers"</a></p> });
+        let content = view! {
+            {ui::crumbs_title("Mail servers".to_owned(), "Each port is probed on its own, with a whole SMTP conversation.", ())}
+            <section class="card" aria-label="Mail servers" data-live="servers">{body}</section>
+            {more}
+        };
+        ui::shell(&frame, Place::Servers, vec![(None, "Mail servers".to_owned())], content)
+    }))
+}
+
+fn table(servers: &[Server], base: &str) -> AnyView {
+    let rows = servers
+        .iter()
+        .map(|server| {
+            let ports = server
+                .monitors
+                .iter()
+                .map(|monitor| {
+                    let port = monitor.target.rsplit(':').next().unwrap_or_default().to_owned();
+                    let kind = if monitor.paused { waypost_types::outcome::Status::None } else { monitor.state.into() };
+                    view! { <span class="nowrap">{ui::status(kind, port)}" "</span> }
+                })
+                .collect_view();
+            let source = if server.source == waypost_types::asset::Source::Mx { "from an MX record" } else { "added by hand" };
+            view! {
+                <tr>
+                    <th scope="row"><a class="plain" href=format!("{base}/servers/{}", server.id)>{server.display.clone()}</a><span class="sub">{source}</span></th>
+                    <td data-label="State">{ui::state_status(server.state)}</td>
+                    <td data-label="Ports"><span class="row">{ports}</span></td>
+                    <td class="num" data-label="Last check">{ui::when(server.last_checked_at, "pending")}</td>
+                </tr>
+            }
+        })
+        .collect_view();
+    view! {
+        <div class="table-wrap" tabindex="0" role="region" aria-label="Mail servers, table">
+            <table class="table fold">
+                <caption class="vh">"Mail servers"</caption>
+                <thead><tr><th scope="col">"Host"</th><th scope="col">"State"</th><th scope="col">"Ports"</th><th scope="col" class="num">"Last check"</th></tr></thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </div>
+    }
+    .into_any()
+}
+
+/// Ports as people write them: commas, semicolons or spaces between. What is no number becomes 0, which the API refuses by name.
+fn ports_of(text: &str) -> Option<Vec<u16>> {
+    let ports: Vec<u16> = text.split([',', ';', ' ']).map(str::trim).filter(|part| !part.is_empty()).map(|part| part.parse().unwrap_or(0)).collect();
+    (!ports.is_empty()).then_some(ports)
+}
+
+pub(crate) async fn create(visit: Visit, Path(org): Path<String>, fields: Fields) -> Answer {
+    let body = NewServer { host: fields.text("host").to_owned(), ports: ports_of(fields.text("ports")) };
+    match visit.api.post::<Server>(&org_path(&org, "servers"), &body).await {
+        Ok(server) => Ok(redirect(&format!("/o/{}/servers/{}", text::encoded(&org), server.id))),
+        Err(failure) if failure.is_input() => super::add::again(&visit, &org, &fields, &failure, "host").await,
+        Err(failure) => Err(failure),
+    }
+}
+
+pub(crate) async fn show(visit: Visit, Path((org, id)): Path<(String, String)>) -> Answer {
+    draw(&visit, &org, &id, None).await
+}
+
+/// What is missing of a port leaves a gap on the page, not an error page.
+async fn load(visit: &Visit, org: &str, monitor: &Monitor) -> (MonitorId, Port) {
+    let base = org_path(org, &format!("monitors/{}", monitor.id));
+    let (outcome, days, hours, results) = (
+        format!("{base}/outcome"),
+        format!("{base}/rollups?by=day&hours=720"),
+        format!("{base}/rollups?by=hour&hours=48"),
+        format!("{base}/results?limit=10"),
+    );
+    let (outcome, days, hours, results) = tokio::join!(
+        visit.api.get::<Outcome>(&outcome),
+        visit.api.get::<List<RollupPoint>>(&days),
+        visit.api.get::<List<RollupPoint>>(&hours),
+        visit.api.get::<List<CheckResult>>(&results),
+    );
+    let points = |list: Result<List<RollupPoint>, ApiFailure>| {
+        let mut points = list.map(|list| list.items).unwrap_or_default();
+        points.sort_by_key(|point| point.at);
+        points
+    };
+    let port = Port { outcome: outcome.ok(), days: points(days), hours: points(hours), results: results.map(|list| list.items).unwrap_or_default() };
+    (monitor.id, port)
+}
+
+async fn draw(visit: &Visit, org: &str, id: &str, failure: Option<&ApiFailure>) -> Answer {
+    let path = target(org, id).api("");
+    let (frame, server) = tokio::try_join!(visit.frame(org), visit.api.get::<Server>(&path))?;
+    let mut ports = BTreeMap::new();
+    for monitor in &server.monitors {
+        let (id, port) = load(visit, org, monitor).await;
+        ports.insert(id, port);
+    }
+    Ok(page(visit, settings::status(failure), &server.display.clone(), || {
+        let root = format!("/o/{}", text::encoded(org));
+        let base = target(org, id).page();
+        let sub = view! { {match server.last_checked_at { Some(at) => view! { "Last probe "{ui::time(at)}"." }.into_any(), None => "Not probed yet.".into_any() }} };
+        let crumbs = vec![(Some(format!("{root}/servers")), "Mail servers".to_owned()), (None, server.display.clone())];
+        let shown = Shown { base: base.clone(), kind: MonitorKind::Smtp, version: server.version, monitors: &server.monitors, name: &server.display };
+        let written = server.ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let extra = view! { <div class="field"><label for="f-ports">"Ports"</label><input class="input" id="f-ports" name="ports" value=written autocomplete="off"/></div> };
+        let tiles = server.monitors.iter().map(|monitor| port::tile(monitor, ports.get(&monitor.id))).collect_view();
+        let details = server.monitors.iter().map(|monitor| port::detail(monitor, ports.get(&monitor.id))).collect_view();
+        let content = view! {
+            {settings::notice(visit, failure)}
+            {ui::crumbs_title(server.display.clone(), sub, settings::check_button(&base))}
+            <section aria-labelledby="h-p" data-live="ports"><h2 class="vh" id="h-p">"Ports"</h2><div class="grid">{tiles}</div></section>
+            {details}
+            {settings::card(&shown, Some(extra.into_any()))}
+        };
+        ui::shell(&frame, Place::Servers, crumbs, content)
+    }))
+}
+
+const fn target<'a>(org: &'a str, id: &'a str) -> Target<'a> {
+    Target { org, id, many: "servers" }
+}
+
+pub(crate) async fn check(visit: Visit, Path((org, id)): Path<(String, String)>) -> Answer {
+    settings::check(&visit, &target(&org, &id)).await
+}
+
+pub(crate) async fn change(visit: Visit, Path((org, id)): Path<(String, String)>, fields: Fields) -> Answer {
+    let mut patch = settings::patch_of(&fields);
+    if let (Some(ports), Some(object)) = (ports_of(fields.text("ports")), patch.as_object_mut()) {
+        object.insert("ports".to_owned(), serde_json::json!(ports));
+    }
+    match settings::change(&visit, &target(&org, &id), fields.version(), &patch).await? {
+        Ok(response) => Ok(response),
+        Err(failure) => draw(&visit, &org, &id, Some(&failure)).await,
+    }
+}
+
+pub(crate) async fn remove(visit: Visit, Path((org, id)): Path<(String, String)>, fields: Fields) -> Answer {
+    match settings::remove(&visit, &target(&org, &id), fields.version()).await? {
+        Ok(response) => Ok(response),
+        Err(failure) => draw(&visit, &org, &id, Some(&failure)).await,
+    }
+}

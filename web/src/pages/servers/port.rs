@@ -1,0 +1,185 @@
+//! One port of a mail server: its tile, and what the latest conversation showed.
+
+use chrono::Utc;
+use leptos::prelude::*;
+use waypost_types::{
+    judge::MonitorState,
+    monitor::{CheckResult, Monitor},
+    outcome::{Outcome, ProbeReport, Speaker, Status, TlsReport},
+};
+
+use super::Port;
+use crate::{
+    text,
+    ui::{self, copied},
+};
+
+fn number(monitor: &Monitor) -> String {
+    monitor.target.rsplit(':').next().unwrap_or_default().to_owned()
+}
+
+fn probes(port: Option<&Port>) -> &[ProbeReport] {
+    match port.and_then(|port| port.outcome.as_ref()) {
+        Some(Outcome::Smtp(report)) => &report.probes,
+        _ => &[],
+    }
+}
+
+fn days_left(tls: &TlsReport) -> Option<i64> {
+    tls.expires.map(|expires| (expires - Utc::now()).num_days())
+}
+
+fn tls_status(tls: &TlsReport) -> AnyView {
+    match days_left(tls) {
+        Some(days) if days < 0 => ui::status(Status::Bad, "Expired"),
+        _ if !tls.name_matches => ui::status(Status::Bad, "Wrong name"),
+        _ if !tls.trusted => ui::status(Status::Warn, "Not trusted"),
+        Some(days) if days < 14 => ui::status(Status::Warn, format!("{}, {days} days left", tls.version)),
+        Some(days) => ui::status(Status::Ok, format!("{}, {days} days left", tls.version)),
+        None => ui::status(Status::Ok, tls.version.clone()),
+    }
+}
+
+fn row(name: &'static str, value: impl IntoView + 'static) -> AnyView {
+    view! { <div><dt>{name}</dt><dd>{value.into_any()}</dd></div> }.into_any()
+}
+
+pub(super) fn tile(monitor: &Monitor, port: Option<&Port>) -> AnyView {
+    let number = number(monitor);
+    let id = format!("t{number}");
+    let speaks = match number.as_str() {
+        "25" => "SMTP, STARTTLS",
+        "465" => "Submission, TLS",
+        "587" => "Submission, STARTTLS",
+        _ => "SMTP",
+    };
+    let first = probes(port).first();
+    let since = monitor.state_since.filter(|_| monitor.state != MonitorState::Pending).map(|at| row("Since", view! { {ui::time(at)} }));
+    let summary = monitor.summary.clone().unwrap_or_else(|| "The first probe is on its way.".to_owned());
+    let strip = port.map(|port| ui::uptime(&port.days, &format!("Port {number}")));
+    view! {
+        <section class="card c4" aria-labelledby=id.clone()>
+            <div class="tile-head"><h3 class="port" id=id.clone()><span class="vh">"Port "</span>{number.clone()}</h3><span class="muted sm">{speaks}</span>{ui::state_badge(monitor.state, monitor.paused)}</div>
+            <div class="card-body stack pt4">
+                <p class="sm soft">{summary}</p>
+                {strip}
+                <dl class="kv">
+                    {first.map(|probe| row("Connect", text::millis(probe.stage_ms.connect)))}
+                    {first.map(|probe| row("Banner", text::millis(probe.stage_ms.banner)))}
+                    {first.map(|probe| row("TLS", probe.tls.as_ref().map_or_else(|| ui::status(Status::None, "No session"), tls_status)))}
+                    {since}
+                    {row("Last probe", ui::when(monitor.last_checked_at, "pending"))}
+                    {(!monitor.paused).then(|| row("Next probe", ui::when(monitor.next_check_at, "pending")))}
+                </dl>
+            </div>
+        </section>
+    }
+    .into_any()
+}
+
+pub(super) fn detail(monitor: &Monitor, port: Option<&Port>) -> Option<AnyView> {
+    let port = port?;
+    let number = number(monitor);
+    let conversations = probes(Some(port)).iter().enumerate().map(|(index, probe)| conversation(probe, &format!("{number}-{index}"))).collect_view();
+    Some(
+        view! {
+            <section class="card" aria-labelledby=format!("h-{number}") data-live=format!("port-{number}")>
+                <div class="card-head"><h2 id=format!("h-{number}")>{format!("Port {number}")}</h2><span class="meta">"every "{text::duration(monitor.interval_s.into())}</span></div>
+                <div class="card-body stack">{ui::latency(&port.hours, &number)}</div>
+                {conversations}
+                <details id=format!("results-{number}")>
+                    <summary class="card-body">"Latest results"</summary>
+                    {results(&port.results)}
+                </details>
+            </section>
+        }
+        .into_any(),
+    )
+}
+
+fn conversation(probe: &ProbeReport, id: &str) -> AnyView {
+    let address = probe.address.map_or_else(|| probe.host.clone(), |address| address.to_string());
+    let findings = (!probe.findings.is_empty()).then(|| ui::findings(&probe.findings, &format!("p{id}")));
+    let extensions = (!probe.extensions.is_empty())
+        .then(|| view! { <p class="row mt2">{probe.extensions.iter().map(|extension| view! { <span class="tag mono">{extension.clone()}</span> }).collect_view()}</p> });
+    let lines = probe
+        .transcript
+        .iter()
+        .map(|line| {
+            let (class, arrow) = if line.from == Speaker::Client { ("c", "→") } else { ("", "←") };
+            view! { <li class=class><span class="ms">{format!("{}\u{a0}ms", line.at_ms)}</span><span class="dir">{arrow}</span><span>{line.line.clone()}</span></li> }
+        })
+        .collect_view();
+    let transcript = (!probe.transcript.is_empty()).then(|| {
+        let list = format!("smtp-{id}");
+        view! {
+            <details id=format!("transcript-{id}") open=true>
+                <summary>"Transcript"</summary>
+                <p class="mt2">{copied(list.clone(), "transcript".to_owned())}</p>
+                <ol class="transcript mt2" id=list tabindex="0" aria-label="SMTP transcript: arrow right is sent by Waypost, arrow left by the server">{lines}</ol>
+            </details>
+        }
+    });
+    view! {
+        <div class="card-body stack">
+            <h3 class="mono">{address}</h3>
+            <p class="sm">{ui::status(probe.verdict.into(), probe.reason.clone())}</p>
+            {probe.tls.as_ref().map(certificate)}
+            {extensions}
+            {transcript}
+        </div>
+        {findings}
+    }
+    .into_any()
+}
+
+fn certificate(tls: &TlsReport) -> AnyView {
+    let expires = tls
+        .expires
+        .map(|at| row("Valid until", view! { <span class="strong">{text::minute(at)}</span>" "<span class="muted">{ui::time(at)}</span> }));
+    let names = if tls.names.is_empty() { tls.subject.clone() } else { tls.names.join(", ") };
+    let problem = tls.trust_problem.clone().map(|problem| row("Trust", ui::status(Status::Warn, problem)));
+    view! {
+        <dl class="kv">
+            {row("Session", format!("{}, {}", tls.version, tls.cipher))}
+            {row("Certificate", tls_status(tls))}
+            {expires}
+            {row("Issued for", names)}
+            {row("Issuer", tls.issuer.clone())}
+            {problem}
+            {row("Fingerprint", view! { <span class="mono xs">{tls.fingerprint.clone()}</span> })}
+        </dl>
+    }
+    .into_any()
+}
+
+/// The latest results of a monitor.
+pub(in crate::pages) fn results(results: &[CheckResult]) -> AnyView {
+    if results.is_empty() {
+        return view! { <p class="card-body sm muted">"No results yet."</p> }.into_any();
+    }
+    let rows = results
+        .iter()
+        .map(|result| {
+            view! {
+                <tr>
+                    <th scope="row">{ui::time(result.at)}</th>
+                    <td data-label="Result">{ui::status(result.verdict.into(), result.verdict.as_str())}</td>
+                    <td data-label="What was seen">{result.summary.clone()}</td>
+                    <td class="num" data-label="Took">{text::millis(result.latency_ms)}</td>
+                    <td data-label="From">{result.region.clone()}</td>
+                </tr>
+            }
+        })
+        .collect_view();
+    view! {
+        <div class="table-wrap" tabindex="0" role="region" aria-label="Latest results, table">
+            <table class="table fold">
+                <caption class="vh">"Latest results"</caption>
+                <thead><tr><th scope="col">"When"</th><th scope="col">"Result"</th><th scope="col">"What was seen"</th><th scope="col" class="num">"Took"</th><th scope="col">"From"</th></tr></thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </div>
+    }
+    .into_any()
+}

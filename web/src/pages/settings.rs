@@ -1,0 +1,144 @@
+//! The settings that everything watched has: interval, pause and removal, each based on a version.
+
+use axum::response::Response;
+use leptos::prelude::*;
+use serde_json::{Value, json};
+use waypost_types::monitor::{Monitor, MonitorKind};
+
+use crate::{
+    api::ApiFailure,
+    ssr::{Fields, Visit, org_path, redirect},
+    text,
+    ui::{self, icon},
+};
+
+/// What the settings of one thing show.
+pub(super) struct Shown<'a> {
+    pub(super) base: String,
+    pub(super) kind: MonitorKind,
+    pub(super) version: i64,
+    pub(super) monitors: &'a [Monitor],
+    pub(super) name: &'a str,
+}
+
+/// The card with the settings. `extra` are fields of the settings form.
+pub(super) fn card(shown: &Shown<'_>, extra: Option<AnyView>) -> AnyView {
+    let version = shown.version.to_string();
+    let paused = !shown.monitors.is_empty() && shown.monitors.iter().all(|monitor| monitor.paused);
+    let interval = shown.monitors.first().map(|monitor| monitor.interval_s);
+    let base = shown.base.clone();
+    let (word, value) = if paused { ("Resume checks", "false") } else { ("Pause checks", "true") };
+    view! {
+        <section class="card" id="settings" aria-labelledby="h-set" data-live="settings">
+            <div class="card-head"><h2 id="h-set">"Settings"</h2></div>
+            <div class="card-body stack">
+                <form class="inline-form" method="post" action=format!("{base}/settings")>
+                    <input type="hidden" name="version" value=version.clone()/>
+                    <div class="field"><label for="f-interval_s">"Check every"</label>{ui::interval_choices(shown.kind.interval_range(), interval)}</div>
+                    {extra}
+                    <button class="btn" type="submit">"Save"</button>
+                </form>
+                <div class="row">
+                    <form method="post" action=format!("{base}/settings")>
+                        <input type="hidden" name="version" value=version.clone()/>
+                        <input type="hidden" name="paused" value=value/>
+                        <button class="btn" type="submit">{icon(if paused { "play" } else { "paused" })}{word}</button>
+                    </form>
+                </div>
+                <details id="remove">
+                    <summary>{format!("Remove {}", shown.name)}</summary>
+                    <form method="post" class="stack mt2" action=format!("{base}/delete")>
+                        <input type="hidden" name="version" value=version/>
+                        <p class="sm">"Its checks stop and its history is removed. This can not be undone."</p>
+                        <div><button class="btn btn-danger" type="submit">{format!("Remove {}", shown.name)}</button></div>
+                    </form>
+                </details>
+            </div>
+        </section>
+    }
+    .into_any()
+}
+
+/// The button that checks now.
+pub(super) fn check_button(base: &str) -> AnyView {
+    view! { <form method="post" action=format!("{base}/check")><button class="btn" type="submit">{icon("play")}"Check now"</button></form> }
+        .into_any()
+}
+
+/// The body of a change: only what the form sent.
+pub(super) fn patch_of(fields: &Fields) -> Value {
+    let mut patch = serde_json::Map::new();
+    if let Ok(seconds) = fields.text("interval_s").parse::<u32>() {
+        patch.insert("interval_s".to_owned(), json!(seconds));
+    }
+    if let Ok(paused) = fields.text("paused").parse::<bool>() {
+        patch.insert("paused".to_owned(), json!(paused));
+    }
+    Value::Object(patch)
+}
+
+/// Which thing of an organisation an action is about.
+pub(super) struct Target<'a> {
+    pub(super) org: &'a str,
+    pub(super) id: &'a str,
+    /// `domains`, `servers` or `addresses`.
+    pub(super) many: &'static str,
+}
+
+impl Target<'_> {
+    pub(super) fn api(&self, rest: &str) -> String {
+        org_path(self.org, &format!("{}/{}{rest}", self.many, text::encoded(self.id)))
+    }
+
+    pub(super) fn page(&self) -> String {
+        format!("/o/{}/{}/{}", text::encoded(self.org), self.many, text::encoded(self.id))
+    }
+}
+
+/// Asks for a check at once.
+pub(super) async fn check(visit: &Visit, target: &Target<'_>) -> Result<Response, ApiFailure> {
+    visit.api.act(&target.api("/check"), &json!({})).await?;
+    Ok(redirect(&format!("{}?asked=1", target.page())))
+}
+
+/// Changes; the failure is given back when the page should show it.
+pub(super) async fn change(visit: &Visit, target: &Target<'_>, version: i64, patch: &Value) -> Result<Result<Response, ApiFailure>, ApiFailure> {
+    match visit.api.patch(&target.api(""), version, patch).await {
+        Ok(()) => Ok(Ok(redirect(&target.page()))),
+        Err(failure) if failure.is_input() || failure.status == 412 => Ok(Err(failure)),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Removes; the failure is given back when the page should show it.
+pub(super) async fn remove(visit: &Visit, target: &Target<'_>, version: i64) -> Result<Result<Response, ApiFailure>, ApiFailure> {
+    match visit.api.delete(&target.api(""), version).await {
+        Ok(()) => Ok(Ok(redirect(&format!("/o/{}/{}", text::encoded(target.org), target.many)))),
+        Err(failure) if failure.is_input() || failure.status == 412 => Ok(Err(failure)),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// What a page says above its content: that a check was asked for, or why a change was not made.
+pub(super) fn notice(visit: &Visit, failure: Option<&ApiFailure>) -> Option<AnyView> {
+    let (kind, said) = match failure {
+        Some(failure) if failure.status == 412 => (
+            "warn",
+            "Somebody else changed this in the meantime. These are the current values; make your change again if it is still wanted.".to_owned(),
+        ),
+        Some(failure) => ("bad", failure.fields().first().map_or_else(|| failure.sentence().to_owned(), |error| error.message.clone())),
+        None if visit.query().contains_key("asked") => ("info", "A check was asked for. The result appears here by itself.".to_owned()),
+        None => return None,
+    };
+    let role = if failure.is_some() { "alert" } else { "status" };
+    Some(view! { <div class="banner" role=role data-status=kind>{icon(kind)}<div>{said}</div></div> }.into_any())
+}
+
+/// The status of a page that shows a failure.
+pub(super) fn status(failure: Option<&ApiFailure>) -> axum::http::StatusCode {
+    failure.map_or(axum::http::StatusCode::OK, |failure| match failure.status {
+        412 => axum::http::StatusCode::PRECONDITION_FAILED,
+        429 => axum::http::StatusCode::TOO_MANY_REQUESTS,
+        _ => axum::http::StatusCode::UNPROCESSABLE_ENTITY,
+    })
+}

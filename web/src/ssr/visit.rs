@@ -1,0 +1,171 @@
+//! One request for a page: the installation, the visitor's API, and the form that was sent.
+
+use std::{collections::HashMap, convert::Infallible, sync::Arc};
+
+use axum::{
+    Form,
+    extract::{FromRequest, FromRequestParts, Request, State},
+    http::{HeaderMap, HeaderValue, Method, header, request::Parts},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use waypost_types::{
+    account::{Me, Org},
+    overview::Overview,
+    problem::Problem,
+};
+
+use super::{ClientAddress, TransportFactory, Visitor, WebConfig, answer, assets::Assets};
+use crate::{
+    api::{Api, ApiFailure},
+    text,
+};
+
+/// The installation.
+#[derive(Clone)]
+pub(crate) struct Site {
+    pub(crate) config: Arc<WebConfig>,
+    pub(crate) assets: Assets,
+    factory: Arc<dyn TransportFactory>,
+}
+
+impl Site {
+    pub(crate) fn new(config: WebConfig, factory: Arc<dyn TransportFactory>) -> Self {
+        let assets = Assets::load(&config.assets_dir);
+        Self { config: Arc::new(config), assets, factory }
+    }
+}
+
+/// One request.
+#[derive(Clone)]
+pub(crate) struct Visit {
+    pub(crate) site: Site,
+    pub(crate) api: Api,
+    /// Path and query.
+    pub(crate) here: String,
+}
+
+/// What every page of an organisation shows around its content.
+pub(crate) struct Frame {
+    pub(crate) me: Me,
+    pub(crate) org: Org,
+    pub(crate) overview: Option<Overview>,
+}
+
+impl Visit {
+    /// The visitor and the organisation of this address; 404 when it is not one of theirs.
+    pub(crate) async fn frame(&self, slug: &str) -> Result<Frame, ApiFailure> {
+        let path = org_path(slug, "overview");
+        let (me, overview) = tokio::join!(self.api.get::<Me>("me"), self.api.get::<Overview>(&path));
+        let me = me?;
+        let org = me.orgs.iter().find(|org| org.slug == slug).cloned().ok_or_else(ApiFailure::not_found)?;
+        Ok(Frame { me, org, overview: overview.ok() })
+    }
+
+    /// The query of this address.
+    pub(crate) fn query(&self) -> HashMap<String, String> {
+        let Some((_, query)) = self.here.split_once('?') else { return HashMap::new() };
+        let request = axum::http::Uri::builder().path_and_query(format!("/?{query}")).build().unwrap_or_default();
+        axum::extract::Query::try_from_uri(&request).map(|axum::extract::Query(fields)| fields).unwrap_or_default()
+    }
+}
+
+/// `orgs/{slug}/{rest}` below the API's root.
+pub(crate) fn org_path(slug: &str, rest: &str) -> String {
+    format!("orgs/{}/{rest}", text::encoded(slug))
+}
+
+impl ApiFailure {
+    /// There is no such page.
+    pub(crate) fn not_found() -> Self {
+        let problem =
+            Problem { kind: "/problems/not-found".to_owned(), title: "Not found".to_owned(), status: 404, detail: String::new(), errors: Vec::new() };
+        Self { status: 404, problem }
+    }
+}
+
+impl IntoResponse for ApiFailure {
+    /// Leaves the failure to the layer around, which draws the page.
+    fn into_response(self) -> Response {
+        let mut response = Response::default();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Visit {
+    type Rejection = ApiFailure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(ApiFailure::not_found)
+    }
+}
+
+/// A form that was sent. Unreadable bodies count as empty: the fields then say what is missing.
+pub(crate) struct Fields(HashMap<String, String>);
+
+impl Fields {
+    /// Nothing was sent yet.
+    pub(crate) fn empty() -> Self {
+        Self(HashMap::new())
+    }
+
+    /// With these values.
+    pub(crate) fn of<const N: usize>(pairs: [(&str, String); N]) -> Self {
+        Self(pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+
+    /// A field, without spaces around; empty when absent.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", |value| value.trim())
+    }
+
+    /// A field as it was typed.
+    pub(crate) fn raw(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+
+    /// The version a change is based on; 0, which is never current, when absent.
+    pub(crate) fn version(&self) -> i64 {
+        self.text("version").parse().unwrap_or(0)
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Fields {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
+        let form = Form::<Vec<(String, String)>>::from_request(request, state).await;
+        Ok(Self(form.map(|Form(pairs)| pairs.into_iter().collect()).unwrap_or_default()))
+    }
+}
+
+fn header_text(headers: &HeaderMap, name: impl header::AsHeaderName) -> Option<String> {
+    headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+}
+
+/// Around every page: makes the visitor's API, draws failures, hands on cookies, and sets the headers of a page.
+pub(crate) async fn around(State(site): State<Site>, mut request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let visitor = Visitor {
+        cookie: header_text(headers, header::COOKIE),
+        address: request.extensions().get::<ClientAddress>().map(|address| address.0),
+        request_id: header_text(headers, "x-request-id"),
+        user_agent: header_text(headers, header::USER_AGENT),
+    };
+    let here = request.uri().path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
+    let visit = Visit { api: Api::new(site.factory.for_visitor(visitor)), site, here };
+    let asked_for_page = request.method() == Method::GET;
+    request.extensions_mut().insert(visit.clone());
+    let mut response = next.run(request).await;
+    if let Some(failure) = response.extensions_mut().remove::<ApiFailure>() {
+        response = answer::render_error(&visit, &failure, asked_for_page);
+    }
+    for cookie in visit.api.take_cookies() {
+        if let Ok(value) = HeaderValue::from_str(&cookie) {
+            response.headers_mut().append(header::SET_COOKIE, value);
+        }
+    }
+    answer::add_headers(&mut response);
+    response
+}

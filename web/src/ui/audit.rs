@@ -1,0 +1,180 @@
+//! What an audit or a scan found: the strip of checks, findings with their fixes, records and lists.
+
+use leptos::prelude::*;
+use waypost_types::{
+    finding::{Finding, Severity, UnknownPart},
+    outcome::{AuditReport, ListEntry, ListState, Status},
+};
+
+use super::{badge, copied, icon, status};
+
+/// Record families in the order people know them.
+const FAMILIES: [(&str, &str); 10] = [
+    ("mx", "MX"),
+    ("spf", "SPF"),
+    ("dkim", "DKIM"),
+    ("dmarc", "DMARC"),
+    ("mta_sts", "MTA-STS"),
+    ("tls_rpt", "TLS-RPT"),
+    ("dane", "DANE"),
+    ("bimi", "BIMI"),
+    ("ptr", "rDNS"),
+    ("dnssec", "DNSSEC"),
+];
+
+/// One word per record family.
+pub(crate) fn checks_strip(audit: &AuditReport) -> AnyView {
+    let items = FAMILIES
+        .iter()
+        .filter_map(|(key, name)| {
+            audit.checks.get(*key).map(|check| view! { <li><span class="k">{*name}</span>{status(check.status, check.word.clone())}</li> })
+        })
+        .collect_view();
+    view! { <ul class="checks">{items}</ul> }.into_any()
+}
+
+/// What a severity is called and what it means.
+const fn severity_words(severity: Severity) -> (&'static str, &'static str) {
+    match severity {
+        Severity::Critical => ("Critical", "breaks delivery now"),
+        Severity::High => ("High", "mail is refused or forged in many places"),
+        Severity::Medium => ("Warning", "costs reputation or breaks soon"),
+        Severity::Low => ("Advice", "could be better"),
+        Severity::Info => ("Good to know", "nothing is wrong"),
+    }
+}
+
+/// Findings by severity, worst first and the worst open. `prefix` keeps ids of several groups on a page apart.
+pub(crate) fn findings(all: &[Finding], prefix: &str) -> AnyView {
+    let groups = [Severity::Critical, Severity::High, Severity::Medium, Severity::Low, Severity::Info]
+        .into_iter()
+        .filter_map(|severity| {
+            let group: Vec<(usize, &Finding)> = all.iter().enumerate().filter(|(_, finding)| finding.severity == severity).collect();
+            if group.is_empty() {
+                return None;
+            }
+            let (word, meaning) = severity_words(severity);
+            let many = if group.len() == 1 { "1 finding".to_owned() } else { format!("{} findings", group.len()) };
+            let open = severity >= Severity::High;
+            let cards = group.into_iter().map(|(index, finding)| one(finding, &format!("{prefix}-{index}"), open)).collect_view();
+            Some(view! {
+                <div class="sev-head">{badge(severity.into(), word)}<h3 class="vh">{word}</h3><span class="meta">{format!("{many}, {meaning}")}</span></div>
+                {cards}
+            })
+        })
+        .collect_view();
+    groups.into_any()
+}
+
+fn one(finding: &Finding, id: &str, open: bool) -> AnyView {
+    let kind = Status::from(finding.severity);
+    let glyph = match kind {
+        Status::Bad => "bad",
+        Status::Warn => "warn",
+        _ => "info",
+    };
+    let why = (!finding.why.is_empty()).then(|| view! { <div><h4>"Why it matters"</h4><p>{finding.why.clone()}</p></div> });
+    let reference = (!finding.reference.is_empty()).then(|| view! { <p class="xs muted mt2">{finding.reference.clone()}</p> });
+    let record = finding.record.as_ref().map(|suggested| record(&suggested.kind, &suggested.name, &suggested.value, format!("r-{id}")));
+    view! {
+        <details class="finding" data-status=kind.as_str() id=format!("finding-{id}") open=open>
+            <summary>
+                {icon(glyph)}
+                <span><span class="title">{finding.summary.clone()}</span><span class="desc mono xs">{finding.subject.clone()}</span></span>
+                <span class="end"><svg class="icon chev" aria-hidden="true"><use href="#i-next"></use></svg></span>
+            </summary>
+            <div class="finding-body"><div class="why-how">{why}<div><h4>"How to fix"</h4><p>{finding.fix.clone()}</p>{record}{reference}</div></div></div>
+        </details>
+    }
+    .into_any()
+}
+
+fn record(kind: &str, name: &str, value: &str, id: String) -> AnyView {
+    view! {
+        <div class="record">
+            <div class="record-head"><span class="strong">{kind.to_owned()}</span><code>{name.to_owned()}</code>{copied(id.clone(), format!("value of {kind} {name}"))}</div>
+            <pre id=id tabindex="0">{value.to_owned()}</pre>
+        </div>
+    }
+    .into_any()
+}
+
+/// Parts that could not be told; nothing when all could.
+pub(crate) fn unknown_parts(parts: &[UnknownPart]) -> Option<AnyView> {
+    if parts.is_empty() {
+        return None;
+    }
+    let items = parts
+        .iter()
+        .map(|part| view! { <li><div class="item" data-status="none">{icon("unknown")}<div><span class="title">{part.subject.clone()}</span><p class="desc">{part.reason.clone()}</p></div></div></li> })
+        .collect_view();
+    Some(
+        view! {
+            <div class="sev-head">{badge(Status::None, "Not known")}<h3 class="vh">"Not known"</h3><span class="meta">"could not be told; neither passed nor failed"</span></div>
+            <ul class="list">{items}</ul>
+        }
+        .into_any(),
+    )
+}
+
+/// The records as seen.
+pub(crate) fn records(audit: &AuditReport) -> AnyView {
+    let items = audit
+        .records
+        .iter()
+        .map(|(family, lines)| {
+            let name = FAMILIES.iter().find(|(key, _)| key == family).map_or_else(|| family.clone(), |(_, name)| (*name).to_owned());
+            let id = format!("seen-{}", family.replace(|c: char| !c.is_ascii_alphanumeric(), "-"));
+            view! {
+                <div class="record">
+                    <div class="record-head"><span class="strong">{name.clone()}</span>{copied(id.clone(), format!("{name} records"))}</div>
+                    <pre id=id tabindex="0">{lines.join("\n")}</pre>
+                </div>
+            }
+        })
+        .collect_view();
+    view! { <div class="card-body stack">{items}</div> }.into_any()
+}
+
+/// One row per subject and list: listings first, then what did not answer, then the clean ones.
+pub(crate) fn list_entries(entries: &[ListEntry]) -> AnyView {
+    let rank = |entry: &ListEntry| match entry.state {
+        ListState::Listed => 0,
+        ListState::Unknown => 1,
+        ListState::Clean => 2,
+    };
+    let mut sorted: Vec<&ListEntry> = entries.iter().collect();
+    sorted.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.subject.cmp(&b.subject)).then_with(|| a.list.cmp(&b.list)));
+    let rows = sorted
+        .into_iter()
+        .map(|entry| {
+            let state = match entry.state {
+                ListState::Listed => status(entry.severity.into(), "Listed"),
+                ListState::Clean => status(Status::Ok, "Clean"),
+                ListState::Unknown => status(Status::None, "No answer"),
+            };
+            let said = [entry.meaning.as_str(), entry.reason.as_str()].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(". ");
+            let codes = (!entry.codes.is_empty()).then(|| view! { <span class="mono xs muted">{format!(" {}", entry.codes.join(" "))}</span> });
+            let delist = entry.delist_url.clone().filter(|url| entry.state == ListState::Listed && url.starts_with("https://"));
+            let delist = delist.map(|url| view! { " " <a href=url rel="noopener noreferrer">"Ask for removal"</a> });
+            view! {
+                <tr>
+                    <th scope="row" class="mono">{entry.subject.clone()}</th>
+                    <td data-label="List">{entry.list.clone()}<span class="sub mono">{entry.zone.clone()}</span></td>
+                    <td data-label="State">{state}</td>
+                    <td data-label="What it says">{said}{codes}{delist}</td>
+                </tr>
+            }
+        })
+        .collect_view();
+    view! {
+        <div class="table-wrap" tabindex="0" role="region" aria-label="Block lists, table">
+            <table class="table fold">
+                <caption class="vh">"Block lists"</caption>
+                <thead><tr><th scope="col">"Subject"</th><th scope="col">"List"</th><th scope="col">"State"</th><th scope="col">"What it says"</th></tr></thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </div>
+    }
+    .into_any()
+}

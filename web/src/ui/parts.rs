@@ -1,0 +1,100 @@
+//! Small parts: icons, states, grades, times and what can be copied.
+
+use chrono::{DateTime, Utc};
+use leptos::prelude::*;
+use waypost_types::{judge::MonitorState, outcome::Status};
+
+use crate::text;
+
+/// An icon of the sprite.
+pub(crate) fn icon(name: &'static str) -> AnyView {
+    view! { <svg class="icon" aria-hidden="true"><use href=format!("#i-{name}")></use></svg> }.into_any()
+}
+
+const fn icon_of(status: Status) -> &'static str {
+    match status {
+        Status::Ok => "ok",
+        Status::Warn => "warn",
+        Status::Bad => "bad",
+        Status::Info => "info",
+        Status::None => "none",
+    }
+}
+
+/// Icon and word, in text or in a table.
+pub(crate) fn status(status: Status, word: impl Into<String>) -> AnyView {
+    let word: String = word.into();
+    view! { <span class="status" data-status=status.as_str()>{icon(icon_of(status))}{word}</span> }.into_any()
+}
+
+/// Icon and word that must be found by scanning.
+pub(crate) fn badge(status: Status, word: impl Into<String>) -> AnyView {
+    let word: String = word.into();
+    view! { <span class="badge" data-status=status.as_str()>{icon(icon_of(status))}{word}</span> }.into_any()
+}
+
+/// The word of a state; paused comes before all.
+pub(crate) const fn state_word(state: MonitorState, paused: bool) -> &'static str {
+    match state {
+        _ if paused => "Paused",
+        MonitorState::Pending => "Pending",
+        MonitorState::Up => "Up",
+        MonitorState::Degraded => "Degraded",
+        MonitorState::Down => "Failing",
+        MonitorState::Unknown => "No answer",
+    }
+}
+
+/// The state of something watched, in a table.
+pub(crate) fn state_status(state: MonitorState) -> AnyView {
+    status(state.into(), state_word(state, false))
+}
+
+/// The state of something watched, to be found by scanning.
+pub(crate) fn state_badge(state: MonitorState, paused: bool) -> AnyView {
+    badge(if paused { Status::None } else { state.into() }, state_word(state, paused))
+}
+
+/// The grade letter with its colour.
+pub(crate) fn grade(letter: Option<&str>, large: bool) -> AnyView {
+    let status = match letter {
+        Some("A" | "B") => Status::Ok,
+        Some("C" | "D") => Status::Warn,
+        Some(_) => Status::Bad,
+        None => Status::None,
+    };
+    let class = if large { "grade grade-xl" } else { "grade" };
+    let letter = letter.unwrap_or("–").to_owned();
+    view! { <span class=class data-status=status.as_str()><span class="vh">"Grade "</span>{letter}</span> }.into_any()
+}
+
+/// A relative time that carries the exact one.
+pub(crate) fn time(at: DateTime<Utc>) -> AnyView {
+    view! { <time datetime=at.to_rfc3339() title=text::exact(at)>{text::relative(at, Utc::now())}</time> }.into_any()
+}
+
+/// The same for what may not have happened yet.
+pub(crate) fn when(at: Option<DateTime<Utc>>, otherwise: &'static str) -> AnyView {
+    at.map_or_else(|| otherwise.into_any(), time)
+}
+
+/// A button that copies the element with this id.
+pub(crate) fn copied(id: String, of_what: String) -> AnyView {
+    view! {
+        <button class="btn btn-sm" type="button" data-copy=id>
+            {icon("copy")}<span class="btn-word" aria-live="polite">"Copy"</span><span class="vh">{format!(" {of_what}")}</span>
+        </button>
+    }
+    .into_any()
+}
+
+/// The title of a page with what is said under it and what can be done.
+pub(crate) fn crumbs_title(title: String, sub: impl IntoView + 'static, actions: impl IntoView + 'static) -> AnyView {
+    view! {
+        <div class="page-head" data-live="head">
+            <div><h1>{title}</h1><p class="sub">{sub.into_any()}</p></div>
+            <div class="row">{actions.into_any()}</div>
+        </div>
+    }
+    .into_any()
+}
