@@ -17,9 +17,10 @@ test('a port that refuses becomes an incident, a mail, and a recovery', async ()
   const person = await signUp(visitor, 'operator');
   const calls = api(visitor, here.base, person.org);
 
-  await visitor.open(`/o/${person.org}/servers`);
-  await page.getByLabel(/host/i).first().fill(lease.mx_host);
-  await visitor.leave(() => page.getByRole('button', { name: /add server/i }).click());
+  await visitor.open(`/o/${person.org}/add`);
+  await visitor.look('add');
+  await page.getByLabel(/^host name/i).fill(lease.mx_host);
+  await visitor.leave(() => page.getByRole('button', { name: /^add (mail )?server/i }).click());
   await page.getByRole('heading', { level: 1, name: lease.mx_host }).waitFor();
   const server = await until('every port is up', async () => {
     const found = (await calls.list('servers')).find((one) => one.host === lease.mx_host);
@@ -42,7 +43,7 @@ test('a port that refuses becomes an incident, a mail, and a recovery', async ()
   await visitor.look('incidents');
   await visitor.leave(() => page.getByRole('link', { name: opened.title }).first().click());
   await page.getByRole('heading', { level: 1, name: opened.title }).waitFor();
-  await page.getByText(/opened/i).first().waitFor();
+  await page.getByRole('main').getByText('Opened').first().waitFor();
   await visitor.look('incident');
 
   await here.lab.fault(lease, 25, 'none');
@@ -52,7 +53,7 @@ test('a port that refuses becomes an incident, a mail, and a recovery', async ()
   }, { every: 2000 });
   await here.lab.mail(person.email, /^\[Recovered\]/);
   // Nobody reloads this page either.
-  await page.getByText('Resolved').first().waitFor();
+  await page.getByRole('main').getByText(/^resolved/i).first().waitFor();
   await visitor.look('incident-resolved');
   await visitor.open(`/o/${person.org}`);
   await visitor.look('overview-after');

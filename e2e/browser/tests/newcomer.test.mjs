@@ -15,27 +15,27 @@ test('from a lookup to the verdict of a domain of one\'s own', async () => {
 
   await visitor.open('/');
   await visitor.look('landing');
-  await page.getByLabel(/domain/i).first().fill(lease.domain);
-  await visitor.leave(() => page.getByRole('button', { name: 'Check' }).click());
-  await page.getByRole('heading', { name: lease.domain }).waitFor();
+  await page.getByLabel(/^domain/i).first().fill(lease.domain);
+  await visitor.leave(() => page.getByRole('main').getByRole('button', { name: /^check/i }).click());
+  await page.getByRole('heading', { name: lease.domain }).first().waitFor();
   await visitor.look('lookup');
 
   const person = await signUp(visitor, 'newcomer');
   await page.getByRole('heading', { level: 1 }).waitFor();
   await visitor.look('overview-empty');
 
-  await page.getByLabel(/domain/i).first().fill(lease.domain);
-  await visitor.leave(() => page.getByRole('button', { name: /add domain/i }).click());
+  await page.getByLabel('Domain', { exact: true }).fill(lease.domain);
+  await visitor.leave(() => page.getByRole('button', { name: 'Add domain' }).click());
   await page.getByRole('heading', { level: 1, name: lease.domain }).waitFor();
   // Nobody reloads: the page fills in as outcomes arrive.
-  await page.getByText(/grade [A-F]/i).first().waitFor();
+  await page.locator('main .grade', { hasText: /[A-F]$/ }).first().waitFor();
   await visitor.look('domain');
 
   await visitor.open(`/o/${person.org}/servers`);
   await page.getByRole('link', { name: lease.mx_host }).first().waitFor();
   await visitor.leave(() => page.getByRole('link', { name: lease.mx_host }).first().click());
   await page.getByRole('heading', { level: 1, name: lease.mx_host }).waitFor();
-  await page.getByText('Up', { exact: true }).first().waitFor();
+  await page.getByRole('main').getByText('Up', { exact: true }).first().waitFor();
   await visitor.look('server');
 
   await visitor.open(`/o/${person.org}/addresses`);
@@ -47,7 +47,7 @@ test('from a lookup to the verdict of a domain of one\'s own', async () => {
   await page.getByText(lease.domain).first().waitFor();
   await visitor.look('overview');
 
-  await page.getByRole('button', { name: 'Dark' }).click();
+  await page.getByRole('button', { name: /^dark/i }).click();
   assert.equal(await page.locator('html').getAttribute('data-theme'), 'dark');
   await visitor.open(`/o/${person.org}`);
   assert.equal(await page.locator('html').getAttribute('data-theme'), 'dark', 'the choice outlives the page');
