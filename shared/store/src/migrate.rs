@@ -11,6 +11,10 @@ static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
 pub async fn migrate(url: &str) -> Result<(), StoreError> {
     let mut connection = PgConnection::connect(url).await?;
     MIGRATOR.run(&mut connection).await.map_err(|error| StoreError::Database(error.into()))?;
+    // Every process looks at start whether migrations wait. Processes that start together must not grant at once: PostgreSQL answers
+    // “tuple concurrently updated”.
+    sqlx::query("SELECT pg_advisory_lock(7295815)").execute(&mut connection).await?;
+    sqlx::query("GRANT SELECT ON _sqlx_migrations TO waypost_app").execute(&mut connection).await?;
     sqlx::query("SELECT maintain_result_partitions(now(), 36500)").execute(&mut connection).await?;
     connection.close().await?;
     Ok(())
@@ -21,8 +25,8 @@ pub async fn migrations_pending(pool: &sqlx::PgPool) -> Result<bool, StoreError>
     let newest = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0);
     let applied: Option<i64> =
         sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success").fetch_one(pool).await.or_else(|error| match &error {
-            // No table yet: nothing was applied.
-            sqlx::Error::Database(db) if db.code().as_deref() == Some("42P01") => Ok(None),
+            // No table yet, or none that we may read: nothing was applied, or not to its end.
+            sqlx::Error::Database(db) if matches!(db.code().as_deref(), Some("42P01" | "42501")) => Ok(None),
             _ => Err(error),
         })?;
     Ok(applied.unwrap_or(0) < newest)
