@@ -2,6 +2,9 @@
 //!
 //! It asks for the page itself again and takes over every element with `data-live`, so there is one way to draw things: the server's.
 
+// The macro's struct of properties can not carry a comment.
+#![allow(missing_docs)]
+
 use leptos::prelude::*;
 
 /// Listens to the events of this address for as long as the page is open.

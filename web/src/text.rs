@@ -9,7 +9,7 @@ pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -62,7 +62,7 @@ pub fn relative(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let seconds = (now - at).num_seconds();
     match seconds {
         -1..=1 => "now".to_owned(),
-        0.. => format!("{} ago", duration(seconds)),
+        2.. => format!("{} ago", duration(seconds)),
         _ => format!("in {}", duration(-seconds)),
     }
 }
