@@ -32,6 +32,11 @@ impl Live {
         channels.entry(org).or_insert_with(|| broadcast::channel(BACKLOG).0).subscribe()
     }
 
+    /// Ends every stream: the process stops, and browsers come back to another.
+    pub fn close(&self) {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn publish(&self, org: OrgId, event: LiveEvent) {
         let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = channels.get(&org) {

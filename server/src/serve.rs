@@ -110,6 +110,7 @@ async fn run(
         let (live, store, overviews, stop) = (state.live.clone(), store.clone(), state.overviews.clone(), shutdown.clone());
         parts.spawn(async move {
             live.run(&store, &overviews, &stop).await;
+            live.close();
             Ok::<(), ServeError>(())
         });
     }
