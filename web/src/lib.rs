@@ -1,6 +1,8 @@
 //! waypost-web: the interface of Waypost. Pages render on the server from what the public API answers; islands run in the browser.
 //!
 //! The feature `ssr` builds the router that the server mounts, `hydrate` the browser's part. Without either only the shared types remain.
+// Views are nested types: the depth of the markup is the depth of the type.
+#![recursion_limit = "512"]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 // The `view!` and `#[component]` macros write code that these lints would have us shape differently.
 #![allow(clippy::must_use_candidate, clippy::needless_pass_by_value)]

@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn times_are_relative_to_now_in_both_directions() {
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-        let at = |seconds| DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap();
+        let at = |seconds: i64| DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap();
         assert_eq!(relative(at(-18), now), "18\u{a0}s ago");
         assert_eq!(relative(at(300), now), "in 5\u{a0}min");
         assert_eq!(relative(at(0), now), "now");
