@@ -1,7 +1,7 @@
 // Names files by their content, writes .br and .gz beside them and a manifest of the names: node web-pack.mjs SOURCE… DIST
 
 import { createHash } from 'node:crypto';
-import { cp, mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 
@@ -10,6 +10,7 @@ const args = process.argv.slice(2);
 const dist = args.pop();
 await mkdir(dirname(dist), { recursive: true });
 const fresh = await mkdtemp(join(dirname(dist), '.dist-'));
+await chmod(fresh, 0o755);
 
 const manifest = {};
 let script = 0;
