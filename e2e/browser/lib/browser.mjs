@@ -94,6 +94,8 @@ class Visitor {
   async look(name) {
     await this.settle();
     const { page } = this;
+    // Where the last click left the pointer something may be hovered, which is no state of the page.
+    await page.mouse.move(0, 0);
     for (const [colorScheme, viewport, suffix] of [
       ['light', WIDE, 'light-1440'],
       ['dark', WIDE, 'dark-1440'],

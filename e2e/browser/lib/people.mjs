@@ -9,7 +9,7 @@ export async function signUp(visitor, name) {
   await visitor.open('/signup');
   await page.getByLabel('Email', { exact: true }).fill(person.email);
   await page.getByLabel('Password', { exact: true }).fill(person.password);
-  await page.getByLabel(/organisation/i).fill(person.organisation);
+  await page.getByLabel('Organisation', { exact: true }).fill(person.organisation);
   await visitor.leave(() => page.getByRole('main').getByRole('button', { name: /^(sign up|create)/i }).click());
   await page.waitForURL(/\/o\/[^/]+/);
   person.org = new URL(page.url()).pathname.split('/')[2];

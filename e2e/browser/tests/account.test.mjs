@@ -54,12 +54,12 @@ test('a form that is refused keeps what was typed and names the field', async ()
   await visitor.open('/signup');
   await page.getByLabel('Email', { exact: true }).fill('keeps@lab.test');
   await page.getByLabel('Password', { exact: true }).fill('short');
-  await page.getByLabel(/organisation/i).fill('Keepers');
+  await page.getByLabel('Organisation', { exact: true }).fill('Keepers');
   // The server judges, whatever the browser would have said before.
   await page.locator('form').first().evaluate((form) => form.setAttribute('novalidate', ''));
   await visitor.leave(() => page.getByRole('main').getByRole('button', { name: /^(sign up|create)/i }).click());
   assert.equal(await page.getByLabel('Email', { exact: true }).inputValue(), 'keeps@lab.test');
-  assert.equal(await page.getByLabel(/organisation/i).inputValue(), 'Keepers');
+  assert.equal(await page.getByLabel('Organisation', { exact: true }).inputValue(), 'Keepers');
   assert.equal(await page.getByLabel('Password', { exact: true }).getAttribute('aria-invalid'), 'true');
   await visitor.look('signup-refused');
   await visitor.close();
