@@ -89,7 +89,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, failure: Option<&ApiFailure>) 
         let sub = view! {
             {if address.hosts.is_empty() { String::new() } else { format!("{}. ", address.hosts.join(", ")) }}
             {match address.last_checked_at { Some(at) => view! { "Scanned "{ui::time(at)} }.into_any(), None => "Not scanned yet".into_any() }}
-            {address.next_check_at.map(|at| view! { ", again "{ui::time(at)} })}"."
+            {address.next_check_at.filter(|_| address.last_checked_at.is_some()).map(|at| view! { ", again "{ui::time(at)} })}"."
         };
         let body = match &address.report {
             Some(report) => ui::list_entries(&report.entries),

@@ -107,7 +107,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, failure: Option<&ApiFailure>) 
         let base = target(org, id).page();
         let sub = view! {
             {match domain.last_checked_at { Some(at) => view! { "Checked "{ui::time(at)} }.into_any(), None => "Not checked yet".into_any() }}
-            {domain.next_check_at.map(|at| view! { ", again "{ui::time(at)} })}"."
+            {domain.next_check_at.filter(|_| domain.last_checked_at.is_some()).map(|at| view! { ", again "{ui::time(at)} })}"."
         };
         let crumbs = vec![(Some(format!("{root}/domains")), "Domains".to_owned()), (None, domain.display.clone())];
         let shown =
@@ -166,6 +166,14 @@ fn results(domain: &Domain, servers: &[Server], root: &str) -> AnyView {
             </section>
         }
     });
+    let seen = (!audit.records.is_empty()).then(|| {
+        view! {
+            <section class="card" aria-labelledby="h-rec" data-live="records">
+                <div class="card-head"><h2 id="h-rec">"Records as seen"</h2></div>
+                {ui::records(audit)}
+            </section>
+        }
+    });
     let clean = audit
         .findings
         .is_empty()
@@ -186,10 +194,7 @@ fn results(domain: &Domain, servers: &[Server], root: &str) -> AnyView {
             {clean}{ui::findings(&audit.findings, "f")}{ui::unknown_parts(&audit.unknown)}
         </section>
         {hosts}
-        <section class="card" aria-labelledby="h-rec" data-live="records">
-            <div class="card-head"><h2 id="h-rec">"Records as seen"</h2></div>
-            {ui::records(audit)}
-        </section>
+        {seen}
     }
     .into_any()
 }

@@ -18,7 +18,7 @@ fn search(value: String, wrong: Option<String>) -> AnyView {
             <label class="vh" for="d">"Domain or email address"</label>
             <input class="input input-lg" id="d" name="domain" value=value placeholder="example.com" autocomplete="off" autocapitalize="none"
                 spellcheck="false" inputmode="url" required=true aria-invalid=invalid.then_some("true") aria-describedby=invalid.then_some("d-below")/>
-            <button class="btn btn-primary btn-lg" type="submit">"Check"<span class="wide-only">" domain"</span></button>
+            <button class="btn btn-primary btn-lg" type="submit"><span>"Check"<span class="wide-only">" domain"</span></span></button>
         </form>
         {wrong.map(|message| view! { <p class="error" id="d-below" role="alert">{icon("bad")}{message}</p> })}
     }
@@ -94,6 +94,8 @@ fn result_page(visit: &Visit, found: Lookup) -> axum::response::Response {
                 </section>
             }
         });
+        let seen = (!audit.records.is_empty())
+            .then(|| view! { <section class="card" aria-labelledby="h-rec"><div class="card-head"><h2 id="h-rec">"Records as seen"</h2></div>{ui::records(audit)}</section> });
         let clean = audit
             .findings
             .is_empty()
@@ -121,7 +123,7 @@ fn result_page(visit: &Visit, found: Lookup) -> axum::response::Response {
                     {clean}{ui::findings(&audit.findings, "f")}{ui::unknown_parts(&audit.unknown)}
                 </section>
                 {lists}
-                <section class="card" aria-labelledby="h-rec"><div class="card-head"><h2 id="h-rec">"Records as seen"</h2></div>{ui::records(audit)}</section>
+                {seen}
             </main>
         })
     })

@@ -175,12 +175,13 @@ fn port_tile(tile: &PortTile, base: &str) -> AnyView {
 
 /// State of an address on the lists, in words.
 pub(super) fn listing_status(address: &Address) -> AnyView {
-    match (address.state, address.listed, address.answered) {
-        (MonitorState::Pending, ..) => ui::status(Status::None, "Pending"),
-        (_, 0, 0) => ui::status(Status::None, "No answer"),
-        (_, 0, _) => ui::status(Status::Ok, "Clean"),
-        (state, 1, _) => ui::status(state.into(), "1 listing"),
-        (state, many, _) => ui::status(state.into(), format!("{many} listings")),
+    let told = if address.state == MonitorState::Down { Status::Bad } else { Status::Warn };
+    match (address.listed, address.answered, address.asked) {
+        (_, _, 0) => ui::status(Status::None, "Pending"),
+        (0, 0, _) => ui::status(Status::None, "No answer"),
+        (0, ..) => ui::status(Status::Ok, "Clean"),
+        (1, ..) => ui::status(told, "1 listing"),
+        (many, ..) => ui::status(told, format!("{many} listings")),
     }
 }
 
@@ -189,7 +190,14 @@ fn blacklists(addresses: &[Address], base: &str) -> Option<AnyView> {
         return None;
     }
     let listings: u32 = addresses.iter().map(|address| address.listed).sum();
-    let badge = if listings > 0 { ui::badge(Status::Warn, format!("{listings} listed")) } else { ui::badge(Status::Ok, "No listings") };
+    let answered = addresses.iter().any(|address| address.answered > 0);
+    let badge = if !answered {
+        ui::badge(Status::None, "Not known yet")
+    } else if listings > 0 {
+        ui::badge(Status::Warn, format!("{listings} listed"))
+    } else {
+        ui::badge(Status::Ok, "No listings")
+    };
     let rows = addresses
         .iter()
         .map(|address| {

@@ -92,7 +92,7 @@ pub(crate) fn shell(frame: &Frame, place: Place, crumbs: Vec<(Option<String>, St
                     </button>
                     <nav class="crumbs" aria-label="Breadcrumb"><ol>{crumbs}</ol></nav>
                     <span class="spacer"></span>
-                    <a class="btn" href=add>{icon("plus")}"Add"<span class="wide-only">" monitor"</span></a>
+                    <a class="btn" href=add>{icon("plus")}<span>"Add"<span class="wide-only">" monitor"</span></span></a>
                 </header>
                 <main class="page" id="content">{banners(frame)}{content.into_any()}</main>
             </div>
