@@ -40,7 +40,7 @@ test('a forgotten password is replaced by the link in the mail, once', async () 
   await visitor.open(link);
   await visitor.look('reset');
   person.password = 'a new and longer password';
-  await page.getByLabel(/password/i).first().fill(person.password);
+  await page.getByLabel('New password', { exact: true }).fill(person.password);
   await visitor.leave(() => page.getByRole('main').getByRole('button').first().click());
   await logIn(visitor, person);
   await page.waitForURL(new RegExp(`/o/${person.org}`));
