@@ -44,7 +44,6 @@ mod browser {
     pub(super) fn listen(address: &str) {
         let Ok(source) = EventSource::new(address) else { return };
         let waiting: Rc<RefCell<Option<TimeoutHandle>>> = Rc::default();
-        let opened = Rc::new(RefCell::new(false));
         let changed = {
             let waiting = Rc::clone(&waiting);
             move || {
@@ -55,15 +54,8 @@ mod browser {
                 *waiting.borrow_mut() = next.ok();
             }
         };
-        // A stream that opens again may have missed something.
-        let reopened = {
-            let changed = changed.clone();
-            Closure::<dyn FnMut()>::new(move || {
-                if opened.replace(true) {
-                    changed();
-                }
-            })
-        };
+        // Whatever happened between the making of the page, or the loss of the stream, and now was not heard.
+        let reopened = Closure::<dyn FnMut()>::new(changed.clone());
         source.set_onopen(Some(reopened.as_ref().unchecked_ref()));
         reopened.forget();
         let told = Closure::<dyn FnMut()>::new(changed);

@@ -146,6 +146,10 @@ fn entry(entry: &TimelineEntry) -> AnyView {
         TimelineEvent::NotifyFailed => ("warn", "Message not sent"),
         TimelineEvent::Resolved => ("ok", "Resolved"),
     };
+    let said = match entry.event {
+        TimelineEvent::Comment => view! { <div class="comment">{entry.text.clone()}</div> }.into_any(),
+        _ => view! { <p class="sm soft mt1">{entry.text.clone()}</p> }.into_any(),
+    };
     let who = entry.actor.clone();
     let head = match (entry.event, who) {
         (TimelineEvent::Comment, Some(who)) => view! { <strong>{who}</strong>" commented" }.into_any(),
@@ -155,7 +159,7 @@ fn entry(entry: &TimelineEntry) -> AnyView {
     view! {
         <li>
             <span class="dot">{icon(glyph)}</span>
-            <div><div class="event"><span>{head}</span>{ui::time(entry.at)}</div><div class="comment">{entry.text.clone()}</div></div>
+            <div><div class="event"><span>{head}</span>{ui::time(entry.at)}</div>{said}</div>
         </li>
     }
     .into_any()

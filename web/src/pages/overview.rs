@@ -68,7 +68,7 @@ fn score(overview: &Overview) -> AnyView {
         .into_iter()
         .take(4)
         .map(|(score, domain)| view! { <li><span>{domain.display.clone()}</span><strong>{score.to_string()}</strong><svg class="hbar" height="8" aria-hidden="true"><rect class="b1" width=format!("{score}%") height="8"></rect></svg></li> })
-        .collect_view();
+        .collect::<Vec<_>>();
     let none = overview.score.is_none().then(|| view! { <p class="sm muted">"The score appears after the first audit of a domain."</p> });
     view! {
         <section class="card c5" aria-labelledby="h-score" data-live="score">
@@ -76,7 +76,7 @@ fn score(overview: &Overview) -> AnyView {
             <div class="card-body stack">
                 <p class="score-value">{value}<span class="unit">" / 100"</span></p>
                 {none}
-                <ul class="parts" aria-label="Lowest scores, each of 100">{rows}</ul>
+                {(!rows.is_empty()).then(|| view! { <ul class="parts" aria-label="Lowest scores, each of 100">{rows}</ul> })}
             </div>
         </section>
     }
