@@ -1,7 +1,7 @@
 //! The benchmark of probes: many STARTTLS conversations with one host, a fixed number at once. Prints one JSON object.
 //!
 //! `bench_probes HOST RESOLVER CA_FILE PROBES CONCURRENCY`; `infra/bench/probes` calls it beside another prober on the same target.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::cast_precision_loss)] // a benchmark that can not run can only stop
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::similar_names, clippy::cast_precision_loss)] // a benchmark that can not run can only stop
 
 use std::time::Instant;
 

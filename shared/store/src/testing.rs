@@ -1,7 +1,7 @@
 //! Databases for tests: each test has one of its own, copied from a migrated template, and connects as `waypost_app`.
 //!
 //! `WAYPOST_TEST_DATABASE_URL` names a superuser of a cluster that is there for tests (`infra/test` starts one).
-#![allow(clippy::expect_used)] // a test without its database can only stop
+#![allow(clippy::expect_used, clippy::missing_panics_doc)] // a test without its database can only stop
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;

@@ -55,5 +55,5 @@ async fn a_partition_can_not_be_read_directly() {
         .await
         .unwrap();
     let refused = sqlx::raw_sql(sqlx::AssertSqlSafe(format!("SELECT * FROM {part}"))).execute(db.store.pool()).await.unwrap_err();
-    assert_eq!(refused.as_database_error().and_then(|e| e.code()).as_deref(), Some("42501"));
+    assert_eq!(refused.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref(), Some("42501"));
 }

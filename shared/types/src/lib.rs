@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads a clock, a file or a socket, so the same types serve the engine, the store, the API, the pages on
 //! the server and the islands in the browser. Rules that need I/O live with the crate that does the I/O.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod account;
 pub mod asset;

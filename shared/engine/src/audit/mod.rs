@@ -200,7 +200,10 @@ fn report(facts: &Facts, parts: BTreeMap<Family, Part>) -> AuditReport {
         report.unknown.extend(part.unknown);
     }
     report.findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.rule.cmp(&b.rule)));
-    if let Some((score, grade)) = score::score(&report) {
+    // What does not exist is not graded: there is nothing there to be good or bad.
+    if !facts.nxdomain
+        && let Some((score, grade)) = score::score(&report)
+    {
         report.score = Some(score);
         report.grade = Some(grade.to_owned());
     }

@@ -33,6 +33,7 @@ pub(super) async fn look(net: &Net, domain: &DomainName) -> (Facts, Part) {
             part.find(
                 remark("mx.missing", name, format!("{name} does not exist in DNS (NXDOMAIN)"))
                     .severity(Severity::Critical)
+                    .why("Nobody can deliver to a name that DNS does not know, and receivers refuse mail that claims to come from it.")
                     .fix("Check the spelling. If the name is right, register it or publish its zone; until then mail to it and from it is refused."),
             );
             part.word(Status::Bad, "No such domain");

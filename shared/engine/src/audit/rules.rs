@@ -79,6 +79,13 @@ impl Remark {
         self
     }
 
+    /// Says why it matters in better words than the catalog's.
+    #[must_use]
+    pub fn why(mut self, why: impl Into<String>) -> Self {
+        self.finding.why = why.into();
+        self
+    }
+
     /// Says the fix in better words than the catalog's.
     #[must_use]
     pub fn fix(mut self, fix: impl Into<String>) -> Self {
