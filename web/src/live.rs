@@ -76,6 +76,12 @@ mod browser {
         let text = JsFuture::from(answer.text()?).await?.as_string().unwrap_or_default();
         let fresh = DomParser::new()?.parse_from_string(&text, SupportedType::TextHtml)?;
         let Some(document) = window().document() else { return Ok(()) };
+        if keys(&document)? != keys(&fresh)? {
+            // A part came or went: the page has another shape now, so all of it is taken over.
+            if let (Some(old), Some(new)) = (document.query_selector("main")?, fresh.query_selector("main")?) {
+                take_over(&document, &old, &new)?;
+            }
+        }
         let regions = document.query_selector_all("[data-live]")?;
         for index in 0..regions.length() {
             let Some(old) = regions.item(index).and_then(|node| node.dyn_into::<Element>().ok()) else { continue };
@@ -85,6 +91,12 @@ mod browser {
             }
         }
         Ok(())
+    }
+
+    /// The live parts of a page, in order.
+    fn keys(document: &Document) -> Result<Vec<String>, JsValue> {
+        let regions = document.query_selector_all("[data-live]")?;
+        Ok((0..regions.length()).filter_map(|index| regions.item(index)?.dyn_into::<Element>().ok()?.get_attribute("data-live")).collect())
     }
 
     fn take_over(document: &Document, old: &Element, new: &Element) -> Result<(), JsValue> {

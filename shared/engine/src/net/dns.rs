@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use super::query::{self, QueryFlags};
 use hickory_resolver::{
     Resolver, TokioResolver,
     config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts},
@@ -194,6 +195,12 @@ impl Dns {
     /// PTR names of an address.
     pub async fn ptr(&self, address: IpAddr) -> Lookup<String> {
         let name = plain(&Name::from(address));
+        // The resolver library answers “localhost” for loopback by itself; what the zone says is what counts.
+        if address.is_loopback()
+            && let Some(server) = self.first
+        {
+            return raw_ptr(server, &name).await;
+        }
         self.names(&name, RecordType::PTR).await
     }
 
@@ -331,5 +338,27 @@ fn failure_of(code: ResponseCode) -> DnsFailure {
         ResponseCode::ServFail => DnsFailure::ServFail,
         ResponseCode::Refused => DnsFailure::Refused,
         code => DnsFailure::Other(code.to_string()),
+    }
+}
+
+async fn raw_ptr(server: SocketAddr, name: &str) -> Lookup<String> {
+    let flags = QueryFlags { recursion: true, ..QueryFlags::default() };
+    let answer = match query::ask(server, name, RecordType::PTR, flags).await {
+        Ok(answer) => answer,
+        Err(failure) => return Lookup::Failed(failure),
+    };
+    let names: Vec<String> = answer
+        .answers
+        .iter()
+        .filter_map(|record| match &record.data {
+            RData::PTR(name) => Some(plain(&name.0)),
+            _ => None,
+        })
+        .collect();
+    match ResponseCode::from(0, u8::try_from(answer.code & 15).unwrap_or(2)) {
+        ResponseCode::NoError if names.is_empty() => Lookup::Missing(Absence::NoData),
+        ResponseCode::NoError => Lookup::Found(names),
+        ResponseCode::NXDomain => Lookup::Missing(Absence::NxDomain),
+        code => Lookup::Failed(failure_of(code)),
     }
 }

@@ -46,7 +46,6 @@ fn row(name: &'static str, value: impl IntoView + 'static) -> AnyView {
 
 pub(super) fn tile(monitor: &Monitor, port: Option<&Port>) -> AnyView {
     let number = number(monitor);
-    let id = format!("t{number}");
     let speaks = match number.as_str() {
         "25" => "SMTP, STARTTLS",
         "465" => "Submission, TLS",
@@ -58,8 +57,8 @@ pub(super) fn tile(monitor: &Monitor, port: Option<&Port>) -> AnyView {
     let summary = monitor.summary.clone().unwrap_or_else(|| "The first probe is on its way.".to_owned());
     let strip = port.map(|port| ui::uptime(&port.days, &format!("Port {number}")));
     view! {
-        <section class="card c4" aria-labelledby=id.clone()>
-            <div class="tile-head"><h3 class="port" id=id.clone()><span class="vh">"Port "</span>{number.clone()}</h3><span class="muted sm">{speaks}</span>{ui::state_badge(monitor.state, monitor.paused)}</div>
+        <div class="card c4">
+            <div class="tile-head"><h3 class="port"><span class="vh">"Port "</span>{number.clone()}</h3><span class="muted sm">{speaks}</span>{ui::state_badge(monitor.state, monitor.paused)}</div>
             <div class="card-body stack pt4">
                 <p class="sm soft">{summary}</p>
                 {strip}
@@ -72,7 +71,7 @@ pub(super) fn tile(monitor: &Monitor, port: Option<&Port>) -> AnyView {
                     {(!monitor.paused).then(|| row("Next probe", ui::when(monitor.next_check_at, "pending")))}
                 </dl>
             </div>
-        </section>
+        </div>
     }
     .into_any()
 }
