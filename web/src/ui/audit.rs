@@ -136,17 +136,34 @@ pub(crate) fn records(audit: &AuditReport) -> AnyView {
     view! { <div class="card-body stack">{items}</div> }.into_any()
 }
 
-/// One row per subject and list: listings first, then what did not answer, then the clean ones.
+/// Lists that could tell, listings first; those that could not are folded away below with their reasons.
 pub(crate) fn list_entries(entries: &[ListEntry]) -> AnyView {
-    let rank = |entry: &ListEntry| match entry.state {
-        ListState::Listed => 0,
-        ListState::Unknown => 1,
-        ListState::Clean => 2,
-    };
     let mut sorted: Vec<&ListEntry> = entries.iter().collect();
-    sorted.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.subject.cmp(&b.subject)).then_with(|| a.list.cmp(&b.list)));
-    let rows = sorted
-        .into_iter()
+    sorted.sort_by(|a, b| {
+        (a.state != ListState::Listed).cmp(&(b.state != ListState::Listed)).then_with(|| a.subject.cmp(&b.subject)).then_with(|| a.list.cmp(&b.list))
+    });
+    let (silent, told): (Vec<&ListEntry>, Vec<&ListEntry>) = sorted.into_iter().partition(|entry| entry.state == ListState::Unknown);
+    let many = silent.len();
+    let silent = (many > 0).then(|| {
+        let word = if many == 1 { "1 list could not tell".to_owned() } else { format!("{many} lists could not tell") };
+        view! {
+            <details id="lists-silent">
+                <summary class="card-body">{word}", which is no listing and no all-clear"</summary>
+                {list_table(&silent, "Lists that could not tell")}
+            </details>
+        }
+    });
+    let told = if told.is_empty() {
+        view! { <div class="empty">{icon("unknown")}<h3>"No list could tell"</h3><p>"Operators of block lists refuse public resolvers; a recursive resolver of your own helps."</p></div> }.into_any()
+    } else {
+        list_table(&told, "Block lists")
+    };
+    view! { {told}{silent} }.into_any()
+}
+
+fn list_table(entries: &[&ListEntry], caption: &'static str) -> AnyView {
+    let rows = entries
+        .iter()
         .map(|entry| {
             let state = match entry.state {
                 ListState::Listed => status(entry.severity.into(), "Listed"),
@@ -168,9 +185,9 @@ pub(crate) fn list_entries(entries: &[ListEntry]) -> AnyView {
         })
         .collect_view();
     view! {
-        <div class="table-wrap" tabindex="0" role="region" aria-label="Block lists, table">
+        <div class="table-wrap" tabindex="0" role="region" aria-label=format!("{caption}, table")>
             <table class="table fold">
-                <caption class="vh">"Block lists"</caption>
+                <caption class="vh">{caption}</caption>
                 <thead><tr><th scope="col">"Subject"</th><th scope="col">"List"</th><th scope="col">"State"</th><th scope="col">"What it says"</th></tr></thead>
                 <tbody>{rows}</tbody>
             </table>
