@@ -104,7 +104,7 @@ impl Hosts {
         let backend = SocketAddr::new(IpAddr::V4(self.layout.postfix()), port);
         let service = Arc::new(Service { name: name.to_owned(), backend, authority: Arc::clone(&self.authority) });
         let behaviour = Arc::new(service.behaviour(setting)?);
-        let listener = TcpListener::bind((address, port)).await.map_err(LabError::io(format!("binding {address}:{port}")))?;
+        let listener = bind(address, port).await?;
         Ok(tokio::spawn(async move {
             loop {
                 let Ok((stream, _)) = listener.accept().await else {
@@ -122,6 +122,18 @@ impl Hosts {
             }
         }))
     }
+}
+
+/// Binds, and waits a moment where the port is still held: a program that is being started beside us keeps a copy of the closed listener
+/// from its fork to its exec.
+async fn bind(address: Ipv4Addr, port: u16) -> Result<TcpListener, LabError> {
+    for _ in 0..100 {
+        match TcpListener::bind((address, port)).await {
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => tokio::time::sleep(Duration::from_millis(50)).await,
+            other => return other.map_err(LabError::io(format!("binding {address}:{port}"))),
+        }
+    }
+    TcpListener::bind((address, port)).await.map_err(LabError::io(format!("binding {address}:{port}")))
 }
 
 /// Ends a listener; its port is closed when this returns.
