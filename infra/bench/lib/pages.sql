@@ -18,7 +18,7 @@ INSERT INTO schedule_units (org_id, monitor_id, region, interval_s, due_at, next
 INSERT INTO last_outcomes (org_id, monitor_id, region, at, outcome)
   SELECT org_id, id, 'local', now(), jsonb_build_object('kind', 'audit', 'domain', target, 'score', 82, 'grade', 'B', 'unknown', '[]'::jsonb, 'records', '{"spf":["v=spf1 mx -all"]}'::jsonb,
     'checks', '{"spf":{"status":"ok","word":"Pass"},"dkim":{"status":"ok","word":"2 keys"},"dmarc":{"status":"warn","word":"p=none"},"mx":{"status":"ok","word":"2 hosts"}}'::jsonb,
-    'findings', (SELECT jsonb_agg(jsonb_build_object('rule', 'dmarc.policy_none', 'severity', 'medium', 'subject', target, 'summary', 'DMARC only watches', 'why', repeat('why ', 30), 'fix', repeat('fix ', 30))) FROM generate_series(1, 6)))
+    'findings', (SELECT jsonb_agg(jsonb_build_object('rule', 'dmarc.policy_none', 'severity', 'medium', 'subject', target || n, 'summary', 'DMARC only watches', 'why', repeat('why ', 30), 'fix', repeat('fix ', 30))) FROM generate_series(1, 6) n))
   FROM monitors WHERE kind = 'audit';
 INSERT INTO rollups (org_id, monitor_id, span, at, checks, up, down, unknown, latency_sum, latency_count, latency_max)
   SELECT m.org_id, m.id, 'hour', date_trunc('hour', now()) - make_interval(hours => h), 12, 12, 0, 0, 1200, 12, 300
