@@ -51,6 +51,7 @@ mod browser {
                     before.clear();
                 }
                 let next = set_timeout_with_handle(|| spawn_local(async { drop(refresh().await) }), QUIET);
+                // Without a timer the page waits for the next event; it is complete as it stands.
                 *waiting.borrow_mut() = next.ok();
             }
         };

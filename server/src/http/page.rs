@@ -60,6 +60,7 @@ impl Page {
     /// The sort key behind which the page starts.
     pub fn after<K: DeserializeOwned>(&self) -> Result<Option<K>, ApiError> {
         let Some(cursor) = &self.cursor else { return Ok(None) };
+        // However a cursor is broken, the answer is the same: it is not one of ours.
         let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
         let key = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         key.map(Some).ok_or_else(|| ApiError::field("cursor", "Give a cursor as a list answered it."))

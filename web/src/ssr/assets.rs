@@ -43,6 +43,7 @@ impl Assets {
             fs::read(folder.join("manifest.json")).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
         names.retain(|_, served| {
             let path = folder.join(&*served);
+            // A compressed form that is not there is not served; the plain one always is.
             let beside = |end: &str| fs::read(folder.join(format!("{served}.{end}"))).ok();
             match fs::read(&path) {
                 Ok(plain) if !served.contains(['/', '\\']) => {

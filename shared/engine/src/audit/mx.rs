@@ -100,6 +100,7 @@ async fn with_mx(net: &Net, name: &str, records: Vec<(u16, String)>, facts: &mut
     let mut seen = BTreeSet::new();
     let hosts: Vec<(u16, String)> = records.into_iter().filter(|(_, host)| !host.is_empty() && seen.insert(host.clone())).take(MOST_HOSTS).collect();
     let answers = join_all(hosts.iter().map(|(_, host)| async move {
+        // Most hosts are names, not addresses: failing to parse is the usual case, not an error.
         let literal: Option<IpAddr> = host.parse().ok();
         if literal.is_some() {
             return (literal, Lookup::Missing(Absence::NoData), None);
