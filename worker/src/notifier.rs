@@ -27,10 +27,12 @@ use crate::{
 const CLAIM: i32 = 50;
 /// Of these, sent at once.
 const SENDERS: usize = 8;
-/// How long a claimed message is ours. Longer than all of them may take to send.
-const LEASE_SECONDS: i32 = 300;
+/// How long a claimed message is ours, and so how long one waits whose notifier was killed.
+const LEASE_SECONDS: i32 = 120;
 /// For one conversation with our mail server.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
+/// For saying what became of a message, a database that is being restarted included.
+const MARK_TIMEOUT: Duration = Duration::from_secs(15);
 /// Attempts before a message is given up.
 pub const MAX_ATTEMPTS: i32 = 12;
 /// Longest answer that is kept.
@@ -86,7 +88,7 @@ impl Notifier {
         if self.shutdown.is_cancelled() {
             return self.mark(&mail, Utc::now(), Attempt::Retry("not tried: the worker was stopping", Utc::now())).await;
         }
-        if Instant::now() + SEND_TIMEOUT * 4 > lease_ends {
+        if Instant::now() + SEND_TIMEOUT * 2 + MARK_TIMEOUT > lease_ends {
             // Too late to begin: whoever claims it next sends it, and nobody twice.
             return Ok(());
         }

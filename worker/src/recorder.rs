@@ -62,7 +62,7 @@ impl Recorder {
     /// discarded before anything is judged. Safe to call twice with the same runs.
     pub async fn record(&self, org: OrgId, region: &str, runs: &[Run], now: DateTime<Utc>) -> Result<(), WorkerError> {
         let started = std::time::Instant::now();
-        let mut tx = self.store.org_tx(org).await?;
+        let mut tx = self.store.recording_tx(org).await?;
         let claims: Vec<(MonitorId, i64)> = runs.iter().map(|run| (run.monitor, run.claim)).collect();
         let locked = tx.lock_for_judging(region, &claims).await?;
         metrics::counter!("waypost_results_discarded_total").increment((runs.len() - locked.len().min(runs.len())) as u64);
@@ -70,9 +70,9 @@ impl Recorder {
         let moved = write(&mut tx, region, &news, &repeats, now).await?;
         let incidents = self.incidents.follow(&mut tx, &moved).await?;
         let discovered = discover(&mut tx, &news).await?;
-        if incidents.is_empty() && !discovered {
-            // Losing this to a crash of the database only means looking again.
-            tx.relax_durability().await?;
+        // Losing anything else to a crash of the database only means looking again.
+        if !incidents.is_empty() || discovered {
+            tx.require_durability().await?;
         }
         tell(&mut tx, &news, &repeats, incidents).await?;
         tx.commit().await?;

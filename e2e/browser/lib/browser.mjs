@@ -8,8 +8,8 @@ import { join } from 'node:path';
 
 import { chromium } from 'playwright-core';
 
-import { ARTIFACTS } from './programs.mjs';
-import { PATIENCE_MS, until } from './wait.mjs';
+import { ARTIFACTS } from '../../lib/programs.mjs';
+import { PATIENCE_MS, until } from '../../lib/wait.mjs';
 
 const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const WIDE = { width: 1440, height: 900 };

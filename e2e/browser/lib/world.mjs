@@ -3,8 +3,8 @@
 import { after, before } from 'node:test';
 
 import { launch, visitor } from './browser.mjs';
-import { startLab } from './lab.mjs';
-import { startServer } from './server.mjs';
+import { startLab } from '../../lib/lab.mjs';
+import { startServer } from '../../lib/product.mjs';
 
 /** Registers the start and the end of a world with the test file; its parts are there once the tests run. */
 export function world(name) {
@@ -14,7 +14,7 @@ export function world(name) {
   };
   before(async () => {
     parts.lab = await startLab(`${name}-lab`);
-    parts.server = await startServer(parts.lab, `${name}-server`);
+    parts.server = await startServer(parts.lab, name);
     parts.base = parts.server.base;
     parts.browser = await launch();
   }, { timeout: 180_000 });

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { linkIn } from '../lib/lab.mjs';
+import { linkIn } from '../../lib/lab.mjs';
 import { logIn, logOut, signUp } from '../lib/people.mjs';
 import { world } from '../lib/world.mjs';
 

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 
 import { api } from '../lib/api.mjs';
 import { signUp } from '../lib/people.mjs';
-import { until } from '../lib/wait.mjs';
+import { until } from '../../lib/wait.mjs';
 import { world } from '../lib/world.mjs';
 
 const here = world('incident');

@@ -42,7 +42,7 @@ const CALLS: [&str; 20] = [
     "PUT /mta-sts/{domain} {\"body\":\"version: STSv1\u{2026}\",\"status\":200}",
     "DELETE /mta-sts/{domain}",
     "GET /sink/messages?to=address, DELETE /sink/messages?to=address",
-    "PUT /sink/fault {\"fault\":\"none|refuse_4xx|refuse_5xx|drop|slow\"}",
+    "PUT /sink/fault {\"fault\":\"none|refuse_4xx|refuse_5xx|drop|slow|late_answer\"}",
     "POST /slack/{anything}",
     "GET /slack/messages, DELETE /slack/messages",
 ];

@@ -34,6 +34,9 @@ pub enum SinkFault {
     /// Takes three seconds for greeting and recipients.
     #[serde(rename = "slow")]
     Slow,
+    /// Takes a message, and says so three seconds later.
+    #[serde(rename = "late_answer")]
+    LateAnswer,
 }
 
 /// A message as it arrived.

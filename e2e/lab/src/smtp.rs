@@ -140,7 +140,7 @@ impl<'a, S: Stream> Session<'a, S> {
             SinkFault::Refuse4xx => return self.say("451 4.7.1 Greylisted, try again later").await,
             SinkFault::Refuse5xx => return self.say("550 5.1.1 No such mailbox").await,
             SinkFault::Slow => tokio::time::sleep(SLOW).await,
-            SinkFault::None | SinkFault::Drop => {}
+            SinkFault::None | SinkFault::Drop | SinkFault::LateAnswer => {}
         }
         if self.to.len() >= RECIPIENT_LIMIT {
             return self.say("452 4.5.3 Too many recipients").await;
@@ -164,6 +164,9 @@ impl<'a, S: Stream> Session<'a, S> {
         }
         if let Some(sink) = &self.persona.sink {
             sink.record(&self.from, &self.to, &message);
+        }
+        if self.fault() == SinkFault::LateAnswer {
+            tokio::time::sleep(SLOW).await;
         }
         self.to.clear();
         self.say("250 2.0.0 Ok: taken").await

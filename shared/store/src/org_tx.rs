@@ -1,6 +1,6 @@
 //! The only door to tenant tables: a transaction in which row-level security knows the organisation.
 
-use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 use waypost_types::{OrgId, event::LiveEvent};
 
 use crate::StoreError;
@@ -14,9 +14,20 @@ pub struct OrgTx {
 
 impl OrgTx {
     pub(crate) async fn begin(pool: &PgPool, org: OrgId) -> Result<Self, StoreError> {
-        let mut tx = pool.begin().await?;
-        sqlx::query("SELECT set_config('waypost.org_id', $1, true)").bind(org.0.to_string()).execute(&mut *tx).await?;
-        Ok(Self { tx, org })
+        Self::begin_with(pool, org, "").await
+    }
+
+    /// A transaction for recording results. A crash of the database may lose it, and its checks then run again; before a message
+    /// follows from it, [`OrgTx::require_durability`]. Its statements are few, large and always the same, so planning them anew each time
+    /// would cost more than running them.
+    pub(crate) async fn begin_recording(pool: &PgPool, org: OrgId) -> Result<Self, StoreError> {
+        Self::begin_with(pool, org, "; SET LOCAL synchronous_commit = off; SET LOCAL plan_cache_mode = force_generic_plan").await
+    }
+
+    /// One way to the database and back. An id is a UUID, which needs no quoting.
+    async fn begin_with(pool: &PgPool, org: OrgId, settings: &'static str) -> Result<Self, StoreError> {
+        let statement = format!("BEGIN; SELECT set_config('waypost.org_id', '{}', true){settings}", org.0);
+        Ok(Self { tx: pool.begin_with(AssertSqlSafe(statement)).await?, org })
     }
 
     /// The organisation.

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use sqlx::{
-    Executor, PgPool,
+    Connection, Executor, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use waypost_types::OrgId;
 
 use crate::{OrgTx, StoreError};
+
+/// A connection that was idle for so long is asked whether it is still there before it is used: the database may have been restarted.
+const ASK_AFTER: Duration = Duration::from_secs(1);
 
 /// The store: a pool of connections bound by row-level security. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -24,6 +27,16 @@ impl Store {
         let pool = PgPoolOptions::new()
             .max_connections(max_connections)
             .acquire_timeout(Duration::from_secs(10))
+            // A connection in use a moment ago is there; asking each time would double the trips of short transactions.
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(async move {
+                    if meta.idle_for >= ASK_AFTER {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .after_connect(|connection, _| {
                 Box::pin(async move {
                     // A statement that runs away must not hold a lock for ever; a client that died must not keep a transaction open.
@@ -47,6 +60,11 @@ impl Store {
     /// membership or token, and the worker when it takes a task.
     pub async fn org_tx(&self, org: OrgId) -> Result<OrgTx, StoreError> {
         OrgTx::begin(&self.pool, org).await
+    }
+
+    /// Opens a transaction of one organisation that records results: for the recorder only.
+    pub async fn recording_tx(&self, org: OrgId) -> Result<OrgTx, StoreError> {
+        OrgTx::begin_recording(&self.pool, org).await
     }
 
     /// Answers when the database does.

@@ -74,9 +74,9 @@ pub struct Recorded<'a> {
 }
 
 impl OrgTx {
-    /// A crash of the database may lose this transaction; it then runs again. For results only: never where a message follows.
-    pub async fn relax_durability(&mut self) -> Result<(), StoreError> {
-        sqlx::query_scalar!("SELECT set_config('synchronous_commit', 'off', true)").fetch_one(self.connection()).await?;
+    /// What this transaction says is kept even when the database crashes right after its commit: a message follows from it.
+    pub async fn require_durability(&mut self) -> Result<(), StoreError> {
+        sqlx::query("SET LOCAL synchronous_commit = on").execute(self.connection()).await?;
         Ok(())
     }
 

@@ -5,9 +5,9 @@ import { createWriteStream, existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const HERE = dirname(dirname(fileURLToPath(import.meta.url)));
-export const ROOT = dirname(dirname(HERE));
-export const ARTIFACTS = join(HERE, 'artifacts');
+const E2E = dirname(dirname(fileURLToPath(import.meta.url)));
+export const ROOT = dirname(E2E);
+export const ARTIFACTS = join(E2E, 'artifacts');
 mkdirSync(ARTIFACTS, { recursive: true });
 
 const running = new Set();
@@ -51,4 +51,16 @@ export async function stop(child, { patience = 20_000 } = {}) {
   const force = setTimeout(() => child.kill('SIGKILL'), patience);
   await child.ended;
   clearTimeout(force);
+}
+
+/** For one test: stops what is handed to it when the test ends, the last first, however it ends. */
+export function tidy(t) {
+  const things = [];
+  t.after(async () => {
+    for (const thing of things.reverse()) await thing.stop();
+  });
+  return (thing) => {
+    things.push(thing);
+    return thing;
+  };
 }

@@ -40,13 +40,15 @@ export async function startLab(log) {
     /** A healthy domain with one mail host and an address that nobody else uses: `{domain, mx_host, address}`. */
     lease: (name) => call('POST', '/leases', { name }),
     /** Breaks a port of a leased host; `none` mends it. */
-    fault: (lease, port, fault) => call('PUT', `/hosts/${lease.address}/ports/${port}`, { fault }),
+    fault: (lease, port, fault, measure = {}) => call('PUT', `/hosts/${lease.address}/ports/${port}`, { fault, ...measure }),
+    /** How the sink treats senders from now on; `none` mends it. */
+    sinkFault: (fault) => call('PUT', '/sink/fault', { fault }),
+    /** What the sink took for `to`, in the order of arrival. */
+    mails: (to) => call('GET', `/sink/messages?to=${encodeURIComponent(to)}`),
     /** Waits for the first mail to `to` whose subject fits. */
-    mail: (to, subject) =>
-      until(`mail to ${to} about ${subject}`, async () => {
-        const mails = await call('GET', `/sink/messages?to=${encodeURIComponent(to)}`);
-        return mails.find((mail) => subject.test(mail.subject));
-      }),
+    mail(to, subject) {
+      return until(`mail to ${to} about ${subject}`, async () => (await this.mails(to)).find((mail) => subject.test(mail.subject)));
+    },
     stop: () => stop(child),
   };
 }
