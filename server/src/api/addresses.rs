@@ -37,23 +37,17 @@ pub async fn list(member: Member<Read>, page: Page) -> Result<Json<List<Address>
 pub async fn create(State(state): State<AppState>, member: Member<Write>, Body(new): Body<NewAddress>) -> Result<Versioned<Address>, ApiError> {
     let cidr = targets::cidr("cidr", &new.cidr, &state.settings.egress)?;
     let mut tx = member.tx().await?;
-    let address = match tx.add_address(cidr).await? {
-        Added::New(address) => address,
-        Added::Exists(id) => return Err(ApiError::exists("cidr", &cidr.to_string(), id)),
-    };
-    tx.commit().await?;
-    state.overviews.changed(member.org.id);
-    let location = member.location("addresses", address.id);
-    let version = address.version;
-    Ok(Versioned::created(address, version, location))
+    match tx.add_address(cidr).await? {
+        Added::New(address) => member.created(tx, address).await,
+        Added::Exists(id) => Err(ApiError::exists("cidr", &cidr.to_string(), id)),
+    }
 }
 
 /// An address with its latest scan.
 #[utoipa::path(get, path = "/v1/orgs/{org}/addresses/{id}", tag = "addresses", params(("org" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = Address), (status = 404, body = Problem)))]
 pub async fn get(address: Of<Read, Address>) -> Versioned<Address> {
-    let version = address.row.version;
-    Versioned::ok(address.row, version)
+    Versioned::ok(address.row)
 }
 
 /// How often it is scanned, and whether.
@@ -61,7 +55,6 @@ pub async fn get(address: Of<Read, Address>) -> Versioned<Address> {
     params(("org" = String, Path), ("id" = String, Path), ("if-match" = Option<String>, Header)), request_body = AddressPatch,
     responses((status = 200, body = Address), (status = 404, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem)))]
 pub async fn update(
-    State(state): State<AppState>,
     address: Of<Write, Address>,
     IfMatch(expected): IfMatch,
     Body(patch): Body<AddressPatch>,
@@ -69,22 +62,17 @@ pub async fn update(
     targets::interval(MonitorKind::Blacklist, patch.interval_s)?;
     let mut tx = address.member.tx().await?;
     let changed = tx.update_address(address.row.id, expected, &patch).await?;
-    tx.commit().await?;
-    state.overviews.changed(address.member.org.id);
-    let version = changed.version;
-    Ok(Versioned::ok(changed, version))
+    address.member.changed(tx, changed).await
 }
 
 /// Stops watching an address.
 #[utoipa::path(delete, path = "/v1/orgs/{org}/addresses/{id}", tag = "addresses",
     params(("org" = String, Path), ("id" = String, Path), ("if-match" = Option<String>, Header)),
     responses((status = 204), (status = 404, body = Problem), (status = 412, body = Problem)))]
-pub async fn delete(State(state): State<AppState>, address: Of<Write, Address>, IfMatch(expected): IfMatch) -> Result<StatusCode, ApiError> {
+pub async fn delete(address: Of<Write, Address>, IfMatch(expected): IfMatch) -> Result<StatusCode, ApiError> {
     let mut tx = address.member.tx().await?;
     tx.delete_address(address.row.id, expected).await?;
-    tx.commit().await?;
-    state.overviews.changed(address.member.org.id);
-    Ok(StatusCode::NO_CONTENT)
+    address.member.deleted(tx).await
 }
 
 /// Checks it now, from every region.

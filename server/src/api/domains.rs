@@ -34,57 +34,41 @@ pub async fn list(member: Member<Read>, page: Page) -> Result<Json<List<Domain>>
 /// Watches a domain: its audit starts at once, and leads to its servers and their addresses.
 #[utoipa::path(post, path = "/v1/orgs/{org}/domains", tag = "domains", params(("org" = String, Path)), request_body = NewDomain,
     responses((status = 201, body = Domain), (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
-pub async fn create(State(state): State<AppState>, member: Member<Write>, Body(new): Body<NewDomain>) -> Result<Versioned<Domain>, ApiError> {
+pub async fn create(member: Member<Write>, Body(new): Body<NewDomain>) -> Result<Versioned<Domain>, ApiError> {
     let name = targets::domain("name", &new.name)?;
     let mut tx = member.tx().await?;
-    let domain = match tx.add_domain(&name).await? {
-        Added::New(domain) => domain,
-        Added::Exists(id) => return Err(ApiError::exists("name", &name.display(), id)),
-    };
-    tx.commit().await?;
-    state.overviews.changed(member.org.id);
-    let location = member.location("domains", domain.id);
-    let version = domain.version;
-    Ok(Versioned::created(domain, version, location))
+    match tx.add_domain(&name).await? {
+        Added::New(domain) => member.created(tx, domain).await,
+        Added::Exists(id) => Err(ApiError::exists("name", &name.display(), id)),
+    }
 }
 
 /// A domain with its latest audit.
 #[utoipa::path(get, path = "/v1/orgs/{org}/domains/{id}", tag = "domains", params(("org" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = Domain), (status = 404, body = Problem)))]
 pub async fn get(domain: Of<Read, Domain>) -> Versioned<Domain> {
-    let version = domain.row.version;
-    Versioned::ok(domain.row, version)
+    Versioned::ok(domain.row)
 }
 
 /// How often it is audited, and whether.
 #[utoipa::path(patch, path = "/v1/orgs/{org}/domains/{id}", tag = "domains",
     params(("org" = String, Path), ("id" = String, Path), ("if-match" = Option<String>, Header)), request_body = DomainPatch,
     responses((status = 200, body = Domain), (status = 404, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem)))]
-pub async fn update(
-    State(state): State<AppState>,
-    domain: Of<Write, Domain>,
-    IfMatch(expected): IfMatch,
-    Body(patch): Body<DomainPatch>,
-) -> Result<Versioned<Domain>, ApiError> {
+pub async fn update(domain: Of<Write, Domain>, IfMatch(expected): IfMatch, Body(patch): Body<DomainPatch>) -> Result<Versioned<Domain>, ApiError> {
     targets::interval(MonitorKind::Audit, patch.interval_s)?;
     let mut tx = domain.member.tx().await?;
     let changed = tx.update_domain(domain.row.id, expected, &patch).await?;
-    tx.commit().await?;
-    state.overviews.changed(domain.member.org.id);
-    let version = changed.version;
-    Ok(Versioned::ok(changed, version))
+    domain.member.changed(tx, changed).await
 }
 
 /// Stops watching a domain.
 #[utoipa::path(delete, path = "/v1/orgs/{org}/domains/{id}", tag = "domains",
     params(("org" = String, Path), ("id" = String, Path), ("if-match" = Option<String>, Header)),
     responses((status = 204), (status = 404, body = Problem), (status = 412, body = Problem)))]
-pub async fn delete(State(state): State<AppState>, domain: Of<Write, Domain>, IfMatch(expected): IfMatch) -> Result<StatusCode, ApiError> {
+pub async fn delete(domain: Of<Write, Domain>, IfMatch(expected): IfMatch) -> Result<StatusCode, ApiError> {
     let mut tx = domain.member.tx().await?;
     tx.delete_domain(domain.row.id, expected).await?;
-    tx.commit().await?;
-    state.overviews.changed(domain.member.org.id);
-    Ok(StatusCode::NO_CONTENT)
+    domain.member.deleted(tx).await
 }
 
 /// Checks it now, from every region.

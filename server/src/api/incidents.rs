@@ -1,6 +1,6 @@
 //! `incidents`: what broke, from its opening to its end, and what people do about it.
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{Json, http::StatusCode};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use waypost_store::{
@@ -15,15 +15,12 @@ use waypost_types::{
     problem::Problem,
 };
 
-use crate::{
-    http::{
-        body::Body,
-        condition::{IfMatch, Versioned},
-        org::{Member, Of, Read, Write},
-        page::{Page, Params},
-        problem::ApiError,
-    },
-    state::AppState,
+use crate::http::{
+    body::Body,
+    condition::{IfMatch, Versioned},
+    org::{Member, Of, Read, Write},
+    page::{Page, Params},
+    problem::ApiError,
 };
 
 /// Which incidents.
@@ -56,7 +53,7 @@ pub async fn list(member: Member<Read>, page: Page, Params(which): Params<Which>
 /// Opens an incident by hand.
 #[utoipa::path(post, path = "/v1/orgs/{org}/incidents", tag = "incidents", params(("org" = String, Path)), request_body = NewIncident,
     responses((status = 201, body = Incident), (status = 409, body = Problem), (status = 422, body = Problem)))]
-pub async fn create(State(state): State<AppState>, member: Member<Write>, Body(new): Body<NewIncident>) -> Result<Versioned<Incident>, ApiError> {
+pub async fn create(member: Member<Write>, Body(new): Body<NewIncident>) -> Result<Versioned<Incident>, ApiError> {
     let title = new.title.trim();
     if !(1..=200).contains(&title.chars().count()) || title.chars().any(char::is_control) {
         return Err(ApiError::field("title", "Enter a title of 1 to 200 characters."));
@@ -78,19 +75,14 @@ pub async fn create(State(state): State<AppState>, member: Member<Write>, Body(n
         Err(StoreError::NotFound) => return Err(ApiError::field("monitor_id", "There is no such monitor.")),
         Err(error) => return Err(error.into()),
     };
-    tx.commit().await?;
-    state.overviews.changed(member.org.id);
-    let location = member.location("incidents", incident.id);
-    let version = incident.version;
-    Ok(Versioned::created(incident, version, location))
+    member.created(tx, incident).await
 }
 
 /// An incident with its timeline and the outcome that confirmed it.
 #[utoipa::path(get, path = "/v1/orgs/{org}/incidents/{id}", tag = "incidents", params(("org" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = Incident), (status = 404, body = Problem)))]
 pub async fn get(incident: Of<Read, Incident>) -> Versioned<Incident> {
-    let version = incident.row.version;
-    Versioned::ok(incident.row, version)
+    Versioned::ok(incident.row)
 }
 
 /// Takes it, ends it, or says something about it.
@@ -98,7 +90,6 @@ pub async fn get(incident: Of<Read, Incident>) -> Versioned<Incident> {
     params(("org" = String, Path), ("id" = String, Path), ("if-match" = Option<String>, Header)), request_body = IncidentPatch,
     responses((status = 200, body = Incident), (status = 404, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem)))]
 pub async fn update(
-    State(state): State<AppState>,
     incident: Of<Write, Incident>,
     IfMatch(expected): IfMatch,
     Body(patch): Body<IncidentPatch>,
@@ -119,20 +110,15 @@ pub async fn update(
         }
         other => other?,
     };
-    tx.commit().await?;
-    state.overviews.changed(incident.member.org.id);
-    let version = changed.version;
-    Ok(Versioned::ok(changed, version))
+    incident.member.changed(tx, changed).await
 }
 
 /// Removes an incident and its timeline.
 #[utoipa::path(delete, path = "/v1/orgs/{org}/incidents/{id}", tag = "incidents",
     params(("org" = String, Path), ("id" = String, Path), ("if-match" = Option<String>, Header)),
     responses((status = 204), (status = 404, body = Problem), (status = 412, body = Problem)))]
-pub async fn delete(State(state): State<AppState>, incident: Of<Write, Incident>, IfMatch(expected): IfMatch) -> Result<StatusCode, ApiError> {
+pub async fn delete(incident: Of<Write, Incident>, IfMatch(expected): IfMatch) -> Result<StatusCode, ApiError> {
     let mut tx = incident.member.tx().await?;
     tx.delete_incident(incident.row.id, expected).await?;
-    tx.commit().await?;
-    state.overviews.changed(incident.member.org.id);
-    Ok(StatusCode::NO_CONTENT)
+    incident.member.deleted(tx).await
 }

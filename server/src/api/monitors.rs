@@ -63,19 +63,14 @@ pub async fn create(State(state): State<AppState>, member: Member<Write>, Body(n
     let monitor = tx.monitor(id).await?;
     tx.notify_due().await?;
     notify(&mut tx, &monitor).await?;
-    tx.commit().await?;
-    state.overviews.changed(member.org.id);
-    let location = member.location("monitors", monitor.id);
-    let version = monitor.version;
-    Ok(Versioned::created(monitor, version, location))
+    member.created(tx, monitor).await
 }
 
 /// A monitor.
 #[utoipa::path(get, path = "/v1/orgs/{org}/monitors/{id}", tag = "monitors", params(("org" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = Monitor), (status = 404, body = Problem)))]
 pub async fn get(monitor: Of<Read, Monitor>) -> Versioned<Monitor> {
-    let version = monitor.row.version;
-    Versioned::ok(monitor.row, version)
+    Versioned::ok(monitor.row)
 }
 
 /// How often, from where, and whether.
@@ -83,7 +78,6 @@ pub async fn get(monitor: Of<Read, Monitor>) -> Versioned<Monitor> {
     params(("org" = String, Path), ("id" = String, Path), ("if-match" = Option<String>, Header)), request_body = MonitorPatch,
     responses((status = 200, body = Monitor), (status = 404, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem)))]
 pub async fn update(
-    State(state): State<AppState>,
     monitor: Of<Write, Monitor>,
     IfMatch(expected): IfMatch,
     Body(mut patch): Body<MonitorPatch>,
@@ -95,23 +89,18 @@ pub async fn update(
     }
     let changed = tx.update_monitor(monitor.row.id, expected, &patch).await?;
     notify(&mut tx, &changed).await?;
-    tx.commit().await?;
-    state.overviews.changed(monitor.member.org.id);
-    let version = changed.version;
-    Ok(Versioned::ok(changed, version))
+    monitor.member.changed(tx, changed).await
 }
 
 /// Removes a monitor; its open incident ends.
 #[utoipa::path(delete, path = "/v1/orgs/{org}/monitors/{id}", tag = "monitors",
     params(("org" = String, Path), ("id" = String, Path), ("if-match" = Option<String>, Header)),
     responses((status = 204), (status = 404, body = Problem), (status = 412, body = Problem)))]
-pub async fn delete(State(state): State<AppState>, monitor: Of<Write, Monitor>, IfMatch(expected): IfMatch) -> Result<StatusCode, ApiError> {
+pub async fn delete(monitor: Of<Write, Monitor>, IfMatch(expected): IfMatch) -> Result<StatusCode, ApiError> {
     let mut tx = monitor.member.tx().await?;
     tx.delete_monitor(monitor.row.id, expected).await?;
     notify(&mut tx, &monitor.row).await?;
-    tx.commit().await?;
-    state.overviews.changed(monitor.member.org.id);
-    Ok(StatusCode::NO_CONTENT)
+    monitor.member.deleted(tx).await
 }
 
 /// Checks it now, from every region.

@@ -38,23 +38,17 @@ pub async fn create(State(state): State<AppState>, member: Member<Write>, Body(n
     let host = targets::host("host", &new.host, &state.settings.egress)?;
     let ports = targets::ports(new.ports.as_deref().unwrap_or(&targets::DEFAULT_PORTS))?;
     let mut tx = member.tx().await?;
-    let server = match tx.add_server(&host, &ports).await? {
-        Added::New(server) => server,
-        Added::Exists(id) => return Err(ApiError::exists("host", &host, id)),
-    };
-    tx.commit().await?;
-    state.overviews.changed(member.org.id);
-    let location = member.location("servers", server.id);
-    let version = server.version;
-    Ok(Versioned::created(server, version, location))
+    match tx.add_server(&host, &ports).await? {
+        Added::New(server) => member.created(tx, server).await,
+        Added::Exists(id) => Err(ApiError::exists("host", &host, id)),
+    }
 }
 
 /// A server with the monitors of its ports.
 #[utoipa::path(get, path = "/v1/orgs/{org}/servers/{id}", tag = "servers", params(("org" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = Server), (status = 404, body = Problem)))]
 pub async fn get(server: Of<Read, Server>) -> Versioned<Server> {
-    let version = server.row.version;
-    Versioned::ok(server.row, version)
+    Versioned::ok(server.row)
 }
 
 /// Its ports, how often they are probed, and whether.
@@ -62,7 +56,6 @@ pub async fn get(server: Of<Read, Server>) -> Versioned<Server> {
     params(("org" = String, Path), ("id" = String, Path), ("if-match" = Option<String>, Header)), request_body = ServerPatch,
     responses((status = 200, body = Server), (status = 404, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem)))]
 pub async fn update(
-    State(state): State<AppState>,
     server: Of<Write, Server>,
     IfMatch(expected): IfMatch,
     Body(mut patch): Body<ServerPatch>,
@@ -73,22 +66,17 @@ pub async fn update(
     }
     let mut tx = server.member.tx().await?;
     let changed = tx.update_server(server.row.id, expected, &patch).await?;
-    tx.commit().await?;
-    state.overviews.changed(server.member.org.id);
-    let version = changed.version;
-    Ok(Versioned::ok(changed, version))
+    server.member.changed(tx, changed).await
 }
 
 /// Stops watching a server.
 #[utoipa::path(delete, path = "/v1/orgs/{org}/servers/{id}", tag = "servers",
     params(("org" = String, Path), ("id" = String, Path), ("if-match" = Option<String>, Header)),
     responses((status = 204), (status = 404, body = Problem), (status = 412, body = Problem)))]
-pub async fn delete(State(state): State<AppState>, server: Of<Write, Server>, IfMatch(expected): IfMatch) -> Result<StatusCode, ApiError> {
+pub async fn delete(server: Of<Write, Server>, IfMatch(expected): IfMatch) -> Result<StatusCode, ApiError> {
     let mut tx = server.member.tx().await?;
     tx.delete_server(server.row.id, expected).await?;
-    tx.commit().await?;
-    state.overviews.changed(server.member.org.id);
-    Ok(StatusCode::NO_CONTENT)
+    server.member.deleted(tx).await
 }
 
 /// Checks it now, from every region.

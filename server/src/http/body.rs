@@ -82,12 +82,24 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
             return ApiError::Malformed(inner.to_string());
         }
         let message = inner.to_string();
-        let message = message.split(" at line ").next().unwrap_or_default().to_owned();
+        let message = in_words(message.split(" at line ").next().unwrap_or_default());
         let field = if path == "." { message.split('`').nth(1).unwrap_or("body").to_owned() } else { path };
         ApiError::field(&field, message)
     })?;
     deserializer.end().map_err(|error| ApiError::Malformed(error.to_string()))?;
     Ok(value)
+}
+
+/// serde names the types of Rust, which mean nothing to who sends JSON.
+fn in_words(message: &str) -> String {
+    let Some((said, wanted)) = message.rsplit_once("expected ") else { return message.to_owned() };
+    let wanted = match wanted {
+        "u8" | "u16" | "u32" | "u64" => "a whole number that is not negative and not too large",
+        "i8" | "i16" | "i32" | "i64" => "a whole number that is not too large",
+        "f32" | "f64" => "a number",
+        other => other,
+    };
+    format!("{said}expected {wanted}")
 }
 
 #[cfg(test)]

@@ -6,9 +6,8 @@ use axum::{
     http::{HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use serde::Serialize;
 
-use crate::http::problem::ApiError;
+use crate::http::{org::TenantRow, problem::ApiError};
 
 /// The version that the caller saw; `None` when they do not care.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,29 +30,29 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
 /// A resource with its version, and its place when it is new.
 #[derive(Debug)]
 pub struct Versioned<T> {
-    status: StatusCode,
     body: T,
-    version: i64,
     location: Option<String>,
 }
 
-impl<T: Serialize> Versioned<T> {
+impl<T: TenantRow> Versioned<T> {
     /// It is there.
-    pub fn ok(body: T, version: i64) -> Self {
-        Self { status: StatusCode::OK, body, version, location: None }
+    pub fn ok(body: T) -> Self {
+        Self { body, location: None }
     }
 
     /// It is new and lives at `location`.
-    pub fn created(body: T, version: i64, location: String) -> Self {
-        Self { status: StatusCode::CREATED, body, version, location: Some(location) }
+    pub fn created(body: T, location: String) -> Self {
+        Self { body, location: Some(location) }
     }
 }
 
-impl<T: Serialize> IntoResponse for Versioned<T> {
+impl<T: TenantRow> IntoResponse for Versioned<T> {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(self.body)).into_response();
+        let status = if self.location.is_some() { StatusCode::CREATED } else { StatusCode::OK };
+        let version = self.body.version();
+        let mut response = (status, Json(self.body)).into_response();
         let headers = response.headers_mut();
-        if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", self.version)) {
+        if let Ok(tag) = HeaderValue::from_str(&format!("\"{version}\"")) {
             headers.insert(header::ETAG, tag);
         }
         if let Some(location) = self.location.and_then(|text| HeaderValue::from_str(&text).ok()) {

@@ -1,13 +1,14 @@
 //! The door to an organisation: who asks, whether they belong, what they may do, and the row they name. Everything here happens before the
 //! body is read.
 
-use std::{future::Future, marker::PhantomData, str::FromStr};
+use std::{fmt::Display, future::Future, marker::PhantomData, str::FromStr};
 
 use axum::{
     RequestPartsExt,
     extract::{FromRequestParts, RawPathParams},
-    http::request::Parts,
+    http::{StatusCode, request::Parts},
 };
+use serde::Serialize;
 use waypost_store::{OrgTx, Store, StoreError};
 use waypost_types::{
     AddressId, DomainId, IncidentId, MonitorId, ServerId,
@@ -18,7 +19,8 @@ use waypost_types::{
 };
 
 use crate::{
-    http::{problem::ApiError, session::SignedIn},
+    http::{condition::Versioned, problem::ApiError, session::SignedIn},
+    overview::Overviews,
     state::AppState,
 };
 
@@ -50,6 +52,7 @@ pub struct Member<N> {
     /// Where, and as what.
     pub org: Org,
     store: Store,
+    overviews: Overviews,
     need: PhantomData<N>,
 }
 
@@ -58,10 +61,33 @@ impl<N: Need> Member<N> {
     pub async fn tx(&self) -> Result<OrgTx, ApiError> {
         Ok(self.store.org_tx(self.org.id).await?)
     }
+}
 
-    /// The place of a resource of the organisation.
-    pub fn location(&self, resource: &str, id: impl std::fmt::Display) -> String {
-        format!("/api/v1/orgs/{}/{resource}/{id}", self.org.slug)
+impl Member<Write> {
+    /// Ends a change that made `row`.
+    pub async fn created<T: TenantRow>(&self, tx: OrgTx, row: T) -> Result<Versioned<T>, ApiError> {
+        self.end(tx).await?;
+        let location = format!("/api/v1/orgs/{}/{}/{}", self.org.slug, T::NAME, row.id());
+        Ok(Versioned::created(row, location))
+    }
+
+    /// Ends a change that left `row` as it is now.
+    pub async fn changed<T: TenantRow>(&self, tx: OrgTx, row: T) -> Result<Versioned<T>, ApiError> {
+        self.end(tx).await?;
+        Ok(Versioned::ok(row))
+    }
+
+    /// Ends a change that removed a row.
+    pub async fn deleted(&self, tx: OrgTx) -> Result<StatusCode, ApiError> {
+        self.end(tx).await?;
+        Ok(StatusCode::NO_CONTENT)
+    }
+
+    /// What was remembered of the organisation is true no more.
+    async fn end(&self, tx: OrgTx) -> Result<(), ApiError> {
+        tx.commit().await?;
+        self.overviews.changed(self.org.id);
+        Ok(())
     }
 }
 
@@ -76,7 +102,7 @@ impl<N: Need> FromRequestParts<AppState> for Member<N> {
         if org.role < N::ROLE {
             return Err(ApiError::Forbidden { have: org.role.as_str(), need: N::ROLE.as_str() });
         }
-        Ok(Self { user, org, store: state.store.clone(), need: PhantomData })
+        Ok(Self { user, org, store: state.store.clone(), overviews: state.overviews.clone(), need: PhantomData })
     }
 }
 
@@ -85,18 +111,31 @@ async fn path_param(parts: &mut Parts, name: &str) -> Result<String, ApiError> {
     params.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned()).ok_or(ApiError::NotFound)
 }
 
-/// A row of an organisation that a path can name.
-pub trait TenantRow: Sized + Send {
+/// A row of an organisation that a path can name: one of its resources.
+pub trait TenantRow: Serialize + Sized + Send {
+    /// The resource's name in paths.
+    const NAME: &'static str;
+    /// What names a row.
+    type Id: FromStr + Display + Send;
     /// Its id.
-    type Id: FromStr + Send;
+    fn id(&self) -> Self::Id;
+    /// Rises with each change.
+    fn version(&self) -> i64;
     /// Loads it; `NotFound` covers other tenants' rows too.
     fn load(tx: &mut OrgTx, id: Self::Id) -> impl Future<Output = Result<Self, StoreError>> + Send;
 }
 
 macro_rules! tenant_rows {
-    ($($row:ty, $id:ty, $load:ident;)*) => {$(
+    ($($name:literal: $row:ty, $id:ty, $load:ident;)*) => {$(
         impl TenantRow for $row {
+            const NAME: &'static str = $name;
             type Id = $id;
+            fn id(&self) -> $id {
+                self.id
+            }
+            fn version(&self) -> i64 {
+                self.version
+            }
             async fn load(tx: &mut OrgTx, id: $id) -> Result<Self, StoreError> {
                 tx.$load(id).await
             }
@@ -104,11 +143,11 @@ macro_rules! tenant_rows {
     )*};
 }
 tenant_rows! {
-    Domain, DomainId, domain;
-    Server, ServerId, server;
-    Address, AddressId, address;
-    Monitor, MonitorId, monitor;
-    Incident, IncidentId, incident;
+    "domains": Domain, DomainId, domain;
+    "servers": Server, ServerId, server;
+    "addresses": Address, AddressId, address;
+    "monitors": Monitor, MonitorId, monitor;
+    "incidents": Incident, IncidentId, incident;
 }
 
 /// A member together with the row that `{id}` names. Someone else's id is 404.

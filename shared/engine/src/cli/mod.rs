@@ -30,13 +30,13 @@ struct Common {
     #[arg(long, global = true)]
     json: bool,
     /// Resolvers to ask; the system's when absent
-    #[arg(long, global = true, value_name = "IP:PORT,…", value_delimiter = ',', value_parser = parse_resolver)]
+    #[arg(long, global = true, env = "WAYPOST_RESOLVER", value_name = "IP:PORT,…", value_delimiter = ',', value_parser = parse_resolver)]
     resolver: Vec<SocketAddr>,
     /// Exit with 1 from this severity on: critical, high, medium, low or info
     #[arg(long, global = true, value_name = "SEVERITY", default_value = "high", value_parser = parse_severity)]
     fail_on: Severity,
     /// Certificate authorities beside the built-in ones, PEM
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, env = "WAYPOST_CA_FILE", value_name = "FILE")]
     ca_file: Option<PathBuf>,
 }
 
