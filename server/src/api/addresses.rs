@@ -3,6 +3,7 @@
 use axum::{Json, extract::State, http::StatusCode};
 use waypost_store::monitors::Added;
 use waypost_types::{
+    AddressId,
     asset::{Address, AddressPatch, NewAddress},
     monitor::MonitorKind,
     page::List,
@@ -14,12 +15,14 @@ use crate::{
     http::{
         body::Body,
         condition::{IfMatch, Versioned},
-        org::{Member, Of, Read, Write},
+        org::{Member, Of, Read, Write, tenant_row},
         page::Page,
         problem::ApiError,
     },
     state::AppState,
 };
+
+tenant_row!("addresses": Address, AddressId, address);
 
 /// Addresses in the order of their numbers.
 #[utoipa::path(get, path = "/v1/orgs/{org}/addresses", tag = "addresses", params(("org" = String, Path), ("cursor" = Option<String>, Query), ("limit" = Option<u32>, Query)),

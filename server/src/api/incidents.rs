@@ -18,10 +18,12 @@ use waypost_types::{
 use crate::http::{
     body::Body,
     condition::{IfMatch, Versioned},
-    org::{Member, Of, Read, Write},
+    org::{Member, Of, Read, Write, tenant_row},
     page::{Page, Params},
     problem::ApiError,
 };
+
+tenant_row!("incidents": Incident, IncidentId, incident);
 
 /// Which incidents.
 #[derive(Debug, Deserialize)]

@@ -6,6 +6,7 @@ use waypost_store::{
     monitors::{Added, MonitorDraft},
 };
 use waypost_types::{
+    MonitorId,
     event::LiveEvent,
     monitor::{Monitor, MonitorPatch, NewMonitor},
     page::List,
@@ -17,12 +18,14 @@ use crate::{
     http::{
         body::Body,
         condition::{IfMatch, Versioned},
-        org::{Member, Of, Read, Write},
+        org::{Member, Of, Read, Write, tenant_row},
         page::Page,
         problem::ApiError,
     },
     state::AppState,
 };
+
+tenant_row!("monitors": Monitor, MonitorId, monitor);
 
 /// Monitors, oldest first.
 #[utoipa::path(get, path = "/v1/orgs/{org}/monitors", tag = "monitors", params(("org" = String, Path), ("cursor" = Option<String>, Query), ("limit" = Option<u32>, Query)),

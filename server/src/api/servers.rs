@@ -3,6 +3,7 @@
 use axum::{Json, extract::State, http::StatusCode};
 use waypost_store::monitors::Added;
 use waypost_types::{
+    ServerId,
     asset::{NewServer, Server, ServerPatch},
     monitor::MonitorKind,
     page::List,
@@ -14,12 +15,14 @@ use crate::{
     http::{
         body::Body,
         condition::{IfMatch, Versioned},
-        org::{Member, Of, Read, Write},
+        org::{Member, Of, Read, Write, tenant_row},
         page::Page,
         problem::ApiError,
     },
     state::AppState,
 };
+
+tenant_row!("servers": Server, ServerId, server);
 
 /// Servers by host.
 #[utoipa::path(get, path = "/v1/orgs/{org}/servers", tag = "servers", params(("org" = String, Path), ("cursor" = Option<String>, Query), ("limit" = Option<u32>, Query)),

@@ -10,13 +10,7 @@ use axum::{
 };
 use serde::Serialize;
 use waypost_store::{OrgTx, Store, StoreError};
-use waypost_types::{
-    AddressId, DomainId, IncidentId, MonitorId, ServerId,
-    account::{Org, Role, User},
-    asset::{Address, Domain, Server},
-    incident::Incident,
-    monitor::Monitor,
-};
+use waypost_types::account::{Org, Role, User};
 
 use crate::{
     http::{condition::Versioned, problem::ApiError, session::SignedIn},
@@ -125,9 +119,10 @@ pub trait TenantRow: Serialize + Sized + Send {
     fn load(tx: &mut OrgTx, id: Self::Id) -> impl Future<Output = Result<Self, StoreError>> + Send;
 }
 
-macro_rules! tenant_rows {
-    ($($name:literal: $row:ty, $id:ty, $load:ident;)*) => {$(
-        impl TenantRow for $row {
+/// `tenant_row!("things": Thing, ThingId, thing)`: a row with `id` and `version` that `OrgTx::thing` loads.
+macro_rules! tenant_row {
+    ($name:literal: $row:ty, $id:ty, $load:ident) => {
+        impl $crate::http::org::TenantRow for $row {
             const NAME: &'static str = $name;
             type Id = $id;
             fn id(&self) -> $id {
@@ -136,19 +131,13 @@ macro_rules! tenant_rows {
             fn version(&self) -> i64 {
                 self.version
             }
-            async fn load(tx: &mut OrgTx, id: $id) -> Result<Self, StoreError> {
+            async fn load(tx: &mut waypost_store::OrgTx, id: $id) -> Result<Self, waypost_store::StoreError> {
                 tx.$load(id).await
             }
         }
-    )*};
+    };
 }
-tenant_rows! {
-    "domains": Domain, DomainId, domain;
-    "servers": Server, ServerId, server;
-    "addresses": Address, AddressId, address;
-    "monitors": Monitor, MonitorId, monitor;
-    "incidents": Incident, IncidentId, incident;
-}
+pub(crate) use tenant_row;
 
 /// A member together with the row that `{id}` names. Someone else's id is 404.
 #[derive(Debug, Clone)]
