@@ -30,12 +30,13 @@ async fn main() {
         let target = ProbeTarget { host: host.clone(), port: 25, mode: ProbeMode::Starttls, auth: None };
         let probe = |_| {
             let (prober, target) = (prober.clone(), target.clone());
-            async move { prober.probe(&target).await.verdict }
+            // A task of its own, as in a worker: polled from the main thread, every reply would cost a change of threads.
+            tokio::spawn(async move { prober.probe(&target).await.verdict })
         };
         stream::iter(0..count)
             .map(probe)
             .buffer_unordered(at_once)
-            .filter(|verdict| std::future::ready(matches!(verdict, Verdict::Up | Verdict::Degraded)))
+            .filter(|verdict| std::future::ready(matches!(verdict, Ok(Verdict::Up | Verdict::Degraded))))
             .count()
             .await
     };

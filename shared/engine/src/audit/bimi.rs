@@ -2,7 +2,7 @@
 
 use waypost_types::outcome::Status;
 
-use super::{Facts, Part, dkim::tags, dmarc, rules::remark};
+use super::{Facts, Part, dkim::tags, dmarc, organisational, rules::remark};
 use crate::net::{Lookup, Net};
 
 pub(super) async fn check(net: &Net, facts: &Facts) -> Part {
@@ -13,7 +13,7 @@ pub(super) async fn check(net: &Net, facts: &Facts) -> Part {
         return part;
     }
     // A domain without a record of its own uses that of the organisational domain.
-    let parent = psl::domain_str(domain).unwrap_or(domain);
+    let parent = organisational(domain);
     let mut owner = format!("default._bimi.{domain}");
     let mut answer = records(net, &owner).await;
     if matches!(answer, Lookup::Missing(_)) && parent != domain {

@@ -5,10 +5,10 @@ use waypost_types::outcome::Status;
 
 use super::{
     Facts, Part,
-    dnssec::{Signed, signed},
+    dnssec::{Signed, signed, vouched},
     rules::remark,
 };
-use crate::net::{Lookup, Net};
+use crate::net::{Lookup, Net, RecordType};
 
 /// Hosts looked at.
 const MOST_HOSTS: usize = 10;
@@ -27,8 +27,8 @@ pub(super) async fn check(net: &Net, facts: &Facts) -> Part {
             Lookup::Found(records) => {
                 with += 1;
                 records_of(&mut part, &owner, &records);
-                if matches!(signed(net, host).await, Signed::No) {
-                    let seen = format!("{owner} has TLSA records, but the zone is not signed, so senders ignore them");
+                if let Some(why) = ignored(net, host, &owner).await {
+                    let seen = format!("{owner} has TLSA records, but {why}, so senders ignore them");
                     part.find(remark("dane.tlsa_without_dnssec", &owner, seen));
                 }
             }
@@ -46,6 +46,14 @@ pub(super) async fn check(net: &Net, facts: &Facts) -> Part {
         (with, _) => part.word_by_findings(Status::Ok, format!("{with} hosts")),
     }
     part
+}
+
+/// Why senders do not believe the records. A trusted resolver says it of these very records (RFC 7672 2.1.1); else a DS above them has to do.
+async fn ignored(net: &Net, host: &str, owner: &str) -> Option<&'static str> {
+    match vouched(net, owner, RecordType::TLSA).await {
+        Some(authentic) => (!authentic).then_some("DNSSEC does not vouch for them"),
+        None => matches!(signed(net, host).await, Signed::No).then_some("the zone is not signed"),
+    }
 }
 
 fn records_of(part: &mut Part, owner: &str, records: &[String]) {

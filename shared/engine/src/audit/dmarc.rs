@@ -1,16 +1,13 @@
-//! DMARC (RFC 9989, which replaced 7489 in 2026): discovery by tree walk, syntax, strength, and who may receive the reports.
+//! DMARC (RFC 9989, which replaced 7489 in 2026): discovery by tree walk, syntax, strength. Its reports are `dmarc_reports`.
 
-use std::collections::BTreeSet;
-
+use futures::future::join_all;
 use waypost_types::{DomainName, Severity, outcome::Status};
 
-use super::{Facts, Part, dkim::tags, rules::remark};
+use super::{Facts, Part, dkim::tags, dmarc_reports, rules::remark};
 use crate::net::{DnsFailure, Lookup, Net};
 
 /// Queries of a tree walk (RFC 9989 4.10).
 const MOST_STEPS: usize = 8;
-/// Report addresses looked at.
-const MOST_REPORTS: usize = 10;
 
 pub(super) async fn check(net: &Net, facts: &Facts) -> Part {
     let mut part = Part::default();
@@ -24,23 +21,45 @@ pub(super) async fn check(net: &Net, facts: &Facts) -> Part {
             part.unknown("dmarc", format!("{name}: {failure}"));
             part.word(Status::None, "No answer");
         }
-        Ok(None) => {
-            let missing = remark("dmarc.missing", domain, format!("{domain} has no DMARC record: anybody can send in its name"));
-            let owner = format!("_dmarc.{domain}");
-            part.find(if facts.receives {
-                missing.fix("Publish one that only watches, read its reports, then go on to quarantine and reject.").record(
-                    "TXT",
-                    owner,
-                    format!("v=DMARC1; p=none; rua=mailto:dmarc@{domain}"),
-                )
-            } else {
-                missing.fix("The domain takes no mail: publish one that has mail in its name refused.").record("TXT", owner, "v=DMARC1; p=reject")
-            });
-            part.word(Status::Bad, "Missing");
+        Ok(found) => {
+            let misplaced = found.as_ref().is_none_or(|found| found.at != domain) && misplaced(net, domain, &mut part).await;
+            match found {
+                Some(found) => judge(net, facts, found, &mut part).await,
+                None if misplaced => part.word(Status::Bad, "Wrong name"),
+                None => missing(facts, &mut part),
+            }
         }
-        Ok(Some(found)) => judge(net, facts, found, &mut part).await,
     }
     part
+}
+
+fn missing(facts: &Facts, part: &mut Part) {
+    let domain = facts.domain.as_str();
+    let missing = remark("dmarc.missing", domain, format!("{domain} has no DMARC record: anybody can send in its name"));
+    let owner = format!("_dmarc.{domain}");
+    part.find(if facts.receives {
+        missing.fix("Publish one that only watches, read its reports, then go on to quarantine and reject.").record(
+            "TXT",
+            owner,
+            format!("v=DMARC1; p=none; rua=mailto:dmarc@{domain}"),
+        )
+    } else {
+        missing.fix("The domain takes no mail: publish one that has mail in its name refused.").record("TXT", owner, "v=DMARC1; p=reject")
+    });
+    part.word(Status::Bad, "Missing");
+}
+
+/// Looks for a record where mistakes put it: at the domain, without the underscore, or with the zone's name written twice.
+async fn misplaced(net: &Net, domain: &str, part: &mut Part) -> bool {
+    let names = [domain.to_owned(), format!("dmarc.{domain}"), format!("_dmarc.{domain}.{domain}")];
+    let answers = join_all(names.iter().map(|name| super::texts(net, name))).await;
+    // A name that does not answer proves no mistake.
+    let stray = names.iter().zip(answers).find_map(|(name, answer)| Some((name, answer.found().into_iter().find(|text| is_dmarc(text))?)));
+    let Some((name, text)) = stray else { return false };
+    let owner = format!("_dmarc.{domain}");
+    let seen = format!("A DMARC record stands at {name}; receivers look for it at {owner} only");
+    part.find(remark("dmarc.wrong_location", domain, seen).record("TXT", owner, text));
+    true
 }
 
 /// Whether the effective policy quarantines or rejects.
@@ -96,7 +115,7 @@ async fn discover(net: &Net, domain: &DomainName) -> Result<Option<Found>, (Stri
 }
 
 /// Begins with the version tag; lower-case versions are caught as a mistake, not taken for another record.
-fn is_dmarc(text: &str) -> bool {
+pub(super) fn is_dmarc(text: &str) -> bool {
     let head: String = text.chars().take(30).filter(|c| !c.is_whitespace()).collect();
     head.to_ascii_lowercase().starts_with("v=dmarc1") && !head.as_bytes().get(8).is_some_and(u8::is_ascii_alphanumeric)
 }
@@ -172,7 +191,7 @@ async fn judge(net: &Net, facts: &Facts, found: Found, part: &mut Part) {
     let effective = if found.at == domain { own } else { subdomains };
     strength(&tags, &owner, own, subdomains, effective, part);
     leftovers(&tags, &owner, part);
-    reports(net, facts, &tags, &owner, part).await;
+    dmarc_reports::check(net, facts, &tags, &owner, part).await;
     let word = if tag("p").is_none() && found.at == domain { "p missing".to_owned() } else { format!("p={}", effective.as_str()) };
     part.word_by_findings(Status::Ok, word);
 }
@@ -236,62 +255,6 @@ fn leftovers(tags: &[(String, String)], owner: &str, part: &mut Part) {
             _ => {}
         }
     }
-}
-
-async fn reports(net: &Net, facts: &Facts, tags: &[(String, String)], owner: &str, part: &mut Part) {
-    let domain = facts.domain.as_str();
-    let addresses: Vec<(&str, &str)> = tags
-        .iter()
-        .filter(|(n, _)| n == "rua" || n == "ruf")
-        .flat_map(|(n, v)| v.split(',').map(move |uri| (n.as_str(), uri.trim())))
-        .take(MOST_REPORTS)
-        .collect();
-    if !addresses.iter().any(|(name, _)| *name == "rua") {
-        part.find(
-            remark("dmarc.no_rua", owner, "DMARC asks for no reports (no rua=), so nobody sees who sends in the domain's name")
-                .fix(format!("Add rua=mailto:dmarc@{domain} to the record, with a mailbox that exists.")),
-        );
-    }
-    let mut asked = BTreeSet::new();
-    for (name, uri) in addresses {
-        let target = uri.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("mailto:")).map(|_| uri[7..].split('!').next().unwrap_or_default());
-        let host = target
-            .and_then(|address| address.rsplit_once('@'))
-            .and_then(|(local, host)| DomainName::from_ascii(host).ok().filter(|_| !local.is_empty()));
-        let Some(host) = host else {
-            part.find(
-                remark("dmarc.rua_syntax", owner, format!("{name}={uri} is no report address: it is written mailto:name@domain"))
-                    .with("mailbox", format!("dmarc@{domain}")),
-            );
-            continue;
-        };
-        if uri.contains('!') {
-            part.find(remark("dmarc.size_suffix", owner, format!("{uri}: size limits are gone from DMARC since RFC 9989")));
-        }
-        if organisational(host.as_str()) == organisational(domain) || !asked.insert(host.clone()) {
-            continue;
-        }
-        // RFC 9990 4: a receiver outside the organisation must say that it wants these reports.
-        let permit = format!("{domain}._report._dmarc.{host}");
-        match super::texts(net, &permit).await {
-            Lookup::Found(records) if records.iter().any(|text| is_dmarc(text)) => {}
-            Lookup::Found(_) | Lookup::Missing(_) => part.find(
-                remark(
-                    "dmarc.rua_external_unauthorised",
-                    owner,
-                    format!("{host} does not say that it takes reports about {domain}, so receivers send none there"),
-                )
-                .fix(format!("Ask the operator of {host} to publish this record, or use a mailbox of your own domain."))
-                .record("TXT", permit, "v=DMARC1"),
-            ),
-            Lookup::Failed(failure) => part.unknown("dmarc", format!("{permit}: {failure}")),
-        }
-    }
-}
-
-/// The registered domain by the public suffix list, or the name itself.
-fn organisational(name: &str) -> &str {
-    psl::domain_str(name).unwrap_or(name)
 }
 
 #[cfg(test)]

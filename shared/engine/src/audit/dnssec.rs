@@ -2,7 +2,7 @@
 
 use waypost_types::outcome::Status;
 
-use super::{Facts, Part, rules::remark};
+use super::{Facts, Part, organisational, rules::remark};
 use crate::net::{DnsFailure, Ds, Lookup, Net, QueryFlags, RecordType};
 
 /// Labels above a name that are looked at.
@@ -19,7 +19,7 @@ pub(super) enum Signed {
 
 /// Looks for a DS at the name and its parents, down to the registered domain.
 pub(super) async fn signed(net: &Net, name: &str) -> Signed {
-    let last = psl::domain_str(name).unwrap_or(name);
+    let last = organisational(name);
     let mut at = name;
     for _ in 0..MOST_STEPS {
         match net.dns().ds(at).await {
@@ -35,6 +35,17 @@ pub(super) async fn signed(net: &Net, name: &str) -> Signed {
     Signed::No
 }
 
+/// Whether the resolver vouches for the records of a name by its AD bit, which is believed only where the operator says so (RFC 6840 5.8).
+/// Nothing when it is not, or when there is no answer.
+pub(super) async fn vouched(net: &Net, name: &str, kind: RecordType) -> Option<bool> {
+    if !net.trusts_ad() {
+        return None;
+    }
+    let flags = QueryFlags { recursion: true, dnssec_ok: true, checking_disabled: false };
+    let answer = net.query(None, name, kind, flags).await.ok()?;
+    (answer.code == NO_ERROR).then_some(answer.authentic)
+}
+
 pub(super) async fn check(net: &Net, facts: &Facts) -> Part {
     let mut part = Part::default();
     let domain = facts.domain.as_str();
@@ -47,15 +58,21 @@ pub(super) async fn check(net: &Net, facts: &Facts) -> Part {
         part.word(Status::Bad, "Broken");
         return part;
     }
-    match signed(net, domain).await {
+    let (signed, vouched) = tokio::join!(signed(net, domain), vouched(net, domain, RecordType::SOA));
+    match signed {
         Signed::Yes(ds) => {
             part.records = ds.iter().map(|ds| format!("DS {} {} {}", ds.key_tag, ds.algorithm, ds.digest_type)).collect();
             // RSA with SHA-1 (5, 7) and digests by SHA-1 (RFC 9904, 9905).
             if ds.iter().all(|ds| matches!(ds.algorithm, 1 | 3 | 5 | 6 | 7) || ds.digest_type == 1) {
                 part.find(remark("dnssec.weak_algorithm", domain, "DNSSEC rests on SHA-1 alone, which some validators no longer accept"));
             }
-            part.word_by_findings(Status::Ok, "Signed");
+            match vouched {
+                Some(true) => part.word_by_findings(Status::Ok, "Validated"),
+                Some(false) => part.word_by_findings(Status::None, "Not validated"),
+                None => part.word_by_findings(Status::Ok, "Signed"),
+            }
         }
+        Signed::No | Signed::Unknown(_) if vouched == Some(true) => part.word(Status::Ok, "Validated"),
         Signed::No => {
             part.find(remark("dnssec.unsigned", domain, format!("{domain} is not signed with DNSSEC")));
             part.word(Status::None, "Not signed");

@@ -4,6 +4,7 @@ mod bimi;
 mod dane;
 mod dkim;
 mod dmarc;
+mod dmarc_reports;
 mod dnssec;
 mod mta_sts;
 mod mx;
@@ -13,6 +14,8 @@ pub mod rules;
 pub mod score;
 mod selectors;
 mod spf;
+mod spf_cost;
+mod spf_networks;
 #[cfg(test)]
 mod tests;
 mod tls_rpt;
@@ -213,4 +216,9 @@ fn report(facts: &Facts, parts: BTreeMap<Family, Part>) -> AuditReport {
 /// TXT records as text, for families whose records are ASCII.
 async fn texts(net: &Net, name: &str) -> crate::net::Lookup<String> {
     net.dns().txt(name).await.filter_map(|bytes| Some(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// The registered domain by the public suffix list, or the name itself.
+fn organisational(name: &str) -> &str {
+    psl::domain_str(name).unwrap_or(name)
 }

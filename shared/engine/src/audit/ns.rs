@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use futures::future::join_all;
 use waypost_types::outcome::Status;
 
-use super::{Facts, Part, rules::remark};
+use super::{Facts, Part, organisational, rules::remark};
 use crate::net::{Lookup, Net, QueryFlags, RecordType};
 
 /// Servers asked themselves.
@@ -61,7 +61,7 @@ pub(super) async fn check(net: &Net, facts: &Facts) -> Part {
 
 /// The zone the domain lies in, and its servers.
 async fn zone_of(net: &Net, domain: &str) -> Lookup<(String, Vec<String>)> {
-    let last = psl::domain_str(domain).unwrap_or(domain);
+    let last = organisational(domain);
     let mut at = domain;
     loop {
         match net.dns().ns(at).await {

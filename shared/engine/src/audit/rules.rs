@@ -130,8 +130,10 @@ mod tests {
         let sources = [
             include_str!("mx.rs"),
             include_str!("spf.rs"),
+            include_str!("spf_networks.rs"),
             include_str!("dkim.rs"),
             include_str!("dmarc.rs"),
+            include_str!("dmarc_reports.rs"),
             include_str!("mta_sts.rs"),
             include_str!("tls_rpt.rs"),
             include_str!("dane.rs"),
@@ -139,6 +141,7 @@ mod tests {
             include_str!("ns.rs"),
             include_str!("ptr.rs"),
             include_str!("bimi.rs"),
+            include_str!("../probe/remarks.rs"),
         ];
         for source in sources {
             for (at, _) in source.match_indices("remark(\"") {

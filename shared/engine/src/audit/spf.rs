@@ -1,18 +1,15 @@
-//! The SPF record as an administrator should see it: syntax, what it costs, what it lets through (RFC 7208). Evaluating one address is `crate::spf`.
+//! The SPF record as an administrator should see it: syntax, and what it lets through (RFC 7208). What it costs is `spf_cost`; evaluating one
+//! address is `crate::spf`.
 
 use std::collections::BTreeSet;
 
-use futures::future::BoxFuture;
 use waypost_types::{Severity, outcome::Status};
 
-use super::{Facts, Part, rules::remark};
+use super::{Facts, Part, rules::remark, spf_cost::Cost, spf_networks};
 use crate::{
-    net::{Absence, DnsFailure, Lookup, Net},
+    net::Net,
     spf::{FetchError, MAX_LOOKUPS, MAX_NAMES, MAX_VOID_LOOKUPS, Mechanism, Qualifier, Record, fetch, parse},
 };
-
-/// Policies looked at below the first; a tree with more is far past the limit of ten anyway.
-const MOST_POLICIES: u32 = 40;
 
 pub(super) async fn check(net: &Net, facts: &Facts) -> Part {
     let mut part = Part::default();
@@ -144,6 +141,7 @@ async fn judge(net: &Net, facts: &Facts, text: &str, record: &Record, part: &mut
     for (name, count) in &cost.wide_mx {
         part.find(remark("spf.mx_too_many", name, format!("“mx” of {name} names {count} hosts, {MAX_NAMES} are allowed")));
     }
+    spf_networks::judge(facts, &cost.networks, part);
     if cost.uses_ptr {
         part.find(remark("spf.ptr_used", domain, "SPF uses “ptr”, which is slow and which the standard says not to use"));
     }
@@ -206,105 +204,5 @@ fn endings(facts: &Facts, text: &str, record: &Record, part: &mut Part) {
             domain,
             format!("The SPF record has {} characters; large answers are lost on some paths", text.len()),
         ));
-    }
-}
-
-/// What a record and all it reaches cost.
-#[derive(Default)]
-struct Cost {
-    lookups: u32,
-    policies: u32,
-    voids: Vec<String>,
-    without_record: BTreeSet<String>,
-    broken: Vec<(String, String)>,
-    failed: Vec<(String, DnsFailure)>,
-    wide_mx: Vec<(String, usize)>,
-    looped: Option<String>,
-    uses_ptr: bool,
-}
-
-impl Cost {
-    async fn of(net: &Net, domain: String, record: Record) -> Self {
-        let mut cost = Self::default();
-        cost.walk(net, domain.clone(), record, vec![domain]).await;
-        cost
-    }
-
-    fn walk<'a>(&'a mut self, net: &'a Net, domain: String, record: Record, path: Vec<String>) -> BoxFuture<'a, ()> {
-        Box::pin(async move {
-            for directive in &record.directives {
-                if directive.mechanism == Mechanism::All {
-                    return;
-                }
-                if !directive.mechanism.costs_lookup() {
-                    continue;
-                }
-                self.lookups += 1;
-                match &directive.mechanism {
-                    Mechanism::Include(spec) => {
-                        if let Some(target) = spec.literal() {
-                            self.enter(net, target.to_ascii_lowercase(), &path).await;
-                        }
-                    }
-                    Mechanism::A(spec, _) => {
-                        if let Some(name) = spec.as_ref().map_or(Some(domain.as_str()), |spec| spec.literal()) {
-                            let answer = net.dns().addresses(name).await;
-                            self.note(name, answer);
-                        }
-                    }
-                    Mechanism::Mx(spec, _) => {
-                        if let Some(name) = spec.as_ref().map_or(Some(domain.as_str()), |spec| spec.literal()) {
-                            let answer = net.dns().mx(name).await;
-                            if let Lookup::Found(hosts) = &answer
-                                && hosts.len() > MAX_NAMES
-                            {
-                                self.wide_mx.push((name.to_owned(), hosts.len()));
-                            }
-                            self.note(name, answer);
-                        }
-                    }
-                    Mechanism::Ptr(_) => self.uses_ptr = true,
-                    _ => {}
-                }
-            }
-            if let Some(target) = record.redirect.as_ref().and_then(|spec| spec.literal()) {
-                self.lookups += 1;
-                self.enter(net, target.to_ascii_lowercase(), &path).await;
-            }
-        })
-    }
-
-    fn note<T>(&mut self, name: &str, answer: Lookup<T>) {
-        match answer {
-            Lookup::Found(_) => {}
-            Lookup::Missing(Absence::NxDomain | Absence::NoData) => self.voids.push(name.to_owned()),
-            Lookup::Failed(failure) => self.failed.push((name.to_owned(), failure)),
-        }
-    }
-
-    async fn enter(&mut self, net: &Net, target: String, path: &[String]) {
-        if path.contains(&target) {
-            self.looped = Some(target);
-            return;
-        }
-        self.policies += 1;
-        if self.policies > MOST_POLICIES {
-            return;
-        }
-        match fetch(net.dns(), &target).await {
-            Ok(Some(txt)) => match parse(&txt) {
-                Ok(record) => {
-                    let mut path = path.to_vec();
-                    path.push(target.clone());
-                    self.walk(net, target, record, path).await;
-                }
-                Err(error) => self.broken.push((target, error.to_string())),
-            },
-            Ok(None) => {
-                self.without_record.insert(target);
-            }
-            Err(FetchError::Multiple) => self.broken.push((target, "there is more than one".to_owned())),
-            Err(FetchError::Dns(failure)) => self.failed.push((target, failure)),
-        }
     }
 }

@@ -71,10 +71,15 @@ async fn a_domain_that_does_not_exist_is_one_clear_finding() {
 
 #[tokio::test]
 async fn a_parked_domain_is_left_alone() {
-    let parked = [("e.example", "TXT v=spf1 -all"), ("_dmarc.e.example", "TXT v=DMARC1; p=reject; rua=mailto:d@e.example")];
+    let parked = [
+        ("e.example", "TXT v=spf1 -all"),
+        ("_dmarc.e.example", "TXT v=DMARC1; p=reject; rua=mailto:d@reports.example"),
+        ("e.example._report._dmarc.reports.example", "TXT v=DMARC1"),
+        ("reports.example", "MX 10 mx.reports.example"),
+    ];
     let report = run(&parked, &[]).await;
     assert!(report.findings.iter().all(|f| f.severity <= waypost_types::Severity::Low), "{:#?}", report.findings);
-    let null = [("e.example", "MX 0 ."), parked[0], parked[1]];
+    let null = [("e.example", "MX 0 ."), parked[0], parked[1], parked[2], parked[3]];
     let report = run(&null, &[]).await;
     assert!(report.findings.iter().all(|f| f.severity <= waypost_types::Severity::Low), "{:#?}", report.findings);
 }
@@ -103,6 +108,7 @@ async fn mistakes_are_found_by_their_rule() {
         "dmarc.p_none",
         "dmarc.pct_used",
         "dmarc.rua_external_unauthorised",
+        "dmarc.rua_no_mx",
         "dkim.syntax",
         "mtasts.txt_syntax",
         "mtasts.policy_unreachable",
@@ -112,6 +118,81 @@ async fn mistakes_are_found_by_their_rule() {
         assert!(rules(&report).contains(&rule), "{rule}: {:?}", rules(&report));
     }
     assert_eq!(report.checks["spf"].word, "Error");
+}
+
+#[tokio::test]
+async fn a_dmarc_record_at_a_wrong_name_is_not_just_missing() {
+    for name in ["e.example", "dmarc.e.example", "_dmarc.e.example.e.example"] {
+        let report = run(&[("e.example", "MX 10 mx.e.example"), (name, "TXT v=DMARC1; p=reject")], &[]).await;
+        let found = report.findings.iter().find(|finding| finding.rule == "dmarc.wrong_location").unwrap();
+        let record = found.record.as_ref().unwrap();
+        assert_eq!((record.name.as_str(), record.value.as_str()), ("_dmarc.e.example", "v=DMARC1; p=reject"));
+        assert!(found.summary.contains(name) && !rules(&report).contains(&"dmarc.missing"), "{name}: {:?}", rules(&report));
+    }
+    let both = [("e.example", "MX 10 mx.e.example"), ("e.example", "TXT v=DMARC1; p=none"), ("_dmarc.e.example", "TXT v=DMARC1; p=reject")];
+    let report = run(&both, &[]).await;
+    assert!(!rules(&report).contains(&"dmarc.wrong_location"), "{:?}", rules(&report));
+}
+
+#[tokio::test]
+async fn report_mailboxes_must_take_mail() {
+    let fail = [("mute.example", Say::Code(ResponseCode::ServFail))];
+    for (host, extra, lost) in [
+        ("r.e.example", ("r.e.example", "MX 10 mx.e.example"), false),
+        ("r.e.example", ("r.e.example", "A 203.0.113.8"), false),
+        ("r.e.example", ("r.e.example", "MX 0 ."), true),
+        ("r.e.example", ("r.e.example", "TXT nothing else"), true),
+        ("gone.e.example", ("r.e.example", "MX 10 mx.e.example"), true),
+        ("mute.example", ("r.e.example", "MX 10 mx.e.example"), false),
+    ] {
+        let record = format!("TXT v=DMARC1; p=reject; rua=mailto:d@{host}");
+        let report = run(&[("e.example", "MX 10 mx.e.example"), ("_dmarc.e.example", &record), extra], &fail).await;
+        assert_eq!(rules(&report).contains(&"dmarc.rua_no_mx"), lost, "{host} {extra:?}");
+        assert_eq!(report.unknown.iter().any(|part| part.subject == "dmarc" && part.reason.starts_with(host)), host == "mute.example");
+    }
+}
+
+#[tokio::test]
+async fn networks_of_the_domains_own_policies_are_looked_at() {
+    let records = [
+        ("e.example", "MX 10 mx.e.example"),
+        ("e.example", "TXT v=spf1 ip4:10.0.0.0/8 -ip4:8.0.0.0/8 ip4:198.0.0.0/8 include:own.e.example include:provider.example -all"),
+        ("own.e.example", "TXT v=spf1 ip6:2600::/20 ip4:192.0.2.1 -all"),
+        ("provider.example", "TXT v=spf1 ip4:20.0.0.0/11 ip4:172.16.0.1 -all"),
+    ];
+    let report = run(&records, &[]).await;
+    let summary = |rule: &str| report.findings.iter().find(|finding| finding.rule == rule).unwrap().summary.clone();
+    assert!(summary("spf.private_addresses").contains("10.0.0.0/8, 192.0.2.1/32, where"), "{}", summary("spf.private_addresses"));
+    assert!(summary("spf.wide_network").contains("198.0.0.0/8, 2600::/20, a"), "{}", summary("spf.wide_network"));
+    let google = [("google.com", "MX 10 smtp.google.com"), ("smtp.google.com", "A 8.8.8.8"), ("google.com", "TXT v=spf1 ip4:8.0.0.0/8 -all")];
+    let server = Server::start(&google, &[]).await;
+    let report = audit_families(&server.net(), &"google.com".parse().unwrap(), &AuditOptions::default(), &[Family::Spf]).await;
+    assert!(report.findings.is_empty(), "{:?}", rules(&report));
+}
+
+#[tokio::test]
+async fn the_ad_bit_counts_only_when_the_resolver_is_trusted() {
+    let records = [("e.example", "MX 10 mx.e.example"), ("mx.e.example", "A 203.0.113.5")];
+    let tlsa = || vec!["TLSA ab".to_owned(), "TLSA cd".to_owned()];
+    for (say, trusted, ignored) in [
+        (Say::Vouched(tlsa()), true, None),
+        (Say::Records(tlsa()), true, Some("DNSSEC does not vouch for them")),
+        (Say::Vouched(tlsa()), false, Some("the zone is not signed")),
+    ] {
+        let server = Server::start(&records, &[("_25._tcp.mx.e.example", say.clone())]).await;
+        let report =
+            audit_families(&server.net_with(trusted), &"e.example".parse().unwrap(), &AuditOptions::default(), &[Family::Dane, Family::Dnssec]).await;
+        let found = report.findings.iter().find(|finding| finding.rule == "dane.tlsa_without_dnssec");
+        assert_eq!(found.is_some(), ignored.is_some(), "{say:?} {trusted}: {report:#?}");
+        assert!(ignored.is_none_or(|why| found.unwrap().summary.contains(why)), "{found:?}");
+        assert_eq!(report.checks["dnssec"].word, "Not signed");
+    }
+    let vouched = [("e.example", Say::Vouched(vec!["MX 10 mx.e.example".to_owned(), "SOA ns.e.example".to_owned()]))];
+    for (trusted, word) in [(true, "Validated"), (false, "Not signed")] {
+        let server = Server::start(&records[1..], &vouched).await;
+        let report = audit_families(&server.net_with(trusted), &"e.example".parse().unwrap(), &AuditOptions::default(), &[Family::Dnssec]).await;
+        assert_eq!(report.checks["dnssec"].word, word);
+    }
 }
 
 #[tokio::test]

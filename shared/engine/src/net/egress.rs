@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
+use super::own::Own;
+
 /// How far outgoing connections may go.
 #[derive(Debug, Clone)]
 pub enum Egress {
@@ -27,21 +29,37 @@ pub struct EgressDenied {
 }
 
 impl Egress {
-    /// Says whether an address may be connected to.
+    /// Says whether an address may be named as a target. Addresses of this machine may: their listings are looked up without connecting, and
+    /// another region's worker may connect to them.
     pub fn check(&self, address: IpAddr) -> Result<(), EgressDenied> {
+        self.judge(address, |_| false)
+    }
+
+    /// Says whether an address may be connected to from this machine, whose own addresses are refused as well.
+    pub(super) fn check_dial(&self, address: IpAddr, own: &Own) -> Result<(), EgressDenied> {
+        self.judge(address, |address| own.has(address))
+    }
+
+    fn judge(&self, address: IpAddr, own: impl Fn(IpAddr) -> bool) -> Result<(), EgressDenied> {
         let Self::Guarded { allow } = self else { return Ok(()) };
         let canonical = address.to_canonical();
         if allow.iter().any(|net| net.contains(&canonical) || net.contains(&address)) {
             return Ok(());
         }
-        match reason(canonical) {
+        let inner = match canonical {
+            IpAddr::V4(_) => None,
+            IpAddr::V6(v6) => embedded_v4(v6).map(IpAddr::V4),
+        };
+        let ours = || (own(canonical) || inner.is_some_and(&own)).then_some("an address of this machine itself");
+        match not_public(canonical).or_else(ours) {
             Some(reason) => Err(EgressDenied { address, reason }),
             None => Ok(()),
         }
     }
 }
 
-fn reason(address: IpAddr) -> Option<&'static str> {
+/// Why an address is not one of the public internet (RFC 6890), in words: "a private address".
+pub(crate) fn not_public(address: IpAddr) -> Option<&'static str> {
     match address {
         IpAddr::V4(v4) => reason_v4(v4),
         IpAddr::V6(v6) => reason_v6(v6),
@@ -84,19 +102,18 @@ fn reason_v6(ip: Ipv6Addr) -> Option<&'static str> {
     if s[0] & 0xff00 == 0xff00 {
         return Some("a multicast address");
     }
-    // IPv4 in IPv6 clothes: compatible, NAT64 (RFC 6052, 8215), 6to4 (RFC 3056), Teredo (RFC 4380).
-    let tail = || Ipv4Addr::from((u32::from(s[6]) << 16) | u32::from(s[7]));
-    if s[..6] == [0; 6] {
-        return reason_v4(tail());
-    }
-    if s[..6] == [0x64, 0xff9b, 0, 0, 0, 0] || s[..3] == [0x64, 0xff9b, 1] {
-        return reason_v4(tail());
-    }
-    if s[0] == 0x2002 {
-        return reason_v4(Ipv4Addr::from((u32::from(s[1]) << 16) | u32::from(s[2])));
-    }
-    if s[0] == 0x2001 && s[1] == 0 {
-        return reason_v4(Ipv4Addr::from(!((u32::from(s[6]) << 16) | u32::from(s[7]))));
-    }
-    None
+    embedded_v4(ip).and_then(reason_v4)
+}
+
+/// IPv4 in IPv6 clothes: compatible, NAT64 (RFC 6052, 8215), 6to4 (RFC 3056), Teredo (RFC 4380).
+fn embedded_v4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
+    let s = ip.segments();
+    let joined = |high: u16, low: u16| (u32::from(high) << 16) | u32::from(low);
+    Some(Ipv4Addr::from(match s {
+        [0, 0, 0, 0, 0, 0, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x64, 0xff9b, 1, .., high, low] | [0x2002, high, low, ..] => {
+            joined(high, low)
+        }
+        [0x2001, 0, .., high, low] => !joined(high, low),
+        _ => return None,
+    }))
 }

@@ -12,14 +12,18 @@ use chrono::{DateTime, Utc};
 use rustls::RootCertStore;
 use tokio::net::TcpStream;
 
+use own::Own;
+
 mod dns;
 mod egress;
 mod https;
+mod own;
 mod query;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use dns::{Absence, Dns, DnsFailure, Ds, Lookup, Soa};
+pub(crate) use egress::not_public;
 pub use egress::{Egress, EgressDenied};
 pub use hickory_proto::rr::RecordType;
 pub use https::{HttpAnswer, HttpFailure};
@@ -121,6 +125,7 @@ pub struct Net {
 struct Inner {
     dns: Dns,
     roots: Arc<RootCertStore>,
+    own: Own,
     config: NetConfig,
 }
 
@@ -141,7 +146,7 @@ impl Net {
                 return Err(fail("no certificate in it".to_owned()));
             }
         }
-        Ok(Self { inner: Arc::new(Inner { dns, roots: Arc::new(roots), config }) })
+        Ok(Self { inner: Arc::new(Inner { dns, roots: Arc::new(roots), own: Own::default(), config }) })
     }
 
     /// The present.
@@ -164,9 +169,9 @@ impl Net {
         &self.inner.roots
     }
 
-    /// Whether an address may be connected to.
+    /// Whether an address may be connected to from here.
     pub fn egress_check(&self, address: IpAddr) -> Result<(), EgressDenied> {
-        self.inner.config.egress.check(address)
+        self.inner.config.egress.check_dial(address, &self.inner.own)
     }
 
     /// Connects to a checked address.

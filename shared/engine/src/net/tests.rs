@@ -7,7 +7,10 @@ use hickory_proto::{
     op::{Message, ResponseCode},
     rr::{
         Name, RData, Record, RecordType,
-        rdata::{A, AAAA, CNAME, MX, NS, PTR, SOA, TXT},
+        rdata::{
+            A, AAAA, CNAME, MX, NS, PTR, SOA, TLSA, TXT,
+            tlsa::{CertUsage, Matching, Selector},
+        },
     },
 };
 use tokio::{
@@ -20,8 +23,10 @@ use super::*;
 /// What the server does with a name.
 #[derive(Debug, Clone)]
 pub(crate) enum Say {
-    /// Answers with these: `TXT text`, `A 192.0.2.1`, `MX 10 host` and so on; other types of the name are empty.
+    /// Answers with these: `TXT text`, `A 192.0.2.1`, `MX 10 host`, `TLSA ab` and so on; other types of the name are empty.
     Records(Vec<String>),
+    /// The same with the AD bit, as a validating resolver answers.
+    Vouched(Vec<String>),
     /// A response code and nothing else.
     Code(ResponseCode),
     /// Never answers.
@@ -83,7 +88,12 @@ impl Server {
 
     /// A [`Net`] that asks it.
     pub(crate) fn net(&self) -> Net {
-        Net::new(NetConfig { resolvers: vec![self.address], ..NetConfig::default() }).unwrap()
+        self.net_with(false)
+    }
+
+    /// A [`Net`] that asks it and believes its AD bit or does not.
+    pub(crate) fn net_with(&self, trust_ad: bool) -> Net {
+        Net::new(NetConfig { resolvers: vec![self.address], trust_ad, ..NetConfig::default() }).unwrap()
     }
 }
 
@@ -100,7 +110,8 @@ fn answer(zone: &BTreeMap<String, Say>, question: &[u8], tcp: bool) -> Option<Ve
         Some(Say::Silence) => return None,
         Some(Say::Code(code)) => answer.metadata.response_code = *code,
         Some(Say::TcpOnly(_)) if !tcp => answer.metadata.truncation = true,
-        Some(Say::Records(records) | Say::TcpOnly(records)) => {
+        Some(say @ (Say::Records(records) | Say::Vouched(records) | Say::TcpOnly(records))) => {
+            answer.metadata.authentic_data = matches!(say, Say::Vouched(_));
             let wanted = asked.query_type();
             for data in records.iter().map(|text| data(text)) {
                 let kind = data.record_type();
@@ -126,6 +137,7 @@ fn data(text: &str) -> RData {
         }
         "NS" => RData::NS(NS(name(value))),
         "PTR" => RData::PTR(PTR(name(value))),
+        "TLSA" => RData::TLSA(TLSA::new(CertUsage::DaneEe, Selector::Spki, Matching::Sha256, vec![u8::from_str_radix(value, 16).unwrap(); 32])),
         "CNAME" => RData::CNAME(CNAME(name(value))),
         "SOA" => RData::SOA(SOA::new(name(value), name(value), 1, 2, 3, 4, 5)),
         other => panic!("{other}"),
@@ -226,6 +238,22 @@ fn the_guard_refuses_what_is_not_public_in_every_form() {
     let allowed = Egress::Guarded { allow: vec!["127.0.0.0/8".parse().unwrap()] };
     assert!(allowed.check("127.0.0.1".parse().unwrap()).is_ok() && allowed.check("::ffff:127.0.0.1".parse().unwrap()).is_ok());
     assert!(allowed.check("10.0.0.1".parse().unwrap()).is_err());
+}
+
+#[test]
+fn the_machine_itself_is_named_but_not_dialled_unless_allowed() {
+    let own = Own::read_by(|| Ok(vec!["8.8.8.8/32".parse().unwrap(), "2001:4860:4860::8888/128".parse().unwrap()]));
+    let guard = Egress::Guarded { allow: Vec::new() };
+    for address in ["8.8.8.8", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2002:808:808::1", "2001:4860:4860::8888"] {
+        let address = address.parse().unwrap();
+        assert!(guard.check(address).is_ok(), "{address}");
+        let denied = guard.check_dial(address, &own).unwrap_err();
+        assert_eq!((denied.address, denied.reason), (address, "an address of this machine itself"));
+        assert!(Egress::Unrestricted.check_dial(address, &own).is_ok());
+    }
+    assert!(guard.check_dial("8.8.4.4".parse().unwrap(), &own).is_ok());
+    let allowed = Egress::Guarded { allow: vec!["8.8.8.0/24".parse().unwrap()] };
+    assert!(allowed.check_dial("8.8.8.8".parse().unwrap(), &own).is_ok());
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use tokio::{net::TcpStream, time::Instant};
 use waypost_types::outcome::{ProbeMode, ProbeReport, Verdict};
 
 use super::{
-    Credentials, ProbeTarget, Prober, bare, ms,
+    Credentials, ProbeTarget, Prober, banner, bare, ms,
     remarks::{self, Seen},
     reply::Reply,
     server_name,
@@ -56,7 +56,10 @@ pub(super) async fn hold(prober: &Prober, target: &ProbeTarget, address: IpAddr,
     let end = talk.run().await;
     talk.wire.quit(end.as_ref().err().is_none_or(|end| end.in_step)).await;
     let Talk { wire, mut report, mut seen, .. } = talk;
+    // The conversation ends here; what is asked of DNS about it afterwards is no part of its time.
+    report.stage_ms.total = Some(ms(started));
     seen.long_line = wire.long_line;
+    seen.foreign_banner = banner::foreign(&prober.net, &report, address).await;
     report.transcript = wire.transcript;
     remarks::add(&mut report, &seen, prober.net.now());
     (report.verdict, report.reason) = match end {

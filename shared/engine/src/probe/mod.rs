@@ -11,7 +11,9 @@
 //!
 //! A host is as bad as its worst address; addresses that could not be told count only when no address could be.
 
+mod banner;
 mod conversation;
+mod memo;
 mod remarks;
 mod reply;
 #[cfg(test)]
@@ -218,7 +220,6 @@ impl Prober {
         let connect = ms(started);
         let mut report = conversation::hold(self, target, address, stream, started).await;
         report.stage_ms.connect = Some(connect);
-        report.stage_ms.total = Some(ms(started));
         report
     }
 

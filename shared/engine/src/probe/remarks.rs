@@ -6,7 +6,7 @@ use waypost_types::{
     outcome::{ProbeMode, ProbeReport, Verdict},
 };
 
-use super::{conversation::has_auth, tls::Judged};
+use super::{banner, conversation::has_auth, tls::Judged};
 use crate::audit::rules::{Remark, remark};
 
 /// What the conversation showed beside the report.
@@ -27,6 +27,8 @@ pub(super) struct Seen {
     pub certificate: Option<Judged>,
     /// A line beyond the 512 bytes of RFC 5321.
     pub long_line: bool,
+    /// The banner's name is not the host's, and the reverse names of the address, none of which it is either.
+    pub foreign_banner: Option<Vec<String>>,
 }
 
 /// Ports where mail programs log in and check the certificate strictly.
@@ -111,12 +113,17 @@ fn expiry_severity(hours: i64) -> Option<Severity> {
 fn smtp(report: &ProbeReport, seen: &Seen, remarks: &mut Vec<Remark>) {
     let host = &report.host;
     if let Some(banner) = &report.banner {
-        let name = banner.split([' ', '\t']).next().unwrap_or_default();
-        if !name.starts_with('[') && name.rsplit_once('.').is_none_or(|(_, last)| matches!(last, "local" | "localdomain")) {
+        if !banner::has_host_name(banner) {
             remarks.push(remark("smtp.banner_bad", host, format!("The greeting does not begin with a full host name: “220 {banner}”")));
         } else if seen.long_line {
             let summary = format!("{host} sends reply lines longer than 512 bytes");
             remarks.push(remark("smtp.banner_bad", host, summary).fix("Shorten the banner and the extension list; RFC 5321 4.5.3.1.5 allows 512."));
+        }
+        if let Some(reverse) = &seen.foreign_banner {
+            let name = banner::name(banner);
+            let reverse = if reverse.is_empty() { "which it does not have".to_owned() } else { format!("which is {}", some(reverse)) };
+            let summary = format!("{host} greets as {name}: that is neither its own name nor the reverse name of its address, {reverse}");
+            remarks.push(remark("smtp.banner_mismatch", host, summary));
         }
     }
     let extension = |word: &str| report.extensions.iter().find(|line| line.split(' ').next().is_some_and(|first| first.eq_ignore_ascii_case(word)));

@@ -17,7 +17,11 @@ use crate::net::{Egress, NetConfig};
 const EHLO: &str = "250-mx.lab.test\r\n250-SIZE 52428800\r\n250-PIPELINING\r\n250-8BITMIME\r\n";
 
 fn prober() -> Prober {
-    let net = Net::new(NetConfig { ehlo_name: "probe.lab.test".to_owned(), resolvers: vec!["127.0.0.1:9".parse().unwrap()], ..NetConfig::default() });
+    prober_asking("127.0.0.1:9".parse().unwrap())
+}
+
+fn prober_asking(resolver: SocketAddr) -> Prober {
+    let net = Net::new(NetConfig { ehlo_name: "probe.lab.test".to_owned(), resolvers: vec![resolver], ..NetConfig::default() });
     Prober::new(&net.unwrap()).with_port25(Port25Memory::open()).with_limits(Limits {
         connect: Duration::from_secs(2),
         reply_idle: Duration::from_millis(400),
@@ -157,6 +161,37 @@ async fn servers_without_starttls_are_degraded() {
     assert_eq!((report.verdict, rules(&report)), (Verdict::Degraded, vec!["starttls.missing"]));
     let report = probed(ProbeMode::Plain, |stream| async move {
         script(stream, "220 mx.lab.test\r\n", usual("250 HELP\r\n")).await;
+    })
+    .await;
+    assert_eq!((report.verdict, report.findings.len()), (Verdict::Up, 0));
+}
+
+#[tokio::test]
+async fn a_banner_agrees_with_the_host_or_its_reverse_name() {
+    let reverse = |name: &str| vec![("1.0.0.127.in-addr.arpa", format!("PTR {name}"))];
+    for (greeting, reverse, foreign) in [
+        ("220 other.lab.test ESMTP\r\n", reverse("third.lab.test"), Some("which is third.lab.test")),
+        ("220 other.lab.test ESMTP\r\n", Vec::new(), Some("which it does not have")),
+        ("220 other.lab.test ESMTP\r\n", reverse("other.lab.test"), None),
+        ("220 MX.lab.test ESMTP\r\n", reverse("third.lab.test"), None),
+        ("220 [127.0.0.1] ESMTP\r\n", reverse("third.lab.test"), None),
+        ("554 5.7.1 go away\r\n", reverse("third.lab.test"), None),
+    ] {
+        let records: Vec<(&str, &str)> = reverse.iter().map(|(name, record)| (*name, record.as_str())).collect();
+        let resolver = crate::net::tests::Server::start(&records, &[]).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { script(listener.accept().await.unwrap().0, greeting, usual("250 HELP\r\n")).await });
+        let target = ProbeTarget { host: "mx.lab.test".to_owned(), port: address.port(), mode: ProbeMode::Plain, auth: None };
+        let report = prober_asking(resolver.address).probe_address(&target, address.ip()).await;
+        let found = report.findings.iter().find(|finding| finding.rule == "smtp.banner_mismatch");
+        assert_eq!(found.is_some(), foreign.is_some(), "{greeting}: {report:#?}");
+        assert!(foreign.is_none_or(|words| found.unwrap().summary.ends_with(words)), "{found:?}");
+        assert!(foreign.is_none() || report.verdict == Verdict::Up, "{report:#?}");
+    }
+    // DNS does not tell: nothing is said.
+    let report = probed(ProbeMode::Plain, |stream| async move {
+        script(stream, "220 other.lab.test\r\n", usual("250 HELP\r\n")).await;
     })
     .await;
     assert_eq!((report.verdict, report.findings.len()), (Verdict::Up, 0));

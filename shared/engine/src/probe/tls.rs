@@ -5,7 +5,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    AlertDescription, CertificateError, CipherSuite, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
     client::{
         Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -23,6 +23,8 @@ use x509_parser::{
     prelude::{FromDer, GeneralName, X509Certificate},
     public_key::PublicKey,
 };
+
+use super::memo::Memo;
 
 /// Checks that the server holds the key of its certificate and nothing else.
 #[derive(Debug)]
@@ -70,6 +72,7 @@ pub(super) struct Tls {
     pub config: Arc<ClientConfig>,
     provider: Arc<CryptoProvider>,
     roots: Arc<RootCertStore>,
+    memo: Memo,
 }
 
 /// A judged certificate: what the report shows and what the findings need.
@@ -85,29 +88,12 @@ pub(super) struct Judged {
     pub weak: Option<String>,
 }
 
-impl Tls {
-    /// Fails only when the TLS library was built without a protocol version.
-    pub fn new(roots: Arc<RootCertStore>) -> Result<Self, Error> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider.clone())
-            .with_safe_default_protocol_versions()?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AcceptAndJudgeLater(provider.clone())))
-            .with_no_client_auth();
-        // A resumed session shows no certificate.
-        config.resumption = Resumption::disabled();
-        Ok(Self { config: Arc::new(config), provider, roots })
-    }
-
-    /// Reads what a finished handshake shows.
-    pub fn judge(&self, stream: &TlsStream<TcpStream>, name: &ServerName<'_>, now: DateTime<Utc>) -> Judged {
-        let (_, session) = stream.get_ref();
-        let version = session.protocol_version().and_then(|v| v.as_str()).unwrap_or("unknown").replace('_', ".");
-        let cipher = session.negotiated_cipher_suite().and_then(|s| s.suite().as_str()).unwrap_or("unknown").replace("TLS13_", "TLS_");
-        let chain = session.peer_certificates().unwrap_or_default();
+impl Judged {
+    /// Before any certificate was read.
+    pub fn bare() -> Self {
         let report = TlsReport {
-            version,
-            cipher,
+            version: String::new(),
+            cipher: String::new(),
             trusted: false,
             name_matches: false,
             expires: None,
@@ -117,18 +103,48 @@ impl Tls {
             trust_problem: Some("the server sent no certificate".to_owned()),
             fingerprint: String::new(),
         };
-        let mut judged = Judged { report, not_before: None, untrusted: None, weak: None };
-        if let Some((leaf, rest)) = chain.split_first() {
-            self.judge_leaf(&mut judged, leaf, rest, name, now);
-        }
+        Self { report, not_before: None, untrusted: None, weak: None }
+    }
+}
+
+impl Tls {
+    /// Fails only when the TLS library was built without a protocol version.
+    pub fn new(roots: Arc<RootCertStore>) -> Result<Self, Error> {
+        let mut provider = aws_lc_rs::default_provider();
+        // AES-128 first, as browsers and Go ask for it: its SHA-256 runs in hardware, where the SHA-384 of AES-256 seldom does.
+        provider.cipher_suites.sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
+        let provider = Arc::new(provider);
+        let mut config = ClientConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AcceptAndJudgeLater(provider.clone())))
+            .with_no_client_auth();
+        // A resumed session shows no certificate.
+        config.resumption = Resumption::disabled();
+        Ok(Self { config: Arc::new(config), provider, roots, memo: Memo::default() })
+    }
+
+    /// Reads what a finished handshake shows.
+    pub fn judge(&self, stream: &TlsStream<TcpStream>, name: &ServerName<'_>, now: DateTime<Utc>) -> Judged {
+        let (_, session) = stream.get_ref();
+        let version = session.protocol_version().and_then(|v| v.as_str()).unwrap_or("unknown").replace('_', ".");
+        let cipher = session.negotiated_cipher_suite().and_then(|s| s.suite().as_str()).unwrap_or("unknown").replace("TLS13_", "TLS_");
+        let chain = session.peer_certificates().unwrap_or_default();
+        let mut judged = match chain.split_first() {
+            Some((leaf, rest)) => self.memo.judged(chain, name, now, || self.judge_leaf(leaf, rest, name, now)),
+            None => Judged::bare(),
+        };
+        judged.report.version = version;
+        judged.report.cipher = cipher;
         judged
     }
 
-    fn judge_leaf(&self, judged: &mut Judged, leaf: &CertificateDer<'_>, rest: &[CertificateDer<'_>], name: &ServerName<'_>, now: DateTime<Utc>) {
+    fn judge_leaf(&self, leaf: &CertificateDer<'_>, rest: &[CertificateDer<'_>], name: &ServerName<'_>, now: DateTime<Utc>) -> Judged {
+        let mut judged = Judged::bare();
         let mut self_signed = false;
         if let Ok((_, parsed)) = X509Certificate::from_der(leaf) {
             self_signed = parsed.subject().as_raw() == parsed.issuer().as_raw();
-            read(judged, &parsed);
+            read(&mut judged, &parsed);
         }
         judged.report.fingerprint = format!("{:x}", Sha256::digest(leaf));
         let verified = ParsedCertificate::try_from(leaf).map(|cert| {
@@ -154,9 +170,10 @@ impl Tls {
             }
             Err(error) => {
                 judged.report.trust_problem = Some(in_words(&error));
-                judged.untrusted = judged.report.trust_problem.clone();
+                judged.untrusted.clone_from(&judged.report.trust_problem);
             }
         }
+        judged
     }
 }
 

@@ -1,0 +1,67 @@
+//! The name in a greeting (RFC 5321 4.3.1): whether it is a host's, and whether it is this host's.
+
+use std::{net::IpAddr, time::Duration};
+
+use waypost_types::outcome::ProbeReport;
+
+use crate::{
+    audit::provider_of,
+    net::{Lookup, Net},
+};
+
+/// The reverse name adds to no verdict, so it is not waited for long.
+const REVERSE: Duration = Duration::from_secs(2);
+
+/// The first word of a greeting, where the name stands.
+pub(super) fn name(banner: &str) -> &str {
+    banner.split([' ', '\t']).next().unwrap_or_default()
+}
+
+/// Begins with a full host name or an address in brackets.
+pub(super) fn has_host_name(banner: &str) -> bool {
+    let name = name(banner);
+    name.starts_with('[') || name.rsplit_once('.').is_some_and(|(_, last)| !matches!(last, "local" | "localdomain"))
+}
+
+/// The reverse names of the address when the server greets with a name that is neither the host's nor one of them. Nothing when it agrees,
+/// when DNS does not tell, and for mailbox providers, whose pools greet with names of their own.
+pub(super) async fn foreign(net: &Net, report: &ProbeReport, address: IpAddr) -> Option<Vec<String>> {
+    let banner = report.banner.as_deref().filter(|banner| has_host_name(banner))?;
+    let name = name(banner);
+    // A server that was not asked EHLO sent a refusal, which names nobody.
+    if report.stage_ms.ehlo.is_none() || name.starts_with('[') || same(name, &report.host) || provider_of(&report.host.to_ascii_lowercase()).is_some()
+    {
+        return None;
+    }
+    match tokio::time::timeout(REVERSE, net.dns().ptr(address)).await {
+        Ok(Lookup::Found(names)) => (!names.iter().any(|reverse| same(name, reverse))).then_some(names),
+        Ok(Lookup::Missing(_)) => Some(Vec::new()),
+        Ok(Lookup::Failed(_)) | Err(_) => None,
+    }
+}
+
+fn same(one: &str, other: &str) -> bool {
+    let bare = |name: &str| name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    bare(one) == bare(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_names_are_known() {
+        for (banner, wanted) in [
+            ("mx.example.com ESMTP", true),
+            ("[192.0.2.1] ready", true),
+            ("mx.example.com\tx", true),
+            ("localhost ESMTP", false),
+            ("localhost.localdomain", false),
+            ("mail.local x", false),
+            ("", false),
+        ] {
+            assert_eq!(has_host_name(banner), wanted, "{banner}");
+        }
+        assert!(same("MX.example.com.", "mx.Example.com") && !same("mx.example.com", "example.com"));
+    }
+}
