@@ -6,10 +6,14 @@ use std::{net::IpAddr, path::PathBuf, sync::Arc};
 use axum::{
     Router,
     body::{Body, to_bytes},
-    http::{Error, HeaderValue, Request, header},
+    extract::{MatchedPath, Request},
+    http::{Error, HeaderValue, header},
+    middleware::{self, Next},
+    response::Response,
 };
 use serde_json::Value;
 use tower::ServiceExt;
+use tracing::Instrument;
 use waypost_web::{
     TransportFactory, Visitor, WebConfig,
     api::{ApiFuture, ApiRequest, ApiResponse, ApiTransport, TransportError},
@@ -17,7 +21,7 @@ use waypost_web::{
 
 use crate::{
     app::{REQUEST_ID, RequestId},
-    http::client::ClientAddress,
+    http::{client::ClientAddress, session},
     state::AppState,
 };
 
@@ -30,8 +34,13 @@ pub struct Internal(());
 
 /// The pages' router.
 pub fn router(state: &AppState, api: &Router) -> Router {
-    let config = WebConfig { assets_dir: assets_dir(), dev_mailbox: state.settings.development, base_url: state.settings.base_url.clone() };
-    waypost_web::router(config, Arc::new(InProcess { api: api.clone() }))
+    let config = WebConfig {
+        assets_dir: assets_dir(),
+        dev_mailbox: state.settings.development,
+        base_url: state.settings.base_url.clone(),
+        session_cookie: session::COOKIE.to_owned(),
+    };
+    waypost_web::router(config, Arc::new(InProcess::new(api.clone())))
 }
 
 /// What browsers load, as `infra/web-build` packs it: the folder that the operator names, or that of a checkout.
@@ -41,6 +50,25 @@ fn assets_dir() -> PathBuf {
 
 struct InProcess {
     api: Router,
+}
+
+impl InProcess {
+    fn new(api: Router) -> Self {
+        Self { api: api.layer(middleware::from_fn(trace)) }
+    }
+}
+
+/// A page's call is logged like a request of its own, under the id of the request that the page answers.
+async fn trace(request: Request, next: Next) -> Response {
+    let id = request.extensions().get::<RequestId>().map(|id| Arc::clone(&id.0)).unwrap_or_default();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let span = tracing::info_span!("call", %id, method = %request.method());
+    let started = std::time::Instant::now();
+    let response = next.run(request).instrument(span.clone()).await;
+    let _entered = span.enter();
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    tracing::debug!(status = response.status().as_u16(), seconds = started.elapsed().as_secs_f64(), route, "answered a page");
+    response
 }
 
 impl TransportFactory for InProcess {
@@ -95,5 +123,63 @@ impl OfVisitor {
             builder = builder.header(REQUEST_ID, id.as_str()).extension(RequestId(id.as_str().into()));
         }
         builder.body(body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{self, Write},
+        sync::{Mutex, PoisonError},
+    };
+
+    use axum::{http::HeaderMap, routing::get};
+    use tracing_subscriber::fmt::MakeWriter;
+
+    use super::*;
+
+    /// What was logged.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl<'a> MakeWriter<'a> for Log {
+        type Writer = Self;
+        fn make_writer(&'a self) -> Self {
+            self.clone()
+        }
+    }
+
+    async fn echoed(headers: HeaderMap) -> String {
+        tracing::info!("in the handler");
+        serde_json::json!(headers.get(REQUEST_ID).and_then(|value| value.to_str().ok())).to_string()
+    }
+
+    #[tokio::test]
+    async fn a_call_carries_the_id_of_the_request_that_its_page_answers() {
+        let log = Log::default();
+        let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_ansi(false).with_writer(log.clone()).finish();
+        let _logging = tracing::subscriber::set_default(subscriber);
+        let api = InProcess::new(Router::new().route("/api/v1/orgs/{org}/overview", get(echoed)));
+        let visitor = Visitor { request_id: Some("0190a0b0c0d0".to_owned()), ..Visitor::default() };
+        let request = ApiRequest { method: waypost_web::api::Method::Get, path: "/api/v1/orgs/acme/overview".to_owned(), body: None, if_match: None };
+        let answer = api.for_visitor(visitor).call(request).await.unwrap();
+        assert_eq!((answer.status, answer.body), (200, Value::String("0190a0b0c0d0".to_owned())));
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        for line in ["in the handler", "answered a page"] {
+            let line = log.lines().find(|logged| logged.contains(line)).unwrap_or_else(|| panic!("“{line}” is not in {log}"));
+            assert!(line.contains("call{id=0190a0b0c0d0 method=GET}"), "{line}");
+        }
+        assert!(log.contains("/api/v1/orgs/{org}/overview") && !log.contains("acme"), "the pattern, not what a person put in it: {log}");
     }
 }

@@ -77,9 +77,24 @@ pub fn minute(at: DateTime<Utc>) -> String {
     at.format("%-d %b %Y, %H:%M UTC").to_string()
 }
 
+/// `18 Nov, 13:45`, where the page names the zone and there is little room.
+pub fn axis(at: DateTime<Utc>) -> String {
+    at.format("%-d %b, %H:%M").to_string()
+}
+
 /// `18 Nov`.
 pub fn day(at: DateTime<Utc>) -> String {
     at.format("%-d %b").to_string()
+}
+
+/// A reason that stands alone starts upper case. Only a plain word is raised: names, addresses, records and codes keep their case.
+pub fn sentence(text: &str) -> String {
+    let word = text.split_whitespace().next().unwrap_or_default().trim_end_matches([',', ';', ':', '.']);
+    let mut rest = text.chars();
+    match rest.next() {
+        Some(first) if word.chars().all(|letter| letter.is_lowercase() || letter == '-') => first.to_uppercase().chain(rest).collect(),
+        _ => text.to_owned(),
+    }
 }
 
 /// Where to go after signing in: a path on this site, or nothing. Anything a browser might read as another site is refused.
@@ -136,6 +151,27 @@ mod tests {
         assert_eq!(relative(at(-18), now), "18\u{a0}s ago");
         assert_eq!(relative(at(300), now), "in 5\u{a0}min");
         assert_eq!(relative(at(0), now), "now");
+    }
+
+    #[test]
+    fn reasons_start_upper_case_and_names_keep_their_case() {
+        for (given, shown) in [
+            ("connection refused", "Connection refused"),
+            ("connect: connection refused", "Connect: connection refused"),
+            ("öffnet nicht", "Öffnet nicht"),
+            ("pending", "Pending"),
+            ("self-signed certificate", "Self-signed certificate"),
+            ("– 3 dB", "– 3 dB"),
+            ("mail.example.com: no answer", "mail.example.com: no answer"),
+            ("s1._domainkey is 1024 bit", "s1._domainkey is 1024 bit"),
+            ("p=none", "p=none"),
+            ("2 hosts", "2 hosts"),
+            ("192.0.2.1 is listed", "192.0.2.1 is listed"),
+            ("TLS fails", "TLS fails"),
+            ("", ""),
+        ] {
+            assert_eq!(sentence(given), shown);
+        }
     }
 
     #[test]

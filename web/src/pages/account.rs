@@ -13,15 +13,18 @@ use crate::{
 };
 
 /// A card with a form in the middle of the page.
-fn card(heading: &'static str, sub: impl IntoView + 'static, content: impl IntoView + 'static) -> AnyView {
-    ui::public(view! {
-        <main id="content" class="auth-main">
-            <section class="card" aria-labelledby="h-card">
-                <div><h1 id="h-card">{heading}</h1><p class="muted sm mt2">{sub.into_any()}</p></div>
-                {content.into_any()}
-            </section>
-        </main>
-    })
+fn card(visit: &Visit, heading: &'static str, sub: impl IntoView + 'static, content: impl IntoView + 'static) -> AnyView {
+    ui::public(
+        visit,
+        view! {
+            <main id="content" class="auth-main">
+                <section class="card" aria-labelledby="h-card">
+                    <div><h1 id="h-card">{heading}</h1><p class="muted sm mt2">{sub.into_any()}</p></div>
+                    {content.into_any()}
+                </section>
+            </main>
+        },
+    )
 }
 
 fn status_of(failure: Option<&ApiFailure>) -> StatusCode {
@@ -46,6 +49,7 @@ fn signup_page(visit: &Visit, fields: &Fields, failure: Option<&ApiFailure>) -> 
         let add = fields.raw("add").to_owned();
         let sub = view! { "Already here? " <a href="/login">"Log in"</a> };
         card(
+            visit,
             "Create an organisation",
             sub,
             view! {
@@ -91,6 +95,7 @@ fn login_page(visit: &Visit, fields: &Fields, failure: Option<&ApiFailure>) -> a
         );
         let sub = view! { "New here? " <a href="/signup">"Create an organisation"</a> };
         card(
+            visit,
             "Log in",
             sub,
             view! {
@@ -140,6 +145,7 @@ fn forgot_page(visit: &Visit, fields: &Fields, failure: Option<&ApiFailure>, sen
         let form = Form::new(fields, failure, &["email"]);
         let sent = sent.then(|| view! { <div class="banner" role="status" data-status="ok">{icon("ok")}<div>"If an account has this address, a link to set a new password is on its way. It works for an hour."</div></div> });
         card(
+            visit,
             "Set a new password",
             "We send a link to your address.",
             view! {
@@ -172,6 +178,7 @@ fn reset_page(visit: &Visit, fields: &Fields, failure: Option<&ApiFailure>) -> a
         let token = fields.raw("token").to_owned();
         let sub = view! { "The link does not work any more? " <a href="/forgot">"Ask for a new one"</a> };
         card(
+            visit,
             "Set a new password",
             sub,
             view! {
@@ -200,6 +207,7 @@ pub(crate) async fn show_verify(visit: Visit) -> Answer {
     let token = visit.query().remove("token").unwrap_or_default();
     Ok(page(&visit, StatusCode::OK, "Confirm your address", || {
         card(
+            &visit,
             "Confirm your address",
             "Alerts and links go there.",
             view! {
@@ -223,6 +231,7 @@ pub(crate) async fn verify(visit: Visit, fields: Fields) -> Answer {
     };
     Ok(page(&visit, status, "Confirm your address", || {
         card(
+            &visit,
             "Confirm your address",
             "",
             view! {
@@ -237,6 +246,7 @@ pub(crate) async fn resend(visit: Visit) -> Answer {
     visit.api.post::<Value>("auth/verify/resend", &json!({})).await?;
     Ok(page(&visit, StatusCode::OK, "Confirm your address", || {
         card(
+            &visit,
             "Sent",
             "The link works for a day. Look into the spam folder too.",
             view! { <p><a class="btn btn-primary" href="/app">"To the overview"</a></p> },

@@ -8,7 +8,7 @@ use crate::{
     api::ApiFailure,
     ssr::{Answer, Fields, Visit, page},
     text,
-    ui::{self, Form, Place},
+    ui::{self, Button, Form, Gate, Place},
 };
 
 pub(crate) async fn show(visit: Visit, Path(org): Path<String>) -> Answer {
@@ -29,34 +29,35 @@ async fn draw(visit: &Visit, org: &str, fields: &Fields, failure: Option<&ApiFai
         let domain = Form::new(fields, of("name"), &["name"]);
         let server = Form::new(fields, of("host"), &["host", "ports"]);
         let address = Form::new(fields, of("cidr"), &["cidr"]);
+        let gate = Gate::change(&frame, "add");
+        let card = |id: &'static str, title: &'static str, to: &str, fields: AnyView, word: &'static str| {
+            view! {
+                <section class="card c4" aria-labelledby=id>
+                    <div class="card-head"><h2 id=id>{title}</h2></div>
+                    {gate.form("card-body stack", format!("{base}/{to}"), fields, Button::new("btn btn-primary", word))}
+                </section>
+            }
+        };
+        let name = view! {
+            {domain.said()}
+            {domain.input("name", "Domain", "text", "off", "For example example.com. Its mail servers and their addresses are added by themselves.")}
+        };
+        let host = view! {
+            {server.said()}
+            {server.input("host", "Host name or address", "text", "off", "For example mail.example.com.")}
+            {server.optional("ports", "Ports", "25, 465, 587", "Up to eight, separated by commas.")}
+        };
+        let cidr = view! {
+            {address.said()}
+            {address.input("cidr", "Address or network", "text", "off", "For example 192.0.2.25 or 192.0.2.0/28, up to a /24.")}
+        };
         let content = view! {
-            {ui::crumbs_title("Add a monitor".to_owned(), "Waypost looks from outside: there is nothing to install.", ())}
+            {ui::head("Add a monitor", None, "Waypost looks from outside: there is nothing to install.", ())}
+            {gate.hint()}
             <div class="grid">
-                <section class="card c4" aria-labelledby="h-domain">
-                    <div class="card-head"><h2 id="h-domain">"Domain"</h2></div>
-                    <form class="card-body stack" method="post" action=format!("{base}/domains")>
-                        {domain.said()}
-                        {domain.input("name", "Domain", "text", "off", "For example example.com. Its mail servers and their addresses are added by themselves.")}
-                        <div><button class="btn btn-primary" type="submit">"Add domain"</button></div>
-                    </form>
-                </section>
-                <section class="card c4" aria-labelledby="h-server">
-                    <div class="card-head"><h2 id="h-server">"Mail server"</h2></div>
-                    <form class="card-body stack" method="post" action=format!("{base}/servers")>
-                        {server.said()}
-                        {server.input("host", "Host name or address", "text", "off", "For example mail.example.com.")}
-                        {server.optional("ports", "Ports", "25, 465, 587", "Up to eight, separated by commas.")}
-                        <div><button class="btn btn-primary" type="submit">"Add mail server"</button></div>
-                    </form>
-                </section>
-                <section class="card c4" aria-labelledby="h-address">
-                    <div class="card-head"><h2 id="h-address">"Address or network"</h2></div>
-                    <form class="card-body stack" method="post" action=format!("{base}/addresses")>
-                        {address.said()}
-                        {address.input("cidr", "Address or network", "text", "off", "For example 192.0.2.25 or 192.0.2.0/28, up to a /24.")}
-                        <div><button class="btn btn-primary" type="submit">"Add address"</button></div>
-                    </form>
-                </section>
+                {card("h-domain", "Domain", "domains", name.into_any(), "Add domain")}
+                {card("h-server", "Mail server", "servers", host.into_any(), "Add mail server")}
+                {card("h-address", "Address or network", "addresses", cidr.into_any(), "Add address")}
             </div>
         };
         ui::shell(&frame, Place::Elsewhere, vec![(None, "Add a monitor".to_owned())], content)

@@ -13,7 +13,7 @@ use crate::{
     api::ApiFailure,
     ssr::{Answer, Fields, Visit, org_path, page, redirect},
     text,
-    ui::{self, Place, icon},
+    ui::{self, Gate, Place, icon},
 };
 
 pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
@@ -22,8 +22,9 @@ pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
     let (frame, addresses) = tokio::try_join!(visit.frame(&org), visit.api.get::<List<Address>>(&path))?;
     Ok(page(&visit, StatusCode::OK, "Blacklists", || {
         let base = format!("/o/{}", text::encoded(&org));
+        let gate = Gate::change(&frame, "first");
         let body = if addresses.items.is_empty() {
-            view! { <div class="empty">{icon("list")}<h3>"No addresses yet"</h3><p>"The addresses of your mail servers appear here by themselves."</p><p><a class="btn btn-primary" href=format!("{base}/add")>"Add an address"</a></p></div> }.into_any()
+            view! { <div class="empty">{icon("list")}<h3>"No addresses yet"</h3><p>"The addresses of your mail servers appear here by themselves."</p>{gate.link("btn btn-primary", format!("{base}/add"), "Add an address")}{gate.hint()}</div> }.into_any()
         } else {
             table(&addresses.items, &base)
         };
@@ -32,7 +33,7 @@ pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
             .as_ref()
             .map(|next| view! { <p><a class="btn" href=format!("{base}/addresses?cursor={}", text::encoded(next))>"More addresses"</a></p> });
         let content = view! {
-            {ui::crumbs_title("Blacklists".to_owned(), "A list that does not answer is unknown, never clean.", ())}
+            {ui::head("Blacklists", None, "A list that does not answer is unknown, never clean.", ())}
             <section class="card" aria-label="Addresses" data-live="addresses">{body}</section>
             {more}
         };
@@ -47,9 +48,9 @@ fn table(addresses: &[Address], base: &str) -> AnyView {
             view! {
                 <tr>
                     <th scope="row"><a class="plain mono" href=format!("{base}/addresses/{}", address.id)>{address.cidr.to_string()}</a><span class="sub">{address.hosts.join(", ")}</span></th>
-                    <td data-label="State">{super::overview::listing_status(address)}</td>
+                    <td data-label="State">{ui::listing_status(address)}</td>
                     <td class="num" data-label="Answered">{format!("{} of {}", address.answered, address.asked)}</td>
-                    <td class="num" data-label="Last scan">{ui::when(address.last_checked_at, "pending")}</td>
+                    <td class="num" data-label="Last scan">{ui::when(address.last_checked_at)}</td>
                 </tr>
             }
         })
@@ -100,12 +101,12 @@ async fn draw(visit: &Visit, org: &str, id: &str, failure: Option<&ApiFailure>) 
         let shown = Shown { base: base.clone(), kind: MonitorKind::Blacklist, version: address.version, monitors: &address.monitors, name: &name };
         let content = view! {
             {settings::notice(visit, failure)}
-            {ui::crumbs_title(name.clone(), sub, settings::check_button(&base))}
+            {ui::head(&name, None, sub, settings::check_button(&frame, &base))}
             <section class="card" aria-labelledby="h-lists" data-live="lists">
-                <div class="card-head"><h2 id="h-lists">"Lists"</h2>{super::overview::listing_status(&address)}<span class="meta num">{format!("{} of {} answered", address.answered, address.asked)}</span></div>
+                <div class="card-head"><h2 id="h-lists">"Lists"</h2>{ui::listing_status(&address)}<span class="meta num">{format!("{} of {} answered", address.answered, address.asked)}</span></div>
                 {body}
             </section>
-            {settings::card(&shown, None)}
+            {settings::card(&frame, &shown, None)}
         };
         ui::shell(&frame, Place::Addresses, crumbs, content)
     }))

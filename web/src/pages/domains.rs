@@ -3,8 +3,10 @@
 use axum::{extract::Path, http::StatusCode};
 use leptos::prelude::*;
 use waypost_types::{
-    asset::{Domain, Server},
+    asset::{Address, Domain, Server},
+    judge::MonitorState,
     monitor::MonitorKind,
+    outcome::{AuditReport, CheckSummary, Status},
     page::List,
 };
 
@@ -13,38 +15,25 @@ use crate::{
     api::ApiFailure,
     ssr::{Answer, Fields, Visit, org_path, page, redirect},
     text,
-    ui::{self, Place, icon},
+    ui::{self, Gate, Place, family, icon},
 };
-
-const COLUMNS: [(&str, &str); 8] = [
-    ("spf", "SPF"),
-    ("dkim", "DKIM"),
-    ("dmarc", "DMARC"),
-    ("mta_sts", "MTA-STS"),
-    ("tls_rpt", "TLS-RPT"),
-    ("dane", "DANE"),
-    ("bimi", "BIMI"),
-    ("ptr", "rDNS"),
-];
 
 /// Domains against record families.
 pub(super) fn matrix(domains: &[Domain], base: &str) -> AnyView {
-    let heads = COLUMNS.iter().map(|(_, name)| view! { <th scope="col">{*name}</th> }).collect_view();
+    let heads = family::columns().map(|(_, name)| view! { <th scope="col">{name}</th> }).collect_view();
     let rows = domains
         .iter()
         .map(|domain| {
-            let cells = COLUMNS
-                .iter()
+            let cells = family::columns()
                 .map(|(key, _)| {
-                    let check = domain.audit.as_ref().and_then(|audit| audit.checks.get(*key));
-                    view! { <td>{check.map_or_else(|| "–".into_any(), |check| ui::status(check.status, check.word.clone()))}</td> }
+                    let check = domain.audit.as_ref().and_then(|audit| audit.checks.get(key));
+                    view! { <td>{check.map_or_else(|| "–".into_any(), |check| ui::status(check.status, &check.word))}</td> }
                 })
                 .collect_view();
-            let score = domain.score.map_or_else(|| "pending".to_owned(), |score| score.to_string());
             view! {
                 <tr>
-                    <th scope="row"><a class="plain" href=format!("{base}/domains/{}", domain.id)>{domain.display.clone()}</a></th>
-                    <td><span class="row nowrap">{ui::grade(domain.grade.as_deref(), false)}<span class="num muted">{score}</span></span></td>
+                    <th scope="row"><a class="plain" href=format!("{base}/domains/{}", domain.id)>{ui::breakable(&domain.display)}</a>{ui::ascii_form(&domain.display, domain.name.as_str())}</th>
+                    <td>{graded(domain)}</td>
                     {cells}
                 </tr>
             }
@@ -62,14 +51,27 @@ pub(super) fn matrix(domains: &[Domain], base: &str) -> AnyView {
     .into_any()
 }
 
+/// The grade with the score; before there is one, a word in its place.
+fn graded(domain: &Domain) -> AnyView {
+    match (domain.audit.as_ref(), domain.score) {
+        (_, Some(score)) => {
+            view! { <span class="row nowrap">{ui::grade(domain.grade.as_deref(), false)}<span class="num muted">{score.to_string()}</span></span> }
+                .into_any()
+        }
+        (None, None) => ui::status(Status::None, "Pending"),
+        (Some(_), None) => ui::status(Status::None, "Not known"),
+    }
+}
+
 pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
     let cursor = visit.query().remove("cursor").map(|cursor| format!("&cursor={}", text::encoded(&cursor))).unwrap_or_default();
     let path = org_path(&org, &format!("domains?limit=50{cursor}"));
     let (frame, domains) = tokio::try_join!(visit.frame(&org), visit.api.get::<List<Domain>>(&path))?;
     Ok(page(&visit, StatusCode::OK, "Domains", || {
         let base = format!("/o/{}", text::encoded(&org));
+        let gate = Gate::change(&frame, "first");
         let body = if domains.items.is_empty() {
-            view! { <div class="empty">{icon("globe")}<h3>"No domains yet"</h3><p><a class="btn btn-primary" href=format!("{base}/add")>"Add a domain"</a></p></div> }.into_any()
+            view! { <div class="empty">{icon("globe")}<h3>"No domains yet"</h3>{gate.link("btn btn-primary", format!("{base}/add"), "Add a domain")}{gate.hint()}</div> }.into_any()
         } else {
             matrix(&domains.items, &base)
         };
@@ -78,7 +80,7 @@ pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
             .as_ref()
             .map(|next| view! { <p><a class="btn" href=format!("{base}/domains?cursor={}", text::encoded(next))>"More domains"</a></p> });
         let content = view! {
-            {ui::crumbs_title("Domains".to_owned(), "Worst part of each domain in a word; the page of a domain says what to do.", ())}
+            {ui::head("Domains", None, "Worst part of each domain in a word; the page of a domain says what to do.", ())}
             <section class="card" aria-label="Domains" data-live="domains">{body}</section>
             {more}
         };
@@ -100,12 +102,18 @@ pub(crate) async fn show(visit: Visit, Path((org, id)): Path<(String, String)>) 
 }
 
 async fn draw(visit: &Visit, org: &str, id: &str, failure: Option<&ApiFailure>) -> Answer {
-    let (path, servers) = (target(org, id).api(""), org_path(org, "servers?limit=200"));
-    let (frame, domain, servers) = tokio::try_join!(visit.frame(org), visit.api.get::<Domain>(&path), visit.api.get::<List<Server>>(&servers))?;
+    let (path, servers, addresses) = (target(org, id).api(""), org_path(org, "servers?limit=200"), org_path(org, "addresses?limit=200"));
+    let (frame, domain, servers, addresses) = tokio::try_join!(
+        visit.frame(org),
+        visit.api.get::<Domain>(&path),
+        visit.api.get::<List<Server>>(&servers),
+        visit.api.get::<List<Address>>(&addresses)
+    )?;
     Ok(page(visit, settings::status(failure), &domain.display.clone(), || {
         let root = format!("/o/{}", text::encoded(org));
         let base = target(org, id).page();
         let sub = view! {
+            {ui::ascii_note(&domain.display, domain.name.as_str())}
             {match domain.last_checked_at { Some(at) => view! { "Checked "{ui::time(at)} }.into_any(), None => "Not checked yet".into_any() }}
             {domain.next_check_at.filter(|_| domain.last_checked_at.is_some()).map(|at| view! { ", again "{ui::time(at)} })}"."
         };
@@ -114,15 +122,26 @@ async fn draw(visit: &Visit, org: &str, id: &str, failure: Option<&ApiFailure>) 
             Shown { base: base.clone(), kind: MonitorKind::Audit, version: domain.version, monitors: &domain.monitors, name: &domain.display };
         let content = view! {
             {settings::notice(visit, failure)}
-            {ui::crumbs_title(domain.display.clone(), sub, settings::check_button(&base))}
-            {results(&domain, &servers.items, &root)}
-            {settings::card(&shown, None)}
+            {ui::head(&domain.display, None, sub, settings::check_button(&frame, &base))}
+            {results(&domain, &servers.items, &addresses, &root)}
+            {settings::card(&frame, &shown, None)}
         };
         ui::shell(&frame, Place::Domains, crumbs, content)
     }))
 }
 
-fn results(domain: &Domain, servers: &[Server], root: &str) -> AnyView {
+/// What block lists say of the addresses of a domain's MX hosts, as far as they are watched.
+fn listings(audit: &AuditReport, addresses: &List<Address>) -> CheckSummary {
+    let of_hosts = |address: &&Address| audit.mx_hosts.iter().flat_map(|host| &host.addresses).any(|mx| address.cidr.net().contains(mx));
+    let watched: Vec<&Address> = addresses.items.iter().filter(of_hosts).collect();
+    if watched.is_empty() {
+        let word = if addresses.next.is_some() { "Not known" } else { "Not watched" };
+        return CheckSummary { status: Status::None, word: word.to_owned() };
+    }
+    ui::listings(watched.into_iter())
+}
+
+fn results(domain: &Domain, servers: &[Server], addresses: &List<Address>, root: &str) -> AnyView {
     let Some(audit) = &domain.audit else {
         return view! {
             <section class="card" data-live="audit" aria-busy="true">
@@ -131,6 +150,9 @@ fn results(domain: &Domain, servers: &[Server], root: &str) -> AnyView {
         }
         .into_any();
     };
+    let paused = domain.monitors.first().is_some_and(|monitor| monitor.paused);
+    // A grade is there, so nothing is pending: until a second audit confirms a bad one, the grade speaks for itself.
+    let badge = (paused || domain.state != MonitorState::Pending).then(|| ui::state_badge(domain.state, true, paused));
     let score = audit.score.map_or_else(|| "No score: too much is unknown".to_owned(), |score| format!("{score} of 100"));
     let mx = audit
         .mx_hosts
@@ -138,16 +160,16 @@ fn results(domain: &Domain, servers: &[Server], root: &str) -> AnyView {
         .map(|host| {
             let server = servers.iter().find(|server| server.host == host.host);
             let name = match server {
-                Some(server) => view! { <a class="plain" href=format!("{root}/servers/{}", server.id)>{host.host.clone()}</a> }.into_any(),
-                None => host.host.clone().into_any(),
+                Some(server) => view! { <a class="plain" href=format!("{root}/servers/{}", server.id)>{ui::breakable(&host.host)}</a> }.into_any(),
+                None => ui::breakable(&host.host),
             };
             let addresses = host.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             view! {
                 <tr>
                     <th scope="row">{name}{host.provider.clone().map(|provider| view! { <span class="sub">{provider}</span> })}</th>
                     <td class="num" data-label="Preference">{host.preference.to_string()}</td>
-                    <td class="mono xs" data-label="Addresses">{addresses}</td>
-                    <td data-label="State">{server.map_or_else(|| "not watched".into_any(), |server| ui::state_status(server.state))}</td>
+                    <td data-label="Addresses"><span class="mono xs">{addresses}</span></td>
+                    <td data-label="State">{server.map_or_else(|| "Not watched".into_any(), |server| ui::state_status(server.state, server.last_checked_at.is_some()))}</td>
                 </tr>
             }
         })
@@ -181,12 +203,12 @@ fn results(domain: &Domain, servers: &[Server], root: &str) -> AnyView {
     view! {
         <div class="grid" data-live="audit">
             <section class="card c4" aria-labelledby="h-g">
-                <div class="card-head"><h2 id="h-g">"Grade"</h2>{ui::state_badge(domain.state, domain.monitors.first().is_some_and(|monitor| monitor.paused))}</div>
+                <div class="card-head"><h2 id="h-g">"Grade"</h2>{badge}</div>
                 <div class="card-body"><div class="row nowrap">{ui::grade(audit.grade.as_deref(), true)}<p class="num">{score}</p></div></div>
             </section>
             <section class="card c8" aria-labelledby="h-k">
                 <div class="card-head"><h2 id="h-k">"Checks"</h2></div>
-                {ui::checks_strip(audit)}
+                {ui::checks_strip(audit, &listings(audit, addresses))}
             </section>
         </div>
         <section class="card" id="findings" aria-labelledby="h-f" data-live="findings">

@@ -5,19 +5,17 @@ use leptos::prelude::*;
 use serde_json::{Value, json};
 use waypost_types::{
     incident::{Incident, IncidentStatus, TimelineEntry, TimelineEvent},
+    monitor::MonitorKind,
     outcome::{Outcome, Speaker},
     page::List,
 };
 
-use super::{
-    overview::incident_item,
-    settings::{self, Target},
-};
+use super::settings::{self, Target};
 use crate::{
     api::ApiFailure,
-    ssr::{Answer, Fields, Visit, org_path, page},
+    ssr::{Answer, Fields, Frame, Visit, org_path, page},
     text,
-    ui::{self, Place, icon},
+    ui::{self, Button, Gate, Place, icon},
 };
 
 pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
@@ -29,14 +27,14 @@ pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
         let body = if incidents.items.is_empty() {
             view! { <div class="empty">{icon("ok")}<h3>"No incidents"</h3><p>"When a check fails twice in a row, it shows here with what to do next."</p></div> }.into_any()
         } else {
-            view! { <ul class="list">{incidents.items.iter().map(|incident| incident_item(incident, &base)).collect_view()}</ul> }.into_any()
+            view! { <ul class="list">{incidents.items.iter().map(|incident| ui::incident_item(incident, &base)).collect_view()}</ul> }.into_any()
         };
         let more = incidents
             .next
             .as_ref()
             .map(|next| view! { <p><a class="btn" href=format!("{base}/incidents?cursor={}", text::encoded(next))>"Older incidents"</a></p> });
         let content = view! {
-            {ui::crumbs_title("Incidents".to_owned(), "What failed, since when, and who works on it.", ())}
+            {ui::head("Incidents", None, "What failed, since when, and who works on it.", ())}
             <section class="card" aria-label="Incidents" data-live="incidents">{body}</section>
             {more}
         };
@@ -63,24 +61,26 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &str, failure: Option<&
         let evidence = incident.evidence.as_ref().map(|outcome| {
             view! { <section class="card" aria-labelledby="h-ev" data-live="evidence"><div class="card-head"><h2 id="h-ev">"Evidence"</h2><span class="meta">"the check that confirmed it"</span></div>{proof(outcome)}</section> }
         });
+        let gate = Gate::change(&frame, "comment");
+        let comment = view! {
+            <input type="hidden" name="version" value=incident.version.to_string() data-live="version"/>
+            <div class="field"><label for="c">"Add a comment"</label><textarea class="input" id="c" name="comment" rows="3" maxlength="4000" required=true placeholder="What did you see, what did you change?">{typed}</textarea></div>
+            {gate.hint()}
+        };
         let timeline = incident.timeline.iter().rev().map(entry).collect_view();
         let content = view! {
             {settings::notice(visit, failure)}
-            {ui::crumbs_title(incident.title.clone(), sub, actions(&incident, &base))}
+            {ui::head(&incident.title, Some(ui::incident_badge(&incident)), sub, actions(&frame, &incident, &base))}
             <div class="grid">
                 <div class="c8 stack">
                     <section class="card" aria-labelledby="h-what" data-live="what">
                         <div class="card-head"><h2 id="h-what">"What happened"</h2></div>
-                        <div class="card-body"><p class="prose">{incident.summary.clone()}</p></div>
+                        <div class="card-body"><p class="prose">{text::sentence(&incident.summary)}</p></div>
                     </section>
                     <section class="card" aria-labelledby="h-t">
                         <div class="card-head"><h2 id="h-t">"Timeline"</h2></div>
                         <div class="card-body">
-                            <form class="stack composer" method="post" action=format!("{base}/comment")>
-                                <input type="hidden" name="version" value=incident.version.to_string() data-live="version"/>
-                                <div class="field"><label for="c">"Add a comment"</label><textarea class="input" id="c" name="comment" rows="3" maxlength="4000" required=true placeholder="What did you see, what did you change?">{typed}</textarea></div>
-                                <div><button class="btn" type="submit">"Comment"</button></div>
-                            </form>
+                            {gate.form("stack composer", format!("{base}/comment"), comment, Button::new("btn", "Comment"))}
                             <ol class="timeline mt4" data-live="timeline">{timeline}</ol>
                         </div>
                     </section>
@@ -93,22 +93,26 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &str, failure: Option<&
     }))
 }
 
-fn actions(incident: &Incident, base: &str) -> AnyView {
-    let button = |to: &'static str, word: &'static str, class: &'static str| {
-        view! {
-            <form method="post" action=format!("{base}/{to}")>
-                <input type="hidden" name="version" value=incident.version.to_string()/>
-                <button class=class type="submit">{word}</button>
-            </form>
-        }
+fn actions(frame: &Frame, incident: &Incident, base: &str) -> AnyView {
+    let gate = Gate::change(frame, "actions");
+    let button = |to: &'static str, glyph: &'static str, word: &'static str, class: &'static str| {
+        let version = view! { <input type="hidden" name="version" value=incident.version.to_string()/> };
+        gate.form("", format!("{base}/{to}"), version, Button::new(class, view! { {icon(glyph)}{word} }))
     };
-    let open = incident.status == IncidentStatus::Open;
-    let over = incident.status == IncidentStatus::Resolved;
-    view! {
-        {open.then(|| button("acknowledge", "Acknowledge", "btn btn-primary"))}
-        {(!over).then(|| button("resolve", "Resolve", "btn"))}
+    let (acknowledge, resolve) = match incident.status {
+        IncidentStatus::Open => (Some(button("acknowledge", "user-ok", "Acknowledge", "btn btn-primary")), "btn"),
+        IncidentStatus::Acknowledged => (None, "btn btn-primary"),
+        IncidentStatus::Resolved => return ().into_any(),
+    };
+    view! { {acknowledge}{button("resolve", "check", "Resolve", resolve)}{gate.hint()} }.into_any()
+}
+
+const fn kind_word(kind: MonitorKind) -> &'static str {
+    match kind {
+        MonitorKind::Audit => "DNS and authentication",
+        MonitorKind::Smtp => "SMTP conversation",
+        MonitorKind::Blacklist => "Block lists",
     }
-    .into_any()
 }
 
 fn details(incident: &Incident) -> AnyView {
@@ -124,9 +128,9 @@ fn details(incident: &Incident) -> AnyView {
             <div class="card-head"><h2 id="h-i">"Details"</h2></div>
             <div class="card-body"><dl class="kv">
                 {row("State", ui::status(status, word))}
-                {row("Severity", incident.severity.as_str().into_any())}
+                {row("Severity", text::sentence(incident.severity.as_str()).into_any())}
                 {row("Affected", view! { <span class="mono xs">{incident.target.clone()}</span> }.into_any())}
-                {row("Check", incident.kind.as_str().into_any())}
+                {row("Check", kind_word(incident.kind).into_any())}
                 {row("Opened", text::minute(incident.opened_at).into_any())}
                 {incident.acknowledged_at.map(|at| row("Acknowledged", text::minute(at).into_any()))}
                 {incident.resolved_at.map(|at| row("Resolved", text::minute(at).into_any()))}
@@ -148,7 +152,7 @@ fn entry(entry: &TimelineEntry) -> AnyView {
     };
     let said = match entry.event {
         TimelineEvent::Comment => view! { <div class="comment">{entry.text.clone()}</div> }.into_any(),
-        _ => view! { <p class="sm soft mt1">{entry.text.clone()}</p> }.into_any(),
+        _ => view! { <p class="sm soft mt1">{text::sentence(&entry.text)}</p> }.into_any(),
     };
     let who = entry.actor.clone();
     let head = match (entry.event, who) {
@@ -185,12 +189,12 @@ fn proof(outcome: &Outcome) -> AnyView {
                         .collect_view();
                     view! {
                         <h3 class="mono">{address}</h3>
-                        <p class="sm">{ui::status(probe.verdict.into(), probe.reason.clone())}</p>
+                        <p class="sm">{ui::status(probe.verdict.into(), &probe.reason)}</p>
                         {(!probe.transcript.is_empty()).then(|| view! { <ol class="transcript" tabindex="0" aria-label="SMTP transcript">{lines}</ol> })}
                     }
                 })
                 .collect_view();
-            view! { <div class="card-body stack"><p>{report.summary.clone()}</p>{probes}</div> }.into_any()
+            view! { <div class="card-body stack"><p>{text::sentence(&report.summary)}</p>{probes}</div> }.into_any()
         }
     }
 }

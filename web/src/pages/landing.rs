@@ -8,7 +8,7 @@ use crate::{
     api::ApiFailure,
     ssr::{Answer, Visit, page, redirect},
     text,
-    ui::{self, icon},
+    ui::{self, icon, large_icon},
 };
 
 fn search(value: String, wrong: Option<String>) -> AnyView {
@@ -31,20 +31,23 @@ pub(crate) async fn landing(visit: Visit) -> Answer {
 
 fn front(visit: &Visit, status: StatusCode, value: String, wrong: Option<String>) -> axum::response::Response {
     page(visit, status, "Find out why your mail does not arrive", || {
-        ui::public(view! {
-            <main id="content" class="site">
-                <section class="hero" aria-labelledby="h-hero">
-                    <h1 id="h-hero">"Find out why your mail does not arrive"</h1>
-                    <p class="lead">"Enter a domain. We read its DNS, ask the block lists and tell you what to fix first. Free, no account."</p>
-                    {search(value, wrong)}
-                </section>
-                <div class="features">
-                    <section>{icon("server")}<h2>"Probes that speak SMTP"</h2><p>"Ports 25, 465 and 587: banner, STARTTLS, ciphers, certificate, and the full transcript when it fails."</p></section>
-                    <section>{icon("globe")}<h2>"DNS and authentication"</h2><p>"SPF, DKIM, DMARC, MTA-STS, TLS-RPT, DANE and reverse names, with the record to publish when one is wrong."</p></section>
-                    <section>{icon("list")}<h2>"Block lists"</h2><p>"Your addresses on the lists that receivers ask. A list that does not answer is said to be unknown, never clean."</p></section>
-                </div>
-            </main>
-        })
+        ui::public(
+            visit,
+            view! {
+                <main id="content" class="site">
+                    <section class="hero" aria-labelledby="h-hero">
+                        <h1 id="h-hero">"Find out why your mail does not arrive"</h1>
+                        <p class="lead">"Enter a domain. We read its DNS, ask the block lists and tell you what to fix first. Free, no account."</p>
+                        {search(value, wrong)}
+                    </section>
+                    <div class="features">
+                        <section>{large_icon("server")}<h2>"Probes that speak SMTP"</h2><p>"Ports 25, 465 and 587: banner, STARTTLS, ciphers, certificate, and the full transcript when it fails."</p></section>
+                        <section>{large_icon("globe")}<h2>"DNS and authentication"</h2><p>"SPF, DKIM, DMARC, MTA-STS, TLS-RPT, DANE and reverse names, with the record to publish when one is wrong."</p></section>
+                        <section>{large_icon("list")}<h2>"Block lists"</h2><p>"Your addresses on the lists that receivers ask. A list that does not answer is said to be unknown, never clean."</p></section>
+                    </div>
+                </main>
+            },
+        )
     })
 }
 
@@ -83,13 +86,14 @@ fn result_page(visit: &Visit, found: Lookup) -> axum::response::Response {
             (Some(score), many) => format!("{score} of 100. {many} things to mend."),
         };
         let listed = found.blacklists.iter().filter(|entry| entry.state == ListState::Listed).count();
+        let listed = text::counted(u32::try_from(listed).unwrap_or(u32::MAX), "listing", "listings");
         let told = found.blacklists.iter().filter(|entry| entry.state != ListState::Unknown).count();
         let incomplete = (!found.complete)
             .then(|| view! { <div class="banner" role="status" data-status="warn">{icon("warn")}<div><strong>"Not everything answered in time. "</strong>"What is missing is named below; look again in a minute."</div></div> });
         let lists = (!found.blacklists.is_empty()).then(|| {
             view! {
                 <section class="card" aria-labelledby="h-lists">
-                    <div class="card-head"><h2 id="h-lists">"Block lists"</h2><span class="meta num">{format!("{listed} listings, {told} of {} answered", found.blacklists.len())}</span></div>
+                    <div class="card-head"><h2 id="h-lists">"Block lists"</h2><span class="meta num">{format!("{listed}, {told} of {} answered", found.blacklists.len())}</span></div>
                     {ui::list_entries(&found.blacklists)}
                 </section>
             }
@@ -100,31 +104,40 @@ fn result_page(visit: &Visit, found: Lookup) -> axum::response::Response {
             .findings
             .is_empty()
             .then(|| view! { <div class="empty"><h3>"No findings"</h3><p>"Everything that could be checked is as it should be."</p></div> });
+        let link = format!("{}/lookup/{}", visit.site.config.base_url, text::encoded(&found.domain));
         let watch = format!("/signup?add={}", text::encoded(&found.domain));
-        ui::public(view! {
-            <main id="content" class="site stack">
-                <section class="hero" aria-label="Look up another domain">{search(found.domain.clone(), None)}</section>
-                {incomplete}
-                <section class="card" aria-labelledby="h-res">
-                    <div class="result-head">
-                        {ui::grade(audit.grade.as_deref(), true)}
-                        <div>
-                            <h1 id="h-res" class="h2">{found.display.clone()}</h1>
-                            <p class="soft mt1 num">{sentence}</p>
-                            <p class="sm muted mt1">"Checked "{ui::time(found.checked_at)}{format!(", in {}", text::millis(u32::try_from(found.took_ms).ok().map(f64::from)))}</p>
+        ui::public(
+            visit,
+            view! {
+                <main id="content" class="site stack">
+                    <section class="hero" aria-label="Look up another domain">{search(found.display.clone(), None)}</section>
+                    {incomplete}
+                    <section class="card" aria-labelledby="h-res">
+                        <div class="result-head">
+                            {ui::grade(audit.grade.as_deref(), true)}
+                            <div>
+                                <h1 id="h-res" class="h2">{ui::breakable(&found.display)}</h1>
+                                {ui::ascii_form(&found.display, &found.domain)}
+                                <p class="soft mt1 num">{sentence}</p>
+                                <p class="sm muted mt1">"Checked "{ui::time(found.checked_at)}{format!(", in {}", text::millis(u32::try_from(found.took_ms).ok().map(f64::from)))}</p>
+                            </div>
+                            <div class="row">
+                                <button class="btn" type="button" data-copy="link">{icon("link")}<span class="btn-word" aria-live="polite">"Copy link"</span></button>
+                                <span id="link" class="vh">{link}</span>
+                            </div>
                         </div>
-                    </div>
-                    <h2 class="vh">"Checks"</h2>
-                    {ui::checks_strip(audit)}
-                    <div class="card-foot result-foot"><span>"Records change. Waypost tells you when one breaks."</span><a class="btn btn-primary ml" href=watch>{format!("Monitor {}", found.display)}</a></div>
-                </section>
-                <section class="card" aria-labelledby="h-find">
-                    <div class="card-head"><h2 id="h-find">"Findings"</h2></div>
-                    {clean}{ui::findings(&audit.findings, "f")}{ui::unknown_parts(&audit.unknown)}
-                </section>
-                {lists}
-                {seen}
-            </main>
-        })
+                        <h2 class="vh">"Checks"</h2>
+                        {ui::checks_strip(audit, &ui::scanned(&found.blacklists))}
+                        <div class="card-foot result-foot"><span>"Records change. Waypost tells you when one breaks."</span><a class="btn btn-primary btn-name ml" href=watch>{format!("Monitor {}", found.display)}</a></div>
+                    </section>
+                    <section class="card" aria-labelledby="h-find">
+                        <div class="card-head"><h2 id="h-find">"Findings"</h2></div>
+                        {clean}{ui::findings(&audit.findings, "f")}{ui::unknown_parts(&audit.unknown)}
+                    </section>
+                    {lists}
+                    {seen}
+                </main>
+            },
+        )
     })
 }

@@ -42,7 +42,7 @@ pub(crate) async fn show(visit: Visit) -> Answer {
                 }
             })
             .collect_view();
-        ui::public(view! { <main id="content" class="site stack"><h1>"Mailbox of this development installation"</h1>{none}{mails}</main> })
+        ui::public(&visit, view! { <main id="content" class="site stack"><h1>"Mailbox of this development installation"</h1>{none}{mails}</main> })
     }))
 }
 

@@ -1,21 +1,19 @@
 //! The overview of an organisation: what is wrong now, and how everything stands.
 
 use axum::{extract::Path, http::StatusCode};
-use chrono::Utc;
 use leptos::prelude::*;
 use waypost_types::{
     asset::Address,
-    incident::{Incident, IncidentStatus},
-    judge::MonitorState,
+    incident::Incident,
     outcome::Status,
     overview::{Overview, PortTile},
 };
 
 use super::domains::matrix;
 use crate::{
-    ssr::{Answer, Visit, org_path, page},
+    ssr::{Answer, Frame, Visit, org_path, page},
     text,
-    ui::{self, Place, icon},
+    ui::{self, Button, Gate, Place, icon},
 };
 
 pub(crate) async fn overview(visit: Visit, Path(org): Path<String>) -> Answer {
@@ -30,7 +28,7 @@ pub(crate) async fn overview(visit: Visit, Path(org): Path<String>) -> Answer {
         let counts = overview.counts;
         let crumbs = vec![(None, "Overview".to_owned())];
         if counts.domains == 0 && counts.servers == 0 && counts.addresses == 0 {
-            return ui::shell(&frame, Place::Overview, crumbs, newcomer(&base));
+            return ui::shell(&frame, Place::Overview, crumbs, newcomer(&frame, &base));
         }
         let last = overview.last_checked_at.map(|at| view! { " Last check "{ui::time(at)}"." });
         let sub = view! {
@@ -47,7 +45,7 @@ pub(crate) async fn overview(visit: Visit, Path(org): Path<String>) -> Answer {
             }
         });
         let content = view! {
-            {ui::crumbs_title("Overview".to_owned(), sub, ())}
+            {ui::head("Overview", None, sub, ())}
             <div class="grid">
                 {score(&overview)}
                 {incidents(&overview.incidents, counts.open_incidents, &base)}
@@ -83,48 +81,11 @@ fn score(overview: &Overview) -> AnyView {
     .into_any()
 }
 
-/// An incident in a list.
-pub(super) fn incident_item(incident: &Incident, base: &str) -> AnyView {
-    let resolved = incident.status == IncidentStatus::Resolved;
-    let status = if resolved { Status::Ok } else { incident.severity.into() };
-    let glyph = match status {
-        Status::Bad => "bad",
-        Status::Warn => "warn",
-        Status::Ok => "ok",
-        _ => "info",
-    };
-    let word = match incident.status {
-        IncidentStatus::Resolved => "Resolved",
-        _ => match status {
-            Status::Bad => "Critical",
-            Status::Warn => "Warning",
-            _ => "Info",
-        },
-    };
-    let lasted = text::duration((incident.resolved_at.unwrap_or_else(Utc::now) - incident.opened_at).num_seconds());
-    let open_for = if resolved { format!("lasted {lasted}") } else { format!("open {lasted}") };
-    let taken = match incident.status {
-        IncidentStatus::Open => Some(view! { <span class="strong">"nobody yet"</span> }.into_any()),
-        IncidentStatus::Acknowledged => Some(view! { <span>"acknowledged"</span> }.into_any()),
-        IncidentStatus::Resolved => None,
-    };
-    view! {
-        <li>
-            <div class="item" data-status=status.as_str()>
-                {icon(glyph)}
-                <div><a class="title" href=format!("{base}/incidents/{}", incident.id)>{incident.title.clone()}</a><p class="desc">{incident.summary.clone()}</p></div>
-                <div class="end">{ui::badge(status, word)}<span title=text::exact(incident.opened_at)>{open_for}</span>{taken}</div>
-            </div>
-        </li>
-    }
-    .into_any()
-}
-
 fn incidents(open: &[Incident], count: u32, base: &str) -> AnyView {
     let body = if open.is_empty() {
         view! { <div class="empty">{icon("ok")}<h3>"No open incidents"</h3><p>"When a check fails twice in a row, it shows here with what to do next."</p></div> }.into_any()
     } else {
-        view! { <ul class="list">{open.iter().map(|incident| incident_item(incident, base)).collect_view()}</ul> }.into_any()
+        view! { <ul class="list">{open.iter().map(|incident| ui::incident_item(incident, base)).collect_view()}</ul> }.into_any()
     };
     let badge = (count > 0).then(|| view! { " " <span class="count" data-status="bad">{count.to_string()}</span> });
     view! {
@@ -145,10 +106,10 @@ fn port_tile(tile: &PortTile, base: &str) -> AnyView {
     let known = tile.up + tile.degraded + tile.down;
     let badge = match () {
         () if tile.total == 0 => ui::badge(Status::None, "Not watched"),
-        () if tile.down > 0 => ui::badge(Status::Bad, format!("{} of {} failing", tile.down, tile.total)),
-        () if tile.degraded > 0 => ui::badge(Status::Warn, format!("{} of {} degraded", tile.degraded, tile.total)),
+        () if tile.down > 0 => ui::badge(Status::Bad, &format!("{} of {} failing", tile.down, tile.total)),
+        () if tile.degraded > 0 => ui::badge(Status::Warn, &format!("{} of {} degraded", tile.degraded, tile.total)),
         () if known == 0 => ui::badge(Status::None, "Not known yet"),
-        () => ui::badge(Status::Ok, format!("{} of {} up", tile.up, tile.total)),
+        () => ui::badge(Status::Ok, &format!("{} of {} up", tile.up, tile.total)),
     };
     let uptime = tile.uptime_30d.map_or_else(|| "no history yet".to_owned(), |share| format!("{} up, 30 days", text::percent(share)));
     let rows = tile
@@ -156,56 +117,39 @@ fn port_tile(tile: &PortTile, base: &str) -> AnyView {
         .iter()
         .map(|host| {
             let name = match host.server_id {
-                Some(id) => view! { <a href=format!("{base}/servers/{id}")>{host.host.clone()}</a> }.into_any(),
-                None => view! { <span>{host.host.clone()}</span> }.into_any(),
+                Some(id) => view! { <a href=format!("{base}/servers/{id}") title=host.host.clone()>{host.host.clone()}</a> }.into_any(),
+                None => view! { <span title=host.host.clone()>{host.host.clone()}</span> }.into_any(),
             };
-            view! { <li>{name}{ui::state_status(host.state)}<span class="num muted">{text::millis(host.latency_ms)}</span></li> }
+            view! { <li>{name}{ui::state_status(host.state, host.latency_ms.is_some())}<span class="num muted">{text::millis(host.latency_ms)}</span></li> }
         })
         .collect_view();
+    let none = tile.hosts.is_empty().then(|| view! { <p class="empty sm">"No mail server is watched on this port."</p> });
     let id = format!("p{}", tile.port);
     view! {
         <section class="card tile c4" aria-labelledby=id.clone()>
             <div class="tile-head"><h3 class="port" id=id.clone()><span class="vh">"Port "</span>{tile.port.to_string()}</h3><span class="muted sm">{speaks}</span>{badge}</div>
             <p class="facts"><span class="num">{uptime}</span></p>
+            {none}
             <ul class="rows">{rows}</ul>
         </section>
     }
     .into_any()
 }
 
-/// State of an address on the lists, in words.
-pub(super) fn listing_status(address: &Address) -> AnyView {
-    let told = if address.state == MonitorState::Down { Status::Bad } else { Status::Warn };
-    match (address.listed, address.answered, address.asked) {
-        (_, _, 0) => ui::status(Status::None, "Pending"),
-        (0, 0, _) => ui::status(Status::None, "No answer"),
-        (0, ..) => ui::status(Status::Ok, "Clean"),
-        (1, ..) => ui::status(told, "1 listing"),
-        (many, ..) => ui::status(told, format!("{many} listings")),
-    }
-}
-
 fn blacklists(addresses: &[Address], base: &str) -> Option<AnyView> {
     if addresses.is_empty() {
         return None;
     }
-    let listings: u32 = addresses.iter().map(|address| address.listed).sum();
-    let answered = addresses.iter().any(|address| address.answered > 0);
-    let badge = if !answered {
-        ui::badge(Status::None, "Not known yet")
-    } else if listings > 0 {
-        ui::badge(Status::Warn, format!("{listings} listed"))
-    } else {
-        ui::badge(Status::Ok, "No listings")
-    };
+    let standing = ui::listings(addresses.iter());
+    let badge = ui::badge(standing.status, &standing.word);
     let rows = addresses
         .iter()
         .map(|address| {
-            let hosts = address.hosts.join(", ");
+            let (hosts, title) = (address.hosts.join(", "), address.hosts.join(", "));
             view! {
                 <li>
-                    <span><a class="mono" href=format!("{base}/addresses/{}", address.id)>{address.cidr.to_string()}</a>" "<span class="muted xs">{hosts}</span></span>
-                    {listing_status(address)}
+                    <span title=title><a class="mono" href=format!("{base}/addresses/{}", address.id)>{address.cidr.to_string()}</a>" "<span class="muted xs">{hosts}</span></span>
+                    {ui::listing_status(address)}
                     <span class="num muted">{format!("{} of {}", address.answered, address.asked)}</span>
                 </li>
             }
@@ -222,7 +166,12 @@ fn blacklists(addresses: &[Address], base: &str) -> Option<AnyView> {
     )
 }
 
-fn newcomer(base: &str) -> AnyView {
+fn newcomer(frame: &Frame, base: &str) -> AnyView {
+    let gate = Gate::change(frame, "first");
+    let name = view! {
+        <label class="vh" for="first-domain">"Domain"</label>
+        <input class="input" id="first-domain" name="name" placeholder="example.com" autocomplete="off" autocapitalize="none" spellcheck="false" required=true/>
+    };
     view! {
         <div class="page-head"><div>
             <h1>"Add a domain and see the first result in a minute"</h1>
@@ -235,11 +184,8 @@ fn newcomer(base: &str) -> AnyView {
                     <li aria-current="step"><span class="n" aria-hidden="true">"1"</span><div>
                         <h3>"Add a domain"</h3>
                         <p>"We look up its mail servers and check SPF, DKIM, DMARC, MTA-STS, TLS-RPT, BIMI, DANE and rDNS."</p>
-                        <form class="inline-form" method="post" action=format!("{base}/domains")>
-                            <label class="vh" for="first-domain">"Domain"</label>
-                            <input class="input" id="first-domain" name="name" placeholder="example.com" autocomplete="off" autocapitalize="none" spellcheck="false" required=true/>
-                            <button class="btn btn-primary" type="submit">"Add domain"</button>
-                        </form>
+                        {gate.form("inline-form", format!("{base}/domains"), name, Button::new("btn btn-primary", "Add domain"))}
+                        {gate.hint()}
                     </div></li>
                     <li><span class="n" aria-hidden="true">"2"</span><div><h3>"See its mail servers"</h3><p>"Every MX host is watched on port 25, and its addresses on the block lists, by themselves."</p></div></li>
                     <li><span class="n" aria-hidden="true">"3"</span><div><h3>"Confirm your email address"</h3><p>"Alerts about incidents go there."</p></div></li>
@@ -248,7 +194,7 @@ fn newcomer(base: &str) -> AnyView {
             <section class="card c5" aria-label="Health score, no data">
                 <div class="card-head"><h2>"Health score"</h2></div>
                 <div class="empty">{icon("chart")}<h3>"No score yet"</h3><p>"It appears once one domain was checked."</p></div>
-                <div class="card-foot"><a href=format!("{base}/add")>"Add a mail server or an address instead"</a></div>
+                <div class="card-foot">{gate.link("", format!("{base}/add"), "Add a mail server or an address instead")}</div>
             </section>
         </div>
     }

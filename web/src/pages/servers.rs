@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use axum::{extract::Path, http::StatusCode};
+use futures::stream::{self, StreamExt};
 use leptos::prelude::*;
 use waypost_types::{
     MonitorId,
     asset::{NewServer, Server},
-    monitor::{CheckResult, Monitor, MonitorKind, RollupPoint},
+    monitor::{CheckResult, MonitorKind, RollupPoint},
     outcome::Outcome,
     page::List,
 };
@@ -17,10 +18,13 @@ use crate::{
     api::ApiFailure,
     ssr::{Answer, Fields, Visit, org_path, page, redirect},
     text,
-    ui::{self, Place, icon},
+    ui::{self, Gate, Place, icon},
 };
 
 mod port;
+
+/// Four calls each: one page must not take all connections to the database.
+const PORTS_AT_ONCE: usize = 4;
 
 /// Everything about one port.
 struct Port {
@@ -36,8 +40,9 @@ pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
     let (frame, servers) = tokio::try_join!(visit.frame(&org), visit.api.get::<List<Server>>(&path))?;
     Ok(page(&visit, StatusCode::OK, "Mail servers", || {
         let base = format!("/o/{}", text::encoded(&org));
+        let gate = Gate::change(&frame, "first");
         let body = if servers.items.is_empty() {
-            view! { <div class="empty">{icon("server")}<h3>"No mail servers yet"</h3><p>"The MX hosts of a domain that you add appear here by themselves."</p><p><a class="btn btn-primary" href=format!("{base}/add")>"Add a mail server"</a></p></div> }.into_any()
+            view! { <div class="empty">{icon("server")}<h3>"No mail servers yet"</h3><p>"The MX hosts of a domain that you add appear here by themselves."</p>{gate.link("btn btn-primary", format!("{base}/add"), "Add a mail server")}{gate.hint()}</div> }.into_any()
         } else {
             table(&servers.items, &base)
         };
@@ -46,7 +51,7 @@ pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
             .as_ref()
             .map(|next| view! { <p><a class="btn" href=format!("{base}/servers?cursor={}", text::encoded(next))>"More mail servers"</a></p> });
         let content = view! {
-            {ui::crumbs_title("Mail servers".to_owned(), "Each port is probed on its own, with a whole SMTP conversation.", ())}
+            {ui::head("Mail servers", None, "Each port is probed on its own, with a whole SMTP conversation.", ())}
             <section class="card" aria-label="Mail servers" data-live="servers">{body}</section>
             {more}
         };
@@ -64,16 +69,16 @@ fn table(servers: &[Server], base: &str) -> AnyView {
                 .map(|monitor| {
                     let port = monitor.target.rsplit(':').next().unwrap_or_default().to_owned();
                     let kind = if monitor.paused { waypost_types::outcome::Status::None } else { monitor.state.into() };
-                    view! { <span class="nowrap">{ui::status(kind, port)}" "</span> }
+                    view! { <span class="nowrap">{ui::status(kind, &port)}<span class="vh">{format!(": {}", ui::state_word(monitor.state, monitor.last_checked_at.is_some(), monitor.paused))}</span>" "</span> }
                 })
                 .collect_view();
             let source = if server.source == waypost_types::asset::Source::Mx { "from an MX record" } else { "added by hand" };
             view! {
                 <tr>
-                    <th scope="row"><a class="plain" href=format!("{base}/servers/{}", server.id)>{server.display.clone()}</a><span class="sub">{source}</span></th>
-                    <td data-label="State">{ui::state_status(server.state)}</td>
+                    <th scope="row"><a class="plain" href=format!("{base}/servers/{}", server.id)>{ui::breakable(&server.display)}</a>{ui::ascii_form(&server.display, &server.host)}<span class="sub">{source}</span></th>
+                    <td data-label="State">{ui::state_status(server.state, server.last_checked_at.is_some())}</td>
                     <td data-label="Ports"><span class="row">{ports}</span></td>
-                    <td class="num" data-label="Last check">{ui::when(server.last_checked_at, "pending")}</td>
+                    <td class="num" data-label="Last check">{ui::when(server.last_checked_at)}</td>
                 </tr>
             }
         })
@@ -110,8 +115,8 @@ pub(crate) async fn show(visit: Visit, Path((org, id)): Path<(String, String)>) 
 }
 
 /// What is missing of a port leaves a gap on the page, not an error page.
-async fn load(visit: &Visit, org: &str, monitor: &Monitor) -> (MonitorId, Port) {
-    let base = org_path(org, &format!("monitors/{}", monitor.id));
+async fn load(visit: &Visit, org: &str, monitor: MonitorId) -> (MonitorId, Port) {
+    let base = org_path(org, &format!("monitors/{monitor}"));
     let (outcome, days, hours, results) = (
         format!("{base}/outcome"),
         format!("{base}/rollups?by=day&hours=720"),
@@ -130,33 +135,32 @@ async fn load(visit: &Visit, org: &str, monitor: &Monitor) -> (MonitorId, Port) 
         points
     };
     let port = Port { outcome: outcome.ok(), days: points(days), hours: points(hours), results: results.map(|list| list.items).unwrap_or_default() };
-    (monitor.id, port)
+    (monitor, port)
 }
 
 async fn draw(visit: &Visit, org: &str, id: &str, failure: Option<&ApiFailure>) -> Answer {
     let path = target(org, id).api("");
     let (frame, server) = tokio::try_join!(visit.frame(org), visit.api.get::<Server>(&path))?;
-    let mut ports = BTreeMap::new();
-    for monitor in &server.monitors {
-        let (id, port) = load(visit, org, monitor).await;
-        ports.insert(id, port);
-    }
+    let monitors: Vec<MonitorId> = server.monitors.iter().map(|monitor| monitor.id).collect();
+    let ports: BTreeMap<MonitorId, Port> = stream::iter(monitors).map(|id| load(visit, org, id)).buffer_unordered(PORTS_AT_ONCE).collect().await;
     Ok(page(visit, settings::status(failure), &server.display.clone(), || {
         let root = format!("/o/{}", text::encoded(org));
         let base = target(org, id).page();
-        let sub = view! { {match server.last_checked_at { Some(at) => view! { "Last probe "{ui::time(at)}"." }.into_any(), None => "Not probed yet.".into_any() }} };
+        let sub = view! { {ui::ascii_note(&server.display, &server.host)}{match server.last_checked_at { Some(at) => view! { "Last probe "{ui::time(at)}"." }.into_any(), None => "Not probed yet.".into_any() }} };
         let crumbs = vec![(Some(format!("{root}/servers")), "Mail servers".to_owned()), (None, server.display.clone())];
         let shown = Shown { base: base.clone(), kind: MonitorKind::Smtp, version: server.version, monitors: &server.monitors, name: &server.display };
         let written = server.ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let extra = view! { <div class="field"><label for="f-ports">"Ports"</label><input class="input" id="f-ports" name="ports" value=written autocomplete="off"/></div> };
+        let paused = !server.monitors.is_empty() && server.monitors.iter().all(|monitor| monitor.paused);
+        let state = ui::state_badge(server.state, server.last_checked_at.is_some(), paused);
         let tiles = server.monitors.iter().map(|monitor| port::tile(monitor, ports.get(&monitor.id))).collect_view();
         let details = server.monitors.iter().map(|monitor| port::detail(monitor, ports.get(&monitor.id))).collect_view();
         let content = view! {
             {settings::notice(visit, failure)}
-            {ui::crumbs_title(server.display.clone(), sub, settings::check_button(&base))}
+            {ui::head(&server.display, Some(state), sub, settings::check_button(&frame, &base))}
             <section aria-labelledby="h-p" data-live="ports"><h2 class="vh" id="h-p">"Ports"</h2><div class="grid">{tiles}</div></section>
             {details}
-            {settings::card(&shown, Some(extra.into_any()))}
+            {settings::card(&frame, &shown, Some(extra.into_any()))}
         };
         ui::shell(&frame, Place::Servers, crumbs, content)
     }))

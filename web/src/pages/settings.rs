@@ -7,9 +7,9 @@ use waypost_types::monitor::{Monitor, MonitorKind};
 
 use crate::{
     api::ApiFailure,
-    ssr::{Fields, Visit, org_path, redirect},
+    ssr::{Fields, Frame, Visit, org_path, redirect},
     text,
-    ui::{self, icon},
+    ui::{self, Button, Gate, icon},
 };
 
 /// What the settings of one thing show.
@@ -22,36 +22,32 @@ pub(super) struct Shown<'a> {
 }
 
 /// The card with the settings. `extra` are fields of the settings form.
-pub(super) fn card(shown: &Shown<'_>, extra: Option<AnyView>) -> AnyView {
+pub(super) fn card(frame: &Frame, shown: &Shown<'_>, extra: Option<AnyView>) -> AnyView {
+    let gate = Gate::change(frame, "settings");
     let version = shown.version.to_string();
     let paused = !shown.monitors.is_empty() && shown.monitors.iter().all(|monitor| monitor.paused);
     let interval = shown.monitors.first().map(|monitor| monitor.interval_s);
     let base = shown.base.clone();
     let (word, value) = if paused { ("Resume checks", "false") } else { ("Pause checks", "true") };
+    let versioned = || view! { <input type="hidden" name="version" value=version.clone()/> };
+    let interval = view! {
+        {versioned()}
+        <div class="field"><label for="f-interval_s">"Check every"</label>{ui::interval_choices(shown.kind.interval_range(), interval)}</div>
+        {extra}
+    };
+    let pause = view! { {versioned()}<input type="hidden" name="paused" value=value/> };
+    let remove = view! { {versioned()}<p class="sm">"Its checks stop and its history is removed. This can not be undone."</p> };
+    let pause_word = view! { {icon(if paused { "play" } else { "paused" })}{word} };
     view! {
         <section class="card" id="settings" aria-labelledby="h-set" data-live="settings">
             <div class="card-head"><h2 id="h-set">"Settings"</h2></div>
             <div class="card-body stack">
-                <form class="inline-form" method="post" action=format!("{base}/settings")>
-                    <input type="hidden" name="version" value=version.clone()/>
-                    <div class="field"><label for="f-interval_s">"Check every"</label>{ui::interval_choices(shown.kind.interval_range(), interval)}</div>
-                    {extra}
-                    <button class="btn" type="submit">"Save"</button>
-                </form>
-                <div class="row">
-                    <form method="post" action=format!("{base}/settings")>
-                        <input type="hidden" name="version" value=version.clone()/>
-                        <input type="hidden" name="paused" value=value/>
-                        <button class="btn" type="submit">{icon(if paused { "play" } else { "paused" })}{word}</button>
-                    </form>
-                </div>
+                {gate.hint()}
+                {gate.form("inline-form", format!("{base}/settings"), interval, Button::new("btn", "Save"))}
+                {gate.form("", format!("{base}/settings"), pause, Button::new("btn", pause_word))}
                 <details id="remove">
                     <summary>{format!("Remove {}", shown.name)}</summary>
-                    <form method="post" class="stack mt2" action=format!("{base}/delete")>
-                        <input type="hidden" name="version" value=version/>
-                        <p class="sm">"Its checks stop and its history is removed. This can not be undone."</p>
-                        <div><button class="btn btn-danger" type="submit">{format!("Remove {}", shown.name)}</button></div>
-                    </form>
+                    {gate.form("stack mt2", format!("{base}/delete"), remove, Button::new("btn btn-danger btn-name", format!("Remove {}", shown.name)))}
                 </details>
             </div>
         </section>
@@ -60,9 +56,10 @@ pub(super) fn card(shown: &Shown<'_>, extra: Option<AnyView>) -> AnyView {
 }
 
 /// The button that checks now.
-pub(super) fn check_button(base: &str) -> AnyView {
-    view! { <form method="post" action=format!("{base}/check")><button class="btn" type="submit">{icon("play")}"Check now"</button></form> }
-        .into_any()
+pub(super) fn check_button(frame: &Frame, base: &str) -> AnyView {
+    let gate = Gate::change(frame, "check");
+    let word = view! { {icon("play")}"Check now" };
+    view! { {gate.form("", format!("{base}/check"), (), Button::new("btn", word))}{gate.hint()} }.into_any()
 }
 
 /// The body of a change: only what the form sent.

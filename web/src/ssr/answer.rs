@@ -74,22 +74,25 @@ pub(crate) fn render_error(visit: &Visit, failure: &ApiFailure, asked_for_page: 
     let here = visit.here.clone();
     page(visit, status, &title.clone(), move || {
         let again = asked_for_page && status.is_server_error();
-        ui::public(view! {
-            <main id="content" class="auth-main">
-                <section class="card">
-                    <div>
-                        <p class="muted sm num">{format!("Error {}", status.as_u16())}</p>
-                        <h1>{title}</h1>
-                        <p class="soft mt2">{said}</p>
-                    </div>
-                    <p class="row">
-                        {again.then(|| view! { <a class="btn btn-primary" href=here>"Try again"</a> })}
-                        <a class="btn" href="/app">"To the overview"</a>
-                        <a class="btn btn-quiet" href="/">"Check a domain"</a>
-                    </p>
-                </section>
-            </main>
-        })
+        ui::public(
+            visit,
+            view! {
+                <main id="content" class="auth-main">
+                    <section class="card">
+                        <div>
+                            <p class="muted sm num">{format!("Error {}", status.as_u16())}</p>
+                            <h1>{title}</h1>
+                            <p class="soft mt2">{said}</p>
+                        </div>
+                        <p class="row">
+                            {again.then(|| view! { <a class="btn btn-primary" href=here>"Try again"</a> })}
+                            <a class="btn" href="/app">"To the overview"</a>
+                            <a class="btn btn-quiet" href="/">"Check a domain"</a>
+                        </p>
+                    </section>
+                </main>
+            },
+        )
     })
 }
 

@@ -8,24 +8,35 @@ use std::{
 };
 
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     http::{HeaderMap, HeaderValue, Response, StatusCode, header},
 };
 
+use super::encoding;
+
 /// Used when nothing was built: the interface works without the browser's part.
-const PLAIN: [(&str, &str); 3] = [
+const PLAIN: [(&str, &str); 4] = [
     ("tokens.css", include_str!("../../assets/tokens.css")),
     ("app.css", include_str!("../../assets/app.css")),
     ("ui.js", include_str!("../../assets/ui.js")),
+    ("icon.svg", include_str!("../../assets/icon.svg")),
 ];
-const ICON: &str = include_str!("../../assets/icon.svg");
+/// Codings and how their files end.
+const CODINGS: [(&str, &str); 2] = [("br", "br"), ("gzip", "gz")];
 
 #[derive(Debug)]
 struct Asset {
-    plain: Vec<u8>,
-    brotli: Option<Vec<u8>>,
-    gzip: Option<Vec<u8>>,
+    plain: Bytes,
+    /// Compressed forms by coding, the smallest first.
+    packed: Vec<(&'static str, Bytes)>,
     lasting: bool,
+}
+
+impl Asset {
+    /// One that was compiled in.
+    const fn compiled(text: &'static str) -> Self {
+        Self { plain: Bytes::from_static(text.as_bytes()), packed: Vec::new(), lasting: false }
+    }
 }
 
 /// All assets by the name they are served under.
@@ -44,10 +55,13 @@ impl Assets {
         names.retain(|_, served| {
             let path = folder.join(&*served);
             // A compressed form that is not there is not served; the plain one always is.
-            let beside = |end: &str| fs::read(folder.join(format!("{served}.{end}"))).ok();
+            let packed = |(coding, end)| fs::read(folder.join(format!("{served}.{end}"))).ok().map(|bytes| (coding, bytes.into()));
             match fs::read(&path) {
                 Ok(plain) if !served.contains(['/', '\\']) => {
-                    files.insert(served.clone(), Asset { plain, brotli: beside("br"), gzip: beside("gz"), lasting: true });
+                    files.insert(
+                        served.clone(),
+                        Asset { plain: plain.into(), packed: CODINGS.into_iter().filter_map(packed).collect(), lasting: true },
+                    );
                     true
                 }
                 _ => {
@@ -59,12 +73,8 @@ impl Assets {
         for (name, text) in PLAIN {
             if !names.contains_key(name) {
                 names.insert(name.to_owned(), name.to_owned());
-                files.insert(name.to_owned(), Asset { plain: text.as_bytes().to_vec(), brotli: None, gzip: None, lasting: false });
+                files.insert(name.to_owned(), Asset::compiled(text));
             }
-        }
-        if !names.contains_key("icon.svg") {
-            names.insert("icon.svg".to_owned(), "icon.svg".to_owned());
-            files.insert("icon.svg".to_owned(), Asset { plain: ICON.as_bytes().to_vec(), brotli: None, gzip: None, lasting: false });
         }
         Self { files: Arc::new(files), names: Arc::new(names) }
     }
@@ -81,12 +91,8 @@ impl Assets {
             *response.status_mut() = StatusCode::NOT_FOUND;
             return response;
         };
-        let accepted = asked.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let (bytes, encoding) = match (&asset.brotli, &asset.gzip) {
-            (Some(brotli), _) if accepted.contains("br") => (brotli, Some("br")),
-            (_, Some(gzip)) if accepted.contains("gzip") => (gzip, Some("gzip")),
-            _ => (&asset.plain, None),
-        };
+        let encoding = encoding::choose(asked, asset.packed.iter().map(|(coding, _)| *coding));
+        let bytes = asset.packed.iter().find(|(coding, _)| Some(*coding) == encoding).map_or(&asset.plain, |(_, bytes)| bytes);
         let mut response = Response::new(Body::from(bytes.clone()));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind(name)));

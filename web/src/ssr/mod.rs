@@ -2,6 +2,7 @@
 
 mod answer;
 mod assets;
+mod encoding;
 mod routes;
 mod visit;
 
@@ -46,6 +47,8 @@ pub struct WebConfig {
     pub dev_mailbox: bool,
     /// Where people reach this, without a slash at the end.
     pub base_url: String,
+    /// Name of the cookie that a session has.
+    pub session_cookie: String,
 }
 
 /// Pages, form posts and assets.

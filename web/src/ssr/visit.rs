@@ -43,6 +43,8 @@ pub(crate) struct Visit {
     pub(crate) api: Api,
     /// Path and query.
     pub(crate) here: String,
+    /// Whether the browser has a session. It may be over: only the API knows.
+    pub(crate) has_session: bool,
 }
 
 /// What every page of an organisation shows around its content.
@@ -153,8 +155,10 @@ pub(crate) async fn around(State(site): State<Site>, mut request: Request, next:
         request_id: header_text(headers, "x-request-id"),
         user_agent: header_text(headers, header::USER_AGENT),
     };
+    let names = visitor.cookie.as_deref().unwrap_or_default().split(';').filter_map(|cookie| cookie.split_once('=')).map(|(name, _)| name.trim());
+    let has_session = names.into_iter().any(|name| name == site.config.session_cookie);
     let here = request.uri().path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
-    let visit = Visit { api: Api::new(site.factory.for_visitor(visitor)), site, here };
+    let visit = Visit { api: Api::new(site.factory.for_visitor(visitor)), site, here, has_session };
     let asked_for_page = request.method() == Method::GET;
     request.extensions_mut().insert(visit.clone());
     let mut response = next.run(request).await;

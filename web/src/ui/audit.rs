@@ -3,34 +3,19 @@
 use leptos::prelude::*;
 use waypost_types::{
     finding::{Finding, Severity, UnknownPart},
-    outcome::{AuditReport, ListEntry, ListState, Status},
+    outcome::{AuditReport, CheckSummary, ListEntry, ListState, Status},
 };
 
-use super::{badge, copied, icon, status};
+use super::{badge, copied, family, icon, status};
+use crate::text;
 
-/// Record families in the order people know them.
-const FAMILIES: [(&str, &str); 10] = [
-    ("mx", "MX"),
-    ("spf", "SPF"),
-    ("dkim", "DKIM"),
-    ("dmarc", "DMARC"),
-    ("mta_sts", "MTA-STS"),
-    ("tls_rpt", "TLS-RPT"),
-    ("dane", "DANE"),
-    ("bimi", "BIMI"),
-    ("ptr", "rDNS"),
-    ("dnssec", "DNSSEC"),
-];
-
-/// One word per record family.
-pub(crate) fn checks_strip(audit: &AuditReport) -> AnyView {
-    let items = FAMILIES
-        .iter()
-        .filter_map(|(key, name)| {
-            audit.checks.get(*key).map(|check| view! { <li><span class="k">{*name}</span>{status(check.status, check.word.clone())}</li> })
-        })
-        .collect_view();
-    view! { <ul class="checks">{items}</ul> }.into_any()
+/// One cell per check, twelve in all: the style sheet counts on it to leave no hole. `lists` is what block lists say of the MX hosts.
+pub(crate) fn checks_strip(audit: &AuditReport, lists: &CheckSummary) -> AnyView {
+    let missing = CheckSummary { status: Status::None, word: "Not known".to_owned() };
+    let cell = |name: &'static str, check: &CheckSummary| view! { <li><span class="k">{name}</span>{status(check.status, &check.word)}</li> };
+    let mut cells: Vec<_> = family::ALL.iter().map(|(key, name)| cell(name, audit.checks.get(*key).unwrap_or(&missing))).collect();
+    cells.push(cell("Blacklists", lists));
+    view! { <ul class="checks">{cells}</ul> }.into_any()
 }
 
 /// What a severity is called and what it means.
@@ -106,7 +91,7 @@ pub(crate) fn unknown_parts(parts: &[UnknownPart]) -> Option<AnyView> {
     }
     let items = parts
         .iter()
-        .map(|part| view! { <li><div class="item" data-status="none">{icon("unknown")}<div><span class="title">{part.subject.clone()}</span><p class="desc">{part.reason.clone()}</p></div></div></li> })
+        .map(|part| view! { <li><div class="item" data-status="none">{icon("unknown")}<div><span class="title">{family::name(&part.subject)}</span><p class="desc">{text::sentence(&part.reason)}</p></div></div></li> })
         .collect_view();
     Some(
         view! {
@@ -117,14 +102,15 @@ pub(crate) fn unknown_parts(parts: &[UnknownPart]) -> Option<AnyView> {
     )
 }
 
-/// The records as seen.
+/// The records as seen, in the order of the checks.
 pub(crate) fn records(audit: &AuditReport) -> AnyView {
-    let items = audit
-        .records
-        .iter()
-        .map(|(family, lines)| {
-            let name = FAMILIES.iter().find(|(key, _)| key == family).map_or_else(|| family.clone(), |(_, name)| (*name).to_owned());
-            let id = format!("seen-{}", family.replace(|c: char| !c.is_ascii_alphanumeric(), "-"));
+    let mut seen: Vec<_> = audit.records.iter().collect();
+    seen.sort_by_key(|(key, _)| family::place(key));
+    let items = seen
+        .into_iter()
+        .map(|(key, lines)| {
+            let name = family::name(key);
+            let id = format!("seen-{}", key.replace(|c: char| !c.is_ascii_alphanumeric(), "-"));
             view! {
                 <div class="record">
                     <div class="record-head"><span class="strong">{name.clone()}</span>{copied(id.clone(), format!("{name} records"))}</div>
@@ -147,8 +133,8 @@ pub(crate) fn list_entries(entries: &[ListEntry]) -> AnyView {
     let silent = (many > 0).then(|| {
         let word = if many == 1 { "1 list could not tell".to_owned() } else { format!("{many} lists could not tell") };
         view! {
-            <details id="lists-silent">
-                <summary class="card-body">{word}", which is no listing and no all-clear"</summary>
+            <details id="lists-silent" class="more">
+                <summary>{word}", which is no listing and no all-clear"</summary>
                 {list_table(&silent, "Lists that could not tell")}
             </details>
         }
@@ -170,16 +156,20 @@ fn list_table(entries: &[&ListEntry], caption: &'static str) -> AnyView {
                 ListState::Clean => status(Status::Ok, "Clean"),
                 ListState::Unknown => status(Status::None, "No answer"),
             };
-            let said = [entry.meaning.as_str(), entry.reason.as_str()].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(". ");
+            let said: Vec<String> =
+                [&entry.meaning, &entry.reason].into_iter().filter(|part| !part.is_empty()).map(|part| text::sentence(part)).collect();
             let codes = (!entry.codes.is_empty()).then(|| view! { <span class="mono xs muted">{format!(" {}", entry.codes.join(" "))}</span> });
             let delist = entry.delist_url.clone().filter(|url| entry.state == ListState::Listed && url.starts_with("https://"));
             let delist = delist.map(|url| view! { " " <a href=url rel="noopener noreferrer">"Ask for removal"</a> });
+            // An empty cell is left out where rows become cards.
+            let says = !said.is_empty() || codes.is_some() || delist.is_some();
+            let says = says.then(|| view! { <span>{said.join(". ")}{codes}{delist}</span> });
             view! {
                 <tr>
                     <th scope="row" class="mono">{entry.subject.clone()}</th>
-                    <td data-label="List">{entry.list.clone()}<span class="sub mono">{entry.zone.clone()}</span></td>
+                    <td data-label="List"><span>{entry.list.clone()}<span class="sub mono">{entry.zone.clone()}</span></span></td>
                     <td data-label="State">{state}</td>
-                    <td data-label="What it says">{said}{codes}{delist}</td>
+                    <td data-label="What it says">{says}</td>
                 </tr>
             }
         })

@@ -123,8 +123,8 @@ pub(crate) fn latency(points: &[RollupPoint], id: &str) -> AnyView {
                     </g>
                     <svg x="0" y="8" width="100%" height="120" viewBox="0 0 1000 100" preserveAspectRatio="none"><path class="s1" d=path></path></svg>
                     <g aria-hidden="true">
-                        <text class="axis" x="0%" y="146" text-anchor="start">{first.clone()}</text>
-                        <text class="axis" x="100%" y="146" text-anchor="end">{last.clone()}</text>
+                        <text class="axis" x="0%" y="146" text-anchor="start">{points.first().map(|point| text::axis(point.at))}</text>
+                        <text class="axis" x="100%" y="146" text-anchor="end">{points.last().map(|point| text::axis(point.at))}</text>
                     </g>
                 </svg>
             </div>

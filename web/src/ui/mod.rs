@@ -2,14 +2,24 @@
 
 mod audit;
 mod chart;
+pub(crate) mod family;
 mod form;
+mod gate;
+mod incident;
+mod listing;
 mod parts;
 mod shell;
 
 pub(crate) use audit::{checks_strip, findings, list_entries, records, unknown_parts};
 pub(crate) use chart::{latency, uptime};
 pub(crate) use form::{Form, interval_choices};
-pub(crate) use parts::{badge, copied, crumbs_title, grade, icon, state_badge, state_status, status, time, when};
+pub(crate) use gate::{Button, Gate};
+pub(crate) use incident::{incident_badge, incident_item};
+pub(crate) use listing::{listing_status, listings, scanned};
+pub(crate) use parts::{
+    ascii_form, ascii_note, badge, breakable, copied, grade, head, icon, large_icon, state_badge, state_status, state_word, status, time, verdict,
+    when,
+};
 pub(crate) use shell::{Place, public, shell};
 
 /// The icons, once per page.

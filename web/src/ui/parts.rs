@@ -2,13 +2,21 @@
 
 use chrono::{DateTime, Utc};
 use leptos::prelude::*;
-use waypost_types::{judge::MonitorState, outcome::Status};
+use waypost_types::{
+    judge::MonitorState,
+    outcome::{Status, Verdict},
+};
 
 use crate::text;
 
 /// An icon of the sprite.
 pub(crate) fn icon(name: &'static str) -> AnyView {
     view! { <svg class="icon" aria-hidden="true"><use href=format!("#i-{name}")></use></svg> }.into_any()
+}
+
+/// The same, a size larger, beside headings.
+pub(crate) fn large_icon(name: &'static str) -> AnyView {
+    view! { <svg class="icon icon-lg" aria-hidden="true"><use href=format!("#i-{name}")></use></svg> }.into_any()
 }
 
 const fn icon_of(status: Status) -> &'static str {
@@ -21,22 +29,23 @@ const fn icon_of(status: Status) -> &'static str {
     }
 }
 
-/// Icon and word, in text or in a table.
-pub(crate) fn status(status: Status, word: impl Into<String>) -> AnyView {
-    let word: String = word.into();
+/// Icon and word, in text or in a table. The word stands alone, so a reason may be given as it was told.
+pub(crate) fn status(status: Status, word: &str) -> AnyView {
+    let word = text::sentence(word);
     view! { <span class="status" data-status=status.as_str()>{icon(icon_of(status))}{word}</span> }.into_any()
 }
 
 /// Icon and word that must be found by scanning.
-pub(crate) fn badge(status: Status, word: impl Into<String>) -> AnyView {
-    let word: String = word.into();
+pub(crate) fn badge(status: Status, word: &str) -> AnyView {
+    let word = text::sentence(word);
     view! { <span class="badge" data-status=status.as_str()>{icon(icon_of(status))}{word}</span> }.into_any()
 }
 
-/// The word of a state; paused comes before all.
-pub(crate) const fn state_word(state: MonitorState, paused: bool) -> &'static str {
+/// The word of a state; paused comes before all. What was checked and is pending waits for a second check to confirm the first.
+pub(crate) const fn state_word(state: MonitorState, checked: bool, paused: bool) -> &'static str {
     match state {
         _ if paused => "Paused",
+        MonitorState::Pending if checked => "Confirming",
         MonitorState::Pending => "Pending",
         MonitorState::Up => "Up",
         MonitorState::Degraded => "Degraded",
@@ -46,13 +55,18 @@ pub(crate) const fn state_word(state: MonitorState, paused: bool) -> &'static st
 }
 
 /// The state of something watched, in a table.
-pub(crate) fn state_status(state: MonitorState) -> AnyView {
-    status(state.into(), state_word(state, false))
+pub(crate) fn state_status(state: MonitorState, checked: bool) -> AnyView {
+    status(state.into(), state_word(state, checked, false))
 }
 
 /// The state of something watched, to be found by scanning.
-pub(crate) fn state_badge(state: MonitorState, paused: bool) -> AnyView {
-    badge(if paused { Status::None } else { state.into() }, state_word(state, paused))
+pub(crate) fn state_badge(state: MonitorState, checked: bool, paused: bool) -> AnyView {
+    badge(if paused { Status::None } else { state.into() }, state_word(state, checked, paused))
+}
+
+/// What one check found, in the words of the states.
+pub(crate) fn verdict(verdict: Verdict) -> AnyView {
+    state_status(verdict.into(), true)
 }
 
 /// The grade letter with its colour.
@@ -68,14 +82,24 @@ pub(crate) fn grade(letter: Option<&str>, large: bool) -> AnyView {
     view! { <span class=class data-status=status.as_str()><span class="vh">"Grade "</span>{letter}</span> }.into_any()
 }
 
+/// The ASCII form under the form for people, where the two differ.
+pub(crate) fn ascii_form(display: &str, ascii: &str) -> Option<AnyView> {
+    (display != ascii).then(|| view! { <span class="sub mono">{ascii.to_owned()}</span> }.into_any())
+}
+
+/// The same in a running line.
+pub(crate) fn ascii_note(display: &str, ascii: &str) -> Option<AnyView> {
+    (display != ascii).then(|| view! { <span class="mono wrap-any">{ascii.to_owned()}</span>". " }.into_any())
+}
+
 /// A relative time that carries the exact one.
 pub(crate) fn time(at: DateTime<Utc>) -> AnyView {
     view! { <time datetime=at.to_rfc3339() title=text::exact(at)>{text::relative(at, Utc::now())}</time> }.into_any()
 }
 
 /// The same for what may not have happened yet.
-pub(crate) fn when(at: Option<DateTime<Utc>>, otherwise: &'static str) -> AnyView {
-    at.map_or_else(|| otherwise.into_any(), time)
+pub(crate) fn when(at: Option<DateTime<Utc>>) -> AnyView {
+    at.map_or_else(|| "Pending".into_any(), time)
 }
 
 /// A button that copies the element with this id.
@@ -88,11 +112,19 @@ pub(crate) fn copied(id: String, of_what: String) -> AnyView {
     .into_any()
 }
 
-/// The title of a page with what is said under it and what can be done.
-pub(crate) fn crumbs_title(title: String, sub: impl IntoView + 'static, actions: impl IntoView + 'static) -> AnyView {
+/// A name, an address or a sentence with one, that may be broken after its dots where it is too long for a line.
+pub(crate) fn breakable(text: &str) -> AnyView {
+    let mut parts: Vec<&str> = text.split_inclusive('.').collect();
+    let last = parts.pop().unwrap_or_default().to_owned();
+    let parts = parts.into_iter().map(|part| view! { {part.to_owned()}<wbr/> }).collect_view();
+    view! { <span>{parts}{last}</span> }.into_any()
+}
+
+/// The title of a page with its state, what is said under it and what can be done.
+pub(crate) fn head(title: &str, state: Option<AnyView>, sub: impl IntoView + 'static, actions: impl IntoView + 'static) -> AnyView {
     view! {
         <div class="page-head" data-live="head">
-            <div><h1>{title}</h1><p class="sub">{sub.into_any()}</p></div>
+            <div><h1>{breakable(title)}" "{state}</h1><p class="sub">{sub.into_any()}</p></div>
             <div class="row">{actions.into_any()}</div>
         </div>
     }

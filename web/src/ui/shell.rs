@@ -2,8 +2,12 @@
 
 use leptos::prelude::*;
 
-use super::icon;
-use crate::{live::Live, ssr::Frame, text};
+use super::{Gate, icon};
+use crate::{
+    live::Live,
+    ssr::{Frame, Visit},
+    text,
+};
 
 /// Where in the navigation a page is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +51,13 @@ fn themes() -> AnyView {
     .into_any()
 }
 
-/// A page without an organisation around it.
-pub(crate) fn public(content: impl IntoView + 'static) -> AnyView {
+/// A page without an organisation around it. Whoever has a session is led back to theirs.
+pub(crate) fn public(visit: &Visit, content: impl IntoView + 'static) -> AnyView {
+    let door = if visit.has_session {
+        view! { <a class="btn" href="/app">"To the overview"</a> }.into_any()
+    } else {
+        view! { <a href="/login">"Log in"</a><a class="btn btn-primary" href="/signup">"Sign up"</a> }.into_any()
+    };
     view! {
         <a class="skip" href="#content">"Skip to content"</a>
         <div class="auth">
@@ -56,8 +65,7 @@ pub(crate) fn public(content: impl IntoView + 'static) -> AnyView {
                 {brand("/")}
                 <nav aria-label="Main">
                     <a class="wide-only" href="/">"Check a domain"</a>
-                    <a href="/login">"Log in"</a>
-                    <a class="btn btn-primary" href="/signup">"Sign up"</a>
+                    {door}
                 </nav>
             </header>
             {content.into_any()}
@@ -72,13 +80,17 @@ pub(crate) fn public(content: impl IntoView + 'static) -> AnyView {
 /// A page of an organisation. `crumbs` are address and name; the last one has no address.
 pub(crate) fn shell(frame: &Frame, place: Place, crumbs: Vec<(Option<String>, String)>, content: impl IntoView + 'static) -> AnyView {
     let slug = text::encoded(&frame.org.slug);
-    let add = format!("/o/{slug}/add");
+    let add_word = view! { {icon("plus")}<span>"Add"<span class="wide-only">" monitor"</span></span> };
+    let add = Gate::change(frame, "top").link("btn", format!("/o/{slug}/add"), add_word);
     let events = format!("/api/v1/orgs/{slug}/events");
     let crumbs = crumbs
         .into_iter()
-        .map(|(to, name)| match to {
-            Some(to) => view! { <li><a href=to>{name}</a></li> }.into_any(),
-            None => view! { <li><span aria-current="page">{name}</span></li> }.into_any(),
+        .map(|(to, name)| {
+            let Some(to) = to else {
+                let title = name.clone();
+                return view! { <li><span aria-current="page" title=title>{name}</span></li> }.into_any();
+            };
+            view! { <li><a href=to>{name}</a></li> }.into_any()
         })
         .collect_view();
     view! {
@@ -92,7 +104,7 @@ pub(crate) fn shell(frame: &Frame, place: Place, crumbs: Vec<(Option<String>, St
                     </button>
                     <nav class="crumbs" aria-label="Breadcrumb"><ol>{crumbs}</ol></nav>
                     <span class="spacer"></span>
-                    <a class="btn" href=add>{icon("plus")}<span>"Add"<span class="wide-only">" monitor"</span></span></a>
+                    {add}
                 </header>
                 <main class="page" id="content">{banners(frame)}{content.into_any()}</main>
             </div>

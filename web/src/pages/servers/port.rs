@@ -34,9 +34,9 @@ fn tls_status(tls: &TlsReport) -> AnyView {
         Some(days) if days < 0 => ui::status(Status::Bad, "Expired"),
         _ if !tls.name_matches => ui::status(Status::Bad, "Wrong name"),
         _ if !tls.trusted => ui::status(Status::Warn, "Not trusted"),
-        Some(days) if days < 14 => ui::status(Status::Warn, format!("{}, {days} days left", tls.version)),
-        Some(days) => ui::status(Status::Ok, format!("{}, {days} days left", tls.version)),
-        None => ui::status(Status::Ok, tls.version.clone()),
+        Some(days) if days < 14 => ui::status(Status::Warn, &format!("{}, {days} days left", tls.version)),
+        Some(days) => ui::status(Status::Ok, &format!("{}, {days} days left", tls.version)),
+        None => ui::status(Status::Ok, &tls.version),
     }
 }
 
@@ -58,17 +58,17 @@ pub(super) fn tile(monitor: &Monitor, port: Option<&Port>) -> AnyView {
     let strip = port.map(|port| ui::uptime(&port.days, &format!("Port {number}")));
     view! {
         <div class="card c4">
-            <div class="tile-head"><h3 class="port"><span class="vh">"Port "</span>{number.clone()}</h3><span class="muted sm">{speaks}</span>{ui::state_badge(monitor.state, monitor.paused)}</div>
+            <div class="tile-head"><h3 class="port"><span class="vh">"Port "</span>{number.clone()}</h3><span class="muted sm">{speaks}</span>{ui::state_badge(monitor.state, monitor.last_checked_at.is_some(), monitor.paused)}</div>
             <div class="card-body stack pt4">
-                <p class="sm soft">{summary}</p>
+                <p class="sm soft">{text::sentence(&summary)}</p>
                 {strip}
                 <dl class="kv">
                     {first.map(|probe| row("Connect", text::millis(probe.stage_ms.connect)))}
                     {first.map(|probe| row("Banner", text::millis(probe.stage_ms.banner)))}
                     {first.map(|probe| row("TLS", probe.tls.as_ref().map_or_else(|| ui::status(Status::None, "No session"), tls_status)))}
                     {since}
-                    {row("Last probe", ui::when(monitor.last_checked_at, "pending"))}
-                    {(!monitor.paused).then(|| row("Next probe", ui::when(monitor.next_check_at, "pending")))}
+                    {row("Last probe", ui::when(monitor.last_checked_at))}
+                    {(!monitor.paused).then(|| row("Next probe", ui::when(monitor.next_check_at)))}
                 </dl>
             </div>
         </div>
@@ -86,8 +86,8 @@ pub(super) fn detail(monitor: &Monitor, port: Option<&Port>) -> Option<AnyView> 
                 <div class="card-head"><h2 id=format!("h-{number}")>{format!("Port {number}")}</h2><span class="meta">"every "{text::duration(monitor.interval_s.into())}</span></div>
                 <div class="card-body stack">{ui::latency(&port.hours, &number)}</div>
                 {conversations}
-                <details id=format!("results-{number}")>
-                    <summary class="card-body">"Latest results"</summary>
+                <details id=format!("results-{number}") class="more">
+                    <summary>"Latest results"</summary>
                     {results(&port.results)}
                 </details>
             </section>
@@ -119,13 +119,15 @@ fn conversation(probe: &ProbeReport, id: &str) -> AnyView {
             </details>
         }
     });
+    // Beside each other where both are there and the page is wide.
+    let seen = (probe.tls.is_some() || extensions.is_some())
+        .then(|| view! { <div class="stack c5">{probe.tls.as_ref().map(certificate)}{extensions}</div> });
+    let said = transcript.map(|transcript| view! { <div class=if seen.is_some() { "c7" } else { "" }>{transcript}</div> });
     view! {
         <div class="card-body stack">
             <h3 class="mono">{address}</h3>
-            <p class="sm">{ui::status(probe.verdict.into(), probe.reason.clone())}</p>
-            {probe.tls.as_ref().map(certificate)}
-            {extensions}
-            {transcript}
+            <p class="sm">{ui::status(probe.verdict.into(), &probe.reason)}</p>
+            <div class="grid">{seen}{said}</div>
         </div>
         {findings}
     }
@@ -137,7 +139,7 @@ fn certificate(tls: &TlsReport) -> AnyView {
         .expires
         .map(|at| row("Valid until", view! { <span class="strong">{text::minute(at)}</span>" "<span class="muted">{ui::time(at)}</span> }));
     let names = if tls.names.is_empty() { tls.subject.clone() } else { tls.names.join(", ") };
-    let problem = tls.trust_problem.clone().map(|problem| row("Trust", ui::status(Status::Warn, problem)));
+    let problem = tls.trust_problem.clone().map(|problem| row("Trust", ui::status(Status::Warn, &problem)));
     view! {
         <dl class="kv">
             {row("Session", format!("{}, {}", tls.version, tls.cipher))}
@@ -163,8 +165,8 @@ pub(in crate::pages) fn results(results: &[CheckResult]) -> AnyView {
             view! {
                 <tr>
                     <th scope="row">{ui::time(result.at)}</th>
-                    <td data-label="Result">{ui::status(result.verdict.into(), result.verdict.as_str())}</td>
-                    <td data-label="What was seen">{result.summary.clone()}</td>
+                    <td data-label="Result">{ui::verdict(result.verdict)}</td>
+                    <td data-label="What was seen">{text::sentence(&result.summary)}</td>
                     <td class="num" data-label="Took">{text::millis(result.latency_ms)}</td>
                     <td data-label="From">{result.region.clone()}</td>
                 </tr>

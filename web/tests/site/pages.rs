@@ -1,47 +1,10 @@
-//! The pages over an API that answers from a table: status codes, redirects, fields at fault, escaping, cookies.
-#![cfg(feature = "ssr")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+//! Pages and forms: who sees what, what comes back, and where a form leads.
 
-use std::sync::{Arc, Mutex};
-
-use axum::{
-    body::{Body, to_bytes},
-    http::{Request, Response, StatusCode, header},
-};
+use axum::http::{StatusCode, header};
 use serde_json::{Value, json};
-use tower::ServiceExt;
-use waypost_web::{
-    TransportFactory, Visitor, WebConfig,
-    api::{ApiFuture, ApiRequest, ApiResponse, ApiTransport, Method},
-    router,
-};
+use waypost_web::api::{ApiRequest, Method};
 
-type Script = dyn Fn(&ApiRequest) -> (u16, Value) + Send + Sync;
-
-#[derive(Clone)]
-struct Fake {
-    script: Arc<Script>,
-    calls: Arc<Mutex<Vec<ApiRequest>>>,
-}
-
-impl ApiTransport for Fake {
-    fn call(&self, request: ApiRequest) -> ApiFuture {
-        let (status, body) = (self.script)(&request);
-        self.calls.lock().unwrap().push(request);
-        Box::pin(async move { Ok(ApiResponse { status, body, set_cookie: vec!["sid=1; HttpOnly".to_owned()] }) })
-    }
-}
-
-impl TransportFactory for Fake {
-    fn for_visitor(&self, _: Visitor) -> Arc<dyn ApiTransport> {
-        Arc::new(self.clone())
-    }
-}
-
-fn problem(status: u16, detail: &str, errors: &[(&str, &str)]) -> (u16, Value) {
-    let errors: Vec<Value> = errors.iter().map(|(field, message)| json!({ "field": field, "message": message })).collect();
-    (status, json!({ "type": "/problems/x", "title": "No", "status": status, "detail": detail, "errors": errors }))
-}
+use crate::support::{ask, get, post, problem};
 
 const ORG: &str = "org_0190a0b0c0d07000800000000000000a";
 const AT: &str = "2026-11-18T13:00:00Z";
@@ -64,27 +27,6 @@ fn signed_in(request: &ApiRequest) -> (u16, Value) {
         (Method::Post, "/api/v1/auth/login") => problem(401, "Email or password is wrong.", &[]),
         _ => problem(404, "", &[]),
     }
-}
-
-async fn ask(
-    script: impl Fn(&ApiRequest) -> (u16, Value) + Send + Sync + 'static,
-    request: Request<Body>,
-) -> (Response<()>, String, Vec<ApiRequest>) {
-    let fake = Fake { script: Arc::new(script), calls: Arc::default() };
-    let config = WebConfig { assets_dir: "no-such-folder".into(), dev_mailbox: false, base_url: "http://localhost".to_owned() };
-    let response = router(config, Arc::new(fake.clone())).oneshot(request).await.unwrap();
-    let (parts, body) = response.into_parts();
-    let text = String::from_utf8(to_bytes(body, 4_000_000).await.unwrap().to_vec()).unwrap();
-    let calls = fake.calls.lock().unwrap().clone();
-    (Response::from_parts(parts, ()), text, calls)
-}
-
-fn get(path: &str) -> Request<Body> {
-    Request::get(path).body(Body::empty()).unwrap()
-}
-
-fn post(path: &str, form: &str) -> Request<Body> {
-    Request::post(path).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(Body::from(form.to_owned())).unwrap()
 }
 
 #[tokio::test]
@@ -176,14 +118,4 @@ async fn the_front_door_finds_the_domain_in_what_people_type() {
     }
     let (response, ..) = ask(signed_in, get("/lookup?domain=+")).await;
     assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
-}
-
-#[tokio::test]
-async fn styles_are_served_before_anything_was_built() {
-    let (response, text, _) = ask(signed_in, get("/assets/app.css")).await;
-    assert_eq!(response.status(), StatusCode::OK);
-    assert_eq!(response.headers()[header::CONTENT_TYPE], "text/css; charset=utf-8");
-    assert!(text.contains("@layer"));
-    let (response, ..) = ask(signed_in, get("/assets/..%2Fsrc%2Flib.rs")).await;
-    assert_eq!(response.status(), StatusCode::NOT_FOUND);
 }

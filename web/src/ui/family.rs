@@ -1,0 +1,45 @@
+//! Families of an audit: their keys in the API, and what people call them.
+
+/// Key and name, in the order people know them. Eleven, and the block lists beside them make the twelve cells of the strip.
+pub(crate) const ALL: [(&str, &str); 11] = [
+    ("spf", "SPF"),
+    ("dkim", "DKIM"),
+    ("dmarc", "DMARC"),
+    ("mta_sts", "MTA-STS"),
+    ("tls_rpt", "TLS-RPT"),
+    ("dane", "DANE"),
+    ("bimi", "BIMI"),
+    ("ptr", "rDNS"),
+    ("mx", "MX"),
+    ("ns", "NS"),
+    ("dnssec", "DNSSEC"),
+];
+
+/// The name of a family; whatever else is a subject of an audit keeps its own.
+pub(crate) fn name(key: &str) -> String {
+    ALL.iter().find(|(known, _)| *known == key).map_or(key, |(_, name)| name).to_owned()
+}
+
+/// Where a family stands in the order; unknown ones come last.
+pub(crate) fn place(key: &str) -> usize {
+    ALL.iter().position(|(known, _)| *known == key).unwrap_or(ALL.len())
+}
+
+/// The families that tell domains apart at a glance: they are the columns of tables.
+pub(crate) fn columns() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ALL.into_iter().take(8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_have_their_proper_names_and_other_subjects_keep_theirs() {
+        for (key, shown) in [("ns", "NS"), ("mx", "MX"), ("dmarc", "DMARC"), ("mta_sts", "MTA-STS"), ("ptr", "rDNS"), ("example.com", "example.com")]
+        {
+            assert_eq!(name(key), shown);
+        }
+        assert!(place("spf") < place("ns") && place("ns") < place("whois"));
+    }
+}

@@ -1,0 +1,81 @@
+//! What the visitor's role allows: forms and links for those who may, and the same controls disabled, with the role they need, for the others.
+//! Nothing vanishes; the API refuses by itself whatever a page shows.
+
+use leptos::prelude::*;
+use waypost_types::account::Role;
+
+use super::icon;
+use crate::{ssr::Frame, text};
+
+/// Controls of one place on a page and the role they need.
+pub(crate) struct Gate {
+    have: Role,
+    need: Role,
+    /// Id of the hint that the closed controls refer to.
+    hint: String,
+}
+
+impl Gate {
+    /// For what adds, changes or removes. `place` keeps the hints of a page apart.
+    pub(crate) fn change(frame: &Frame, place: &str) -> Self {
+        Self { have: frame.org.role, need: Role::Editor, hint: format!("gate-{place}") }
+    }
+
+    /// Whether the visitor may.
+    fn is_open(&self) -> bool {
+        self.have >= self.need
+    }
+
+    fn sentence(&self) -> String {
+        format!("Needs the role {}; yours is {}.", text::sentence(self.need.as_str()), text::sentence(self.have.as_str()))
+    }
+
+    /// Why the controls of this place are disabled; nothing for those who may. A page draws it once per gate, beside the controls.
+    pub(crate) fn hint(&self) -> Option<AnyView> {
+        (!self.is_open()).then(|| view! { <p class="gate-hint" id=self.hint.clone()>{icon("lock")}{self.sentence()}</p> }.into_any())
+    }
+
+    /// A form that posts its fields to `action`.
+    pub(crate) fn form(&self, class: &'static str, action: String, fields: impl IntoView + 'static, button: Button) -> AnyView {
+        let Button { class: kind, content } = button;
+        if self.is_open() {
+            return view! { <form class=class method="post" action=action>{fields.into_any()}<div><button class=kind type="submit">{content}</button></div></form> }.into_any();
+        }
+        // Fields leave the order of keys; the button stays in it, so that everybody can learn why it does nothing.
+        view! {
+            <div class=class role="group" aria-describedby=self.hint.clone()>
+                <fieldset class="gate" disabled=true>{fields.into_any()}</fieldset>
+                <div>
+                    <button class=kind type="button" aria-disabled="true" aria-describedby=self.hint.clone() title=self.sentence()>{content}</button>
+                </div>
+            </div>
+        }
+        .into_any()
+    }
+
+    /// A link that leads to a form.
+    pub(crate) fn link(&self, class: &'static str, to: String, content: impl IntoView + 'static) -> AnyView {
+        if self.is_open() {
+            return view! { <a class=class href=to>{content.into_any()}</a> }.into_any();
+        }
+        view! {
+            <a class=class role="link" aria-disabled="true" tabindex="0" title=self.sentence()>
+                {content.into_any()}<span class="vh">{format!(" ({})", self.sentence())}</span>
+            </a>
+        }
+        .into_any()
+    }
+}
+
+/// The button of a form.
+pub(crate) struct Button {
+    class: &'static str,
+    content: AnyView,
+}
+
+impl Button {
+    /// With these classes of the style sheet.
+    pub(crate) fn new(class: &'static str, content: impl IntoView + 'static) -> Self {
+        Self { class, content: content.into_any() }
+    }
+}

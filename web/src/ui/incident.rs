@@ -1,0 +1,54 @@
+//! An incident in a list, and the badge that says how it stands.
+
+use chrono::Utc;
+use leptos::prelude::*;
+use waypost_types::{
+    incident::{Incident, IncidentStatus},
+    outcome::Status,
+};
+
+use super::{badge, icon};
+use crate::text;
+
+/// Resolved is good news; before that the severity counts.
+const fn resolved(incident: &Incident) -> bool {
+    matches!(incident.status, IncidentStatus::Resolved)
+}
+
+fn standing(incident: &Incident) -> Status {
+    if resolved(incident) { Status::Ok } else { incident.severity.into() }
+}
+
+/// Severity while it lasts, to be found by scanning.
+pub(crate) fn incident_badge(incident: &Incident) -> AnyView {
+    let word = if resolved(incident) { "resolved" } else { incident.severity.as_str() };
+    badge(standing(incident), word)
+}
+
+/// One line of a list of incidents.
+pub(crate) fn incident_item(incident: &Incident, base: &str) -> AnyView {
+    let status = standing(incident);
+    let glyph = match status {
+        Status::Bad => "bad",
+        Status::Warn => "warn",
+        Status::Ok => "ok",
+        _ => "info",
+    };
+    let lasted = text::duration((incident.resolved_at.unwrap_or_else(Utc::now) - incident.opened_at).num_seconds());
+    let open_for = if resolved(incident) { format!("lasted {lasted}") } else { format!("open {lasted}") };
+    let taken = match incident.status {
+        IncidentStatus::Open => Some(view! { <span class="strong">"nobody yet"</span> }.into_any()),
+        IncidentStatus::Acknowledged => Some(view! { <span>"acknowledged"</span> }.into_any()),
+        IncidentStatus::Resolved => None,
+    };
+    view! {
+        <li>
+            <div class="item" data-status=status.as_str()>
+                {icon(glyph)}
+                <div><a class="title" href=format!("{base}/incidents/{}", incident.id)>{incident.title.clone()}</a><p class="desc">{text::sentence(&incident.summary)}</p></div>
+                <div class="end">{incident_badge(incident)}<span title=text::exact(incident.opened_at)>{open_for}</span>{taken}</div>
+            </div>
+        </li>
+    }
+    .into_any()
+}

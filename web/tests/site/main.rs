@@ -1,0 +1,13 @@
+//! The router as a browser meets it, over a transport that answers from a script.
+#![cfg(feature = "ssr")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod loading;
+mod markup;
+mod organisation;
+mod pages;
+mod policy;
+mod roles;
+mod styles;
+mod support;
+mod words;

@@ -1,0 +1,171 @@
+//! Two organisations of a person: `acme`, which watches one of everything, and `empty`, which watches nothing yet.
+
+use serde_json::{Value, json};
+use waypost_web::api::ApiRequest;
+
+use crate::support::problem;
+
+pub const DOMAIN: &str = "dom_00000000000000000000000000000001";
+pub const SERVER: &str = "srv_00000000000000000000000000000002";
+pub const ADDRESS: &str = "adr_00000000000000000000000000000003";
+pub const INCIDENT: &str = "inc_00000000000000000000000000000004";
+const AT: &str = "2026-11-18T13:00:00Z";
+const LONG: &str = "a-mail-server-with-a-very-long-name-that-somebody-chose.sub.department.example.com";
+
+/// Every page of `acme`, and those of `empty` that look otherwise.
+pub fn pages() -> Vec<String> {
+    let mut pages: Vec<String> = ["", "/add", "/domains", "/servers", "/addresses", "/incidents"]
+        .into_iter()
+        .flat_map(|rest| [format!("/o/acme{rest}"), format!("/o/empty{rest}")])
+        .collect();
+    pages.extend(
+        [("domains", DOMAIN), ("servers", SERVER), ("addresses", ADDRESS), ("incidents", INCIDENT)].map(|(many, id)| format!("/o/acme/{many}/{id}")),
+    );
+    pages
+}
+
+/// The API as a member with this role meets it.
+pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send + Sync + 'static {
+    move |request| {
+        let path = request.path.split('?').next().unwrap_or_default();
+        let list = |items: Vec<Value>| json!({ "items": items, "next": null });
+        let body = match path.strip_prefix("/api/v1/").unwrap_or_default() {
+            "me" => me(role),
+            "orgs/acme/overview" => overview(),
+            "orgs/acme/domains" => list(vec![domain(), long_domain()]),
+            "orgs/acme/servers" => list(vec![server()]),
+            "orgs/acme/addresses" => list(vec![address()]),
+            "orgs/acme/incidents" => list(vec![incident()]),
+            "orgs/empty/overview" => {
+                json!({ "score": null, "counts": { "domains": 0, "servers": 0, "addresses": 0, "monitors": 0, "open_incidents": 0 },
+                    "last_checked_at": null, "ports": [], "domains": [], "addresses": [], "incidents": [], "port25_blocked": null })
+            }
+            "orgs/empty/domains" | "orgs/empty/servers" | "orgs/empty/addresses" | "orgs/empty/incidents" => list(Vec::new()),
+            "lookup/example.com" => lookup(),
+            other => match other.strip_prefix("orgs/acme/").and_then(|rest| rest.split_once('/')) {
+                Some(("domains", DOMAIN)) => domain(),
+                Some(("servers", SERVER)) => server(),
+                Some(("addresses", ADDRESS)) => address(),
+                Some(("incidents", INCIDENT)) => incident(),
+                Some(("monitors", rest)) if rest.ends_with("/outcome") => smtp(),
+                Some(("monitors", rest)) if rest.ends_with("/rollups") => list(rollups()),
+                Some(("monitors", rest)) if rest.ends_with("/results") => list(vec![result()]),
+                _ => return problem(404, "", &[]),
+            },
+        };
+        (200, body)
+    }
+}
+
+fn me(role: &str) -> Value {
+    let org = |digit: &str, slug: &str, name: &str| json!({ "id": format!("org_0000000000000000000000000000000{digit}"), "slug": slug, "name": name, "role": role });
+    json!({
+        "user": { "id": "usr_0000000000000000000000000000000a", "email": "ops@example.com", "email_verified": true, "created_at": AT },
+        "orgs": [org("1", "acme", "Acme Mail"), org("2", "empty", "Nothing yet")]
+    })
+}
+
+fn overview() -> Value {
+    let host = |name: &str, state: &str, latency: Value| json!({ "server_id": SERVER, "monitor_id": "mon_00000000000000000000000000000025", "host": name, "state": state, "latency_ms": latency });
+    let port = |number: u16, hosts: Vec<Value>| json!({ "port": number, "uptime_30d": 99.94, "total": 2, "up": 1, "degraded": 0, "down": 1, "hosts": hosts });
+    json!({
+        "score": 61, "counts": { "domains": 2, "servers": 1, "addresses": 1, "monitors": 6, "open_incidents": 1 }, "last_checked_at": AT,
+        "ports": [port(25, vec![host(LONG, "down", json!(31.0)), host("mail.example.com", "up", json!(1140.0))]), port(465, vec![host(LONG, "pending", json!(null))]), port(587, vec![])],
+        "domains": [domain(), long_domain()], "addresses": [address()], "incidents": [incident()],
+        "port25_blocked": null
+    })
+}
+
+fn audit() -> Value {
+    let finding = |rule: &str, severity: &str, subject: &str, summary: &str| {
+        json!({ "rule": rule, "severity": severity, "subject": subject, "summary": summary, "why": "Receivers stop there.", "fix": "Publish the record below.",
+            "record": { "kind": "TXT", "name": "xn--mnchen-3ya.example", "value": "v=spf1 ip4:192.0.2.25 -all" }, "reference": "RFC 7208, section 4.6.4" })
+    };
+    let check = |status: &str, word: &str| json!({ "status": status, "word": word });
+    json!({
+        "domain": "xn--mnchen-3ya.example", "score": 61, "grade": "C",
+        "findings": [
+            finding("spf.lookups", "critical", "xn--mnchen-3ya.example", "SPF needs 12 DNS lookups, 10 are allowed"),
+            finding("dmarc.none", "medium", "_dmarc.xn--mnchen-3ya.example", "DMARC only watches: p=none"),
+            finding("bimi.missing", "info", "default._bimi.xn--mnchen-3ya.example", "BIMI is not set")
+        ],
+        "unknown": [{ "subject": "ns", "reason": "did not answer in time; it is asked again at the next check" }],
+        "checks": { "mx": check("ok", "2 hosts"), "spf": check("bad", "Error"), "dkim": check("warn", "1024 bit"), "dmarc": check("warn", "p=none"), "mta_sts": check("none", "Not set"),
+            "tls_rpt": check("none", "Not set"), "dane": check("none", "Not set"), "bimi": check("none", "Not set"), "ptr": check("warn", "Mismatch"), "dnssec": check("none", "Not signed") },
+        "records": { "dmarc": ["v=DMARC1; p=none"], "mx": [format!("10 {LONG}.")], "ns": ["ns1.example.net."], "spf": ["v=spf1 include:_spf.example.net include:_spf.example.org ~all"] },
+        "mx_hosts": [{ "preference": 10, "host": LONG, "addresses": ["192.0.2.25", "2001:db8::25"], "provider": null }]
+    })
+}
+
+fn monitor(id: &str, kind: &str, target: &str, state: &str) -> Value {
+    json!({ "id": format!("mon_000000000000000000000000000000{id}"), "kind": kind, "target": target, "interval_s": 3600, "regions": ["local"], "paused": false, "state": state, "state_since": AT,
+        "summary": "connection refused by 192.0.2.25; nothing listens on the port", "latency_ms": 31.0, "last_checked_at": AT, "next_check_at": AT, "domain_id": null, "server_id": null,
+        "address_id": null, "version": 3, "created_at": AT })
+}
+
+/// Audited once, with a verdict that a second audit has yet to confirm.
+fn domain() -> Value {
+    json!({ "id": DOMAIN, "name": "xn--mnchen-3ya.example", "display": "münchen.example", "state": "pending", "score": 61, "grade": "C", "last_checked_at": AT, "next_check_at": AT,
+        "audit": audit(), "monitors": [monitor("01", "audit", "xn--mnchen-3ya.example", "pending")], "version": 3, "created_at": AT })
+}
+
+/// Not audited yet.
+fn long_domain() -> Value {
+    json!({ "id": "dom_00000000000000000000000000000009", "name": LONG, "display": LONG, "state": "pending", "score": null, "grade": null, "last_checked_at": null, "next_check_at": AT,
+        "audit": null, "monitors": [], "version": 1, "created_at": AT })
+}
+
+fn server() -> Value {
+    let port = |number: u16, state: &str| monitor(&format!("{:02}", number % 100), "smtp", &format!("{LONG}:{number}"), state);
+    json!({ "id": SERVER, "host": LONG, "display": LONG, "ports": [25, 465, 587], "source": "mx", "state": "down",
+        "monitors": [port(25, "down"), port(465, "up"), port(587, "pending")], "last_checked_at": AT, "version": 3, "created_at": AT })
+}
+
+fn smtp() -> Value {
+    json!({ "kind": "smtp", "host": LONG, "port": 25, "mode": "starttls", "verdict": "down", "summary": "connection refused by 192.0.2.25", "probes": [{
+        "host": LONG, "address": "192.0.2.25", "port": 25, "mode": "starttls", "verdict": "degraded", "reason": "certificate ends in 6 days", "stage_ms": { "connect": 3.2, "banner": 18.0, "total": 31.0 },
+        "tls": { "version": "TLSv1.3", "cipher": "TLS13_AES_256_GCM_SHA384", "trusted": false, "name_matches": true, "expires": "2027-01-18T13:00:00Z", "subject": LONG, "issuer": "Example CA",
+            "names": [LONG, "mail.example.com"], "trust_problem": "self-signed certificate", "fingerprint": "ab".repeat(32) },
+        "extensions": ["PIPELINING", "SIZE 10240000", "STARTTLS"], "banner": "220 mail.example.com ESMTP", "findings": [],
+        "transcript": [{ "at_ms": 18, "from": "server", "line": "220 mail.example.com ESMTP" }, { "at_ms": 18, "from": "client", "line": "EHLO probe.waypost.example" }]
+    }] })
+}
+
+fn rollups() -> Vec<Value> {
+    (10..18).map(|day| json!({ "at": format!("2026-11-{day}T00:00:00Z"), "checks": 288, "up": 280, "down": day - 10, "unknown": 0, "latency_avg_ms": 30.0 + f64::from(day), "latency_max_ms": 90.0 })).collect()
+}
+
+fn result() -> Value {
+    json!({ "id": "res_00000000000000000000000000000007", "monitor_id": "mon_00000000000000000000000000000025", "region": "local", "at": AT, "verdict": "down",
+        "summary": "connection refused by 192.0.2.25", "latency_ms": null })
+}
+
+fn entry(list: &str, state: &str, reason: &str) -> Value {
+    json!({ "subject": "192.0.2.25", "list": list, "zone": "dnsbl.example.org", "state": state, "codes": if state == "listed" { vec!["127.0.0.2"] } else { vec![] },
+        "meaning": if state == "listed" { "the address sent spam" } else { "" }, "reason": reason, "severity": "medium", "delist_url": "https://example.org/remove" })
+}
+
+fn entries() -> Vec<Value> {
+    vec![
+        entry("Example List", "listed", "seen on 17 Nov"),
+        entry("Other List", "clean", ""),
+        entry("Silent List", "unknown", "the list refuses public resolvers"),
+    ]
+}
+
+fn address() -> Value {
+    json!({ "id": ADDRESS, "cidr": "192.0.2.25", "source": "mx", "hosts": [LONG], "state": "degraded", "listed": 1, "answered": 2, "asked": 3, "last_checked_at": AT, "next_check_at": AT,
+        "report": { "target": "192.0.2.25", "entries": entries() }, "monitors": [monitor("05", "blacklist", "192.0.2.25", "degraded")], "version": 3, "created_at": AT })
+}
+
+fn incident() -> Value {
+    let event = |digit: u8, event: &str, text: &str, actor: Value| json!({ "id": format!("tml_0000000000000000000000000000000{digit}"), "at": AT, "event": event, "text": text, "actor": actor });
+    json!({ "id": INCIDENT, "monitor_id": null, "kind": "smtp", "target": format!("{LONG}:25"), "title": format!("{LONG} port 25 is down"),
+        "summary": "connection refused by 192.0.2.25; nothing listens on the port", "severity": "critical", "status": "open", "opened_at": AT, "acknowledged_at": null, "resolved_at": null,
+        "timeline": [event(1, "opened", "two checks in a row failed", json!(null)), event(2, "notified", "accepted for ops@example.com", json!(null)), event(3, "comment", "restarting it", json!("ops@example.com"))],
+        "evidence": smtp(), "version": 3 })
+}
+
+fn lookup() -> Value {
+    json!({ "domain": "xn--mnchen-3ya.example", "display": "münchen.example", "complete": false, "checked_at": AT, "took_ms": 2140, "audit": audit(), "blacklists": entries() })
+}
