@@ -80,8 +80,9 @@ pub async fn delete(address: Of<Write, Address>, IfMatch(expected): IfMatch) -> 
 
 /// Checks it now, from every region.
 #[utoipa::path(post, path = "/v1/orgs/{org}/addresses/{id}/check", tag = "addresses", params(("org" = String, Path), ("id" = String, Path)),
-    responses((status = 202), (status = 404, body = Problem), (status = 429, body = Problem)))]
+    responses((status = 202), (status = 404, body = Problem), (status = 409, body = Problem), (status = 429, body = Problem)))]
 pub async fn check(State(state): State<AppState>, address: Of<Write, Address>) -> Result<StatusCode, ApiError> {
+    targets::awake(&address.row.monitors)?;
     state.limits.check.take(&address.member.org.id.to_string())?;
     let mut tx = address.member.tx().await?;
     tx.request_checks_of(address.row.id.0).await?;

@@ -76,8 +76,9 @@ pub async fn delete(domain: Of<Write, Domain>, IfMatch(expected): IfMatch) -> Re
 
 /// Checks it now, from every region.
 #[utoipa::path(post, path = "/v1/orgs/{org}/domains/{id}/check", tag = "domains", params(("org" = String, Path), ("id" = String, Path)),
-    responses((status = 202), (status = 404, body = Problem), (status = 429, body = Problem)))]
+    responses((status = 202), (status = 404, body = Problem), (status = 409, body = Problem), (status = 429, body = Problem)))]
 pub async fn check(State(state): State<AppState>, domain: Of<Write, Domain>) -> Result<StatusCode, ApiError> {
+    targets::awake(&domain.row.monitors)?;
     state.limits.check.take(&domain.member.org.id.to_string())?;
     let mut tx = domain.member.tx().await?;
     tx.request_checks_of(domain.row.id.0).await?;

@@ -108,8 +108,9 @@ pub async fn delete(monitor: Of<Write, Monitor>, IfMatch(expected): IfMatch) -> 
 
 /// Checks it now, from every region.
 #[utoipa::path(post, path = "/v1/orgs/{org}/monitors/{id}/check", tag = "monitors", params(("org" = String, Path), ("id" = String, Path)),
-    responses((status = 202), (status = 404, body = Problem), (status = 429, body = Problem)))]
+    responses((status = 202), (status = 404, body = Problem), (status = 409, body = Problem), (status = 429, body = Problem)))]
 pub async fn check(State(state): State<AppState>, monitor: Of<Write, Monitor>) -> Result<StatusCode, ApiError> {
+    targets::awake(std::slice::from_ref(&monitor.row))?;
     state.limits.check.take(&monitor.member.org.id.to_string())?;
     let mut tx = monitor.member.tx().await?;
     tx.request_check(monitor.row.id).await?;

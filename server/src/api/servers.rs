@@ -84,8 +84,9 @@ pub async fn delete(server: Of<Write, Server>, IfMatch(expected): IfMatch) -> Re
 
 /// Checks it now, from every region.
 #[utoipa::path(post, path = "/v1/orgs/{org}/servers/{id}/check", tag = "servers", params(("org" = String, Path), ("id" = String, Path)),
-    responses((status = 202), (status = 404, body = Problem), (status = 429, body = Problem)))]
+    responses((status = 202), (status = 404, body = Problem), (status = 409, body = Problem), (status = 429, body = Problem)))]
 pub async fn check(State(state): State<AppState>, server: Of<Write, Server>) -> Result<StatusCode, ApiError> {
+    targets::awake(&server.row.monitors)?;
     state.limits.check.take(&server.member.org.id.to_string())?;
     let mut tx = server.member.tx().await?;
     tx.request_checks_of(server.row.id.0).await?;
