@@ -26,7 +26,9 @@ ensure_rust() {
     say "Installing rustup and Rust $wanted"
     local installer
     installer=$(mktemp)
-    retry 3 curl --proto '=https' --tlsv1.2 -sSf --max-time 60 -o "$installer" https://sh.rustup.rs ||
+    # The first is where the second gets it from.
+    retry 3 curl --proto '=https' --tlsv1.2 -sSf --max-time 60 -o "$installer" https://static.rust-lang.org/rustup/rustup-init.sh ||
+      curl --proto '=https' --tlsv1.2 -sSf --max-time 60 -o "$installer" https://sh.rustup.rs ||
       die "rustup could not be downloaded." "Install Rust $wanted from https://rustup.rs and start again."
     retry 3 sh "$installer" -y -q --profile minimal --default-toolchain "$wanted" --component rustfmt,clippy >&2 ||
       die "rustup could not install Rust $wanted." "What it said is above."

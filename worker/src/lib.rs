@@ -6,6 +6,7 @@
 
 mod backoff;
 pub mod batch;
+mod carry;
 pub mod checker;
 pub mod config;
 mod database;
@@ -20,6 +21,7 @@ pub mod notifier;
 mod port25;
 mod queue;
 pub mod recorder;
+mod refusal;
 pub mod runner;
 pub mod scheduler;
 pub mod shared_checks;

@@ -21,6 +21,7 @@ use crate::{
     WorkerConfig, WorkerError,
     backoff::{Backoff, forever},
     error::chain,
+    refusal::is_final,
 };
 
 /// Messages claimed at once.
@@ -86,11 +87,11 @@ impl Notifier {
 
     async fn send_one(&self, mail: ClaimedMail, lease_ends: Instant) -> Result<(), WorkerError> {
         if self.shutdown.is_cancelled() {
-            return self.mark(&mail, Utc::now(), Attempt::Retry("not tried: the worker was stopping", Utc::now())).await;
+            return self.mark(&mail, Utc::now(), Attempt::Untried(Utc::now())).await;
         }
         if Instant::now() + SEND_TIMEOUT * 2 + MARK_TIMEOUT > lease_ends {
             // Too late to begin: whoever claims it next sends it, and nobody twice.
-            return Ok(());
+            return self.mark(&mail, Utc::now(), Attempt::Untried(Utc::now())).await;
         }
         let delivery = if let Some(transport) = &self.transport {
             deliver(transport, &self.from, &mail).await
@@ -131,7 +132,7 @@ impl Notifier {
             }
             MailOwner::Org(org, incident) => {
                 let mut tx = self.store.org_tx(org).await?;
-                if tx.mark_mail(mail.id, now, attempt).await? && !matches!(attempt, Attempt::Retry(..)) && incident.is_some() {
+                if tx.mark_mail(mail.id, now, attempt).await? && !matches!(attempt, Attempt::Retry(..) | Attempt::Untried(_)) && incident.is_some() {
                     let ids = incident.iter().map(ToString::to_string).collect();
                     tx.notify(&waypost_types::event::LiveEvent::Incidents { ids }).await?;
                 }
@@ -155,7 +156,9 @@ async fn deliver(transport: &AsyncSmtpTransport<Tokio1Executor>, from: &Mailbox,
     };
     match tokio::time::timeout(SEND_TIMEOUT * 2, transport.send(message)).await {
         Ok(Ok(response)) => Delivery::Accepted(answer(&format!("{} {}", response.code(), response.message().collect::<Vec<_>>().join(" ")))),
-        Ok(Err(error)) if error.is_permanent() => Delivery::Refused(answer(&chain(&error))),
+        Ok(Err(error)) if error.is_permanent() && error.status().is_some_and(|code| is_final(code.into(), &chain(&error))) => {
+            Delivery::Refused(answer(&chain(&error)))
+        }
         Ok(Err(error)) => Delivery::Deferred(answer(&chain(&error))),
         Err(_) => Delivery::Deferred(format!("the mail server did not answer within {} seconds", (SEND_TIMEOUT * 2).as_secs())),
     }

@@ -4,21 +4,26 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, SubsecRound as _, Utc};
+use waypost_engine::audit::provider_of;
 use waypost_store::{
     OrgTx, Store,
-    recording::{LockedMonitor, Recorded},
+    recording::{LockedMonitor, Recorded, Repeat},
 };
 use waypost_types::{
     MonitorId, OrgId,
     event::LiveEvent,
     judge::{RegionOutcome, Transition},
+    monitor::MonitorKind,
     outcome::{Outcome, Verdict},
 };
 
 use crate::{
     WorkerError,
+    carry::carry,
+    checker::split_target,
     incidents::{Incidents, Moved},
     judge::{JudgeContext, Judgement, judge, recheck_delay},
+    shared_checks::PROVIDER_SPACING,
     wording::{latency_ms, sentence},
 };
 
@@ -48,6 +53,8 @@ pub struct Recorder {
 struct Judged<'a> {
     monitor: LockedMonitor,
     run: &'a Run,
+    /// What the run saw, and what it could not tell as it was before.
+    outcome: Arc<Outcome>,
     summary: String,
     judgement: Judgement,
 }
@@ -92,19 +99,20 @@ fn sort_out<'a>(locked: Vec<LockedMonitor>, runs: &'a [Run], region: &str, now: 
             repeats.push((monitor, run));
             continue;
         }
-        let summary = sentence(&run.outcome);
+        let outcome = carry(monitor.trouble.as_ref(), &run.outcome);
+        let summary = sentence(&outcome);
         let mut latest = monitor.others.clone();
         latest.push(RegionOutcome {
             region: region.to_owned(),
             at: run.at,
-            verdict: run.outcome.verdict(),
-            worst: run.outcome.worst(),
+            verdict: outcome.verdict(),
+            worst: outcome.worst(),
             summary: summary.clone(),
         });
         let context =
-            JudgeContext { now, policy: monitor.policy, interval: interval_of(&monitor), kind: monitor.kind, regions: monitor.regions.len() };
+            JudgeContext { now, policy: monitor.policy, interval: vote_interval(&monitor), kind: monitor.kind, regions: monitor.regions.len() };
         let judgement = judge(&monitor.judge, &latest, &context);
-        news.push(Judged { monitor, run, summary, judgement });
+        news.push(Judged { monitor, run, outcome, summary, judgement });
     }
     (news, repeats)
 }
@@ -118,8 +126,13 @@ async fn write<'a>(
 ) -> Result<Vec<Moved<'a>>, WorkerError> {
     let records: Vec<Recorded<'_>> = news.iter().map(|judged| record_of(judged, now)).collect();
     tx.record_runs(region, &records).await?;
-    let ended: Vec<(MonitorId, i64, DateTime<Utc>)> =
-        repeats.iter().map(|(monitor, _)| (monitor.id, monitor.claim, next_after_repeat(monitor, now))).collect();
+    let repeat = |(monitor, run): &(LockedMonitor, &Run)| Repeat {
+        monitor: monitor.id,
+        claim: monitor.claim,
+        next_run_at: next_after_repeat(monitor, now),
+        requested: run.requested,
+    };
+    let ended: Vec<Repeat> = repeats.iter().map(repeat).collect();
     tx.finish_without_result(region, &ended).await?;
     for judged in news {
         // A change in one region is confirmed by all of them, so they look again now.
@@ -131,16 +144,16 @@ async fn write<'a>(
 }
 
 fn record_of<'a>(judged: &'a Judged<'_>, now: DateTime<Utc>) -> Recorded<'a> {
-    let Judged { monitor, run, summary, judgement } = judged;
-    let verdict = run.outcome.verdict();
+    let Judged { monitor, run, outcome, summary, judgement } = judged;
+    let verdict = outcome.verdict();
     let recheck = judgement.recheck.map(|delay| now + delay);
     Recorded {
         monitor: monitor.id,
         claim: monitor.claim,
         at: run.at,
-        outcome: &run.outcome,
+        outcome,
         summary,
-        latency_ms: latency_ms(&run.outcome),
+        latency_ms: latency_ms(outcome),
         // A server that is degraded for months would else fill the table with the same transcript.
         keep: monitor.last_verdict != Some(verdict) || matches!(verdict, Verdict::Down | Verdict::Unknown),
         judge: judgement.state.clone(),
@@ -157,12 +170,18 @@ fn next_after_repeat(monitor: &LockedMonitor, now: DateTime<Utc>) -> DateTime<Ut
     }
 }
 
+/// An outcome votes for two intervals. A mailbox provider's host is looked at every 15 minutes at most, whatever the monitor asks.
+fn vote_interval(monitor: &LockedMonitor) -> Duration {
+    let provider = monitor.kind == MonitorKind::Smtp && provider_of(split_target(&monitor.target).0).is_some();
+    interval_of(monitor).max(if provider { PROVIDER_SPACING } else { Duration::ZERO })
+}
+
 fn interval_of(monitor: &LockedMonitor) -> Duration {
     Duration::from_secs(u64::try_from(monitor.interval_s).unwrap_or(1))
 }
 
 fn moved<'a>(judged: &'a Judged<'_>, transition: &'a Transition) -> Moved<'a> {
-    Moved { monitor: judged.monitor.id, kind: judged.monitor.kind, target: &judged.monitor.target, outcome: &judged.run.outcome, transition }
+    Moved { monitor: judged.monitor.id, kind: judged.monitor.kind, target: &judged.monitor.target, outcome: &judged.outcome, transition }
 }
 
 /// What audits discovered. Answers whether something is new.

@@ -20,7 +20,7 @@ use crate::{
 /// Targets whose outcome is remembered at most.
 const MAX_REMEMBERED: usize = 20_000;
 /// Mailbox providers are not asked more often, whatever tenants want.
-const PROVIDER_SPACING: Duration = Duration::from_secs(15 * 60);
+pub(crate) const PROVIDER_SPACING: Duration = Duration::from_secs(15 * 60);
 /// A person's “check now” gets a fresh look, but a target is not hammered by many of them; a failure is confirmed by a fresh look, too.
 const REQUEST_SPACING: Duration = Duration::from_secs(10);
 

@@ -36,9 +36,10 @@ pub async fn list(member: Member<Read>, page: Page) -> Result<Json<List<Address>
 
 /// Watches an address or network: it is looked up on the block lists at once.
 #[utoipa::path(post, path = "/v1/orgs/{org}/addresses", tag = "addresses", params(("org" = String, Path)), request_body = NewAddress,
-    responses((status = 201, body = Address), (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 201, body = Address), (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub async fn create(State(state): State<AppState>, member: Member<Write>, Body(new): Body<NewAddress>) -> Result<Versioned<Address>, ApiError> {
     let cidr = targets::cidr("cidr", &new.cidr, &state.settings.egress)?;
+    member.take_check()?;
     let mut tx = member.tx().await?;
     match tx.add_address(cidr).await? {
         Added::New(address) => member.created(tx, address).await,
@@ -56,13 +57,16 @@ pub async fn get(address: Of<Read, Address>) -> Versioned<Address> {
 /// How often it is scanned, and whether.
 #[utoipa::path(patch, path = "/v1/orgs/{org}/addresses/{id}", tag = "addresses",
     params(("org" = String, Path), ("id" = String, Path), ("if-match" = Option<String>, Header)), request_body = AddressPatch,
-    responses((status = 200, body = Address), (status = 404, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 200, body = Address), (status = 404, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub async fn update(
     address: Of<Write, Address>,
     IfMatch(expected): IfMatch,
     Body(patch): Body<AddressPatch>,
 ) -> Result<Versioned<Address>, ApiError> {
     targets::interval(MonitorKind::Blacklist, patch.interval_s)?;
+    if patch.paused == Some(false) {
+        address.member.take_check()?;
+    }
     let mut tx = address.member.tx().await?;
     let changed = tx.update_address(address.row.id, expected, &patch).await?;
     address.member.changed(tx, changed).await
@@ -80,9 +84,10 @@ pub async fn delete(address: Of<Write, Address>, IfMatch(expected): IfMatch) -> 
 
 /// Checks it now, from every region.
 #[utoipa::path(post, path = "/v1/orgs/{org}/addresses/{id}/check", tag = "addresses", params(("org" = String, Path), ("id" = String, Path)),
-    responses((status = 202), (status = 404, body = Problem), (status = 429, body = Problem)))]
-pub async fn check(State(state): State<AppState>, address: Of<Write, Address>) -> Result<StatusCode, ApiError> {
-    state.limits.check.take(&address.member.org.id.to_string())?;
+    responses((status = 202), (status = 404, body = Problem), (status = 409, body = Problem), (status = 429, body = Problem)))]
+pub async fn check(address: Of<Write, Address>) -> Result<StatusCode, ApiError> {
+    targets::awake(&address.row.monitors)?;
+    address.member.take_check()?;
     let mut tx = address.member.tx().await?;
     tx.request_checks_of(address.row.id.0).await?;
     tx.commit().await?;

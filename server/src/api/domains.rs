@@ -1,6 +1,6 @@
 //! `domains`: what an organisation watches by its name.
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{Json, http::StatusCode};
 use waypost_store::monitors::Added;
 use waypost_types::{
     DomainId,
@@ -19,7 +19,6 @@ use crate::{
         page::Page,
         problem::ApiError,
     },
-    state::AppState,
 };
 
 tenant_row!("domains": Domain, DomainId, domain);
@@ -36,9 +35,10 @@ pub async fn list(member: Member<Read>, page: Page) -> Result<Json<List<Domain>>
 
 /// Watches a domain: its audit starts at once, and leads to its servers and their addresses.
 #[utoipa::path(post, path = "/v1/orgs/{org}/domains", tag = "domains", params(("org" = String, Path)), request_body = NewDomain,
-    responses((status = 201, body = Domain), (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 201, body = Domain), (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub async fn create(member: Member<Write>, Body(new): Body<NewDomain>) -> Result<Versioned<Domain>, ApiError> {
     let name = targets::domain("name", &new.name)?;
+    member.take_check()?;
     let mut tx = member.tx().await?;
     match tx.add_domain(&name).await? {
         Added::New(domain) => member.created(tx, domain).await,
@@ -56,9 +56,12 @@ pub async fn get(domain: Of<Read, Domain>) -> Versioned<Domain> {
 /// How often it is audited, and whether.
 #[utoipa::path(patch, path = "/v1/orgs/{org}/domains/{id}", tag = "domains",
     params(("org" = String, Path), ("id" = String, Path), ("if-match" = Option<String>, Header)), request_body = DomainPatch,
-    responses((status = 200, body = Domain), (status = 404, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 200, body = Domain), (status = 404, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub async fn update(domain: Of<Write, Domain>, IfMatch(expected): IfMatch, Body(patch): Body<DomainPatch>) -> Result<Versioned<Domain>, ApiError> {
     targets::interval(MonitorKind::Audit, patch.interval_s)?;
+    if patch.paused == Some(false) {
+        domain.member.take_check()?;
+    }
     let mut tx = domain.member.tx().await?;
     let changed = tx.update_domain(domain.row.id, expected, &patch).await?;
     domain.member.changed(tx, changed).await
@@ -76,9 +79,10 @@ pub async fn delete(domain: Of<Write, Domain>, IfMatch(expected): IfMatch) -> Re
 
 /// Checks it now, from every region.
 #[utoipa::path(post, path = "/v1/orgs/{org}/domains/{id}/check", tag = "domains", params(("org" = String, Path), ("id" = String, Path)),
-    responses((status = 202), (status = 404, body = Problem), (status = 429, body = Problem)))]
-pub async fn check(State(state): State<AppState>, domain: Of<Write, Domain>) -> Result<StatusCode, ApiError> {
-    state.limits.check.take(&domain.member.org.id.to_string())?;
+    responses((status = 202), (status = 404, body = Problem), (status = 409, body = Problem), (status = 429, body = Problem)))]
+pub async fn check(domain: Of<Write, Domain>) -> Result<StatusCode, ApiError> {
+    targets::awake(&domain.row.monitors)?;
+    domain.member.take_check()?;
     let mut tx = domain.member.tx().await?;
     tx.request_checks_of(domain.row.id.0).await?;
     tx.commit().await?;

@@ -1,7 +1,7 @@
 //! `POST auth/login` and `auth/logout`. Guessing is slowed down by account and by address, without locking anybody else out.
 
 use axum::{Json, extract::State, http::StatusCode};
-use chrono::Utc;
+use chrono::{SubsecRound as _, Utc};
 use sha2::{Digest, Sha256};
 use tower_sessions::Session;
 use waypost_store::throttle::ThrottleKey;
@@ -41,16 +41,16 @@ pub async fn login(
     }
     let keys = Keys::of(&email, client);
     let guarded = keys.throttles(state.store.is_friend(&keys.friend).await?);
-    let now = Utc::now();
-    if let Some(until) = state.store.throttled_until(&guarded, now).await? {
+    // PostgreSQL keeps microseconds.
+    let now = Utc::now().trunc_subsecs(6);
+    if let Some(until) = state.store.take_attempt(&guarded, now).await? {
         return Err(ApiError::TooMany { seconds: u64::try_from((until - now).num_seconds()).unwrap_or_default() + 1 });
     }
-    state.store.count_attempt(&guarded, now).await?;
     let account = state.store.account_by_email(&email).await?;
     let hash = account.as_ref().map(|account| account.password_hash.clone());
     let matches = state.passwords.matches(given.password, hash).await?;
     let Some(account) = account.filter(|_| matches) else { return Err(ApiError::WrongCredentials) };
-    state.store.attempt_succeeded(std::slice::from_ref(&keys.pair), &[keys.account.clone(), keys.address.clone()]).await?;
+    state.store.attempt_succeeded(std::slice::from_ref(&keys.pair), &[keys.account.clone(), keys.address.clone()], now).await?;
     state.store.remember_friend(&keys.friend, now).await?;
     sign_in(&session, account.user.id).await?;
     let org = state.store.memberships_of(account.user.id).await?.into_iter().next();

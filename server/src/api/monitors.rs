@@ -39,11 +39,12 @@ pub async fn list(member: Member<Read>, page: Page) -> Result<Json<List<Monitor>
 
 /// Makes a monitor that is due at once. It belongs to the domain, server or address that it is about, where one is watched.
 #[utoipa::path(post, path = "/v1/orgs/{org}/monitors", tag = "monitors", params(("org" = String, Path)), request_body = NewMonitor,
-    responses((status = 201, body = Monitor), (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 201, body = Monitor), (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub async fn create(State(state): State<AppState>, member: Member<Write>, Body(new): Body<NewMonitor>) -> Result<Versioned<Monitor>, ApiError> {
     let target = targets::target(new.kind, &new.target, &state.settings.egress)?;
     targets::interval(new.kind, new.interval_s)?;
     let given = new.regions.as_deref().map(targets::regions).transpose()?;
+    member.take_check()?;
     let mut tx = member.tx().await?;
     let regions = match given {
         Some(regions) => known_regions(&mut tx, regions).await?,
@@ -79,13 +80,16 @@ pub async fn get(monitor: Of<Read, Monitor>) -> Versioned<Monitor> {
 /// How often, from where, and whether.
 #[utoipa::path(patch, path = "/v1/orgs/{org}/monitors/{id}", tag = "monitors",
     params(("org" = String, Path), ("id" = String, Path), ("if-match" = Option<String>, Header)), request_body = MonitorPatch,
-    responses((status = 200, body = Monitor), (status = 404, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 200, body = Monitor), (status = 404, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub async fn update(
     monitor: Of<Write, Monitor>,
     IfMatch(expected): IfMatch,
     Body(mut patch): Body<MonitorPatch>,
 ) -> Result<Versioned<Monitor>, ApiError> {
     targets::interval(monitor.row.kind, patch.interval_s)?;
+    if patch.paused == Some(false) {
+        monitor.member.take_check()?;
+    }
     let mut tx = monitor.member.tx().await?;
     if let Some(given) = &patch.regions {
         patch.regions = Some(known_regions(&mut tx, targets::regions(given)?).await?);
@@ -108,9 +112,10 @@ pub async fn delete(monitor: Of<Write, Monitor>, IfMatch(expected): IfMatch) -> 
 
 /// Checks it now, from every region.
 #[utoipa::path(post, path = "/v1/orgs/{org}/monitors/{id}/check", tag = "monitors", params(("org" = String, Path), ("id" = String, Path)),
-    responses((status = 202), (status = 404, body = Problem), (status = 429, body = Problem)))]
-pub async fn check(State(state): State<AppState>, monitor: Of<Write, Monitor>) -> Result<StatusCode, ApiError> {
-    state.limits.check.take(&monitor.member.org.id.to_string())?;
+    responses((status = 202), (status = 404, body = Problem), (status = 409, body = Problem), (status = 429, body = Problem)))]
+pub async fn check(monitor: Of<Write, Monitor>) -> Result<StatusCode, ApiError> {
+    targets::awake(std::slice::from_ref(&monitor.row))?;
+    monitor.member.take_check()?;
     let mut tx = monitor.member.tx().await?;
     tx.request_check(monitor.row.id).await?;
     tx.commit().await?;

@@ -36,10 +36,11 @@ pub async fn list(member: Member<Read>, page: Page) -> Result<Json<List<Server>>
 
 /// Watches a mail server: every port is probed at once.
 #[utoipa::path(post, path = "/v1/orgs/{org}/servers", tag = "servers", params(("org" = String, Path)), request_body = NewServer,
-    responses((status = 201, body = Server), (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 201, body = Server), (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub async fn create(State(state): State<AppState>, member: Member<Write>, Body(new): Body<NewServer>) -> Result<Versioned<Server>, ApiError> {
     let host = targets::host("host", &new.host, &state.settings.egress)?;
     let ports = targets::ports(new.ports.as_deref().unwrap_or(&targets::DEFAULT_PORTS))?;
+    member.take_check()?;
     let mut tx = member.tx().await?;
     match tx.add_server(&host, &ports).await? {
         Added::New(server) => member.created(tx, server).await,
@@ -57,7 +58,7 @@ pub async fn get(server: Of<Read, Server>) -> Versioned<Server> {
 /// Its ports, how often they are probed, and whether.
 #[utoipa::path(patch, path = "/v1/orgs/{org}/servers/{id}", tag = "servers",
     params(("org" = String, Path), ("id" = String, Path), ("if-match" = Option<String>, Header)), request_body = ServerPatch,
-    responses((status = 200, body = Server), (status = 404, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 200, body = Server), (status = 404, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub async fn update(
     server: Of<Write, Server>,
     IfMatch(expected): IfMatch,
@@ -66,6 +67,9 @@ pub async fn update(
     targets::interval(MonitorKind::Smtp, patch.interval_s)?;
     if let Some(ports) = &mut patch.ports {
         *ports = targets::ports(ports)?;
+    }
+    if patch.paused == Some(false) {
+        server.member.take_check()?;
     }
     let mut tx = server.member.tx().await?;
     let changed = tx.update_server(server.row.id, expected, &patch).await?;
@@ -84,9 +88,10 @@ pub async fn delete(server: Of<Write, Server>, IfMatch(expected): IfMatch) -> Re
 
 /// Checks it now, from every region.
 #[utoipa::path(post, path = "/v1/orgs/{org}/servers/{id}/check", tag = "servers", params(("org" = String, Path), ("id" = String, Path)),
-    responses((status = 202), (status = 404, body = Problem), (status = 429, body = Problem)))]
-pub async fn check(State(state): State<AppState>, server: Of<Write, Server>) -> Result<StatusCode, ApiError> {
-    state.limits.check.take(&server.member.org.id.to_string())?;
+    responses((status = 202), (status = 404, body = Problem), (status = 409, body = Problem), (status = 429, body = Problem)))]
+pub async fn check(server: Of<Write, Server>) -> Result<StatusCode, ApiError> {
+    targets::awake(&server.row.monitors)?;
+    server.member.take_check()?;
     let mut tx = server.member.tx().await?;
     tx.request_checks_of(server.row.id.0).await?;
     tx.commit().await?;

@@ -3,7 +3,10 @@
 use std::net::IpAddr;
 
 use waypost_engine::net::Egress;
-use waypost_types::{Cidr, DomainName, monitor::MonitorKind};
+use waypost_types::{
+    Cidr, DomainName,
+    monitor::{Monitor, MonitorKind},
+};
 
 use crate::http::problem::ApiError;
 
@@ -123,6 +126,14 @@ pub fn target(kind: MonitorKind, text: &str, egress: &Egress) -> Result<Target, 
             Ok(Target { written: waypost_store::servers::smtp_target(&host, port), subject: host })
         }
     }
+}
+
+/// What is paused as a whole is not checked, not even when asked.
+pub fn awake(monitors: &[Monitor]) -> Result<(), ApiError> {
+    if !monitors.is_empty() && monitors.iter().all(|monitor| monitor.paused) {
+        return Err(ApiError::Conflict { field: "paused", message: "It is paused. Resume it, then check it.".to_owned(), existing: None });
+    }
+    Ok(())
 }
 
 #[cfg(test)]

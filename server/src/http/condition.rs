@@ -21,9 +21,11 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
         if text == "*" {
             return Ok(Self(None));
         }
-        let version = text.strip_prefix("W/").unwrap_or(text).trim_matches('"').parse();
-        // A tag that we never gave matches nothing.
-        Ok(Self(Some(version.unwrap_or(-1))))
+        if text.contains(',') {
+            return Err(ApiError::BadHeader("If-Match takes one version such as \"3\"."));
+        }
+        // A tag that we never gave matches nothing, a weak one neither: the comparison is the strong one.
+        Ok(Self(Some(text.trim_matches('"').parse().unwrap_or(-1))))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The door to an organisation: who asks, whether they belong, what they may do, and the row they name. Everything here happens before the
 //! body is read.
 
-use std::{fmt::Display, future::Future, marker::PhantomData, str::FromStr};
+use std::{fmt::Display, future::Future, marker::PhantomData, str::FromStr, sync::Arc};
 
 use axum::{
     RequestPartsExt,
@@ -15,7 +15,7 @@ use waypost_types::account::{Org, Role, User};
 use crate::{
     http::{condition::Versioned, problem::ApiError, session::SignedIn},
     overview::Overviews,
-    state::AppState,
+    state::{AppState, Limits},
 };
 
 /// What an endpoint does, and so the role it takes.
@@ -47,6 +47,7 @@ pub struct Member<N> {
     pub org: Org,
     store: Store,
     overviews: Overviews,
+    limits: Arc<Limits>,
     need: PhantomData<N>,
 }
 
@@ -58,6 +59,11 @@ impl<N: Need> Member<N> {
 }
 
 impl Member<Write> {
+    /// Takes one of the organisation's checks out of turn: asked for, new, or resumed. Fails when there were too many.
+    pub fn take_check(&self) -> Result<(), ApiError> {
+        self.limits.check.take(&self.org.id.to_string())
+    }
+
     /// Ends a change that made `row`.
     pub async fn created<T: TenantRow>(&self, tx: OrgTx, row: T) -> Result<Versioned<T>, ApiError> {
         self.end(tx).await?;
@@ -96,7 +102,7 @@ impl<N: Need> FromRequestParts<AppState> for Member<N> {
         if org.role < N::ROLE {
             return Err(ApiError::Forbidden { have: org.role.as_str(), need: N::ROLE.as_str() });
         }
-        Ok(Self { user, org, store: state.store.clone(), overviews: state.overviews.clone(), need: PhantomData })
+        Ok(Self { user, org, store: state.store.clone(), overviews: state.overviews.clone(), limits: Arc::clone(&state.limits), need: PhantomData })
     }
 }
 

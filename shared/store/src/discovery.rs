@@ -5,16 +5,18 @@ use std::net::IpAddr;
 
 use sqlx::types::ipnetwork::IpNetwork;
 use uuid::Uuid;
-use waypost_types::{AddressId, DomainId, DomainName, MonitorId, ServerId, event::LiveEvent, monitor::MonitorKind, outcome::MxHost};
+use waypost_types::{AddressId, DomainId, DomainName, ServerId, event::LiveEvent, monitor::MonitorKind, outcome::MxHost};
 
-use crate::{OrgTx, StoreError};
+use crate::{
+    OrgTx, StoreError,
+    monitors::{MonitorDraft, MonitorOwner},
+    servers::smtp_target,
+};
 
 /// MX hosts of one domain that are followed; a zone may name hundreds.
 const MAX_HOSTS: usize = 20;
 /// Addresses of one host that are followed.
 const MAX_ADDRESSES: usize = 8;
-/// What an organisation may watch before an owner has proven an address.
-const UNVERIFIED_LIMIT: i64 = 25;
 
 /// What was new.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,30 +29,7 @@ pub struct Discovered {
     pub over_limit: usize,
 }
 
-/// What a discovered monitor belongs to.
-#[derive(Debug, Clone, Copy)]
-enum Owner {
-    Server(ServerId),
-    Address(AddressId),
-}
-
 impl OrgTx {
-    /// How many more monitors the organisation may have: its limit, or 25 while no owner has a proven address.
-    pub async fn monitors_left(&mut self) -> Result<i64, StoreError> {
-        let org = self.org().0;
-        let row = sqlx::query!(
-            r#"SELECT o.monitor_limit::bigint AS "limit!", (SELECT count(*) FROM monitors m WHERE m.org_id = $1) AS "used!",
-                      EXISTS (SELECT FROM memberships s JOIN users u ON u.id = s.user_id
-                              WHERE s.org_id = $1 AND s.role = 'owner' AND u.email_verified_at IS NOT NULL) AS "verified!"
-               FROM orgs o WHERE o.id = $1"#,
-            org
-        )
-        .fetch_one(self.connection())
-        .await?;
-        let limit = if row.verified { row.limit } else { row.limit.min(UNVERIFIED_LIMIT) };
-        Ok((limit - row.used).max(0))
-    }
-
     /// Takes up what an audit of `domain` saw. Hosts that are no longer MX lose their link to the domain; the servers stay, since people
     /// may have come to rely on them. Tells schedulers and listeners when something is new.
     pub async fn discover(&mut self, domain: DomainId, hosts: &[MxHost], regions: &[String]) -> Result<Discovered, StoreError> {
@@ -70,7 +49,7 @@ impl OrgTx {
         if alive.is_none() {
             return Ok(found);
         }
-        let mut left = self.monitors_left().await?;
+        let mut left = self.monitor_room().await?.left;
         let mut linked = Vec::with_capacity(hosts.len());
         for host in &hosts {
             if let Some(server) = self.take_server(host, regions, &mut left, &mut found).await? {
@@ -119,7 +98,7 @@ impl OrgTx {
         if inserted.rows_affected() == 0 {
             return Ok(None);
         }
-        self.add_monitor(MonitorKind::Smtp, &format!("{}:25", host.host), regions, Owner::Server(id)).await?;
+        self.watch(MonitorKind::Smtp, &smtp_target(&host.host, 25), regions, MonitorOwner::Server(id)).await?;
         *left -= 1;
         found.servers.push(id);
         Ok(Some(id))
@@ -194,7 +173,7 @@ impl OrgTx {
             .execute(self.connection())
             .await?;
             if inserted.rows_affected() == 1 {
-                self.add_monitor(MonitorKind::Blacklist, &net.ip().to_string(), regions, Owner::Address(id)).await?;
+                self.watch(MonitorKind::Blacklist, &net.ip().to_string(), regions, MonitorOwner::Address(id)).await?;
                 *left -= 1;
                 found.addresses.push(id);
             }
@@ -202,41 +181,9 @@ impl OrgTx {
         Ok(())
     }
 
-    async fn add_monitor(&mut self, kind: MonitorKind, target: &str, regions: &[String], owner: Owner) -> Result<(), StoreError> {
-        let org = self.org().0;
-        let id = MonitorId(Uuid::now_v7());
-        let (server, address) = match owner {
-            Owner::Server(server) => (Some(server.0), None),
-            Owner::Address(address) => (None, Some(address.0)),
-        };
-        let interval = i32::try_from(kind.default_interval()).unwrap_or(i32::MAX);
-        // A monitor of that target may be there by itself (made through the API): it is adopted.
-        let monitor = sqlx::query_scalar!(
-            "INSERT INTO monitors (org_id, id, kind, target, interval_s, regions, server_id, address_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-             ON CONFLICT (org_id, kind, target) DO UPDATE SET server_id = coalesce(monitors.server_id, excluded.server_id),
-               address_id = coalesce(monitors.address_id, excluded.address_id)
-             RETURNING id",
-            org,
-            id.0,
-            kind.as_str(),
-            target,
-            interval,
-            regions,
-            server,
-            address
-        )
-        .fetch_one(self.connection())
-        .await?;
-        sqlx::query!(
-            "INSERT INTO schedule_units (org_id, monitor_id, region, interval_s) SELECT $1, $2, region, $4 FROM UNNEST($3::text[]) AS r(region)
-             ON CONFLICT DO NOTHING",
-            org,
-            monitor,
-            regions,
-            interval
-        )
-        .execute(self.connection())
-        .await?;
+    /// A monitor of that target that is there already (made through the API) is adopted and keeps its settings.
+    async fn watch(&mut self, kind: MonitorKind, target: &str, regions: &[String], owner: MonitorOwner) -> Result<(), StoreError> {
+        self.add_monitor_row(MonitorDraft { kind, target, interval_s: kind.default_interval(), regions, owner }).await?;
         Ok(())
     }
 }

@@ -123,7 +123,8 @@ impl OrgTx {
             sqlx::query_scalar!("SELECT evidence FROM incidents WHERE org_id = $1 AND id = $2", org, id.0).fetch_one(self.connection()).await?;
         incident.evidence = evidence.filter(|value| !value.is_null()).map(serde_json::from_value).transpose()?;
         let lines = sqlx::query!(
-            "SELECT id, at, event, text, actor FROM incident_timeline WHERE org_id = $1 AND incident_id = $2 ORDER BY at, id LIMIT 500",
+            r#"SELECT id, at, event, text, actor FROM (SELECT * FROM incident_timeline WHERE org_id = $1 AND incident_id = $2 ORDER BY at DESC, id DESC LIMIT 500) newest
+               ORDER BY at, id"#,
             org,
             id.0
         )

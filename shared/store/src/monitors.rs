@@ -21,6 +21,17 @@ pub enum Added<T, I> {
     Exists(I),
 }
 
+/// Room for monitors in an organisation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MonitorRoom {
+    /// How many it may have: 25 at most while no owner has a proven address.
+    pub limit: i64,
+    /// How many more. Negative where the limit was lowered.
+    pub left: i64,
+    /// Whether an owner has a proven address.
+    pub verified: bool,
+}
+
 /// The thing a monitor belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MonitorOwner {
@@ -109,8 +120,21 @@ impl TryFrom<MonitorRow> for Monitor {
 impl OrgTx {
     /// Makes sure that `wanted` more monitors fit, and keeps others from taking the room until the transaction ends.
     pub async fn reserve_monitors(&mut self, wanted: usize) -> Result<(), StoreError> {
+        let room = self.monitor_room().await?;
+        if i64::try_from(wanted).unwrap_or(i64::MAX) > room.left {
+            return Err(StoreError::Limit {
+                what: if room.verified { "monitors" } else { "monitors until an owner confirms their email address" },
+                limit: room.limit,
+            });
+        }
+        Ok(())
+    }
+
+    /// How many monitors the organisation may have and how many more. The organisation's row is locked, so that two who add share one
+    /// count; weakly, since whoever writes a row that refers to it must not wait.
+    pub(crate) async fn monitor_room(&mut self) -> Result<MonitorRoom, StoreError> {
         let org = self.org().0;
-        let limit = sqlx::query_scalar!("SELECT monitor_limit FROM orgs WHERE id = $1 FOR UPDATE", org).fetch_one(self.connection()).await?;
+        let limit = sqlx::query_scalar!("SELECT monitor_limit FROM orgs WHERE id = $1 FOR NO KEY UPDATE", org).fetch_one(self.connection()).await?;
         let row = sqlx::query!(
             r#"SELECT (SELECT count(*) FROM monitors m WHERE m.org_id = $1) AS "used!",
                       EXISTS (SELECT FROM memberships s JOIN users u ON u.id = s.user_id
@@ -120,20 +144,16 @@ impl OrgTx {
         .fetch_one(self.connection())
         .await?;
         let limit = if row.verified { i64::from(limit) } else { i64::from(limit).min(UNVERIFIED_MONITOR_LIMIT) };
-        if row.used + i64::try_from(wanted).unwrap_or(i64::MAX / 2) > limit {
-            return Err(StoreError::Limit {
-                what: if row.verified { "monitors" } else { "monitors until an owner confirms their email address" },
-                limit,
-            });
-        }
-        Ok(())
+        Ok(MonitorRoom { limit, left: limit - row.used, verified: row.verified })
     }
 
-    /// Regions that new monitors are checked from: `local`, or where there is no such worker, the region that was alive last.
+    /// Regions that new monitors are checked from: `local` while it is alive, or else the region that was alive last.
     pub async fn default_regions(&mut self) -> Result<Vec<String>, StoreError> {
-        let region = sqlx::query_scalar!("SELECT region FROM worker_regions ORDER BY (region = 'local') DESC, seen_at DESC LIMIT 1")
-            .fetch_optional(self.connection())
-            .await?;
+        let region = sqlx::query_scalar!(
+            "SELECT region FROM worker_regions ORDER BY (region = 'local' AND seen_at > now() - interval '10 minutes') DESC, seen_at DESC LIMIT 1"
+        )
+        .fetch_optional(self.connection())
+        .await?;
         Ok(vec![region.unwrap_or_else(|| "local".to_owned())])
     }
 
@@ -378,13 +398,12 @@ impl OrgTx {
         Ok(())
     }
 
-    /// A fresh look at everything an asset has monitors for.
-    pub async fn request_checks_of(&mut self, asset: Uuid) -> Result<usize, StoreError> {
-        let monitors = self.monitors_of(&[asset]).await?;
-        for monitor in &monitors {
+    /// A fresh look at everything an asset has monitors for, except what is paused.
+    pub async fn request_checks_of(&mut self, asset: Uuid) -> Result<(), StoreError> {
+        for monitor in self.monitors_of(&[asset]).await?.iter().filter(|monitor| !monitor.paused) {
             self.request_check(monitor.id).await?;
         }
-        Ok(monitors.len())
+        Ok(())
     }
 }
 

@@ -54,6 +54,8 @@ pub enum Attempt<'a> {
     Retry(&'a str, DateTime<Utc>),
     /// Never; its answer.
     Failed(&'a str),
+    /// It was claimed, but its turn did not come: it is due then, and this was no attempt.
+    Untried(DateTime<Utc>),
 }
 
 impl OrgTx {
@@ -108,16 +110,18 @@ impl OrgTx {
     /// message was sent or given up already: then nothing changes.
     pub async fn mark_mail(&mut self, id: Uuid, now: DateTime<Utc>, attempt: Attempt<'_>) -> Result<bool, StoreError> {
         let org = self.org().0;
-        let (state, answer, next) = parts(attempt);
+        let Marks { state, answer, next, attempts } = attempt.marks();
         let row = sqlx::query!(
-            "UPDATE outbox SET state = $3, last_answer = $4, next_attempt_at = coalesce($5, next_attempt_at), sent_at = CASE WHEN $3 = 'sent' THEN $6::timestamptz END
+            "UPDATE outbox SET state = $3, last_answer = coalesce($4, last_answer), next_attempt_at = coalesce($5, next_attempt_at),
+                    sent_at = CASE WHEN $3 = 'sent' THEN $6::timestamptz END, attempts = attempts - $7::int
              WHERE org_id = $1 AND id = $2 AND state = 'pending' RETURNING incident_id, recipient",
             org,
             id,
             state,
             answer,
             next,
-            now
+            now,
+            attempts
         )
         .fetch_optional(self.connection())
         .await?;
@@ -126,7 +130,7 @@ impl OrgTx {
             let line = match attempt {
                 Attempt::Sent(answer) => Some((TimelineEvent::Notified, format!("Mailed {}: {answer}", row.recipient))),
                 Attempt::Failed(answer) => Some((TimelineEvent::NotifyFailed, format!("Could not mail {}: {answer}", row.recipient))),
-                Attempt::Retry(..) => None,
+                Attempt::Retry(..) | Attempt::Untried(_) => None,
             };
             if let Some((event, text)) = line {
                 self.append_timeline(incident, now, event, &text, None).await?;
@@ -190,16 +194,18 @@ impl Store {
 
     /// Marks an account mail after an attempt. Once it is sent or given up its text, which holds a secret link, is emptied.
     pub async fn mark_account_mail(&self, id: Uuid, now: DateTime<Utc>, attempt: Attempt<'_>) -> Result<bool, StoreError> {
-        let (state, answer, next) = parts(attempt);
+        let Marks { state, answer, next, attempts } = attempt.marks();
         let done = sqlx::query!(
-            "UPDATE account_mail SET state = $2, last_answer = $3, next_attempt_at = coalesce($4, next_attempt_at),
-                    sent_at = CASE WHEN $2 = 'sent' THEN $5::timestamptz END, message = CASE WHEN $2 = 'pending' THEN message ELSE '{}' END
+            "UPDATE account_mail SET state = $2, last_answer = coalesce($3, last_answer), next_attempt_at = coalesce($4, next_attempt_at),
+                    sent_at = CASE WHEN $2 = 'sent' THEN $5::timestamptz END, attempts = attempts - $6::int,
+                    message = CASE WHEN $2 = 'pending' THEN message ELSE '{}' END
              WHERE id = $1 AND state = 'pending'",
             id,
             state,
             answer,
             next,
-            now
+            now,
+            attempts
         )
         .execute(self.pool())
         .await?;
@@ -231,10 +237,22 @@ impl Store {
     }
 }
 
-fn parts(attempt: Attempt<'_>) -> (&'static str, &str, Option<DateTime<Utc>>) {
-    match attempt {
-        Attempt::Sent(answer) => ("sent", answer, None),
-        Attempt::Retry(answer, next) => ("pending", answer, Some(next)),
-        Attempt::Failed(answer) => ("failed", answer, None),
+/// What an attempt writes into its row.
+struct Marks<'a> {
+    state: &'static str,
+    answer: Option<&'a str>,
+    next: Option<DateTime<Utc>>,
+    /// Attempts that the claim counted and that were none.
+    attempts: i32,
+}
+
+impl<'a> Attempt<'a> {
+    fn marks(self) -> Marks<'a> {
+        match self {
+            Self::Sent(answer) => Marks { state: "sent", answer: Some(answer), next: None, attempts: 0 },
+            Self::Retry(answer, next) => Marks { state: "pending", answer: Some(answer), next: Some(next), attempts: 0 },
+            Self::Failed(answer) => Marks { state: "failed", answer: Some(answer), next: None, attempts: 0 },
+            Self::Untried(next) => Marks { state: "pending", answer: None, next: Some(next), attempts: 1 },
+        }
     }
 }

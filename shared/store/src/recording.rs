@@ -46,6 +46,8 @@ pub struct LockedMonitor {
     pub server_id: Option<ServerId>,
     /// The address it belongs to.
     pub address_id: Option<AddressId>,
+    /// What this region saw last, where that was trouble: what can not be told now is no all-clear.
+    pub trouble: Option<Outcome>,
 }
 
 /// One run to be recorded.
@@ -73,6 +75,19 @@ pub struct Recorded<'a> {
     pub requested: bool,
 }
 
+/// A run that observed nothing new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Repeat {
+    /// The monitor.
+    pub monitor: MonitorId,
+    /// Its claim.
+    pub claim: i64,
+    /// When the unit runs next.
+    pub next_run_at: DateTime<Utc>,
+    /// The run answers a person's request. One that came in while it ran is still to be answered.
+    pub requested: bool,
+}
+
 impl OrgTx {
     /// What this transaction says is kept even when the database crashes right after its commit: a message follows from it.
     pub async fn require_durability(&mut self) -> Result<(), StoreError> {
@@ -87,7 +102,9 @@ impl OrgTx {
         let (monitors, numbers) = split(claims);
         let rows = sqlx::query!(
             r#"SELECT m.id, u.claim, m.kind, m.target, m.interval_s, m.regions, m.policy, m.judge, m.domain_id, m.server_id, m.address_id,
-                      u.last_at, u.last_verdict, u.next_run_at
+                      u.last_at, u.last_verdict, u.next_run_at,
+                      CASE WHEN u.last_verdict IN ('down', 'degraded') AND m.kind <> 'smtp' THEN
+                        (SELECT o.outcome FROM last_outcomes o WHERE o.org_id = $1 AND o.monitor_id = m.id AND o.region = $2) END AS trouble
                FROM UNNEST($3::uuid[], $4::bigint[]) AS c(monitor_id, claim)
                JOIN monitors m ON m.org_id = $1 AND m.id = c.monitor_id
                JOIN schedule_units u ON u.org_id = $1 AND u.monitor_id = c.monitor_id AND u.region = $2 AND u.claim = c.claim AND u.leased
@@ -117,6 +134,7 @@ impl OrgTx {
                 domain_id: row.domain_id.map(DomainId),
                 server_id: row.server_id.map(ServerId),
                 address_id: row.address_id.map(AddressId),
+                trouble: row.trouble.map(serde_json::from_value).transpose()?,
             });
         }
         self.load_other_regions(region, &mut locked).await?;
@@ -207,23 +225,25 @@ impl OrgTx {
     }
 
     /// Ends leases of runs that observed nothing new (a shared outcome that is recorded already): the unit just waits for its next turn.
-    pub async fn finish_without_result(&mut self, region: &str, ended: &[(MonitorId, i64, DateTime<Utc>)]) -> Result<(), StoreError> {
+    pub async fn finish_without_result(&mut self, region: &str, ended: &[Repeat]) -> Result<(), StoreError> {
         if ended.is_empty() {
             return Ok(());
         }
         let org = self.org().0;
-        let monitors: Vec<Uuid> = ended.iter().map(|(monitor, ..)| monitor.0).collect();
-        let claims: Vec<i64> = ended.iter().map(|(_, claim, _)| *claim).collect();
-        let next: Vec<DateTime<Utc>> = ended.iter().map(|(.., next)| *next).collect();
+        let monitors: Vec<Uuid> = ended.iter().map(|repeat| repeat.monitor.0).collect();
+        let claims: Vec<i64> = ended.iter().map(|repeat| repeat.claim).collect();
+        let next: Vec<DateTime<Utc>> = ended.iter().map(|repeat| repeat.next_run_at).collect();
+        let requested: Vec<bool> = ended.iter().map(|repeat| repeat.requested).collect();
         sqlx::query!(
-            "UPDATE schedule_units u SET leased = false, requested = false, due_at = c.next_run_at, next_run_at = c.next_run_at
-             FROM UNNEST($3::uuid[], $4::bigint[], $5::timestamptz[]) AS c(monitor_id, claim, next_run_at)
+            "UPDATE schedule_units u SET leased = false, requested = u.requested AND NOT c.requested, due_at = c.next_run_at, next_run_at = c.next_run_at
+             FROM UNNEST($3::uuid[], $4::bigint[], $5::timestamptz[], $6::bool[]) AS c(monitor_id, claim, next_run_at, requested)
              WHERE u.org_id = $1 AND u.region = $2 AND u.monitor_id = c.monitor_id AND u.claim = c.claim AND u.leased",
             org,
             region,
             &monitors,
             &claims,
-            &next
+            &next,
+            &requested
         )
         .execute(self.connection())
         .await?;

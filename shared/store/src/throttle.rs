@@ -16,42 +16,51 @@ pub struct ThrottleKey {
 }
 
 impl Store {
-    /// Until when the most patient of these keys must wait; `None` when none must.
-    pub async fn throttled_until(&self, keys: &[ThrottleKey], now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreError> {
-        let names: Vec<String> = keys.iter().map(|key| key.key.clone()).collect();
-        Ok(sqlx::query_scalar!("SELECT max(blocked_until) FROM login_throttle WHERE key = ANY($1) AND blocked_until > $2", &names, now)
-            .fetch_one(self.pool())
-            .await?)
-    }
-
-    /// Counts an attempt as failed, before its password is looked at, so that attempts at once can not slip through. Failures are
-    /// forgotten after a quiet hour.
-    pub async fn count_attempt(&self, keys: &[ThrottleKey], now: DateTime<Utc>) -> Result<(), StoreError> {
+    /// Counts an attempt as failed before its password is looked at. When one of the keys must wait it counts nothing and answers until
+    /// when. Attempts at once wait for each other here, so that none slips through. Failures are forgotten after a quiet hour.
+    pub async fn take_attempt(&self, keys: &[ThrottleKey], now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let mut keys: Vec<&ThrottleKey> = keys.iter().collect();
+        // Always in the same order: two attempts never wait for each other in a ring.
+        keys.sort_unstable_by_key(|key| &key.key);
+        let mut tx = self.pool().begin().await?;
         for key in keys {
-            sqlx::query!(
+            let counted = sqlx::query!(
                 "INSERT INTO login_throttle AS t (key, failures, updated_at) VALUES ($1, 1, $4)
                  ON CONFLICT (key) DO UPDATE SET
                    failures = CASE WHEN t.updated_at < $4::timestamptz - interval '1 hour' THEN 1 ELSE t.failures + 1 END,
                    blocked_until = CASE WHEN t.updated_at < $4::timestamptz - interval '1 hour' OR t.failures + 1 < $2::int THEN NULL
                      ELSE $4::timestamptz + make_interval(secs => least($3::int, power(2, least(t.failures + 1 - $2::int, 20)))) END,
-                   updated_at = $4",
+                   updated_at = $4
+                 WHERE t.blocked_until IS NULL OR t.blocked_until <= $4",
                 key.key,
                 key.free,
                 key.longest_s,
                 now
             )
-            .execute(self.pool())
+            .execute(&mut *tx)
             .await?;
+            if counted.rows_affected() == 0 {
+                return Ok(sqlx::query_scalar!("SELECT blocked_until FROM login_throttle WHERE key = $1", key.key)
+                    .fetch_optional(&mut *tx)
+                    .await?
+                    .flatten());
+            }
         }
-        Ok(())
+        tx.commit().await?;
+        Ok(None)
     }
 
-    /// The attempt was right: `cleared` start anew, `lowered` take back the one attempt.
-    pub async fn attempt_succeeded(&self, cleared: &[String], lowered: &[String]) -> Result<(), StoreError> {
+    /// The attempt taken at `now` was right: `cleared` start anew, `lowered` take back this one attempt and the wait that it brought.
+    pub async fn attempt_succeeded(&self, cleared: &[String], lowered: &[String], now: DateTime<Utc>) -> Result<(), StoreError> {
         sqlx::query!("DELETE FROM login_throttle WHERE key = ANY($1)", cleared).execute(self.pool()).await?;
-        sqlx::query!("UPDATE login_throttle SET failures = greatest(failures - 1, 0), blocked_until = NULL WHERE key = ANY($1)", lowered)
-            .execute(self.pool())
-            .await?;
+        sqlx::query!(
+            "UPDATE login_throttle SET failures = greatest(failures - 1, 0), blocked_until = CASE WHEN updated_at = $2 THEN NULL ELSE blocked_until END
+             WHERE key = ANY($1)",
+            lowered,
+            now
+        )
+        .execute(self.pool())
+        .await?;
         Ok(())
     }
 

@@ -8,6 +8,10 @@ use x509_parser::{prelude::FromDer, public_key::PublicKey, x509::SubjectPublicKe
 use super::{Facts, Part, rules::remark, selectors};
 use crate::net::{DnsFailure, Lookup, Net};
 
+/// Why nothing can be said of DKIM where no resolver failed.
+pub const NO_USUAL_SELECTOR: &str =
+    "no key at the usual selectors; name the selector of a signed message (its DKIM-Signature header has s=) to have it checked";
+
 /// Selectors asked at once.
 const AT_ONCE: usize = 24;
 /// Selectors given by hand that are looked at.
@@ -63,10 +67,7 @@ pub(super) async fn check(net: &Net, facts: &Facts, by_hand: &[String]) -> Part 
     if keys == 0 && part.findings.is_empty() {
         match failure {
             Some(failure) => part.unknown("dkim", failure),
-            None => part.unknown(
-                "dkim",
-                "no key at the usual selectors; name the selector of a signed message (its DKIM-Signature header has s=) to have it checked",
-            ),
+            None => part.unknown("dkim", NO_USUAL_SELECTOR),
         }
         part.word(Status::None, "Selector unknown");
         return part;

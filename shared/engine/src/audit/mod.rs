@@ -22,6 +22,7 @@ mod tls_rpt;
 
 pub use selectors::provider_of;
 
+pub use dkim::NO_USUAL_SELECTOR;
 use std::{collections::BTreeMap, time::Duration};
 
 use futures::future::BoxFuture;
