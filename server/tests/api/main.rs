@@ -4,6 +4,7 @@
 mod accounts;
 mod denial;
 mod live;
+mod plain;
 mod requests;
 mod resources;
 mod support;

@@ -113,16 +113,14 @@ async fn sign_ups_of_one_source_have_a_limit_and_proxies_are_seen_through() {
 }
 
 #[tokio::test]
-async fn the_lookup_is_public_answers_in_time_and_is_limited() {
+async fn the_lookup_is_public_says_when_it_knows_nothing_and_is_limited() {
     let server = server().await;
     let mut client = server.client();
     for name in ["not%20a%20domain", "192.0.2.1", "localhost"] {
         let answer = client.get(&format!("/api/v1/lookup/{name}")).await;
         assert_eq!((answer.status.as_u16(), answer.field()), (422, "domain"), "{name}");
     }
-    let started = std::time::Instant::now();
     let answer = client.get("/api/v1/lookup/Example.COM").await;
-    assert!(started.elapsed() < std::time::Duration::from_secs(10));
     // The resolver of the tests is dead: nothing is known, and nothing is called missing.
     assert_eq!((answer.status.as_u16(), answer.body["domain"].as_str()), (200, Some("example.com")), "{answer:?}");
     assert_eq!(answer.body["audit"]["findings"], json!([]));

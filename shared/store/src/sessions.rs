@@ -42,12 +42,10 @@ impl Store {
         Ok(())
     }
 
-    /// Removes sessions, links and throttles that are over. Answers how many rows went.
+    /// Removes sessions, links and throttles that are over, by the database's clock where it is behind `now`. Answers how many rows went.
     pub async fn purge_expired_accounts_data(&self, now: DateTime<Utc>) -> Result<u64, StoreError> {
-        let sessions = sqlx::query!("DELETE FROM sessions WHERE expires_at <= $1", now).execute(self.pool()).await?;
-        let tokens = sqlx::query!("DELETE FROM account_tokens WHERE expires_at <= $1", now).execute(self.pool()).await?;
-        let throttles =
-            sqlx::query!("DELETE FROM login_throttle WHERE updated_at < $1::timestamptz - interval '30 days'", now).execute(self.pool()).await?;
-        Ok(sessions.rows_affected() + tokens.rows_affected() + throttles.rows_affected())
+        let sessions = sqlx::query!("DELETE FROM sessions WHERE expires_at <= least($1::timestamptz, now())", now).execute(self.pool()).await?;
+        let tokens = sqlx::query!("DELETE FROM account_tokens WHERE expires_at <= least($1::timestamptz, now())", now).execute(self.pool()).await?;
+        Ok(sessions.rows_affected() + tokens.rows_affected() + self.purge_throttles(now).await?)
     }
 }

@@ -80,4 +80,16 @@ impl Store {
     pub async fn is_friend(&self, key: &str) -> Result<bool, StoreError> {
         Ok(sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM login_throttle WHERE key = $1) AS "known!""#, key).fetch_one(self.pool()).await?)
     }
+
+    /// Forgets friends after 30 days and every other key after a quiet day.
+    pub(crate) async fn purge_throttles(&self, now: DateTime<Utc>) -> Result<u64, StoreError> {
+        let done = sqlx::query!(
+            "DELETE FROM login_throttle WHERE (blocked_until IS NULL OR blocked_until < least($1::timestamptz, now()))
+               AND updated_at < least($1, now()) - CASE WHEN key LIKE 'friend:%' THEN interval '30 days' ELSE interval '1 day' END",
+            now
+        )
+        .execute(self.pool())
+        .await?;
+        Ok(done.rows_affected())
+    }
 }

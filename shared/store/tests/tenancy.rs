@@ -1,7 +1,8 @@
 //! The walls between tenants, read from the catalog and tried by hand.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use sqlx::{Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
+use uuid::Uuid;
 use waypost_store::testing::TestDatabase;
 
 /// Tables that hold no tenant's rows; docs/architecture.md gives the reason for each.
@@ -54,6 +55,149 @@ async fn a_partition_can_not_be_read_directly() {
         .fetch_one(&mut owner)
         .await
         .unwrap();
-    let refused = sqlx::raw_sql(sqlx::AssertSqlSafe(format!("SELECT * FROM {part}"))).execute(db.store.pool()).await.unwrap_err();
+    let refused = sqlx::raw_sql(AssertSqlSafe(format!("SELECT * FROM {part}"))).execute(db.store.pool()).await.unwrap_err();
     assert_eq!(refused.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref(), Some("42501"));
+}
+
+/// One row of every tenant table. A table that is missing here fails the tests below.
+async fn fill(owner: &mut PgConnection, org: Uuid) {
+    let id = Uuid::now_v7();
+    sqlx::raw_sql(AssertSqlSafe(format!(
+        "INSERT INTO users (id, email, email_key, password_hash) VALUES ('{id}', '{id}', '{id}', 'x');
+         INSERT INTO orgs (id, slug, name) VALUES ('{org}', '{org}', 'x');
+         INSERT INTO memberships (org_id, user_id, role) VALUES ('{org}', '{id}', 'owner');
+         INSERT INTO idempotency_keys (org_id, key, fingerprint) VALUES ('{org}', 'x', '');
+         INSERT INTO domains (org_id, id, name) VALUES ('{org}', '{id}', 'example.com');
+         INSERT INTO servers (org_id, id, host, ports, source) VALUES ('{org}', '{id}', 'mx.example.com', '{{25}}', 'mx');
+         INSERT INTO addresses (org_id, id, net, source) VALUES ('{org}', '{id}', '203.0.113.7', 'mx');
+         INSERT INTO domain_servers (org_id, domain_id, server_id, preference) VALUES ('{org}', '{id}', '{id}', 10);
+         INSERT INTO monitors (org_id, id, kind, target, interval_s) VALUES ('{org}', '{id}', 'smtp', 'mx.example.com:25', 300);
+         INSERT INTO schedule_units (org_id, monitor_id, region, interval_s) VALUES ('{org}', '{id}', 'local', 300);
+         INSERT INTO last_outcomes (org_id, monitor_id, region, at, outcome) VALUES ('{org}', '{id}', 'local', now(), '{{}}');
+         SELECT maintain_result_partitions(now(), 36500);
+         INSERT INTO check_results (org_id, id, monitor_id, region, claim, at, verdict, summary) VALUES ('{org}', '{id}', '{id}', 'local', 1, now(), 'up', '');
+         INSERT INTO rollups (org_id, monitor_id, span, at, checks, up, down, unknown) VALUES ('{org}', '{id}', 'hour', now(), 1, 1, 0, 0);
+         INSERT INTO incidents (org_id, id, monitor_id, kind, target, title, summary, severity, opened_at)
+         VALUES ('{org}', '{id}', '{id}', 'smtp', 'mx.example.com:25', 'x', 'x', 'critical', now());
+         INSERT INTO incident_timeline (org_id, id, incident_id, at, event, text) VALUES ('{org}', '{id}', '{id}', now(), 'opened', 'x');
+         INSERT INTO outbox (org_id, id, incident_id, event_key, recipient, message, message_id) VALUES ('{org}', '{id}', '{id}', 'x', 'x', '{{}}', 'x');"
+    )))
+    .execute(owner)
+    .await
+    .unwrap();
+}
+
+/// Two organisations with a row in every tenant table, and the tables with the column that names the organisation.
+struct Neighbours {
+    db: TestDatabase,
+    owner: PgConnection,
+    victim: Uuid,
+    other: Uuid,
+    tables: Vec<(String, &'static str)>,
+}
+
+impl Neighbours {
+    async fn new() -> Self {
+        let db = TestDatabase::new().await;
+        let mut owner = PgConnection::connect(&db.owner_url).await.unwrap();
+        let (victim, other) = (Uuid::now_v7(), Uuid::now_v7());
+        fill(&mut owner, victim).await;
+        fill(&mut owner, other).await;
+        let names: Vec<String> = sqlx::query_scalar(
+            "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+             WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relname <> ALL ($1) ORDER BY 1",
+        )
+        .bind(OUTSIDE_TENANCY)
+        .fetch_all(&mut owner)
+        .await
+        .unwrap();
+        let key_of = |table: &str| if table == "orgs" { "id" } else { "org_id" };
+        let tables: Vec<_> = names.into_iter().map(|name| (key_of(&name), name)).map(|(key, name)| (name, key)).collect();
+        assert!(tables.len() > 10);
+        let mut neighbours = Self { db, owner, victim, other, tables };
+        for (table, key) in neighbours.tables.clone() {
+            for org in [victim, other] {
+                assert_eq!(neighbours.rows_of(&table, key, org).await, 1, "{table} is not filled");
+            }
+        }
+        neighbours
+    }
+
+    /// As the superuser, whom no policy binds.
+    async fn rows_of(&mut self, table: &str, key: &str, org: Uuid) -> i64 {
+        sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM {table} WHERE {key} = $1")))
+            .bind(org)
+            .fetch_one(&mut self.owner)
+            .await
+            .unwrap()
+    }
+
+    /// A transaction of the application with an organisation set, or with none.
+    async fn acting_as(&self, org: Option<Uuid>) -> Transaction<'static, Postgres> {
+        let mut tx = self.db.store.pool().begin().await.unwrap();
+        let role: String = sqlx::query_scalar("SELECT current_user::text").fetch_one(&mut *tx).await.unwrap();
+        assert_eq!(role, "waypost_app");
+        if let Some(org) = org {
+            sqlx::query("SELECT set_config('waypost.org_id', $1, true)").bind(org.to_string()).execute(&mut *tx).await.unwrap();
+        }
+        tx
+    }
+
+    async fn count(&self, org: Option<Uuid>, statement: &str) -> i64 {
+        sqlx::query_scalar(AssertSqlSafe(statement.to_owned())).fetch_one(&mut *self.acting_as(org).await).await.unwrap()
+    }
+
+    /// Rows that a statement of the other organisation touches; it is taken back.
+    async fn touches(&self, statement: String) -> u64 {
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *self.acting_as(Some(self.other)).await).await.unwrap().rows_affected()
+    }
+
+    /// What PostgreSQL answers to a statement of the other organisation that it must refuse.
+    async fn refusal(&self, statement: String) -> String {
+        match sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *self.acting_as(Some(self.other)).await).await {
+            Ok(done) => format!("done: {} rows", done.rows_affected()),
+            Err(error) => error.to_string(),
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_forgets_the_filter_sees_rows_of_its_own_organisation_alone() {
+    let neighbours = Neighbours::new().await;
+    for (table, key) in &neighbours.tables {
+        let all = format!("SELECT count(*) FROM {table}");
+        let victims = format!("{all} WHERE {key} = '{}'", neighbours.victim);
+        assert_eq!(neighbours.count(Some(neighbours.other), &all).await, 1, "{table} shows its own row alone");
+        assert_eq!(neighbours.count(Some(neighbours.other), &victims).await, 0, "{table} shows the neighbour's row");
+        assert_eq!(neighbours.count(None, &all).await, 0, "{table} shows rows where no organisation is set");
+    }
+}
+
+#[tokio::test]
+async fn nobody_changes_adds_or_takes_rows_of_another_organisation() {
+    let mut neighbours = Neighbours::new().await;
+    let victim = neighbours.victim;
+    for (table, key) in neighbours.tables.clone() {
+        let victims = format!("WHERE {key} = '{victim}'");
+        assert_eq!(neighbours.touches(format!("UPDATE {table} SET {key} = {key} {victims}")).await, 0, "UPDATE {table}");
+        assert_eq!(neighbours.touches(format!("DELETE FROM {table} {victims}")).await, 0, "DELETE {table}");
+        // Without a filter they reach what is one's own, so the zeros above are the wall's and not those of a missing grant.
+        assert_eq!(neighbours.touches(format!("UPDATE {table} SET {key} = {key}")).await, 1, "UPDATE {table} of all");
+        assert_eq!(neighbours.touches(format!("DELETE FROM {table}")).await, 1, "DELETE {table} of all");
+
+        let wall = format!("new row violates row-level security policy for table \"{table}\"");
+        let row: String = sqlx::query_scalar(AssertSqlSafe(format!("SELECT to_jsonb(t)::text FROM {table} t {victims}")))
+            .fetch_one(&mut neighbours.owner)
+            .await
+            .unwrap();
+        let insert = format!("INSERT INTO {table} SELECT * FROM jsonb_populate_record(NULL::{table}, '{row}')");
+        let refusal = neighbours.refusal(insert).await;
+        assert!(refusal.contains(&wall), "INSERT {table}: {refusal}");
+        let refusal = neighbours.refusal(format!("UPDATE {table} SET {key} = '{victim}'")).await;
+        assert!(refusal.contains(&wall), "giving a row of {table} away: {refusal}");
+        // Row-level security does not bind TRUNCATE; the missing grant does.
+        let refusal = neighbours.refusal(format!("TRUNCATE {table} CASCADE")).await;
+        assert!(refusal.contains("permission denied"), "TRUNCATE {table}: {refusal}");
+        assert_eq!(neighbours.rows_of(&table, key, victim).await, 1, "{table} is as it was");
+    }
 }

@@ -133,18 +133,9 @@ impl Scene {
         tx.monitor_state(monitor).await.unwrap()
     }
 
-    /// Results of an hour of this morning's yesterday, and a link that has expired.
-    pub async fn old_results(&self, monitor: MonitorId) {
-        let org = self.org.0;
-        for (verdict, latency) in [("up", "10"), ("degraded", "20"), ("down", "NULL"), ("unknown", "NULL")] {
-            self.run_sql(&format!(
-                "INSERT INTO check_results (org_id, id, monitor_id, region, claim, at, verdict, summary, latency_ms)
-                 VALUES ('{org}', gen_random_uuid(), '{}', 'local', 1, date_trunc('hour', now()) - interval '2 hours', '{verdict}', '', {latency})",
-                monitor.0
-            ))
-            .await;
-        }
-        self.run_sql("INSERT INTO account_tokens (hash, user_id, purpose, expires_at) SELECT '\\x00', id, 'reset', now() - interval '1 second' FROM users LIMIT 1").await;
+    /// When a region looks at a monitor next.
+    pub async fn due(&self, monitor: MonitorId, region: &str) -> DateTime<Utc> {
+        self.value(&format!("SELECT due_at FROM schedule_units WHERE monitor_id = '{}' AND region = '{region}'", monitor.0)).await
     }
 
     /// Ends every connection that acts as the application, as a restart of the database would.
