@@ -74,14 +74,13 @@ async fn trace(State(state): State<AppState>, mut request: Request, next: Next) 
         request.headers_mut().insert(REQUEST_ID, value);
     }
     let method = request.method().clone();
-    // The router has not matched yet out here; the pattern comes back with the answer where there is one.
     let group = if request.uri().path().starts_with("/api/") { "api" } else { "page" };
+    let route = request.extensions().get::<MatchedPath>().map_or(group, MatchedPath::as_str).to_owned();
     let span = tracing::info_span!("request", %id, %method, group);
     let started = std::time::Instant::now();
     let mut response = next.run(request).instrument(span.clone()).await;
     let seconds = started.elapsed().as_secs_f64();
     let status = response.status();
-    let route = response.extensions().get::<MatchedPath>().map_or(group, MatchedPath::as_str).to_owned();
     metrics::histogram!("waypost_http_request_seconds", "group" => group).record(seconds);
     metrics::counter!("waypost_http_requests_total", "group" => group, "status" => status.as_u16().to_string()).increment(1);
     let _entered = span.enter();

@@ -78,7 +78,7 @@ pub async fn update(
     responses((status = 204), (status = 404, body = Problem), (status = 412, body = Problem)))]
 pub async fn delete(address: Of<Write, Address>, IfMatch(expected): IfMatch) -> Result<StatusCode, ApiError> {
     let mut tx = address.member.tx().await?;
-    tx.delete_address(address.row.id, expected).await?;
+    tx.remove_asset(address.row.id, expected).await?;
     address.member.deleted(tx).await
 }
 

@@ -73,7 +73,7 @@ pub async fn update(domain: Of<Write, Domain>, IfMatch(expected): IfMatch, Body(
     responses((status = 204), (status = 404, body = Problem), (status = 412, body = Problem)))]
 pub async fn delete(domain: Of<Write, Domain>, IfMatch(expected): IfMatch) -> Result<StatusCode, ApiError> {
     let mut tx = domain.member.tx().await?;
-    tx.delete_domain(domain.row.id, expected).await?;
+    tx.remove_asset(domain.row.id, expected).await?;
     domain.member.deleted(tx).await
 }
 

@@ -82,7 +82,7 @@ pub async fn update(
     responses((status = 204), (status = 404, body = Problem), (status = 412, body = Problem)))]
 pub async fn delete(server: Of<Write, Server>, IfMatch(expected): IfMatch) -> Result<StatusCode, ApiError> {
     let mut tx = server.member.tx().await?;
-    tx.delete_server(server.row.id, expected).await?;
+    tx.remove_asset(server.row.id, expected).await?;
     server.member.deleted(tx).await
 }
 

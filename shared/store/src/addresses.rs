@@ -7,15 +7,15 @@ use uuid::Uuid;
 use waypost_types::{
     AddressId, Cidr,
     asset::{Address, AddressPatch},
-    event::LiveEvent,
     monitor::MonitorKind,
     outcome::Outcome,
 };
 
 use crate::{
     OrgTx, StoreError,
+    assets::Asset,
     domains::state_of,
-    monitors::{Added, MonitorDraft, MonitorOwner, fresh},
+    monitors::{Added, MonitorDraft},
     servers::source_of,
 };
 
@@ -93,11 +93,11 @@ impl OrgTx {
             target: &cidr.to_string(),
             interval_s: MonitorKind::Blacklist.default_interval(),
             regions: &regions,
-            owner: MonitorOwner::Address(id),
+            owner: Some(Asset::Address(id)),
         })
         .await?;
         self.notify_due().await?;
-        self.notify(&LiveEvent::Assets { ids: vec![id.to_string()] }).await?;
+        self.tell_assets(id.into()).await?;
         Ok(Added::New(self.address(id).await?))
     }
 
@@ -157,26 +157,8 @@ impl OrgTx {
 
     /// Changes the settings of an address's monitor.
     pub async fn update_address(&mut self, id: AddressId, expected: Option<i64>, patch: &AddressPatch) -> Result<Address, StoreError> {
-        let org = self.org().0;
-        let version = sqlx::query_scalar!("SELECT version FROM addresses WHERE org_id = $1 AND id = $2 FOR UPDATE", org, id.0)
-            .fetch_one(self.connection())
-            .await?;
-        fresh(expected, version)?;
-        sqlx::query!("UPDATE addresses SET version = version + 1 WHERE org_id = $1 AND id = $2", org, id.0).execute(self.connection()).await?;
-        self.update_monitors_of(id.0, patch.interval_s, patch.paused).await?;
-        self.notify(&LiveEvent::Assets { ids: vec![id.to_string()] }).await?;
+        self.begin_change(id.into(), expected).await?;
+        self.end_change(id.into(), patch.interval_s, patch.paused).await?;
         self.address(id).await
-    }
-
-    /// Stops watching an address.
-    pub async fn delete_address(&mut self, id: AddressId, expected: Option<i64>) -> Result<(), StoreError> {
-        let org = self.org().0;
-        let version = sqlx::query_scalar!("SELECT version FROM addresses WHERE org_id = $1 AND id = $2 FOR UPDATE", org, id.0)
-            .fetch_one(self.connection())
-            .await?;
-        fresh(expected, version)?;
-        self.delete_monitors_of(id.0, None).await?;
-        sqlx::query!("DELETE FROM addresses WHERE org_id = $1 AND id = $2", org, id.0).execute(self.connection()).await?;
-        self.notify(&LiveEvent::Assets { ids: vec![id.to_string()] }).await
     }
 }

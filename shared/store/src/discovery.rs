@@ -7,11 +7,7 @@ use sqlx::types::ipnetwork::IpNetwork;
 use uuid::Uuid;
 use waypost_types::{AddressId, DomainId, DomainName, ServerId, event::LiveEvent, monitor::MonitorKind, outcome::MxHost};
 
-use crate::{
-    OrgTx, StoreError,
-    monitors::{MonitorDraft, MonitorOwner},
-    servers::smtp_target,
-};
+use crate::{OrgTx, StoreError, assets::Asset, monitors::MonitorDraft, servers::smtp_target};
 
 /// MX hosts of one domain that are followed; a zone may name hundreds.
 const MAX_HOSTS: usize = 20;
@@ -98,7 +94,7 @@ impl OrgTx {
         if inserted.rows_affected() == 0 {
             return Ok(None);
         }
-        self.watch(MonitorKind::Smtp, &smtp_target(&host.host, 25), regions, MonitorOwner::Server(id)).await?;
+        self.watch(MonitorKind::Smtp, &smtp_target(&host.host, 25), regions, id.into()).await?;
         *left -= 1;
         found.servers.push(id);
         Ok(Some(id))
@@ -173,7 +169,7 @@ impl OrgTx {
             .execute(self.connection())
             .await?;
             if inserted.rows_affected() == 1 {
-                self.watch(MonitorKind::Blacklist, &net.ip().to_string(), regions, MonitorOwner::Address(id)).await?;
+                self.watch(MonitorKind::Blacklist, &net.ip().to_string(), regions, id.into()).await?;
                 *left -= 1;
                 found.addresses.push(id);
             }
@@ -182,8 +178,8 @@ impl OrgTx {
     }
 
     /// A monitor of that target that is there already (made through the API) is adopted and keeps its settings.
-    async fn watch(&mut self, kind: MonitorKind, target: &str, regions: &[String], owner: MonitorOwner) -> Result<(), StoreError> {
-        self.add_monitor_row(MonitorDraft { kind, target, interval_s: kind.default_interval(), regions, owner }).await?;
+    async fn watch(&mut self, kind: MonitorKind, target: &str, regions: &[String], owner: Asset) -> Result<(), StoreError> {
+        self.add_monitor_row(MonitorDraft { kind, target, interval_s: kind.default_interval(), regions, owner: Some(owner) }).await?;
         Ok(())
     }
 }

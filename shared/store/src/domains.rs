@@ -8,7 +8,6 @@ use uuid::Uuid;
 use waypost_types::{
     DomainId, DomainName,
     asset::{Domain, DomainPatch},
-    event::LiveEvent,
     judge::MonitorState,
     monitor::{Monitor, MonitorKind},
     outcome::{AuditReport, Outcome},
@@ -16,7 +15,8 @@ use waypost_types::{
 
 use crate::{
     OrgTx, StoreError,
-    monitors::{Added, MonitorDraft, MonitorOwner, fresh},
+    assets::Asset,
+    monitors::{Added, MonitorDraft},
 };
 
 /// A domain's own row with its latest audit.
@@ -96,11 +96,11 @@ impl OrgTx {
             target: name.as_str(),
             interval_s: MonitorKind::Audit.default_interval(),
             regions: &regions,
-            owner: MonitorOwner::Domain(id),
+            owner: Some(Asset::Domain(id)),
         })
         .await?;
         self.notify_due().await?;
-        self.notify(&LiveEvent::Assets { ids: vec![id.to_string()] }).await?;
+        self.tell_assets(id.into()).await?;
         Ok(Added::New(self.domain(id).await?))
     }
 
@@ -147,27 +147,9 @@ impl OrgTx {
 
     /// Changes the settings of a domain's monitors.
     pub async fn update_domain(&mut self, id: DomainId, expected: Option<i64>, patch: &DomainPatch) -> Result<Domain, StoreError> {
-        let org = self.org().0;
-        let version = sqlx::query_scalar!("SELECT version FROM domains WHERE org_id = $1 AND id = $2 FOR UPDATE", org, id.0)
-            .fetch_one(self.connection())
-            .await?;
-        fresh(expected, version)?;
-        sqlx::query!("UPDATE domains SET version = version + 1 WHERE org_id = $1 AND id = $2", org, id.0).execute(self.connection()).await?;
-        self.update_monitors_of(id.0, patch.interval_s, patch.paused).await?;
-        self.notify(&LiveEvent::Assets { ids: vec![id.to_string()] }).await?;
+        self.begin_change(id.into(), expected).await?;
+        self.end_change(id.into(), patch.interval_s, patch.paused).await?;
         self.domain(id).await
-    }
-
-    /// Stops watching a domain. Servers and addresses it led to stay.
-    pub async fn delete_domain(&mut self, id: DomainId, expected: Option<i64>) -> Result<(), StoreError> {
-        let org = self.org().0;
-        let version = sqlx::query_scalar!("SELECT version FROM domains WHERE org_id = $1 AND id = $2 FOR UPDATE", org, id.0)
-            .fetch_one(self.connection())
-            .await?;
-        fresh(expected, version)?;
-        self.delete_monitors_of(id.0, None).await?;
-        sqlx::query!("DELETE FROM domains WHERE org_id = $1 AND id = $2", org, id.0).execute(self.connection()).await?;
-        self.notify(&LiveEvent::Assets { ids: vec![id.to_string()] }).await
     }
 }
 

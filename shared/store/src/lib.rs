@@ -7,6 +7,7 @@
 pub mod account_mail;
 pub mod account_tokens;
 pub mod addresses;
+pub mod assets;
 pub mod discovery;
 pub mod domains;
 mod error;

@@ -7,7 +7,7 @@ use waypost_types::{
     monitor::{Monitor, MonitorKind, MonitorPatch},
 };
 
-use crate::{OrgTx, StoreError};
+use crate::{OrgTx, StoreError, assets::Asset};
 
 /// Monitors of an organisation whose owner has not proven an address.
 pub const UNVERIFIED_MONITOR_LIMIT: i64 = 25;
@@ -32,30 +32,6 @@ pub(crate) struct MonitorRoom {
     pub verified: bool,
 }
 
-/// The thing a monitor belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MonitorOwner {
-    /// Nothing that is watched.
-    Nobody,
-    /// A domain.
-    Domain(DomainId),
-    /// A server.
-    Server(ServerId),
-    /// An address.
-    Address(AddressId),
-}
-
-impl MonitorOwner {
-    fn columns(self) -> (Option<Uuid>, Option<Uuid>, Option<Uuid>) {
-        match self {
-            Self::Nobody => (None, None, None),
-            Self::Domain(id) => (Some(id.0), None, None),
-            Self::Server(id) => (None, Some(id.0), None),
-            Self::Address(id) => (None, None, Some(id.0)),
-        }
-    }
-}
-
 /// A monitor to make.
 #[derive(Debug, Clone, Copy)]
 pub struct MonitorDraft<'a> {
@@ -67,8 +43,8 @@ pub struct MonitorDraft<'a> {
     pub interval_s: u32,
     /// From where.
     pub regions: &'a [String],
-    /// Whose it is.
-    pub owner: MonitorOwner,
+    /// What it belongs to; a monitor may stand by itself.
+    pub owner: Option<Asset>,
 }
 
 /// A row as the queries of this crate select it.
@@ -169,21 +145,21 @@ impl OrgTx {
     }
 
     /// What is watched and matches a target, so that a monitor made by itself belongs to it.
-    pub async fn owner_of_target(&mut self, kind: MonitorKind, subject: &str) -> Result<MonitorOwner, StoreError> {
+    pub async fn owner_of_target(&mut self, kind: MonitorKind, subject: &str) -> Result<Option<Asset>, StoreError> {
         let org = self.org().0;
         Ok(match kind {
             MonitorKind::Audit => sqlx::query_scalar!("SELECT id FROM domains WHERE org_id = $1 AND name = $2", org, subject)
                 .fetch_optional(self.connection())
                 .await?
-                .map_or(MonitorOwner::Nobody, |id| MonitorOwner::Domain(DomainId(id))),
+                .map(|id| Asset::Domain(DomainId(id))),
             MonitorKind::Smtp => sqlx::query_scalar!("SELECT id FROM servers WHERE org_id = $1 AND host = $2", org, subject)
                 .fetch_optional(self.connection())
                 .await?
-                .map_or(MonitorOwner::Nobody, |id| MonitorOwner::Server(ServerId(id))),
+                .map(|id| Asset::Server(ServerId(id))),
             MonitorKind::Blacklist => sqlx::query_scalar!("SELECT id FROM addresses WHERE org_id = $1 AND net = $2::text::cidr", org, subject)
                 .fetch_optional(self.connection())
                 .await?
-                .map_or(MonitorOwner::Nobody, |id| MonitorOwner::Address(AddressId(id))),
+                .map(|id| Asset::Address(AddressId(id))),
         })
     }
 
@@ -192,7 +168,10 @@ impl OrgTx {
     pub async fn add_monitor_row(&mut self, draft: MonitorDraft<'_>) -> Result<Added<MonitorId, MonitorId>, StoreError> {
         let org = self.org().0;
         let id = MonitorId(Uuid::now_v7());
-        let (domain, server, address) = draft.owner.columns();
+        let owner = draft.owner.map(Asset::uuid);
+        let domain = owner.filter(|_| matches!(draft.owner, Some(Asset::Domain(_))));
+        let server = owner.filter(|_| matches!(draft.owner, Some(Asset::Server(_))));
+        let address = owner.filter(|_| matches!(draft.owner, Some(Asset::Address(_))));
         let interval = i32::try_from(draft.interval_s).unwrap_or(i32::MAX);
         let inserted = sqlx::query!(
             "INSERT INTO monitors (org_id, id, kind, target, interval_s, regions, domain_id, server_id, address_id)

@@ -5,15 +5,15 @@ use uuid::Uuid;
 use waypost_types::{
     DomainName, ServerId,
     asset::{Server, ServerPatch, Source},
-    event::LiveEvent,
     judge::MonitorState,
     monitor::{Monitor, MonitorKind},
 };
 
 use crate::{
     OrgTx, StoreError,
+    assets::Asset,
     domains::by_owner,
-    monitors::{Added, MonitorDraft, MonitorOwner, fresh},
+    monitors::{Added, MonitorDraft},
 };
 
 struct ServerRow {
@@ -96,7 +96,7 @@ impl OrgTx {
         }
         self.add_ports(id, host, ports, MonitorKind::Smtp.default_interval()).await?;
         self.notify_due().await?;
-        self.notify(&LiveEvent::Assets { ids: vec![id.to_string()] }).await?;
+        self.tell_assets(id.into()).await?;
         Ok(Added::New(self.server(id).await?))
     }
 
@@ -108,7 +108,7 @@ impl OrgTx {
                 target: &smtp_target(host, *port),
                 interval_s,
                 regions: &regions,
-                owner: MonitorOwner::Server(id),
+                owner: Some(Asset::Server(id)),
             })
             .await?;
         }
@@ -152,11 +152,9 @@ impl OrgTx {
     /// Changes ports and the settings of the ports' monitors.
     pub async fn update_server(&mut self, id: ServerId, expected: Option<i64>, patch: &ServerPatch) -> Result<Server, StoreError> {
         let org = self.org().0;
-        let row = sqlx::query!("SELECT version, host, ports FROM servers WHERE org_id = $1 AND id = $2 FOR UPDATE", org, id.0)
-            .fetch_one(self.connection())
-            .await?;
-        fresh(expected, row.version)?;
+        self.begin_change(id.into(), expected).await?;
         if let Some(ports) = &patch.ports {
+            let row = sqlx::query!("SELECT host, ports FROM servers WHERE org_id = $1 AND id = $2", org, id.0).fetch_one(self.connection()).await?;
             let numbers: Vec<i32> = ports.iter().map(|port| i32::from(*port)).collect();
             let targets = |numbers: Vec<i32>| -> Vec<String> {
                 numbers.into_iter().filter_map(|port| u16::try_from(port).ok()).map(|port| smtp_target(&row.host, port)).collect()
@@ -169,21 +167,7 @@ impl OrgTx {
             sqlx::query!("UPDATE servers SET ports = $3 WHERE org_id = $1 AND id = $2", org, id.0, &numbers).execute(self.connection()).await?;
             self.notify_due().await?;
         }
-        sqlx::query!("UPDATE servers SET version = version + 1 WHERE org_id = $1 AND id = $2", org, id.0).execute(self.connection()).await?;
-        self.update_monitors_of(id.0, patch.interval_s, patch.paused).await?;
-        self.notify(&LiveEvent::Assets { ids: vec![id.to_string()] }).await?;
+        self.end_change(id.into(), patch.interval_s, patch.paused).await?;
         self.server(id).await
-    }
-
-    /// Stops watching a server.
-    pub async fn delete_server(&mut self, id: ServerId, expected: Option<i64>) -> Result<(), StoreError> {
-        let org = self.org().0;
-        let version = sqlx::query_scalar!("SELECT version FROM servers WHERE org_id = $1 AND id = $2 FOR UPDATE", org, id.0)
-            .fetch_one(self.connection())
-            .await?;
-        fresh(expected, version)?;
-        self.delete_monitors_of(id.0, None).await?;
-        sqlx::query!("DELETE FROM servers WHERE org_id = $1 AND id = $2", org, id.0).execute(self.connection()).await?;
-        self.notify(&LiveEvent::Assets { ids: vec![id.to_string()] }).await
     }
 }
