@@ -15,8 +15,10 @@ use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use futures::future::BoxFuture;
 use scene::{Scene, eventually};
 use tokio_util::sync::CancellationToken;
+use waypost_store::incidents::{IncidentChange, IncidentFilter};
 use waypost_types::{
     MonitorId,
+    incident::IncidentStatus,
     judge::MonitorState,
     monitor::MonitorKind,
     outcome::{AuditReport, MxHost, Outcome, Verdict},
@@ -187,6 +189,30 @@ async fn an_outage_is_confirmed_told_once_and_ends_with_a_recovery() {
     assert_eq!(mails, "owner@example.com opened, owner@example.com resolved");
     let kept: i64 = scene.value("SELECT count(*) FROM check_results WHERE outcome IS NOT NULL").await;
     assert_eq!(kept, 5, "changes and trouble keep their outcome");
+}
+
+#[tokio::test]
+async fn what_is_resolved_by_hand_and_still_fails_is_told_again() {
+    let scene = Scene::new().await;
+    let monitor = scene.monitor(MonitorKind::Smtp, "mx.example:25", 300).await;
+    let recorder = recorder(&scene);
+    let fail_twice = async || {
+        for _ in 0..2 {
+            let claimed = scene.claim_when_due().await;
+            recorder.record(scene.org, "local", &[run(monitor, claimed[0].claim, Verdict::Down)], now()).await.unwrap();
+        }
+    };
+    fail_twice().await;
+    let mut tx = scene.db.store.org_tx(scene.org).await.unwrap();
+    let incident = tx.incidents(IncidentFilter::default(), 10).await.unwrap().remove(0).id;
+    let change = IncidentChange { status: Some(IncidentStatus::Resolved), comment: None, actor: "owner@example.com" };
+    tx.update_incident(incident, None, change, now()).await.unwrap();
+    tx.commit().await.unwrap();
+    fail_twice().await;
+    let statuses: String = scene.value("SELECT string_agg(status, ' ' ORDER BY opened_at) FROM incidents").await;
+    assert_eq!(statuses, "resolved open");
+    let mails: i64 = scene.value("SELECT count(*) FROM outbox WHERE event_key LIKE '%opened%'").await;
+    assert_eq!(mails, 2);
 }
 
 #[tokio::test]

@@ -179,6 +179,14 @@ impl OrgTx {
         now: DateTime<Utc>,
     ) -> Result<Incident, StoreError> {
         let org = self.org().0;
+        // The monitor first, as the recorder locks them.
+        let monitor = sqlx::query_scalar!(
+            "SELECT m.id FROM monitors m JOIN incidents i ON i.org_id = $1 AND i.monitor_id = m.id WHERE m.org_id = $1 AND i.id = $2 FOR UPDATE OF m",
+            org,
+            id.0
+        )
+        .fetch_optional(self.connection())
+        .await?;
         let row = sqlx::query!("SELECT version, status FROM incidents WHERE org_id = $1 AND id = $2 FOR UPDATE", org, id.0)
             .fetch_one(self.connection())
             .await?;
@@ -210,6 +218,16 @@ impl OrgTx {
             }
             Some(IncidentStatus::Resolved) => {
                 self.append_timeline(id, now, TimelineEvent::Resolved, "Resolved by hand.", Some(change.actor)).await?;
+                // The judge begins anew: what still fails is confirmed again and told again.
+                if let Some(monitor) = monitor {
+                    sqlx::query!(
+                        "UPDATE monitors SET judge = DEFAULT, state = DEFAULT, state_since = NULL WHERE org_id = $1 AND id = $2",
+                        org,
+                        monitor
+                    )
+                    .execute(self.connection())
+                    .await?;
+                }
             }
             Some(IncidentStatus::Open) | None => {}
         }

@@ -225,7 +225,8 @@ pub(crate) async fn verify(visit: Visit, fields: Fields) -> Answer {
     let (status, kind, said) = match result {
         Ok(()) => (StatusCode::OK, "ok", "Your address is confirmed.".to_owned()),
         Err(failure) if failure.is_input() || matches!(failure.status, 404 | 410) => {
-            (StatusCode::UNPROCESSABLE_ENTITY, "bad", failure.sentence().to_owned())
+            let said = failure.fields().first().map_or_else(|| failure.sentence().to_owned(), |error| error.message.clone());
+            (StatusCode::UNPROCESSABLE_ENTITY, "bad", said)
         }
         Err(failure) => return Err(failure),
     };

@@ -3,7 +3,7 @@
 use axum::{extract::Path, http::StatusCode};
 use leptos::prelude::*;
 use waypost_types::{
-    asset::{Address, NewAddress},
+    asset::{Address, NewAddress, Source},
     monitor::MonitorKind,
     page::List,
 };
@@ -24,7 +24,7 @@ pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
         let base = format!("/o/{}", text::encoded(&org));
         let gate = Gate::change(&frame, "first");
         let body = if addresses.items.is_empty() {
-            view! { <div class="empty">{icon("list")}<h3>"No addresses yet"</h3><p>"The addresses of your mail servers appear here by themselves."</p>{gate.link("btn btn-primary", format!("{base}/add"), "Add an address")}{gate.hint()}</div> }.into_any()
+            view! { <div class="empty">{icon("list")}<h3>"No addresses yet"</h3><p>"The addresses of your domains' MX hosts appear here by themselves."</p>{gate.link("btn btn-primary", format!("{base}/add"), "Add an address")}{gate.hint()}</div> }.into_any()
         } else {
             table(&addresses.items, &base)
         };
@@ -98,10 +98,17 @@ async fn draw(visit: &Visit, org: &str, id: &str, failure: Option<&ApiFailure>) 
                 .into_any(),
         };
         let crumbs = vec![(Some(format!("{root}/addresses")), "Blacklists".to_owned()), (None, name.clone())];
-        let shown = Shown { base: base.clone(), kind: MonitorKind::Blacklist, version: address.version, monitors: &address.monitors, name: &name };
+        let shown = Shown {
+            base: base.clone(),
+            kind: MonitorKind::Blacklist,
+            version: address.version,
+            monitors: &address.monitors,
+            name: &name,
+            note: (address.source == Source::Mx).then_some(super::servers::FOUND_AGAIN),
+        };
         let content = view! {
             {settings::notice(visit, failure)}
-            {ui::head(&name, None, sub, settings::check_button(&frame, &base))}
+            {ui::head(&name, None, sub, settings::check_button(&frame, &base, &address.monitors))}
             <section class="card" aria-labelledby="h-lists" data-live="lists">
                 <div class="card-head"><h2 id="h-lists">"Lists"</h2>{ui::listing_status(&address)}<span class="meta num">{format!("{} of {} answered", address.answered, address.asked)}</span></div>
                 {body}

@@ -118,11 +118,17 @@ async fn draw(visit: &Visit, org: &str, id: &str, failure: Option<&ApiFailure>) 
             {domain.next_check_at.filter(|_| domain.last_checked_at.is_some()).map(|at| view! { ", again "{ui::time(at)} })}"."
         };
         let crumbs = vec![(Some(format!("{root}/domains")), "Domains".to_owned()), (None, domain.display.clone())];
-        let shown =
-            Shown { base: base.clone(), kind: MonitorKind::Audit, version: domain.version, monitors: &domain.monitors, name: &domain.display };
+        let shown = Shown {
+            base: base.clone(),
+            kind: MonitorKind::Audit,
+            version: domain.version,
+            monitors: &domain.monitors,
+            name: &domain.display,
+            note: Some("The servers and addresses that it led to stay; remove them by themselves."),
+        };
         let content = view! {
             {settings::notice(visit, failure)}
-            {ui::head(&domain.display, None, sub, settings::check_button(&frame, &base))}
+            {ui::head(&domain.display, None, sub, settings::check_button(&frame, &base, &domain.monitors))}
             {results(&domain, &servers.items, &addresses, &root)}
             {settings::card(&frame, &shown, None)}
         };

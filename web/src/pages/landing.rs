@@ -80,6 +80,7 @@ fn result_page(visit: &Visit, found: Lookup) -> axum::response::Response {
         let audit = &found.audit;
         let worst = audit.findings.iter().filter(|finding| finding.severity >= waypost_types::Severity::Medium).count();
         let sentence = match (audit.score, worst) {
+            (None, _) if audit.unknown.is_empty() => "There is nothing to grade.".to_owned(),
             (None, _) => "Too much did not answer to give a grade.".to_owned(),
             (Some(score), 0) => format!("{score} of 100. Nothing to mend."),
             (Some(score), 1) => format!("{score} of 100. One thing to mend."),
@@ -105,7 +106,7 @@ fn result_page(visit: &Visit, found: Lookup) -> axum::response::Response {
             .is_empty()
             .then(|| view! { <div class="empty"><h3>"No findings"</h3><p>"Everything that could be checked is as it should be."</p></div> });
         let link = format!("{}/lookup/{}", visit.site.config.base_url, text::encoded(&found.domain));
-        let watch = format!("/signup?add={}", text::encoded(&found.domain));
+        let watch = if visit.has_session { "/app".to_owned() } else { format!("/signup?add={}", text::encoded(&found.domain)) };
         ui::public(
             visit,
             view! {

@@ -188,7 +188,7 @@ fn newcomer(frame: &Frame, base: &str) -> AnyView {
                         {gate.hint()}
                     </div></li>
                     <li><span class="n" aria-hidden="true">"2"</span><div><h3>"See its mail servers"</h3><p>"Every MX host is watched on port 25, and its addresses on the block lists, by themselves."</p></div></li>
-                    <li><span class="n" aria-hidden="true">"3"</span><div><h3>"Confirm your email address"</h3><p>"Alerts about incidents go there."</p></div></li>
+                    <li><span class="n" aria-hidden="true">"3"</span><div><h3>"Confirm your email address"</h3><p>{if frame.me.user.email_verified { "Done. Alerts about incidents go there." } else { "Alerts about incidents go there." }}</p></div></li>
                 </ol>
             </section>
             <section class="card c5" aria-label="Health score, no data">

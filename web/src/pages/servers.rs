@@ -7,7 +7,7 @@ use futures::stream::{self, StreamExt};
 use leptos::prelude::*;
 use waypost_types::{
     MonitorId,
-    asset::{NewServer, Server},
+    asset::{NewServer, Server, Source},
     monitor::{CheckResult, MonitorKind, RollupPoint},
     outcome::Outcome,
     page::List,
@@ -33,6 +33,9 @@ struct Port {
     hours: Vec<RollupPoint>,
     results: Vec<CheckResult>,
 }
+
+/// An audit of a domain brings back what its MX records name.
+pub(super) const FOUND_AGAIN: &str = "It was found by an MX record of a domain that is watched: while the record names it, the next audit brings it back. Pause its checks to have them stop.";
 
 pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
     let cursor = visit.query().remove("cursor").map(|cursor| format!("&cursor={}", text::encoded(&cursor))).unwrap_or_default();
@@ -72,7 +75,7 @@ fn table(servers: &[Server], base: &str) -> AnyView {
                     view! { <span class="nowrap">{ui::status(kind, &port)}<span class="vh">{format!(": {}", ui::state_word(monitor.state, monitor.last_checked_at.is_some(), monitor.paused))}</span>" "</span> }
                 })
                 .collect_view();
-            let source = if server.source == waypost_types::asset::Source::Mx { "from an MX record" } else { "added by hand" };
+            let source = if server.source == Source::Mx { "from an MX record" } else { "added by hand" };
             view! {
                 <tr>
                     <th scope="row"><a class="plain" href=format!("{base}/servers/{}", server.id)>{ui::breakable(&server.display)}</a>{ui::ascii_form(&server.display, &server.host)}<span class="sub">{source}</span></th>
@@ -96,14 +99,20 @@ fn table(servers: &[Server], base: &str) -> AnyView {
 }
 
 /// Ports as people write them: commas, semicolons or spaces between. What is no number becomes 0, which the API refuses by name.
-fn ports_of(text: &str) -> Option<Vec<u16>> {
-    let ports: Vec<u16> = text.split([',', ';', ' ']).map(str::trim).filter(|part| !part.is_empty()).map(|part| part.parse().unwrap_or(0)).collect();
-    (!ports.is_empty()).then_some(ports)
+/// Ports as they are typed; `None` where nothing is.
+fn ports_of(text: &str) -> Result<Option<Vec<u16>>, ApiFailure> {
+    let number =
+        |part: &str| part.parse().map_err(|_| ApiFailure::field("ports", format!("“{part}” is no port: write numbers such as 25, 465, 587.")));
+    let ports = text.split([',', ' ']).filter(|part| !part.is_empty()).map(number).collect::<Result<Vec<u16>, _>>()?;
+    Ok((!ports.is_empty()).then_some(ports))
 }
 
 pub(crate) async fn create(visit: Visit, Path(org): Path<String>, fields: Fields) -> Answer {
-    let body = NewServer { host: fields.text("host").to_owned(), ports: ports_of(fields.text("ports")) };
-    match visit.api.post::<Server>(&org_path(&org, "servers"), &body).await {
+    let added = match ports_of(fields.text("ports")) {
+        Ok(ports) => visit.api.post::<Server>(&org_path(&org, "servers"), &NewServer { host: fields.text("host").to_owned(), ports }).await,
+        Err(failure) => Err(failure),
+    };
+    match added {
         Ok(server) => Ok(redirect(&format!("/o/{}/servers/{}", text::encoded(&org), server.id))),
         Err(failure) if failure.is_input() => super::add::again(&visit, &org, &fields, &failure, "host").await,
         Err(failure) => Err(failure),
@@ -148,16 +157,23 @@ async fn draw(visit: &Visit, org: &str, id: &str, failure: Option<&ApiFailure>) 
         let base = target(org, id).page();
         let sub = view! { {ui::ascii_note(&server.display, &server.host)}{match server.last_checked_at { Some(at) => view! { "Last probe "{ui::time(at)}"." }.into_any(), None => "Not probed yet.".into_any() }} };
         let crumbs = vec![(Some(format!("{root}/servers")), "Mail servers".to_owned()), (None, server.display.clone())];
-        let shown = Shown { base: base.clone(), kind: MonitorKind::Smtp, version: server.version, monitors: &server.monitors, name: &server.display };
+        let shown = Shown {
+            base: base.clone(),
+            kind: MonitorKind::Smtp,
+            version: server.version,
+            monitors: &server.monitors,
+            name: &server.display,
+            note: (server.source == Source::Mx).then_some(FOUND_AGAIN),
+        };
         let written = server.ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let extra = view! { <div class="field"><label for="f-ports">"Ports"</label><input class="input" id="f-ports" name="ports" value=written autocomplete="off"/></div> };
-        let paused = !server.monitors.is_empty() && server.monitors.iter().all(|monitor| monitor.paused);
+        let paused = settings::is_paused(&server.monitors);
         let state = ui::state_badge(server.state, server.last_checked_at.is_some(), paused);
         let tiles = server.monitors.iter().map(|monitor| port::tile(monitor, ports.get(&monitor.id))).collect_view();
         let details = server.monitors.iter().map(|monitor| port::detail(monitor, ports.get(&monitor.id))).collect_view();
         let content = view! {
             {settings::notice(visit, failure)}
-            {ui::head(&server.display, Some(state), sub, settings::check_button(&frame, &base))}
+            {ui::head(&server.display, Some(state), sub, settings::check_button(&frame, &base, &server.monitors))}
             <section aria-labelledby="h-p" data-live="ports"><h2 class="vh" id="h-p">"Ports"</h2><div class="grid">{tiles}</div></section>
             {details}
             {settings::card(&frame, &shown, Some(extra.into_any()))}
@@ -176,8 +192,10 @@ pub(crate) async fn check(visit: Visit, Path((org, id)): Path<(String, String)>)
 
 pub(crate) async fn change(visit: Visit, Path((org, id)): Path<(String, String)>, fields: Fields) -> Answer {
     let mut patch = settings::patch_of(&fields);
-    if let (Some(ports), Some(object)) = (ports_of(fields.text("ports")), patch.as_object_mut()) {
-        object.insert("ports".to_owned(), serde_json::json!(ports));
+    match (ports_of(fields.text("ports")), patch.as_object_mut()) {
+        (Ok(Some(ports)), Some(object)) => drop(object.insert("ports".to_owned(), serde_json::json!(ports))),
+        (Err(failure), _) => return draw(&visit, &org, &id, Some(&failure)).await,
+        _ => {}
     }
     match settings::change(&visit, &target(&org, &id), fields.version(), &patch).await? {
         Ok(response) => Ok(response),

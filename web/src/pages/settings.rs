@@ -19,13 +19,15 @@ pub(super) struct Shown<'a> {
     pub(super) version: i64,
     pub(super) monitors: &'a [Monitor],
     pub(super) name: &'a str,
+    /// What to know before it is removed.
+    pub(super) note: Option<&'static str>,
 }
 
 /// The card with the settings. `extra` are fields of the settings form.
 pub(super) fn card(frame: &Frame, shown: &Shown<'_>, extra: Option<AnyView>) -> AnyView {
     let gate = Gate::change(frame, "settings");
     let version = shown.version.to_string();
-    let paused = !shown.monitors.is_empty() && shown.monitors.iter().all(|monitor| monitor.paused);
+    let paused = is_paused(shown.monitors);
     let interval = shown.monitors.first().map(|monitor| monitor.interval_s);
     let base = shown.base.clone();
     let (word, value) = if paused { ("Resume checks", "false") } else { ("Pause checks", "true") };
@@ -36,7 +38,7 @@ pub(super) fn card(frame: &Frame, shown: &Shown<'_>, extra: Option<AnyView>) -> 
         {extra}
     };
     let pause = view! { {versioned()}<input type="hidden" name="paused" value=value/> };
-    let remove = view! { {versioned()}<p class="sm">"Its checks stop and its history is removed. This can not be undone."</p> };
+    let remove = view! { {versioned()}<p class="sm">"Its checks stop and its history is removed. This can not be undone."</p>{shown.note.map(|note| view! { <p class="sm">{note}</p> })} };
     let pause_word = view! { {icon(if paused { "play" } else { "paused" })}{word} };
     view! {
         <section class="card" id="settings" aria-labelledby="h-set" data-live="settings">
@@ -55,8 +57,16 @@ pub(super) fn card(frame: &Frame, shown: &Shown<'_>, extra: Option<AnyView>) -> 
     .into_any()
 }
 
-/// The button that checks now.
-pub(super) fn check_button(frame: &Frame, base: &str) -> AnyView {
+/// Whether nothing of it is checked.
+pub(super) fn is_paused(monitors: &[Monitor]) -> bool {
+    !monitors.is_empty() && monitors.iter().all(|monitor| monitor.paused)
+}
+
+/// The button that checks now; what is paused has none.
+pub(super) fn check_button(frame: &Frame, base: &str, monitors: &[Monitor]) -> AnyView {
+    if is_paused(monitors) {
+        return ().into_any();
+    }
     let gate = Gate::change(frame, "check");
     let word = view! { {icon("play")}"Check now" };
     view! { {gate.form("", format!("{base}/check"), (), Button::new("btn", word))}{gate.hint()} }.into_any()

@@ -52,9 +52,9 @@ fn document(visit: &Visit, title: &str, body: &str) -> String {
 }
 
 /// The page for a failure. Who is not signed in is asked to sign in, and comes back here.
-pub(crate) fn render_error(visit: &Visit, failure: &ApiFailure, asked_for_page: bool) -> Response {
+pub(crate) fn render_error(visit: &Visit, failure: &ApiFailure) -> Response {
     if failure.status == 401 {
-        let next = if asked_for_page { text::safe_next(&visit.here) } else { None };
+        let next = if visit.is_answer { None } else { text::safe_next(&visit.here) };
         return redirect(&next.map_or_else(|| "/login".to_owned(), |next| format!("/login?next={}", text::encoded(next))));
     }
     let status = StatusCode::from_u16(failure.status).unwrap_or(StatusCode::BAD_GATEWAY);
@@ -73,7 +73,8 @@ pub(crate) fn render_error(visit: &Visit, failure: &ApiFailure, asked_for_page: 
     };
     let here = visit.here.clone();
     page(visit, status, &title.clone(), move || {
-        let again = asked_for_page && status.is_server_error();
+        let again = !visit.is_answer && status.is_server_error();
+        let back = visit.is_answer.then(|| visit.page_acted_on().to_owned());
         ui::public(
             visit,
             view! {
@@ -86,6 +87,7 @@ pub(crate) fn render_error(visit: &Visit, failure: &ApiFailure, asked_for_page: 
                         </div>
                         <p class="row">
                             {again.then(|| view! { <a class="btn btn-primary" href=here>"Try again"</a> })}
+                            {back.map(|back| view! { <a class="btn btn-primary" href=back>"Back"</a> })}
                             <a class="btn" href="/app">"To the overview"</a>
                             <a class="btn btn-quiet" href="/">"Check a domain"</a>
                         </p>
@@ -97,13 +99,15 @@ pub(crate) fn render_error(visit: &Visit, failure: &ApiFailure, asked_for_page: 
 }
 
 /// The headers of a page. What the visitor sees is theirs alone and always asked for again.
-pub(crate) fn add_headers(response: &mut Response) {
+pub(crate) fn add_headers(response: &mut Response, signed_in: bool) {
     let is_page = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
     let headers = response.headers_mut();
     if is_page {
         headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     }
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
+    // After signing out, "Back" must not show what was there.
+    let kept = if signed_in { "no-store" } else { "private, no-cache" };
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static(kept));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 }

@@ -9,7 +9,7 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{Site, visit};
+use super::{Site, Visit, redirect, visit};
 use crate::{
     api::ApiFailure,
     pages::{account, add, addresses, domains, incidents, landing, mailbox, overview, servers},
@@ -36,28 +36,33 @@ pub(super) fn router(site: Site) -> Router {
         .route("/o/{org}/add", get(add::show))
         .route("/o/{org}/domains", get(domains::list).post(domains::create))
         .route("/o/{org}/domains/{id}", get(domains::show))
-        .route("/o/{org}/domains/{id}/check", post(domains::check))
-        .route("/o/{org}/domains/{id}/settings", post(domains::change))
-        .route("/o/{org}/domains/{id}/delete", post(domains::remove))
+        .route("/o/{org}/domains/{id}/check", post(domains::check).get(back))
+        .route("/o/{org}/domains/{id}/settings", post(domains::change).get(back))
+        .route("/o/{org}/domains/{id}/delete", post(domains::remove).get(back))
         .route("/o/{org}/servers", get(servers::list).post(servers::create))
         .route("/o/{org}/servers/{id}", get(servers::show))
-        .route("/o/{org}/servers/{id}/check", post(servers::check))
-        .route("/o/{org}/servers/{id}/settings", post(servers::change))
-        .route("/o/{org}/servers/{id}/delete", post(servers::remove))
+        .route("/o/{org}/servers/{id}/check", post(servers::check).get(back))
+        .route("/o/{org}/servers/{id}/settings", post(servers::change).get(back))
+        .route("/o/{org}/servers/{id}/delete", post(servers::remove).get(back))
         .route("/o/{org}/addresses", get(addresses::list).post(addresses::create))
         .route("/o/{org}/addresses/{id}", get(addresses::show))
-        .route("/o/{org}/addresses/{id}/check", post(addresses::check))
-        .route("/o/{org}/addresses/{id}/settings", post(addresses::change))
-        .route("/o/{org}/addresses/{id}/delete", post(addresses::remove))
+        .route("/o/{org}/addresses/{id}/check", post(addresses::check).get(back))
+        .route("/o/{org}/addresses/{id}/settings", post(addresses::change).get(back))
+        .route("/o/{org}/addresses/{id}/delete", post(addresses::remove).get(back))
         .route("/o/{org}/incidents", get(incidents::list))
         .route("/o/{org}/incidents/{id}", get(incidents::show))
-        .route("/o/{org}/incidents/{id}/acknowledge", post(incidents::acknowledge))
-        .route("/o/{org}/incidents/{id}/comment", post(incidents::comment))
-        .route("/o/{org}/incidents/{id}/resolve", post(incidents::resolve))
+        .route("/o/{org}/incidents/{id}/acknowledge", post(incidents::acknowledge).get(back))
+        .route("/o/{org}/incidents/{id}/comment", post(incidents::comment).get(back))
+        .route("/o/{org}/incidents/{id}/resolve", post(incidents::resolve).get(back))
         .fallback(async || ApiFailure::not_found())
         .layer(DefaultBodyLimit::max(FORM_BYTES))
         .layer(middleware::from_fn_with_state(site.clone(), visit::around));
     Router::new().route("/assets/{name}", get(asset)).with_state(site).merge(pages)
+}
+
+/// Whoever opens the address of an action, by reloading what answered it, is led to the page that it acts on.
+async fn back(visit: Visit) -> Response {
+    redirect(visit.page_acted_on())
 }
 
 async fn asset(State(site): State<Site>, Path(name): Path<String>, headers: HeaderMap) -> Response {

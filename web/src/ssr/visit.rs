@@ -12,7 +12,7 @@ use axum::{
 use waypost_types::{
     account::{Me, Org},
     overview::Overview,
-    problem::Problem,
+    problem::{FieldError, Problem},
 };
 
 use super::{ClientAddress, TransportFactory, Visitor, WebConfig, answer, assets::Assets};
@@ -45,6 +45,8 @@ pub(crate) struct Visit {
     pub(crate) here: String,
     /// Whether the browser has a session. It may be over: only the API knows.
     pub(crate) has_session: bool,
+    /// A form was sent: what is drawn says what came of it.
+    pub(crate) is_answer: bool,
 }
 
 /// What every page of an organisation shows around its content.
@@ -52,6 +54,8 @@ pub(crate) struct Frame {
     pub(crate) me: Me,
     pub(crate) org: Org,
     pub(crate) overview: Option<Overview>,
+    /// The page answers a form: nothing may take its place unasked.
+    pub(crate) is_answer: bool,
 }
 
 impl Visit {
@@ -61,7 +65,16 @@ impl Visit {
         let (me, overview) = tokio::join!(self.api.get::<Me>("me"), self.api.get::<Overview>(&path));
         let me = me?;
         let org = me.orgs.iter().find(|org| org.slug == slug).cloned().ok_or_else(ApiFailure::not_found)?;
-        Ok(Frame { me, org, overview: overview.ok() })
+        Ok(Frame { me, org, overview: overview.ok(), is_answer: self.is_answer })
+    }
+
+    /// The page that this address acts on: an action's last part taken away.
+    pub(crate) fn page_acted_on(&self) -> &str {
+        let path = self.here.split('?').next().unwrap_or_default();
+        match path.rsplit_once('/') {
+            Some((page, "check" | "settings" | "delete" | "acknowledge" | "comment" | "resolve")) => page,
+            _ => path,
+        }
     }
 
     /// The query of this address.
@@ -78,6 +91,18 @@ pub(crate) fn org_path(slug: &str, rest: &str) -> String {
 }
 
 impl ApiFailure {
+    /// What was typed into a field can not be sent.
+    pub(crate) fn field(field: &str, message: String) -> Self {
+        let problem = Problem {
+            kind: "/problems/invalid".to_owned(),
+            title: "Invalid values".to_owned(),
+            status: 422,
+            detail: message.clone(),
+            errors: vec![FieldError { field: field.to_owned(), message }],
+        };
+        Self { status: 422, problem }
+    }
+
     /// There is no such page.
     pub(crate) fn not_found() -> Self {
         let problem =
@@ -158,18 +183,18 @@ pub(crate) async fn around(State(site): State<Site>, mut request: Request, next:
     let names = visitor.cookie.as_deref().unwrap_or_default().split(';').filter_map(|cookie| cookie.split_once('=')).map(|(name, _)| name.trim());
     let has_session = names.into_iter().any(|name| name == site.config.session_cookie);
     let here = request.uri().path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
-    let visit = Visit { api: Api::new(site.factory.for_visitor(visitor)), site, here, has_session };
-    let asked_for_page = request.method() == Method::GET;
+    let is_answer = request.method() == Method::POST;
+    let visit = Visit { api: Api::new(site.factory.for_visitor(visitor)), site, here, has_session, is_answer };
     request.extensions_mut().insert(visit.clone());
     let mut response = next.run(request).await;
     if let Some(failure) = response.extensions_mut().remove::<ApiFailure>() {
-        response = answer::render_error(&visit, &failure, asked_for_page);
+        response = answer::render_error(&visit, &failure);
     }
     for cookie in visit.api.take_cookies() {
         if let Ok(value) = HeaderValue::from_str(&cookie) {
             response.headers_mut().append(header::SET_COOKIE, value);
         }
     }
-    answer::add_headers(&mut response);
+    answer::add_headers(&mut response, visit.has_session);
     response
 }

@@ -109,7 +109,7 @@ pub(crate) fn shell(frame: &Frame, place: Place, crumbs: Vec<(Option<String>, St
                 <main class="page" id="content">{banners(frame)}{content.into_any()}</main>
             </div>
         </div>
-        <Live events/>
+        {(!frame.is_answer).then(|| view! { <Live events/> })}
     }
     .into_any()
 }

@@ -65,6 +65,17 @@ async fn a_refused_form_comes_back_with_what_was_typed_and_why() {
     assert!(text.contains("value=\"a b&quot;&gt;\""), "{text}");
     assert!(text.contains("aria-invalid=\"true\"") && text.contains("aria-describedby=\"name-below\""));
     assert!(text.contains("is no domain name &lt;script&gt;"));
+    assert!(!text.contains("<leptos-island"), "nothing takes the place of what was typed and why it was refused");
+}
+
+#[tokio::test]
+async fn the_address_of_an_action_leads_to_its_page_and_a_failed_one_back() {
+    let (response, _, calls) = ask(signed_in, get("/o/acme/servers/srv_1/settings?asked=1")).await;
+    assert_eq!(response.headers()[header::LOCATION], "/o/acme/servers/srv_1");
+    assert!(calls.is_empty(), "looking at the address changes nothing");
+    let (response, text, _) = ask(signed_in, post("/o/acme/servers/srv_1/check", "")).await;
+    assert_eq!(response.status(), StatusCode::NOT_FOUND);
+    assert!(text.contains("href=\"/o/acme/servers/srv_1\""), "{text}");
 }
 
 #[tokio::test]
