@@ -106,15 +106,23 @@ pub(crate) fn unknown_parts(parts: &[UnknownPart]) -> Option<AnyView> {
 pub(crate) fn records(audit: &AuditReport) -> AnyView {
     let mut seen: Vec<_> = audit.records.iter().collect();
     seen.sort_by_key(|(key, _)| family::place(key));
-    let items = seen
-        .into_iter()
-        .map(|(key, lines)| {
-            let name = family::name(key);
-            let id = format!("seen-{}", key.replace(|c: char| !c.is_ascii_alphanumeric(), "-"));
+    let blocks = seen.into_iter().flat_map(|(key, lines)| {
+        let name = family::name(key);
+        // A key is copied without the selector that it stands under.
+        let keys = (key == "dkim").then(|| lines.iter().filter_map(|line| line.split_once(": ")).collect::<Vec<_>>());
+        match keys.filter(|keys| keys.len() == lines.len()) {
+            Some(keys) => keys.into_iter().map(|(selector, value)| (format!("{name}, selector {selector}"), value.to_owned())).collect(),
+            None => vec![(name, lines.join("\n"))],
+        }
+    });
+    let items = blocks
+        .enumerate()
+        .map(|(nth, (name, text))| {
+            let id = format!("seen-{nth}");
             view! {
                 <div class="record">
                     <div class="record-head"><span class="strong">{name.clone()}</span>{copied(id.clone(), format!("{name} records"))}</div>
-                    <pre id=id tabindex="0">{lines.join("\n")}</pre>
+                    <pre id=id tabindex="0">{text}</pre>
                 </div>
             }
         })
