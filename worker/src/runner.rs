@@ -156,12 +156,29 @@ impl Runner {
             drop(turn);
             match recorded {
                 Ok(()) => return Ok(()),
+                Err(WorkerError::Store(error)) if error.is_about_data() => {
+                    self.record_apart(org, &seen).await;
+                    return Ok(());
+                }
                 Err(error) if Instant::now() >= give_up || self.shutdown.is_cancelled() => return Err(error),
                 Err(error) => {
                     metrics::counter!("waypost_record_failures_total").increment(1);
                     tracing::warn!(%org, results = seen.len(), error = chain(&error), "results could not be recorded; trying again");
                     tokio::time::sleep(backoff.next_delay()).await;
                 }
+            }
+        }
+    }
+
+    /// One of these can not be recorded, which must not keep the others from it.
+    async fn record_apart(&self, org: OrgId, seen: &[Run]) {
+        for run in seen {
+            let turn = self.transactions.acquire().await;
+            let recorded = self.recorder.record(org, &self.region, std::slice::from_ref(run), Utc::now()).await;
+            drop(turn);
+            if let Err(error) = recorded {
+                metrics::counter!("waypost_record_failures_total").increment(1);
+                tracing::error!(%org, monitor = %run.monitor, error = chain(&error), "a result can not be recorded; it is looked at again when its lease ends");
             }
         }
     }

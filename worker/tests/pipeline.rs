@@ -378,6 +378,19 @@ async fn the_whole_worker_runs_survives_lost_connections_and_stops_cleanly() {
 }
 
 #[tokio::test]
+async fn a_row_that_can_not_be_read_keeps_no_other_from_being_recorded() {
+    let scene = Scene::new().await;
+    scene.monitors(5, 300).await;
+    scene.run_sql("UPDATE monitors SET judge = '3' WHERE id = (SELECT min(id::text)::uuid FROM monitors)").await;
+    let shutdown = CancellationToken::new();
+    let checker = Arc::new(StubChecker::default());
+    let worker = tokio::spawn(waypost_worker::run_with(scene.config("local"), scene.db.store.clone(), checker, shutdown.clone()));
+    eventually("the others are recorded", async || scene.value::<i64>("SELECT count(*) FROM check_results").await == 4).await;
+    shutdown.cancel();
+    worker.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_shutdown_gives_back_what_is_not_done() {
     let scene = Scene::new().await;
     scene.monitors(5, 300).await;

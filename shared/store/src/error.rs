@@ -44,6 +44,15 @@ impl From<serde_json::Error> for StoreError {
 }
 
 impl StoreError {
+    /// True when the rows are at fault and not the way to them: asking again will not help. SQLSTATE classes 22 (data) and 23 (integrity).
+    pub fn is_about_data(&self) -> bool {
+        match self {
+            Self::Corrupt(_) => true,
+            Self::Database(sqlx::Error::Database(error)) => error.code().is_some_and(|code| code.starts_with("22") || code.starts_with("23")),
+            _ => false,
+        }
+    }
+
     /// True when a unique constraint of that name was hit.
     pub fn is_unique_violation(error: &sqlx::Error, constraint: &str) -> bool {
         error.as_database_error().is_some_and(|db| db.is_unique_violation() && db.constraint() == Some(constraint))
