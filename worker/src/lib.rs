@@ -8,6 +8,7 @@ mod backoff;
 pub mod batch;
 mod carry;
 pub mod checker;
+mod clock;
 pub mod config;
 mod database;
 mod engine_checker;

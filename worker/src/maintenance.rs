@@ -3,20 +3,18 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 use waypost_store::{Store, StoreError};
 
-use crate::{WorkerConfig, WorkerError, backoff::forever, database::clock_offset, error::chain, queue, shared_checks::SharedChecks};
+use crate::{WorkerConfig, WorkerError, backoff::forever, error::chain, queue, shared_checks::SharedChecks};
 
 /// Hours rolled up in one transaction: one, since an hour of a large installation is millions of results.
 const HOURS_AT_ONCE: i32 = 1;
 /// Days, from their hours.
 const DAYS_AT_ONCE: i32 = 7;
-/// From here on a difference to the database's clock is told.
-const CLOCK_WARNING: TimeDelta = TimeDelta::seconds(5);
 
-/// Says every few seconds that the region lives, and shows how much waits and how wrong the clock is.
+/// Says every few seconds that the region lives, and shows how much waits.
 pub(crate) async fn heartbeat(config: &WorkerConfig, store: &Store, checks: &SharedChecks, shutdown: &CancellationToken) {
     forever("heartbeat", shutdown, || async {
         let now = Utc::now();
@@ -26,18 +24,10 @@ pub(crate) async fn heartbeat(config: &WorkerConfig, store: &Store, checks: &Sha
         metrics::gauge!("waypost_outbox_pending").set(pending as f64);
         let age = oldest.map_or(Duration::ZERO, |oldest| (now - oldest).to_std().unwrap_or_default());
         metrics::gauge!("waypost_outbox_oldest_seconds").set(age.as_secs_f64());
-        tell_clock(clock_offset(store).await?);
         checks.forget_stale();
         Ok::<_, WorkerError>(Duration::from_secs(10))
     })
     .await;
-}
-
-fn tell_clock(offset: TimeDelta) {
-    metrics::gauge!("waypost_clock_offset_seconds").set(offset.as_seconds_f64());
-    if offset.abs() > CLOCK_WARNING {
-        tracing::warn!(offset_seconds = offset.as_seconds_f64(), "this machine's clock differs from the database's");
-    }
 }
 
 /// Once at start, so that today's partition is there, and then every minute.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use apalis::prelude::TaskBuilder;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use waypost_store::{Store, schedule::claim_due_units};
@@ -12,7 +12,7 @@ use crate::{
     WorkerConfig, WorkerError,
     backoff::forever,
     batch::{CheckBatch, batches, queue_name},
-    database::clock_offset,
+    clock::{Clock, LOOK_EVERY},
 };
 
 /// Units claimed in one transaction.
@@ -22,26 +22,14 @@ pub const LEASE_SECONDS: i32 = 120;
 /// Pause between claims that were not full: what falls due meanwhile shares a transaction. Somebody who waits wakes us at once.
 const GATHER: Duration = Duration::from_millis(500);
 
-/// Time between looks at the database's clock.
-const LOOK_AT_CLOCK: Duration = Duration::from_secs(10);
-/// Whose clock differs from the database's by more than that claims nothing: it would take what is not due, or what another works on.
-const CLOCK_LIMIT: TimeDelta = TimeDelta::seconds(30);
-
 /// Schedules until shutdown. `woken` is notified when something new is due.
 pub(crate) async fn run(config: &WorkerConfig, store: &Store, woken: &Notify, shutdown: &CancellationToken) {
-    let mut look_at = Instant::now();
-    forever("scheduler", shutdown, || {
-        let look = Instant::now() >= look_at;
-        if look {
-            look_at = Instant::now() + LOOK_AT_CLOCK;
+    let clock = Clock::default();
+    forever("scheduler", shutdown, || async {
+        if !clock.may_claim(store).await? {
+            return Ok(LOOK_EVERY);
         }
-        async move {
-            if look && !may_claim(clock_offset(store).await?) {
-                // Looks again before it claims.
-                return Ok(LOOK_AT_CLOCK);
-            }
-            schedule(config, store, woken, shutdown).await
-        }
+        schedule(config, store, woken, shutdown).await
     })
     .await;
 }
@@ -60,14 +48,6 @@ async fn schedule(config: &WorkerConfig, store: &Store, woken: &Notify, shutdown
         () = shutdown.cancelled() => {}
     }
     Ok(Duration::ZERO)
-}
-
-fn may_claim(offset: TimeDelta) -> bool {
-    let may = offset.abs() <= CLOCK_LIMIT;
-    if !may {
-        tracing::error!(offset_seconds = offset.as_seconds_f64(), "this machine's clock is too far from the database's; claiming nothing");
-    }
-    may
 }
 
 /// Claims up to 2,000 due units and pushes them. Answers how many. A failure or a kill in between leaves everything as it was.
@@ -98,16 +78,4 @@ async fn push(connection: &mut sqlx::PgConnection, region: &str, batches: Vec<Ch
         .collect::<Result<Vec<_>, serde_json::Error>>()
         .map_err(|error| WorkerError::Queue(error.into()))?;
     apalis_postgres::queries::push_tasks(connection, &queue_name(region), tasks).await.map_err(|error| WorkerError::Queue(error.into()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wrong_clock_claims_nothing() {
-        for (seconds, may) in [(0, true), (30, true), (-30, true), (31, false), (-31, false)] {
-            assert_eq!(may_claim(TimeDelta::seconds(seconds)), may, "{seconds} s");
-        }
-    }
 }

@@ -35,7 +35,7 @@ impl Need for Read {
 #[derive(Debug, Clone, Copy)]
 pub struct Write;
 impl Need for Write {
-    const ROLE: Role = Role::Editor;
+    const ROLE: Role = Role::TO_CHANGE;
 }
 
 /// A member of the organisation in the path, with the role that `N` needs.

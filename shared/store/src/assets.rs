@@ -26,6 +26,16 @@ impl Asset {
         }
     }
 
+    /// A monitor's columns `domain_id`, `server_id` and `address_id`: the owner's id in one of them at most.
+    pub(crate) fn columns(owner: Option<Self>) -> (Option<Uuid>, Option<Uuid>, Option<Uuid>) {
+        match owner {
+            None => (None, None, None),
+            Some(Self::Domain(id)) => (Some(id.0), None, None),
+            Some(Self::Server(id)) => (None, Some(id.0), None),
+            Some(Self::Address(id)) => (None, None, Some(id.0)),
+        }
+    }
+
     fn event(self) -> LiveEvent {
         let id = match self {
             Self::Domain(id) => id.to_string(),

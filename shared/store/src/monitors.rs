@@ -168,10 +168,7 @@ impl OrgTx {
     pub async fn add_monitor_row(&mut self, draft: MonitorDraft<'_>) -> Result<Added<MonitorId, MonitorId>, StoreError> {
         let org = self.org().0;
         let id = MonitorId(Uuid::now_v7());
-        let owner = draft.owner.map(Asset::uuid);
-        let domain = owner.filter(|_| matches!(draft.owner, Some(Asset::Domain(_))));
-        let server = owner.filter(|_| matches!(draft.owner, Some(Asset::Server(_))));
-        let address = owner.filter(|_| matches!(draft.owner, Some(Asset::Address(_))));
+        let (domain, server, address) = Asset::columns(draft.owner);
         let interval = i32::try_from(draft.interval_s).unwrap_or(i32::MAX);
         let inserted = sqlx::query!(
             "INSERT INTO monitors (org_id, id, kind, target, interval_s, regions, domain_id, server_id, address_id)

@@ -21,6 +21,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// The weakest role that changes what is watched: the API's rule, and what pages show as closed to others.
+    pub const TO_CHANGE: Self = Self::Editor;
+
     /// The written form.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -18,7 +18,7 @@ pub(crate) struct Gate {
 impl Gate {
     /// For what adds, changes or removes. `place` keeps the hints of a page apart.
     pub(crate) fn change(frame: &Frame, place: &str) -> Self {
-        Self { have: frame.org.role, need: Role::Editor, hint: format!("gate-{place}") }
+        Self { have: frame.org.role, need: Role::TO_CHANGE, hint: format!("gate-{place}") }
     }
 
     /// Whether the visitor may.

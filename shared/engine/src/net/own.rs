@@ -69,6 +69,7 @@ fn local_v4(table: &str) -> Vec<IpNet> {
     let mut leaf: Option<Ipv4Addr> = None;
     for line in table.lines().map(str::trim) {
         if let Some(address) = line.strip_prefix("|-- ") {
+            // What is no address (the kernel may write what we do not know) is no leaf, and what stands below it is passed over.
             leaf = address.parse().ok();
         } else if let (Some(address), Some((prefix, "host LOCAL"))) = (leaf, line.strip_prefix('/').and_then(|rest| rest.split_once(' '))) {
             let network = prefix.parse().ok().and_then(|length| Ipv4Net::new(address, length).ok()).map(IpNet::from);
