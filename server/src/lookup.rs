@@ -142,17 +142,6 @@ impl Lookups {
 }
 
 fn nothing_known(domain: &DomainName) -> AuditReport {
-    AuditReport {
-        domain: domain.to_string(),
-        score: None,
-        grade: None,
-        findings: Vec::new(),
-        unknown: vec![UnknownPart {
-            subject: "audit".to_owned(),
-            reason: "The name servers did not answer in time. Try again in a minute.".to_owned(),
-        }],
-        checks: std::collections::BTreeMap::new(),
-        records: std::collections::BTreeMap::new(),
-        mx_hosts: Vec::new(),
-    }
+    let reason = "The name servers did not answer in time. Try again in a minute.".to_owned();
+    AuditReport { unknown: vec![UnknownPart { subject: "audit".to_owned(), reason }], ..AuditReport::empty(domain.as_str()) }
 }

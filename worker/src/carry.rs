@@ -88,14 +88,10 @@ mod tests {
 
     fn audit(rules: &[&str], unknown: &[(&str, &str)]) -> Arc<Outcome> {
         Arc::new(Outcome::Audit(Box::new(AuditReport {
-            domain: "example.com".to_owned(),
-            score: None,
-            grade: None,
             findings: rules.iter().map(|rule| finding(rule)).collect(),
             unknown: unknown.iter().map(|(subject, reason)| UnknownPart { subject: (*subject).to_owned(), reason: (*reason).to_owned() }).collect(),
-            checks: [].into(),
             records: [("mx".to_owned(), vec!["10 mx.example.com".to_owned()])].into(),
-            mx_hosts: Vec::new(),
+            ..AuditReport::empty("example.com")
         })))
     }
 

@@ -1,6 +1,6 @@
 //! The checker that looks at the world: the engine behind the pipeline's interface.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
@@ -60,17 +60,11 @@ impl EngineChecker {
 
     async fn audit(&self, target: &str) -> AuditReport {
         match DomainName::from_ascii(target) {
-            Ok(domain) => audit(&self.net, &domain, &AuditOptions { selectors: Vec::new(), deadline: AUDIT_DEADLINE }).await,
-            Err(error) => AuditReport {
-                domain: target.to_owned(),
-                score: None,
-                grade: None,
-                findings: Vec::new(),
-                unknown: vec![UnknownPart { subject: "mx".to_owned(), reason: error.to_string() }],
-                checks: BTreeMap::new(),
-                records: BTreeMap::new(),
-                mx_hosts: Vec::new(),
-            },
+            Ok(domain) => audit(&self.net, &domain, &AuditOptions { deadline: AUDIT_DEADLINE, ..AuditOptions::default() }).await,
+            Err(error) => {
+                let unknown = vec![UnknownPart { subject: "mx".to_owned(), reason: error.to_string() }];
+                AuditReport { unknown, ..AuditReport::empty(target) }
+            }
         }
     }
 

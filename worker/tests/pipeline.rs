@@ -279,14 +279,10 @@ fn audit_of(domain: &str, hosts: &[(&str, &[&str])]) -> Outcome {
         provider: None,
     });
     Outcome::Audit(Box::new(AuditReport {
-        domain: domain.to_owned(),
         score: Some(100),
         grade: Some("A".to_owned()),
-        findings: Vec::new(),
-        unknown: Vec::new(),
-        checks: std::collections::BTreeMap::new(),
-        records: std::collections::BTreeMap::new(),
         mx_hosts: mx_hosts.collect(),
+        ..AuditReport::empty(domain)
     }))
 }
 

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, net::IpAddr};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::finding::{Finding, Severity, UnknownPart};
+use crate::{
+    audit::{AuditDetail, LostPoints},
+    finding::{Finding, Severity, UnknownPart},
+};
 
 /// The verdict of one check from one place. Whether the target *is* down is for the judge to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -109,9 +112,31 @@ pub struct AuditReport {
     /// MX hosts in order of preference, with the addresses they resolve to.
     #[serde(default)]
     pub mx_hosts: Vec<MxHost>,
+    /// What each rule took from the score, the most first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<LostPoints>,
+    /// What is there, by record family.
+    #[serde(default)]
+    pub detail: AuditDetail,
 }
 
 impl AuditReport {
+    /// A report about nothing yet, to be filled.
+    pub fn empty(domain: impl Into<String>) -> Self {
+        Self {
+            domain: domain.into(),
+            score: None,
+            grade: None,
+            findings: Vec::new(),
+            unknown: Vec::new(),
+            checks: BTreeMap::new(),
+            records: BTreeMap::new(),
+            mx_hosts: Vec::new(),
+            lost: Vec::new(),
+            detail: AuditDetail::default(),
+        }
+    }
+
     /// Unknown when nothing at all could be told; otherwise as the findings say.
     pub fn verdict(&self) -> Verdict {
         match verdict_of_findings(&self.findings) {

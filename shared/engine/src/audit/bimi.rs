@@ -2,10 +2,10 @@
 
 use waypost_types::outcome::Status;
 
-use super::{Facts, Part, dkim::tags, dmarc, organisational, rules::remark};
+use super::{AuditOptions, Facts, Part, dkim::tags, dmarc, organisational, rules::remark};
 use crate::net::{Lookup, Net};
 
-pub(super) async fn check(net: &Net, facts: &Facts) -> Part {
+pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> Part {
     let mut part = Part::default();
     let domain = facts.domain.as_str();
     if facts.nxdomain {

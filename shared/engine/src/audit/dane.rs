@@ -4,7 +4,7 @@ use futures::future::join_all;
 use waypost_types::outcome::Status;
 
 use super::{
-    Facts, Part,
+    AuditOptions, Facts, Part,
     dnssec::{Signed, signed, vouched},
     rules::remark,
 };
@@ -13,7 +13,7 @@ use crate::net::{Lookup, Net, RecordType};
 /// Hosts looked at.
 const MOST_HOSTS: usize = 10;
 
-pub(super) async fn check(net: &Net, facts: &Facts) -> Part {
+pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> Part {
     let mut part = Part::default();
     let looks = join_all(facts.hosts.iter().take(MOST_HOSTS).map(|host| async move {
         let owner = format!("_25._tcp.{}", host.host);

@@ -5,7 +5,7 @@ use futures::{StreamExt, stream};
 use waypost_types::outcome::Status;
 use x509_parser::{prelude::FromDer, public_key::PublicKey, x509::SubjectPublicKeyInfo};
 
-use super::{Facts, Part, rules::remark, selectors};
+use super::{AuditOptions, Facts, Part, rules::remark, selectors};
 use crate::net::{DnsFailure, Lookup, Net};
 
 /// Why nothing can be said of DKIM where no resolver failed.
@@ -19,7 +19,8 @@ const MOST_BY_HAND: usize = 50;
 /// Nobody has this one: an answer means a wildcard.
 const NOBODYS: &str = "waypost-7f3a91c2-wildcard-test";
 
-pub(super) async fn check(net: &Net, facts: &Facts, by_hand: &[String]) -> Part {
+pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> Part {
+    let by_hand = &options.selectors;
     let mut part = Part::default();
     if facts.nxdomain {
         part.word(Status::None, "No such domain");

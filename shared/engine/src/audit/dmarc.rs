@@ -3,13 +3,13 @@
 use futures::future::join_all;
 use waypost_types::{DomainName, Severity, outcome::Status};
 
-use super::{Facts, Part, dkim::tags, dmarc_reports, rules::remark};
+use super::{AuditOptions, Facts, Part, dkim::tags, dmarc_reports, rules::remark};
 use crate::net::{DnsFailure, Lookup, Net};
 
 /// Queries of a tree walk (RFC 9989 4.10).
 const MOST_STEPS: usize = 8;
 
-pub(super) async fn check(net: &Net, facts: &Facts) -> Part {
+pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> Part {
     let mut part = Part::default();
     let domain = facts.domain.as_str();
     if facts.nxdomain {

@@ -2,7 +2,7 @@
 
 use waypost_types::outcome::Status;
 
-use super::{Facts, Part, organisational, rules::remark};
+use super::{AuditOptions, Facts, Part, organisational, rules::remark};
 use crate::net::{DnsFailure, Ds, Lookup, Net, QueryFlags, RecordType};
 
 /// Labels above a name that are looked at.
@@ -46,7 +46,7 @@ pub(super) async fn vouched(net: &Net, name: &str, kind: RecordType) -> Option<b
     (answer.code == NO_ERROR).then_some(answer.authentic)
 }
 
-pub(super) async fn check(net: &Net, facts: &Facts) -> Part {
+pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> Part {
     let mut part = Part::default();
     let domain = facts.domain.as_str();
     if facts.nxdomain {

@@ -20,32 +20,68 @@ mod spf_networks;
 mod tests;
 mod tls_rpt;
 
+pub use dkim::NO_USUAL_SELECTOR;
 pub use selectors::provider_of;
 
-pub use dkim::NO_USUAL_SELECTOR;
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
+use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use waypost_types::{
     DomainName,
+    audit::AuditDetail,
     finding::{Finding, UnknownPart},
     outcome::{AuditReport, CheckSummary, MxHost, Status},
 };
 
 use crate::net::Net;
 
-/// How an audit is done.
+/// How an audit is done, and what is known beforehand. The default is a stranger's audit: nothing is known.
 #[derive(Debug, Clone)]
 pub struct AuditOptions {
-    /// DKIM selectors to try beside the catalog's.
+    /// DKIM selectors that somebody named.
     pub selectors: Vec<String>,
+    /// DKIM selectors that signatures or reports name: mail is signed with them.
+    pub seen_selectors: Vec<String>,
+    /// Addresses that send for the domain, each with why we think so.
+    pub senders: Vec<(IpAddr, String)>,
+    /// What earlier audits saw.
+    pub known: Known,
+    /// Speak SMTP with the MX hosts where a policy (MTA-STS, DANE) says what certificate they must show.
+    pub look_at_certificates: bool,
     /// When to stop waiting.
     pub deadline: Duration,
 }
 
 impl Default for AuditOptions {
     fn default() -> Self {
-        Self { selectors: Vec::new(), deadline: Duration::from_secs(9) }
+        Self {
+            selectors: Vec::new(),
+            seen_selectors: Vec::new(),
+            senders: Vec::new(),
+            known: Known::default(),
+            look_at_certificates: false,
+            deadline: Duration::from_secs(9),
+        }
+    }
+}
+
+/// The records of a domain as earlier audits saw them, by family: what is missing now was there before, what is there has been for so long.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Family key → its records as last seen, each with the time at which it first was.
+    pub records: BTreeMap<String, Vec<(String, DateTime<Utc>)>>,
+}
+
+impl Known {
+    /// Since when a record of a family is there as it is; nothing for one that was not seen before.
+    pub fn since(&self, family: Family, record: &str) -> Option<DateTime<Utc>> {
+        self.records.get(family.key())?.iter().find(|(known, _)| known == record).map(|(_, since)| *since)
+    }
+
+    /// The records of a family as last seen.
+    pub fn last(&self, family: Family) -> impl Iterator<Item = &str> {
+        self.records.get(family.key()).into_iter().flatten().map(|(record, _)| record.as_str())
     }
 }
 
@@ -96,6 +132,7 @@ pub(crate) struct Part {
     unknown: Vec<UnknownPart>,
     records: Vec<String>,
     summary: Option<CheckSummary>,
+    detail: AuditDetail,
 }
 
 impl Part {
@@ -157,16 +194,16 @@ pub async fn audit_families(net: &Net, domain: &DomainName, options: &AuditOptio
         let facts = &facts;
         async move {
             let job: BoxFuture<'_, Part> = match family {
-                Family::Spf => Box::pin(spf::check(net, facts)),
-                Family::Dkim => Box::pin(dkim::check(net, facts, &options.selectors)),
-                Family::Dmarc => Box::pin(dmarc::check(net, facts)),
-                Family::MtaSts => Box::pin(mta_sts::check(net, facts)),
-                Family::TlsRpt => Box::pin(tls_rpt::check(net, facts)),
-                Family::Dane => Box::pin(dane::check(net, facts)),
-                Family::Bimi => Box::pin(bimi::check(net, facts)),
-                Family::Ptr => Box::pin(ptr::check(net, facts)),
-                Family::Dnssec => Box::pin(dnssec::check(net, facts)),
-                Family::Ns | Family::Mx => Box::pin(ns::check(net, facts)),
+                Family::Spf => Box::pin(spf::check(net, facts, options)),
+                Family::Dkim => Box::pin(dkim::check(net, facts, options)),
+                Family::Dmarc => Box::pin(dmarc::check(net, facts, options)),
+                Family::MtaSts => Box::pin(mta_sts::check(net, facts, options)),
+                Family::TlsRpt => Box::pin(tls_rpt::check(net, facts, options)),
+                Family::Dane => Box::pin(dane::check(net, facts, options)),
+                Family::Bimi => Box::pin(bimi::check(net, facts, options)),
+                Family::Ptr => Box::pin(ptr::check(net, facts, options)),
+                Family::Dnssec => Box::pin(dnssec::check(net, facts, options)),
+                Family::Ns | Family::Mx => Box::pin(ns::check(net, facts, options)),
             };
             let part = tokio::time::timeout_at(end, job).await.unwrap_or_else(|_| {
                 let mut part = Part::default();
@@ -183,16 +220,7 @@ pub async fn audit_families(net: &Net, domain: &DomainName, options: &AuditOptio
 const LATE: &str = "did not answer in time; it is asked again at the next check";
 
 fn report(facts: &Facts, parts: BTreeMap<Family, Part>) -> AuditReport {
-    let mut report = AuditReport {
-        domain: facts.domain.to_string(),
-        score: None,
-        grade: None,
-        findings: Vec::new(),
-        unknown: Vec::new(),
-        checks: BTreeMap::new(),
-        records: BTreeMap::new(),
-        mx_hosts: facts.hosts.clone(),
-    };
+    let mut report = AuditReport { mx_hosts: facts.hosts.clone(), ..AuditReport::empty(facts.domain.as_str()) };
     for (family, part) in parts {
         let key = family.key().to_owned();
         let summary = part.summary.unwrap_or_else(|| CheckSummary { status: Status::None, word: "No answer".to_owned() });
@@ -202,14 +230,16 @@ fn report(facts: &Facts, parts: BTreeMap<Family, Part>) -> AuditReport {
         }
         report.findings.extend(part.findings);
         report.unknown.extend(part.unknown);
+        report.detail.take(part.detail);
     }
     report.findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.rule.cmp(&b.rule)));
     // What does not exist is not graded: there is nothing there to be good or bad.
     if !facts.nxdomain
-        && let Some((score, grade)) = score::score(&report)
+        && let Some(score) = score::score(&report)
     {
-        report.score = Some(score);
-        report.grade = Some(grade.to_owned());
+        report.score = Some(score.points);
+        report.grade = Some(score::grade(score.points).to_owned());
+        report.lost = score.lost;
     }
     report
 }

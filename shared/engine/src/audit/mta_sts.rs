@@ -2,7 +2,7 @@
 
 use waypost_types::{Severity, outcome::Status};
 
-use super::{Facts, Part, dkim::tags, rules::remark};
+use super::{AuditOptions, Facts, Part, dkim::tags, rules::remark};
 use crate::net::{Lookup, Net};
 
 /// RFC 8461 3.2: a year and a bit.
@@ -10,7 +10,7 @@ const MAX_AGE_LIMIT: u64 = 31_557_600;
 /// Lines of a policy that are read.
 const MOST_LINES: usize = 500;
 
-pub(super) async fn check(net: &Net, facts: &Facts) -> Part {
+pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> Part {
     let mut part = Part::default();
     let domain = facts.domain.as_str();
     if facts.nxdomain {

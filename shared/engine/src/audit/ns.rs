@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use futures::future::join_all;
 use waypost_types::outcome::Status;
 
-use super::{Facts, Part, organisational, rules::remark};
+use super::{AuditOptions, Facts, Part, organisational, rules::remark};
 use crate::net::{Lookup, Net, QueryFlags, RecordType};
 
 /// Servers asked themselves.
@@ -15,7 +15,7 @@ const LIMIT: Duration = Duration::from_secs(4);
 /// RFC 2308 5: negative answers kept for longer than this slow down every repair.
 const LONG_NEGATIVE: u32 = 86_400;
 
-pub(super) async fn check(net: &Net, facts: &Facts) -> Part {
+pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> Part {
     let mut part = Part::default();
     if facts.nxdomain {
         part.word(Status::None, "No such domain");

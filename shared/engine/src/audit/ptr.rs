@@ -8,7 +8,7 @@ use waypost_types::{
     outcome::{MxHost, Status},
 };
 
-use super::{Facts, Part, rules::remark};
+use super::{AuditOptions, Facts, Part, rules::remark};
 use crate::{
     net::{Lookup, Net},
     spf::{SpfResult, check_host},
@@ -27,7 +27,7 @@ enum Reverse {
     Unknown(String),
 }
 
-pub(super) async fn check(net: &Net, facts: &Facts) -> Part {
+pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> Part {
     let mut part = Part::default();
     let mut addresses: BTreeMap<IpAddr, &MxHost> = BTreeMap::new();
     for host in &facts.hosts {

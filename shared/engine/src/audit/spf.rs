@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 
 use waypost_types::{Severity, outcome::Status};
 
-use super::{Facts, Part, rules::remark, spf_cost::Cost, spf_networks};
+use super::{AuditOptions, Facts, Part, rules::remark, spf_cost::Cost, spf_networks};
 use crate::{
     net::Net,
     spf::{FetchError, MAX_LOOKUPS, MAX_NAMES, MAX_VOID_LOOKUPS, Mechanism, Qualifier, Record, fetch, parse},
 };
 
-pub(super) async fn check(net: &Net, facts: &Facts) -> Part {
+pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> Part {
     let mut part = Part::default();
     let domain = facts.domain.as_str();
     if facts.nxdomain {

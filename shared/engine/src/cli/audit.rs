@@ -32,7 +32,12 @@ fn parse_domain(text: &str) -> Result<DomainName, String> {
 
 /// Runs it, one domain after the other: 1 with a finding at or above `fail_on`, 3 when what matters could not be told.
 pub async fn run(net: &Net, args: AuditArgs, families: &[Family], json: bool, fail_on: Severity) -> ExitCode {
-    let options = AuditOptions { selectors: args.selector, deadline: Duration::from_secs(args.deadline) };
+    let options = AuditOptions {
+        selectors: args.selector,
+        look_at_certificates: true,
+        deadline: Duration::from_secs(args.deadline),
+        ..AuditOptions::default()
+    };
     let (mut found, mut untold) = (false, false);
     for domain in &args.domains {
         let report = audit_families(net, domain, &options, families).await;
