@@ -7,6 +7,7 @@
 pub mod account;
 pub mod asset;
 pub mod audit;
+pub mod drift;
 pub mod event;
 pub mod finding;
 pub mod id;

@@ -1,11 +1,13 @@
 //! The audit of a domain: one file per record family, all asked at once under one deadline. What did not answer is unknown, never missing.
 
 mod bimi;
+mod confirm;
 mod dane;
 mod dkim;
 mod dmarc;
 mod dmarc_reports;
 mod dnssec;
+pub mod drift;
 mod mta_sts;
 mod mx;
 mod ns;
@@ -178,6 +180,11 @@ pub async fn audit(net: &Net, domain: &DomainName, options: &AuditOptions) -> Au
 
 /// Audits some families only.
 pub async fn audit_families(net: &Net, domain: &DomainName, options: &AuditOptions, families: &[Family]) -> AuditReport {
+    audit_families_at(net, domain, options, families, confirm::PORT).await
+}
+
+/// `authority_port` is where name servers listen that are asked themselves: tests have no port 53.
+async fn audit_families_at(net: &Net, domain: &DomainName, options: &AuditOptions, families: &[Family], authority_port: u16) -> AuditReport {
     let end = tokio::time::Instant::now() + options.deadline;
     let mut parts: BTreeMap<Family, Part> = BTreeMap::new();
     let (facts, mx) = if let Ok(found) = tokio::time::timeout_at(end, mx::look(net, domain)).await {
@@ -214,6 +221,9 @@ pub async fn audit_families(net: &Net, domain: &DomainName, options: &AuditOptio
         }
     });
     parts.extend(futures::future::join_all(jobs).await);
+    if tokio::time::timeout_at(end, confirm::confirm(net, &facts, options, authority_port, &mut parts)).await.is_err() {
+        tracing::debug!(domain = facts.domain.as_str(), "what is gone could not be confirmed in time");
+    }
     report(&facts, parts)
 }
 

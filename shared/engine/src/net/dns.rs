@@ -315,7 +315,7 @@ pub(super) fn absolute(name: &str) -> Option<Name> {
 }
 
 /// Labels as they are, in lower case: what [`absolute`] reads back. No escapes, since SPF allows names with colons and slashes.
-fn plain(name: &Name) -> String {
+pub(super) fn plain(name: &Name) -> String {
     name.iter().map(|label| String::from_utf8_lossy(label).to_ascii_lowercase()).collect::<Vec<_>>().join(".")
 }
 
