@@ -24,10 +24,10 @@ const LIMIT: Duration = Duration::from_secs(3);
 pub(super) const PORT: u16 = 53;
 
 /// Asks for whatever the last audit saw and this one did not, and turns "missing" into "could not be told" where a server still has it.
-pub(super) async fn confirm(net: &Net, facts: &Facts, options: &AuditOptions, port: u16, parts: &mut BTreeMap<Family, Part>) {
+pub(super) async fn confirm(net: &Net, facts: &Facts, options: &AuditOptions, server_port: u16, parts: &mut BTreeMap<Family, Part>) {
     let looks = parts.iter().flat_map(|(family, part)| gone(*family, part, facts, options).into_iter().map(|gone| (*family, gone)));
     let looks: Vec<(Family, Gone)> = looks.collect();
-    let answers = join_all(looks.iter().map(|(_, gone)| still_there(net, gone, port))).await;
+    let answers = join_all(looks.iter().map(|(_, gone)| still_there(net, gone, server_port))).await;
     for ((family, gone), server) in looks.into_iter().zip(answers) {
         let (Some(server), Some(part)) = (server, parts.get_mut(&family)) else { continue };
         let about = |subject: &str| subject == gone.name || subject == facts.domain.as_str();

@@ -305,7 +305,8 @@ mod tests {
 
     #[test]
     fn a_change_is_told_by_what_it_means() {
-        let table: [(Family, &[&str], &[&str], &[&str]); 16] = [
+        type Row<'a> = (Family, &'a [&'a str], &'a [&'a str], &'a [&'a str]);
+        let table: [Row<'_>; 16] = [
             (Family::Spf, &["v=spf1 mx -all"], &["v=spf1 mx -all"], &[]),
             (
                 Family::Spf,
