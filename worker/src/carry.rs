@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use waypost_engine::audit::NO_USUAL_SELECTOR;
+use waypost_engine::audit::{Family, NO_USUAL_SELECTOR};
 use waypost_types::{
     finding::Finding,
     outcome::{AuditReport, BlacklistReport, ListState, Outcome},
@@ -36,7 +36,7 @@ pub fn carry(before: Option<&Outcome>, now: &Arc<Outcome>) -> Arc<Outcome> {
 /// The family of the finding could not be told this time, and the finding is not there anew. A part is named by its family, as the rules
 /// of its findings are.
 fn is_open(finding: &Finding, report: &AuditReport) -> bool {
-    let family = finding.rule.split_once('.').map_or("", |(family, _)| family);
+    let family = Family::of_rule(&finding.rule).map_or("", Family::key);
     // No key at the usual selectors is all that can be seen of a broken key that was taken away.
     let unknown = report.unknown.iter().any(|part| part.subject == family && part.reason != NO_USUAL_SELECTOR);
     unknown && !report.findings.iter().any(|other| other.rule == finding.rule && other.subject == finding.subject)
@@ -98,6 +98,8 @@ mod tests {
     #[test]
     fn what_could_not_be_told_is_not_clean() {
         let broken = audit(&["spf.missing", "dmarc.missing"], &[]);
+        let policy = carry(Some(&audit(&["mtasts.mx_mismatch"], &[])), &audit(&[], &[("mta_sts", "late")]));
+        assert_eq!(policy.findings().len(), 1, "areas of rules and keys of families are not spelled alike");
         let slow = audit(&[], &[("spf", "the resolver did not answer in time")]);
         let carried = carry(Some(&broken), &slow);
         assert_eq!(carried.verdict(), Verdict::Down);

@@ -1,9 +1,14 @@
 //! Running one check: the interface between the pipeline and whatever looks at the world.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
+use waypost_store::instructions::DomainInstructions;
 use waypost_types::{
     monitor::MonitorKind,
     outcome::{Outcome, ProbeMode, ProbeReport, SmtpReport, StageMs, Verdict},
@@ -12,10 +17,27 @@ use waypost_types::{
 /// Looks at a target. Bounded in time by itself; what it can not tell is an outcome, not an error.
 pub trait Checker: Send + Sync + 'static {
     /// Runs one check.
-    fn check<'a>(&'a self, kind: MonitorKind, target: &'a str) -> BoxFuture<'a, Outcome>;
+    fn check<'a>(&'a self, kind: MonitorKind, target: &'a str, instructions: &'a Instructions) -> BoxFuture<'a, Outcome>;
 
     /// True for MX hosts of mailbox providers, which are probed at most every 15 minutes.
     fn is_provider(&self, host: &str) -> bool;
+}
+
+/// What an organisation has to say about how its target is looked at. Looks are shared by those who say the same.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Instructions {
+    /// Of an audit.
+    pub domain: DomainInstructions,
+}
+
+impl Instructions {
+    /// The same for the same instructions, in this process.
+    pub fn mark(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        // What prints alike is alike: no field is left out of the derived form.
+        format!("{self:?}").hash(&mut hasher);
+        hasher.finish()
+    }
 }
 
 /// What a check saw, shared by everybody who watches the target.
@@ -43,7 +65,7 @@ impl Default for StubChecker {
 }
 
 impl Checker for StubChecker {
-    fn check<'a>(&'a self, _kind: MonitorKind, target: &'a str) -> BoxFuture<'a, Outcome> {
+    fn check<'a>(&'a self, _kind: MonitorKind, target: &'a str, _instructions: &'a Instructions) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
             if !self.takes.is_zero() {
                 tokio::time::sleep(self.takes).await;

@@ -5,11 +5,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use waypost_engine::{
-    audit::{AuditOptions, audit, provider_of},
+    audit::{AuditOptions, Known, audit, provider_of},
     blacklist::{Scanner, Subject},
     net::{Egress, Net, NetConfig, NetError},
     probe::{Port25Memory, ProbeTarget, Prober},
 };
+use waypost_store::{history::KnownRecord, instructions::DomainInstructions};
 use waypost_types::{
     Cidr, DomainName, UnknownPart,
     monitor::MonitorKind,
@@ -18,7 +19,7 @@ use waypost_types::{
 
 use crate::{
     Config,
-    checker::{Checker, split_target},
+    checker::{Checker, Instructions, split_target},
 };
 
 /// A scheduled audit has more time than a visitor who waits.
@@ -58,9 +59,9 @@ impl EngineChecker {
         Self { net: net.clone(), prober: Prober::new(net).with_port25(memory), scanner: Scanner::new(net) }
     }
 
-    async fn audit(&self, target: &str) -> AuditReport {
+    async fn audit(&self, target: &str, known: &DomainInstructions) -> AuditReport {
         match DomainName::from_ascii(target) {
-            Ok(domain) => audit(&self.net, &domain, &AuditOptions { deadline: AUDIT_DEADLINE, ..AuditOptions::default() }).await,
+            Ok(domain) => audit(&self.net, &domain, &options_of(known)).await,
             Err(error) => {
                 let unknown = vec![UnknownPart { subject: "mx".to_owned(), reason: error.to_string() }];
                 AuditReport { unknown, ..AuditReport::empty(target) }
@@ -84,6 +85,18 @@ impl EngineChecker {
     }
 }
 
+fn options_of(known: &DomainInstructions) -> AuditOptions {
+    let seen = |records: &Vec<KnownRecord>| records.iter().map(|known| (known.record.clone(), known.since)).collect();
+    AuditOptions {
+        selectors: known.selectors.clone(),
+        seen_selectors: known.seen_selectors.clone(),
+        senders: known.senders.iter().map(|address| (*address, "named as a sender".to_owned())).collect(),
+        known: Known { records: known.records.iter().map(|(family, records)| (family.clone(), seen(records))).collect() },
+        look_at_certificates: true,
+        deadline: AUDIT_DEADLINE,
+    }
+}
+
 /// Every address of a network, or a domain.
 fn subjects_of(target: &str) -> Vec<Subject> {
     if let Ok(cidr) = target.parse::<Cidr>() {
@@ -93,10 +106,10 @@ fn subjects_of(target: &str) -> Vec<Subject> {
 }
 
 impl Checker for EngineChecker {
-    fn check<'a>(&'a self, kind: MonitorKind, target: &'a str) -> BoxFuture<'a, Outcome> {
+    fn check<'a>(&'a self, kind: MonitorKind, target: &'a str, instructions: &'a Instructions) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
             match kind {
-                MonitorKind::Audit => Outcome::Audit(Box::new(self.audit(target).await)),
+                MonitorKind::Audit => Outcome::Audit(Box::new(self.audit(target, &instructions.domain).await)),
                 MonitorKind::Smtp => Outcome::Smtp(Box::new(self.probe(target).await)),
                 MonitorKind::Blacklist => Outcome::Blacklist(Box::new(self.scan(target).await)),
             }

@@ -7,13 +7,13 @@ use futures::future::join_all;
 use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 use waypost_store::{Store, schedule::DueUnit};
-use waypost_types::{MonitorId, OrgId};
+use waypost_types::{MonitorId, OrgId, monitor::MonitorKind};
 
 use crate::{
     WorkerError,
     backoff::Backoff,
     batch::CheckBatch,
-    checker::Observation,
+    checker::{Instructions, Observation},
     error::chain,
     port25::Port25,
     recorder::{Recorder, Run},
@@ -80,13 +80,15 @@ impl Runner {
     }
 
     async fn run_group(self: &Arc<Self>, org: OrgId, units: Vec<DueUnit>, begin_before: DateTime<Utc>) -> Result<(), WorkerError> {
+        let mut instructions = self.instructions(org, &units).await?;
         let mut left: HashMap<MonitorId, i64> = units.iter().map(|unit| (unit.monitor, unit.claim)).collect();
         // Each look is a task of its own: one that is not polled while others are being recorded would run into its own timeouts and
         // report an outage that is ours.
         let mut looks = JoinSet::new();
         for unit in units {
             let runner = Arc::clone(self);
-            looks.spawn(async move { runner.look(unit, begin_before).await });
+            let instructions = instructions.remove(&unit.monitor).unwrap_or_default();
+            looks.spawn(async move { runner.look(unit, instructions, begin_before).await });
         }
         while !looks.is_empty() && !self.shutdown.is_cancelled() {
             let seen = self.gather(&mut looks).await;
@@ -126,13 +128,26 @@ impl Runner {
         seen
     }
 
-    async fn look(&self, unit: DueUnit, begin_before: DateTime<Utc>) -> Option<Run> {
+    /// What the organisation has to say about its audits; probes need none, and no trip to the database.
+    async fn instructions(&self, org: OrgId, units: &[DueUnit]) -> Result<HashMap<MonitorId, Instructions>, WorkerError> {
+        let audits: Vec<MonitorId> = units.iter().filter(|unit| unit.kind == MonitorKind::Audit).map(|unit| unit.monitor).collect();
+        if audits.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let mut tx = self.store.org_tx(org).await?;
+        let domains = tx.domain_instructions(&audits).await?;
+        tx.commit().await?;
+        Ok(domains.into_iter().map(|(monitor, domain)| (monitor, Instructions { domain })).collect())
+    }
+
+    async fn look(&self, unit: DueUnit, instructions: Instructions, begin_before: DateTime<Utc>) -> Option<Run> {
         if Utc::now() > begin_before {
             return None;
         }
         let ask = Ask {
             kind: unit.kind,
             target: &unit.target,
+            instructions: &instructions,
             interval: Duration::from_secs(u64::try_from(unit.interval_s).unwrap_or(1)),
             state: unit.state,
             requested: unit.requested,

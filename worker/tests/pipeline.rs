@@ -25,7 +25,7 @@ use waypost_types::{
 };
 use waypost_worker::{
     batch::{CheckBatch, OrgGroup},
-    checker::{Checker, StubChecker, stub_outcome},
+    checker::{Checker, Instructions, StubChecker, stub_outcome},
     judge::recheck_delay,
     recorder::{Recorder, Run},
     runner::Runner,
@@ -52,7 +52,7 @@ impl Counting {
 }
 
 impl Checker for Counting {
-    fn check<'a>(&'a self, _: MonitorKind, target: &'a str) -> BoxFuture<'a, Outcome> {
+    fn check<'a>(&'a self, _: MonitorKind, target: &'a str, _: &'a Instructions) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
             if self.asked.fetch_add(1, Ordering::SeqCst) >= self.answers {
                 std::future::pending::<()>().await;

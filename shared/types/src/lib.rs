@@ -7,12 +7,14 @@
 pub mod account;
 pub mod asset;
 pub mod audit;
+pub mod conditions;
 pub mod drift;
 pub mod event;
 pub mod finding;
 pub mod id;
 pub mod incident;
 pub mod judge;
+pub mod listing;
 pub mod lookup;
 pub mod monitor;
 pub mod name;

@@ -428,7 +428,8 @@ pub struct ListEntry {
 }
 
 impl ListEntry {
-    fn finding(&self) -> Finding {
+    /// A listing as a finding.
+    pub fn finding(&self) -> Finding {
         Finding {
             rule: "blocklist.listed".to_owned(),
             severity: self.severity,

@@ -127,6 +127,20 @@ impl Family {
     }
 }
 
+impl Family {
+    /// The family that a rule's findings belong to: its area names it, or is part of it.
+    pub fn of_rule(rule: &str) -> Option<Self> {
+        let area = rule.split_once('.').map_or(rule, |(area, _)| area);
+        match area {
+            "mtasts" => Some(Self::MtaSts),
+            "tlsrpt" => Some(Self::TlsRpt),
+            "helo" => Some(Self::Ptr),
+            "soa" => Some(Self::Ns),
+            other => Self::ALL.into_iter().find(|family| family.key() == other),
+        }
+    }
+}
+
 /// What one family found.
 #[derive(Debug, Default)]
 pub(crate) struct Part {
