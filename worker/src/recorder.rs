@@ -1,7 +1,7 @@
 //! Recording what was seen, one organisation at a time: lock, discard what is stale, judge, write in bulk, and let incidents, mails and
 //! discoveries follow, all in one transaction. Nothing is sent here.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 use uuid::Uuid;
@@ -259,13 +259,22 @@ fn interval_of(monitor: &LockedMonitor) -> Duration {
 async fn discover(tx: &mut OrgTx, news: &[Judged<'_>]) -> Result<bool, WorkerError> {
     let mut new = false;
     for judged in news {
-        let (Outcome::Audit(report), Some(domain)) = (&*judged.run.outcome, judged.monitor.domain_id) else { continue };
+        let report = match (&*judged.run.outcome, judged.monitor.domain_id, judged.monitor.server_id) {
+            (Outcome::Audit(report), Some(_), _) => report,
+            // Once: what a host resolves to may be another address with every probe.
+            (Outcome::Smtp(report), _, Some(server)) if judged.monitor.last_at.is_none() => {
+                let addresses: Vec<IpAddr> = report.probes.iter().filter_map(|probe| probe.address).collect();
+                new |= !tx.discover_addresses(server, &addresses, &judged.monitor.regions).await?.is_empty();
+                continue;
+            }
+            _ => continue,
+        };
+        let Some(domain) = judged.monitor.domain_id else { continue };
         // No MX hosts because nothing could be told is no reason to unlink the servers.
         if report.mx_hosts.is_empty() && report.unknown.iter().any(|part| part.subject.starts_with("mx")) {
             continue;
         }
-        let found = tx.discover(domain, &report.mx_hosts, &judged.monitor.regions).await?;
-        new |= !(found.servers.is_empty() && found.addresses.is_empty());
+        new |= !tx.discover(domain, report, &judged.monitor.regions).await?.is_empty();
     }
     Ok(new)
 }

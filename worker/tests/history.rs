@@ -22,7 +22,7 @@ struct Story {
 }
 
 impl Story {
-    async fn of(scene: Scene, monitor: MonitorId) -> Self {
+    fn of(scene: Scene, monitor: MonitorId) -> Self {
         let recorder = Recorder::new(scene.db.store.clone(), "https://waypost.example", "waypost.example");
         Self { scene, monitor, recorder }
     }
@@ -75,7 +75,7 @@ const DMARC: (&str, &str) = ("dmarc", "v=DMARC1; p=reject");
 async fn a_change_that_makes_things_worse_is_an_incident_that_names_it_and_another_is_a_quiet_event() {
     let scene = Scene::new().await;
     let (domain, monitor) = scene.domain("e.example").await;
-    let story = Story::of(scene, monitor).await;
+    let story = Story::of(scene, monitor);
     story.sees(audit(&[SPF, DMARC], &[], &[])).await;
     // Only a change.
     story.sees(audit(&[("spf", "v=spf1 mx include:s.example -all"), DMARC], &[], &[])).await;
@@ -127,7 +127,7 @@ async fn a_change_that_makes_things_worse_is_an_incident_that_names_it_and_anoth
 async fn what_was_wrong_when_a_domain_was_added_is_told_where_it_is_serious_only() {
     let scene = Scene::new().await;
     let (_, monitor) = scene.domain("e.example").await;
-    let story = Story::of(scene, monitor).await;
+    let story = Story::of(scene, monitor);
     let found = || audit(&[DMARC], &[("dmarc.no_rua", Severity::Medium), ("spf.missing", Severity::High)], &[]);
     for _ in 0..3 {
         story.sees(found()).await;
@@ -139,7 +139,7 @@ async fn what_was_wrong_when_a_domain_was_added_is_told_where_it_is_serious_only
 async fn what_is_resolved_by_hand_or_removed_and_still_wrong_is_told_again() {
     let scene = Scene::new().await;
     let (_, monitor) = scene.domain("e.example").await;
-    let story = Story::of(scene, monitor).await;
+    let story = Story::of(scene, monitor);
     let missing = || audit(&[DMARC], &[("spf.missing", Severity::High)], &[]);
     story.sees(missing()).await;
     story.sees(missing()).await;
@@ -192,7 +192,7 @@ fn scan(said: &[(&str, &str)]) -> Outcome {
 async fn the_first_scan_is_silent_and_listings_have_their_story() {
     let scene = Scene::new().await;
     let monitor = scene.monitor(MonitorKind::Blacklist, "203.0.113.7", 3600).await;
-    let story = Story::of(scene, monitor).await;
+    let story = Story::of(scene, monitor);
     let (a, b, c) = ("203.0.113.7@a.example", "203.0.113.7@b.example", "203.0.113.7@c.example");
     for _ in 0..3 {
         story.sees(scan(&[(a, "+"), (b, "-"), (c, "-")])).await;

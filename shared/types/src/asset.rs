@@ -22,6 +22,10 @@ pub enum Source {
     Manual,
     /// An MX record of a watched domain names it.
     Mx,
+    /// A watched domain, or its `www`, has this address.
+    Web,
+    /// A server that somebody added has this address.
+    Server,
 }
 
 impl Source {
@@ -30,6 +34,8 @@ impl Source {
         match self {
             Self::Manual => "manual",
             Self::Mx => "mx",
+            Self::Web => "web",
+            Self::Server => "server",
         }
     }
 }

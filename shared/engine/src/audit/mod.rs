@@ -21,6 +21,7 @@ mod spf_networks;
 #[cfg(test)]
 mod tests;
 mod tls_rpt;
+mod web;
 
 pub use dkim::NO_USUAL_SELECTOR;
 pub use selectors::provider_of;
@@ -234,11 +235,17 @@ async fn audit_families_at(net: &Net, domain: &DomainName, options: &AuditOption
             (*family, part)
         }
     });
-    parts.extend(futures::future::join_all(jobs).await);
+    let web = async {
+        // A single family is asked for by name: then nothing else is looked up.
+        let wanted = families.len() == Family::ALL.len();
+        if wanted { tokio::time::timeout_at(end, web::hosts(net, &facts)).await.unwrap_or_default() } else { Vec::new() }
+    };
+    let (found, web_hosts) = tokio::join!(futures::future::join_all(jobs), web);
+    parts.extend(found);
     if tokio::time::timeout_at(end, confirm::confirm(net, &facts, options, authority_port, &mut parts)).await.is_err() {
         tracing::debug!(domain = facts.domain.as_str(), "what is gone could not be confirmed in time");
     }
-    report(&facts, parts)
+    AuditReport { web_hosts, ..report(&facts, parts) }
 }
 
 const LATE: &str = "did not answer in time; it is asked again at the next check";
