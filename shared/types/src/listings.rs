@@ -73,7 +73,9 @@ impl BlacklistReport {
         }
         // What a compact report leaves out: only of lists that took every subject.
         match self.row(zone) {
-            Some(row) if row.asked == self.subjects && row.clean > 0 && self.is_about(subject) && !row.untold.iter().any(|run| within(subject, run)) => {
+            Some(row)
+                if row.asked == self.subjects && row.clean > 0 && self.is_about(subject) && !row.untold.iter().any(|run| within(subject, run)) =>
+            {
                 ListState::Clean
             }
             _ => ListState::Unknown,
@@ -88,8 +90,7 @@ impl BlacklistReport {
         }
         let (subjects, target_tells) = (self.subjects, self.target.parse::<Cidr>().is_ok());
         for row in self.lists.iter_mut().filter(|row| target_tells && row.asked == subjects) {
-            let silent: Vec<&ListEntry> =
-                self.entries.iter().filter(|entry| entry.zone == row.zone && entry.state == ListState::Unknown).collect();
+            let silent: Vec<&ListEntry> = self.entries.iter().filter(|entry| entry.zone == row.zone && entry.state == ListState::Unknown).collect();
             if !silent.is_empty() {
                 row.reason = reasons(silent.iter().map(|entry| entry.reason.as_str()));
                 row.untold = if row.clean == 0 { Vec::new() } else { runs(silent.iter().map(|entry| entry.subject.as_str())) };

@@ -50,6 +50,7 @@ pub enum ListKind {
 /// A list of the catalog, as a page shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[allow(clippy::struct_excessive_bools)] // facts of their own, not states
 pub struct ListInfo {
     /// Stable key.
     pub id: String,

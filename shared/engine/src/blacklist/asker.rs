@@ -9,14 +9,14 @@ use std::{
 
 use tokio::{
     sync::Mutex as Flight,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, timeout_at},
 };
 use waypost_types::outcome::ListState;
 
 use super::{
     catalog::Zone,
     decode::{RESOLVER_HINT, decode},
-    pace::{Paces, Pacing, rate_of},
+    pace::{Paces, Pacing},
 };
 use crate::net::{Absence, DnsFailure, Lookup, Net};
 
@@ -60,7 +60,7 @@ struct Flights {
 
 /// Asks. Names may have keys in them, so nothing of this is ever printed.
 pub(super) struct Asker {
-    pub net: Net,
+    net: Net,
     pub paces: Paces,
     flights: Mutex<Flights>,
 }
@@ -86,16 +86,21 @@ impl Asker {
         {
             return answer.clone();
         }
-        let (answer, keep) = self.ask(zone, name, deadline).await;
+        let (mut answer, keep) = self.ask(zone, name, deadline).await;
+        if let Answer::Addresses(addresses, text) = &mut answer
+            && decode(zone, addresses).state == ListState::Listed
+        {
+            *text = self.text(zone, name, deadline).await;
+        }
         *known = keep.map(|keep| (Instant::now() + keep, answer.clone()));
         answer
     }
 
-    /// Asks at the list's pace, keeping nothing.
+    /// Asks for addresses at the list's pace, keeping nothing. With how long the answer may be kept.
     pub async fn ask(&self, zone: &Zone, name: &str, deadline: Instant) -> (Answer, Option<Duration>) {
         let pace = self.paces.of(zone);
         let Ok(_turn) = self.paces.turn(&pace, deadline).await else {
-            return (Answer::NoTime(format!("not asked in time: this list gets at most {} questions a second", rate_of(zone))), None);
+            return (Answer::NoTime(format!("not asked in time: this list gets at most {} questions a second", self.paces.rate_of(zone))), None);
         };
         let Ok((lookup, ttl)) = timeout_at(deadline, self.net.dns().a_timed(name)).await else { return (Answer::NoTime(too_late()), None) };
         let keep = Some(ttl.unwrap_or(NO_TTL).clamp(KEPT_FOR.0, KEPT_FOR.1));
@@ -107,14 +112,19 @@ impl Asker {
             Lookup::Failed(failure) => (Answer::Failed(format!("{failure}; {RESOLVER_HINT}")), Some(FAILED_FOR)),
             Lookup::Found(mut addresses) => {
                 addresses.truncate(MAX_ADDRESSES);
-                let mut text = String::new();
-                if decode(zone, &addresses).state == ListState::Listed
-                    && let Ok(Lookup::Found(texts)) = timeout(TEXT_TIME, self.net.dns().txt(name)).await
-                {
-                    text = texts.first().map(|text| crate::probe::shown(text, 500)).unwrap_or_default();
-                }
-                (Answer::Addresses(addresses, text), keep)
+                (Answer::Addresses(addresses, String::new()), keep)
             }
+        }
+    }
+
+    /// What the list says about a listing, at its pace, too; nothing when there is no time for it.
+    async fn text(&self, zone: &Zone, name: &str, deadline: Instant) -> String {
+        let deadline = deadline.min(Instant::now() + TEXT_TIME);
+        let pace = self.paces.of(zone);
+        let Ok(_turn) = self.paces.turn(&pace, deadline).await else { return String::new() };
+        match timeout_at(deadline, self.net.dns().txt(name)).await {
+            Ok(Lookup::Found(texts)) => texts.first().map(|text| crate::probe::shown(text, 500)).unwrap_or_default(),
+            _ => String::new(),
         }
     }
 

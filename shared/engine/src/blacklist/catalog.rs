@@ -3,15 +3,15 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use serde::Deserialize;
+pub use waypost_types::lists::{ListKind as Kind, ListType};
 use waypost_types::{
     finding::Severity,
     lists::{CustomList, ListInfo},
 };
-pub use waypost_types::lists::{ListKind as Kind, ListType};
 
 /// One zone; the head of the catalog explains the fields.
 #[derive(Debug, Clone, Deserialize)]
-#[allow(missing_docs)] // the catalog explains them
+#[allow(missing_docs, clippy::struct_excessive_bools)] // the catalog explains them
 pub struct Zone {
     pub id: String,
     pub name: String,

@@ -161,7 +161,6 @@ mod tests {
             ("spamhaus-zen", &["127.0.0.10", "127.0.0.4", "127.0.0.10"], Listed, Severity::Critical),
             ("spamhaus-dbl", &["127.0.1.255"], Unknown, Severity::Critical),
             ("spamhaus-dbl", &["127.0.1.104"], Listed, Severity::Critical),
-            ("surbl-multi", &["127.0.0.129"], Unknown, Severity::High),
             ("spamrats-all", &["127.0.0.36"], Listed, Severity::Medium),
             ("spamrats-all", &["127.0.0.77"], Unknown, Severity::Medium),
             ("hostkarma", &["127.0.0.2"], Listed, Severity::Low),

@@ -56,8 +56,7 @@ impl Lists {
             on && !choice.off.contains(&zone.id)
         };
         let mut wanted: Vec<Wanted> = catalog::zones().iter().filter(chosen).map(|zone| Wanted::known(zone, keys.get(&zone.id))).collect();
-        let replaced: BTreeSet<String> =
-            wanted.iter().filter(|wanted| wanted.refused.is_none()).map(|wanted| wanted.zone.replaces.clone()).collect();
+        let replaced: BTreeSet<String> = wanted.iter().filter(|wanted| wanted.refused.is_none()).map(|wanted| wanted.zone.replaces.clone()).collect();
         wanted.retain(|wanted| !replaced.contains(&wanted.zone.id));
         wanted.extend(choice.custom.iter().take(ListChoice::MAX_CUSTOM).map(|list| {
             let problem = list.check().and_then(|()| refuse(&list.zone)).err();
@@ -116,7 +115,9 @@ impl Wanted {
             match key.map(|key| (key, check_key(key))) {
                 Some((key, Ok(()))) => wanted.key = Some(key.clone()),
                 Some((_, Err(problem))) => wanted.refused = Some(problem),
-                None if zone.needs_key => wanted.refused = Some(format!("this list answers with a key only, and there is none. {}", zone.query_policy)),
+                None if zone.needs_key => {
+                    wanted.refused = Some(format!("this list answers with a key only, and there is none. {}", zone.query_policy));
+                }
                 None => {}
             }
         }

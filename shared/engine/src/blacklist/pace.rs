@@ -35,7 +35,7 @@ impl Default for Pacing {
     }
 }
 
-/// Questions a second that a list gets at most.
+/// Questions a second that a list gets from a scanner with the usual limits.
 pub(super) fn rate_of(zone: &Zone) -> u32 {
     zone.rate.unwrap_or(PER_SECOND).max(1)
 }
@@ -75,6 +75,11 @@ impl Paces {
         self.limits.at_once_per_zone.max(1)
     }
 
+    /// Questions a second that a list gets from this scanner.
+    pub fn rate_of(&self, zone: &Zone) -> u32 {
+        zone.rate.unwrap_or(self.limits.per_second).max(1)
+    }
+
     /// The pace of a list, the same for everybody who asks it, whatever key they have.
     pub fn of(&self, zone: &Zone) -> Arc<Pace> {
         let mut zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
@@ -83,10 +88,9 @@ impl Paces {
             zones.retain(|_, pace| Arc::strong_count(pace) > 1 || *pace.next.lock().unwrap_or_else(PoisonError::into_inner) > now);
         }
         let pace = || {
-            let rate = zone.rate.unwrap_or(self.limits.per_second).max(1);
             Arc::new(Pace {
                 turns: Semaphore::new(self.at_once_per_zone()),
-                interval: Duration::from_secs(1) / rate,
+                interval: Duration::from_secs(1) / self.rate_of(zone),
                 next: Mutex::new(Instant::now()),
             })
         };
@@ -97,8 +101,8 @@ impl Paces {
     pub async fn turn<'a>(&'a self, pace: &'a Pace, deadline: Instant) -> Result<Turn<'a>, TooBusy> {
         let turn = timeout_at(deadline, pace.turns.acquire()).await.map_err(|_| TooBusy)?.map_err(|_| TooBusy)?;
         sleep_until(pace.slot(deadline)?).await;
-        let place = timeout_at(deadline, self.all.acquire()).await.map_err(|_| TooBusy)?.map_err(|_| TooBusy)?;
-        Ok(Turn(turn, place))
+        let global = timeout_at(deadline, self.all.acquire()).await.map_err(|_| TooBusy)?.map_err(|_| TooBusy)?;
+        Ok(Turn(turn, global))
     }
 }
 

@@ -57,7 +57,7 @@ impl From<DomainName> for Subject {
 /// The name to ask; `None` when the zone does not take such a subject or the name would be too long. With a key it is a secret.
 pub(super) fn query(subject: &Subject, zone: &Zone, key: Option<&SecretString>) -> Option<String> {
     let label = match subject {
-        Subject::Address(address) => reversed(*address),
+        Subject::Address(address) => reversed(address.to_canonical()),
         // A public suffix itself is nobody's domain.
         Subject::Domain(name) if zone.organisational => psl::domain_str(name.as_str())?.to_owned(),
         Subject::Domain(name) => name.as_str().to_owned(),
@@ -100,7 +100,7 @@ pub(super) fn test_points(zone: &Zone, kind: Kind, key: Option<&SecretString>, c
             (vec![made_up, unused.to_string()], vec!["2001:4860:4860::8888", "2606:4700:4700::1111"])
         }
         Kind::Domain => (vec![format!("{made_up}.com")], Vec::new()),
-        _ => (vec![made_up, Ipv4Addr::new(240 | (a & 7), b, c, d).to_string()], vec!["8.8.8.8", "1.1.1.1"]),
+        _ => (vec![made_up, Ipv4Addr::new(0xf0 | (a & 7), b, c, d).to_string()], vec!["8.8.8.8", "1.1.1.1"]),
     };
     TestPoints {
         standard: own.is_empty().then(|| name(listed)),
@@ -226,7 +226,8 @@ mod tests {
             if let Ok(domain) = text.parse::<DomainName>() {
                 for zone in zones() {
                     if let Some(name) = query(&Subject::Domain(domain.clone()), zone, None) {
-                        prop_assert!(name.len() <= MAX_NAME && name.ends_with(&format!(".{}", zone.zone)));
+                        let suffix = format!(".{}", zone.zone);
+                        prop_assert!(name.len() <= MAX_NAME && name.ends_with(&suffix));
                         prop_assert!(zone.kind.contains(&Kind::Domain));
                     }
                 }

@@ -173,9 +173,7 @@ fn read(zone: &Zone, subject: &Subject, answer: Answer, silence: Option<&str>) -
             Some(reason) => unknown(zone, subject, reason.to_owned()),
             None => ListEntry { state: ListState::Clean, ..unknown(zone, subject, String::new()) },
         },
-        Answer::Empty => {
-            unknown(zone, subject, "the list answers oddly: the name exists without an address, which proves nothing".to_owned())
-        }
+        Answer::Empty => unknown(zone, subject, "the list answers oddly: the name exists without an address, which proves nothing".to_owned()),
         Answer::Failed(reason) | Answer::NoTime(reason) => unknown(zone, subject, reason),
         Answer::Addresses(answers, text) => {
             let decoded = decode(zone, &answers);

@@ -186,7 +186,8 @@ impl Dns {
             Err(_) => return (Lookup::Failed(DnsFailure::Timeout), None),
         };
         let ttl = answer.answers().iter().map(|record| record.ttl).min();
-        let addresses: Vec<Ipv4Addr> = answer.answers().iter().filter_map(|record| if let RData::A(a) = &record.data { Some(a.0) } else { None }).collect();
+        let addresses: Vec<Ipv4Addr> =
+            answer.answers().iter().filter_map(|record| if let RData::A(a) = &record.data { Some(a.0) } else { None }).collect();
         (if addresses.is_empty() { Lookup::Missing(Absence::NoData) } else { Lookup::Found(addresses) }, ttl.map(seconds))
     }
 
