@@ -226,3 +226,156 @@ fn within(subject: &str, run: &str) -> bool {
         _ => run == subject,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::lists::ListType;
+
+    /// A full report about the first `states[0].len()` addresses of 198.51.100.0/24, one list per row of states.
+    fn report(rows: &[(ListType, Severity, &[(ListState, &str)])]) -> BlacklistReport {
+        let mut report = BlacklistReport::empty("198.51.100.0/24");
+        report.subjects = u32::try_from(rows[0].2.len()).unwrap();
+        for (at, (list_type, severity, states)) in rows.iter().enumerate() {
+            let count = |wanted| u32::try_from(states.iter().filter(|(state, _)| *state == wanted).count()).unwrap();
+            let zone = format!("bl{at}.example");
+            report.lists.push(ScannedList {
+                list: format!("List {at}"),
+                zone: zone.clone(),
+                id: format!("bl{at}"),
+                list_type: *list_type,
+                severity: *severity,
+                asked: report.subjects,
+                listed: count(ListState::Listed),
+                clean: count(ListState::Clean),
+                unknown: count(ListState::Unknown),
+                reason: reasons(states.iter().map(|(_, reason)| *reason)),
+                untold: Vec::new(),
+                delisting: "Ask the operator".to_owned(),
+                effect: "Mail is refused.".to_owned(),
+            });
+            report.entries.extend(states.iter().enumerate().map(|(n, (state, reason))| ListEntry {
+                subject: format!("198.51.100.{n}"),
+                list: format!("List {at}"),
+                zone: zone.clone(),
+                state: *state,
+                codes: Vec::new(),
+                meaning: "spam source".to_owned(),
+                reason: (*reason).to_owned(),
+                severity: *severity,
+                delist_url: Some("https://example.com/out".to_owned()),
+            }));
+        }
+        report
+    }
+
+    fn same(full: &BlacklistReport, compact: &BlacklistReport) {
+        assert_eq!(full.verdict(), compact.verdict());
+        assert_eq!(full.findings(), compact.findings());
+        assert_eq!(full.counts(), compact.counts());
+        for entry in &full.entries {
+            assert_eq!(compact.state_of(&entry.subject, &entry.zone), entry.state, "{} {}", entry.subject, entry.zone);
+            assert_eq!(full.state_of(&entry.subject, &entry.zone), entry.state);
+        }
+    }
+
+    #[test]
+    fn a_network_on_many_lists_becomes_small_and_says_the_same() {
+        use ListState::{Clean, Listed, Unknown};
+        let clean = [(Clean, ""); 256];
+        let silent = [(Unknown, "the resolver refused the query; a resolver of your own helps"); 256];
+        let mut late = clean;
+        for state in &mut late[200..] {
+            *state = (Unknown, "no answer before the scan's deadline");
+        }
+        let mut listed = clean;
+        listed[25] = (Listed, "see the page");
+        let block = |states| (ListType::Block, Severity::Critical, states);
+        let mut rows = vec![block(&listed[..]), block(&silent[..]), block(&late[..])];
+        rows.extend([block(&clean[..]); 40]);
+        let full = report(&rows);
+        let compact = full.clone().compact();
+        same(&full, &compact);
+        assert_eq!(compact.entries.len(), 1);
+        assert_eq!(compact.lists[2].untold, ["198.51.100.200-198.51.100.255"]);
+        let size = serde_json::to_string(&compact).unwrap().len();
+        assert!(size < 12_000 && serde_json::to_string(&full).unwrap().len() > 1_000_000, "{size}");
+        assert_eq!(compact.state_of("203.0.113.1", "bl3.example"), Unknown, "not of this network");
+        assert_eq!(compact.state_of("198.51.100.1", "other.example"), Unknown, "not asked");
+        assert_eq!(compact.clone().compact(), compact);
+        let few = report(&[block(&listed[..16])]);
+        assert_eq!(few.clone().compact(), few);
+        let nothing = report(&[block(&silent[..])]);
+        assert_eq!(nothing.clone().compact().verdict(), Verdict::Unknown);
+        same(&nothing, &nothing.clone().compact());
+    }
+
+    #[test]
+    fn findings_say_how_to_get_off_and_praise_is_none() {
+        let one = [(ListState::Listed, "")];
+        let rows =
+            [(ListType::Block, Severity::Critical, &one[..]), (ListType::Policy, Severity::Low, &one), (ListType::Allow, Severity::Info, &one)];
+        let report = report(&rows);
+        let findings = report.findings();
+        assert_eq!(findings.iter().map(|finding| finding.rule.as_str()).collect::<Vec<_>>(), ["blocklist.critical", "blocklist.other"]);
+        assert_eq!(findings[0].fix, "Stop the cause first. Ask the operator. Removal: https://example.com/out");
+        assert_eq!(findings[0].why, "spam source. Mail is refused.");
+        assert_eq!(report.counts(), ListCounts { listed: 2, clean: 1, unknown: 0 });
+        assert_eq!(report.verdict(), Verdict::Down);
+        // From before reports had lists.
+        let old: BlacklistReport = serde_json::from_value(serde_json::json!({ "target": "198.51.100.0", "entries": report.entries })).unwrap();
+        assert_eq!(old.findings().len(), 3);
+        assert_eq!((old.verdict(), old.counts().listed), (Verdict::Down, 3));
+    }
+
+    #[test]
+    fn a_list_that_does_not_answer_takes_nobody_off_a_compact_report_either() {
+        use ListState::{Clean, Listed, Unknown};
+        let (mut before, mut partly) = ([(Clean, ""); 32], [(Clean, ""); 32]);
+        before[7] = (Listed, "");
+        before[8] = (Listed, "");
+        partly[7] = (Unknown, "late");
+        let rows = |states| report(&[(ListType::Block, Severity::High, states)]);
+        let before = rows(&before).compact();
+        for now in [rows(&partly), rows(&partly).compact()] {
+            let mut now = now;
+            assert!(now.keep_listings_of(&before));
+            assert_eq!((now.state_of("198.51.100.7", "bl0.example"), now.state_of("198.51.100.8", "bl0.example")), (Listed, Clean));
+            assert_eq!(now.counts(), ListCounts { listed: 1, clean: 31, unknown: 0 });
+            let kept = now.entries.iter().find(|entry| entry.state == Listed).unwrap();
+            assert_eq!(kept.reason, "as last seen; now: late");
+            assert!(!now.clone().keep_listings_of(&before), "kept once");
+        }
+        let mut clean = rows(&[(Clean, ""); 32]).compact();
+        assert!(!clean.keep_listings_of(&before) && clean.verdict() == Verdict::Up);
+        let mut silent = rows(&[(Unknown, "refused"); 32]).compact();
+        assert!(silent.keep_listings_of(&before) && silent.verdict() == Verdict::Down && silent.findings().len() == 2);
+        let mut elsewhere = BlacklistReport { lists: silent.lists.clone(), ..BlacklistReport::empty("203.0.113.0/24") };
+        assert!(!elsewhere.keep_listings_of(&before), "no longer looked for");
+    }
+
+    fn states() -> impl Strategy<Value = Vec<(ListState, &'static str)>> {
+        let state = prop_oneof![
+            8 => Just((ListState::Clean, "")),
+            1 => Just((ListState::Listed, "text")),
+            2 => Just((ListState::Unknown, "late")),
+            1 => Just((ListState::Unknown, "refused")),
+        ];
+        prop::collection::vec(state, 40)
+    }
+
+    proptest! {
+        #[test]
+        fn full_and_compact_always_say_the_same(rows in prop::collection::vec(states(), 1..5), severity in 0..5_usize) {
+            let severity = [Severity::Info, Severity::Low, Severity::Medium, Severity::High, Severity::Critical][severity];
+            let rows: Vec<_> = rows.iter().map(|states| (ListType::Block, severity, &states[..])).collect();
+            let full = report(&rows);
+            let compact = full.clone().compact();
+            same(&full, &compact);
+            let read: BlacklistReport = serde_json::from_str(&serde_json::to_string(&compact).unwrap()).unwrap();
+            prop_assert_eq!(read, compact);
+        }
+    }
+}
