@@ -35,14 +35,16 @@ CREATE TABLE list_keys (
 );
 CALL make_tenant_table('list_keys');
 
--- Lists that are set aside, by region: what the operator is told. Outside tenancy.
+-- Whether lists can be believed, by region, and what the operator was told of it. Outside tenancy: private lists are not here.
 CREATE TABLE list_health (
   region  text NOT NULL,
   zone    text NOT NULL,
   list    text NOT NULL,
+  ok      boolean NOT NULL,
   reason  text NOT NULL,
   since   timestamptz NOT NULL,
   seen_at timestamptz NOT NULL,
+  told_at timestamptz,
   PRIMARY KEY (region, zone)
 );
 GRANT SELECT, INSERT, UPDATE, DELETE ON list_health TO waypost_app;

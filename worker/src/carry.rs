@@ -6,7 +6,7 @@ use std::sync::Arc;
 use waypost_engine::audit::{Family, NO_USUAL_SELECTOR};
 use waypost_types::{
     finding::Finding,
-    outcome::{AuditReport, BlacklistReport, ListState, Outcome},
+    outcome::{AuditReport, Outcome},
 };
 
 /// Added to what is carried over.
@@ -27,7 +27,7 @@ pub fn carry(before: Option<&Outcome>, now: &Arc<Outcome>) -> Arc<Outcome> {
         }
         (Some(Outcome::Blacklist(before)), Outcome::Blacklist(report)) => {
             let mut report = report.clone();
-            if carry_listings(before, &mut report) { Arc::new(Outcome::Blacklist(report)) } else { Arc::clone(now) }
+            if report.keep_listings_of(before) { Arc::new(Outcome::Blacklist(report)) } else { Arc::clone(now) }
         }
         _ => Arc::clone(now),
     }
@@ -50,25 +50,11 @@ fn as_before(finding: &Finding) -> Finding {
     finding
 }
 
-fn carry_listings(before: &BlacklistReport, report: &mut BlacklistReport) -> bool {
-    let mut changed = false;
-    for listed in before.entries.iter().filter(|entry| entry.state == ListState::Listed) {
-        let now = report.entries.iter_mut().find(|entry| entry.subject == listed.subject && entry.zone == listed.zone);
-        if let Some(entry) = now.filter(|entry| entry.state == ListState::Unknown) {
-            let reason = std::mem::take(&mut entry.reason);
-            *entry = listed.clone();
-            entry.reason = format!("as last seen; now: {reason}");
-            changed = true;
-        }
-    }
-    changed
-}
-
 #[cfg(test)]
 mod tests {
     use waypost_types::{
         finding::{Severity, UnknownPart},
-        outcome::{ListEntry, Verdict},
+        outcome::{BlacklistReport, ListEntry, ListState, Verdict},
     };
 
     use super::*;
@@ -131,7 +117,7 @@ mod tests {
             severity: Severity::High,
             delist_url: None,
         };
-        let scan = |entries| Arc::new(Outcome::Blacklist(Box::new(BlacklistReport { target: "192.0.2.1".to_owned(), entries })));
+        let scan = |entries| Arc::new(Outcome::Blacklist(Box::new(BlacklistReport { entries, ..BlacklistReport::empty("192.0.2.1") })));
         let clean = || ListEntry { zone: "other.example".to_owned(), ..entry(ListState::Clean, "") };
         let listed = scan(vec![entry(ListState::Listed, ""), clean()]);
         let silent = scan(vec![entry(ListState::Unknown, "refused"), clean()]);

@@ -14,7 +14,7 @@ use waypost_types::{
     finding::{Finding, Severity},
     incident::IncidentSeverity,
     judge::Policy,
-    outcome::{ListState, Outcome},
+    outcome::{ListEntry, Outcome},
 };
 
 /// Findings and listings of one outcome that are followed.
@@ -93,18 +93,17 @@ pub fn elements(outcome: &Outcome) -> Vec<Element> {
             report.findings.iter().filter_map(element).take(MOST_ELEMENTS).collect()
         }
         Outcome::Blacklist(report) => {
-            let listed = report.entries.iter().filter(|entry| entry.state == ListState::Listed);
-            let element = |entry: &waypost_types::outcome::ListEntry| {
-                let severity = urgency(entry.severity)?;
+            let element = |(entry, finding): (&ListEntry, Finding)| {
+                let severity = urgency(finding.severity)?;
                 Some(Element {
                     id: format!("{}|{}", entry.subject, entry.zone),
                     condition: format!("{}|{}", entry.subject, severity.as_str()),
                     severity,
                     silent_first: true,
-                    finding: entry.finding(),
+                    finding,
                 })
             };
-            listed.filter_map(element).take(MOST_ELEMENTS).collect()
+            report.listings().filter_map(element).take(MOST_ELEMENTS).collect()
         }
     }
 }

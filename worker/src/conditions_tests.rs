@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta};
 use waypost_types::{
     audit::AuditDetail,
     finding::Severity,
-    outcome::{AuditReport, BlacklistReport, ListEntry},
+    outcome::{AuditReport, BlacklistReport, ListEntry, ListState},
 };
 
 use super::*;
@@ -27,7 +27,7 @@ fn element(word: &str) -> Element {
             severity,
             delist_url: None,
         };
-        Outcome::Blacklist(Box::new(BlacklistReport { target: "192.0.2.0/24".to_owned(), entries: vec![entry] }))
+        Outcome::Blacklist(Box::new(BlacklistReport { entries: vec![entry], ..BlacklistReport::empty("192.0.2.0/24") }))
     } else {
         let finding = Finding {
             rule: name.to_owned(),
@@ -158,7 +158,7 @@ fn what_is_low_is_no_condition_and_a_flood_is_bounded() {
         severity,
         delist_url: None,
     };
-    let report = |entries| Outcome::Blacklist(Box::new(BlacklistReport { target: "t".to_owned(), entries }));
+    let report = |entries| Outcome::Blacklist(Box::new(BlacklistReport { entries, ..BlacklistReport::empty("t") }));
     assert!(elements(&report(vec![entry(1, Severity::Low), entry(2, Severity::Info)])).is_empty());
     assert_eq!(elements(&report((0..5_000).map(|n| entry(n, Severity::High)).collect())).len(), MOST_ELEMENTS);
 }

@@ -27,6 +27,7 @@ pub mod recorder;
 mod refusal;
 pub mod runner;
 pub mod scheduler;
+pub mod seal;
 pub mod shared_checks;
 mod steps;
 pub mod telemetry;

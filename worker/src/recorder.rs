@@ -183,9 +183,9 @@ async fn follow_listings(tx: &mut OrgTx, news: &[Judged<'_>]) -> Result<(), Work
         }
         tx.begin_listings(judged.monitor.id, &listed, judged.run.at).await?;
         let current = tx.current_listings(judged.monitor.id).await?;
-        let is_over = |(_, subject, zone): &&(Uuid, String, String)| {
-            report.entries.iter().any(|entry| entry.state == ListState::Clean && entry.subject == *subject && entry.zone == *zone)
-        };
+        // Off the list, or the list is not asked any more.
+        let asked = |zone: &str| report.lists.is_empty() || report.lists.iter().any(|row| row.zone == zone);
+        let is_over = |(_, subject, zone): &&(Uuid, String, String)| report.state_of(subject, zone) == ListState::Clean || !asked(zone);
         let over: Vec<Uuid> = current.iter().filter(is_over).map(|(id, ..)| *id).collect();
         if !over.is_empty() {
             tx.end_listings(&over, judged.run.at).await?;

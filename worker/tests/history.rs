@@ -185,7 +185,7 @@ fn scan(said: &[(&str, &str)]) -> Outcome {
         }
     };
     let entries = said.iter().map(entry).collect();
-    Outcome::Blacklist(Box::new(BlacklistReport { target: "203.0.113.7".to_owned(), entries }))
+    Outcome::Blacklist(Box::new(BlacklistReport { entries, ..BlacklistReport::empty("203.0.113.7") }))
 }
 
 #[tokio::test]

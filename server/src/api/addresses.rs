@@ -5,7 +5,7 @@ use waypost_store::monitors::Added;
 use waypost_types::{
     AddressId, MonitorId,
     asset::{Address, AddressPatch, NewAddress},
-    listing::Listing,
+    list_history::Listing,
     monitor::{Monitor, MonitorKind},
     page::List,
     problem::Problem,

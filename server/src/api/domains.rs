@@ -6,7 +6,7 @@ use waypost_types::{
     DomainId,
     asset::{Domain, DomainPatch, NewDomain},
     drift::RecordEvent,
-    listing::Listing,
+    list_history::Listing,
     monitor::MonitorKind,
     page::List,
     problem::Problem,

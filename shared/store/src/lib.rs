@@ -16,6 +16,7 @@ pub mod idempotency;
 pub mod incidents;
 pub mod instructions;
 mod listings;
+pub mod lists;
 pub mod live;
 mod migrate;
 pub mod monitors;

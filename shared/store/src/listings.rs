@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
-use waypost_types::{MonitorId, listing::Listing, outcome::ListEntry};
+use waypost_types::{MonitorId, list_history::Listing, outcome::ListEntry};
 
 use crate::{OrgTx, StoreError, recording::without_nul};
 

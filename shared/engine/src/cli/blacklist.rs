@@ -7,7 +7,7 @@ use std::{
 };
 
 use waypost_engine::{
-    blacklist::{Scanner, Subject},
+    blacklist::{Lists, Scanner, Subject},
     net::Net,
 };
 use waypost_types::{
@@ -50,7 +50,9 @@ pub async fn run(net: &Net, args: BlacklistArgs, json: bool, fail_on: Severity) 
             subjects.push(subject);
         }
     }
-    let report = Scanner::new(net).scan(&subjects, args.zones.as_deref(), Duration::from_secs(args.deadline)).await;
+    let keys = std::collections::BTreeMap::new();
+    let lists = args.zones.as_ref().map_or_else(Lists::default, |words| Lists::named(words, &keys));
+    let report = Scanner::new(net).scan(&subjects, &lists, Duration::from_secs(args.deadline)).await;
     if let Err(error) = write(&report, json) {
         eprintln!("waypost: {error}");
     }
