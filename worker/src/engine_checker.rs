@@ -13,19 +13,18 @@ use waypost_engine::{
 use waypost_store::{history::KnownRecord, instructions::DomainInstructions};
 use waypost_types::{
     Cidr, DomainName, UnknownPart,
+    lists::ZoneHealth,
     monitor::MonitorKind,
     outcome::{AuditReport, BlacklistReport, Outcome, ProbeMode, SmtpReport},
 };
 
 use crate::{
     Config,
-    checker::{Checker, Instructions, split_target},
+    checker::{Checker, Instructions, ListInstructions, split_target},
 };
 
 /// A scheduled audit has more time than a visitor who waits.
 const AUDIT_DEADLINE: Duration = Duration::from_secs(20);
-/// A network of 256 addresses is many queries.
-const SCAN_DEADLINE: Duration = Duration::from_secs(60);
 
 impl Config {
     /// The network as configured, behind the egress guard.
@@ -75,13 +74,15 @@ impl EngineChecker {
         self.prober.probe(&target).await
     }
 
-    async fn scan(&self, target: &str) -> BlacklistReport {
+    async fn scan(&self, target: &str, wanted: &ListInstructions) -> BlacklistReport {
         let subjects = subjects_of(target);
         if subjects.is_empty() {
             return BlacklistReport::empty(target);
         }
-        let report = self.scanner.scan(&subjects, &Lists::default(), SCAN_DEADLINE).await;
-        BlacklistReport { target: target.to_owned(), ..report }
+        let lists = Lists::of(&wanted.choice, &wanted.keys);
+        let report = self.scanner.scan(&subjects, &lists, lists.time_for(&subjects)).await;
+        // A network of 256 addresses on fifty lists is kept and shown by what is not clean.
+        BlacklistReport { target: target.to_owned(), ..report }.compact()
     }
 }
 
@@ -111,9 +112,13 @@ impl Checker for EngineChecker {
             match kind {
                 MonitorKind::Audit => Outcome::Audit(Box::new(self.audit(target, &instructions.domain).await)),
                 MonitorKind::Smtp => Outcome::Smtp(Box::new(self.probe(target).await)),
-                MonitorKind::Blacklist => Outcome::Blacklist(Box::new(self.scan(target).await)),
+                MonitorKind::Blacklist => Outcome::Blacklist(Box::new(self.scan(target, &instructions.lists).await)),
             }
         })
+    }
+
+    fn list_health(&self) -> Vec<ZoneHealth> {
+        self.scanner.health()
     }
 
     fn is_provider(&self, host: &str) -> bool {

@@ -20,6 +20,7 @@ mod incidents;
 pub mod judge;
 mod listener;
 mod maintenance;
+pub mod notices;
 pub mod notifier;
 mod port25;
 mod queue;
@@ -62,7 +63,7 @@ pub async fn run_with(config: WorkerConfig, store: Store, checker: Arc<dyn Check
     let notifier = Notifier::new(&config, store.clone(), shutdown.clone())?;
     let checks = Arc::new(SharedChecks::new(checker, store.clone(), &config.region, config.concurrent_probes, config.concurrent_audits));
     let recorder = Recorder::new(store.clone(), &config.base_url, config.mail_from.email.domain());
-    let runner = Arc::new(Runner::new(&config.region, store.clone(), Arc::clone(&checks), recorder, shutdown.clone()));
+    let runner = Arc::new(Runner::new(&config.region, store.clone(), Arc::clone(&checks), recorder, config.seal.clone(), shutdown.clone()));
     let bells = Arc::new(Bells::default());
     let config = Arc::new(config);
     tracing::info!(region = %config.region, "worker started");

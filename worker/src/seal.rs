@@ -63,6 +63,11 @@ impl Seal {
     }
 }
 
+/// What the key of a block list is sealed as.
+pub fn key_of(list: &str) -> String {
+    format!("list:{list}")
+}
+
 fn bound(org: OrgId, what: &str) -> String {
     format!("{org} {what}")
 }
@@ -77,7 +82,7 @@ mod tests {
     fn only_the_same_key_owner_and_purpose_open_what_was_sealed() {
         let seal = Seal::new(&"k".repeat(32).into()).unwrap();
         let (org, other) = (OrgId(Uuid::from_u128(1)), OrgId(Uuid::from_u128(2)));
-        let sealed = seal.seal(org, "list:a", &"secret".to_owned().into()).unwrap();
+        let sealed = seal.seal(org, &key_of("a"), &"secret".to_owned().into()).unwrap();
         assert_eq!(seal.open(org, "list:a", &sealed).unwrap().expose_secret(), "secret");
         assert_ne!(sealed, seal.seal(org, "list:a", &"secret".to_owned().into()).unwrap(), "each has its nonce");
         assert!(!sealed.windows(6).any(|bytes| bytes == b"secret"));

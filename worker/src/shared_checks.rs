@@ -10,7 +10,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use waypost_store::{Store, regions::ProviderTurn};
-use waypost_types::{judge::MonitorState, monitor::MonitorKind, outcome::Verdict};
+use waypost_types::{judge::MonitorState, lists::ZoneHealth, monitor::MonitorKind, outcome::Verdict};
 
 use crate::{
     checker::{Checker, Instructions, Observation, split_target},
@@ -54,6 +54,8 @@ pub struct SharedChecks {
     slots: Mutex<HashMap<(MonitorKind, String, u64), Slot>>,
     probes: Semaphore,
     audits: Semaphore,
+    /// A scan is paced by the lists and takes its time: it must not keep an audit from its place.
+    scans: Semaphore,
 }
 
 impl std::fmt::Debug for SharedChecks {
@@ -72,6 +74,7 @@ impl SharedChecks {
             slots: Mutex::default(),
             probes: Semaphore::new(concurrent_probes.max(1)),
             audits: Semaphore::new(concurrent_audits.max(1)),
+            scans: Semaphore::new(concurrent_audits.max(1)),
         }
     }
 
@@ -92,7 +95,11 @@ impl SharedChecks {
             *seen = Some(known.clone());
             return Some(known);
         }
-        let semaphore = if kind == MonitorKind::Smtp { &self.probes } else { &self.audits };
+        let semaphore = match kind {
+            MonitorKind::Smtp => &self.probes,
+            MonitorKind::Audit => &self.audits,
+            MonitorKind::Blacklist => &self.scans,
+        };
         let _permit = semaphore.acquire().await.ok()?;
         if Utc::now() > ask.begin_before {
             return None;
@@ -135,6 +142,11 @@ impl SharedChecks {
             return Slot::default();
         }
         Arc::clone(slots.entry((kind, target.to_owned(), mark)).or_default())
+    }
+
+    /// What is known of the block lists that were asked.
+    pub fn list_health(&self) -> Vec<ZoneHealth> {
+        self.checker.list_health()
     }
 
     /// Forgets outcomes that nobody may be given any more.

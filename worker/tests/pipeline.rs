@@ -134,7 +134,7 @@ async fn a_worker_killed_in_mid_batch_is_replaced_and_each_check_is_judged_once(
     };
     let runner = |checker: Arc<Counting>| {
         let checks = Arc::new(SharedChecks::new(checker, scene.db.store.clone(), "local", 100, 10));
-        Arc::new(Runner::new("local", scene.db.store.clone(), checks, recorder(&scene), CancellationToken::new()))
+        Arc::new(Runner::new("local", scene.db.store.clone(), checks, recorder(&scene), None, CancellationToken::new()))
     };
     // The first worker looks at all of its batch and records what ten servers answered; the other ten have not answered when it dies.
     let claimed = scene.claim(Utc::now()).await;
