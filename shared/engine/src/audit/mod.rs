@@ -9,6 +9,12 @@ mod dnssec;
 mod mta_sts;
 mod mx;
 mod ns;
+mod ns_ask;
+mod ns_compare;
+mod ns_parent;
+mod ns_soa;
+#[cfg(test)]
+mod ns_tests;
 mod ptr;
 pub mod rules;
 pub mod score;

@@ -1,26 +1,41 @@
-//! Name servers: how many, and whether each has the zone (RFC 1034 4.1, 1912 2.8, 2182).
+//! Name servers: how many, where, whether each has the zone, and whether they agree with each other and with the parent zone
+//! (RFC 1034 4.1 and 4.2, RFC 1912 2.8, RFC 2181 10.3, RFC 2182, RFC 3901, RFC 7766).
 
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 use futures::future::join_all;
 use waypost_types::outcome::Status;
 
-use super::{AuditOptions, Facts, Part, organisational, rules::remark};
-use crate::net::{Lookup, Net, QueryFlags, RecordType};
+use super::{
+    AuditOptions, Facts, Part,
+    ns_ask::{Asker, Host, LIMIT, Look, View},
+    ns_compare::disagreements,
+    ns_parent::{self, Delegation},
+    ns_soa, organisational,
+    rules::remark,
+};
+use crate::net::{Lookup, Net, not_public};
 
 /// Servers asked themselves.
 const MOST_SERVERS: usize = 8;
-/// Waiting for one of them.
-const LIMIT: Duration = Duration::from_secs(4);
-/// RFC 2308 5: negative answers kept for longer than this slow down every repair.
-const LONG_NEGATIVE: u32 = 86_400;
+/// Servers that the record list shows.
+const MOST_SHOWN: usize = 32;
+/// Between two looks at servers that disagree: a transfer after NOTIFY takes less.
+const PAUSE: Duration = Duration::from_millis(1500);
 
-pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> Part {
+pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> Part {
+    check_by(Asker { net, port: 53, pause: PAUSE }, facts, options).await
+}
+
+/// The same with a port of one's own, for tests.
+pub(super) async fn check_by(asker: Asker<'_>, facts: &Facts, options: &AuditOptions) -> Part {
+    let begun = tokio::time::Instant::now();
     let mut part = Part::default();
     if facts.nxdomain {
         part.word(Status::None, "No such domain");
         return part;
     }
+    let net = asker.net;
     let domain = facts.domain.as_str();
     let (zone, servers) = match zone_of(net, domain).await {
         Lookup::Found(mut found) => found.pop().unwrap_or_default(),
@@ -35,24 +50,32 @@ pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> 
             return part;
         }
     };
-    part.records.clone_from(&servers);
-    if servers.len() < 2 {
-        part.find(remark("ns.single", &zone, format!("{zone} has one name server only")));
-    }
-    let looks = join_all(servers.iter().take(MOST_SERVERS).map(|server| has_zone(net, &zone, server))).await;
-    // Where no server answers us at all it is our network that blocks DNS, and says nothing about them.
-    let reached = looks.iter().any(|look| matches!(look, Look::Authoritative | Look::Lame(_)));
-    for (server, look) in servers.iter().zip(looks) {
-        match look {
-            Look::Lame(how) => part.find(remark("ns.lame", server, format!("The name server {server} {how} for {zone}")).with("ns", server)),
-            Look::Unknown(reason) if reached => part.unknown("ns", format!("{server}: {reason}")),
-            Look::Authoritative | Look::Unknown(_) => {}
-        }
-    }
-    if let Some(soa) = net.dns().soa(&zone).await.found().first()
-        && soa.minimum > LONG_NEGATIVE
+    part.records = servers.iter().take(MOST_SHOWN).cloned().collect();
+    let named = servers.iter().take(MOST_SERVERS);
+    let look = async {
+        let hosts = join_all(named.map(|name| Host::find(net, name))).await;
+        let looks = look_at(&asker, &hosts, &zone, domain).await;
+        (hosts, looks)
+    };
+    let ((hosts, looks), delegation, soa) = tokio::join!(look, ns_parent::delegation(&asker, &zone), net.dns().soa(&zone));
+    sites(net, &zone, servers.len(), &hosts, &mut part);
+    answers(&zone, &looks, &delegation, &mut part);
+    let views = views(&looks);
+    if let Some(soa) = views.first().map(|(_, view)| view.soa.clone()).or(soa.found().into_iter().next())
+        && let Some(found) = ns_soa::judge(&zone, &soa)
     {
-        part.find(remark("soa.values", &zone, format!("Answers that a name is missing may be kept for {} s (SOA minimum)", soa.minimum)));
+        part.find(found);
+    }
+    // What another look takes at most must fit before the audit's end, or all of this is lost.
+    let time_left = begun.elapsed() + asker.pause + LIMIT + Duration::from_secs(1) < options.deadline;
+    if time_left {
+        again(&asker, &hosts, &views, &zone, domain, &mut part).await;
+    }
+    if let Ok(Some(delegation)) = &delegation {
+        let own: BTreeSet<String> = views.iter().filter_map(|(_, view)| view.servers.clone()).flatten().collect();
+        if let Some(found) = ns_parent::compare(&zone, delegation, &own) {
+            part.find(found);
+        }
     }
     let count = servers.len();
     part.word_by_findings(Status::Ok, if count == 1 { "1 server".to_owned() } else { format!("{count} servers") });
@@ -67,6 +90,7 @@ async fn zone_of(net: &Net, domain: &str) -> Lookup<(String, Vec<String>)> {
         match net.dns().ns(at).await {
             Lookup::Found(mut servers) => {
                 servers.sort();
+                servers.dedup();
                 return Lookup::Found(vec![(at.to_owned(), servers)]);
             }
             Lookup::Failed(failure) => return Lookup::Failed(failure),
@@ -78,26 +102,159 @@ async fn zone_of(net: &Net, domain: &str) -> Lookup<(String, Vec<String>)> {
     }
 }
 
-enum Look {
-    Authoritative,
-    Lame(&'static str),
-    Unknown(String),
+/// A server's name, the address that was asked, and what it showed.
+type Seen = (String, IpAddr, Look);
+
+/// Asks every server at its first address of each kind: all that is compared at the first, whether it has the zone at the other.
+async fn look_at(asker: &Asker<'_>, hosts: &[Host], zone: &str, domain: &str) -> Vec<Seen> {
+    let may = |address: &IpAddr| asker.net.egress_check(*address).is_ok();
+    let mut jobs: Vec<(&str, IpAddr, bool)> = Vec::new();
+    for host in hosts {
+        let addresses: Vec<IpAddr> = host.addresses().into_iter().filter(may).collect();
+        let first = addresses.first().copied();
+        jobs.extend(first.map(|address| (host.name.as_str(), address, true)));
+        let other = addresses.iter().find(|address| first.is_some_and(|first| first.is_ipv4() && address.is_ipv6()));
+        jobs.extend(other.map(|address| (host.name.as_str(), *address, false)));
+    }
+    join_all(jobs.into_iter().map(|(name, address, whole)| async move {
+        let look = if whole {
+            asker.look(address, zone, domain).await
+        } else {
+            match asker.has_zone(address, zone).await {
+                Ok(soa) => Look::Authoritative(Box::new(View { soa, servers: None, mx: None, spf: None, tcp: None })),
+                Err(look) => look,
+            }
+        };
+        (name.to_owned(), address, look)
+    }))
+    .await
 }
 
-async fn has_zone(net: &Net, zone: &str, server: &str) -> Look {
-    let address = match net.dns().addresses(server).await {
-        Lookup::Found(addresses) => addresses.into_iter().next(),
-        Lookup::Missing(_) => return Look::Lame("has no address, so it can not answer"),
-        Lookup::Failed(failure) => return Look::Unknown(failure.to_string()),
+/// One view per server, that of its first address.
+fn views(looks: &[Seen]) -> Vec<(String, View)> {
+    let mut views: Vec<(String, View)> = Vec::new();
+    for (server, _, look) in looks {
+        if let Look::Authoritative(view) = look
+            && !views.iter().any(|(known, _)| known == server)
+        {
+            views.push((server.clone(), View::clone(view)));
+        }
+    }
+    views
+}
+
+/// What the names and addresses of the servers show by themselves.
+fn sites(net: &Net, zone: &str, count: usize, hosts: &[Host], part: &mut Part) {
+    if count < 2 {
+        part.find(remark("ns.single", zone, format!("{zone} has one name server only")));
+    }
+    for host in hosts {
+        let name = &host.name;
+        if let Some(alias) = &host.alias {
+            let seen = format!("The name server {name} is an alias of {alias}; an NS record must name a host itself");
+            part.find(remark("ns.cname", name, seen).with("alias", alias).record("NS", zone, format!("{alias}.")));
+        }
+        if host.has_none() {
+            part.find(
+                remark("ns.no_address", name, format!("The name server {name} of {zone} has no address, so nobody can ask it")).with("ns", name),
+            );
+        } else if let Some(failure) = host.failure().filter(|_| host.addresses().is_empty()) {
+            part.unknown("ns", format!("addresses of {name}: {failure}"));
+        }
+        let addresses = host.addresses();
+        let hidden = |address: &IpAddr| net.egress_check(*address).is_err() && not_public(*address).is_some();
+        if let Some(first) = addresses.first()
+            && addresses.iter().all(hidden)
+            && let Some(reason) = not_public(*first)
+        {
+            let seen = format!("The name server {name} has the address {first}, {reason}: nobody outside its network can ask it");
+            part.find(remark("ns.private_address", name, seen).with("ns", name));
+        }
+    }
+    // Servers beyond the bound may stand elsewhere.
+    if hosts.len() < count || hosts.iter().any(|host| host.failure().is_some()) {
+        return;
+    }
+    let networks: BTreeSet<[u8; 6]> = hosts.iter().flat_map(Host::addresses).map(network).collect();
+    if count > 1 && networks.len() == 1 {
+        let at = hosts.iter().flat_map(Host::addresses).next().map(|address| address.to_string()).unwrap_or_default();
+        part.find(remark("ns.same_network", zone, format!("All {count} name servers of {zone} stand in one network, that of {at}")));
+    }
+    let has = |v4: bool| hosts.iter().flat_map(Host::addresses).any(|address| address.is_ipv4() == v4);
+    if has(true) && !has(false) {
+        part.find(remark("ns.no_ipv6", zone, format!("No name server of {zone} has an IPv6 address")));
+    } else if has(false) && !has(true) {
+        part.find(remark("ns.no_ipv4", zone, format!("No name server of {zone} has an IPv4 address: whoever has no IPv6 can not look it up")));
+    }
+}
+
+/// The /24 of IPv4, the /48 of IPv6: what fails together.
+fn network(address: IpAddr) -> [u8; 6] {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            // 0 is no first octet of an IPv6 network that is in use.
+            [0, 4, 0, a, b, c]
+        }
+        IpAddr::V6(v6) => {
+            let o = v6.octets();
+            [o[0], o[1], o[2], o[3], o[4], o[5]]
+        }
+    }
+}
+
+/// Who has the zone and who does not, and who takes questions over UDP only.
+fn answers(zone: &str, looks: &[Seen], delegation: &Result<Option<Delegation>, String>, part: &mut Part) {
+    // The resolver got the name servers from one of them. Where none answers us with authority, something between us and them answers, or
+    // blocks, and that says nothing about them.
+    let authoritative = looks.iter().any(|(.., look)| matches!(look, Look::Authoritative(_)));
+    if !authoritative {
+        if looks.iter().any(|(.., look)| matches!(look, Look::Lame(_))) {
+            part.unknown("ns", "no name server answers us with authority; the network in between seems to answer for them, or they refuse us alone");
+        }
+        return;
+    }
+    let reached_v6 = looks.iter().any(|(_, address, look)| address.is_ipv6() && !matches!(look, Look::Unknown(_)));
+    for (server, address, look) in looks {
+        match look {
+            Look::Lame(how) => {
+                // One finding for a server, whatever its addresses.
+                if !looks.iter().any(|(other, before, look)| other == server && matches!(look, Look::Lame(_)) && before < address) {
+                    part.find(remark("ns.lame", server, format!("The name server {server} ({address}) {how} for {zone}")).with("ns", server));
+                }
+            }
+            // Without IPv6 here no IPv6 address can be told.
+            Look::Unknown(reason) if address.is_ipv4() || reached_v6 => part.unknown("ns", format!("{server} ({address}): {reason}")),
+            Look::Authoritative(_) | Look::Unknown(_) => {}
+        }
+    }
+    if let Err(reason) = delegation {
+        part.unknown("ns", format!("whether the parent zone names the same servers: {reason}"));
+    }
+    let tcp = |wanted: bool| {
+        looks.iter().filter_map(move |(server, address, look)| match look {
+            Look::Authoritative(view) if view.tcp == Some(wanted) => Some((server, address)),
+            _ => None,
+        })
     };
-    let Some(address) = address else { return Look::Unknown("it has no address".to_owned()) };
-    let question = net.query(Some(SocketAddr::new(address, 53)), zone, RecordType::SOA, QueryFlags::default());
-    match tokio::time::timeout(LIMIT, question).await {
-        Ok(Ok(answer)) if answer.authoritative => Look::Authoritative,
-        Ok(Ok(answer)) if answer.code == 5 => Look::Lame("refuses to answer"),
-        Ok(Ok(answer)) if answer.code == 0 || answer.code == 2 => Look::Lame("does not answer with authority"),
-        Ok(Ok(answer)) => Look::Unknown(format!("it answers with response code {}", answer.code)),
-        Ok(Err(failure)) => Look::Unknown(failure.to_string()),
-        Err(_) => Look::Unknown("no answer in time".to_owned()),
+    // Some networks answer TCP port 53 themselves with a refusal: only where it gets through to somebody does a refusal count.
+    if tcp(true).next().is_some() || matches!(delegation, Ok(Some(delegation)) if delegation.tcp) {
+        for (server, address) in tcp(false) {
+            let seen = format!("The name server {server} ({address}) answers over UDP and refuses connections to TCP port 53");
+            part.find(remark("ns.no_tcp", server, seen).with("ns", server));
+        }
+    }
+}
+
+/// A second look at servers that disagree: what is the same after a moment is no transfer on its way.
+async fn again(asker: &Asker<'_>, hosts: &[Host], views_before: &[(String, View)], zone: &str, domain: &str, part: &mut Part) {
+    let before = disagreements(views_before);
+    if before.is_empty() {
+        return;
+    }
+    tokio::time::sleep(asker.pause).await;
+    let now = disagreements(&views(&look_at(asker, hosts, zone, domain).await));
+    for lasting in before.iter().filter(|one| now.contains(one)) {
+        part.find(lasting.remark(zone, domain));
     }
 }

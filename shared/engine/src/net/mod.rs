@@ -22,6 +22,7 @@ mod query;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use dns::plain;
 pub use dns::{Absence, Dns, DnsFailure, Ds, Lookup, Soa};
 pub(crate) use egress::not_public;
 pub use egress::{Egress, EgressDenied};
