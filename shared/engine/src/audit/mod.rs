@@ -8,6 +8,9 @@ mod dmarc_reports;
 mod dnssec;
 mod mta_sts;
 mod mx;
+mod mx_set;
+#[cfg(test)]
+mod mx_tests;
 mod ns;
 mod ns_ask;
 mod ns_compare;
@@ -186,7 +189,7 @@ pub async fn audit(net: &Net, domain: &DomainName, options: &AuditOptions) -> Au
 pub async fn audit_families(net: &Net, domain: &DomainName, options: &AuditOptions, families: &[Family]) -> AuditReport {
     let end = tokio::time::Instant::now() + options.deadline;
     let mut parts: BTreeMap<Family, Part> = BTreeMap::new();
-    let (facts, mx) = if let Ok(found) = tokio::time::timeout_at(end, mx::look(net, domain)).await {
+    let (facts, mx) = if let Ok(found) = tokio::time::timeout_at(end, mx::look(net, domain, options)).await {
         found
     } else {
         let mut part = Part::default();

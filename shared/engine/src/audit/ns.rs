@@ -118,7 +118,7 @@ async fn look_at(asker: &Asker<'_>, hosts: &[Host], zone: &str, domain: &str) ->
     }
     join_all(jobs.into_iter().map(|(name, address, whole)| async move {
         let look = if whole {
-            asker.look(address, zone, domain).await
+            Box::pin(asker.look(address, zone, domain)).await
         } else {
             match asker.has_zone(address, zone).await {
                 Ok(soa) => Look::Authoritative(Box::new(View { soa, servers: None, mx: None, spf: None, tcp: None })),

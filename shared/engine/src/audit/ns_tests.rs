@@ -189,7 +189,7 @@ async fn an_address_that_can_not_be_told_is_unknown() {
     let server = Server::start(&records, &others).await;
     let net = server.net();
     let facts = Facts { domain: "e.example".parse().unwrap(), hosts: Vec::new(), nxdomain: false, null_mx: false, receives: true };
-    let part = ns::check_by(Asker { net: &net, port, pause: Duration::ZERO }, &facts, &AuditOptions::default()).await;
-    assert!(found(&part, "ns.no_address").is_none() && part.unknown.iter().any(|unknown| unknown.reason.contains("ns2.e.example")));
-    assert!(found(&part, "ns.no_ipv6").is_none() && found(&part, "ns.same_network").is_none());
+    let judged = ns::check_by(Asker { net: &net, port, pause: Duration::ZERO }, &facts, &AuditOptions::default()).await;
+    assert!(found(&judged, "ns.no_address").is_none() && judged.unknown.iter().any(|unknown| unknown.reason.contains("ns2.e.example")));
+    assert!(found(&judged, "ns.no_ipv6").is_none() && found(&judged, "ns.same_network").is_none());
 }

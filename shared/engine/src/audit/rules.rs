@@ -129,6 +129,7 @@ mod tests {
     fn rules_named_in_code_exist() {
         let sources = [
             include_str!("mx.rs"),
+            include_str!("mx_set.rs"),
             include_str!("spf.rs"),
             include_str!("spf_networks.rs"),
             include_str!("dkim.rs"),
