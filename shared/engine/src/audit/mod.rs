@@ -1,6 +1,10 @@
 //! The audit of a domain: one file per record family, all asked at once under one deadline. What did not answer is unknown, never missing.
 
 mod bimi;
+mod bimi_mark;
+mod bimi_svg;
+#[cfg(test)]
+mod bimi_tests;
 mod dane;
 mod dkim;
 mod dmarc;

@@ -23,6 +23,9 @@ fn seen(part: &Part) -> Vec<(&str, Severity)> {
     seen
 }
 
+/// Records, and the rules that fire on them.
+type Case = (Vec<(&'static str, &'static str)>, Vec<(&'static str, Severity)>);
+
 #[tokio::test]
 async fn each_rule_fires_on_its_record_alone() {
     const A1: (&str, &str) = ("mx1.e.example", "A 203.0.113.5");
@@ -31,7 +34,7 @@ async fn each_rule_fires_on_its_record_alone() {
     const M2: (&str, &str) = ("e.example", "MX 20 mx2.e.example");
     const GOOGLE: [(&str, &str); 2] = [("e.example", "MX 1 smtp.google.com"), ("smtp.google.com", "A 8.8.8.8")];
     use Severity::{Critical, High, Info, Low, Medium};
-    let cases: Vec<(Vec<(&str, &str)>, Vec<(&str, Severity)>)> = vec![
+    let cases: Vec<Case> = vec![
         (vec![M1, M2, A1, A2], vec![]),
         (vec![M1, A1], vec![("mx.single", Info)]),
         (GOOGLE.to_vec(), vec![]),

@@ -145,6 +145,8 @@ mod tests {
             include_str!("ns_soa.rs"),
             include_str!("ptr.rs"),
             include_str!("bimi.rs"),
+            include_str!("helo.rs"),
+            include_str!("ptr_names.rs"),
             include_str!("../probe/remarks.rs"),
         ];
         for source in sources {
