@@ -10,6 +10,8 @@ mod dkim;
 mod dmarc;
 mod dmarc_reports;
 mod dnssec;
+pub mod helo;
+mod local_names;
 mod mta_sts;
 mod mx;
 mod mx_set;
@@ -23,6 +25,9 @@ mod ns_soa;
 #[cfg(test)]
 mod ns_tests;
 mod ptr;
+mod ptr_names;
+#[cfg(test)]
+mod ptr_tests;
 pub mod rules;
 pub mod score;
 mod selectors;

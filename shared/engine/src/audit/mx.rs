@@ -8,7 +8,7 @@ use waypost_types::{
     outcome::{MxHost, Status},
 };
 
-use super::{AuditOptions, Facts, Part, mx_set, rules::remark, selectors};
+use super::{AuditOptions, Facts, Part, local_names::local_ending, mx_set, rules::remark, selectors};
 use crate::{
     net::{Absence, Lookup, Net, not_public},
     spf::fetch,
@@ -222,11 +222,9 @@ fn not_reachable(net: &Net, host: &str, addresses: &[IpAddr], part: &mut Part) {
     }
 }
 
-/// Names that are no part of the public DNS (RFC 6761, 6762, 8375), for a domain that is.
+/// A name that is no part of the public DNS, for a domain that is.
 fn is_local(host: &str, domain: &str) -> bool {
-    const LOCAL: [&str; 7] = ["localhost", "local", "localdomain", "lan", "internal", "invalid", "home.arpa"];
-    let under = |name: &str, top: &str| name == top || name.strip_suffix(top).is_some_and(|rest| rest.ends_with('.'));
-    LOCAL.iter().any(|top| under(host, top) && (*top == "localhost" || !under(domain, top)))
+    local_ending(host).is_some_and(|ending| ending == "localhost" || local_ending(domain) != Some(ending))
 }
 
 #[cfg(test)]

@@ -146,7 +146,6 @@ mod tests {
             include_str!("ptr.rs"),
             include_str!("bimi.rs"),
             include_str!("helo.rs"),
-            include_str!("ptr_names.rs"),
             include_str!("../probe/remarks.rs"),
         ];
         for source in sources {
