@@ -16,7 +16,7 @@ pub async fn judge(net: &Net, helo: &str, address: IpAddr) -> Vec<Finding> {
     let name = helo.trim().trim_end_matches('.').to_ascii_lowercase();
     let shown: String = name.chars().filter(|c| !c.is_control()).take(SHOWN).collect();
     if let Some(literal) = literal(&name) {
-        let seen = if literal == Some(address) {
+        let seen = if literal.parse::<IpAddr>().is_ok_and(|literal| literal == address) {
             format!("The HELO name of {address} is the address literal {shown}")
         } else {
             format!("The HELO name of {address} is the address literal {shown}, which is not its address")
@@ -48,10 +48,10 @@ pub async fn judge(net: &Net, helo: &str, address: IpAddr) -> Vec<Finding> {
     }
 }
 
-/// An address in brackets, and which.
-fn literal(name: &str) -> Option<Option<IpAddr>> {
+/// What stands in the brackets of an address literal.
+fn literal(name: &str) -> Option<&str> {
     let inner = name.strip_prefix('[')?.strip_suffix(']')?;
-    Some(inner.strip_prefix("ipv6:").unwrap_or(inner).parse().ok())
+    Some(inner.strip_prefix("ipv6:").unwrap_or(inner))
 }
 
 /// At least two labels of letters, digits and hyphens, no bare address, and none of the local endings.

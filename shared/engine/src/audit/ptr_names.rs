@@ -49,7 +49,7 @@ pub(super) fn generic(name: &str, address: IpAddr, own: &[&str]) -> Option<Gener
                 || name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| packed.iter().any(|digits| word.ends_with(digits.as_str())))
         }
         IpAddr::V6(v6) => {
-            let nibbles: String = v6.octets().iter().map(|byte| format!("{byte:02x}")).collect();
+            let nibbles = format!("{:032x}", u128::from(v6));
             let backwards: String = nibbles.chars().rev().collect();
             let bare: String = name.chars().filter(|c| *c != '.' && *c != '-').collect();
             // The part that the hoster's customer does not share: 16 digits that are not nearly all zero.

@@ -21,10 +21,13 @@ fn seen(report: &AuditReport) -> Vec<(&str, Severity)> {
     report.findings.iter().map(|finding| (finding.rule.as_str(), finding.severity)).collect()
 }
 
+/// A name for the case, records, and the rules that fire on them.
+type Case = (&'static str, Vec<(&'static str, &'static str)>, Vec<(&'static str, Severity)>);
+
 #[tokio::test]
 async fn each_rule_fires_on_its_record_alone() {
     use Severity::{Critical, High, Info, Low, Medium};
-    let cases: [(&str, Vec<(&str, &str)>, Vec<(&str, Severity)>); 9] = [
+    let cases: [Case; 9] = [
         ("own name", vec![(REVERSE, "PTR out.e.example"), ("out.e.example", "A 203.0.113.7")], vec![]),
         ("own name of digits", vec![(REVERSE, "PTR mail-203-0-113-7.e.example"), ("mail-203-0-113-7.e.example", "A 203.0.113.7")], vec![]),
         ("nothing", vec![(SENDER, "TXT x")], vec![("ptr.missing", Critical)]),
