@@ -7,7 +7,10 @@ use hickory_proto::op::ResponseCode;
 use waypost_types::Severity;
 
 use super::{ns_ask::Asker, *};
-use crate::net::tests::{Say, Server, authority};
+use crate::net::{
+    nameserver::Authoritative,
+    tests::{Say, Server},
+};
 
 /// What the zone is for one of its servers.
 #[derive(Clone)]
@@ -38,11 +41,12 @@ async fn start(zones: &[Zone], parent: Option<&[&str]>) -> u16 {
         for (number, zone) in zones.iter().enumerate() {
             let records: Vec<String> = zone.servers.iter().copied().chain([zone.soa, zone.mx, zone.spf]).map(str::to_owned).collect();
             let say = if zone.refuses { Say::Code(ResponseCode::Refused) } else { Say::Records(records) };
-            free &= authority(at(number + 2), &[("e.example", say)], zone.tcp).await.is_ok();
+            let server = Authoritative { names: [("e.example".to_owned(), say)].into(), referral: Vec::new() };
+            free &= server.start(at(number + 2), zone.tcp).await.is_ok();
         }
         if let Some(servers) = parent {
-            let referral = Say::Referral(servers.iter().map(|name| (*name).to_owned()).collect());
-            free &= authority(at(99), &[("e.example", referral)], true).await.is_ok();
+            let referral = servers.iter().map(|name| (*name).to_owned()).collect();
+            free &= Authoritative { names: [].into(), referral }.start(at(99), true).await.is_ok();
         }
         if free {
             return port;

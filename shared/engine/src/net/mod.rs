@@ -20,6 +20,8 @@ mod dns;
 mod egress;
 mod http;
 mod https;
+#[cfg(test)]
+pub(crate) mod nameserver;
 mod own;
 mod query;
 #[cfg(test)]

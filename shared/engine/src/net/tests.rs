@@ -33,8 +33,6 @@ pub(crate) enum Say {
     Silence,
     /// Truncated over UDP, these over TCP.
     TcpOnly(Vec<String>),
-    /// The servers of a delegated zone, in the authority section and without authority.
-    Referral(Vec<String>),
 }
 
 /// A name server on loopback that knows some names; all others are NXDOMAIN, without a SOA, as plain servers answer.
@@ -60,8 +58,31 @@ impl Server {
             }
         };
         let address = udp.local_addr().unwrap();
-        serve_udp(udp, Arc::clone(&zone), false);
-        serve_tcp(tcp, zone, false);
+        let known = Arc::clone(&zone);
+        tokio::spawn(async move {
+            let mut buffer = [0_u8; 4096];
+            loop {
+                let (length, from) = udp.recv_from(&mut buffer).await.unwrap();
+                if let Some(answer) = answer(&known, &buffer[..length], false) {
+                    udp.send_to(&answer, from).await.unwrap();
+                }
+            }
+        });
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = tcp.accept().await.unwrap();
+                let zone = Arc::clone(&zone);
+                tokio::spawn(async move {
+                    while let Ok(length) = stream.read_u16().await {
+                        let mut question = vec![0; usize::from(length)];
+                        stream.read_exact(&mut question).await.unwrap();
+                        let Some(answer) = answer(&zone, &question, true) else { return };
+                        stream.write_u16(u16::try_from(answer.len()).unwrap()).await.unwrap();
+                        stream.write_all(&answer).await.unwrap();
+                    }
+                });
+            }
+        });
         Self { address }
     }
 
@@ -76,47 +97,7 @@ impl Server {
     }
 }
 
-/// A server that has its names itself and answers with authority, at an address of one's own; without a TCP port where `tcp` is off.
-pub(crate) async fn authority(address: SocketAddr, names: &[(&str, Say)], tcp: bool) -> io::Result<()> {
-    let zone: Arc<BTreeMap<String, Say>> = Arc::new(names.iter().map(|(name, say)| ((*name).to_owned(), say.clone())).collect());
-    if tcp {
-        serve_tcp(TcpListener::bind(address).await?, Arc::clone(&zone), true);
-    }
-    serve_udp(UdpSocket::bind(address).await?, zone, true);
-    Ok(())
-}
-
-fn serve_udp(udp: UdpSocket, zone: Arc<BTreeMap<String, Say>>, authority: bool) {
-    tokio::spawn(async move {
-        let mut buffer = [0_u8; 4096];
-        loop {
-            let (length, from) = udp.recv_from(&mut buffer).await.unwrap();
-            if let Some(answer) = answer(&zone, &buffer[..length], false, authority) {
-                udp.send_to(&answer, from).await.unwrap();
-            }
-        }
-    });
-}
-
-fn serve_tcp(tcp: TcpListener, zone: Arc<BTreeMap<String, Say>>, authority: bool) {
-    tokio::spawn(async move {
-        loop {
-            let (mut stream, _) = tcp.accept().await.unwrap();
-            let zone = Arc::clone(&zone);
-            tokio::spawn(async move {
-                while let Ok(length) = stream.read_u16().await {
-                    let mut question = vec![0; usize::from(length)];
-                    stream.read_exact(&mut question).await.unwrap();
-                    let Some(answer) = answer(&zone, &question, true, authority) else { return };
-                    stream.write_u16(u16::try_from(answer.len()).unwrap()).await.unwrap();
-                    stream.write_all(&answer).await.unwrap();
-                }
-            });
-        }
-    });
-}
-
-fn answer(zone: &BTreeMap<String, Say>, question: &[u8], tcp: bool, authority: bool) -> Option<Vec<u8>> {
+pub(super) fn answer(zone: &BTreeMap<String, Say>, question: &[u8], tcp: bool) -> Option<Vec<u8>> {
     let question = Message::from_vec(question).unwrap();
     let asked = question.queries[0].clone();
     let mut answer = Message::response(question.metadata.id, question.metadata.op_code);
@@ -124,20 +105,10 @@ fn answer(zone: &BTreeMap<String, Say>, question: &[u8], tcp: bool, authority: b
     answer.metadata.recursion_desired = question.metadata.recursion_desired;
     answer.add_query(asked.clone());
     let name = asked.name().iter().map(|label| String::from_utf8_lossy(label).to_ascii_lowercase()).collect::<Vec<_>>().join(".");
-    answer.metadata.authoritative = authority;
     match zone.get(&name) {
         None => answer.metadata.response_code = ResponseCode::NXDomain,
         Some(Say::Silence) => return None,
-        Some(Say::Code(code)) => {
-            answer.metadata.authoritative = false;
-            answer.metadata.response_code = *code;
-        }
-        Some(Say::Referral(servers)) => {
-            answer.metadata.authoritative = false;
-            for server in servers {
-                answer.add_authority(Record::from_rdata(asked.name().clone(), 60, data(&format!("NS {server}"))));
-            }
-        }
+        Some(Say::Code(code)) => answer.metadata.response_code = *code,
         Some(Say::TcpOnly(_)) if !tcp => answer.metadata.truncation = true,
         Some(say @ (Say::Records(records) | Say::Vouched(records) | Say::TcpOnly(records))) => {
             answer.metadata.authentic_data = matches!(say, Say::Vouched(_));
