@@ -64,65 +64,72 @@ pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> 
             part.word(Status::Warn, "Error");
         }
         Ok(Logo::Declined) => part.word(Status::None, "Declined"),
-        Ok(Logo::Published { logo, certificate }) => {
-            if certificate.is_none() {
-                part.find(remark(
-                    "bimi.no_certificate",
-                    &owner,
-                    "BIMI has no mark certificate (a= is empty); several mailbox providers show no logo without one",
-                ));
-            }
-            let (policy, logo_file, certificate_file) = tokio::join!(
-                enforcement(net, facts),
-                async {
-                    match &logo {
-                        Some(url) => Some(fetch(net, url, bimi_svg::MOST_UNPACKED).await),
-                        None => None,
-                    }
-                },
-                async {
-                    match &certificate {
-                        Some(url) => Some(fetch(net, url, bimi_mark::MOST_BYTES).await),
-                        None => None,
-                    }
-                }
-            );
-            match policy {
-                Ok(lacks) if lacks.is_empty() => {}
-                Ok(lacks) => {
-                    let seen = format!("BIMI needs a DMARC policy that is enforced, and {}; the logo is not shown", lacks.join(", and "));
-                    part.find(remark("bimi.dmarc_not_enforced", domain, seen));
-                }
-                Err(failure) => part.unknown("bimi", format!("whether DMARC enforces: {failure}")),
-            }
-            let mut detail = BimiDetail {
-                logo: logo.clone().unwrap_or_default(),
-                certificate: certificate.clone(),
-                certificate_kind: None,
-                issuer: None,
-                expires: None,
-            };
-            let bytes = match (&logo, logo_file) {
-                (Some(url), Some(file)) => judge_logo(url, file, &mut part),
-                _ => None,
-            };
-            if let (Some(url), Some(file)) = (&certificate, certificate_file) {
-                let mut owners = vec![domain.to_owned(), owner];
-                if parent != domain {
-                    owners.extend([parent.to_owned(), format!("default._bimi.{parent}")]);
-                }
-                owners.dedup();
-                if let Some(mark) = judge_certificate(net, url, file, &owners, bytes.as_deref(), &mut part) {
-                    detail.certificate_kind = mark.kind.map(str::to_owned);
-                    detail.issuer = Some(mark.issuer);
-                    detail.expires = mark.ends;
-                }
-            }
-            part.detail.bimi = Some(detail);
-            part.word_by_findings(Status::Ok, "Set");
-        }
+        Ok(Logo::Published { logo, certificate }) => Box::pin(published(net, facts, owner, logo, certificate, &mut part)).await,
     }
     part
+}
+
+/// A record that names a logo: the policy it needs, and its files.
+async fn published(net: &Net, facts: &Facts, owner: String, logo: Option<String>, certificate: Option<String>, part: &mut Part) {
+    let domain = facts.domain.as_str();
+    let parent = organisational(domain);
+    if certificate.is_none() {
+        part.find(remark(
+            "bimi.no_certificate",
+            &owner,
+            "BIMI has no mark certificate (a= is empty); several mailbox providers show no logo without one",
+        ));
+    }
+    let (policy, logo_file, certificate_file) = tokio::join!(
+        enforcement(net, facts),
+        async {
+            match &logo {
+                Some(url) => Some(fetch(net, url, bimi_svg::MOST_UNPACKED).await),
+                None => None,
+            }
+        },
+        async {
+            match &certificate {
+                Some(url) => Some(fetch(net, url, bimi_mark::MOST_BYTES).await),
+                None => None,
+            }
+        }
+    );
+    match policy {
+        Ok(lacks) if lacks.is_empty() => {}
+        Ok(lacks) => {
+            let seen = format!("BIMI needs a DMARC policy that is enforced, and {}; the logo is not shown", lacks.join(", and "));
+            part.find(remark("bimi.dmarc_not_enforced", domain, seen));
+        }
+        Err(failure) => part.unknown("bimi", format!("whether DMARC enforces: {failure}")),
+    }
+    let mut detail = BimiDetail {
+        logo: logo.clone().unwrap_or_default(),
+        certificate: certificate.clone(),
+        certificate_kind: None,
+        mark: None,
+        issuer: None,
+        expires: None,
+    };
+    let bytes = match (&logo, logo_file) {
+        (Some(url), Some(file)) => judge_logo(url, file, part),
+        _ => None,
+    };
+    if let (Some(url), Some(file)) = (&certificate, certificate_file) {
+        let mut owners = vec![domain.to_owned(), owner];
+        if parent != domain {
+            owners.extend([parent.to_owned(), format!("default._bimi.{parent}")]);
+        }
+        owners.dedup();
+        if let Some(mark) = judge_certificate(net, url, file, &owners, bytes.as_deref(), part) {
+            detail.certificate_kind = mark.kind.map(str::to_owned);
+            detail.mark = mark.claim;
+            detail.issuer = Some(mark.issuer);
+            detail.expires = mark.ends;
+        }
+    }
+    part.detail.bimi = Some(detail);
+    part.word_by_findings(Status::Ok, "Set");
 }
 
 async fn records(net: &Net, owner: &str) -> Lookup<String> {

@@ -185,6 +185,7 @@ async fn a_logo_and_its_certificate_are_fetched_and_judged() {
     assert_eq!((seen(&report), report.unknown.len()), (vec![], 0), "{report:#?}");
     let detail = report.detail.bimi.unwrap();
     assert_eq!((detail.logo.as_str(), detail.certificate_kind.as_deref()), ("https://e.example/l.svg", Some("VMC")));
+    assert_eq!(detail.mark.as_deref(), Some("Registered Mark"));
     assert!(detail.issuer.unwrap().starts_with("Mark Authority") && detail.expires.unwrap().timestamp() > 3_000_000_000);
     assert_eq!(report.checks["bimi"].word, "Set");
 }

@@ -177,8 +177,22 @@ async fn with_mx(net: &Net, name: &str, records: Vec<(u16, String)>, facts: &mut
         undeliverable(name, host, absence, all, part);
     }
     mx_set::hosts(name, &facts.hosts, part);
+    ipv6_only(net, name, &facts.hosts, part).await;
     let count = hosts.len();
     part.word_by_findings(Status::Ok, if count == 1 { "1 host".to_owned() } else { format!("{count} hosts") });
+}
+
+/// Hosts that only senders with IPv6 reach. That there is no IPv4 is asked for itself: a look-up of both tells what it found.
+async fn ipv6_only(net: &Net, name: &str, hosts: &[MxHost], part: &mut Part) {
+    let found: Vec<&MxHost> = hosts.iter().filter(|host| !host.addresses.is_empty()).collect();
+    if found.is_empty() || found.iter().any(|host| host.addresses.iter().any(IpAddr::is_ipv4)) {
+        return;
+    }
+    let v4 = join_all(hosts.iter().map(|host| net.dns().a(&host.host))).await;
+    if v4.iter().all(|answer| matches!(answer, Lookup::Missing(_))) {
+        let seen = format!("No MX host of {name} has an IPv4 address: senders without IPv6 can not deliver");
+        part.find(remark("mx.no_ipv4", name, seen).with("host", &found[0].host));
+    }
 }
 
 /// A host that can not be found, and what may have gone wrong with its name.

@@ -8,8 +8,8 @@ use waypost_types::outcome::Status;
 
 use super::{
     AuditOptions, Facts, Part,
-    ns_ask::{Asker, Host, LIMIT, Look, View},
-    ns_compare::disagreements,
+    ns_ask::{Asker, Host, Look, View},
+    ns_compare::{Disagreement, disagreements},
     ns_parent::{self, Delegation},
     ns_soa, organisational,
     rules::remark,
@@ -22,6 +22,12 @@ const MOST_SERVERS: usize = 8;
 const MOST_SHOWN: usize = 32;
 /// Between two looks at servers that disagree: a transfer after NOTIFY takes less.
 const PAUSE: Duration = Duration::from_millis(1500);
+/// The second look takes no longer: it asks those that have just answered.
+const SECOND: Duration = Duration::from_secs(2);
+/// Of the audit's time, what was before this check and comes after it.
+const RESERVE: Duration = Duration::from_secs(2);
+
+const DISAGREED: &str = "the name servers disagree; whether that lasts could not be told in time, it is looked at again at the next check";
 
 pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> Part {
     check_by(Asker { net, port: 53, pause: PAUSE }, facts, options).await
@@ -54,11 +60,14 @@ pub(super) async fn check_by(asker: Asker<'_>, facts: &Facts, options: &AuditOpt
     let named = servers.iter().take(MOST_SERVERS);
     let look = async {
         let hosts = join_all(named.map(|name| Host::find(net, name))).await;
-        let looks = look_at(&asker, &hosts, &zone, domain).await;
+        let looks = look_at(&asker, hosts.iter(), &zone, domain).await;
         (hosts, looks)
     };
     let ((hosts, looks), delegation, soa) = tokio::join!(look, ns_parent::delegation(&asker, &zone), net.dns().soa(&zone));
     sites(net, &zone, servers.len(), &hosts, &mut part);
+    // Another look must end before the audit does, or all of this is lost.
+    let time_left = || begun.elapsed() + asker.pause + SECOND + RESERVE < options.deadline;
+    let looks = if time_left() { confirmed(&asker, looks, &zone).await } else { looks };
     answers(&zone, &looks, &delegation, &mut part);
     let views = views(&looks);
     if let Some(soa) = views.first().map(|(_, view)| view.soa.clone()).or(soa.found().into_iter().next())
@@ -66,10 +75,17 @@ pub(super) async fn check_by(asker: Asker<'_>, facts: &Facts, options: &AuditOpt
     {
         part.find(found);
     }
-    // What another look takes at most must fit before the audit's end, or all of this is lost.
-    let time_left = begun.elapsed() + asker.pause + LIMIT + Duration::from_secs(1) < options.deadline;
-    if time_left {
-        again(&asker, &hosts, &views, &zone, domain, &mut part).await;
+    let disagreed = disagreements(&views);
+    if !disagreed.is_empty() {
+        let now = if time_left() { again(&asker, &hosts, &views, &zone, domain).await } else { None };
+        match now {
+            Some(now) => {
+                for lasting in disagreed.iter().filter(|one| now.contains(one)) {
+                    part.find(lasting.remark(&zone, domain));
+                }
+            }
+            None => part.unknown("ns", DISAGREED),
+        }
     }
     if let Ok(Some(delegation)) = &delegation {
         let own: BTreeSet<String> = views.iter().filter_map(|(_, view)| view.servers.clone()).flatten().collect();
@@ -106,7 +122,7 @@ async fn zone_of(net: &Net, domain: &str) -> Lookup<(String, Vec<String>)> {
 type Seen = (String, IpAddr, Look);
 
 /// Asks every server at its first address of each kind: all that is compared at the first, whether it has the zone at the other.
-async fn look_at(asker: &Asker<'_>, hosts: &[Host], zone: &str, domain: &str) -> Vec<Seen> {
+async fn look_at(asker: &Asker<'_>, hosts: impl Iterator<Item = &Host>, zone: &str, domain: &str) -> Vec<Seen> {
     let may = |address: &IpAddr| asker.net.egress_check(*address).is_ok();
     let mut jobs: Vec<(&str, IpAddr, bool)> = Vec::new();
     for host in hosts {
@@ -246,15 +262,29 @@ fn answers(zone: &str, looks: &[Seen], delegation: &Result<Option<Delegation>, S
     }
 }
 
-/// A second look at servers that disagree: what is the same after a moment is no transfer on its way.
-async fn again(asker: &Asker<'_>, hosts: &[Host], views_before: &[(String, View)], zone: &str, domain: &str, part: &mut Part) {
-    let before = disagreements(views_before);
-    if before.is_empty() {
-        return;
+/// Asks servers that seem not to have the zone once more: while a zone is loaded again, or when questions come too fast, they say so for a moment.
+async fn confirmed(asker: &Asker<'_>, looks: Vec<Seen>, zone: &str) -> Vec<Seen> {
+    let lame = |look: &Look| matches!(look, Look::Lame(_));
+    if !looks.iter().any(|(.., look)| lame(look)) || !looks.iter().any(|(.., look)| matches!(look, Look::Authoritative(_))) {
+        return looks;
     }
     tokio::time::sleep(asker.pause).await;
-    let now = disagreements(&views(&look_at(asker, hosts, zone, domain).await));
-    for lasting in before.iter().filter(|one| now.contains(one)) {
-        part.find(lasting.remark(zone, domain));
-    }
+    join_all(looks.into_iter().map(|(server, address, look)| async move {
+        let Look::Lame(how) = look else { return (server, address, look) };
+        let second = match tokio::time::timeout(SECOND, asker.has_zone(address, zone)).await {
+            Ok(Err(Look::Lame(how))) => Look::Lame(how),
+            Ok(Ok(_)) => Look::Unknown(format!("it {how}, and has the zone when it is asked again")),
+            Ok(Err(_)) | Err(_) => Look::Unknown(format!("it {how}, and does not answer when it is asked again")),
+        };
+        (server, address, second)
+    }))
+    .await
+}
+
+/// A second look at servers that disagree: what is the same after a moment is no transfer on its way. Nothing when they take too long.
+async fn again(asker: &Asker<'_>, hosts: &[Host], before: &[(String, View)], zone: &str, domain: &str) -> Option<Vec<Disagreement>> {
+    tokio::time::sleep(asker.pause).await;
+    let answering = hosts.iter().filter(|host| before.iter().any(|(name, _)| *name == host.name));
+    let looks = tokio::time::timeout(SECOND, look_at(asker, answering, zone, domain)).await.ok()?;
+    Some(disagreements(&views(&looks)))
 }

@@ -11,7 +11,7 @@ use hickory_proto::rr::RData;
 use crate::net::{DialError, Lookup, Net, QueryFlags, RawAnswer, RecordType, Soa, plain};
 
 /// Waiting for one answer of a server.
-pub(super) const LIMIT: Duration = Duration::from_secs(4);
+const LIMIT: Duration = Duration::from_secs(4);
 /// Waiting for a TCP connection to a server.
 const TCP_LIMIT: Duration = Duration::from_secs(2);
 /// Records of one kind that are compared; more than that is no mail set-up.

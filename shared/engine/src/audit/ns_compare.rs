@@ -127,11 +127,36 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::net::Soa;
 
     #[test]
     fn serials_go_round() {
         assert!(newer(5, 3) && !newer(3, 5) && !newer(5, 5));
         assert!(newer(2, u32::MAX - 1) && !newer(u32::MAX - 1, 2));
+    }
+
+    fn view(server: &str, serial: u32, spf: &str) -> (String, View) {
+        let primary = "ns1.e.example".to_owned();
+        let soa = Soa { primary, mailbox: String::new(), serial, refresh: 7200, retry: 900, expire: 1_209_600, minimum: 300 };
+        let spf = Some([spf.to_owned()].into());
+        (server.to_owned(), View { soa, servers: None, mx: None, spf, tcp: None })
+    }
+
+    /// A transfer that is on its way shows something else each time it is looked at.
+    #[test]
+    fn a_transfer_on_its_way_is_another_disagreement_at_the_second_look() {
+        let look = |one: u32, other: u32| disagreements(&[view("ns1", one, "a"), view("ns2", other, "a")]);
+        let before = look(7, 5);
+        assert_eq!(before.len(), 1);
+        assert_eq!(look(7, 5), before, "what lasts is the same");
+        for (one, other) in [(7, 7), (7, 6), (8, 5), (8, 7), (5, 7)] {
+            assert!(!look(one, other).contains(&before[0]), "{one} {other}");
+        }
+        // An answer that was not given is no other answer.
+        let mut silent = view("ns2", 7, "b");
+        silent.1.spf = None;
+        assert_eq!(disagreements(&[view("ns1", 7, "a"), silent]), []);
+        assert_eq!(disagreements(&[view("ns1", 7, "a"), view("ns2", 7, "b"), view("ns3", 7, "b")]).len(), 1);
     }
 
     proptest! {

@@ -20,6 +20,8 @@ struct Zone {
     spf: &'static str,
     servers: &'static [&'static str],
     refuses: bool,
+    /// Questions that are refused before it answers: the first look asks four.
+    refusals: u32,
     tcp: bool,
 }
 
@@ -29,6 +31,7 @@ const ZONE: Zone = Zone {
     spf: "TXT v=spf1 mx -all",
     servers: &["NS ns1.e.example", "NS ns2.e.example"],
     refuses: false,
+    refusals: 0,
     tcp: true,
 };
 
@@ -41,12 +44,12 @@ async fn start(zones: &[Zone], parent: Option<&[&str]>) -> u16 {
         for (number, zone) in zones.iter().enumerate() {
             let records: Vec<String> = zone.servers.iter().copied().chain([zone.soa, zone.mx, zone.spf]).map(str::to_owned).collect();
             let say = if zone.refuses { Say::Code(ResponseCode::Refused) } else { Say::Records(records) };
-            let server = Authoritative { names: [("e.example".to_owned(), say)].into(), referral: Vec::new() };
+            let server = Authoritative { names: [("e.example".to_owned(), say)].into(), referral: Vec::new(), refusals: zone.refusals.into() };
             free &= server.start(at(number + 2), zone.tcp).await.is_ok();
         }
         if let Some(servers) = parent {
             let referral = servers.iter().map(|name| (*name).to_owned()).collect();
-            free &= Authoritative { names: [].into(), referral }.start(at(99), true).await.is_ok();
+            free &= Authoritative { names: [].into(), referral, refusals: 0.into() }.start(at(99), true).await.is_ok();
         }
         if free {
             return port;
@@ -126,6 +129,9 @@ async fn a_lame_server_is_told_from_a_network_that_answers_for_all() {
     let refuses = Zone { refuses: true, ..ZONE };
     let part = judge(&[ZONE, refuses.clone()], BOTH).await;
     assert!(found(&part, "ns.lame").unwrap().summary.contains("ns2.e.example (127.0.0.3) refuses"), "{:#?}", part.findings);
+    // One that refuses for a moment is not lame.
+    let part = judge(&[ZONE, Zone { refusals: 4, ..ZONE }], BOTH).await;
+    assert!(found(&part, "ns.lame").is_none() && part.unknown[0].reason.contains("when it is asked again"), "{:#?}", part.findings);
     let part = judge(&[refuses.clone(), refuses], BOTH).await;
     assert!(found(&part, "ns.lame").is_none() && part.unknown.len() == 1, "{:?}", part.unknown);
     // Nobody listens anywhere: our network blocks DNS, which is silent.

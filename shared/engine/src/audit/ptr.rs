@@ -71,7 +71,8 @@ impl Target<'_> {
 pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> Part {
     let mut part = Part::default();
     let all = targets(facts, options);
-    if all.is_empty() {
+    // A domain that does not exist sends nothing; that it is missing is said once.
+    if all.is_empty() || facts.nxdomain {
         part.word(Status::None, if facts.nxdomain { "No such domain" } else { "No hosts" });
         return part;
     }

@@ -73,6 +73,12 @@ async fn mx_hosts_count_for_less_unless_they_send() {
 }
 
 #[tokio::test]
+async fn a_domain_that_does_not_exist_sends_nothing() {
+    let report = judge(&[], &[], &[SENDER]).await;
+    assert!(report.findings.is_empty() && report.checks["ptr"].word == "No such domain", "{report:#?}");
+}
+
+#[tokio::test]
 async fn what_does_not_answer_is_unknown_and_all_is_bounded() {
     let report = judge(&[("e.example", "MX 0 .")], &[(REVERSE, Say::Code(ResponseCode::ServFail))], &[SENDER]).await;
     assert!(report.findings.is_empty() && report.unknown.len() == 1, "{report:#?}");

@@ -1,7 +1,15 @@
 //! For tests: name servers that have their zone themselves and answer with authority, at addresses of one's own.
 #![allow(clippy::unwrap_used)]
 
-use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use hickory_proto::{
     op::{Message, ResponseCode},
@@ -24,6 +32,8 @@ pub(crate) struct Authoritative {
     pub(crate) names: BTreeMap<String, Say>,
     /// The servers that it refers to for every name that it does not have.
     pub(crate) referral: Vec<String>,
+    /// So many questions are refused before it begins to answer.
+    pub(crate) refusals: AtomicU32,
 }
 
 impl Authoritative {
@@ -71,6 +81,10 @@ impl Authoritative {
     fn answer(&self, question: &[u8], tcp: bool) -> Option<Vec<u8>> {
         let mut said = Message::from_vec(&answer(&self.names, question, tcp)?).unwrap();
         said.metadata.recursion_available = false;
+        if self.refusals.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+            said.answers.clear();
+            said.metadata.response_code = ResponseCode::Refused;
+        }
         let asked = said.queries[0].name().clone();
         if said.metadata.response_code == ResponseCode::NXDomain && !self.referral.is_empty() {
             said.metadata.response_code = ResponseCode::NoError;
