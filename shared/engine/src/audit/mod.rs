@@ -1,6 +1,10 @@
 //! The audit of a domain: one file per record family, all asked at once under one deadline. What did not answer is unknown, never missing.
 
 mod bimi;
+mod bimi_mark;
+mod bimi_svg;
+#[cfg(test)]
+mod bimi_tests;
 mod confirm;
 mod dane;
 mod dkim;
@@ -8,10 +12,24 @@ mod dmarc;
 mod dmarc_reports;
 mod dnssec;
 pub mod drift;
+pub mod helo;
+mod local_names;
 mod mta_sts;
 mod mx;
+mod mx_set;
+#[cfg(test)]
+mod mx_tests;
 mod ns;
+mod ns_ask;
+mod ns_compare;
+mod ns_parent;
+mod ns_soa;
+#[cfg(test)]
+mod ns_tests;
 mod ptr;
+mod ptr_names;
+#[cfg(test)]
+mod ptr_tests;
 pub mod rules;
 pub mod score;
 mod selectors;
@@ -202,7 +220,7 @@ pub async fn audit_families(net: &Net, domain: &DomainName, options: &AuditOptio
 async fn audit_families_at(net: &Net, domain: &DomainName, options: &AuditOptions, families: &[Family], authority_port: u16) -> AuditReport {
     let end = tokio::time::Instant::now() + options.deadline;
     let mut parts: BTreeMap<Family, Part> = BTreeMap::new();
-    let (facts, mx) = if let Ok(found) = tokio::time::timeout_at(end, mx::look(net, domain)).await {
+    let (facts, mx) = if let Ok(found) = tokio::time::timeout_at(end, mx::look(net, domain, options)).await {
         found
     } else {
         let mut part = Part::default();

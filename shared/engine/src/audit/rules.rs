@@ -129,6 +129,7 @@ mod tests {
     fn rules_named_in_code_exist() {
         let sources = [
             include_str!("mx.rs"),
+            include_str!("mx_set.rs"),
             include_str!("spf.rs"),
             include_str!("spf_networks.rs"),
             include_str!("dkim.rs"),
@@ -139,8 +140,12 @@ mod tests {
             include_str!("dane.rs"),
             include_str!("dnssec.rs"),
             include_str!("ns.rs"),
+            include_str!("ns_compare.rs"),
+            include_str!("ns_parent.rs"),
+            include_str!("ns_soa.rs"),
             include_str!("ptr.rs"),
             include_str!("bimi.rs"),
+            include_str!("helo.rs"),
             include_str!("../probe/remarks.rs"),
         ];
         for source in sources {

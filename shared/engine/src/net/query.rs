@@ -42,6 +42,8 @@ pub struct RawAnswer {
     pub authentic: bool,
     /// The answer section.
     pub answers: Vec<Record>,
+    /// The authority section: a referral names the servers of a delegated zone here (RFC 1034 4.3.2).
+    pub authority: Vec<Record>,
     /// Extended errors: code and text.
     pub extended: Vec<(u16, String)>,
 }
@@ -101,6 +103,7 @@ pub(super) async fn ask(server: SocketAddr, name: &str, kind: RecordType, flags:
         authoritative: answer.metadata.authoritative,
         authentic: answer.metadata.authentic_data,
         answers: answer.answers,
+        authority: answer.authorities,
         extended,
     })
 }

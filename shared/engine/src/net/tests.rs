@@ -97,7 +97,7 @@ impl Server {
     }
 }
 
-fn answer(zone: &BTreeMap<String, Say>, question: &[u8], tcp: bool) -> Option<Vec<u8>> {
+pub(super) fn answer(zone: &BTreeMap<String, Say>, question: &[u8], tcp: bool) -> Option<Vec<u8>> {
     let question = Message::from_vec(question).unwrap();
     let asked = question.queries[0].clone();
     let mut answer = Message::response(question.metadata.id, question.metadata.op_code);
@@ -139,7 +139,11 @@ fn data(text: &str) -> RData {
         "PTR" => RData::PTR(PTR(name(value))),
         "TLSA" => RData::TLSA(TLSA::new(CertUsage::DaneEe, Selector::Spki, Matching::Sha256, vec![u8::from_str_radix(value, 16).unwrap(); 32])),
         "CNAME" => RData::CNAME(CNAME(name(value))),
-        "SOA" => RData::SOA(SOA::new(name(value), name(value), 1, 2, 3, 4, 5)),
+        // The primary, and a serial where it matters.
+        "SOA" => {
+            let (primary, serial) = value.split_once(' ').unwrap_or((value, "1"));
+            RData::SOA(SOA::new(name(primary), name(primary), serial.parse().unwrap(), 7200, 900, 1_209_600, 300))
+        }
         other => panic!("{other}"),
     }
 }
