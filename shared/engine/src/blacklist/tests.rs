@@ -65,10 +65,12 @@ fn lists(name: &str) -> Say {
             Say::A(TWO)
         }
         ("wild", label) if label.starts_with('w') => Say::A(TWO),
+        // Answers names that are no address with an error.
+        ("strict", label) if label.starts_with('w') => Say::A(&[[127, 255, 255, 252]]),
         ("alias", label) => Say::Alias(format!("{label}.bl.lists.test")),
         ("parked", _) => Say::A(&[[198, 51, 100, 1]]),
         ("testonly", "2.0.0.127") => Say::A(&[[127, 255, 255, 254]]),
-        ("silentv6" | "bl" | "code" | "unused" | "wild" | "breaks" | "odd", "2.0.0.127") => Say::A(TWO),
+        ("silentv6" | "bl" | "code" | "unused" | "wild" | "breaks" | "odd" | "strict", "2.0.0.127") => Say::A(TWO),
         ("silentv6" | "untested", V6_NINE) | ("bl", V6_NINE | V6_POINT | "test" | "spam.example") => Say::A(TWO),
         ("bl" | "untested", "9.2.0.192") => Say::A(&[[127, 0, 0, 4], [127, 0, 0, 3]]),
         ("code", "9.2.0.192") => Say::A(&[[127, 255, 255, 254]]),
@@ -163,9 +165,9 @@ const LIMIT: Duration = Duration::from_secs(20);
 #[tokio::test]
 async fn only_a_list_that_proves_alive_can_tell() {
     let (scanner, _) = scanner().await;
-    let all = ["bl", "all", "dead", "refuses", "code", "sly", "unused", "wild", "alias", "parked", "testonly", "odd"];
+    let all = ["bl", "all", "dead", "refuses", "code", "sly", "unused", "wild", "alias", "parked", "testonly", "odd", "strict"];
     let report = scanner.scan(&subjects(&["192.0.2.9", "192.0.2.10"]), &zones(&all), LIMIT).await;
-    assert_eq!((report.entries.len(), report.lists.len(), report.subjects), (24, 12, 2));
+    assert_eq!((report.entries.len(), report.lists.len(), report.subjects), (26, 13, 2));
     for zone in ["bl", "alias"] {
         let listed = entry(&report, "192.0.2.9", zone);
         assert_eq!((listed.state, listed.severity), (ListState::Listed, Severity::Low), "{zone}");
@@ -173,7 +175,9 @@ async fn only_a_list_that_proves_alive_can_tell() {
         assert_eq!(listed.reason, "see https://example.com/9.2.0.192.bl.lists.test");
         assert_eq!(entry(&report, "192.0.2.10", zone).state, ListState::Clean, "{zone}");
     }
-    assert_eq!(entry(&report, "192.0.2.9", "unused").state, ListState::Clean, "a list of unused networks is no list of the world");
+    for zone in ["unused", "strict"] {
+        assert_eq!(entry(&report, "192.0.2.9", zone).state, ListState::Clean, "{zone} is no list of the world");
+    }
     for (zone, reason) in [
         ("all", "lists everything"),
         ("dead", "does not know its own test point"),
@@ -360,6 +364,9 @@ fn a_choice_is_resolved_and_what_must_not_be_asked_is_refused() {
     let network: Vec<Subject> = (0..=255).map(|n| Subject::Address(Ipv4Addr::new(192, 0, 2, n).into())).collect();
     assert_eq!(Lists::default().time_for(&network), Duration::from_secs(128), "two times 256 questions at 4 a second");
     assert_eq!(Lists::default().time_for(&network[..1]), Duration::from_secs(20));
+    let private = lists.wanted.last().unwrap();
+    let decoded = super::decode::decode(&private.zone, &[Ipv4Addr::new(127, 0, 0, 9)]);
+    assert_eq!((decoded.state, decoded.severity, private.zone.name.as_str()), (ListState::Listed, Severity::High, "Ours"));
     assert!(super::catalog_info().iter().any(|list| list.id == "spamhaus-dqs-zen" && list.takes_key && list.needs_key && !list.default_enabled));
 }
 
