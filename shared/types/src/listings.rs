@@ -244,8 +244,11 @@ mod tests {
     use super::*;
     use crate::lists::ListType;
 
-    /// A full report about the first `states[0].len()` addresses of 198.51.100.0/24, one list per row of states.
-    fn report(rows: &[(ListType, Severity, &[(ListState, &str)])]) -> BlacklistReport {
+    /// A list and the states of the first addresses of the network on it.
+    type Row<'a> = (ListType, Severity, &'a [(ListState, &'a str)]);
+
+    /// A full report about 198.51.100.0/24, one list per row.
+    fn report(rows: &[Row<'_>]) -> BlacklistReport {
         let mut report = BlacklistReport::empty("198.51.100.0/24");
         report.subjects = u32::try_from(rows[0].2.len()).unwrap();
         for (at, (list_type, severity, states)) in rows.iter().enumerate() {

@@ -21,7 +21,10 @@ use super::{
     plan::{TestPoints, test_points},
 };
 
-const GOOD_FOR: Duration = Duration::from_secs(3600);
+/// How long a good verdict stands.
+pub(super) const GOOD_FOR: Duration = Duration::from_secs(3600);
+/// A listing wants a proof not older than this: a list may begin to list the world between two examinations.
+pub(super) const LISTING_PROOF: Duration = Duration::from_secs(300);
 /// Doubled with every failure in a row, up to [`GOOD_FOR`].
 const BAD_FOR: Duration = Duration::from_secs(300);
 /// An examination has this long, whatever the scan that asked for it; others profit from it.
@@ -46,6 +49,7 @@ pub(super) enum Verdict {
 #[derive(Debug, Clone)]
 struct Held {
     verdict: Verdict,
+    since: Instant,
     until: Instant,
     failures: u32,
 }
@@ -55,7 +59,16 @@ impl Held {
         let bad = matches!(verdict, Verdict::Bad(_));
         let failures = if bad { before.map_or(0, |held| held.failures).saturating_add(1) } else { 0 };
         let hold = if bad { (BAD_FOR * 2_u32.pow((failures - 1).min(8))).min(GOOD_FOR) } else { GOOD_FOR };
-        Self { verdict, until: Instant::now() + hold, failures }
+        let since = Instant::now();
+        Self { verdict, since, until: since + hold, failures }
+    }
+
+    fn is_bad(&self) -> bool {
+        matches!(self.verdict, Verdict::Bad(_))
+    }
+
+    fn stands(&self, age: Duration) -> bool {
+        Instant::now() < self.until && (self.is_bad() || self.since.elapsed() < age)
     }
 }
 
@@ -79,11 +92,11 @@ impl std::fmt::Debug for Health {
 }
 
 impl Health {
-    /// The verdict about a zone for a kind of subject, asked for once however many wait for it.
-    pub async fn of(&self, asker: &Asker, wanted: &Wanted, kind: Kind) -> Verdict {
+    /// The verdict about a zone for a kind of subject, asked for once however many wait for it. A good one is not older than `age`.
+    pub async fn of(&self, asker: &Asker, wanted: &Wanted, kind: Kind, age: Duration) -> Verdict {
         let cell = self.cell(wanted, kind);
         let mut known = cell.lock().await;
-        if let Some(held) = known.as_ref().filter(|held| Instant::now() < held.until) {
+        if let Some(held) = known.as_ref().filter(|held| held.stands(age)) {
             return held.verdict.clone();
         }
         let points = test_points(&wanted.zone, kind, wanted.key.as_ref(), rand::random());
@@ -99,7 +112,7 @@ impl Health {
         let verdict = Verdict::Bad(reason);
         let mut known = cell.lock().await;
         // Scans side by side all notice it; it counts once.
-        if known.as_ref().is_some_and(|held| matches!(held.verdict, Verdict::Bad(_)) && Instant::now() < held.until) {
+        if known.as_ref().is_some_and(|held| held.is_bad() && held.stands(GOOD_FOR)) {
             return;
         }
         *known = Some(Held::after(known.as_ref(), verdict.clone()));
