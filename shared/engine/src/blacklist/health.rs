@@ -28,7 +28,7 @@ pub(super) const LISTING_PROOF: Duration = Duration::from_secs(300);
 /// Doubled with every failure in a row, up to [`GOOD_FOR`].
 const BAD_FOR: Duration = Duration::from_secs(300);
 /// An examination has this long, whatever the scan that asked for it; others profit from it.
-const EXAM_TIME: Duration = Duration::from_secs(20);
+const EXAM_TIME: Duration = Duration::from_secs(30);
 /// Published test points tried.
 const MAX_POINTS: usize = 3;
 /// Zones remembered.
@@ -100,7 +100,12 @@ impl Health {
             return held.verdict.clone();
         }
         let points = test_points(&wanted.zone, kind, wanted.key.as_ref(), rand::random());
-        let verdict = wanted.without_key(examine(asker, wanted, &points).await);
+        let deadline = Instant::now() + EXAM_TIME;
+        let verdict = wanted.without_key(examine(asker, wanted, &points, deadline).await);
+        if matches!(verdict, Verdict::Bad(_)) && Instant::now() >= deadline {
+            // Too much to do here is no fault of the list.
+            return verdict;
+        }
         *known = Some(Held::after(known.as_ref(), verdict.clone()));
         self.show(wanted, kind, &verdict);
         verdict
@@ -158,9 +163,8 @@ fn key_of(wanted: &Wanted) -> String {
     }
 }
 
-async fn examine(asker: &Asker, wanted: &Wanted, points: &TestPoints) -> Verdict {
-    let deadline = Instant::now() + EXAM_TIME;
-    let ask = async |name: &String| asker.ask(&wanted.zone, name, deadline).await.0;
+async fn examine(asker: &Asker, wanted: &Wanted, points: &TestPoints, deadline: Instant) -> Verdict {
+    let ask = async |name: &String| asker.ask_ahead(&wanted.zone, name, deadline).await;
     let (published, standard, clean, controls) = tokio::join!(
         first_listed(asker, wanted, &points.published, deadline),
         async {
@@ -208,7 +212,7 @@ async fn world(asker: &Asker, wanted: &Wanted, points: &TestPoints, controls: &[
         return Some(everything);
     }
     // The made-up address is of a network nobody uses, which some lists have; what everybody uses no list has.
-    let ask = async |name: &String| asker.ask(&wanted.zone, name, deadline).await.0;
+    let ask = async |name: &String| asker.ask_ahead(&wanted.zone, name, deadline).await;
     let known = join_all(points.well_known.iter().map(ask)).await;
     if known.iter().any(|answer| matches!(answer, Answer::Absent)) { None } else { Some(everything) }
 }
@@ -230,7 +234,7 @@ async fn first_listed(asker: &Asker, wanted: &Wanted, points: &[String], deadlin
     // A test point may carry a code of its own that no table has.
     let zone = Zone { strict: false, ..wanted.zone.as_ref().clone() };
     for point in points.iter().take(MAX_POINTS) {
-        result = match asker.ask(&wanted.zone, point, deadline).await.0 {
+        result = match asker.ask_ahead(&wanted.zone, point, deadline).await {
             Answer::Addresses(answers, _) => {
                 let decoded = decode(&zone, &answers);
                 match decoded.state {
