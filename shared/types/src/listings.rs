@@ -71,6 +71,16 @@ impl BlacklistReport {
         counts
     }
 
+    /// How many lists could tell about some subject, and how many about none.
+    pub fn lists_told(&self) -> (usize, usize) {
+        let mut told: BTreeMap<&str, bool> = self.lists.iter().map(|row| (row.zone.as_str(), row.listed + row.clean > 0)).collect();
+        for entry in &self.entries {
+            *told.entry(entry.zone.as_str()).or_default() |= entry.state != ListState::Unknown;
+        }
+        let count = told.values().filter(|told| **told).count();
+        (count, told.len() - count)
+    }
+
     /// The state of a subject on the list of a zone; unknown when it was not asked.
     pub fn state_of(&self, subject: &str, zone: &str) -> ListState {
         if let Some(entry) = self.entries.iter().find(|entry| entry.subject == subject && entry.zone == zone) {
@@ -239,8 +249,11 @@ mod tests {
     use super::*;
     use crate::lists::ListType;
 
-    /// A full report about the first `states[0].len()` addresses of 198.51.100.0/24, one list per row of states.
-    fn report(rows: &[(ListType, Severity, &[(ListState, &str)])]) -> BlacklistReport {
+    /// A list and the states of the first addresses of the network on it.
+    type Row<'a> = (ListType, Severity, &'a [(ListState, &'a str)]);
+
+    /// A full report about 198.51.100.0/24, one list per row.
+    fn report(rows: &[Row<'_>]) -> BlacklistReport {
         let mut report = BlacklistReport::empty("198.51.100.0/24");
         report.subjects = u32::try_from(rows[0].2.len()).unwrap();
         for (at, (list_type, severity, states)) in rows.iter().enumerate() {
@@ -280,6 +293,7 @@ mod tests {
         assert_eq!(full.verdict(), compact.verdict());
         assert_eq!(full.findings(), compact.findings());
         assert_eq!(full.counts(), compact.counts());
+        assert_eq!(full.lists_told(), compact.lists_told());
         for entry in &full.entries {
             assert_eq!(compact.state_of(&entry.subject, &entry.zone), entry.state, "{} {}", entry.subject, entry.zone);
             assert_eq!(full.state_of(&entry.subject, &entry.zone), entry.state);
@@ -304,6 +318,7 @@ mod tests {
         let compact = full.clone().compact();
         same(&full, &compact);
         assert_eq!(compact.entries.len(), 1);
+        assert_eq!(compact.lists_told(), (42, 1));
         assert_eq!(compact.lists[2].untold, ["198.51.100.200-198.51.100.255"]);
         let size = serde_json::to_string(&compact).unwrap().len();
         assert!(size < 12_000 && serde_json::to_string(&full).unwrap().len() > 1_000_000, "{size}");

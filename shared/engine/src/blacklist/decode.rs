@@ -52,6 +52,10 @@ pub(super) fn decode(zone: &Zone, answers: &[Ipv4Addr]) -> Decoded {
             Answer::Undocumented if zone.strict => {
                 return unknown(format!("{answer}: the operator documents no such code and answers so to resolvers it refuses; nothing is listed"));
             }
+            Answer::Undocumented if zone.codes.is_empty() && zone.bitmask.is_empty() => {
+                (listed, documented) = (true, true);
+                meanings.push(format!("listed (the list answers {answer})"));
+            }
             Answer::Undocumented => {
                 listed = true;
                 meanings.push(format!("listed, class unknown (the operator documents no code {answer})"));
@@ -182,6 +186,21 @@ mod tests {
             if answers.iter().any(|a| a.octets()[0] != 127) {
                 prop_assert_eq!(decoded.state, ListState::Unknown);
             }
+        }
+
+        #[test]
+        fn errors_never_list_and_praise_never_hurts(
+            zone in 0..zones().len(),
+            listings in prop::collection::vec(any::<[u8; 3]>().prop_map(|[b, c, d]| Ipv4Addr::new(127, b, c, d)), 0..3),
+            error: u8,
+        ) {
+            let zone = &zones()[zone];
+            let decoded = decode(zone, &listings);
+            if !zone.list_type.accuses() && decoded.state == ListState::Listed {
+                prop_assert_eq!(decoded.severity, Severity::Info);
+            }
+            let answers: Vec<Ipv4Addr> = listings.into_iter().chain([Ipv4Addr::new(127, 255, 255, error)]).collect();
+            prop_assert_eq!(decode(zone, &answers).state, ListState::Unknown);
         }
     }
 }

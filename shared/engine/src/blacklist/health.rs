@@ -1,5 +1,5 @@
 //! Whether a zone can be believed: its listed test point answers, its clean one and made-up ones do not (RFC 5782 5). Kept for an hour, a
-//! failure for five minutes.
+//! failure for five minutes and longer when it lasts.
 
 use std::{
     collections::HashMap,
@@ -21,10 +21,14 @@ use super::{
     plan::{TestPoints, test_points},
 };
 
-const GOOD_FOR: Duration = Duration::from_secs(3600);
+/// How long a good verdict stands.
+pub(super) const GOOD_FOR: Duration = Duration::from_secs(3600);
+/// A listing wants a proof not older than this: a list may begin to list the world between two examinations.
+pub(super) const LISTING_PROOF: Duration = Duration::from_secs(300);
+/// Doubled with every failure in a row, up to [`GOOD_FOR`].
 const BAD_FOR: Duration = Duration::from_secs(300);
 /// An examination has this long, whatever the scan that asked for it; others profit from it.
-const EXAM_TIME: Duration = Duration::from_secs(20);
+const EXAM_TIME: Duration = Duration::from_secs(30);
 /// Published test points tried.
 const MAX_POINTS: usize = 3;
 /// Zones remembered.
@@ -41,7 +45,34 @@ pub(super) enum Verdict {
     Bad(String),
 }
 
-type Cell = Arc<Flight<Option<(Instant, Verdict)>>>;
+/// A verdict, and until when it holds.
+#[derive(Debug, Clone)]
+struct Held {
+    verdict: Verdict,
+    since: Instant,
+    until: Instant,
+    failures: u32,
+}
+
+impl Held {
+    fn after(before: Option<&Self>, verdict: Verdict) -> Self {
+        let bad = matches!(verdict, Verdict::Bad(_));
+        let failures = if bad { before.map_or(0, |held| held.failures).saturating_add(1) } else { 0 };
+        let hold = if bad { (BAD_FOR * 2_u32.pow((failures - 1).min(8))).min(GOOD_FOR) } else { GOOD_FOR };
+        let since = Instant::now();
+        Self { verdict, since, until: since + hold, failures }
+    }
+
+    fn is_bad(&self) -> bool {
+        matches!(self.verdict, Verdict::Bad(_))
+    }
+
+    fn stands(&self, age: Duration) -> bool {
+        Instant::now() < self.until && (self.is_bad() || self.since.elapsed() < age)
+    }
+}
+
+type Cell = Arc<Flight<Option<Held>>>;
 
 struct Known {
     cell: Cell,
@@ -61,18 +92,21 @@ impl std::fmt::Debug for Health {
 }
 
 impl Health {
-    /// The verdict about a zone for a kind of subject, asked for once however many wait for it.
-    pub async fn of(&self, asker: &Asker, wanted: &Wanted, kind: Kind) -> Verdict {
+    /// The verdict about a zone for a kind of subject, asked for once however many wait for it. A good one is not older than `age`.
+    pub async fn of(&self, asker: &Asker, wanted: &Wanted, kind: Kind, age: Duration) -> Verdict {
         let cell = self.cell(wanted, kind);
         let mut known = cell.lock().await;
-        if let Some((when, verdict)) = &*known
-            && when.elapsed() < if matches!(verdict, Verdict::Bad(_)) { BAD_FOR } else { GOOD_FOR }
-        {
-            return verdict.clone();
+        if let Some(held) = known.as_ref().filter(|held| held.stands(age)) {
+            return held.verdict.clone();
         }
         let points = test_points(&wanted.zone, kind, wanted.key.as_ref(), rand::random());
-        let verdict = wanted.without_key(examine(asker, wanted, &points).await);
-        *known = Some((Instant::now(), verdict.clone()));
+        let deadline = Instant::now() + EXAM_TIME;
+        let verdict = wanted.without_key(examine(asker, wanted, &points, deadline).await);
+        if matches!(verdict, Verdict::Bad(_)) && Instant::now() >= deadline {
+            // Too much to do here is no fault of the list.
+            return verdict;
+        }
+        *known = Some(Held::after(known.as_ref(), verdict.clone()));
         self.show(wanted, kind, &verdict);
         verdict
     }
@@ -81,7 +115,13 @@ impl Health {
     pub async fn set_aside(&self, wanted: &Wanted, kind: Kind, reason: String) {
         let cell = self.cell(wanted, kind);
         let verdict = Verdict::Bad(reason);
-        *cell.lock().await = Some((Instant::now(), verdict.clone()));
+        let mut known = cell.lock().await;
+        // Scans side by side all notice it; it counts once.
+        if known.as_ref().is_some_and(|held| held.is_bad() && held.stands(GOOD_FOR)) {
+            return;
+        }
+        *known = Some(Held::after(known.as_ref(), verdict.clone()));
+        drop(known);
         self.show(wanted, kind, &verdict);
     }
 
@@ -123,9 +163,8 @@ fn key_of(wanted: &Wanted) -> String {
     }
 }
 
-async fn examine(asker: &Asker, wanted: &Wanted, points: &TestPoints) -> Verdict {
-    let deadline = Instant::now() + EXAM_TIME;
-    let ask = async |name: &String| asker.ask(&wanted.zone, name, deadline).await.0;
+async fn examine(asker: &Asker, wanted: &Wanted, points: &TestPoints, deadline: Instant) -> Verdict {
+    let ask = async |name: &String| asker.ask_ahead(&wanted.zone, name, deadline).await;
     let (published, standard, clean, controls) = tokio::join!(
         first_listed(asker, wanted, &points.published, deadline),
         async {
@@ -164,21 +203,16 @@ async fn examine(asker: &Asker, wanted: &Wanted, points: &TestPoints) -> Verdict
 
 /// Whether a zone that keeps its clean test point clean lists the world all the same; and why it seems so.
 async fn world(asker: &Asker, wanted: &Wanted, points: &TestPoints, controls: &[Answer], deadline: Instant) -> Option<String> {
-    let (at, answers) = controls.iter().enumerate().find_map(|(at, answer)| match answer {
-        Answer::Addresses(addresses, _) => Some((at, addresses)),
-        _ => None,
-    })?;
+    // An error to a made-up name may mean no more than that the name is odd; the test points tell whether the list refuses us.
+    let listed = |answer: &Answer| matches!(answer, Answer::Addresses(addresses, _) if decode(&wanted.zone, addresses).state == ListState::Listed);
+    let at = controls.iter().position(listed)?;
     let control = points.controls.get(at)?;
-    let decoded = decode(&wanted.zone, answers);
-    if decoded.state == ListState::Unknown {
-        return Some(format!("the list answers the made-up name {control} with an error: {}", decoded.reason));
-    }
     let everything = format!("the list answers for the made-up name {control} too: it lists everything, or the resolver invents answers");
     if at == 0 {
         return Some(everything);
     }
     // The made-up address is of a network nobody uses, which some lists have; what everybody uses no list has.
-    let ask = async |name: &String| asker.ask(&wanted.zone, name, deadline).await.0;
+    let ask = async |name: &String| asker.ask_ahead(&wanted.zone, name, deadline).await;
     let known = join_all(points.well_known.iter().map(ask)).await;
     if known.iter().any(|answer| matches!(answer, Answer::Absent)) { None } else { Some(everything) }
 }
@@ -200,7 +234,7 @@ async fn first_listed(asker: &Asker, wanted: &Wanted, points: &[String], deadlin
     // A test point may carry a code of its own that no table has.
     let zone = Zone { strict: false, ..wanted.zone.as_ref().clone() };
     for point in points.iter().take(MAX_POINTS) {
-        result = match asker.ask(&wanted.zone, point, deadline).await.0 {
+        result = match asker.ask_ahead(&wanted.zone, point, deadline).await {
             Answer::Addresses(answers, _) => {
                 let decoded = decode(&zone, &answers);
                 match decoded.state {
@@ -216,4 +250,22 @@ async fn first_listed(asker: &Asker, wanted: &Wanted, points: &[String], deadlin
         };
     }
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_that_stays_broken_is_looked_at_less_often() {
+        let bad = || Verdict::Bad("dead".to_owned());
+        let mut held = Held::after(None, bad());
+        for minutes in [5, 10, 20, 40, 60, 60] {
+            assert_eq!(held.until - Instant::now(), Duration::from_secs(minutes * 60));
+            held = Held::after(Some(&held), bad());
+        }
+        held = Held::after(Some(&held), Verdict::Good);
+        assert_eq!(held.until - Instant::now(), GOOD_FOR);
+        assert_eq!(Held::after(Some(&held), bad()).until - Instant::now(), BAD_FOR);
+    }
 }

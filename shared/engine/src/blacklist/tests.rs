@@ -45,11 +45,12 @@ enum Say {
 
 const TWO: &[[u8; 4]] = &[[127, 0, 0, 2]];
 const V6_POINT: &str = "2.0.0.0.0.0.f.7.f.f.f.f.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0";
-/// 2001:db8::9.
+/// The address `2001:db8::9`.
 const V6_NINE: &str = "9.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2";
 const KEY: &str = "s3cretkey";
 
 /// The lists: `bl` is healthy; what the others do is said where they are asked.
+#[allow(clippy::match_same_arms)] // one arm per story
 fn lists(name: &str) -> Say {
     if let Some(label) = name.strip_suffix(".zen.dq.spamhaus.net") {
         return if [format!("2.0.0.127.{KEY}"), format!("9.2.0.192.{KEY}")].contains(&label.to_owned()) { Say::A(TWO) } else { Say::NxDomain };
@@ -64,10 +65,12 @@ fn lists(name: &str) -> Say {
             Say::A(TWO)
         }
         ("wild", label) if label.starts_with('w') => Say::A(TWO),
+        // Answers names that are no address with an error.
+        ("strict", label) if label.starts_with('w') => Say::A(&[[127, 255, 255, 252]]),
         ("alias", label) => Say::Alias(format!("{label}.bl.lists.test")),
         ("parked", _) => Say::A(&[[198, 51, 100, 1]]),
         ("testonly", "2.0.0.127") => Say::A(&[[127, 255, 255, 254]]),
-        ("silentv6" | "bl" | "code" | "unused" | "wild" | "breaks" | "odd", "2.0.0.127") => Say::A(TWO),
+        ("silentv6" | "bl" | "code" | "unused" | "wild" | "breaks" | "odd" | "strict", "2.0.0.127") => Say::A(TWO),
         ("silentv6" | "untested", V6_NINE) | ("bl", V6_NINE | V6_POINT | "test" | "spam.example") => Say::A(TWO),
         ("bl" | "untested", "9.2.0.192") => Say::A(&[[127, 0, 0, 4], [127, 0, 0, 3]]),
         ("code", "9.2.0.192") => Say::A(&[[127, 255, 255, 254]]),
@@ -77,6 +80,13 @@ fn lists(name: &str) -> Say {
         ("soa", label) => label.parse().map_or(Say::NxDomain, Say::NxDomainFor),
         _ => Say::NxDomain,
     }
+}
+
+/// Lists the world from its second examination on.
+fn flips(name: &str, asked: &Asked) -> Option<Say> {
+    let label = name.strip_suffix(".flips.lists.test")?;
+    let exams = asked.lock().unwrap().iter().filter(|asked| asked.starts_with('w') && asked.ends_with(".flips.lists.test")).count();
+    Some(if exams > 1 || ["2.0.0.127", "9.2.0.192"].contains(&label) { Say::A(TWO) } else { Say::NxDomain })
 }
 
 type Asked = Arc<Mutex<Vec<String>>>;
@@ -104,7 +114,7 @@ fn respond(query: &[u8], asked: &Asked) -> Vec<u8> {
     answer.add_query(wanted.clone());
     asked.lock().unwrap().push(plain(wanted.name()));
     let mut name = wanted.name().clone();
-    let mut say = lists(&plain(&name));
+    let mut say = flips(&plain(&name), asked).unwrap_or_else(|| lists(&plain(&name)));
     while let Say::Alias(target) = say {
         let target = Name::from_ascii(target).unwrap();
         answer.add_answer(Record::from_rdata(name, 60, RData::CNAME(CNAME(target.clone()))));
@@ -162,9 +172,9 @@ const LIMIT: Duration = Duration::from_secs(20);
 #[tokio::test]
 async fn only_a_list_that_proves_alive_can_tell() {
     let (scanner, _) = scanner().await;
-    let all = ["bl", "all", "dead", "refuses", "code", "sly", "unused", "wild", "alias", "parked", "testonly", "odd"];
+    let all = ["bl", "all", "dead", "refuses", "code", "sly", "unused", "wild", "alias", "parked", "testonly", "odd", "strict"];
     let report = scanner.scan(&subjects(&["192.0.2.9", "192.0.2.10"]), &zones(&all), LIMIT).await;
-    assert_eq!((report.entries.len(), report.lists.len(), report.subjects), (24, 12, 2));
+    assert_eq!((report.entries.len(), report.lists.len(), report.subjects), (26, 13, 2));
     for zone in ["bl", "alias"] {
         let listed = entry(&report, "192.0.2.9", zone);
         assert_eq!((listed.state, listed.severity), (ListState::Listed, Severity::Low), "{zone}");
@@ -172,7 +182,9 @@ async fn only_a_list_that_proves_alive_can_tell() {
         assert_eq!(listed.reason, "see https://example.com/9.2.0.192.bl.lists.test");
         assert_eq!(entry(&report, "192.0.2.10", zone).state, ListState::Clean, "{zone}");
     }
-    assert_eq!(entry(&report, "192.0.2.9", "unused").state, ListState::Clean, "a list of unused networks is no list of the world");
+    for zone in ["unused", "strict"] {
+        assert_eq!(entry(&report, "192.0.2.9", zone).state, ListState::Clean, "{zone} is no list of the world");
+    }
     for (zone, reason) in [
         ("all", "lists everything"),
         ("dead", "does not know its own test point"),
@@ -244,6 +256,22 @@ async fn a_list_that_stops_answering_is_set_aside() {
     let before = asked.lock().unwrap().len();
     scanner.scan(&subjects, &zones(&["breaks"]), LIMIT).await;
     assert_eq!(asked.lock().unwrap().len(), before);
+}
+
+#[tokio::test]
+async fn a_listing_wants_a_fresh_proof() {
+    let (scanner, asked) = scanner().await;
+    let (subject, lists) = (subjects(&["192.0.2.9"]), zones(&["flips"]));
+    for _ in 0..2 {
+        assert_eq!(scanner.scan(&subject, &lists, LIMIT).await.entries[0].state, ListState::Listed);
+    }
+    assert_eq!(asked.lock().unwrap().iter().filter(|name| name.starts_with('w')).count(), 1, "one proof is good for a while");
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(301)).await;
+    tokio::time::resume();
+    let report = scanner.scan(&subject, &lists, LIMIT).await;
+    assert_eq!(report.entries[0].state, ListState::Unknown);
+    assert!(report.entries[0].reason.contains("lists everything") && report.findings().is_empty(), "{report:?}");
 }
 
 #[tokio::test]
@@ -359,6 +387,9 @@ fn a_choice_is_resolved_and_what_must_not_be_asked_is_refused() {
     let network: Vec<Subject> = (0..=255).map(|n| Subject::Address(Ipv4Addr::new(192, 0, 2, n).into())).collect();
     assert_eq!(Lists::default().time_for(&network), Duration::from_secs(128), "two times 256 questions at 4 a second");
     assert_eq!(Lists::default().time_for(&network[..1]), Duration::from_secs(20));
+    let private = lists.wanted.last().unwrap();
+    let decoded = super::decode::decode(&private.zone, &[Ipv4Addr::new(127, 0, 0, 9)]);
+    assert_eq!((decoded.state, decoded.severity, private.zone.name.as_str()), (ListState::Listed, Severity::High, "Ours"));
     assert!(super::catalog_info().iter().any(|list| list.id == "spamhaus-dqs-zen" && list.takes_key && list.needs_key && !list.default_enabled));
 }
 
