@@ -5,7 +5,7 @@ use waypost_types::{
     finding::{Finding, Severity},
     judge::MonitorState,
     monitor::MonitorKind,
-    outcome::{AuditReport, BlacklistReport, ListState, Outcome, SmtpReport, Verdict},
+    outcome::{AuditReport, BlacklistReport, Outcome, SmtpReport, Verdict},
 };
 
 use crate::{checker::split_target, conditions::Element};
@@ -50,8 +50,6 @@ fn audit_sentence(report: &AuditReport) -> String {
 }
 
 fn list_sentence(report: &BlacklistReport) -> String {
-    let unknown = report.entries.iter().filter(|entry| entry.state == ListState::Unknown).count();
-    let answered = report.entries.len() - unknown;
     let findings = report.findings();
     if let Some(finding) = worst(&findings) {
         return match findings.len() {
@@ -59,11 +57,17 @@ fn list_sentence(report: &BlacklistReport) -> String {
             more => format!("{} And {}.", full_stop(&finding.summary), count(more - 1, "more listing")),
         };
     }
-    match (answered, unknown) {
+    match report.lists_told() {
         (0, 0) => "No list was asked.".to_owned(),
-        (0, _) => report.entries.first().map_or_else(String::new, |entry| format!("No list could tell: {}", full_stop(&entry.reason))),
-        (_, 0) => format!("Not listed on any of {}.", count(answered, "list")),
-        _ => format!("Not listed on any of {}; {} could not tell.", count(answered, "list"), count(unknown, "more list")),
+        (0, _) => {
+            let reasons = report.entries.iter().map(|entry| &entry.reason).chain(report.lists.iter().map(|list| &list.reason));
+            reasons
+                .into_iter()
+                .find(|reason| !reason.is_empty())
+                .map_or_else(|| "No list could tell.".to_owned(), |reason| format!("No list could tell: {}", full_stop(reason)))
+        }
+        (told, 0) => format!("Not listed on any of {}.", count(told, "list")),
+        (told, untold) => format!("Not listed on any of {}; {} could not tell.", count(told, "list"), count(untold, "more list")),
     }
 }
 

@@ -341,20 +341,14 @@ impl Columns {
 
 /// Entries listed, able to tell, asked.
 fn list_counts(outcome: &Outcome) -> [i32; 3] {
-    use waypost_types::outcome::ListState::{Clean, Listed, Unknown};
     let Outcome::Blacklist(report) = outcome else { return [0; 3] };
-    let mut counts = [0, 0, i32::try_from(report.entries.len()).unwrap_or(i32::MAX)];
-    for entry in &report.entries {
-        match entry.state {
-            Listed => {
-                counts[0] += 1;
-                counts[1] += 1;
-            }
-            Clean => counts[1] += 1,
-            Unknown => {}
-        }
-    }
-    counts
+    let counts = report.counts();
+    let number = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
+    [
+        number(counts.listed),
+        number(counts.listed.saturating_add(counts.clean)),
+        number(counts.listed.saturating_add(counts.clean).saturating_add(counts.unknown)),
+    ]
 }
 
 /// PostgreSQL's text and jsonb hold no NUL, and servers under watch say what they like.
