@@ -14,8 +14,11 @@ use tokio::net::TcpStream;
 
 use own::Own;
 
+#[cfg(test)]
+pub(crate) mod authority;
 mod dns;
 mod egress;
+mod http;
 mod https;
 mod own;
 mod query;
@@ -26,7 +29,7 @@ pub use dns::{Absence, Dns, DnsFailure, Ds, Lookup, Soa};
 pub(crate) use egress::not_public;
 pub use egress::{Egress, EgressDenied};
 pub use hickory_proto::rr::RecordType;
-pub use https::{HttpAnswer, HttpFailure};
+pub use https::{HttpAnswer, HttpBytes, HttpFailure};
 pub use query::{QueryFlags, RawAnswer};
 
 /// Where time comes from.
@@ -126,6 +129,7 @@ struct Inner {
     dns: Dns,
     roots: Arc<RootCertStore>,
     own: Own,
+    https: https::Https,
     config: NetConfig,
 }
 
@@ -146,7 +150,9 @@ impl Net {
                 return Err(fail("no certificate in it".to_owned()));
             }
         }
-        Ok(Self { inner: Arc::new(Inner { dns, roots: Arc::new(roots), own: Own::default(), config }) })
+        let roots = Arc::new(roots);
+        let https = https::Https::new(Arc::clone(&roots));
+        Ok(Self { inner: Arc::new(Inner { dns, roots, own: Own::default(), https, config }) })
     }
 
     /// The present.
@@ -210,6 +216,25 @@ impl Net {
     /// GET over HTTPS from an address that was resolved and checked here; no redirects, at most 64 KiB, at most 8 s.
     pub async fn https_get(&self, host: &str, path: &str) -> Result<HttpAnswer, HttpFailure> {
         https::get(self, host, path).await
+    }
+
+    /// GET of any `https:` address on port 443, whose host is resolved and checked here: at most three redirects, each checked the same way, a
+    /// body of at most `max_bytes`, at most 8 s in all.
+    pub async fn https_fetch(&self, url: &str, max_bytes: usize) -> Result<HttpBytes, HttpFailure> {
+        https::fetch(self, url, max_bytes).await
+    }
+
+    fn https(&self) -> &https::Https {
+        &self.inner.https
+    }
+
+    /// For tests, which can not listen on port 443.
+    #[cfg(test)]
+    fn with_https_at(mut self, port: u16) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.https.at_port(port);
+        }
+        self
     }
 }
 

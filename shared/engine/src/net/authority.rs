@@ -1,0 +1,115 @@
+//! For tests: a certificate authority on the spot, TLS servers that use it, and a [`Net`] that trusts it.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rustls::{
+    ServerConfig,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
+use tokio_rustls::TlsAcceptor;
+
+use super::{Net, NetConfig};
+
+/// A root that issues certificates.
+pub(crate) struct Authority {
+    pub(crate) root: Certificate,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+/// A certificate with its key and what stands above it.
+pub(crate) struct Issued {
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    key: Vec<u8>,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        // Two authorities must not be taken for one by their name.
+        params.distinguished_name.push(rcgen::DnType::CommonName, format!("Authority {}", rand::random::<u64>()));
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let root = params.self_signed(&key).unwrap();
+        Self { root, issuer: Issuer::new(params, key) }
+    }
+
+    /// A certificate for a name, changed by `edit` before it is signed, with the root behind it.
+    pub(crate) fn issue(&self, name: &str, edit: impl FnOnce(&mut CertificateParams)) -> Issued {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        edit(&mut params);
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        Issued { chain: vec![certificate.der().clone(), self.root.der().clone()], key: key.serialize_der() }
+    }
+
+    /// A [`Net`] that trusts it, asks this resolver, and finds HTTPS at this port.
+    pub(crate) fn net(&self, resolver: SocketAddr, trust_ad: bool, https: Option<SocketAddr>) -> Net {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let file = format!("waypost-ca-{}-{}.pem", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path: PathBuf = std::env::temp_dir().join(file);
+        std::fs::write(&path, self.root.pem()).unwrap();
+        let config = NetConfig { resolvers: vec![resolver], trust_ad, ca_file: Some(path.clone()), ..NetConfig::default() };
+        let net = Net::new(config).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        match https {
+            Some(address) => net.with_https_at(address.port()),
+            None => net,
+        }
+    }
+}
+
+impl Issued {
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(self.chain.clone(), PrivateKeyDer::try_from(self.key.clone()).unwrap())
+            .unwrap();
+        TlsAcceptor::from(Arc::new(config))
+    }
+
+    /// An HTTPS server on loopback that answers each request with what `answer` makes of its path.
+    pub(crate) async fn https(&self, answer: impl Fn(&str) -> String + Send + Sync + 'static) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (acceptor, answer) = (self.acceptor(), Arc::new(answer));
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let (acceptor, answer) = (acceptor.clone(), Arc::clone(&answer));
+                tokio::spawn(async move {
+                    let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                    let mut request = vec![0; 4096];
+                    let length = stream.read(&mut request).await.unwrap();
+                    let request = String::from_utf8_lossy(&request[..length]).into_owned();
+                    let path = request.split(' ').nth(1).unwrap();
+                    stream.write_all(answer(path).as_bytes()).await.unwrap();
+                    // The reader may have gone already.
+                    if stream.shutdown().await.is_err() {}
+                });
+            }
+        });
+        address
+    }
+}
+
+/// An answer in HTTP's form.
+pub(crate) fn http_answer(status: &str, headers: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len())
+}
