@@ -10,7 +10,7 @@ const MAX_AGE_LIMIT: u64 = 31_557_600;
 /// Lines of a policy that are read.
 const MOST_LINES: usize = 500;
 
-pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> Part {
+pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions, _chains: &super::certificates::Chains<'_>) -> Part {
     let mut part = Part::default();
     let domain = facts.domain.as_str();
     if facts.nxdomain {

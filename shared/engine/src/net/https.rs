@@ -138,12 +138,12 @@ pub(super) async fn fetch(net: &Net, address: &str, max_bytes: usize) -> Result<
         let mut at = checked(address)?;
         for redirects in 0..=MOST_REDIRECTS {
             let answer = exchange(net, &at, "*/*", max_bytes).await?;
-            let next = answer.location.as_deref().filter(|_| matches!(answer.status, 301 | 302 | 303 | 307 | 308));
-            let Some(next) = next else {
+            let location = answer.location.as_deref().filter(|_| matches!(answer.status, 301 | 302 | 303 | 307 | 308));
+            let Some(location) = location else {
                 return Ok(HttpBytes { status: answer.status, content_type: answer.content_type, url: at.to_string(), redirects, body: answer.body });
             };
-            let next = at.join(next).map_err(|error| HttpFailure::BadUrl(format!("it redirects to “{}”: {error}", shown(next))))?;
-            at = checked(next.as_str()).map_err(|error| HttpFailure::BadUrl(format!("it redirects to an address that is not fetched: {error}")))?;
+            let target = at.join(location).map_err(|error| HttpFailure::BadUrl(format!("it redirects to “{}”: {error}", shown(location))))?;
+            at = checked(target.as_str()).map_err(|error| HttpFailure::BadUrl(format!("it redirects to an address that is not fetched: {error}")))?;
         }
         Err(HttpFailure::TooManyRedirects)
     };
