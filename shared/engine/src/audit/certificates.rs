@@ -33,10 +33,12 @@ const RESERVE: Duration = Duration::from_millis(300);
 /// Where mail is taken.
 const SMTP: u16 = 25;
 
+/// Host, address and port.
+type Place = (String, IpAddr, u16);
 type Slot = Arc<AsyncMutex<Option<(DateTime<Utc>, Arc<Shown>)>>>;
 
 /// Looks of this process by host, address and port. Whoever asks while another look is under way waits for it.
-static KEPT: LazyLock<Mutex<HashMap<(String, IpAddr, u16), Slot>>> = LazyLock::new(Mutex::default);
+static KEPT: LazyLock<Mutex<HashMap<Place, Slot>>> = LazyLock::new(Mutex::default);
 
 /// What each address of a host showed.
 pub(super) type Looks = Vec<(IpAddr, Arc<Shown>)>;
@@ -62,11 +64,6 @@ impl<'a> Chains<'a> {
     pub fn at_port(mut self, port: u16) -> Self {
         self.port = port;
         self
-    }
-
-    /// Whether anything is looked at.
-    pub const fn enabled(&self) -> bool {
-        self.enabled
     }
 
     /// What the first addresses of a host show; empty when nothing is looked at, or it has none.
@@ -130,6 +127,26 @@ fn slot(host: &str, address: IpAddr, port: u16) -> Slot {
         kept.retain(|_, slot| Arc::strong_count(slot) > 1);
     }
     Arc::clone(kept.entry((host.to_owned(), address, port)).or_default())
+}
+
+/// Why certificates could not be seen: a sentence per reason, naming the hosts.
+pub(super) fn unseen<'a>(looks: impl Iterator<Item = (&'a str, &'a Looks)>) -> Vec<String> {
+    let mut hosts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (host, looks) in looks {
+        for (_, shown) in looks {
+            if let Shown::Unknown(reason) = shown.as_ref() {
+                let named = hosts.entry(reason).or_default();
+                if named.last() != Some(&host) {
+                    named.push(host);
+                }
+            }
+        }
+    }
+    let sentence = |(reason, hosts): (&str, Vec<&str>)| {
+        let noun = if hosts.len() == 1 { "the certificate" } else { "the certificates" };
+        format!("{noun} of {}: {reason}", hosts.join(", "))
+    };
+    hosts.into_iter().map(sentence).collect()
 }
 
 /// The line of a host in the report: the worst of its addresses; nothing where none could be seen.

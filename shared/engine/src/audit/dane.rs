@@ -10,7 +10,7 @@ use waypost_types::{
 
 use super::{
     Facts, Part,
-    certificates::{Chains, Looks, MOST_HOSTS},
+    certificates::{Chains, Looks, MOST_HOSTS, unseen},
     dane_match::{Match, Tlsa, record_for},
     dnssec::{Signed, passes_signatures, signed, vouched},
     dnssec_records::signatures,
@@ -23,6 +23,8 @@ use crate::{
 
 /// Aliases that are followed from an MX host (RFC 7672 2.2.3).
 const MOST_ALIASES: usize = 4;
+/// Hosts that other families ask about.
+const FIRST_HOSTS: usize = 4;
 /// TLSA records of a host that are looked at.
 const MOST_RECORDS: usize = 20;
 
@@ -80,6 +82,9 @@ pub(super) async fn check(net: &Net, facts: &Facts, chains: &Chains<'_>) -> Part
     for host in &with {
         judge(&mut part, net, facts, host);
     }
+    for reason in unseen(with.iter().map(|host| (host.mx.host.as_str(), &host.looks))) {
+        part.unknown("dane", reason);
+    }
     if with.iter().any(|host| matches!(host.trust, Trust::Yes)) {
         if !without.is_empty() {
             let seen = format!("{} of {} MX hosts have no TLSA records: {}", without.len(), facts.hosts.len(), without.join(", "));
@@ -97,6 +102,12 @@ pub(super) async fn check(net: &Net, facts: &Facts, chains: &Chains<'_>) -> Part
         (with, _) => part.word_by_findings(Status::Ok, format!("{with} hosts")),
     }
     part
+}
+
+/// Whether one of the first MX hosts has TLSA records. What could not be told counts as none.
+pub(super) async fn in_use(net: &Net, facts: &Facts) -> bool {
+    let looks = facts.hosts.iter().take(FIRST_HOSTS).map(|mx| async move { net.dns().tlsa(&format!("_25._tcp.{}", mx.host)).await.found() });
+    join_all(looks).await.iter().any(|records| !records.is_empty())
 }
 
 /// The records of a host, under the name it is an alias of where it is one, with what senders make of them.
@@ -175,12 +186,6 @@ fn judge(part: &mut Part, net: &Net, facts: &Facts, host: &Host<'_>) {
             None
         }
     };
-    for (_, shown) in &host.looks {
-        if let Shown::Unknown(reason) = shown.as_ref() {
-            part.unknown("dane", format!("the certificate of {}: {reason}", host.mx.host));
-            break;
-        }
-    }
     for (text, tlsa) in host.tlsa() {
         let bad = match &tlsa {
             Err(why) => Some(*why),

@@ -128,8 +128,8 @@ fn below(anchor: &CertificateDer<'_>, certificate: &CertificateDer<'_>, rest: &[
         // What only our library minds is not held against the host.
         Err(error) => return Match::Unknown(format!("the chain can not be checked: {error}")),
     }
-    let named = |name: &&str| ServerName::try_from(*name).is_ok_and(|name| verify_server_name(&leaf, &name).is_ok());
-    if names.iter().any(named) {
+    let carried = |name: &&str| ServerName::try_from(*name).is_ok_and(|name| verify_server_name(&leaf, &name).is_ok());
+    if names.iter().any(carried) {
         return Match::Yes;
     }
     // An old certificate carries its name in the subject alone, which RFC 7672 3.2.3 lets senders read.
@@ -173,7 +173,7 @@ mod tests {
     }
 
     fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
     }
 
     fn matched(record: &str, chain: &[CertificateDer<'_>], names: &[&str]) -> Match {

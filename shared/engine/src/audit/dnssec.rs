@@ -224,20 +224,24 @@ impl Zone {
         let ended = [Some(&self.key_signatures), self.soa_signatures.as_ref()]
             .into_iter()
             .flatten()
-            .filter_map(last)
+            .filter_map(|signatures| last(signatures))
             .find(|last| last.expiration + SKEW < now);
         ended.map(|last| Broken::Signatures(format!("The DNSSEC signatures of {zone} expired on {}", last.expiration.format("%Y-%m-%d %H:%M UTC"))))
     }
 }
 
 /// The signature that lasts longest.
-fn last(signatures: &Vec<Signature>) -> Option<Signature> {
+fn last(signatures: &[Signature]) -> Option<Signature> {
     signatures.iter().copied().max_by_key(|signature| signature.expiration)
 }
 
 /// Signatures that should have been renewed by now.
 fn late(part: &mut Part, zone: &str, seen: &Zone, now: DateTime<Utc>) {
-    let first = [Some(&seen.key_signatures), seen.soa_signatures.as_ref()].into_iter().flatten().filter_map(last).min_by_key(|last| last.expiration);
+    let first = [Some(&seen.key_signatures), seen.soa_signatures.as_ref()]
+        .into_iter()
+        .flatten()
+        .filter_map(|signatures| last(signatures))
+        .min_by_key(|last| last.expiration);
     let Some(first) = first else { return };
     let (life, left) = (first.expiration - first.inception, first.expiration - now);
     if life >= LASTING && left < LATE && left < life / 10 {

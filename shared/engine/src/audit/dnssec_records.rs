@@ -175,7 +175,7 @@ pub(super) mod tests {
     pub(crate) fn key_and_ds(zone: &str) -> (String, String) {
         let wire = [&[1, 1, 3, 13][..], &[7; 64]].concat();
         let key = Key::read(wire.clone()).unwrap();
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let hex = |bytes: &[u8]| bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
         let ds = [&key.tag.to_be_bytes()[..], &[13, 2], &Sha256::digest(key.named(zone))[..]].concat();
         (hex(&wire), hex(&ds))
     }

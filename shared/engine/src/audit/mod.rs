@@ -10,6 +10,7 @@ mod dmarc_reports;
 mod dnssec;
 mod dnssec_records;
 mod mta_sts;
+mod mta_sts_policy;
 mod mx;
 mod ns;
 mod ptr;
