@@ -30,6 +30,9 @@ const OTHERS_KEPT: Duration = Duration::from_secs(60);
 const MOST_KEPT: usize = 2048;
 /// What is left of an audit's time for what is made of a look.
 const RESERVE: Duration = Duration::from_millis(300);
+/// With less time than this nobody is asked any more.
+const LEAST: Duration = Duration::from_secs(1);
+const LATE: &str = "it did not show its certificate in time; it is asked again at the next check";
 /// Where mail is taken.
 const SMTP: u16 = 25;
 
@@ -86,6 +89,9 @@ impl<'a> Chains<'a> {
 
     async fn look(&self, host: &MxHost, address: IpAddr) -> Arc<Shown> {
         let kept = if host.provider.is_some() { PROVIDERS_KEPT } else { OTHERS_KEPT };
+        if self.end - Instant::now() < LEAST {
+            return Arc::new(Shown::Unknown(LATE.to_owned()));
+        }
         let slot = slot(&host.host, address, self.port);
         let looking = async {
             let mut slot = slot.lock().await;
@@ -95,13 +101,13 @@ impl<'a> Chains<'a> {
             {
                 return Arc::clone(shown);
             }
+            // Should the audit end before the host has answered, it was asked all the same.
+            *slot = Some((now, Arc::new(Shown::Unknown(LATE.to_owned()))));
             let shown = Arc::new(self.prober().chain(&host.host, address, self.port).await);
             *slot = Some((now, Arc::clone(&shown)));
             shown
         };
-        tokio::time::timeout_at(self.end - RESERVE, looking)
-            .await
-            .unwrap_or_else(|_| Arc::new(Shown::Unknown("it did not show its certificate in time; it is asked again at the next check".to_owned())))
+        tokio::time::timeout_at(self.end - RESERVE, looking).await.unwrap_or_else(|_| Arc::new(Shown::Unknown(LATE.to_owned())))
     }
 
     fn prober(&self) -> &Prober {
@@ -133,7 +139,11 @@ fn slot(host: &str, address: IpAddr, port: u16) -> Slot {
 pub(super) fn unseen<'a>(looks: impl Iterator<Item = (&'a str, &'a Looks)>) -> Vec<String> {
     let mut hosts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (host, looks) in looks {
-        for (_, shown) in looks {
+        // One address is enough to know the host by: that there is no IPv6 here is no news about it.
+        if looks.iter().any(|(_, shown)| !matches!(shown.as_ref(), Shown::Unknown(_))) {
+            continue;
+        }
+        for (_, shown) in looks.iter().take(1) {
             if let Shown::Unknown(reason) = shown.as_ref() {
                 let named = hosts.entry(reason).or_default();
                 if named.last() != Some(&host) {

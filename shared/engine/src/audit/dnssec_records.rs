@@ -104,9 +104,14 @@ pub(super) fn keys(answers: &[Record]) -> Vec<Key> {
     wires(answers, RecordType::DNSKEY).filter_map(Key::read).collect()
 }
 
-/// The DS of an answer.
-pub(super) fn signers(answers: &[Record]) -> Vec<Signer> {
-    wires(answers, RecordType::DS).filter_map(|wire| Signer::read(&wire)).collect()
+/// The DS of a name in an answer, without those of what it may be an alias of.
+pub(super) fn signers(answers: &[Record], name: &str) -> Vec<Signer> {
+    let own: Vec<Record> = answers.iter().filter(|record| owner(record) == name).cloned().collect();
+    wires(&own, RecordType::DS).filter_map(|wire| Signer::read(&wire)).collect()
+}
+
+fn owner(record: &Record) -> String {
+    record.name.iter().map(|label| String::from_utf8_lossy(label).to_ascii_lowercase()).collect::<Vec<_>>().join(".")
 }
 
 /// The signatures of an answer over one type.

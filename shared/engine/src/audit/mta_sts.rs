@@ -14,6 +14,8 @@ use super::{
 };
 use crate::net::{HttpFailure, Lookup, Net};
 
+/// What a record begins with, to the letter.
+const VERSION: &str = "v=STSv1;";
 /// Where the policy file is, on the host `mta-sts.` of the domain.
 const PATH: &str = "/.well-known/mta-sts.txt";
 /// Long enough for every sender to have sent some reports.
@@ -41,7 +43,9 @@ pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions, chai
         }
     };
     let suggestion = format!("v=STSv1; id={};", net.now().format("%Y%m%d%H%M%S"));
-    let Some(first) = records.first().cloned() else {
+    // What does not begin as it must is passed over where another record does.
+    let exact: Vec<&String> = records.iter().filter(|text| text.starts_with(VERSION)).collect();
+    let Some(first) = exact.first().copied().or(records.first()).cloned() else {
         // DANE protects the same way: who has it lacks less.
         if facts.receives && !dane::in_use(net, facts).await {
             let fix = format!(
@@ -58,8 +62,8 @@ pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions, chai
         return part;
     };
     part.records.clone_from(&records);
-    if records.len() > 1 {
-        let seen = format!("{owner} has {} MTA-STS records; senders then take it as having none", records.len());
+    if exact.len() > 1 {
+        let seen = format!("{owner} has {} MTA-STS records; senders then take it as having none", exact.len());
         part.find(remark("mtasts.txt_syntax", &owner, seen).fix("Keep one of them."));
     } else if let Err(reason) = record_is_fine(&first) {
         part.find(
@@ -96,15 +100,17 @@ pub(super) async fn records(net: &Net, domain: &str) -> Lookup<String> {
     super::texts(net, &format!("_mta-sts.{domain}")).await.filter_map(|text| is_sts(&text).then_some(text))
 }
 
+/// It is meant as an MTA-STS record, well written or not.
 fn is_sts(text: &str) -> bool {
-    text.starts_with("v=STSv1") && !text.as_bytes().get(8).is_some_and(u8::is_ascii_alphanumeric)
+    let text = text.trim_start();
+    text.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("v=STSv1")) && !text.as_bytes().get(7).is_some_and(u8::is_ascii_alphanumeric)
 }
 
 fn record_is_fine(text: &str) -> Result<(), String> {
-    let tags = tags(text)?;
-    if tags[0] != ("v".to_owned(), "STSv1".to_owned()) {
-        return Err("v=STSv1 must stand first".to_owned());
+    if !text.starts_with(VERSION) {
+        return Err(format!("it must begin with {VERSION} in exactly this form"));
     }
+    let tags = tags(text)?;
     match tags.iter().find(|(name, _)| name == "id").map(|(_, value)| value.as_str()) {
         None => Err("id= is missing".to_owned()),
         Some(id) if (1..=32).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric()) => Ok(()),
@@ -254,7 +260,7 @@ mod tests {
     #[test]
     fn records_need_an_id() {
         assert!(record_is_fine("v=STSv1; id=20240101T000000;").is_ok());
-        for broken in ["v=STSv1", "v=STSv1; id=2024-01-01;", "v=STSv1; id=;", "id=1; v=STSv1"] {
+        for broken in ["v=STSv1", "v=STSv1; id=2024-01-01;", "v=STSv1; id=;", "id=1; v=STSv1", "v=stsv1; id=1", "v=STSv1 ; id=1"] {
             assert!(record_is_fine(broken).is_err(), "{broken}");
         }
     }

@@ -2,6 +2,8 @@
 
 /// RFC 8461 3.2: a year and a bit.
 const MAX_AGE_LIMIT: u64 = 31_557_600;
+/// Characters of a policy that are kept.
+const MOST_TEXT: usize = 16 * 1024;
 /// Lines of a policy that are read.
 const MOST_LINES: usize = 500;
 
@@ -46,7 +48,8 @@ impl Policy {
 
 /// The lines of a policy that carry something, as pages show it and history keeps it.
 pub(super) fn lines(text: &str) -> String {
-    text.lines().take(MOST_LINES).map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+    let lines = text.lines().take(MOST_LINES).map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
+    lines.chars().filter(|c| *c == '\n' || !c.is_control()).take(MOST_TEXT).collect()
 }
 
 /// A policy as it is kept in history; earlier versions kept it on one line.

@@ -186,7 +186,7 @@ async fn a_signed_zone_is_fine_until_its_signatures_end() {
     ] {
         let report = dnssec(&signed_zone(from, keys, soa), &[], false).await;
         assert_eq!(rules(&report), rule.into_iter().collect::<Vec<_>>(), "{from} {keys} {soa}: {report:#?}");
-        let word = if rule.is_none() { "Signed" } else { "Broken" };
+        let word = if rule == Some("dnssec.bogus") { "Broken" } else { "Signed" };
         assert_eq!(report.checks["dnssec"].word, word);
         assert!(report.unknown.is_empty() && report.records["dnssec"].len() == 2, "{report:#?}");
     }
@@ -236,10 +236,9 @@ async fn what_a_validating_resolver_refuses_is_bogus() {
     let zone: Vec<String> = signed_zone(-9, 200, 200).into_iter().map(|(_, record)| record).chain(["SOA ns.e.example".to_owned()]).collect();
     for (code, words) in [(7, Some("its signatures have expired")), (6, Some("do not hold")), (22, None), (23, None)] {
         let dns = Server::start(&[], &[("e.example", Say::Bogus(code, zone.clone()))]).await;
-        let facts = Facts { domain: "e.example".parse().unwrap(), hosts: Vec::new(), nxdomain: false, null_mx: false, receives: true };
-        let part = dnssec::check(&dns.net(), &facts, &AuditOptions::default()).await;
-        let bogus = part.findings.iter().find(|finding| finding.rule == "dnssec.bogus");
-        assert_eq!(bogus.is_some(), words.is_some(), "{code}: {part:?}");
+        let report = look(&dns.net(), None, &AuditOptions::default(), &[Family::Dnssec]).await;
+        let bogus = report.findings.iter().find(|finding| finding.rule == "dnssec.bogus");
+        assert_eq!(bogus.is_some(), words.is_some(), "{code}: {report:#?}");
         assert!(words.is_none_or(|words| bogus.unwrap().summary.contains(words)), "{bogus:?}");
     }
 }
@@ -337,6 +336,32 @@ async fn policies_that_do_not_reach_senders() {
     assert!(report.findings[0].severity == waypost_types::Severity::Critical && report.findings[0].fix.contains("mx: mx.e.example"));
     let report = sts(&authority, policy("testing", "mail.e.example"), None, &AuditOptions::default()).await;
     assert_eq!(found(&report, "mtasts.mx_mismatch").severity, waypost_types::Severity::Medium);
+}
+
+#[tokio::test]
+async fn records_that_senders_pass_over() {
+    let mx = [("e.example", "MX 10 mx.e.example"), ("mx.e.example", "A 127.0.0.1"), ("mta-sts.e.example", "A 127.0.0.1")];
+    let owner = "_mta-sts.e.example";
+    let authority = Authority::new();
+    let https = authority.issue("mta-sts.e.example", |_| {}).https(|_| policy("enforce", "mx.e.example")).await;
+    for (records, words) in [
+        (vec!["TXT v=STSv1; id=1;", "TXT v=STSv1; id=2;"], Some("has 2 MTA-STS records")),
+        (vec!["TXT v=STSv1; id=1;", "TXT v=stsv1; id=2;"], None),
+        (vec!["TXT v=stsv1; id=1;"], Some("must begin with v=STSv1;")),
+        (vec!["TXT v=STSv1; id=1-1;"], Some("letters and digits")),
+        (vec!["TXT v=STSv1; id=1", "TXT other"], None),
+    ] {
+        let records: Vec<(&str, &str)> = mx.into_iter().chain(records.into_iter().map(|record| (owner, record))).collect();
+        let dns = Server::start(&records, &[]).await;
+        let report = look(&authority.net(dns.address, false, Some(https)), None, &AuditOptions::default(), &[Family::MtaSts]).await;
+        assert_eq!(rules(&report), words.map(|_| "mtasts.txt_syntax").into_iter().collect::<Vec<_>>(), "{records:?}");
+        assert!(words.is_none_or(|words| report.findings[0].summary.contains(words)), "{:?}", report.findings);
+    }
+    for (extra, missing) in [(("x.e.example", "A 127.0.0.1"), true), (("_25._tcp.mx.e.example", "TLSA ab"), false), ((owner, STS), false)] {
+        let dns = Server::start(&[&mx[..], &[extra]].concat(), &[]).await;
+        let report = look(&authority.net(dns.address, false, Some(https)), None, &AuditOptions::default(), &[Family::MtaSts]).await;
+        assert_eq!(rules(&report).contains(&"mtasts.missing"), missing, "{extra:?}");
+    }
 }
 
 #[tokio::test]

@@ -48,6 +48,9 @@ impl Prober {
                 }
                 conversation::chain(self, &target, address, stream, started).await
             }
+            Err(DialError::Unreachable) if address.is_ipv6() => {
+                Shown::Unknown("its address can not be reached from here; Waypost may have no IPv6 connection".to_owned())
+            }
             Err(DialError::TimedOut | DialError::Unreachable) => {
                 Shown::Unknown("it can not be reached from here on port 25, which many networks close for what goes out".to_owned())
             }

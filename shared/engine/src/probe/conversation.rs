@@ -74,7 +74,7 @@ pub(super) async fn chain(prober: &Prober, target: &ProbeTarget, address: IpAddr
     let mut talk = Talk::new(prober, target, address, stream, started);
     let end = talk.run().await;
     talk.wire.quit(end.as_ref().err().is_none_or(|end| end.in_step)).await;
-    let Talk { seen, chain, handshake_answered, .. } = talk;
+    let Talk { seen, chain, handshake_answered, report, .. } = talk;
     if let Some(judged) = seen.certificate {
         return Shown::Chain(Box::new(ShownChain { certificates: chain, untrusted: judged.untrusted, tls: judged.report }));
     }
@@ -82,6 +82,11 @@ pub(super) async fn chain(prober: &Prober, target: &ProbeTarget, address: IpAddr
         return if handshake_answered { Shown::BadHandshake(reason) } else { Shown::Unknown(reason) };
     }
     if seen.starttls_missing {
+        // Some firewalls overwrite the word with X on its way to us, so that nobody behind them uses TLS.
+        let crossed_out = |line: &String| keyword(line).len() >= 4 && keyword(line).bytes().all(|byte| matches!(byte, b'X' | b'x' | b'A'));
+        if report.extensions.iter().any(crossed_out) {
+            return Shown::Unknown("a firewall on the way from here crosses STARTTLS out".to_owned());
+        }
         return Shown::NoStarttls;
     }
     if let Some(reply) = seen.starttls_refused {
