@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use futures::future::join_all;
 use waypost_types::{
+    Severity,
     audit::TlsaDetail,
     outcome::{MxHost, Status},
 };
@@ -14,6 +15,7 @@ use super::{
     dane_match::{Match, Tlsa, record_for},
     dnssec::{Signed, passes_signatures, signed, vouched},
     dnssec_records::signatures,
+    organisational,
     rules::remark,
 };
 use crate::{
@@ -220,6 +222,10 @@ fn compare(part: &mut Part, net: &Net, facts: &Facts, host: &Host<'_>) {
     let (owner, name) = (host.owner.as_str(), host.mx.host.as_str());
     if host.records.len() == 1 {
         let mut found = remark("dane.no_rollover", owner, format!("{owner} has one TLSA record only: the next key change risks a gap"));
+        if organisational(name) != organisational(facts.domain.as_str()) {
+            // Somebody else's host: good to know, and not this domain's to mend.
+            found = found.severity(Severity::Info);
+        }
         if let (3, Some(issuer)) = (usable[0].usage, issuer(host).and_then(|issuer| record_for(issuer, 2))) {
             found = found
                 .fix("Publish this record of the issuer beside it: it holds when the key changes and the issuer stays.")

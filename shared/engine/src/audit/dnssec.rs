@@ -17,8 +17,8 @@ const MOST_STEPS: usize = 8;
 const NO_ERROR: u16 = 0;
 const SERVFAIL: u16 = 2;
 const NXDOMAIN: u16 = 3;
-/// RFC 8914: the resolver could not reach anybody, which says nothing of signatures.
-const NOT_ABOUT_SIGNATURES: [u16; 7] = [3, 13, 19, 20, 22, 23, 24];
+/// RFC 8914: the resolver could not reach anybody, or blocks the name, which says nothing of signatures.
+const NOT_ABOUT_SIGNATURES: [u16; 13] = [3, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24];
 /// Signatures made on the fly live for a day or two; only those made to last are told to be late.
 const LASTING: Duration = Duration::days(7);
 /// All signing software renews earlier than this.
@@ -220,7 +220,8 @@ impl Zone {
             return Some(Broken::WithoutKey(format!("No key of {zone} is the one its parent names (DS with key tag {})", tags())));
         }
         let none = |signatures: &[Signature]| signatures.is_empty();
-        if none(&self.key_signatures) || self.soa_signatures.as_deref().is_some_and(none) {
+        // Where only some are missing a resolver may have lost them.
+        if none(&self.key_signatures) && self.soa_signatures.as_deref().is_some_and(none) {
             return Some(Broken::Signatures(format!("{zone} has keys and a DS, but its records carry no signatures")));
         }
         let ended = [Some(&self.key_signatures), self.soa_signatures.as_ref()]

@@ -151,6 +151,36 @@ async fn aliases_partial_cover_and_unsigned_domains() {
     assert!(!rules(&report).contains(&"dane.tlsa_without_dnssec"), "{report:#?}");
 }
 
+#[tokio::test]
+async fn tlsa_records_may_be_an_alias_and_a_slow_host_costs_only_itself() {
+    let authority = Authority::new();
+    let issued = authority.issue("mx.e.example", |_| {});
+    let (address, _) = smtp(Some(&issued), "127.0.0.1:0").await;
+    let (_, ds) = key_and_ds("e.example");
+    let records = [
+        ("e.example", "MX 10 mx.e.example".to_owned()),
+        ("e.example", format!("DS {ds}")),
+        ("e.example", format!("RRSIG {}", rrsig(RecordType::MX, -99, 99))),
+        ("mx.e.example", "A 127.0.0.1".to_owned()),
+        ("_25._tcp.mx.e.example", "CNAME dane.e.example".to_owned()),
+        ("dane.e.example", format!("TLSA {}", record(&issued, 0, 3))),
+        ("dane.e.example", format!("RRSIG {}", rrsig(RecordType::TLSA, -99, 99))),
+    ];
+    let records: Vec<(&str, &str)> = records.iter().map(|(name, record)| (*name, record.as_str())).collect();
+    let dns = Server::start(&records, &[]).await;
+    let net = authority.net(dns.address, false, None);
+    let report = look(&net, Some(address), &looking(), &[Family::Dane]).await;
+    assert_eq!((rules(&report), report.detail.dane[0].matches), (vec!["dane.no_rollover"], Some(true)), "{report:#?}");
+    let fix = report.findings[0].record.as_ref().unwrap();
+    assert_eq!((fix.name.as_str(), &fix.value), ("_25._tcp.mx.e.example", &record(&issued, 1, 2)));
+    // It takes the connection and says nothing.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let hasty = AuditOptions { deadline: Duration::from_millis(1500), ..looking() };
+    let report = look(&net, Some(silent.local_addr().unwrap()), &hasty, &[Family::Dane]).await;
+    assert_eq!((rules(&report), report.unknown.len(), report.detail.dane[0].matches), (vec!["dane.no_rollover"], 1, None), "{report:#?}");
+    assert!(report.unknown[0].reason.contains("in time"), "{:?}", report.unknown);
+}
+
 async fn dnssec(records: &[(&str, String)], others: &[(&str, Say)], trusted: bool) -> AuditReport {
     let mut records: Vec<(&str, &str)> = records.iter().map(|(name, record)| (*name, record.as_str())).collect();
     records.push(("mx.e.example", "A 127.0.0.1"));

@@ -126,11 +126,20 @@ fn answer(zone: &BTreeMap<String, Say>, question: &[u8], tcp: bool) -> Option<Ve
         Some(say @ (Say::Records(records) | Say::Vouched(records) | Say::TcpOnly(records) | Say::Bogus(_, records))) => {
             answer.metadata.authentic_data = matches!(say, Say::Vouched(_));
             let wanted = asked.query_type();
-            for data in records.iter().map(|text| data(text)) {
-                let kind = data.record_type();
-                let signs = kind == RecordType::RRSIG && data.to_bytes().unwrap()[..2] == u16::from(wanted).to_be_bytes();
-                if kind == wanted || kind == RecordType::CNAME || signs {
-                    answer.add_answer(Record::from_rdata(asked.name().clone(), 60, data));
+            // What an alias leads to comes with it, as from every resolver.
+            let mut following = Some((asked.name().clone(), records));
+            while let Some((owner, records)) = following.take() {
+                for data in records.iter().map(|text| data(text)) {
+                    let kind = data.record_type();
+                    let signs = kind == RecordType::RRSIG && data.to_bytes().unwrap()[..2] == u16::from(wanted).to_be_bytes();
+                    if let (RData::CNAME(target), true) = (&data, wanted != RecordType::CNAME)
+                        && let Some(Say::Records(records)) = zone.get(target.0.to_lowercase().to_string().trim_end_matches('.'))
+                    {
+                        following = Some((target.0.clone(), records));
+                    }
+                    if kind == wanted || kind == RecordType::CNAME || signs {
+                        answer.add_answer(Record::from_rdata(owner.clone(), 60, data));
+                    }
                 }
             }
         }
