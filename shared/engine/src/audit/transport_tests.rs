@@ -208,6 +208,7 @@ async fn a_signed_zone_is_fine_until_its_signatures_end() {
         // Made on the fly: short, and always so.
         (-1, 20, 2, None),
         (-24, 25, 25, None),
+        (-22, 2, 2, None),
         (-400, 30, 200, None),
         (-400, 10, 200, Some("dnssec.signature_expiring")),
         (-400, 200, 10, Some("dnssec.signature_expiring")),

@@ -234,6 +234,15 @@ async fn a_single_question_sees_codes_and_goes_on_over_tcp() {
     assert_eq!(code("big.example", RecordType::TXT).await, Ok((0, 1)));
 }
 
+#[tokio::test]
+async fn a_single_question_goes_on_to_the_next_resolver() {
+    let server = Server::start(&[("a.example", "A 192.0.2.1")], &[]).await;
+    let dead = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let net = Net::new(NetConfig { resolvers: vec![dead, server.address], ..NetConfig::default() }).unwrap();
+    let answer = net.query(None, "a.example", RecordType::A, QueryFlags { recursion: true, ..QueryFlags::default() }).await.unwrap();
+    assert_eq!(answer.answers.len(), 1);
+}
+
 #[test]
 fn the_guard_refuses_what_is_not_public_in_every_form() {
     let guard = Egress::Guarded { allow: Vec::new() };
