@@ -249,7 +249,9 @@ fn compare(part: &mut Part, net: &Net, facts: &Facts, host: &Host<'_>) {
                 continue;
             }
         };
-        part.find(remark("dane.starttls_missing", owner, format!("{name} has TLSA records, but at {address} it {why}")).with("host", name));
+        let found = remark("dane.starttls_missing", owner, format!("{name} has TLSA records, but at {address} it {why}")).with("host", name);
+        // Some senders may share an old version of TLS with it that we do not speak.
+        part.find(if matches!(shown.as_ref(), Shown::BadHandshake(_)) { found.severity(Severity::High) } else { found });
         return;
     }
 }
