@@ -25,9 +25,11 @@ mod tests;
 mod tls_rpt;
 #[cfg(test)]
 mod transport_tests;
+mod untold;
 
 pub use dkim::NO_USUAL_SELECTOR;
 pub use selectors::provider_of;
+pub use untold::leaves_open;
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
@@ -234,6 +236,7 @@ async fn look_at(
     parts.extend(futures::future::join_all(jobs).await);
     let mut report = report(&facts, parts);
     report.detail.certificates = chains.seen();
+    report.unknown.extend(chains.unseen());
     report
 }
 
