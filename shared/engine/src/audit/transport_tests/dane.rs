@@ -135,7 +135,7 @@ async fn tlsa_records_may_be_an_alias_and_a_slow_host_costs_only_itself() {
     assert_eq!((fix.name.as_str(), &fix.value), ("_25._tcp.mx.e.example", &record(&issued, 1, 2)));
     // It takes the connection and says nothing.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let hasty = AuditOptions { deadline: Duration::from_millis(1500), ..looking() };
+    let hasty = AuditOptions { deadline: Duration::from_millis(2500), ..looking() };
     let report = look(&net, Some(silent.local_addr().unwrap()), &hasty, &[Family::Dane]).await;
     assert_eq!((rules(&report), report.unknown.len(), report.detail.dane[0].matches), (vec!["dane.no_rollover"], 1, None), "{report:#?}");
     assert!(report.unknown[0].reason.contains("in time"), "{:?}", report.unknown);
