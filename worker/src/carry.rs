@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use waypost_engine::audit::{Family, NO_USUAL_SELECTOR};
+use waypost_engine::audit::{NO_USUAL_SELECTOR, leaves_open};
 use waypost_types::{
     finding::Finding,
     outcome::{AuditReport, Outcome},
@@ -33,12 +33,10 @@ pub fn carry(before: Option<&Outcome>, now: &Arc<Outcome>) -> Arc<Outcome> {
     }
 }
 
-/// The family of the finding could not be told this time, and the finding is not there anew. A part is named by its family, as the rules
-/// of its findings are.
+/// What the finding rests on could not be told this time, and the finding is not there anew.
 fn is_open(finding: &Finding, report: &AuditReport) -> bool {
-    let family = Family::of_rule(&finding.rule).map_or("", Family::key);
     // No key at the usual selectors is all that can be seen of a broken key that was taken away.
-    let unknown = report.unknown.iter().any(|part| part.subject == family && part.reason != NO_USUAL_SELECTOR);
+    let unknown = report.unknown.iter().any(|part| part.reason != NO_USUAL_SELECTOR && leaves_open(part, finding));
     unknown && !report.findings.iter().any(|other| other.rule == finding.rule && other.subject == finding.subject)
 }
 

@@ -5,16 +5,20 @@ mod bimi_mark;
 mod bimi_svg;
 #[cfg(test)]
 mod bimi_tests;
+mod certificates;
 mod confirm;
 mod dane;
+mod dane_match;
 mod dkim;
 mod dmarc;
 mod dmarc_reports;
 mod dnssec;
+mod dnssec_records;
 pub mod drift;
 pub mod helo;
 mod local_names;
 mod mta_sts;
+mod mta_sts_policy;
 mod mx;
 mod mx_set;
 #[cfg(test)]
@@ -39,10 +43,14 @@ mod spf_networks;
 #[cfg(test)]
 mod tests;
 mod tls_rpt;
+#[cfg(test)]
+mod transport_tests;
+mod untold;
 mod web;
 
 pub use dkim::NO_USUAL_SELECTOR;
 pub use selectors::provider_of;
+pub use untold::leaves_open;
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
@@ -56,6 +64,7 @@ use waypost_types::{
 };
 
 use crate::net::Net;
+use certificates::Chains;
 
 /// How an audit is done, and what is known beforehand. The default is a stranger's audit: nothing is known.
 #[derive(Debug, Clone)]
@@ -219,6 +228,17 @@ pub async fn audit_families(net: &Net, domain: &DomainName, options: &AuditOptio
 /// `authority_port` is where name servers listen that are asked themselves: tests have no port 53.
 async fn audit_families_at(net: &Net, domain: &DomainName, options: &AuditOptions, families: &[Family], authority_port: u16) -> AuditReport {
     let end = tokio::time::Instant::now() + options.deadline;
+    look_at(net, domain, options, families, (end, authority_port), &Chains::new(net, options.look_at_certificates, end)).await
+}
+
+async fn look_at(
+    net: &Net,
+    domain: &DomainName,
+    options: &AuditOptions,
+    families: &[Family],
+    (end, authority_port): (tokio::time::Instant, u16),
+    chains: &Chains<'_>,
+) -> AuditReport {
     let mut parts: BTreeMap<Family, Part> = BTreeMap::new();
     let (facts, mx) = if let Ok(found) = tokio::time::timeout_at(end, mx::look(net, domain, options)).await {
         found
@@ -237,9 +257,9 @@ async fn audit_families_at(net: &Net, domain: &DomainName, options: &AuditOption
                 Family::Spf => Box::pin(spf::check(net, facts, options)),
                 Family::Dkim => Box::pin(dkim::check(net, facts, options)),
                 Family::Dmarc => Box::pin(dmarc::check(net, facts, options)),
-                Family::MtaSts => Box::pin(mta_sts::check(net, facts, options)),
+                Family::MtaSts => Box::pin(mta_sts::check(net, facts, options, chains)),
                 Family::TlsRpt => Box::pin(tls_rpt::check(net, facts, options)),
-                Family::Dane => Box::pin(dane::check(net, facts, options)),
+                Family::Dane => Box::pin(dane::check(net, facts, chains)),
                 Family::Bimi => Box::pin(bimi::check(net, facts, options)),
                 Family::Ptr => Box::pin(ptr::check(net, facts, options)),
                 Family::Dnssec => Box::pin(dnssec::check(net, facts, options)),
@@ -263,7 +283,10 @@ async fn audit_families_at(net: &Net, domain: &DomainName, options: &AuditOption
     if tokio::time::timeout_at(end, confirm::confirm(net, &facts, options, authority_port, &mut parts)).await.is_err() {
         tracing::debug!(domain = facts.domain.as_str(), "what is gone could not be confirmed in time");
     }
-    AuditReport { web_hosts, ..report(&facts, parts) }
+    let mut report = AuditReport { web_hosts, ..report(&facts, parts) };
+    report.detail.certificates = chains.seen();
+    report.unknown.extend(chains.unseen());
+    report
 }
 
 const LATE: &str = "did not answer in time; it is asked again at the next check";

@@ -17,7 +17,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer},
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
     net::TcpListener,
 };
 use tokio_rustls::TlsAcceptor;
@@ -107,6 +107,54 @@ impl Issued {
         });
         address
     }
+}
+
+/// An SMTP server on loopback that shows a certificate after STARTTLS, or offers none; with a count of its conversations.
+pub(crate) async fn smtp(issued: Option<&Issued>, at: &str) -> (SocketAddr, Arc<AtomicU32>) {
+    let listener = TcpListener::bind(at).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (acceptor, count) = (issued.map(Issued::acceptor), Arc::new(AtomicU32::new(0)));
+    let counted = Arc::clone(&count);
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            counted.fetch_add(1, Ordering::Relaxed);
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let extension = if acceptor.is_some() { "250-mx\r\n250 STARTTLS\r\n" } else { "250-mx\r\n250 HELP\r\n" };
+                let mut stream = BufReader::new(stream);
+                stream.get_mut().write_all(b"220 mx.lab.test ESMTP\r\n").await.unwrap();
+                if !talk(&mut stream, extension).await {
+                    return;
+                }
+                let Some(acceptor) = acceptor else { return };
+                if let Ok(secure) = acceptor.accept(stream.into_inner()).await {
+                    talk(&mut BufReader::new(secure), "250 mx\r\n").await;
+                }
+            });
+        }
+    });
+    (address, count)
+}
+
+/// Answers commands until the end; true where STARTTLS is next.
+async fn talk<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut BufReader<S>, ehlo: &str) -> bool {
+    let mut line = String::new();
+    while stream.read_line(&mut line).await.is_ok_and(|length| length > 0) {
+        let answer = match line.split_whitespace().next() {
+            Some("EHLO") => ehlo,
+            Some("STARTTLS") => "220 go\r\n",
+            _ => "221 bye\r\n",
+        };
+        if stream.get_mut().write_all(answer.as_bytes()).await.is_err() || stream.get_mut().flush().await.is_err() {
+            return false;
+        }
+        if line.starts_with("STARTTLS") {
+            return true;
+        }
+        line.clear();
+    }
+    false
 }
 
 /// An answer in HTTP's form.

@@ -35,6 +35,11 @@ pub use hickory_proto::rr::RecordType;
 pub use https::{HttpAnswer, HttpBytes, HttpFailure};
 pub use query::{QueryFlags, RawAnswer};
 
+/// A single question to the resolvers, all of them together.
+const QUESTION: Duration = Duration::from_secs(5);
+/// Resolvers that a single question goes on to.
+const OTHER_RESOLVERS: usize = 2;
+
 /// Where time comes from.
 pub trait Clock: Send + Sync + std::fmt::Debug {
     /// The present.
@@ -199,16 +204,26 @@ impl Net {
         }
     }
 
-    /// Asks one server itself, or the configured resolver when there is none. A server that a zone names passes the egress guard first.
+    /// Asks one server itself, or the configured resolver when there is none, and where that one does not answer the next. A server that a zone
+    /// names passes the egress guard first.
     pub async fn query(&self, server: Option<SocketAddr>, name: &str, kind: RecordType, flags: QueryFlags) -> Result<RawAnswer, DnsFailure> {
-        let server = match server {
-            Some(server) => {
-                self.egress_check(server.ip()).map_err(|denied| DnsFailure::Other(denied.to_string()))?;
-                server
+        if let Some(server) = server {
+            self.egress_check(server.ip()).map_err(|denied| DnsFailure::Other(denied.to_string()))?;
+            return query::ask(server, name, kind, flags).await;
+        }
+        let first = self.inner.dns.first().ok_or_else(|| DnsFailure::Other("no resolver is configured".to_owned()))?;
+        let others = self.inner.config.resolvers.iter().copied().filter(|other| *other != first).take(OTHER_RESOLVERS);
+        let asking = async {
+            let mut answer = query::ask(first, name, kind, flags).await;
+            for other in others {
+                if answer.is_ok() {
+                    break;
+                }
+                answer = query::ask(other, name, kind, flags).await;
             }
-            None => self.inner.dns.first().ok_or_else(|| DnsFailure::Other("no resolver is configured".to_owned()))?,
+            answer
         };
-        query::ask(server, name, kind, flags).await
+        tokio::time::timeout(QUESTION, asking).await.unwrap_or(Err(DnsFailure::Timeout))
     }
 
     /// Whether the operator trusts the AD bit of the resolver.
