@@ -9,6 +9,7 @@ pub mod asset;
 pub mod audit;
 pub mod event;
 pub mod finding;
+pub mod headers;
 pub mod id;
 pub mod incident;
 pub mod judge;

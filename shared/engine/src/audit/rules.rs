@@ -142,6 +142,7 @@ mod tests {
             include_str!("ptr.rs"),
             include_str!("bimi.rs"),
             include_str!("../probe/remarks.rs"),
+            include_str!("../headers/remarks.rs"),
         ];
         for source in sources {
             for (at, _) in source.match_indices("remark(\"") {
