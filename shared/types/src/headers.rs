@@ -53,6 +53,9 @@ pub struct HeaderReport {
     /// The DMARC policy of the From domain as published now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dmarc: Option<DmarcDetail>,
+    /// Its record as published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dmarc_record: Option<String>,
     /// Selectors that signatures name, each once: worth an audit of the domain's keys.
     pub selectors: Vec<SeenSelector>,
     /// What is wrong, worst first.

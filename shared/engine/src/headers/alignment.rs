@@ -39,10 +39,10 @@ fn signer(result: &AuthMethod) -> Option<String> {
 /// Judges it.
 pub(super) fn judge(facts: &Facts<'_>) -> Alignment {
     let spf = believed(facts.authentication, "spf").next();
-    let named = spf.and_then(|spf| spf.property("smtp.mailfrom").or_else(|| spf.property("smtp.mail")).or_else(|| spf.property("smtp.helo")));
+    // For the null sender SPF speaks for the HELO name (RFC 7208 2.4).
+    let named = spf.and_then(|spf| ["smtp.mailfrom", "smtp.mail", "smtp.helo"].into_iter().find_map(|name| spf.property(name).and_then(domain_of)));
     let noted = facts.received_spf.first().and_then(|field| field.properties.iter().find(|property| property.name == "envelope-from"));
-    let envelope_domain =
-        named.and_then(domain_of).or_else(|| facts.return_path.and_then(domain_of)).or_else(|| noted.and_then(|property| domain_of(&property.value)));
+    let envelope_domain = named.or_else(|| facts.return_path.and_then(domain_of)).or_else(|| noted.and_then(|property| domain_of(&property.value)));
     let spf_result = spf.map(|spf| spf.result.clone());
     let spf_aligned = facts.from.zip(envelope_domain.as_deref()).map(|(from, envelope)| aligned(from, envelope));
     let dkim_aligned = facts.from.and_then(|from| dkim(from, facts));

@@ -3,7 +3,7 @@
 /// No more header fields than this are looked at.
 pub(super) const MAX_FIELDS: usize = 2_000;
 /// Text of a field that is shown is cut here.
-const MAX_SHOWN: usize = 4_000;
+const MAX_SHOWN: usize = 8_000;
 
 /// One header field.
 #[derive(Debug, Clone, Copy)]
@@ -90,7 +90,7 @@ pub(super) fn split(message: &[u8]) -> Parts<'_> {
     // Start and colon of the field being read.
     let mut open: Option<(usize, usize)> = None;
     let close = |parts: &mut Parts<'_>, open: Option<(usize, usize)>, end: usize| {
-        let Some((start, colon)) = open else { return None };
+        let (start, colon) = open?;
         let (name, value) = (message.get(start..colon)?, message.get(colon + 1..end)?);
         if parts.fields.len() >= MAX_FIELDS {
             parts.cut = true;
@@ -130,7 +130,7 @@ pub(super) fn split(message: &[u8]) -> Parts<'_> {
 /// RFC 5322 3.6.8, with blanks before the colon as old mail has them.
 fn is_name(name: &[u8]) -> bool {
     let name = name.trim_ascii_end();
-    !name.is_empty() && name.iter().all(|byte| byte.is_ascii_graphic())
+    !name.is_empty() && name.iter().all(u8::is_ascii_graphic)
 }
 
 /// Text of a folded value on one line, cut where it is longer than anybody reads.

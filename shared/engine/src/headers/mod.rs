@@ -24,6 +24,7 @@ use mail_auth::AuthenticatedMessage;
 use mail_parser::{Address, HeaderValue, parsers::MessageStream};
 use waypost_types::{
     DomainName,
+    audit::DmarcDetail,
     finding::UnknownPart,
     headers::{ArcState, HeaderReport, ReceivedSpf, SeenSelector, Verified},
 };
@@ -81,10 +82,6 @@ pub async fn analyse(net: &Net, raw: &[u8]) -> HeaderReport {
     if report.arc.reason.is_empty() {
         "There is no ARC chain: no forwarder has sealed the message".clone_into(&mut report.arc.reason);
     }
-    match dmarc {
-        Ok(detail) => report.dmarc = detail,
-        Err(reason) => report.unknown.push(UnknownPart { subject: "dmarc".to_owned(), reason }),
-    }
     report.alignment = alignment::judge(&alignment::Facts {
         from: report.from_domain.as_deref(),
         return_path: report.return_path.as_deref(),
@@ -92,6 +89,13 @@ pub async fn analyse(net: &Net, raw: &[u8]) -> HeaderReport {
         received_spf: &report.received_spf,
         signatures: &report.signatures,
     });
+    match dmarc {
+        Ok(policy) => {
+            report.alignment.words.push_str(policy.strictness());
+            (report.dmarc, report.dmarc_record) = (policy.detail, policy.record);
+        }
+        Err(reason) => report.unknown.push(UnknownPart { subject: "dmarc".to_owned(), reason }),
+    }
     report.findings = remarks::all(&report, &remarks::Look { parts: &parts, message: &message, strict_keys });
     report
 }
@@ -174,14 +178,35 @@ async fn verify(report: &mut HeaderReport, parts: &Parts<'_>, parsed: &Authentic
     }
 }
 
-/// The DMARC policy of a domain as published now; nothing where it has none.
-async fn policy(net: &Net, domain: Option<&str>) -> Result<Option<waypost_types::audit::DmarcDetail>, String> {
-    let Some(domain) = domain.and_then(|domain| domain.parse::<DomainName>().ok()) else { return Ok(None) };
+/// The DMARC policy of a domain as published now; empty where it has none.
+#[derive(Debug, Default)]
+struct Policy {
+    detail: Option<DmarcDetail>,
+    record: Option<String>,
+}
+
+impl Policy {
+    /// What a strict policy asks for, as the end of a sentence: alignment in the report is the relaxed kind.
+    fn strictness(&self) -> &'static str {
+        let strict = |mode: &str| mode == "strict";
+        match self.detail.as_ref().map(|detail| (strict(&detail.dkim_alignment), strict(&detail.spf_alignment))) {
+            Some((true, true)) => "; the DMARC policy wants the very same name for both (adkim=s, aspf=s), not only the same organisation",
+            Some((true, false)) => "; the DMARC policy wants the very same name in the signature (adkim=s), not only the same organisation",
+            Some((false, true)) => "; the DMARC policy wants the very same name in the envelope (aspf=s), not only the same organisation",
+            Some((false, false)) | None => "",
+        }
+    }
+}
+
+async fn policy(net: &Net, domain: Option<&str>) -> Result<Policy, String> {
+    let Some(domain) = domain.and_then(|domain| domain.parse::<DomainName>().ok()) else { return Ok(Policy::default()) };
     let options = AuditOptions { deadline: DMARC_LIMIT, ..AuditOptions::default() };
-    let report = audit_families(net, &domain, &options, &[Family::Dmarc]).await;
+    let mut report = audit_families(net, &domain, &options, &[Family::Dmarc]).await;
+    let record = report.records.remove(Family::Dmarc.key()).and_then(|records| records.into_iter().next());
     match report.unknown.into_iter().next() {
-        Some(part) if report.detail.dmarc.is_none() => Err(part.reason),
-        _ => Ok(report.detail.dmarc),
+        // With the record at hand, something else about it could not be told: that is the audit's matter.
+        Some(part) if record.is_none() => Err(part.reason),
+        _ => Ok(Policy { detail: report.detail.dmarc, record }),
     }
 }
 

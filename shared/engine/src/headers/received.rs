@@ -82,8 +82,8 @@ pub(super) fn parse(raw: &str) -> Hop {
     hop.recipient = clauses[Key::For as usize].words.first().map(|address| unbracketed(address).to_owned()).filter(|address| !address.is_empty());
     encryption(&mut hop, &clauses, tail);
     if hop.software.is_none() {
-        let behind = clauses[Key::With as usize].comments.iter().chain(&clauses[Key::Tls as usize].comments);
-        hop.software = behind.filter(|comment| comment.starts_with("Exim")).last().cloned();
+        let mut behind = clauses[Key::With as usize].comments.iter().chain(&clauses[Key::Tls as usize].comments);
+        hop.software = behind.rfind(|comment| comment.starts_with("Exim")).cloned();
     }
     hop.envelope_from = clauses.iter().flat_map(|clause| &clause.comments).find_map(|comment| {
         let (_, sender) = comment.split_once("envelope-from ").or_else(|| comment.split_once("envelope-sender "))?;
@@ -256,6 +256,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::too_many_lines)] // a table
     fn the_forms_of_the_usual_servers() {
         let table: [(&str, Expected<'_>); 19] = [
             // Postfix

@@ -64,7 +64,8 @@ mod tests {
     use crate::headers::fields;
 
     fn route(times: &[&str]) -> Route {
-        let text: String = times.iter().rev().map(|time| format!("Received: from a by b with SMTP id 1; 31 Jan 2024 {time}\r\n")).collect();
+        let text =
+            times.iter().rev().map(|time| format!("Received: from a by b with SMTP id 1; 31 Jan 2024 {time}\r\n")).collect::<Vec<_>>().concat();
         read(&fields::split(text.as_bytes()))
     }
 

@@ -40,7 +40,7 @@ pub(super) fn too_much(parts: &Parts<'_>, message: &[u8]) -> Option<String> {
     let long = ["DKIM-Signature", "ARC-Message-Signature"]
         .into_iter()
         .flat_map(|name| parts.all(name).collect::<Vec<_>>())
-        .any(|field| field.value.iter().filter(|byte| **byte == b':').count() > MAX_SIGNED);
+        .any(|field| field.value.split(|byte| *byte == b':').nth(MAX_SIGNED).is_some());
     long.then(|| "A signature names too many fields to be verified".to_owned())
 }
 
@@ -183,7 +183,7 @@ pub(super) fn words(error: &Error) -> String {
         Error::Dkim(DkimError::FailedBodyHashMatch) | Error::Arc(mail_auth::arc::ArcError::FailedBodyHashMatch) => {
             "The body was changed after it was signed (the body hash differs)".to_owned()
         }
-        Error::Crypto(CryptoError::FailedVerification) => {
+        Error::Crypto(CryptoError::FailedVerification | CryptoError::Library(_)) => {
             "The signature does not fit: a signed header field was changed, or another key signed".to_owned()
         }
         Error::Crypto(CryptoError::IncompatibleAlgorithms) => "The key is of another kind than the signature (a= against k=)".to_owned(),

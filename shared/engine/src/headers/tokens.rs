@@ -22,6 +22,8 @@ pub(super) enum Token {
 pub(super) fn tokens(text: &str, equals: bool) -> Vec<Token> {
     let mut out = Vec::new();
     let mut chars = text.chars().peekable();
+    // The equals sign stands right before: what follows is a value, with whatever equals signs are in it.
+    let mut value = false;
     while let Some(&first) = chars.peek() {
         if out.len() >= MAX_TOKENS {
             break;
@@ -38,16 +40,18 @@ pub(super) fn tokens(text: &str, equals: bool) -> Vec<Token> {
             '=' if equals && out.last() != Some(&Token::Equals) => {
                 chars.next();
                 out.push(Token::Equals);
+                value = true;
+                continue;
             }
             '(' => {
                 chars.next();
                 out.push(Token::Comment(comment(&mut chars)));
             }
             _ => {
-                let value = out.last() == Some(&Token::Equals);
                 out.push(Token::Word(word(&mut chars, equals && !value)));
             }
         }
+        value = false;
     }
     out
 }
@@ -117,7 +121,7 @@ mod tests {
         let comment = |text: &str| Token::Comment(text.to_owned());
         for (text, equals, expected) in [
             ("a (b (c) \\) d) e;f", false, vec![word("a"), comment("b (c) ) d"), word("e"), Token::Semicolon, word("f")]),
-            ("a=\"b; \\\"c\" d = e=f", true, vec![word("a"), Token::Equals, word("b; \"c"), word("d"), Token::Equals, word("e=f")]),
+            ("a=\"b; \\\"c\" d =e=f", true, vec![word("a"), Token::Equals, word("b; \"c"), word("d"), Token::Equals, word("e=f")]),
             ("<a b;c> (", false, vec![word("<a b;c>"), comment("")]),
             ("\"", false, vec![word("")]),
             ("(", false, vec![comment("")]),
