@@ -36,6 +36,11 @@ fn signer(result: &AuthMethod) -> Option<String> {
     result.property("header.d").or_else(|| result.property("header.i")).and_then(domain_of)
 }
 
+/// A field that can be believed says that a signature of this very domain passed.
+pub(super) fn receiver_verified(authentication: &[AuthResults], domain: &str) -> bool {
+    believed(authentication, "dkim").any(|result| result.result == "pass" && signer(result).as_deref() == Some(domain))
+}
+
 /// Judges it.
 pub(super) fn judge(facts: &Facts<'_>) -> Alignment {
     let spf = believed(facts.authentication, "spf").next();

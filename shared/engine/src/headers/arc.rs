@@ -14,7 +14,7 @@ use waypost_types::headers::{ArcReport, ArcSet, ArcState, Verified};
 use super::{
     fields::Parts,
     keys::{Key, Keys},
-    signatures::{NO_BODY, words},
+    signatures::{BODY_CHANGED, NO_BODY, words},
 };
 
 /// RFC 8617 4.2.1.
@@ -121,11 +121,7 @@ fn message_signature<'m>(header: &'m Header<'m, Signature>, parsed: &'m Authenti
     let algorithm = HashAlgorithm::from(signature.a);
     let hash = parsed.body_hashes.iter().find(|(c, h, l, _)| *c == signature.cb && *h == algorithm && *l == signature.l);
     if hash.is_none_or(|(.., hash)| *hash != signature.bh) {
-        return if body {
-            (Verified::Broken, "The body was changed after it was signed (the body hash differs)".to_owned())
-        } else {
-            (Verified::Unknown, NO_BODY.to_owned())
-        };
+        return if body { (Verified::Broken, BODY_CHANGED.to_owned()) } else { (Verified::Unknown, NO_BODY.to_owned()) };
     }
     let stripped = without_signature(header.value);
     let mut signed = parsed.signed_headers(&signature.h, header.name, &stripped);

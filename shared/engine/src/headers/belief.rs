@@ -19,6 +19,13 @@ struct Border {
     foreign: usize,
 }
 
+impl Border {
+    /// The last host that has a name; Gmail's topmost fields have addresses only.
+    fn named(&self) -> Option<&str> {
+        self.hosts.iter().find(|host| organisation(host).is_some()).or_else(|| self.hosts.first()).map(String::as_str)
+    }
+}
+
 /// The registered domain of a host; nothing for addresses and for names without one.
 pub(super) fn organisation(host: &str) -> Option<&str> {
     let host = host.trim_end_matches('.');
@@ -80,7 +87,7 @@ pub(super) fn read(parts: &Parts<'_>) -> (Vec<AuthResults>, String) {
 }
 
 fn believed(result: &AuthResults, border: &Border, ours: bool) -> String {
-    let host = border.hosts.first().map_or("the last host", String::as_str);
+    let host = border.named().unwrap_or("the last host");
     match (&result.authserv_id, ours) {
         (Some(id), true) => format!("What {id} says can be believed: it belongs to the host that took the message last ({host})"),
         (Some(id), false) => format!(
@@ -94,7 +101,7 @@ fn believed(result: &AuthResults, border: &Border, ours: bool) -> String {
 
 fn disbelieved(all: &[AuthResults], border: &Border) -> String {
     let mut ids = all.iter().filter(|result| result.instance.is_none());
-    match (ids.next(), border.hosts.first()) {
+    match (ids.next(), border.named()) {
         (None, _) => "There is no Authentication-Results field: the receiver did not say what it checked".to_owned(),
         (Some(_), None) => {
             "No Authentication-Results can be believed: there is no Received field that says which host took the message last".to_owned()

@@ -51,7 +51,7 @@ impl Keys {
     pub(super) fn of(&self, name: &str) -> Key {
         self.known
             .get(name.to_fqdn().as_ref())
-            .map_or_else(|| Key::Unknown(format!("the message names more than {MAX_KEYS} keys, this one was not asked")), |(key, _)| key.clone())
+            .map_or_else(|| Key::Unknown(format!("The message names more than {MAX_KEYS} keys, this one was not asked")), |(key, _)| key.clone())
     }
 
     /// The key itself.
@@ -68,7 +68,7 @@ async fn one(net: &Net, name: &str) -> (Key, Txt) {
     let unknown = |reason: String| (Key::Unknown(reason.clone()), Txt::Error(Error::Dns(DnsError::Resolver(reason))));
     let none = |reason: String| (Key::None(reason), Txt::Error(Error::Dns(DnsError::InvalidRecordType)));
     match net.dns().txt(shown).await {
-        Lookup::Failed(failure) => unknown(format!("the key {shown} could not be asked: {failure}")),
+        Lookup::Failed(failure) => unknown(format!("The key {shown} could not be asked: {failure}")),
         Lookup::Missing(_) => none(format!("No key is published at {shown} now; an old message's key may have been withdrawn since")),
         Lookup::Found(records) => {
             let mut why = "nothing in it reads as a key".to_owned();

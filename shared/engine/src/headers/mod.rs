@@ -96,7 +96,7 @@ pub async fn analyse(net: &Net, raw: &[u8]) -> HeaderReport {
         }
         Err(reason) => report.unknown.push(UnknownPart { subject: "dmarc".to_owned(), reason }),
     }
-    report.findings = remarks::all(&report, &remarks::Look { parts: &parts, message: &message, strict_keys });
+    report.findings = remarks::all(&report, &remarks::Look { parts: &parts, strict_keys });
     report
 }
 
@@ -157,6 +157,7 @@ fn received_spf(parts: &Parts<'_>) -> Vec<ReceivedSpf> {
 async fn verify(report: &mut HeaderReport, parts: &Parts<'_>, parsed: &AuthenticatedMessage<'_>, keys: &Keys) {
     signatures::verify(&mut report.signatures, parts, parsed, keys, report.body_present).await;
     report.arc = arc::verify(parts, parsed, keys, report.body_present);
+    forgive_changed_copy(report);
     let mut without_body = false;
     for signature in report.signatures.iter().filter(|signature| signature.verified == Verified::Unknown) {
         if signature.reason == signatures::NO_BODY {
@@ -175,6 +176,24 @@ async fn verify(report: &mut HeaderReport, parts: &Parts<'_>, parsed: &Authentic
     }
     if without_body {
         report.unknown.push(UnknownPart { subject: "body".to_owned(), reason: signatures::NO_BODY.to_owned() });
+    }
+}
+
+/// Where the receiver verified what does not verify here, the copy was changed after delivery: nothing is wrong with the message that was sent.
+fn forgive_changed_copy(report: &mut HeaderReport) {
+    let mut changed = false;
+    for signature in report.signatures.iter_mut().filter(|signature| signature.reason == signatures::BODY_CHANGED) {
+        if alignment::receiver_verified(&report.authentication, &signature.domain) {
+            signature.verified = Verified::Unknown;
+            signatures::COPY_CHANGED.clone_into(&mut signature.reason);
+            changed = true;
+        }
+    }
+    let newest = report.arc.sets.last_mut().filter(|set| set.message_signature_reason == signatures::BODY_CHANGED);
+    if let Some(set) = newest.filter(|_| changed && report.arc.state == ArcState::Fail && report.arc.reason.ends_with(signatures::BODY_CHANGED)) {
+        set.message_signature = Verified::Unknown;
+        report.arc.state = ArcState::Unknown;
+        "The body of this copy was changed after delivery, so the newest message signature can not be checked".clone_into(&mut report.arc.reason);
     }
 }
 

@@ -19,7 +19,6 @@ const SHORT: Duration = Duration::days(1);
 /// What the rules need beside the report.
 pub(super) struct Look<'a> {
     pub(super) parts: &'a Parts<'a>,
-    pub(super) message: &'a [u8],
     /// The key of a signature forbids subdomains in `i=`, by position.
     pub(super) strict_keys: Vec<bool>,
 }
@@ -78,12 +77,20 @@ fn form(report: &HeaderReport, look: &Look<'_>, out: &mut Vec<Remark>) {
             Some(_) => {}
         }
     }
+    // Receivers add long fields of their own: only the body and what the sender writes are looked at.
     if report.body_present {
-        let long = look.message.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line).len()).max().unwrap_or(0);
+        let own = parts.fields.iter().filter(|field| SINGULAR.iter().any(|name| field.is(name)));
+        let lines = own.flat_map(|field| field.value.split(is_end)).chain(parts.body.split(is_end));
+        let long = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line).len()).max().unwrap_or(0);
         if long > MAX_LINE {
             out.push(remark("message.line_too_long", &about, format!("The longest line has {long} octets, {MAX_LINE} are allowed")));
         }
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as split() wants it
+fn is_end(byte: &u8) -> bool {
+    *byte == b'\n'
 }
 
 /// `<left@right>` without blanks (RFC 5322 3.6.4), read kindly.

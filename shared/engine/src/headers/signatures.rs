@@ -27,6 +27,12 @@ const MAX_HEADER: usize = 1_000_000;
 /// Said of signatures when only the header was given.
 pub(super) const NO_BODY: &str = "The body is not there, so body hashes can not be checked";
 
+/// Said of signatures whose body hash differs.
+pub(super) const BODY_CHANGED: &str = "The body was changed after it was signed (the body hash differs)";
+/// Said of signatures that the receiver could verify and we can not.
+pub(super) const COPY_CHANGED: &str =
+    "The receiver found this signature valid, but the body of this copy differs: it was changed after delivery, by a scanner, an export or an editor";
+
 /// Why the signatures are not verified at all: the work would be out of proportion.
 pub(super) fn too_much(parts: &Parts<'_>, message: &[u8]) -> Option<String> {
     let signatures = |name: &str| parts.all(name).count();
@@ -180,9 +186,7 @@ pub(super) fn failure(error: &Error, key: &Key) -> (Verified, String) {
 /// An error of mail-auth in our words.
 pub(super) fn words(error: &Error) -> String {
     match error {
-        Error::Dkim(DkimError::FailedBodyHashMatch) | Error::Arc(mail_auth::arc::ArcError::FailedBodyHashMatch) => {
-            "The body was changed after it was signed (the body hash differs)".to_owned()
-        }
+        Error::Dkim(DkimError::FailedBodyHashMatch) | Error::Arc(mail_auth::arc::ArcError::FailedBodyHashMatch) => BODY_CHANGED.to_owned(),
         Error::Crypto(CryptoError::FailedVerification | CryptoError::Library(_)) => {
             "The signature does not fit: a signed header field was changed, or another key signed".to_owned()
         }
