@@ -170,7 +170,9 @@ fn write_authentication(out: &mut impl Write, report: &HeaderReport) -> io::Resu
         writeln!(out, "  {}", painted(if field.believable { BOLD } else { FAINT }, &title_of(field)))?;
         for method in &field.results {
             let style = if field.believable { style_of(&method.result) } else { FAINT };
-            let properties: Vec<String> = method.properties.iter().map(|property| format!("{}={}", property.name, property.value)).collect();
+            let reason = method.reason.as_ref().map(|reason| format!("reason={reason}"));
+            let properties = method.properties.iter().map(|property| format!("{}={}", property.name, property.value));
+            let properties: Vec<String> = reason.into_iter().chain(properties).collect();
             writeln!(out, "    {:<8} {} {}", printable(&method.method), painted(style, &method.result), printable(&properties.join(" ")))?;
         }
     }

@@ -13,6 +13,8 @@ pub(super) const MAX_RESULTS_FIELDS: usize = 50;
 struct Border {
     /// Hosts of the last organisation, the topmost first.
     hosts: Vec<String>,
+    /// Their registered domains.
+    homes: Vec<String>,
     /// Index of the oldest Received field of the last organisation.
     oldest: usize,
     /// Index of the first Received field that others wrote.
@@ -26,30 +28,43 @@ impl Border {
     }
 }
 
+/// Domains of hosts that are one organisation's, each with the one that stands for it.
+const SAME: [(&str, &str); 6] = [
+    ("exchangelabs.com", "outlook.com"),
+    ("office365.com", "outlook.com"),
+    ("microsoft.com", "outlook.com"),
+    ("googlemail.com", "google.com"),
+    ("gmail.com", "google.com"),
+    ("me.com", "icloud.com"),
+];
+
 /// The registered domain of a host; nothing for addresses and for names without one.
-pub(super) fn organisation(host: &str) -> Option<&str> {
+fn organisation(host: &str) -> Option<&str> {
     let host = host.trim_end_matches('.');
     if host.parse::<std::net::IpAddr>().is_ok() {
         return None;
     }
-    psl::domain_str(host)
+    let domain = psl::domain_str(host)?;
+    Some(SAME.iter().find(|(one, _)| *one == domain).map_or(domain, |(_, same)| same))
 }
 
 fn border(parts: &Parts<'_>) -> Border {
-    let mut border = Border { hosts: Vec::new(), oldest: 0, foreign: parts.fields.len() };
+    let mut border = Border { hosts: Vec::new(), homes: Vec::new(), oldest: 0, foreign: parts.fields.len() };
     let received = parts.fields.iter().enumerate().filter(|(_, field)| field.is("Received")).take(MAX_HOPS);
-    let mut home: Option<String> = None;
+    // Whoever passes a message on from a private address is within the organisation, whatever its name.
+    let mut from_within = true;
     for (at, field) in received {
-        let Hop { by, .. } = received::parse(&field.text());
-        let organisation = by.as_deref().and_then(organisation).map(str::to_owned);
-        match (&home, organisation) {
-            (Some(home), Some(other)) if *home != other => {
+        let Hop { by, private, .. } = received::parse(&field.text());
+        if let Some(found) = by.as_deref().and_then(organisation)
+            && !border.homes.iter().any(|home| home == found)
+        {
+            if !border.homes.is_empty() && !from_within {
                 border.foreign = at;
                 break;
             }
-            (None, found) => home = found,
-            _ => {}
+            border.homes.push(found.to_owned());
         }
+        from_within = private;
         border.oldest = at;
         border.hosts.extend(by);
     }
@@ -60,7 +75,6 @@ fn border(parts: &Parts<'_>) -> Border {
 pub(super) fn read(parts: &Parts<'_>) -> (Vec<AuthResults>, String) {
     use super::auth_results::parse;
     let border = border(parts);
-    let home = border.hosts.iter().find_map(|host| organisation(host));
     let mut out = Vec::new();
     let mut words = None;
     for (at, field) in parts.fields.iter().enumerate() {
@@ -70,10 +84,9 @@ pub(super) fn read(parts: &Parts<'_>) -> (Vec<AuthResults>, String) {
         }
         let mut result = parse(&field.text(), arc);
         if !arc {
-            let ours = result
-                .authserv_id
-                .as_deref()
-                .is_some_and(|id| border.hosts.iter().any(|host| host == id) || organisation(id).is_some_and(|o| Some(o) == home));
+            let ours = result.authserv_id.as_deref().is_some_and(|id| {
+                border.hosts.iter().any(|host| host == id) || organisation(id).is_some_and(|found| border.homes.iter().any(|home| home == found))
+            });
             // Above the border only the last organisation writes; just below it stands what its first host adds, under its own name.
             result.believable = !border.hosts.is_empty() && (at < border.oldest || (ours && at < border.foreign));
             if result.believable && words.is_none() {
@@ -130,7 +143,14 @@ mod tests {
         let google = "Authentication-Results: mx.google.com; spf=pass\n";
         let odd = "Authentication-Results: filter; spf=pass\n";
         let bare = "Authentication-Results: spf=pass smtp.mailfrom=a.example\n";
+        let labs = outlook.replace("a.prod.outlook.com", "a.prod.exchangelabs.com");
+        let store = "Received: from mx.example.com ([10.0.0.5]) by ex.corp.local with SMTP; 31 Jan 2024 10:20:30 +0000\n";
+        let gate = "Received: from mail.sender.example ([192.0.2.1]) by mx.example.com with ESMTPS; 31 Jan 2024 10:20:30 +0000\n";
+        let ours = "Authentication-Results: mx.example.com; spf=pass\n";
         for (parts, expected, said) in [
+            (vec![labs.as_str(), bare, edge, sender], vec![true], "no authserv-id"),
+            (vec![store, ours, gate, sender], vec![true], "mx.example.com says can be believed"),
+            (vec![gate, sender, ours], vec![false], "can not be believed"),
             (vec![gmail, mx, google, sender], vec![true], "mx.google.com says can be believed"),
             (vec![gmail, mx, sender, google], vec![false], "can not be believed"),
             (vec![gmail, mx, odd, sender], vec![false], "can not be believed"),
