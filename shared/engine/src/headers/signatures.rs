@@ -5,8 +5,11 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use mail_auth::{
     AuthenticatedMessage, DkimResult, Error, MessageAuthenticator, Parameters,
-    common::{crypto::CryptoError, verify::VerifySignature},
-    dkim::{DkimError, Signature},
+    common::{
+        crypto::{CryptoError, HashAlgorithm},
+        verify::VerifySignature,
+    },
+    dkim::{Canonicalization, DkimError, Signature},
     hickory_resolver::config::{ResolverConfig, ResolverOpts},
 };
 use waypost_types::headers::{SignatureReport, Verified};
@@ -23,6 +26,9 @@ pub(super) const MAX_SIGNATURES: usize = 30;
 const MAX_SIGNED: usize = 1_000;
 /// Octets of a header that signatures are verified in.
 const MAX_HEADER: usize = 1_000_000;
+
+/// Octets of the body that are hashed in all, over every kind of hash that signatures ask for.
+const MAX_HASHED: usize = 64 * 1024 * 1024;
 
 /// Said of signatures when only the header was given.
 pub(super) const NO_BODY: &str = "The body is not there, so body hashes can not be checked";
@@ -47,7 +53,17 @@ pub(super) fn too_much(parts: &Parts<'_>, message: &[u8]) -> Option<String> {
         .into_iter()
         .flat_map(|name| parts.all(name).collect::<Vec<_>>())
         .any(|field| field.value.split(|byte| *byte == b':').nth(MAX_SIGNED).is_some());
-    long.then(|| "A signature names too many fields to be verified".to_owned())
+    if long {
+        return Some("A signature names too many fields to be verified".to_owned());
+    }
+    // Each canonicalisation, algorithm and length is a hash of its own; read as mail-auth reads them, since a tag may be there twice.
+    let dkim = parts.all("DKIM-Signature").filter_map(|field| Signature::parse(field.value).ok());
+    let dkim = dkim.map(|signature| (signature.cb == Canonicalization::Simple, HashAlgorithm::from(signature.a) as u64, signature.l));
+    let arc = parts.all("ARC-Message-Signature").filter_map(|field| mail_auth::arc::Signature::parse(field.value).ok());
+    let arc = arc.map(|signature| (signature.cb == Canonicalization::Simple, HashAlgorithm::from(signature.a) as u64, signature.l));
+    let kinds: BTreeSet<(bool, u64, u64)> = dkim.chain(arc).collect();
+    (kinds.len().saturating_mul(parts.body.len()) > MAX_HASHED)
+        .then(|| format!("The signatures ask for {} different hashes of a large body; that is too much work to verify them", kinds.len()))
 }
 
 /// The message as mail-auth reads it. Expiry and reports are ours to look at: an old message is no broken one.

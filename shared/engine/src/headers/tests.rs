@@ -318,6 +318,12 @@ async fn garbage_is_said_to_be_garbage() {
         assert!(said.is_empty() || report.remarks.iter().any(|remark| remark.contains(said)), "{said}: {:?}", report.remarks);
         assert!(report.hops.len() <= route::MAX_HOPS && report.signatures.len() <= signatures::MAX_SIGNATURES);
     }
+    let greedy: String = (1..30)
+        .map(|l| format!("DKIM-Signature: v=1; a=rsa-sha256; d=a.example; s=b; h=from; bh=AA==; b=AA==; l={l}\n"))
+        .collect::<Vec<_>>()
+        .concat();
+    let report = analyse(&net, format!("{greedy}From: a@a.example\n\n{}", "b".repeat(3 << 20)).as_bytes()).await;
+    assert!(report.unknown.iter().any(|part| part.subject == "signatures" && part.reason.contains("29 different hashes")), "{:?}", report.unknown);
     let cut = analyse(&net, &vec![b'a'; MAX_MESSAGE + 1]).await;
     assert!(cut.remarks.iter().any(|remark| remark.contains("10 MB")));
 }
