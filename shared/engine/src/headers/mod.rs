@@ -9,6 +9,8 @@ mod fields;
 mod freemail;
 mod keys;
 mod received;
+#[cfg(test)]
+mod received_tests;
 mod remarks;
 mod route;
 mod signatures;
