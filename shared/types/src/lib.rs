@@ -11,6 +11,7 @@ pub mod conditions;
 pub mod drift;
 pub mod event;
 pub mod finding;
+pub mod headers;
 pub mod id;
 pub mod incident;
 pub mod judge;

@@ -147,6 +147,7 @@ mod tests {
             include_str!("bimi.rs"),
             include_str!("helo.rs"),
             include_str!("../probe/remarks.rs"),
+            include_str!("../headers/remarks.rs"),
         ];
         for source in sources {
             for (at, _) in source.match_indices("remark(\"") {
