@@ -73,8 +73,8 @@ async fn selectors_and_senders_of_a_domain_are_kept_in_their_form() {
     let (mut client, org) = server.member("ann").await;
     let made = client.post(&format!("/api/v1/orgs/{org}/domains"), &json!({ "name": "example.com" })).await;
     let path = format!("/api/v1/orgs/{org}/domains/{}", made.id());
-    let patch = json!({ "selectors": ["S1", "s1", "a.b._domainkey.example.com"], "senders": ["::ffff:203.0.113.9", "2001:db8::1"] });
-    let changed = client.json("PATCH", &path, &[], &patch).await;
+    let wanted = json!({ "selectors": ["S1", "s1", "a.b._domainkey.example.com"], "senders": ["::ffff:203.0.113.9", "2001:db8::1"] });
+    let changed = client.json("PATCH", &path, &[], &wanted).await;
     assert_eq!(changed.status, 200, "{changed:?}");
     assert_eq!((&changed.body["selectors"], &changed.body["senders"]), (&json!(["s1", "a.b"]), &json!(["203.0.113.9", "2001:db8::1"])));
     // What is absent stays.
