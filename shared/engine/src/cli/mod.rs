@@ -4,6 +4,7 @@ mod audit;
 mod blacklist;
 mod probe;
 mod spf;
+mod spf_tree;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
@@ -44,7 +45,7 @@ struct Common {
 enum Command {
     /// All DNS and authentication audits of domains
     Audit(audit::AuditArgs),
-    /// Evaluate SPF for a sender: `check_host()` of RFC 7208
+    /// Audit the SPF record and draw its tree; with --ip evaluate it for a sender: `check_host()` of RFC 7208
     Spf(spf::SpfArgs),
     /// One SMTP conversation per address of a host
     Probe(probe::ProbeArgs),
@@ -145,7 +146,9 @@ mod tests {
         for wrong in [
             vec!["waypost"],
             vec!["waypost", "audit"],
-            vec!["waypost", "spf", "a.example"],
+            vec!["waypost", "spf"],
+            vec!["waypost", "spf", "a.example", "--ip", "no address"],
+            vec!["waypost", "spf", "a.example", "--helo", "h.example"],
             vec!["waypost", "audit", "a.example", "--fail-on", "bad"],
         ] {
             assert!(Args::try_parse_from(wrong).is_err());

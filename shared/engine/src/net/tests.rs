@@ -8,7 +8,7 @@ use hickory_proto::{
     rr::{
         Name, RData, Record, RecordType,
         rdata::{
-            A, AAAA, CNAME, MX, NS, PTR, SOA, TLSA, TXT,
+            A, AAAA, CNAME, MX, NS, NULL, PTR, SOA, TLSA, TXT,
             tlsa::{CertUsage, Matching, Selector},
         },
     },
@@ -140,6 +140,10 @@ fn data(text: &str) -> RData {
         "TLSA" => RData::TLSA(TLSA::new(CertUsage::DaneEe, Selector::Spki, Matching::Sha256, vec![u8::from_str_radix(value, 16).unwrap(); 32])),
         "CNAME" => RData::CNAME(CNAME(name(value))),
         "SOA" => RData::SOA(SOA::new(name(value), name(value), 1, 2, 3, 4, 5)),
+        "SPF" => {
+            let text = [&[u8::try_from(value.len()).unwrap()], value.as_bytes()].concat();
+            RData::Unknown { code: RecordType::Unknown(99), rdata: NULL::with(text) }
+        }
         other => panic!("{other}"),
     }
 }
