@@ -60,6 +60,11 @@ pub(super) struct Seen {
 }
 
 impl Seen {
+    /// Something makes receivers give up on the record, however few lookups it needs.
+    pub fn is_broken(&self) -> bool {
+        !self.without_record.is_empty() || !self.broken.is_empty() || !self.wide_mx.is_empty() || self.looped.is_some()
+    }
+
     fn add(&mut self, other: Self) {
         self.voids.extend(other.voids);
         self.without_record.extend(other.without_record);
@@ -95,7 +100,20 @@ impl Cost {
     /// Follows a record of `domain` as an evaluation would that matches nothing.
     pub async fn of(net: &Net, domain: &str, text: &str, record: &Record) -> Self {
         let walk = Walk { net, first: domain, policies: AtomicU32::new(0) };
-        walk.policy(domain.to_owned(), text.to_owned(), record.clone(), vec![domain.to_owned()]).await
+        let mut cost = walk.policy(domain.to_owned(), text.to_owned(), record.clone(), vec![domain.to_owned()]).await;
+        note_again(&mut cost.tree, &mut BTreeSet::new());
+        cost
+    }
+}
+
+/// Notes policies that are reached a second time, in the order of an evaluation: they cost their lookups again.
+fn note_again(node: &mut SpfNode, reached: &mut BTreeSet<String>) {
+    for term in &mut node.terms {
+        let Some(policy) = &mut term.policy else { continue };
+        if !reached.insert(policy.domain.clone()) && term.note.is_none() {
+            term.note = Some("reached before by another way, and costs its lookups again".to_owned());
+        }
+        note_again(policy, reached);
     }
 }
 

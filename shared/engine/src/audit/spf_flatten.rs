@@ -28,11 +28,11 @@ struct Candidate {
     networks: Vec<IpNet>,
 }
 
-/// The proposal; nothing where it would not help, and nothing where order or the message decides.
+/// The proposal; nothing where it would not help, nothing where order or the message decides, and nothing before what is broken is mended.
 pub(super) fn propose(domain: &str, text: &str, record: &Record, cost: &Cost) -> Option<SpfFlattening> {
     let end = record.directives.iter().position(|directive| directive.mechanism == Mechanism::All).unwrap_or(record.directives.len());
     // An exception before a wider term would no longer stand where it stood.
-    if cost.tree.lookups < FROM || record.directives[..end].iter().any(|directive| directive.qualifier != Qualifier::Pass) {
+    if cost.tree.lookups < FROM || cost.seen.is_broken() || record.directives[..end].iter().any(|directive| directive.qualifier != Qualifier::Pass) {
         return None;
     }
     let mut candidates = candidates(domain, text, record, cost);

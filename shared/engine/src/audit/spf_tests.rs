@@ -151,6 +151,9 @@ async fn the_tree_counts_each_branch_and_names_services() {
     let below: &SpfNode = tree.terms[2].policy.as_ref().unwrap();
     assert_eq!((below.service.as_deref(), below.lookups, below.terms[0].lookups), (Some("Google Workspace"), 1, 1));
     assert!(below.record.as_ref().unwrap().starts_with("v=spf1 include"));
+    let twice = spf("TXT v=spf1 include:nets.five.example include:five.example -all").await;
+    let again = detail(&twice).tree.terms[1].policy.as_ref().unwrap().terms[3].note.clone();
+    assert!(again.unwrap().contains("again"));
     let redirected = spf("TXT v=spf1 redirect=five.example").await;
     let tree = &detail(&redirected).tree;
     assert_eq!((tree.lookups, tree.terms[0].lookups, tree.terms[0].policy.as_ref().unwrap().lookups), (5, 5, 4));
@@ -216,6 +219,7 @@ async fn includes_become_addresses_when_that_helps() {
         "TXT v=spf1 include:macro.example mx mx mx mx mx mx -all",
         "TXT v=spf1 -a include:five.example mx mx mx -all",
         "TXT v=spf1 ~include:five.example mx mx mx mx -all",
+        "TXT v=spf1 include:five.example include:none.example mx mx mx mx -all",
     ] {
         let (_, proposal) = flat(not_helped).await;
         assert_eq!(proposal, None, "{not_helped}");
@@ -224,8 +228,11 @@ async fn includes_become_addresses_when_that_helps() {
 
 #[tokio::test]
 async fn a_long_proposal_is_split() {
-    let nets = |third: u8| (0..40).map(|n| format!("{} ip4:203.{third}.{}.0/24", if n % 10 == 9 { "|" } else { "" }, n * 2)).collect::<String>();
-    let (wide, more) = (format!("TXT v=spf1{} -all", nets(1)), format!("TXT v=spf1{} -all", nets(2)));
+    let nets = |third: u8| {
+        let terms = |tens: std::ops::Range<u8>| tens.map(|n| format!("ip4:203.{third}.{}.0/24", n * 2)).collect::<Vec<_>>().join(" ");
+        [0..10, 10..20, 20..30, 30..40].map(terms).join("| ")
+    };
+    let (wide, more) = (format!("TXT v=spf1 {} -all", nets(1)), format!("TXT v=spf1 {} -all", nets(2)));
     let records = [
         ("e.example", "TXT v=spf1 include:many.example a:h1.five.example a:h2.five.example exp=w.e.example -all"),
         ("many.example", "TXT v=spf1 include:a.many.example include:b.many.example mx mx mx mx mx -all"),

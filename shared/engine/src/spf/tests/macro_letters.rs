@@ -33,7 +33,7 @@ async fn letters_and_transformers() {
 
 #[tokio::test]
 async fn the_validated_name() {
-    let rows: &[(&[(&str, &'static str, &str)], &str)] = &[
+    let rows: &[(&[Row<'_>], &str)] = &[
         (&[], "unknown"),
         (&[("192.0.2.1", "PTR", "liar.example"), ("liar.example", "A", "192.0.2.2")], "unknown"),
         (&[("192.0.2.1", "PTR", "TIMEOUT")], "unknown"),

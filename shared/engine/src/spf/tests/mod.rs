@@ -13,6 +13,10 @@ mod limits;
 mod macro_letters;
 mod mechanisms;
 mod modifiers;
+mod wire;
+
+/// A record of a test's world: name, type, value.
+type Row<'a> = (&'a str, &'static str, &'a str);
 
 #[derive(Default)]
 struct Map {
