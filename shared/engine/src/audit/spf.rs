@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use waypost_types::{
     Severity,
-    audit::{SpfDetail, SpfNode},
+    audit::{SpfDetail, SpfFlattening, SpfNode},
     outcome::Status,
 };
 
@@ -14,6 +14,11 @@ use crate::{
     net::Net,
     spf::{FetchError, MAX_LOOKUPS, MAX_NAMES, MAX_VOID_LOOKUPS, MODIFIER_TWICE, Mechanism, Qualifier, Record, SyntaxError, fetch, parse},
 };
+
+/// From so many lookups on the limit is near.
+const NEAR: u32 = 8;
+/// Names listed in one finding.
+const MOST_NAMED: usize = 10;
 
 pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> Part {
     let mut part = Part::default();
@@ -128,10 +133,11 @@ async fn judge(net: &Net, facts: &Facts, options: &AuditOptions, text: &str, rec
     endings(facts, text, record, part);
     spf_repeats::judge(domain, text, record, part);
     let (cost, ()) = tokio::join!(Cost::of(net, domain, text, record), soft(net, facts, record, part));
-    costs(domain, &cost, part);
+    let flattened = spf_flatten::propose(domain, text, record, &cost);
+    lookups(domain, &cost, flattened.as_ref(), part);
+    wrong(domain, &cost, part);
     spf_networks::judge(facts, &cost.seen.networks, part);
     let senders = spf_senders::look(net, facts, options, text, record, part).await;
-    let flattened = spf_flatten::propose(domain, text, record, &cost);
     part.detail.spf = Some(SpfDetail { tree: cost.tree, senders, flattened });
     part.word_by_findings(Status::Ok, if part.findings.iter().any(|f| f.severity >= Severity::High) { "Error" } else { "Pass" });
 }
@@ -145,21 +151,28 @@ async fn soft(net: &Net, facts: &Facts, record: &Record, part: &mut Part) {
     }
 }
 
-fn costs(domain: &str, cost: &Cost, part: &mut Part) {
-    let (lookups, seen) = (cost.tree.lookups, &cost.seen);
-    if lookups > MAX_LOOKUPS {
-        part.find(
-            remark("spf.too_many_lookups", domain, format!("SPF needs {lookups} DNS lookups, {MAX_LOOKUPS} are allowed"))
-                .with("count", lookups.to_string()),
-        );
-    } else if lookups >= 8 {
-        part.find(
-            remark("spf.lookups_near_limit", domain, format!("SPF needs {lookups} of {MAX_LOOKUPS} DNS lookups")).with("count", lookups.to_string()),
-        );
-    }
+/// How many lookups there are, and which record needs fewer.
+fn lookups(domain: &str, cost: &Cost, proposal: Option<&SpfFlattening>, part: &mut Part) {
+    let lookups = cost.tree.lookups;
+    let (rule, seen) = if lookups > MAX_LOOKUPS {
+        ("spf.too_many_lookups", format!("SPF needs {lookups} DNS lookups, {MAX_LOOKUPS} are allowed"))
+    } else if lookups >= NEAR {
+        ("spf.lookups_near_limit", format!("SPF needs {lookups} of {MAX_LOOKUPS} DNS lookups"))
+    } else {
+        return;
+    };
+    let more = proposal.map_or_else(String::new, |proposal| format!(" The record proposed with the tree of lookups needs {}.", proposal.lookups));
+    part.find(remark(rule, domain, seen).with("count", lookups.to_string()).with("proposal", more));
+}
+
+/// What is wrong on the way through the tree.
+fn wrong(domain: &str, cost: &Cost, part: &mut Part) {
+    let seen = &cost.seen;
     if cost.tree.void_lookups > MAX_VOID_LOOKUPS {
         let summary = format!("{} lookups of the SPF record find nothing, {MAX_VOID_LOOKUPS} are allowed", cost.tree.void_lookups);
-        part.find(remark("spf.void_lookups", domain, summary).with("names", seen.voids.join(", ")));
+        part.find(
+            remark("spf.void_lookups", domain, summary).with("names", seen.voids.iter().take(MOST_NAMED).cloned().collect::<Vec<_>>().join(", ")),
+        );
     }
     for target in &seen.without_record {
         part.find(
@@ -181,7 +194,8 @@ fn costs(domain: &str, cost: &Cost, part: &mut Part) {
     if let Some(target) = &seen.looped {
         part.find(remark("spf.include_loop", target, format!("SPF comes back to {target}: the record includes itself")).with("target", target));
     }
-    for (name, failure) in &seen.failed {
+    let mut named = BTreeSet::new();
+    for (name, failure) in seen.failed.iter().filter(|(name, _)| named.insert(name)) {
         part.unknown("spf", format!("{name}: {failure}"));
     }
     for (name, count) in &seen.wide_mx {

@@ -22,6 +22,10 @@ use crate::{
 
 /// Policies looked at below the first; a tree with more is far past the limit of ten anyway.
 const MOST_POLICIES: u32 = 40;
+/// Names asked for by `a`, `mx` and `exists` in all of the tree, for the same reason.
+const MOST_ASKED: u32 = 60;
+/// Terms of one policy that are shown.
+const MOST_TERMS: usize = 500;
 
 /// What a record and all it reaches cost.
 #[derive(Debug, Default)]
@@ -94,12 +98,13 @@ struct Walk<'a> {
     /// Whose record it is.
     first: &'a str,
     policies: AtomicU32,
+    asked: AtomicU32,
 }
 
 impl Cost {
     /// Follows a record of `domain` as an evaluation would that matches nothing.
     pub async fn of(net: &Net, domain: &str, text: &str, record: &Record) -> Self {
-        let walk = Walk { net, first: domain, policies: AtomicU32::new(0) };
+        let walk = Walk { net, first: domain, policies: AtomicU32::new(0), asked: AtomicU32::new(0) };
         let mut cost = walk.policy(domain.to_owned(), text.to_owned(), record.clone(), vec![domain.to_owned()]).await;
         note_again(&mut cost.tree, &mut BTreeSet::new());
         cost
@@ -153,7 +158,7 @@ impl Walk<'_> {
             }
             let mut steps: Vec<Option<Step>> = steps.into_iter().map(Some).collect();
             let mut redirect = redirect;
-            for (term, index) in terms(&text, &record) {
+            for (term, index) in terms(&text, &record).into_iter().take(MOST_TERMS) {
                 let step = match index {
                     Some(index) => steps.get_mut(index).and_then(Option::take),
                     None if is_redirect(term) => redirect.take(),
@@ -181,6 +186,12 @@ impl Walk<'_> {
     async fn directive(&self, directive: &Directive, domain: &str, path: &[String]) -> Step {
         let name = |spec: &Option<MacroString>| spec.as_ref().map_or(Some(domain.to_owned()), |spec| spec.literal().map(str::to_ascii_lowercase));
         let mut step = Step { lookups: u32::from(directive.mechanism.costs_lookup()), ..Step::default() };
+        if matches!(directive.mechanism, Mechanism::A(..) | Mechanism::Mx(..) | Mechanism::Exists(_))
+            && self.asked.fetch_add(1, Ordering::Relaxed) >= MOST_ASKED
+        {
+            step.note = Some("not asked: there are too many terms".to_owned());
+            return step;
+        }
         match &directive.mechanism {
             Mechanism::All => {}
             Mechanism::Ip4(..) | Mechanism::Ip6(..) => {

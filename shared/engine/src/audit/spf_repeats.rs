@@ -8,6 +8,8 @@ use waypost_types::Severity;
 
 /// Terms named in one finding.
 const MOST_SHOWN: usize = 3;
+/// Records with more directives are not compared term by term; no sane one comes near.
+const MOST_DIRECTIVES: usize = 500;
 
 /// Why a directive changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +23,9 @@ pub(super) enum Repeat {
 /// Looks at each directive up to `all`, in the order of the record.
 pub(super) fn repeats(record: &Record, domain: &str) -> Vec<Option<Repeat>> {
     let all = &record.directives;
+    if all.len() > MOST_DIRECTIVES {
+        return vec![None; all.len()];
+    }
     let end = all.iter().position(|directive| directive.mechanism == Mechanism::All).unwrap_or(all.len());
     let keys: Vec<String> = all.iter().map(|directive| key(directive, domain)).collect();
     let networks: Vec<Option<IpNet>> = all.iter().map(|directive| network(&directive.mechanism)).collect();

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
-use futures::future::join_all;
+use futures::{StreamExt, future::join_all, stream};
 use waypost_types::audit::SpfSender;
 
 use super::{AuditOptions, Facts, Part, organisational, rules::remark};
@@ -17,6 +17,10 @@ const MOST_SENDERS: usize = 40;
 const MOST_MX_ADDRESSES: usize = 20;
 /// Host names whose own record is looked at.
 const MOST_HELO: usize = 5;
+/// Addresses of the domain itself that are looked at.
+const MOST_OWN: usize = 4;
+/// Evaluations that run side by side.
+const AT_ONCE: usize = 6;
 
 /// An address and what it is.
 struct Candidate {
@@ -76,7 +80,9 @@ fn candidates(facts: &Facts, options: &AuditOptions) -> Vec<Candidate> {
 async fn evaluate(net: &Net, domain: &str, candidates: &[Candidate]) -> Vec<SpfEvaluation> {
     let sender = format!("postmaster@{domain}");
     let now = net.now().timestamp();
-    join_all(candidates.iter().map(|candidate| check_host(net.dns(), candidate.address, domain, &sender, domain, now))).await
+    let jobs: Vec<_> = candidates.iter().map(|candidate| check_host(net.dns(), candidate.address, domain, &sender, domain, now)).collect();
+    // Those that come later find the answers in the resolver's cache.
+    stream::iter(jobs).buffered(AT_ONCE).collect().await
 }
 
 fn not_covered(domain: &str, text: &str, record: &Record, candidate: &Candidate, result: &SpfEvaluation, part: &mut Part) {
@@ -125,7 +131,7 @@ async fn not_allowed(net: &Net, facts: &Facts, candidates: &[Candidate], results
         .await
         .found()
         .into_iter()
-        .take(MOST_HELO)
+        .take(MOST_OWN)
         .filter(|address| !known.contains(address))
         .map(|address| Candidate { address, origin: format!("address of {domain}"), known: false, own_host: None })
         .collect();

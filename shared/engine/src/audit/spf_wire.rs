@@ -96,6 +96,8 @@ fn runs_on(left: &str, right: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn cut(text: &str) -> Vec<Vec<u8>> {
@@ -126,6 +128,18 @@ mod tests {
             "",
         ] {
             assert_eq!(mended(&cut(fine)), None, "{fine}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(strings in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..12), 0..5), tail in "[ a-z:=.%~-]{0,12}") {
+            let meant = [vec![b"v=spf1 mx".to_vec(), tail.into_bytes()], strings.clone()].concat();
+            for strings in [strings, meant] {
+                if let Some(better) = mended(&strings) {
+                    prop_assert_eq!(better.replace(' ', ""), String::from_utf8_lossy(&strings.concat()).replace(' ', ""));
+                }
+            }
         }
     }
 
