@@ -17,6 +17,7 @@ mod spf;
 mod spf_cost;
 mod spf_flatten;
 mod spf_networks;
+mod spf_open;
 mod spf_repeats;
 mod spf_senders;
 mod spf_services;

@@ -131,6 +131,7 @@ mod tests {
             include_str!("mx.rs"),
             include_str!("spf.rs"),
             include_str!("spf_networks.rs"),
+            include_str!("spf_open.rs"),
             include_str!("spf_repeats.rs"),
             include_str!("spf_senders.rs"),
             include_str!("spf_wire.rs"),

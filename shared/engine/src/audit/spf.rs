@@ -9,7 +9,9 @@ use waypost_types::{
     outcome::Status,
 };
 
-use super::{AuditOptions, Facts, Part, dmarc, rules::remark, spf_cost::Cost, spf_flatten, spf_networks, spf_repeats, spf_senders, spf_wire};
+use super::{
+    AuditOptions, Facts, Part, dmarc, rules::remark, spf_cost::Cost, spf_flatten, spf_networks, spf_open, spf_repeats, spf_senders, spf_wire,
+};
 use crate::{
     net::Net,
     spf::{FetchError, MAX_LOOKUPS, MAX_NAMES, MAX_VOID_LOOKUPS, MODIFIER_TWICE, Mechanism, Qualifier, Record, SyntaxError, fetch, parse},
@@ -132,7 +134,9 @@ async fn judge(net: &Net, facts: &Facts, options: &AuditOptions, text: &str, rec
     let domain = facts.domain.as_str();
     endings(facts, text, record, part);
     spf_repeats::judge(domain, text, record, part);
-    let (cost, ()) = tokio::join!(Cost::of(net, domain, text, record), soft(net, facts, record, part));
+    let cost = Cost::of(net, domain, text, record).await;
+    spf_open::judge(domain, record, &cost, part);
+    soft(net, facts, &cost, part).await;
     let flattened = spf_flatten::propose(domain, text, record, &cost);
     lookups(domain, &cost, flattened.as_ref(), part);
     wrong(domain, &cost, part);
@@ -143,11 +147,14 @@ async fn judge(net: &Net, facts: &Facts, options: &AuditOptions, text: &str, rec
 }
 
 /// A soft fail refuses nothing by itself: whether that is enough is the DMARC policy's to say.
-async fn soft(net: &Net, facts: &Facts, record: &Record, part: &mut Part) {
-    let all = record.directives.iter().find(|directive| directive.mechanism == Mechanism::All);
-    if all.is_some_and(|all| all.qualifier == Qualifier::SoftFail) && dmarc::enforces(net, &facts.domain).await == Ok(false) {
+async fn soft(net: &Net, facts: &Facts, cost: &Cost, part: &mut Part) {
+    let Some((whose, _)) = spf_open::effective_all(&cost.tree).filter(|(_, all)| all.is_some_and(|all| all.eq_ignore_ascii_case("~all"))) else {
+        return;
+    };
+    if dmarc::enforces(net, &facts.domain).await == Ok(false) {
         let domain = facts.domain.as_str();
-        part.find(remark("spf.softfail_only", domain, "SPF ends in “~all”, and no DMARC policy has mail refused that fails"));
+        let led = if whose == domain { String::new() } else { format!(" in the record of {whose}") };
+        part.find(remark("spf.softfail_only", domain, format!("SPF ends in “~all”{led}, and no DMARC policy has mail refused that fails")));
     }
 }
 

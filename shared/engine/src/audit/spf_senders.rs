@@ -68,7 +68,7 @@ fn candidates(facts: &Facts, options: &AuditOptions) -> Vec<Candidate> {
     let mx = facts.hosts.iter().flat_map(|host| {
         host.addresses.iter().map(move |address| Candidate {
             address: *address,
-            origin: format!("MX host {}", host.host),
+            origin: if host.host == facts.domain.as_str() { format!("address of {}", host.host) } else { format!("MX host {}", host.host) },
             known: false,
             own_host: (host.provider.is_none() && own(&host.host)).then(|| host.host.clone()),
         })

@@ -19,6 +19,11 @@ const WORLD: &[(&str, &str)] = &[
     ("nets.five.example", "TXT v=spf1 ip4:203.0.113.64/27 ip4:203.0.113.96/27 -all"),
     ("macro.example", "TXT v=spf1 exists:%{i}.macro.example a:h1.five.example a:h2.five.example -all"),
     ("none.example", "TXT hello"),
+    ("in.example", "TXT v=spf1 redirect=open.example"),
+    ("open.example", "TXT v=spf1 ALL"),
+    ("neutral.example", "TXT v=spf1 ?all"),
+    ("endless.example", "TXT v=spf1 ip4:203.0.113.5"),
+    ("soft.example", "TXT v=spf1 ip4:203.0.113.5 ~ALL"),
     ("broken.example", "TXT v=spf1 ip4:1.2.3 -all"),
     ("gone.reg.example", "A 203.0.113.9"),
     ("reg.example", "A 203.0.113.9"),
@@ -80,6 +85,12 @@ async fn rules_fire_on_what_they_are_for_and_on_nothing_else() {
         ("spf.plus_all", "TXT v=spf1 mx +all", "TXT v=spf1 mx -all"),
         ("spf.neutral_all", "TXT v=spf1 mx ?all", "TXT v=spf1 mx -all"),
         ("spf.no_all", "TXT v=spf1 mx", "TXT v=spf1 mx -all"),
+        ("spf.plus_all", "TXT v=spf1 mx redirect=open.example", "TXT v=spf1 mx redirect=five.example"),
+        ("spf.plus_all", "TXT v=spf1 mx include:in.example -all", "TXT v=spf1 mx ?include:open.example -all"),
+        ("spf.plus_all", "TXT v=spf1 mx ip4:0.0.0.0/0 -all", "TXT v=spf1 mx -all include:open.example"),
+        ("spf.neutral_all", "TXT v=spf1 redirect=neutral.example", "TXT v=spf1 mx include:neutral.example -all"),
+        ("spf.no_all", "TXT v=spf1 redirect=endless.example", "TXT v=spf1 redirect=none.example"),
+        ("spf.softfail_only", "TXT v=spf1 redirect=soft.example", "TXT v=spf1 include:soft.example -all"),
     ] {
         assert!(rules(&spf(bad).await).contains(&rule), "{rule} on {bad}: {:?}", rules(&spf(bad).await));
         assert!(!rules(&spf(good).await).contains(&rule), "{rule} on {good}: {:?}", rules(&spf(good).await));

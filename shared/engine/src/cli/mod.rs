@@ -143,6 +143,7 @@ mod tests {
         ])
         .unwrap();
         assert!(args.common.json && args.common.resolver.len() == 1 && args.common.fail_on == Severity::High);
+        assert!(Args::try_parse_from(["waypost", "spf", "a.example"]).is_ok());
         for wrong in [
             vec!["waypost"],
             vec!["waypost", "audit"],
