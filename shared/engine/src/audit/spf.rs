@@ -1,7 +1,7 @@
 //! The SPF record as an administrator should see it: syntax, and what it lets through (RFC 7208). What it costs is `spf_cost`; evaluating one
 //! address is `crate::spf`.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use waypost_types::{
     Severity,
@@ -19,6 +19,8 @@ use crate::{
 
 /// From so many lookups on the limit is near.
 const NEAR: u32 = 8;
+/// The senders' evaluations together.
+const SENDERS: Duration = Duration::from_secs(4);
 /// Names listed in one finding.
 const MOST_NAMED: usize = 10;
 
@@ -141,7 +143,12 @@ async fn judge(net: &Net, facts: &Facts, options: &AuditOptions, text: &str, rec
     lookups(domain, &cost, flattened.as_ref(), part);
     wrong(domain, &cost, part);
     spf_networks::judge(facts, &cost.seen.networks, part);
-    let senders = spf_senders::look(net, facts, options, text, record, part).await;
+    // What the record itself says must not be lost to a name server that lets evaluations wait.
+    let looked = tokio::time::timeout(SENDERS, spf_senders::look(net, facts, options, text, record, part)).await;
+    let senders = looked.unwrap_or_else(|_| {
+        part.unknown("spf", "which of the known hosts may send was not answered in time");
+        Vec::new()
+    });
     part.detail.spf = Some(SpfDetail { tree: cost.tree, senders, flattened });
     part.word_by_findings(Status::Ok, if part.findings.iter().any(|f| f.severity >= Severity::High) { "Error" } else { "Pass" });
 }

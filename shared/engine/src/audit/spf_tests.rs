@@ -196,6 +196,18 @@ async fn senders_are_looked_at_and_only_the_known_ones_must_pass() {
 }
 
 #[tokio::test]
+async fn the_record_is_judged_also_where_evaluations_wait() {
+    let options = AuditOptions { deadline: Duration::from_secs(20), ..AuditOptions::default() };
+    let report = run(&[("e.example", "TXT v=spf1 mx mx exists:%{i}.mute.test -all")], &[("5.113.0.203.mute.test", Say::Silence)], &options).await;
+    // The MX host matches before the name that nobody answers for is asked.
+    assert!(rules(&report).contains(&"spf.duplicate_mechanism") && report.unknown.is_empty(), "{report:#?}");
+    let report =
+        run(&[("e.example", "TXT v=spf1 exists:%{i}.mute.test exists:%{i}.mute.test -all")], &[("203.0.113.5.mute.test", Say::Silence)], &options)
+            .await;
+    assert!(rules(&report).contains(&"spf.duplicate_mechanism") && report.unknown.len() == 1, "{report:#?}");
+}
+
+#[tokio::test]
 async fn hosts_that_may_send_need_a_record_of_their_own() {
     let fires = async |records: &[(&str, &str)], others: &[(&str, Say)]| {
         let report = run(records, others, &AuditOptions::default()).await;
