@@ -39,7 +39,15 @@ pub mod score;
 mod selectors;
 mod spf;
 mod spf_cost;
+mod spf_flatten;
 mod spf_networks;
+mod spf_open;
+mod spf_repeats;
+mod spf_senders;
+mod spf_services;
+#[cfg(test)]
+mod spf_tests;
+mod spf_wire;
 #[cfg(test)]
 mod tests;
 mod tls_rpt;

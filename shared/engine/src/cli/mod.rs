@@ -5,6 +5,7 @@ mod blacklist;
 mod headers;
 mod probe;
 mod spf;
+mod spf_tree;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
@@ -45,7 +46,7 @@ struct Common {
 enum Command {
     /// All DNS and authentication audits of domains
     Audit(audit::AuditArgs),
-    /// Evaluate SPF for a sender: `check_host()` of RFC 7208
+    /// Audit the SPF record and draw its tree; with --ip evaluate it for a sender: `check_host()` of RFC 7208
     Spf(spf::SpfArgs),
     /// One SMTP conversation per address of a host
     Probe(probe::ProbeArgs),
@@ -158,12 +159,15 @@ mod tests {
         for right in [vec!["waypost", "headers", "-", "--json"], vec!["waypost", "parse", "headers", "a.eml", "b.eml"]] {
             assert!(Args::try_parse_from(right).is_ok());
         }
+        assert!(Args::try_parse_from(["waypost", "spf", "a.example"]).is_ok());
         for wrong in [
             vec!["waypost"],
             vec!["waypost", "headers"],
             vec!["waypost", "parse"],
             vec!["waypost", "audit"],
-            vec!["waypost", "spf", "a.example"],
+            vec!["waypost", "spf"],
+            vec!["waypost", "spf", "a.example", "--ip", "no address"],
+            vec!["waypost", "spf", "a.example", "--helo", "h.example"],
             vec!["waypost", "audit", "a.example", "--fail-on", "bad"],
         ] {
             assert!(Args::try_parse_from(wrong).is_err());

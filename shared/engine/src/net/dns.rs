@@ -154,6 +154,15 @@ impl Dns {
         .await
     }
 
+    /// TXT in the character-strings as they are published (RFC 1035 3.3.14), not joined.
+    pub async fn txt_parts(&self, name: &str) -> Lookup<Vec<Vec<u8>>> {
+        self.lookup(name, RecordType::TXT, |data| match data {
+            RData::TXT(txt) => Some(txt.txt_data.iter().map(|part| part.to_vec()).collect()),
+            _ => None,
+        })
+        .await
+    }
+
     /// MX: preference and host (lower case, no final dot; empty for the null MX).
     pub async fn mx(&self, name: &str) -> Lookup<(u16, String)> {
         self.lookup(name, RecordType::MX, |data| match data {

@@ -180,6 +180,10 @@ fn data(text: &str) -> RData {
             let (primary, serial) = value.split_once(' ').unwrap_or((value, "1"));
             RData::SOA(SOA::new(name(primary), name(primary), serial.parse().unwrap(), 7200, 900, 1_209_600, 300))
         }
+        "SPF" => {
+            let text = [&[u8::try_from(value.len()).unwrap()], value.as_bytes()].concat();
+            RData::Unknown { code: RecordType::Unknown(99), rdata: NULL::with(text) }
+        }
         other => panic!("{other}"),
     }
 }
