@@ -1,12 +1,13 @@
 //! DKIM keys (RFC 6376 3.6.1, 8301, 8463). Selectors can not be listed by DNS, so a guess that finds nothing is unknown, never "missing".
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream};
 use waypost_types::{Severity, outcome::Status};
 use x509_parser::{prelude::FromDer, public_key::PublicKey, x509::SubjectPublicKeyInfo};
 
 use super::{
-    AuditOptions, Facts, Part,
+    AuditOptions, Facts, Family, Known, Part,
     rules::{Remark, remark},
     selectors,
 };
@@ -20,6 +21,8 @@ pub const NO_USUAL_SELECTOR: &str =
 const AT_ONCE: usize = 24;
 /// Selectors given by hand that are looked at.
 const MOST_BY_HAND: usize = 50;
+/// Days after which a key should have been changed: thirteen months.
+const MOST_DAYS: i64 = 396;
 /// Nobody has this one: an answer means a wildcard.
 const NOBODYS: &str = "waypost-7f3a91c2-wildcard-test";
 
@@ -58,6 +61,8 @@ pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> P
         match answer {
             Lookup::Found(records) => {
                 if let Some(bits) = key(&mut part, &name, &selector, &records, origin) {
+                    let since = first_seen(&options.known, &part.records);
+                    age(&mut part, &name, &selector, since, net.now());
                     keys += 1;
                     weakest = Some(weakest.map_or(bits, |w| w.min(bits)));
                 }
@@ -155,6 +160,17 @@ fn key(part: &mut Part, name: &str, selector: &str, records: &[Vec<u8>], origin:
             Some(key.bits)
         }
     }
+}
+
+/// Since when the key that was looked at last is there as it is.
+fn first_seen(known: &Known, records: &[String]) -> Option<DateTime<Utc>> {
+    records.last().and_then(|line| known.since(Family::Dkim, line))
+}
+
+/// Says so where the same key stands for too long; without knowledge of its age nothing is said.
+fn age(part: &mut Part, name: &str, selector: &str, since: Option<DateTime<Utc>>, now: DateTime<Utc>) {
+    let Some(since) = since.filter(|since| (now - *since).num_days() > MOST_DAYS) else { return };
+    part.find(remark("dkim.key_old", name, format!("DKIM key {selector} is the same since {} at least", since.format("%Y-%m-%d"))));
 }
 
 fn strength(part: &mut Part, name: &str, selector: &str, key: &Key) {
@@ -356,6 +372,19 @@ mod tests {
         assert_eq!(by_hand.severity, Severity::High);
         assert!(!by_hand.summary.contains("is signed"));
         assert!(finding(Origin::Guessed).is_none());
+    }
+
+    #[test]
+    fn a_key_is_old_after_thirteen_months() {
+        let now = DateTime::from_timestamp(1_790_000_000, 0).unwrap();
+        let since = now - chrono::Duration::days(400);
+        let line = "s: p=A".to_owned();
+        let known = Known { records: [(Family::Dkim.key().to_owned(), vec![(line.clone(), since)])].into() };
+        for (record, at, wanted) in [(line.as_str(), now, 1), (line.as_str(), since + chrono::Duration::days(396), 0), ("s: p=B", now, 0)] {
+            let mut part = Part::default();
+            age(&mut part, "n", "s", first_seen(&known, &[record.to_owned()]), at);
+            assert_eq!(part.findings.len(), wanted, "{record} {at}");
+        }
     }
 
     #[test]
