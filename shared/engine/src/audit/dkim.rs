@@ -364,7 +364,9 @@ mod tests {
     fn only_a_selector_that_was_seen_proves_signed_mail() {
         let finding = |origin| {
             let mut part = Part::default();
-            key_missing("n", origin).into_iter().for_each(|finding| part.find(finding));
+            if let Some(finding) = key_missing("n", origin) {
+                part.find(finding);
+            }
             part.findings.pop()
         };
         assert_eq!(finding(Origin::Seen).unwrap().severity, Severity::Critical);
