@@ -32,7 +32,7 @@ fn scan(states: &[(&str, ListState)]) -> Outcome {
     let entries = states.iter().map(|(list, state)| ListEntry {
         subject: "203.0.113.40".to_owned(),
         list: (*list).to_owned(),
-        zone: "bl.example".to_owned(),
+        zone: format!("{}.example", list.to_lowercase()),
         state: *state,
         codes: Vec::new(),
         meaning: "Spam was seen from it.".to_owned(),
