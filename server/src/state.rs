@@ -86,6 +86,8 @@ pub struct AppState {
     pub live: Live,
     /// Limits by visitor.
     pub limits: Arc<Limits>,
+    /// The network, behind the egress guard.
+    pub net: Net,
     /// Public lookups.
     pub lookups: Lookups,
     /// Overviews, kept for as long as they are true.
@@ -101,7 +103,8 @@ impl AppState {
             settings: Arc::new(settings),
             live: Live::default(),
             limits: Arc::default(),
-            lookups: Lookups::new(net),
+            lookups: Lookups::new(net.clone()),
+            net,
             overviews: Overviews::default(),
         }
     }

@@ -10,6 +10,7 @@ pub mod login;
 pub mod lookup;
 pub mod mailbox;
 pub mod me;
+pub mod messages;
 pub mod monitors;
 pub mod overview;
 pub mod recovery;
@@ -56,6 +57,7 @@ pub fn routes(state: &AppState) -> (Router<AppState>, OpenApi) {
         .routes(routes!(addresses::listings))
         .routes(routes!(lists::get, lists::choose))
         .routes(routes!(lists::set_key, lists::remove_key))
+        .routes(routes!(messages::read))
         .routes(routes!(monitors::list, monitors::create))
         .routes(routes!(monitors::get, monitors::update, monitors::delete))
         .routes(routes!(monitors::check))

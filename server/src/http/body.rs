@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 
 use crate::http::problem::ApiError;
 
-/// The largest body that is taken.
-pub const MAX_BODY: usize = 64 * 1024;
+/// The largest body that is taken: a pasted message with a picture in it is larger, its header never is.
+pub const MAX_BODY: usize = 256 * 1024;
 const BODY_TIME: Duration = Duration::from_secs(15);
 
 /// A parsed JSON body.

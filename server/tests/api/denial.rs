@@ -58,6 +58,7 @@ const TABLE: &[(&str, &str, Door)] = &[
     ("PUT", "/api/v1/orgs/{org}/lists", Door::Write),
     ("PUT", "/api/v1/orgs/{org}/lists/keys/{list}", Door::Write),
     ("DELETE", "/api/v1/orgs/{org}/lists/keys/{list}", Door::Write),
+    ("POST", "/api/v1/orgs/{org}/messages", Door::Write),
     ("GET", "/api/v1/orgs/{org}/monitors", Door::Read),
     ("POST", "/api/v1/orgs/{org}/monitors", Door::Write),
     ("GET", "/api/v1/orgs/{org}/monitors/{id}", Door::Read),

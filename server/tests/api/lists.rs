@@ -89,3 +89,24 @@ async fn selectors_and_senders_of_a_domain_are_kept_in_their_form() {
         assert_eq!((answer.status.as_u16(), &answer.body["items"]), (200, &json!([])), "{list}");
     }
 }
+
+#[tokio::test]
+async fn a_pasted_message_is_read_and_its_selectors_are_remembered_where_the_domain_is_watched() {
+    let server = server().await;
+    let (mut client, org) = server.member("ann").await;
+    client.post(&format!("/api/v1/orgs/{org}/domains"), &json!({ "name": "example.com" })).await;
+    let path = format!("/api/v1/orgs/{org}/messages");
+    let header = "Received: from a.example.com (a.example.com [203.0.113.7]) by mx.example.net with ESMTPS id 1; Thu, 26 Nov 2026 10:00:00 +0000\n\
+                  DKIM-Signature: v=1; a=rsa-sha256; d=example.com; s=News1; h=from; bh=AAAA; b=AAAA\n\
+                  DKIM-Signature: v=1; a=rsa-sha256; d=stranger.example; s=x; h=from; bh=AAAA; b=AAAA\n\
+                  From: a@example.com\nSubject: hello\n";
+    let read = client.post(&path, &json!({ "message": header })).await;
+    assert_eq!(read.status, 200, "{read:?}");
+    assert_eq!((read.body["from_domain"].as_str(), read.body["hops"].as_array().unwrap().len()), (Some("example.com"), 1));
+    assert_eq!(server.text("SELECT string_agg(selector, ' ') FROM seen_selectors").await, "news1");
+    for wrong in [json!({ "message": "  " }), json!({})] {
+        assert_eq!(client.post(&path, &wrong).await.status, 422, "{wrong}");
+    }
+    let large = client.post(&path, &json!({ "message": "x".repeat(300_000) })).await;
+    assert_eq!(large.status, 413);
+}

@@ -60,15 +60,15 @@ impl OrgTx {
         Ok(rows.into_iter().map(instructions).collect())
     }
 
-    /// A signature or a report names a selector of a domain: mail is signed with it.
-    pub async fn selector_seen(&mut self, domain: DomainId, selector: &str) -> Result<(), StoreError> {
+    /// A signature or a report names a selector of a domain by its name: mail is signed with it. Does nothing where the domain is not watched.
+    pub async fn selector_seen_of(&mut self, domain: &str, selector: &str) -> Result<(), StoreError> {
         let org = self.org().0;
         sqlx::query!(
-            "INSERT INTO seen_selectors (org_id, domain_id, selector, seen_at) VALUES ($1, $2, $3, now())
+            "INSERT INTO seen_selectors (org_id, domain_id, selector, seen_at) SELECT $1, d.id, $3, now() FROM domains d WHERE d.org_id = $1 AND d.name = $2
              ON CONFLICT (org_id, domain_id, selector) DO UPDATE SET seen_at = excluded.seen_at",
             org,
-            domain.0,
-            selector
+            domain.to_ascii_lowercase(),
+            selector.to_ascii_lowercase()
         )
         .execute(self.connection())
         .await?;

@@ -66,6 +66,21 @@ pub struct HeaderReport {
     pub remarks: Vec<String>,
 }
 
+/// `POST messages`: a message as pasted.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PastedMessage {
+    /// The whole message, or its header alone.
+    pub message: String,
+}
+
+impl std::fmt::Debug for PastedMessage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PastedMessage").finish_non_exhaustive()
+    }
+}
+
 /// One Received field (RFC 5321 4.4).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -80,7 +80,8 @@ pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
             .as_ref()
             .map(|next| view! { <p><a class="btn" href=format!("{base}/domains?cursor={}", text::encoded(next))>"More domains"</a></p> });
         let content = view! {
-            {ui::head("Domains", None, "Worst part of each domain in a word; the page of a domain says what to do.", ())}
+            {ui::head("Domains", None, "Worst part of each domain in a word; the page of a domain says what to do.",
+                view! { <a class="btn" href=format!("{base}/messages")>{icon("mail")}"Check a message"</a> })}
             <section class="card" aria-label="Domains" data-live="domains">{body}</section>
             {more}
         };

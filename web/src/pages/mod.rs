@@ -7,6 +7,7 @@ pub(crate) mod domains;
 pub(crate) mod incidents;
 pub(crate) mod landing;
 pub(crate) mod mailbox;
+pub(crate) mod messages;
 pub(crate) mod overview;
 pub(crate) mod servers;
 pub(crate) mod settings;

@@ -12,11 +12,11 @@ use axum::{
 use super::{Site, Visit, redirect, visit};
 use crate::{
     api::ApiFailure,
-    pages::{account, add, addresses, domains, incidents, landing, mailbox, overview, servers},
+    pages::{account, add, addresses, domains, incidents, landing, mailbox, messages, overview, servers},
 };
 
-/// More than any form of ours holds.
-const FORM_BYTES: usize = 64 * 1024;
+/// More than any form of ours holds: a pasted message of the size that the API takes, percent-encoded.
+const FORM_BYTES: usize = 768 * 1024;
 
 pub(super) fn router(site: Site) -> Router {
     let pages = Router::new()
@@ -39,6 +39,7 @@ pub(super) fn router(site: Site) -> Router {
         .route("/o/{org}/domains/{id}/check", post(domains::check).get(back))
         .route("/o/{org}/domains/{id}/settings", post(domains::change).get(back))
         .route("/o/{org}/domains/{id}/delete", post(domains::remove).get(back))
+        .route("/o/{org}/messages", get(messages::show).post(messages::read))
         .route("/o/{org}/servers", get(servers::list).post(servers::create))
         .route("/o/{org}/servers/{id}", get(servers::show))
         .route("/o/{org}/servers/{id}/check", post(servers::check).get(back))

@@ -67,6 +67,22 @@ impl<'a> Form<'a> {
         .into_any()
     }
 
+    /// A field of many lines.
+    pub(crate) fn area(&self, name: &'static str, label: &'static str, rows: u32, hint: &'static str) -> AnyView {
+        let value = self.fields.raw(name).to_owned();
+        let (message, described) = self.message(name, hint);
+        let wrong = message.is_some().then_some("true");
+        view! {
+            <div class="field">
+                <label for=format!("f-{name}")>{label}</label>
+                <textarea class="input mono xs" id=format!("f-{name}") name=name rows=rows.to_string() required=true spellcheck="false" autocomplete="off"
+                    aria-invalid=wrong aria-describedby=described>{value}</textarea>
+                {below(name, message, hint)}
+            </div>
+        }
+        .into_any()
+    }
+
     fn message(&self, name: &str, hint: &str) -> (Option<String>, Option<String>) {
         let message = self.errors().iter().find(|error| error.field == name).map(|error| error.message.clone());
         let described = (message.is_some() || !hint.is_empty()).then(|| format!("{name}-below"));

@@ -1,0 +1,44 @@
+//! `messages`: reading a pasted message or its header. Nothing of it is kept but the selectors that it is signed with, where the domain is
+//! watched: from then on their keys are looked at.
+
+use std::time::Duration;
+
+use axum::{Json, extract::State};
+use waypost_engine::headers::analyse;
+use waypost_types::{
+    headers::{HeaderReport, PastedMessage},
+    problem::Problem,
+};
+
+use crate::{
+    http::{
+        body::Body,
+        org::{Member, Write},
+        problem::ApiError,
+    },
+    state::AppState,
+};
+
+/// Keys and policies that a message names are looked up; a visitor does not wait longer.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Reads a message: hops with their delays, results, signatures, the ARC chain, and what is wrong.
+#[utoipa::path(post, path = "/v1/orgs/{org}/messages", tag = "messages", params(("org" = String, Path)), request_body = PastedMessage,
+    responses((status = 200, body = HeaderReport), (status = 403, body = Problem), (status = 413, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
+pub async fn read(member: Member<Write>, State(state): State<AppState>, Body(pasted): Body<PastedMessage>) -> Result<Json<HeaderReport>, ApiError> {
+    if pasted.message.trim().is_empty() {
+        return Err(ApiError::field("message", "Paste a message, or its header: your mail program shows it as “source” or “original”."));
+    }
+    member.take_check()?;
+    let report = tokio::time::timeout(LIMIT, analyse(&state.net, pasted.message.as_bytes()))
+        .await
+        .map_err(|_| ApiError::field("message", "The name servers of the domains in it did not answer in time. Try again in a minute."))?;
+    if !report.selectors.is_empty() {
+        let mut tx = member.tx().await?;
+        for seen in &report.selectors {
+            tx.selector_seen_of(&seen.domain, &seen.selector).await?;
+        }
+        tx.commit().await?;
+    }
+    Ok(Json(report))
+}
