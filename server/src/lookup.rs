@@ -13,7 +13,7 @@ use futures::{FutureExt, future::Shared};
 use tokio::sync::Semaphore;
 use waypost_engine::{
     audit::{AuditOptions, audit},
-    blacklist::{Scanner, Subject},
+    blacklist::{Lists, Scanner, Subject},
     net::Net,
 };
 use waypost_types::{
@@ -112,7 +112,8 @@ impl Lookups {
             .collect();
         let mut blacklists: Vec<ListEntry> = Vec::new();
         if !subjects.is_empty() {
-            let scan = self.scanner.scan(&subjects, None, LISTS_TIME);
+            let lists = Lists::default();
+            let scan = self.scanner.scan(&subjects, &lists, LISTS_TIME);
             match tokio::time::timeout(LISTS_TIME + Duration::from_millis(250), scan).await {
                 Ok(report) => blacklists = report.entries,
                 Err(_) => cut = true,

@@ -129,7 +129,7 @@ mod tests {
             severity: Severity::High,
             delist_url: None,
         };
-        let scan = |entries| Arc::new(Outcome::Blacklist(Box::new(BlacklistReport { target: "192.0.2.1".to_owned(), entries })));
+        let scan = |entries| Arc::new(Outcome::Blacklist(Box::new(BlacklistReport { entries, ..BlacklistReport::empty("192.0.2.1") })));
         let clean = || ListEntry { zone: "other.example".to_owned(), ..entry(ListState::Clean, "") };
         let listed = scan(vec![entry(ListState::Listed, ""), clean()]);
         let silent = scan(vec![entry(ListState::Unknown, "refused"), clean()]);

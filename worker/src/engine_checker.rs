@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use waypost_engine::{
     audit::{AuditOptions, audit, provider_of},
-    blacklist::{Scanner, Subject},
+    blacklist::{Lists, Scanner, Subject},
     net::{Egress, Net, NetConfig, NetError},
     probe::{Port25Memory, ProbeTarget, Prober},
 };
@@ -77,9 +77,9 @@ impl EngineChecker {
     async fn scan(&self, target: &str) -> BlacklistReport {
         let subjects = subjects_of(target);
         if subjects.is_empty() {
-            return BlacklistReport { target: target.to_owned(), entries: Vec::new() };
+            return BlacklistReport::empty(target);
         }
-        let report = self.scanner.scan(&subjects, None, SCAN_DEADLINE).await;
+        let report = self.scanner.scan(&subjects, &Lists::default(), SCAN_DEADLINE).await;
         BlacklistReport { target: target.to_owned(), ..report }
     }
 }

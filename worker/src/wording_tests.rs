@@ -40,7 +40,7 @@ fn scan(states: &[(&str, ListState)]) -> Outcome {
         severity: Severity::High,
         delist_url: Some("https://example.com/remove".to_owned()),
     });
-    Outcome::Blacklist(Box::new(BlacklistReport { target: "203.0.113.40".to_owned(), entries: entries.collect() }))
+    Outcome::Blacklist(Box::new(BlacklistReport { entries: entries.collect(), ..BlacklistReport::empty("203.0.113.40") }))
 }
 
 #[test]

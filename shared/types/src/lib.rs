@@ -12,6 +12,8 @@ pub mod finding;
 pub mod id;
 pub mod incident;
 pub mod judge;
+pub mod listings;
+pub mod lists;
 pub mod lookup;
 pub mod monitor;
 pub mod name;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     audit::{AuditDetail, LostPoints},
     finding::{Finding, Severity, UnknownPart},
+    lists::ListType,
 };
 
 /// The verdict of one check from one place. Whether the target *is* down is for the judge to say.
@@ -377,29 +378,57 @@ pub enum Speaker {
     Server,
 }
 
-/// A block-list scan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A block-list scan. A full report has one entry per subject and list; a compact one ([`BlacklistReport::compact`]) leaves out what `lists` tells.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BlacklistReport {
     /// Address, network or domain scanned.
     pub target: String,
-    /// One per subject and list.
+    /// One per subject and list; in a compact report without those that are clean or folded into `lists`.
     pub entries: Vec<ListEntry>,
+    /// One per list that takes such subjects, in the order asked. Reports from before this field have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lists: Vec<ScannedList>,
+    /// Addresses and domains looked for.
+    #[serde(default)]
+    pub subjects: u32,
 }
 
-impl BlacklistReport {
-    /// Listings as findings; reputation and allow lists never make one.
-    pub fn findings(&self) -> Vec<Finding> {
-        self.entries.iter().filter(|entry| entry.state == ListState::Listed).map(ListEntry::finding).collect()
-    }
-
-    /// Unknown when no list could tell.
-    pub fn verdict(&self) -> Verdict {
-        if !self.entries.is_empty() && self.entries.iter().all(|entry| entry.state == ListState::Unknown) {
-            return Verdict::Unknown;
-        }
-        verdict_of_findings(&self.findings())
-    }
+/// What a scan got from one list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ScannedList {
+    /// Name of the list.
+    pub list: String,
+    /// Its DNS zone.
+    pub zone: String,
+    /// Its id in the catalog; the zone of a list that is not there.
+    pub id: String,
+    /// What it is for: an entry of an allow or reputation list is no problem.
+    #[serde(default)]
+    pub list_type: ListType,
+    /// How bad an entry is.
+    pub severity: Severity,
+    /// Subjects it takes.
+    pub asked: u32,
+    /// Of these: listed.
+    pub listed: u32,
+    /// Of these: proven clean.
+    pub clean: u32,
+    /// Of these: could not be told.
+    pub unknown: u32,
+    /// Why some are unknown; the most frequent reasons first. Empty when all could be told.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// In a compact report, when some are unknown and some clean: which are unknown, as `first-last` or a single subject.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untold: Vec<String>,
+    /// How removal works, when something is listed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub delisting: String,
+    /// What an entry does to mail, when something is listed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub effect: String,
 }
 
 /// One subject on one list.
@@ -425,24 +454,6 @@ pub struct ListEntry {
     /// Where to ask for removal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delist_url: Option<String>,
-}
-
-impl ListEntry {
-    fn finding(&self) -> Finding {
-        Finding {
-            rule: "blocklist.listed".to_owned(),
-            severity: self.severity,
-            subject: self.subject.clone(),
-            summary: format!("{} is listed on {}", self.subject, self.list),
-            why: self.meaning.clone(),
-            fix: match &self.delist_url {
-                Some(url) => format!("Stop the cause first, then ask for removal at {url}."),
-                None => "Stop the cause first; the entry expires by itself.".to_owned(),
-            },
-            record: None,
-            reference: "RFC 5782".to_owned(),
-        }
-    }
 }
 
 /// The state of one subject on one list.

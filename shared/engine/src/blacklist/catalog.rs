@@ -3,37 +3,15 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use serde::Deserialize;
-use waypost_types::finding::Severity;
-
-/// What a zone is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ListType {
-    /// Bad senders.
-    Block,
-    /// Addresses that should not send mail directly.
-    Policy,
-    /// Scores; an answer is no problem by itself.
-    Reputation,
-    /// Good senders.
-    Allow,
-}
-
-/// What may be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs)] // the words of the catalog
-pub enum Kind {
-    Ip4,
-    Ip6,
-    Domain,
-    EmailSha1,
-    DomainBlake2,
-}
+pub use waypost_types::lists::{ListKind as Kind, ListType};
+use waypost_types::{
+    finding::Severity,
+    lists::{CustomList, ListInfo},
+};
 
 /// One zone; the head of the catalog explains the fields.
 #[derive(Debug, Clone, Deserialize)]
-#[allow(missing_docs)] // the catalog explains them
+#[allow(missing_docs, clippy::struct_excessive_bools)] // the catalog explains them
 pub struct Zone {
     pub id: String,
     pub name: String,
@@ -43,6 +21,10 @@ pub struct Zone {
     pub severity: Severity,
     #[serde(default)]
     pub severity_reason: String,
+    #[serde(default)]
+    pub operator: String,
+    #[serde(default)]
+    pub lists: String,
     #[serde(default)]
     pub codes: BTreeMap<String, String>,
     #[serde(default)]
@@ -64,7 +46,59 @@ pub struct Zone {
     #[serde(default)]
     pub delist_url: String,
     #[serde(default)]
+    pub delisting: String,
+    #[serde(default)]
+    pub auto_expiry: String,
+    #[serde(default)]
     pub default_enabled: bool,
+    #[serde(default)]
+    pub key_form: String,
+    #[serde(default)]
+    pub rate: Option<u32>,
+    #[serde(default)]
+    pub strict: bool,
+    #[serde(default)]
+    pub organisational: bool,
+    #[serde(default)]
+    pub replaces: String,
+}
+
+impl Zone {
+    /// True when a key can be a label of the name asked.
+    pub fn takes_key(&self) -> bool {
+        self.key_form.contains("{query}.{key}.")
+    }
+
+    /// True when there is something that can be asked: a zone, and a kind of subject that is no hash.
+    pub fn can_be_asked(&self) -> bool {
+        self.queryable && self.kind.iter().any(|kind| matches!(kind, Kind::Ip4 | Kind::Ip6 | Kind::Domain))
+    }
+
+    fn info(&self) -> ListInfo {
+        ListInfo {
+            id: self.id.clone(),
+            name: self.name.clone(),
+            zone: self.zone.clone(),
+            operator: self.operator.clone(),
+            list_type: self.list_type,
+            kinds: self.kind.clone(),
+            severity: self.severity,
+            severity_reason: self.severity_reason.clone(),
+            lists: self.lists.clone(),
+            codes: self.codes.clone(),
+            bitmask: self.bitmask.clone(),
+            error_codes: self.error_codes.clone(),
+            lookup_url: self.lookup_url.clone(),
+            delist_url: self.delist_url.clone(),
+            delisting: self.delisting.clone(),
+            auto_expiry: self.auto_expiry.clone(),
+            needs_key: self.needs_key,
+            takes_key: self.takes_key(),
+            queryable: self.can_be_asked(),
+            default_enabled: is_default(self),
+            query_policy: self.query_policy.clone(),
+        }
+    }
 }
 
 const fn yes() -> bool {
@@ -98,9 +132,17 @@ pub fn zones() -> &'static [Zone] {
 
 /// The zones asked when nobody says which: alive, keyless, and an answer is a problem.
 pub fn default_zones() -> impl Iterator<Item = &'static Zone> {
-    zones()
-        .iter()
-        .filter(|zone| zone.default_enabled && zone.queryable && !zone.needs_key && matches!(zone.list_type, ListType::Block | ListType::Policy))
+    zones().iter().filter(|zone| is_default(zone))
+}
+
+/// True for a zone that is asked unless switched off.
+pub(super) fn is_default(zone: &Zone) -> bool {
+    zone.default_enabled && zone.can_be_asked() && !zone.needs_key && zone.list_type.accuses()
+}
+
+/// The catalog as a page shows it.
+pub fn catalog_info() -> Vec<ListInfo> {
+    zones().iter().map(Zone::info).collect()
 }
 
 /// The zone of that id, name or DNS suffix.
@@ -109,10 +151,29 @@ pub fn find(word: &str) -> Option<&'static Zone> {
     zones().iter().find(|zone| [&zone.id, &zone.zone, &zone.name].iter().any(|known| known.eq_ignore_ascii_case(word)))
 }
 
-/// Whether a DNS suffix is retired.
+/// Whether a DNS suffix is retired, or lies below one that is.
 pub fn retired(word: &str) -> Option<&'static Retired> {
     let word = word.trim().trim_end_matches('.');
-    CATALOG.retired.iter().find(|retired| retired.zone.eq_ignore_ascii_case(word))
+    CATALOG.retired.iter().find(|retired| at_or_below(word, &retired.zone))
+}
+
+/// The zone of the catalog that a DNS suffix is, or lies below.
+pub(super) fn owner(suffix: &str) -> Option<&'static Zone> {
+    zones().iter().find(|zone| at_or_below(suffix, &zone.zone))
+}
+
+fn at_or_below(name: &str, zone: &str) -> bool {
+    let (Some(head), Some(tail)) =
+        (name.len().checked_sub(zone.len()).and_then(|at| name.get(..at)), name.len().checked_sub(zone.len()).and_then(|at| name.get(at..)))
+    else {
+        return false;
+    };
+    tail.eq_ignore_ascii_case(zone) && (head.is_empty() || head.ends_with('.'))
+}
+
+/// A private list of an organisation.
+pub(super) fn private(list: &CustomList) -> Zone {
+    Zone { name: list.title().to_owned(), kind: list.kinds.clone(), severity: list.severity, ..foreign(list.zone.as_str()) }
 }
 
 /// A zone that is in no catalog, by its DNS suffix: read by RFC 5782 alone.
@@ -126,6 +187,8 @@ pub fn foreign(suffix: &str) -> Zone {
         kind: vec![Kind::Ip4, Kind::Ip6, Kind::Domain],
         severity: Severity::Low,
         severity_reason: String::new(),
+        operator: String::new(),
+        lists: String::new(),
         codes: BTreeMap::new(),
         bitmask: BTreeMap::new(),
         error_codes: BTreeMap::new(),
@@ -136,7 +199,14 @@ pub fn foreign(suffix: &str) -> Zone {
         query_policy: String::new(),
         lookup_url: String::new(),
         delist_url: String::new(),
+        delisting: String::new(),
+        auto_expiry: String::new(),
         default_enabled: false,
+        key_form: String::new(),
+        rate: None,
+        strict: false,
+        organisational: false,
+        replaces: String::new(),
     }
 }
 
@@ -149,8 +219,10 @@ mod tests {
         let file: File = toml::from_str(include_str!("../../catalog/dnsbl.toml")).unwrap();
         assert!(file.zone.len() > 100 && file.retired.len() > 100);
         assert!(default_zones().count() > 30);
-        for zone in default_zones() {
+        for zone in zones() {
             assert!(retired(&zone.zone).is_none(), "{}", zone.zone);
+            assert!(zone.rate.is_none_or(|rate| (1..=100).contains(&rate)), "{}", zone.id);
+            assert!(zone.replaces.is_empty() || zones().iter().any(|other| other.id == zone.replaces), "{}", zone.id);
         }
         assert_eq!(find("ZEN.spamhaus.org.").map(|zone| zone.id.as_str()), Some("spamhaus-zen"));
         assert!(retired("dnsbl.sorbs.net").is_some());

@@ -41,7 +41,7 @@ pub(super) fn decode(zone: &Zone, answers: &[Ipv4Addr]) -> Decoded {
     let mut meanings: Vec<String> = Vec::new();
     let mut documented = false;
     let mut listed = false;
-    let mut reason = None;
+    let mut nothing = false;
     let mut harmless: Vec<&str> = Vec::new();
     for answer in answers {
         match read(zone, *answer) {
@@ -49,25 +49,36 @@ pub(super) fn decode(zone: &Zone, answers: &[Ipv4Addr]) -> Decoded {
                 (listed, documented) = (true, true);
                 meanings.extend(words.into_iter().map(str::to_owned));
             }
+            Answer::Undocumented if zone.strict => {
+                return unknown(format!("{answer}: the operator documents no such code and answers so to resolvers it refuses; nothing is listed"));
+            }
+            Answer::Undocumented if zone.codes.is_empty() && zone.bitmask.is_empty() => {
+                (listed, documented) = (true, true);
+                meanings.push(format!("listed (the list answers {answer})"));
+            }
             Answer::Undocumented => {
                 listed = true;
                 meanings.push(format!("listed, class unknown (the operator documents no code {answer})"));
             }
             Answer::Harmless(words) => harmless.push(words),
-            Answer::Error(text) => reason = Some(text),
-            Answer::Nothing => {
-                reason =
-                    reason.or_else(|| Some("the answer 127.0.0.1 is not a listing (RFC 5782 5); the list or the resolver is at fault".to_owned()));
-            }
+            // An error beside a listing makes neither believable.
+            Answer::Error(text) => return unknown(text),
+            Answer::Nothing => nothing = true,
         }
     }
-    if !listed && reason.is_none() && !harmless.is_empty() {
+    if !listed && !nothing && !harmless.is_empty() {
         return Decoded { state: ListState::Clean, meaning: harmless.join("; "), reason: String::new(), severity: Severity::Info };
     }
     if !listed {
-        return unknown(reason.unwrap_or_else(|| "the list answered without an address".to_owned()));
+        let reason = if nothing {
+            "the answer 127.0.0.1 is not a listing (RFC 5782 5); the list or the resolver is at fault"
+        } else {
+            "the list answered without an address"
+        };
+        return unknown(reason.to_owned());
     }
-    meanings.dedup();
+    let mut seen = std::collections::BTreeSet::new();
+    meanings.retain(|meaning| seen.insert(meaning.clone()));
     let no_problem = matches!(zone.list_type, ListType::Allow | ListType::Reputation);
     let severity = if no_problem {
         Severity::Info
@@ -148,7 +159,16 @@ mod tests {
             ("surbl-multi", &["127.0.0.1"], Unknown, Severity::High),
             ("uribl-multi", &["127.0.0.255"], Unknown, Severity::High),
             ("dnswl", &["127.0.10.3"], Listed, Severity::Info),
+            ("dnswl", &["127.0.0.255"], Unknown, Severity::Info),
+            ("mailspike-rep", &["127.0.0.10"], Listed, Severity::Info),
+            ("spamhaus-zen", &["127.0.0.2", "127.255.255.254"], Unknown, Severity::Critical),
+            ("spamhaus-zen", &["127.0.0.10", "127.0.0.4", "127.0.0.10"], Listed, Severity::Critical),
+            ("spamhaus-dbl", &["127.0.1.255"], Unknown, Severity::Critical),
+            ("spamhaus-dbl", &["127.0.1.104"], Listed, Severity::Critical),
+            ("spamrats-all", &["127.0.0.36"], Listed, Severity::Medium),
+            ("spamrats-all", &["127.0.0.77"], Unknown, Severity::Medium),
             ("hostkarma", &["127.0.0.2"], Listed, Severity::Low),
+            ("hostkarma", &["127.0.0.2", "127.0.0.1"], Listed, Severity::Low),
             ("hostkarma", &["127.0.0.3"], Clean, Severity::Info),
             ("hostkarma", &["127.0.0.1"], Clean, Severity::Info),
             ("bl.lab.test", &["127.0.0.2"], Listed, Severity::Low),
@@ -166,6 +186,21 @@ mod tests {
             if answers.iter().any(|a| a.octets()[0] != 127) {
                 prop_assert_eq!(decoded.state, ListState::Unknown);
             }
+        }
+
+        #[test]
+        fn errors_never_list_and_praise_never_hurts(
+            zone in 0..zones().len(),
+            listings in prop::collection::vec(any::<[u8; 3]>().prop_map(|[b, c, d]| Ipv4Addr::new(127, b, c, d)), 0..3),
+            error: u8,
+        ) {
+            let zone = &zones()[zone];
+            let decoded = decode(zone, &listings);
+            if !zone.list_type.accuses() && decoded.state == ListState::Listed {
+                prop_assert_eq!(decoded.severity, Severity::Info);
+            }
+            let answers: Vec<Ipv4Addr> = listings.into_iter().chain([Ipv4Addr::new(127, 255, 255, error)]).collect();
+            prop_assert_eq!(decode(zone, &answers).state, ListState::Unknown);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Whether a zone can be believed: its listed test point answers, its clean one does not. Kept for an hour, a failure for five minutes.
+//! Whether a zone can be believed: its listed test point answers, its clean one and made-up ones do not (RFC 5782 5). Kept for an hour, a
+//! failure for five minutes and longer when it lasts.
 
 use std::{
     collections::HashMap,
@@ -6,78 +7,248 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
+use futures::future::join_all;
+use secrecy::ExposeSecret;
 use tokio::{sync::Mutex as Flight, time::Instant};
-use waypost_types::outcome::ListState;
+use waypost_types::{lists::ZoneHealth, outcome::ListState};
 
 use super::{
-    catalog::Zone,
+    asker::{Answer, Asker},
+    catalog::{Kind, Zone},
     decode::{RESOLVER_HINT, decode},
-    plan::test_points,
+    lists::Wanted,
+    plan::{TestPoints, test_points},
 };
-use crate::net::{Absence, Lookup, Net};
 
 const GOOD_FOR: Duration = Duration::from_secs(3600);
+/// Doubled with every failure in a row, up to [`GOOD_FOR`].
 const BAD_FOR: Duration = Duration::from_secs(300);
+/// An examination has this long, whatever the scan that asked for it; others profit from it.
+const EXAM_TIME: Duration = Duration::from_secs(20);
+/// Published test points tried.
+const MAX_POINTS: usize = 3;
+/// Zones remembered.
+const KEPT: usize = 10_000;
 
-type Verdict = Result<(), String>;
-type Cell = Arc<Flight<Option<(Instant, Verdict)>>>;
+/// What an examination says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Answers and silence can be believed.
+    Good,
+    /// Answers can be believed; silence proves nothing, and why.
+    ListingsOnly(String),
+    /// Nothing can be believed, and why.
+    Bad(String),
+}
 
-/// What is known about the zones.
-#[derive(Debug, Default)]
+/// A verdict, and until when it holds.
+#[derive(Debug, Clone)]
+struct Held {
+    verdict: Verdict,
+    until: Instant,
+    failures: u32,
+}
+
+impl Held {
+    fn after(before: Option<&Self>, verdict: Verdict) -> Self {
+        let bad = matches!(verdict, Verdict::Bad(_));
+        let failures = if bad { before.map_or(0, |held| held.failures).saturating_add(1) } else { 0 };
+        let hold = if bad { (BAD_FOR * 2_u32.pow((failures - 1).min(8))).min(GOOD_FOR) } else { GOOD_FOR };
+        Self { verdict, until: Instant::now() + hold, failures }
+    }
+}
+
+type Cell = Arc<Flight<Option<Held>>>;
+
+struct Known {
+    cell: Cell,
+    shown: Option<ZoneHealth>,
+}
+
+/// What is known about the zones, by the name under which they are asked and the kind of subject. Such names may have keys in them.
+#[derive(Default)]
 pub(super) struct Health {
-    cells: Mutex<HashMap<String, Cell>>,
+    zones: Mutex<HashMap<(String, Kind), Known>>,
+}
+
+impl std::fmt::Debug for Health {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Health").finish_non_exhaustive()
+    }
 }
 
 impl Health {
-    /// The verdict about a zone, asked for once however many wait for it.
-    pub async fn of(&self, net: &Net, zone: &Zone) -> Verdict {
-        let cell = self.cells.lock().unwrap_or_else(PoisonError::into_inner).entry(zone.zone.clone()).or_default().clone();
+    /// The verdict about a zone for a kind of subject, asked for once however many wait for it.
+    pub async fn of(&self, asker: &Asker, wanted: &Wanted, kind: Kind) -> Verdict {
+        let cell = self.cell(wanted, kind);
         let mut known = cell.lock().await;
-        if let Some((when, verdict)) = &*known {
-            let age = when.elapsed();
-            if age < if verdict.is_ok() { GOOD_FOR } else { BAD_FOR } {
-                return verdict.clone();
-            }
+        if let Some(held) = known.as_ref().filter(|held| Instant::now() < held.until) {
+            return held.verdict.clone();
         }
-        let verdict = examine(net, zone).await;
-        *known = Some((Instant::now(), verdict.clone()));
+        let points = test_points(&wanted.zone, kind, wanted.key.as_ref(), rand::random());
+        let verdict = wanted.without_key(examine(asker, wanted, &points).await);
+        *known = Some(Held::after(known.as_ref(), verdict.clone()));
+        self.show(wanted, kind, &verdict);
         verdict
     }
-}
 
-async fn examine(net: &Net, zone: &Zone) -> Verdict {
-    let points = test_points(zone);
-    let (listed, clean) = tokio::join!(first_listed(net, zone, &points.listed), net.dns().a(&points.clean));
-    listed?;
-    match clean {
-        Lookup::Missing(Absence::NxDomain) => Ok(()),
-        Lookup::Missing(Absence::NoData) => {
-            Err(format!("the list answers oddly for its clean test point {}: the name exists without an address", points.clean))
+    /// Sets a zone aside that stopped answering.
+    pub async fn set_aside(&self, wanted: &Wanted, kind: Kind, reason: String) {
+        let cell = self.cell(wanted, kind);
+        let verdict = Verdict::Bad(reason);
+        let mut known = cell.lock().await;
+        // Scans side by side all notice it; it counts once.
+        if known.as_ref().is_some_and(|held| matches!(held.verdict, Verdict::Bad(_)) && Instant::now() < held.until) {
+            return;
         }
-        Lookup::Found(_) => {
-            Err(format!("the list answers for its clean test point {} too: it lists everything, or the resolver invents answers", points.clean))
+        *known = Some(Held::after(known.as_ref(), verdict.clone()));
+        drop(known);
+        self.show(wanted, kind, &verdict);
+    }
+
+    /// What is known about every zone that was examined.
+    pub fn all(&self) -> Vec<ZoneHealth> {
+        let zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<ZoneHealth> = zones.values().filter_map(|known| known.shown.clone()).collect();
+        all.sort_by(|a, b| a.zone.cmp(&b.zone).then_with(|| (a.kind as u8).cmp(&(b.kind as u8))));
+        all
+    }
+
+    fn cell(&self, wanted: &Wanted, kind: Kind) -> Cell {
+        let mut zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
+        if zones.len() >= KEPT {
+            zones.retain(|_, known| Arc::strong_count(&known.cell) > 1);
         }
-        Lookup::Failed(failure) => Err(format!("the list could not be tested: {failure}; {RESOLVER_HINT}")),
+        let known = zones.entry((key_of(wanted), kind)).or_insert_with(|| Known { cell: Cell::default(), shown: None });
+        known.cell.clone()
+    }
+
+    fn show(&self, wanted: &Wanted, kind: Kind, verdict: &Verdict) {
+        let (ok, reason) = match verdict {
+            Verdict::Good => (true, String::new()),
+            Verdict::ListingsOnly(reason) => (true, reason.clone()),
+            Verdict::Bad(reason) => (false, reason.clone()),
+        };
+        let mut zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(known) = zones.get_mut(&(key_of(wanted), kind)) else { return };
+        let since: DateTime<Utc> = known.shown.as_ref().filter(|shown| shown.ok == ok).map_or_else(Utc::now, |shown| shown.since);
+        let (id, zone) = (wanted.zone.id.clone(), wanted.zone.zone.clone());
+        known.shown = Some(ZoneHealth { id, zone, kind, ok, reason, since, keyed: wanted.key.is_some(), private: wanted.private });
     }
 }
 
-async fn first_listed(net: &Net, zone: &Zone, points: &[String]) -> Verdict {
-    let mut reason = "the list has no test point".to_owned();
-    for point in points.iter().take(3) {
-        reason = match net.dns().a(point).await {
-            Lookup::Found(answers) => {
-                let decoded = decode(zone, &answers);
-                // A test point may carry a code of its own, even 127.0.0.1 where the table gives it no meaning.
-                if decoded.state == ListState::Listed {
-                    return Ok(());
+fn key_of(wanted: &Wanted) -> String {
+    match &wanted.key {
+        Some(key) => format!("{}.{}", key.expose_secret(), wanted.zone.zone),
+        None => wanted.zone.zone.clone(),
+    }
+}
+
+async fn examine(asker: &Asker, wanted: &Wanted, points: &TestPoints) -> Verdict {
+    let deadline = Instant::now() + EXAM_TIME;
+    let ask = async |name: &String| asker.ask(&wanted.zone, name, deadline).await.0;
+    let (published, standard, clean, controls) = tokio::join!(
+        first_listed(asker, wanted, &points.published, deadline),
+        async {
+            match &points.standard {
+                Some(point) => Some(first_listed(asker, wanted, std::slice::from_ref(point), deadline).await),
+                None => None,
+            }
+        },
+        ask(&points.clean),
+        join_all(points.controls.iter().map(ask)),
+    );
+    if let Point::Silent(reason) | Point::Fault(reason) = published {
+        return Verdict::Bad(reason);
+    }
+    let clean = match clean {
+        Answer::Absent => None,
+        Answer::Empty => Some(format!("the list answers oddly for its clean test point {}: the name exists without an address", points.clean)),
+        Answer::Addresses(..) => {
+            Some(format!("the list answers for its clean test point {} too: it lists everything, or the resolver invents answers", points.clean))
+        }
+        Answer::Failed(reason) | Answer::NoTime(reason) => Some(format!("the list could not be tested: {reason}")),
+    };
+    if let Some(reason) = clean {
+        // Of a zone that can not be tested at all the fault is the better reason.
+        return Verdict::Bad(if let Some(Point::Fault(fault)) = standard { fault } else { reason });
+    }
+    if let Some(reason) = world(asker, wanted, points, &controls, deadline).await {
+        return Verdict::Bad(reason);
+    }
+    match standard {
+        None | Some(Point::Listed | Point::None) => Verdict::Good,
+        Some(Point::Silent(reason)) => Verdict::ListingsOnly(reason),
+        Some(Point::Fault(reason)) => Verdict::Bad(reason),
+    }
+}
+
+/// Whether a zone that keeps its clean test point clean lists the world all the same; and why it seems so.
+async fn world(asker: &Asker, wanted: &Wanted, points: &TestPoints, controls: &[Answer], deadline: Instant) -> Option<String> {
+    // An error to a made-up name may mean no more than that the name is odd; the test points tell whether the list refuses us.
+    let listed = |answer: &Answer| matches!(answer, Answer::Addresses(addresses, _) if decode(&wanted.zone, addresses).state == ListState::Listed);
+    let at = controls.iter().position(listed)?;
+    let control = points.controls.get(at)?;
+    let everything = format!("the list answers for the made-up name {control} too: it lists everything, or the resolver invents answers");
+    if at == 0 {
+        return Some(everything);
+    }
+    // The made-up address is of a network nobody uses, which some lists have; what everybody uses no list has.
+    let ask = async |name: &String| asker.ask(&wanted.zone, name, deadline).await.0;
+    let known = join_all(points.well_known.iter().map(ask)).await;
+    if known.iter().any(|answer| matches!(answer, Answer::Absent)) { None } else { Some(everything) }
+}
+
+/// What test points that must answer did.
+enum Point {
+    /// There are none.
+    None,
+    /// One answered as it should.
+    Listed,
+    /// The list does not know them.
+    Silent(String),
+    /// An error, or no answer at all.
+    Fault(String),
+}
+
+async fn first_listed(asker: &Asker, wanted: &Wanted, points: &[String], deadline: Instant) -> Point {
+    let mut result = Point::None;
+    // A test point may carry a code of its own that no table has.
+    let zone = Zone { strict: false, ..wanted.zone.as_ref().clone() };
+    for point in points.iter().take(MAX_POINTS) {
+        result = match asker.ask(&wanted.zone, point, deadline).await.0 {
+            Answer::Addresses(answers, _) => {
+                let decoded = decode(&zone, &answers);
+                match decoded.state {
+                    ListState::Listed | ListState::Clean => return Point::Listed,
+                    ListState::Unknown => Point::Fault(format!("the list answers its own test point with an error: {}", decoded.reason)),
                 }
-                format!("the list answers its own test point with an error: {}", decoded.reason)
             }
-            Lookup::Missing(_) => {
-                format!("the list does not know its own test point {point}: it is dead, emptied, or refuses this resolver; {RESOLVER_HINT}")
-            }
-            Lookup::Failed(failure) => return Err(format!("the list could not be tested: {failure}; {RESOLVER_HINT}")),
+            Answer::Absent | Answer::Empty => Point::Silent(format!(
+                "the list does not know its own test point {point}: it is dead, emptied, refuses this resolver or has none of this kind, so \
+                 that its silence proves nothing; {RESOLVER_HINT}"
+            )),
+            Answer::Failed(reason) | Answer::NoTime(reason) => return Point::Fault(format!("the list could not be tested: {reason}")),
         };
     }
-    Err(reason)
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_that_stays_broken_is_looked_at_less_often() {
+        let bad = || Verdict::Bad("dead".to_owned());
+        let mut held = Held::after(None, bad());
+        for minutes in [5, 10, 20, 40, 60, 60] {
+            assert_eq!(held.until - Instant::now(), Duration::from_secs(minutes * 60));
+            held = Held::after(Some(&held), bad());
+        }
+        held = Held::after(Some(&held), Verdict::Good);
+        assert_eq!(held.until - Instant::now(), GOOD_FOR);
+        assert_eq!(Held::after(Some(&held), bad()).until - Instant::now(), BAD_FOR);
+    }
 }

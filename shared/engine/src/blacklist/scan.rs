@@ -1,45 +1,37 @@
-//! A scan: every subject on every list that takes it, at most so many questions at once, within a deadline. What is left then is unknown.
+//! A scan: every subject on every list that takes it, at each list's pace, within a deadline. What is left then is unknown.
 
 use std::{
-    borrow::Cow,
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
 
 use futures::{StreamExt, future::join_all, stream};
-use tokio::{
-    sync::{Mutex as Flight, Semaphore},
-    time::{Instant, timeout_at},
-};
+use secrecy::ExposeSecret;
+use tokio::time::{Instant, timeout_at};
 use waypost_types::{
     finding::Severity,
-    outcome::{BlacklistReport, ListEntry, ListState},
+    listings::reasons,
+    lists::ZoneHealth,
+    outcome::{BlacklistReport, ListEntry, ListState, ScannedList},
 };
 
 use super::{
-    catalog::{self, Zone},
+    asker::{Answer, Asker, too_late},
+    catalog::{Kind, Zone},
     decode::{RESOLVER_HINT, decode},
-    health::Health,
+    health::{Health, Verdict},
+    lists::{Lists, Wanted},
+    pace::Pacing,
     plan::{Subject, query},
 };
-use crate::net::{Absence, Lookup, Net};
+use crate::net::Net;
 
-/// Questions at once, over all lists.
-const AT_ONCE: usize = 64;
-/// Questions at once to one list.
-const AT_ONCE_PER_ZONE: usize = 4;
-/// Failures in a row after which a scan asks a list no more.
+/// Failures in a row after which a list is asked no more and set aside.
 const ENOUGH_FAILURES: u32 = 5;
-/// An answer is good for everybody who asks within this time.
-const FRESH: Duration = Duration::from_secs(30);
-/// Answers kept.
-const KEPT: usize = 20_000;
-
-type Flights = HashMap<String, Arc<Flight<Option<(Instant, ListEntry)>>>>;
 
 /// Scans block lists. Cheap to clone; keep one per [`Net`], since it carries the limits, the health of the lists and recent answers.
 #[derive(Debug, Clone)]
@@ -47,175 +39,177 @@ pub struct Scanner(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    net: Net,
+    asker: Asker,
     health: Health,
-    global: Semaphore,
-    zones: Mutex<HashMap<String, Arc<Semaphore>>>,
-    flights: Mutex<Flights>,
 }
 
-/// A list of a scan: to be asked, or the reason why not.
-struct Wanted {
-    zone: Cow<'static, Zone>,
-    refused: Option<String>,
+/// One subject to be asked at a list: its place in the scan, and the name to ask.
+struct Question<'a> {
+    at: usize,
+    subject: &'a Subject,
+    name: String,
 }
 
 impl Scanner {
-    /// With no list examined yet.
+    /// With no list examined yet, and the limits that are polite.
     pub fn new(net: &Net) -> Self {
-        Self(Arc::new(Inner {
-            net: net.clone(),
-            health: Health::default(),
-            global: Semaphore::new(AT_ONCE),
-            zones: Mutex::default(),
-            flights: Mutex::default(),
-        }))
+        Self::with_pacing(net, Pacing::default())
     }
 
-    /// Looks for every subject on the lists named by id, name or DNS suffix, or on all that are asked by default, and is done after `limit`
-    /// (8 s suit a page, 60 s a worker).
-    pub async fn scan(&self, subjects: &[Subject], zones: Option<&[String]>, limit: Duration) -> BlacklistReport {
+    /// With other limits; for lists of one's own.
+    pub fn with_pacing(net: &Net, limits: Pacing) -> Self {
+        Self(Arc::new(Inner { asker: Asker::new(net, limits), health: Health::default() }))
+    }
+
+    /// Looks for every subject on these lists, and is done after `limit` (8 s suit a page; [`Lists::time_for`] says what a worker should give).
+    pub async fn scan(&self, subjects: &[Subject], lists: &Lists, limit: Duration) -> BlacklistReport {
         let deadline = Instant::now() + limit;
-        let wanted: Vec<Wanted> = match zones {
-            None => catalog::default_zones().map(|zone| Wanted { zone: Cow::Borrowed(zone), refused: None }).collect(),
-            Some(words) => words.iter().map(|word| wanted(word)).collect(),
-        };
         // Loops, since a closure that returns borrowing futures would make the scan unfit for spawning.
-        let mut lists = Vec::with_capacity(wanted.len());
-        for wanted in &wanted {
-            lists.push(self.scan_zone(subjects, wanted, deadline));
+        let mut scans = Vec::with_capacity(lists.wanted.len());
+        for wanted in &lists.wanted {
+            scans.push(self.scan_list(subjects, wanted, deadline));
         }
-        let mut found: Vec<(usize, ListEntry)> = join_all(lists).await.into_iter().flatten().collect();
+        let (mut found, mut rows) = (Vec::new(), Vec::new());
+        for (wanted, entries) in lists.wanted.iter().zip(join_all(scans).await) {
+            if !entries.is_empty() {
+                rows.push(row(&wanted.zone, &entries));
+            }
+            found.extend(entries);
+        }
         // Stable: within a subject the order of the lists stays.
         found.sort_by_key(|(subject, _)| *subject);
         let target = match subjects {
             [one] => one.to_string(),
             several => several.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         };
-        BlacklistReport { target, entries: found.into_iter().map(|(_, entry)| entry).collect() }
+        let entries = found.into_iter().map(|(_, entry)| entry).collect();
+        BlacklistReport { target, entries, lists: rows, subjects: u32::try_from(subjects.len()).unwrap_or(u32::MAX) }
     }
 
-    async fn scan_zone(&self, subjects: &[Subject], wanted: &Wanted, deadline: Instant) -> Vec<(usize, ListEntry)> {
-        let zone = wanted.zone.as_ref();
-        let questions: Vec<(usize, &Subject, String)> =
-            subjects.iter().enumerate().filter_map(|(at, subject)| query(subject, zone).map(|name| (at, subject, name))).collect();
-        if let Some(reason) = &wanted.refused {
-            return questions.into_iter().map(|(at, subject, _)| (at, unknown(zone, subject, reason.clone()))).collect();
+    /// What is known of the lists examined so far; those with `ok: false` are set aside. For notices to the operator.
+    pub fn health(&self) -> Vec<ZoneHealth> {
+        self.0.health.all()
+    }
+
+    async fn scan_list(&self, subjects: &[Subject], wanted: &Wanted, deadline: Instant) -> Vec<(usize, ListEntry)> {
+        let mut kinds: BTreeMap<u8, (Kind, Vec<Question<'_>>)> = BTreeMap::new();
+        for (at, subject) in subjects.iter().enumerate() {
+            if let Some(name) = query(subject, &wanted.zone, wanted.key.as_ref()) {
+                let kind = subject.kind();
+                kinds.entry(kind as u8).or_insert_with(|| (kind, Vec::new())).1.push(Question { at, subject, name });
+            }
         }
-        if questions.is_empty() {
-            return Vec::new();
+        let mut found = Vec::new();
+        for (kind, questions) in kinds.into_values() {
+            found.extend(self.scan_kind(wanted, kind, questions, deadline).await);
         }
-        match timeout_at(deadline, self.0.health.of(&self.0.net, zone)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(reason)) => return questions.into_iter().map(|(at, subject, _)| (at, unknown(zone, subject, reason.clone()))).collect(),
-            Err(_) => return questions.into_iter().map(|(at, subject, _)| (at, unknown(zone, subject, too_late()))).collect(),
-        }
-        let failures = AtomicU32::new(0);
+        found
+    }
+
+    async fn scan_kind(&self, wanted: &Wanted, kind: Kind, questions: Vec<Question<'_>>, deadline: Instant) -> Vec<(usize, ListEntry)> {
+        let verdict = match &wanted.refused {
+            Some(reason) => Verdict::Bad(reason.clone()),
+            None => self.health_of(wanted, kind, deadline).await,
+        };
+        let silence = match verdict {
+            Verdict::Bad(reason) => {
+                return questions.into_iter().map(|asked| (asked.at, unknown(&wanted.zone, asked.subject, reason.clone()))).collect();
+            }
+            Verdict::ListingsOnly(reason) => Some(reason),
+            Verdict::Good => None,
+        };
+        let (failures, given_up) = (AtomicU32::new(0), AtomicBool::new(false));
         let mut entries = Vec::with_capacity(questions.len());
-        for (at, subject, name) in questions {
-            entries.push(self.entry_unless_hopeless(zone, at, subject, name, deadline, &failures));
+        for asked in questions {
+            entries.push(self.entry(wanted, kind, asked, silence.as_deref(), deadline, (&failures, &given_up)));
         }
-        stream::iter(entries).buffered(AT_ONCE_PER_ZONE).collect().await
+        stream::iter(entries).buffered(self.0.asker.paces.at_once_per_zone()).collect().await
     }
 
-    async fn entry_unless_hopeless(
+    /// The examination goes on when the scan has no time left for it, so that the next scan finds it done.
+    async fn health_of(&self, wanted: &Wanted, kind: Kind, deadline: Instant) -> Verdict {
+        let (this, of) = (self.clone(), wanted.clone());
+        let exam = tokio::spawn(async move { this.0.health.of(&this.0.asker, &of, kind).await });
+        match timeout_at(deadline, exam).await {
+            Ok(Ok(verdict)) => verdict,
+            Ok(Err(_)) => Verdict::Bad("the list could not be tested".to_owned()),
+            Err(_) => Verdict::Bad(too_late()),
+        }
+    }
+
+    async fn entry(
         &self,
-        zone: &Zone,
-        at: usize,
-        subject: &Subject,
-        name: String,
+        wanted: &Wanted,
+        kind: Kind,
+        asked: Question<'_>,
+        silence: Option<&str>,
         deadline: Instant,
-        failures: &AtomicU32,
+        (failures, given_up): (&AtomicU32, &AtomicBool),
     ) -> (usize, ListEntry) {
+        let (zone, subject) = (wanted.zone.as_ref(), asked.subject);
         if failures.load(Ordering::Relaxed) >= ENOUGH_FAILURES {
             let reason = format!("not asked: the list failed to answer several times in a row; {RESOLVER_HINT}");
-            return (at, unknown(zone, subject, reason));
-        }
-        let entry = timeout_at(deadline, self.entry(zone, subject, &name)).await.unwrap_or_else(|_| unknown(zone, subject, too_late()));
-        if entry.state == ListState::Unknown {
-            failures.fetch_add(1, Ordering::Relaxed);
-        } else {
-            failures.store(0, Ordering::Relaxed);
-        }
-        (at, entry)
-    }
-
-    async fn entry(&self, zone: &Zone, subject: &Subject, name: &str) -> ListEntry {
-        let flight = self.flight(name);
-        let mut known = flight.lock().await;
-        if let Some((when, entry)) = &*known
-            && when.elapsed() < FRESH
-        {
-            return entry.clone();
-        }
-        let entry = self.ask(zone, subject, name).await;
-        if entry.state != ListState::Unknown {
-            *known = Some((Instant::now(), entry.clone()));
-        }
-        entry
-    }
-
-    fn flight(&self, name: &str) -> Arc<Flight<Option<(Instant, ListEntry)>>> {
-        let mut flights = self.0.flights.lock().unwrap_or_else(PoisonError::into_inner);
-        if flights.len() >= KEPT {
-            // Those that are neither in the air nor fresh; an entry that is locked is in the air.
-            flights.retain(|_, flight| flight.try_lock().map_or(true, |known| known.as_ref().is_some_and(|(when, _)| when.elapsed() < FRESH)));
-        }
-        flights.entry(name.to_owned()).or_default().clone()
-    }
-
-    fn turn(&self, zone: &Zone) -> Arc<Semaphore> {
-        let mut zones = self.0.zones.lock().unwrap_or_else(PoisonError::into_inner);
-        zones.entry(zone.zone.clone()).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE_PER_ZONE))).clone()
-    }
-
-    async fn ask(&self, zone: &Zone, subject: &Subject, name: &str) -> ListEntry {
-        let turn = self.turn(zone);
-        let (Ok(_turn), Ok(_slot)) = (turn.acquire().await, self.0.global.acquire().await) else {
-            return unknown(zone, subject, "the scanner is shutting down".to_owned());
-        };
-        let answers = match self.0.net.dns().a(name).await {
-            Lookup::Missing(Absence::NxDomain) => {
-                return ListEntry { state: ListState::Clean, ..unknown(zone, subject, String::new()) };
+            if !given_up.swap(true, Ordering::Relaxed) {
+                self.0.health.set_aside(wanted, kind, reason.clone()).await;
             }
-            Lookup::Missing(Absence::NoData) => {
-                return unknown(zone, subject, "the list answers oddly: the name exists without an address, which proves nothing".to_owned());
-            }
-            Lookup::Failed(failure) => return unknown(zone, subject, format!("{failure}; {RESOLVER_HINT}")),
-            Lookup::Found(answers) => answers,
-        };
-        let decoded = decode(zone, &answers);
-        let mut reason = decoded.reason;
-        if decoded.state == ListState::Listed
-            && let Ok(Lookup::Found(texts)) = tokio::time::timeout(Duration::from_secs(3), self.0.net.dns().txt(name)).await
-        {
-            reason = texts.first().map(|text| shown(text)).unwrap_or_default();
+            return (asked.at, unknown(zone, subject, reason));
         }
-        ListEntry {
-            state: decoded.state,
-            codes: answers.iter().map(ToString::to_string).collect(),
-            meaning: decoded.meaning,
-            reason,
-            severity: decoded.severity,
-            ..unknown(zone, subject, String::new())
+        let answer = self.0.asker.answer(zone, &asked.name, deadline).await;
+        match answer {
+            Answer::Failed(_) => failures.fetch_add(1, Ordering::Relaxed),
+            Answer::NoTime(_) => 0,
+            _ => failures.swap(0, Ordering::Relaxed),
+        };
+        let mut entry = read(zone, subject, answer, silence);
+        entry.reason = wanted.masked(entry.reason);
+        (asked.at, entry)
+    }
+}
+
+/// An answer as an entry. With `silence`, why the list's silence proves nothing.
+fn read(zone: &Zone, subject: &Subject, answer: Answer, silence: Option<&str>) -> ListEntry {
+    match answer {
+        Answer::Absent => match silence {
+            Some(reason) => unknown(zone, subject, reason.to_owned()),
+            None => ListEntry { state: ListState::Clean, ..unknown(zone, subject, String::new()) },
+        },
+        Answer::Empty => unknown(zone, subject, "the list answers oddly: the name exists without an address, which proves nothing".to_owned()),
+        Answer::Failed(reason) | Answer::NoTime(reason) => unknown(zone, subject, reason),
+        Answer::Addresses(answers, text) => {
+            let decoded = decode(zone, &answers);
+            ListEntry {
+                state: decoded.state,
+                codes: answers.iter().map(ToString::to_string).collect(),
+                meaning: decoded.meaning,
+                reason: if decoded.state == ListState::Listed { text } else { decoded.reason },
+                severity: decoded.severity,
+                ..unknown(zone, subject, String::new())
+            }
         }
     }
 }
 
-fn wanted(word: &str) -> Wanted {
-    if let Some(retired) = catalog::retired(word) {
-        let refused = Some(format!("this list is retired and is never asked: {}", retired.note));
-        return Wanted { zone: Cow::Owned(catalog::foreign(word)), refused };
+/// What the list told, summed up.
+fn row(zone: &Zone, entries: &[(usize, ListEntry)]) -> ScannedList {
+    let count = |state| u32::try_from(entries.iter().filter(|(_, entry)| entry.state == state).count()).unwrap_or(u32::MAX);
+    let listed = count(ListState::Listed);
+    let when_listed = |text: &str| if listed > 0 { text.to_owned() } else { String::new() };
+    let silent = entries.iter().filter(|(_, entry)| entry.state == ListState::Unknown);
+    ScannedList {
+        list: zone.name.clone(),
+        zone: zone.zone.clone(),
+        id: zone.id.clone(),
+        list_type: zone.list_type,
+        severity: zone.severity,
+        asked: u32::try_from(entries.len()).unwrap_or(u32::MAX),
+        listed,
+        clean: count(ListState::Clean),
+        unknown: count(ListState::Unknown),
+        reason: reasons(silent.map(|(_, entry)| entry.reason.as_str())),
+        untold: Vec::new(),
+        delisting: when_listed(&zone.delisting),
+        effect: when_listed(&zone.severity_reason),
     }
-    let Some(zone) = catalog::find(word) else { return Wanted { zone: Cow::Owned(catalog::foreign(word)), refused: None } };
-    let refused = if !zone.queryable {
-        Some(format!("this list has no DNS zone; look the subject up at {}", zone.lookup_url))
-    } else if zone.needs_key {
-        Some(format!("this list answers with a key or account only. {}", zone.query_policy))
-    } else {
-        None
-    };
-    Wanted { zone: Cow::Borrowed(zone), refused }
 }
 
 fn unknown(zone: &Zone, subject: &Subject, reason: String) -> ListEntry {
@@ -232,11 +226,28 @@ fn unknown(zone: &Zone, subject: &Subject, reason: String) -> ListEntry {
     }
 }
 
-fn too_late() -> String {
-    "no answer before the scan's deadline".to_owned()
-}
+impl Wanted {
+    /// The text without the key: a list may say the name it was asked back, and so may a resolver.
+    pub(super) fn masked(&self, text: String) -> String {
+        let Some(key) = &self.key else { return text };
+        let key = key.expose_secret().to_ascii_lowercase();
+        let mut rest = text.as_str();
+        let mut masked = String::with_capacity(text.len());
+        while let Some(at) = rest.to_ascii_lowercase().find(&key) {
+            masked.push_str(&rest[..at]);
+            masked.push('…');
+            rest = &rest[at + key.len()..];
+        }
+        masked.push_str(rest);
+        masked
+    }
 
-/// The text of a listing, safe to show.
-fn shown(text: &[u8]) -> String {
-    crate::probe::shown(text, 500)
+    /// A verdict without the key.
+    pub(super) fn without_key(&self, verdict: Verdict) -> Verdict {
+        match verdict {
+            Verdict::Good => Verdict::Good,
+            Verdict::ListingsOnly(reason) => Verdict::ListingsOnly(self.masked(reason)),
+            Verdict::Bad(reason) => Verdict::Bad(self.masked(reason)),
+        }
+    }
 }

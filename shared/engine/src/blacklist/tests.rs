@@ -1,115 +1,228 @@
 //! Scans against a small DNS server on loopback that plays the lists.
 
 use std::{
+    collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
-use tokio::net::UdpSocket;
+use hickory_proto::{
+    op::{Message, ResponseCode},
+    rr::{
+        Name, RData, Record, RecordType,
+        rdata::{A, CNAME, SOA, TXT},
+    },
+};
+use secrecy::SecretString;
+use tokio::{net::UdpSocket, time::Instant};
 use waypost_types::{
+    DomainName,
     finding::Severity,
+    lists::{CustomList, ListChoice, ListKind},
     outcome::{BlacklistReport, ListEntry, ListState, Verdict},
 };
 
-use super::{Scanner, Subject};
+use super::{
+    Lists, Pacing, Scanner, Subject,
+    asker::{Answer, Asker},
+    catalog::foreign,
+    check_choice,
+};
 use crate::net::{Net, NetConfig};
 
 /// What the server says to a name.
 enum Say {
-    A(Ipv4Addr),
+    A(&'static [[u8; 4]]),
+    /// The same, by another name first.
+    Alias(String),
     NxDomain,
-    Refused,
+    /// With the minimum of its SOA.
+    NxDomainFor(u32),
+    NoData,
+    Code(ResponseCode),
 }
 
-/// The lists: `bl` is healthy, `all` lists the world, `dead` knows nothing, `refuses` refuses, `code` answers one address with an error code.
+const TWO: &[[u8; 4]] = &[[127, 0, 0, 2]];
+const V6_POINT: &str = "2.0.0.0.0.0.f.7.f.f.f.f.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0";
+/// The address `2001:db8::9`.
+const V6_NINE: &str = "9.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2";
+const KEY: &str = "s3cretkey";
+
+/// The lists: `bl` is healthy; what the others do is said where they are asked.
+#[allow(clippy::match_same_arms)] // one arm per story
 fn lists(name: &str) -> Say {
+    if let Some(label) = name.strip_suffix(".zen.dq.spamhaus.net") {
+        return if [format!("2.0.0.127.{KEY}"), format!("9.2.0.192.{KEY}")].contains(&label.to_owned()) { Say::A(TWO) } else { Say::NxDomain };
+    }
     let Some((label, zone)) = name.strip_suffix(".lists.test").and_then(|rest| rest.rsplit_once('.')) else { return Say::NxDomain };
     match (zone, label) {
-        ("refuses", _) => Say::Refused,
-        ("all", _) | ("bl" | "code", "2.0.0.127") => Say::A(Ipv4Addr::new(127, 0, 0, 2)),
-        ("bl", "9.2.0.192") => Say::A(Ipv4Addr::new(127, 0, 0, 4)),
-        ("code", "9.2.0.192") => Say::A(Ipv4Addr::new(127, 255, 255, 254)),
-        ("code", "10.2.0.192") => Say::A(Ipv4Addr::new(198, 51, 100, 1)),
+        ("refuses", _) => Say::Code(ResponseCode::Refused),
+        // Lists everything; and one that knows its clean test point by heart; and one that lists unused networks, as is its purpose.
+        ("all", _) => Say::A(TWO),
+        ("sly", label) if label != "1.0.0.127" && label.split('.').count() == 4 => Say::A(TWO),
+        ("unused", label) if label.split('.').count() == 4 && label.rsplit('.').next().and_then(|n| n.parse().ok()).is_some_and(|n: u8| n >= 240) => {
+            Say::A(TWO)
+        }
+        ("wild", label) if label.starts_with('w') => Say::A(TWO),
+        // Answers names that are no address with an error.
+        ("strict", label) if label.starts_with('w') => Say::A(&[[127, 255, 255, 252]]),
+        ("alias", label) => Say::Alias(format!("{label}.bl.lists.test")),
+        ("parked", _) => Say::A(&[[198, 51, 100, 1]]),
+        ("testonly", "2.0.0.127") => Say::A(&[[127, 255, 255, 254]]),
+        ("silentv6" | "bl" | "code" | "unused" | "wild" | "breaks" | "odd" | "strict", "2.0.0.127") => Say::A(TWO),
+        ("silentv6" | "untested", V6_NINE) | ("bl", V6_NINE | V6_POINT | "test" | "spam.example") => Say::A(TWO),
+        ("bl" | "untested", "9.2.0.192") => Say::A(&[[127, 0, 0, 4], [127, 0, 0, 3]]),
+        ("code", "9.2.0.192") => Say::A(&[[127, 255, 255, 254]]),
+        ("code", "10.2.0.192") => Say::A(&[[198, 51, 100, 1]]),
+        ("odd", "9.2.0.192") => Say::NoData,
+        ("breaks", label) if label.ends_with(".2.0.192") => Say::Code(ResponseCode::ServFail),
+        ("soa", label) => label.parse().map_or(Say::NxDomain, Say::NxDomainFor),
         _ => Say::NxDomain,
     }
 }
 
-async fn server(asked: Arc<AtomicUsize>) -> SocketAddr {
+type Asked = Arc<Mutex<Vec<String>>>;
+
+async fn server(asked: Asked) -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     tokio::spawn(async move {
         let mut packet = [0; 1500];
         while let Ok((length, from)) = socket.recv_from(&mut packet).await {
-            asked.fetch_add(1, Ordering::Relaxed);
-            let answer = respond(&packet[..length]);
+            let answer = respond(&packet[..length], &asked);
             socket.send_to(&answer, from).await.unwrap();
         }
     });
     address
 }
 
-fn respond(query: &[u8]) -> Vec<u8> {
-    let (mut at, mut labels) = (12, Vec::new());
-    while query[at] != 0 {
-        let end = at + 1 + usize::from(query[at]);
-        labels.push(String::from_utf8_lossy(&query[at + 1..end]).to_ascii_lowercase());
-        at = end;
+fn respond(query: &[u8], asked: &Asked) -> Vec<u8> {
+    let question = Message::from_vec(query).unwrap();
+    let wanted = question.queries[0].clone();
+    let plain = |name: &Name| name.to_ascii().trim_end_matches('.').to_ascii_lowercase();
+    let mut answer = Message::response(question.metadata.id, question.metadata.op_code);
+    answer.metadata.recursion_available = true;
+    answer.metadata.recursion_desired = true;
+    answer.add_query(wanted.clone());
+    asked.lock().unwrap().push(plain(wanted.name()));
+    let mut name = wanted.name().clone();
+    let mut say = lists(&plain(&name));
+    while let Say::Alias(target) = say {
+        let target = Name::from_ascii(target).unwrap();
+        answer.add_answer(Record::from_rdata(name, 60, RData::CNAME(CNAME(target.clone()))));
+        say = lists(&plain(&target));
+        name = target;
     }
-    let kind = query[at + 2];
-    let (rcode, answer) = match lists(&labels.join(".")) {
-        Say::A(address) if kind == 1 => (0, Some(address)),
-        Say::A(_) => (0, None),
-        Say::NxDomain => (3, None),
-        Say::Refused => (5, None),
-    };
-    let mut reply = vec![query[0], query[1], 0x81, 0x80 | rcode, 0, 1, 0, u8::from(answer.is_some()), 0, 0, 0, 0];
-    reply.extend_from_slice(&query[12..at + 5]);
-    if let Some(address) = answer {
-        reply.extend_from_slice(&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
-        reply.extend_from_slice(&address.octets());
+    match say {
+        Say::A(addresses) if wanted.query_type() == RecordType::A => {
+            for address in addresses {
+                answer.add_answer(Record::from_rdata(name.clone(), 60, RData::A(A((*address).into()))));
+            }
+        }
+        Say::A(_) if wanted.query_type() == RecordType::TXT => {
+            let text = format!("see https://example.com/{}", plain(&name));
+            answer.add_answer(Record::from_rdata(name, 60, RData::TXT(TXT::new(vec![text]))));
+        }
+        Say::A(_) | Say::NoData | Say::Alias(_) => {}
+        Say::NxDomain => answer.metadata.response_code = ResponseCode::NXDomain,
+        Say::NxDomainFor(minimum) => {
+            answer.metadata.response_code = ResponseCode::NXDomain;
+            let zone = Name::from_ascii("lists.test").unwrap();
+            answer.add_authority(Record::from_rdata(zone.clone(), 86400, RData::SOA(SOA::new(zone.clone(), zone, 1, 2, 3, 4, minimum))));
+        }
+        Say::Code(code) => answer.metadata.response_code = code,
     }
-    reply
+    answer.to_vec().unwrap()
 }
 
-async fn scanner() -> (Scanner, Arc<AtomicUsize>) {
-    let asked = Arc::new(AtomicUsize::new(0));
+async fn net() -> (Net, Asked) {
+    let asked = Asked::default();
     let resolvers = vec![server(asked.clone()).await];
-    (Scanner::new(&Net::new(NetConfig { resolvers, ..NetConfig::default() }).unwrap()), asked)
+    (Net::new(NetConfig { resolvers, ..NetConfig::default() }).unwrap(), asked)
 }
 
-fn zones(names: &[&str]) -> Vec<String> {
-    names.iter().map(|name| format!("{name}.lists.test")).collect()
+/// A scanner without patience: the pace has a test of its own.
+async fn scanner() -> (Scanner, Asked) {
+    let (net, asked) = net().await;
+    (Scanner::with_pacing(&net, Pacing { per_second: 10_000, ..Pacing::default() }), asked)
+}
+
+fn zones(names: &[&str]) -> Lists {
+    Lists::named(&names.iter().map(|name| format!("{name}.lists.test")).collect::<Vec<_>>(), &BTreeMap::new())
+}
+
+fn subjects(texts: &[&str]) -> Vec<Subject> {
+    texts.iter().map(|text| text.parse().map_or_else(|_| Subject::Domain(text.parse().unwrap()), Subject::Address)).collect()
 }
 
 fn entry<'a>(report: &'a BlacklistReport, subject: &str, zone: &str) -> &'a ListEntry {
     report.entries.iter().find(|entry| entry.subject == subject && entry.zone.starts_with(zone)).unwrap()
 }
 
+const LIMIT: Duration = Duration::from_secs(20);
+
 #[tokio::test]
 async fn only_a_list_that_proves_alive_can_tell() {
     let (scanner, _) = scanner().await;
-    let subjects: Vec<Subject> = ["192.0.2.9", "192.0.2.10"].iter().map(|text| Subject::Address(text.parse().unwrap())).collect();
-    let report = scanner.scan(&subjects, Some(&zones(&["bl", "all", "dead", "refuses", "code"])), Duration::from_secs(20)).await;
-    assert_eq!(report.entries.len(), 10);
-    let listed = entry(&report, "192.0.2.9", "bl");
-    assert_eq!((listed.state, listed.codes.as_slice(), listed.severity), (ListState::Listed, &["127.0.0.4".to_owned()][..], Severity::Low));
-    assert_eq!(entry(&report, "192.0.2.10", "bl").state, ListState::Clean);
+    let all = ["bl", "all", "dead", "refuses", "code", "sly", "unused", "wild", "alias", "parked", "testonly", "odd", "strict"];
+    let report = scanner.scan(&subjects(&["192.0.2.9", "192.0.2.10"]), &zones(&all), LIMIT).await;
+    assert_eq!((report.entries.len(), report.lists.len(), report.subjects), (26, 13, 2));
+    for zone in ["bl", "alias"] {
+        let listed = entry(&report, "192.0.2.9", zone);
+        assert_eq!((listed.state, listed.severity), (ListState::Listed, Severity::Low), "{zone}");
+        assert_eq!(listed.codes, ["127.0.0.4", "127.0.0.3"], "{zone}");
+        assert_eq!(listed.reason, "see https://example.com/9.2.0.192.bl.lists.test");
+        assert_eq!(entry(&report, "192.0.2.10", zone).state, ListState::Clean, "{zone}");
+    }
+    for zone in ["unused", "strict"] {
+        assert_eq!(entry(&report, "192.0.2.9", zone).state, ListState::Clean, "{zone} is no list of the world");
+    }
     for (zone, reason) in [
         ("all", "lists everything"),
         ("dead", "does not know its own test point"),
         ("refuses", "refused"),
         ("code", "the operator refuses the query"),
+        ("sly", "answers for the made-up name"),
+        ("wild", "answers for the made-up name"),
+        ("parked", "outside 127.0.0.0/8"),
+        ("testonly", "the operator refuses the query"),
+        ("odd", "the name exists without an address"),
     ] {
         let entry = entry(&report, "192.0.2.9", zone);
         assert_eq!(entry.state, ListState::Unknown, "{zone}");
         assert!(entry.reason.contains(reason), "{zone}: {}", entry.reason);
+        let row = report.lists.iter().find(|row| row.zone == entry.zone).unwrap();
+        assert!(row.listed == 0 && row.unknown > 0 && row.reason.contains(reason), "{row:?}");
     }
     assert!(entry(&report, "192.0.2.10", "code").reason.contains("hijacked"));
     assert_eq!(report.verdict(), Verdict::Up);
+    let health = scanner.health();
+    let aside: Vec<&str> = health.iter().filter(|zone| !zone.ok).filter_map(|zone| zone.zone.strip_suffix(".lists.test")).collect();
+    assert_eq!(aside, ["all", "parked", "refuses", "sly", "testonly", "wild"]);
+    assert!(health.iter().all(|zone| zone.ok || !zone.reason.is_empty()));
+}
+
+#[tokio::test]
+async fn silence_proves_nothing_about_a_kind_without_a_test_point() {
+    let (scanner, _) = scanner().await;
+    let subjects = subjects(&["192.0.2.9", "192.0.2.10", "2001:db8::9", "2001:db8::a", "spam.example", "ham.example"]);
+    let report = scanner.scan(&subjects, &zones(&["bl", "silentv6", "untested"]), LIMIT).await;
+    for (subject, zone, state) in [
+        ("2001:db8::9", "bl", ListState::Listed),
+        ("2001:db8::a", "bl", ListState::Clean),
+        ("spam.example", "bl", ListState::Listed),
+        ("ham.example", "bl", ListState::Clean),
+        ("192.0.2.10", "silentv6", ListState::Clean),
+        ("2001:db8::9", "silentv6", ListState::Listed),
+        ("2001:db8::a", "silentv6", ListState::Unknown),
+        ("192.0.2.9", "untested", ListState::Listed),
+        ("192.0.2.10", "untested", ListState::Unknown),
+        ("ham.example", "untested", ListState::Unknown),
+    ] {
+        assert_eq!(entry(&report, subject, zone).state, state, "{subject} {zone}");
+    }
+    assert!(entry(&report, "2001:db8::a", "silentv6").reason.contains("silence proves nothing"));
 }
 
 #[tokio::test]
@@ -117,26 +230,154 @@ async fn a_network_asks_each_question_once() {
     let (scanner, asked) = scanner().await;
     let subjects: Vec<Subject> = (0..=255).map(|n| Subject::Address(Ipv4Addr::new(198, 51, 100, n).into())).collect();
     let zones = zones(&["bl"]);
-    let (first, second) =
-        tokio::join!(scanner.scan(&subjects, Some(&zones), Duration::from_secs(30)), scanner.scan(&subjects, Some(&zones), Duration::from_secs(30)));
+    let (first, second) = tokio::join!(scanner.scan(&subjects, &zones, LIMIT), scanner.scan(&subjects, &zones, LIMIT));
     assert_eq!((first.entries.len(), first.entries.iter().all(|entry| entry.state == ListState::Clean)), (256, true));
     assert_eq!(first, second);
-    // One question each, and the two test points.
-    assert_eq!(asked.load(Ordering::Relaxed), 258);
+    // One question each, two test points and two controls.
+    assert_eq!(asked.lock().unwrap().len(), 260);
+}
+
+#[tokio::test]
+async fn a_list_that_stops_answering_is_set_aside() {
+    let (scanner, asked) = scanner().await;
+    let subjects: Vec<Subject> = (0..=99).map(|n| Subject::Address(Ipv4Addr::new(192, 0, 2, n).into())).collect();
+    let report = scanner.scan(&subjects, &zones(&["breaks"]), LIMIT).await;
+    assert!(report.entries.iter().all(|entry| entry.state == ListState::Unknown));
+    assert!(asked.lock().unwrap().len() < 60, "it is left alone");
+    let health = scanner.health();
+    assert!(!health[0].ok && health[0].reason.contains("several times in a row"), "{health:?}");
+    let before = asked.lock().unwrap().len();
+    scanner.scan(&subjects, &zones(&["breaks"]), LIMIT).await;
+    assert_eq!(asked.lock().unwrap().len(), before);
 }
 
 #[tokio::test]
 async fn retired_and_keyed_lists_are_not_asked_and_a_deadline_is_kept() {
     let (scanner, asked) = scanner().await;
-    let subject = [Subject::Address(Ipv4Addr::new(192, 0, 2, 9).into())];
-    let report = scanner.scan(&subject, Some(&["dnsbl.sorbs.net".to_owned()]), Duration::from_secs(5)).await;
-    assert!(report.entries[0].state == ListState::Unknown && report.entries[0].reason.contains("retired"));
-    assert_eq!(asked.load(Ordering::Relaxed), 0);
+    let subject = subjects(&["192.0.2.9"]);
+    let words = ["dnsbl.sorbs.net", "x.dnsbl.sorbs.net", "spamhaus-dqs-zen", "msbl-ebl", "invaluement-ivmsip"].map(str::to_owned);
+    let report = scanner.scan(&subject, &Lists::named(&words, &BTreeMap::new()), Duration::from_secs(5)).await;
+    let reasons: Vec<&str> = report.entries.iter().map(|entry| entry.reason.as_str()).collect();
+    assert!(reasons.len() == 4 && reasons[0].contains("retired") && reasons[1].contains("retired"), "{reasons:?}");
+    assert!(reasons[2].contains("with a key only") && reasons[3].contains("can not be asked"), "{reasons:?}");
+    assert_eq!(asked.lock().unwrap().len(), 0);
     let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let net = Net::new(NetConfig { resolvers: vec![silent.local_addr().unwrap()], ..NetConfig::default() }).unwrap();
     // Spawned, as a worker does it.
-    let scan = tokio::spawn(async move { Scanner::new(&net).scan(&subject, None, Duration::from_millis(200)).await });
+    let scan = tokio::spawn(async move { Scanner::new(&net).scan(&subject, &Lists::default(), Duration::from_millis(200)).await });
     let report = scan.await.unwrap();
     assert!(report.entries.len() > 20 && report.entries.iter().all(|entry| entry.state == ListState::Unknown));
     assert_eq!(report.verdict(), Verdict::Unknown);
+}
+
+#[tokio::test]
+async fn a_key_is_asked_with_and_never_shown() {
+    let (scanner, asked) = scanner().await;
+    let keys = BTreeMap::from([("spamhaus-dqs-zen".to_owned(), SecretString::from(KEY))]);
+    let choice = ListChoice { on: ["spamhaus-dqs-zen".to_owned()].into(), ..ListChoice::default() };
+    let lists = Lists::of(&choice, &keys);
+    let ids: Vec<&str> = lists.ids().collect();
+    assert!(ids.contains(&"spamhaus-dqs-zen") && !ids.contains(&"spamhaus-zen"), "the keyed copy takes the place of the public one");
+    let only = Lists::named(&["spamhaus-dqs-zen".to_owned()], &keys);
+    let report = scanner.scan(&subjects(&["192.0.2.9"]), &only, LIMIT).await;
+    assert_eq!((report.entries[0].state, report.entries[0].severity), (ListState::Listed, Severity::Critical));
+    assert!(asked.lock().unwrap().contains(&format!("9.2.0.192.{KEY}.zen.dq.spamhaus.net")));
+    // A wrong key: the health check fails, and its reason names the test point.
+    let wrong = BTreeMap::from([("spamhaus-dqs-zen".to_owned(), SecretString::from("wrongs3cret"))]);
+    let refused = scanner.scan(&subjects(&["192.0.2.9"]), &Lists::named(&["spamhaus-dqs-zen".to_owned()], &wrong), LIMIT).await;
+    assert!(refused.entries[0].reason.contains("2.0.0.127.….zen.dq.spamhaus.net"), "{}", refused.entries[0].reason);
+    let shown = format!(
+        "{} {} {:?} {lists:?} {scanner:?} {:?}",
+        serde_json::to_string(&report).unwrap(),
+        serde_json::to_string(&refused).unwrap(),
+        report.findings(),
+        scanner.health()
+    );
+    assert!(!shown.contains(KEY) && !shown.contains("wrongs3cret") && shown.contains("see https://example.com/"), "{shown}");
+    assert!(scanner.health().iter().any(|zone| zone.ok && zone.keyed) && scanner.health().iter().any(|zone| !zone.ok && zone.keyed));
+    let bad = BTreeMap::from([("spamhaus-dqs-zen".to_owned(), SecretString::from("a.b c"))]);
+    let before = asked.lock().unwrap().len();
+    let report = scanner.scan(&subjects(&["192.0.2.9"]), &Lists::named(&["spamhaus-dqs-zen".to_owned()], &bad), LIMIT).await;
+    assert!(report.entries[0].reason.contains("no DNS label") && asked.lock().unwrap().len() == before);
+}
+
+#[tokio::test]
+async fn answers_are_kept_as_long_as_the_list_allows() {
+    let (net, asked) = net().await;
+    let one = Asker::new(&net, Pacing::default());
+    let (zone, deadline) = (foreign("soa.lists.test"), Instant::now() + LIMIT);
+    for (minimum, kept) in [("300", 300), ("5", 30), ("86400", 900), ("none", 60)] {
+        let (answer, keep) = one.ask(&zone, &format!("{minimum}.soa.lists.test"), deadline).await;
+        assert_eq!((answer, keep), (Answer::Absent, Some(Duration::from_secs(kept))), "{minimum}");
+    }
+    let count = |name: &str| asked.lock().unwrap().iter().filter(|asked| *asked == name).count();
+    let name = "again.soa.lists.test";
+    for _ in 0..3 {
+        assert_eq!(one.answer(&zone, name, deadline).await, Answer::Absent);
+    }
+    assert_eq!(count(name), 1);
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(61)).await;
+    tokio::time::resume();
+    assert_eq!(one.answer(&zone, name, Instant::now() + LIMIT).await, Answer::Absent);
+    assert_eq!(count(name), 2);
+}
+
+#[test]
+fn a_choice_is_resolved_and_what_must_not_be_asked_is_refused() {
+    let private = |zone: &str| CustomList {
+        zone: DomainName::from_ascii(zone).unwrap(),
+        name: "Ours".to_owned(),
+        kinds: vec![ListKind::Ip4],
+        severity: Severity::High,
+    };
+    let choice = |custom: Vec<CustomList>| ListChoice { custom, ..ListChoice::default() };
+    assert_eq!(check_choice(&choice(vec![private("bl.example.com")])), Ok(()));
+    for zone in ["dnsbl.sorbs.net", "sub.dnsbl.sorbs.net", "zen.spamhaus.org", "mykey.zen.dq.spamhaus.net", "single"] {
+        let choice = choice(vec![private(zone)]);
+        assert!(check_choice(&choice).is_err(), "{zone}");
+        // A choice that was stored when the zone was fine is still there, and is not asked.
+        let lists = Lists::of(&choice, &BTreeMap::new());
+        assert!(lists.wanted.last().unwrap().refused.is_some() && !lists.ids().any(|id| id == zone), "{zone}");
+    }
+    let standard: Vec<String> = Lists::default().ids().map(str::to_owned).collect();
+    assert_eq!(Lists::of(&ListChoice::default(), &BTreeMap::new()).ids().collect::<Vec<_>>(), standard);
+    let choice = ListChoice {
+        off: ["spamcop".to_owned(), "no-such-list".to_owned()].into(),
+        on: ["psbl", "justspam", "dnswl", "validity-bl", "abusix-black", "msbl-ebl"].map(str::to_owned).into(),
+        custom: vec![private("bl.example.com")],
+    };
+    let lists = Lists::of(&choice, &BTreeMap::new());
+    let ids: Vec<&str> = lists.ids().collect();
+    for (id, asked) in [
+        ("spamcop", false),
+        ("justspam", true),
+        ("dnswl", true),
+        ("validity-bl", true),
+        ("abusix-black", false),
+        ("msbl-ebl", false),
+        ("bl.example.com", true),
+    ] {
+        assert_eq!(ids.contains(&id), asked, "{id}");
+    }
+    assert_eq!(ids.iter().filter(|id| **id == "psbl").count(), 1);
+    let network: Vec<Subject> = (0..=255).map(|n| Subject::Address(Ipv4Addr::new(192, 0, 2, n).into())).collect();
+    assert_eq!(Lists::default().time_for(&network), Duration::from_secs(128), "two times 256 questions at 4 a second");
+    assert_eq!(Lists::default().time_for(&network[..1]), Duration::from_secs(20));
+    let private = lists.wanted.last().unwrap();
+    let decoded = super::decode::decode(&private.zone, &[Ipv4Addr::new(127, 0, 0, 9)]);
+    assert_eq!((decoded.state, decoded.severity, private.zone.name.as_str()), (ListState::Listed, Severity::High, "Ours"));
+    assert!(super::catalog_info().iter().any(|list| list.id == "spamhaus-dqs-zen" && list.takes_key && list.needs_key && !list.default_enabled));
+}
+
+proptest::proptest! {
+    #[test]
+    fn masking_never_panics_and_hides_every_key(text in "\\PC{0,60}", at in 0_usize..60, key in "[a-zA-Z0-9_-]{4,20}") {
+        let keys = BTreeMap::from([("spamhaus-dqs-zen".to_owned(), SecretString::from(key.clone()))]);
+        let lists = Lists::named(&["spamhaus-dqs-zen".to_owned()], &keys);
+        let at = text.char_indices().map(|(at, _)| at).nth(at).unwrap_or(text.len());
+        let told = format!("{}{}{}", &text[..at], key.to_uppercase(), &text[at..]);
+        let masked = lists.wanted[0].masked(told);
+        proptest::prop_assert!(!masked.to_ascii_lowercase().contains(&key.to_ascii_lowercase()));
+    }
 }

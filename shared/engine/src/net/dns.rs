@@ -172,6 +172,25 @@ impl Dns {
         .await
     }
 
+    /// A, with the time the answer is good for: the least TTL of the records, or of the zone's SOA for an absence (RFC 2308 5). `None` when
+    /// the answer says nothing about it.
+    pub async fn a_timed(&self, name: &str) -> (Lookup<Ipv4Addr>, Option<Duration>) {
+        let Some(name) = absolute(name) else { return (Lookup::Failed(DnsFailure::BadName(name.to_owned())), None) };
+        let seconds = |ttl: u32| Duration::from_secs(ttl.into());
+        let answer = match tokio::time::timeout(LIMIT, self.resolver.lookup(name, RecordType::A)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => {
+                let ttl = if let NetError::Dns(DnsError::NoRecordsFound(none)) = &error { none.negative_ttl } else { None };
+                return (outcome_of(&error), ttl.map(seconds));
+            }
+            Err(_) => return (Lookup::Failed(DnsFailure::Timeout), None),
+        };
+        let ttl = answer.answers().iter().map(|record| record.ttl).min();
+        let addresses: Vec<Ipv4Addr> =
+            answer.answers().iter().filter_map(|record| if let RData::A(a) = &record.data { Some(a.0) } else { None }).collect();
+        (if addresses.is_empty() { Lookup::Missing(Absence::NoData) } else { Lookup::Found(addresses) }, ttl.map(seconds))
+    }
+
     /// AAAA.
     pub async fn aaaa(&self, name: &str) -> Lookup<Ipv6Addr> {
         self.lookup(name, RecordType::AAAA, |data| match data {
