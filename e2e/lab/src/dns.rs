@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 
 use crate::dns_config;
 use crate::dnssec;
-use crate::dnssec::Signing;
+use crate::dnssec::{Key, Signing};
 use crate::error::LabError;
 use crate::layout::{DNSSEC_DOMAIN, LAB_DOMAIN, Layout, mkdir, write};
 use crate::process::{Children, run, signal_group};
@@ -54,11 +54,12 @@ impl Dns {
             zone.records = vec![format!("25.0 1 IN PTR mail.{LAB_DOMAIN}."), format!("30.0 1 IN PTR sink.{LAB_DOMAIN}.")];
         }
         mkdir(&layout.path("zones"))?;
-        let key = dnssec::make_key(layout, DNSSEC_DOMAIN).await?;
-        let anchor = key.public_file();
-        if let Some(zone) = state.zones.get_mut(DNSSEC_DOMAIN) {
-            (zone.signing, zone.key) = (Some(Signing::Valid), Some(key));
+        for name in [".", DNSSEC_DOMAIN] {
+            if let Some(zone) = state.zones.get_mut(name) {
+                (zone.signing, zone.key) = (Some(Signing::Valid), Some(dnssec::make_key(layout, name).await?));
+            }
         }
+        let anchor = state.zones.get(".").and_then(|zone| zone.key.as_ref()).map(Key::public_file).unwrap_or_default();
         for name in state.zones.keys() {
             state.write(layout, name).await?;
         }
@@ -111,7 +112,7 @@ impl Dns {
             }
             if matches!(change, Change::Sign(_)) {
                 if !name.ends_with(&format!(".{DNSSEC_DOMAIN}")) {
-                    return Err(LabError::Invalid(format!("zones below {DNSSEC_DOMAIN} can be signed: the resolver has a key of no other")));
+                    return Err(LabError::Invalid(format!("zones below {DNSSEC_DOMAIN} can be signed: no other has a signed zone above")));
                 }
                 signed.push(name.clone());
             }

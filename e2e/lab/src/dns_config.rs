@@ -38,8 +38,8 @@ pub fn nsd(layout: &Layout) -> String {
     text
 }
 
-/// unbound: everything from nsd, the block lists from rbldnsd, nothing from anywhere else, nothing remembered for long. It validates what is
-/// below the one zone whose key it has; the rest of the lab is insecure.
+/// unbound: everything from nsd, the block lists from rbldnsd, nothing from anywhere else, nothing remembered for long. It has the key
+/// of the root, which says that all zones are insecure but those below one; of block lists the root does not know.
 pub fn unbound(layout: &Layout, anchor: &str) -> String {
     let dir = layout.dir.display();
     let mut text = format!(
@@ -55,10 +55,14 @@ pub fn unbound(layout: &Layout, anchor: &str) -> String {
         authority = layout.authority().ip(),
     );
     for zone in rbl::zones() {
-        text.push_str(&format!("stub-zone:\n  name: \"{zone}\"\n  stub-addr: {}\n", layout.rbl().ip()));
+        text.push_str(&list(zone, layout.rbl()));
     }
-    text.push_str(&format!("stub-zone:\n  name: \"{}\"\n  stub-addr: {}\n", rbl::SILENT, layout.dns_silent().ip()));
+    text.push_str(&list(rbl::SILENT, layout.dns_silent()));
     text
+}
+
+fn list(zone: &str, server: SocketAddr) -> String {
+    format!("server:\n  domain-insecure: \"{zone}\"\nstub-zone:\n  name: \"{zone}\"\n  stub-addr: {}\n", server.ip())
 }
 
 /// Name servers that answer every question with a code, or not at all.

@@ -21,7 +21,7 @@ pub enum Signing {
     Valid,
     /// By signatures that do not fit the records.
     Bogus,
-    /// By signatures that were good until yesterday.
+    /// By signatures that ended three days ago: more than clocks may differ.
     Expired,
 }
 
@@ -58,8 +58,11 @@ pub async fn write_signed(file: &Path, text: &str, key: &Key, signing: Signing) 
     let (plain, signed) = (file.with_extension("plain"), file.display().to_string());
     write(&plain, text)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (from, to) =
-        if signing == Signing::Expired { (now.saturating_sub(DAY * 30), now.saturating_sub(DAY)) } else { (now.saturating_sub(DAY), now + DAY * 30) };
+    let (from, to) = if signing == Signing::Expired {
+        (now.saturating_sub(DAY * 30), now.saturating_sub(DAY * 3))
+    } else {
+        (now.saturating_sub(DAY), now + DAY * 30)
+    };
     let (from, to) = (from.as_secs().to_string(), to.as_secs().to_string());
     run("ldns-signzone", &["-i", &from, "-e", &to, "-f", &signed, &plain.display().to_string(), &key.base], None).await?;
     if signing == Signing::Bogus {

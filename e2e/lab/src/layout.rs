@@ -9,7 +9,7 @@ use crate::error::LabError;
 
 /// The name under which everything of the lab itself lives.
 pub const LAB_DOMAIN: &str = "lab.test";
-/// The zone below which everything is signed: the resolver's one trust anchor.
+/// The zone below which zones can be signed. Only it and the root are signed from the start.
 pub const DNSSEC_DOMAIN: &str = "dnssec.test";
 /// The host name Postfix gives itself.
 pub const BACKEND_NAME: &str = "mail.lab.test";
