@@ -1,45 +1,103 @@
-//! DANE: TLSA records of the MX hosts (RFC 7672). Whether they match the certificate is seen in a probe, not here.
+//! DANE: TLSA records of the MX hosts, whether DNSSEC vouches for them, and whether they match the certificates shown (RFC 7672).
+
+use std::net::IpAddr;
 
 use futures::future::join_all;
-use waypost_types::outcome::Status;
+use waypost_types::{
+    Severity,
+    audit::TlsaDetail,
+    outcome::{MxHost, Status},
+};
 
 use super::{
-    AuditOptions, Facts, Part,
-    dnssec::{Signed, signed, vouched},
+    Facts, Part,
+    certificates::{Chains, Looks, MOST_HOSTS, unseen},
+    dane_match::{Match, Tlsa, record_for},
+    dnssec::{Signed, passes_signatures, signed, vouched},
+    dnssec_records::signatures,
+    organisational,
     rules::remark,
 };
-use crate::net::{Lookup, Net, RecordType};
+use crate::{
+    net::{Lookup, Net, QueryFlags, RecordType},
+    probe::Shown,
+};
 
-/// Hosts looked at.
-const MOST_HOSTS: usize = 10;
+/// Aliases that are followed from an MX host (RFC 7672 2.2.3).
+const MOST_ALIASES: usize = 4;
+/// Hosts that other families ask about.
+const FIRST_HOSTS: usize = 4;
+/// TLSA records of a host that are looked at.
+const MOST_RECORDS: usize = 20;
 
-pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> Part {
+/// Whether senders believe the records.
+enum Trust {
+    Yes,
+    /// They do not; why.
+    No(&'static str),
+    /// It could not be told; why.
+    Unknown(String),
+}
+
+/// What is known of one MX host.
+struct Host<'a> {
+    mx: &'a MxHost,
+    owner: String,
+    records: Vec<String>,
+    trust: Trust,
+    looks: Looks,
+}
+
+impl Host<'_> {
+    fn tlsa(&self) -> impl Iterator<Item = (&str, Result<Tlsa, &'static str>)> {
+        self.records.iter().map(|text| (text.as_str(), Tlsa::parse(text)))
+    }
+
+    fn usable(&self) -> Vec<Tlsa> {
+        self.tlsa().filter_map(|(_, tlsa)| tlsa.ok()).filter(Tlsa::usable).collect()
+    }
+}
+
+pub(super) async fn check(net: &Net, facts: &Facts, chains: &Chains<'_>) -> Part {
     let mut part = Part::default();
-    let looks = join_all(facts.hosts.iter().take(MOST_HOSTS).map(|host| async move {
-        let owner = format!("_25._tcp.{}", host.host);
-        let records = net.dns().tlsa(&owner).await;
-        (host.host.as_str(), owner, records)
-    }))
-    .await;
-    let (mut with, mut failed) = (0, 0);
-    for (host, owner, records) in looks {
-        match records {
-            Lookup::Found(records) => {
-                with += 1;
-                records_of(&mut part, &owner, &records);
-                if let Some(why) = ignored(net, host, &owner).await {
-                    let seen = format!("{owner} has TLSA records, but {why}, so senders ignore them");
-                    part.find(remark("dane.tlsa_without_dnssec", &owner, seen));
-                }
-            }
-            Lookup::Missing(_) => {}
+    if facts.nxdomain {
+        part.word(Status::None, "No such domain");
+        return part;
+    }
+    if facts.hosts.is_empty() {
+        // Why the hosts are not known is said where they are looked for.
+        part.word(Status::None, if facts.receives { "No answer" } else { "Takes no mail" });
+        return part;
+    }
+    let looks = join_all(facts.hosts.iter().take(MOST_HOSTS).map(|mx| look(net, mx, chains))).await;
+    let (mut with, mut without, mut failed) = (Vec::new(), Vec::new(), 0_usize);
+    for (mx, look) in facts.hosts.iter().zip(looks) {
+        match look {
+            Lookup::Found(hosts) => with.extend(hosts),
+            Lookup::Missing(_) => without.push(mx.host.as_str()),
             Lookup::Failed(failure) => {
                 failed += 1;
-                part.unknown("dane", format!("{owner}: {failure}"));
+                part.unknown("dane", format!("_25._tcp.{}: {failure}", mx.host));
             }
         }
     }
-    match (with, failed) {
+    for host in &with {
+        judge(&mut part, net, facts, host);
+    }
+    for reason in unseen(with.iter().map(|host| (host.mx.host.as_str(), &host.looks))) {
+        part.unknown("dane", reason);
+    }
+    if with.iter().any(|host| matches!(host.trust, Trust::Yes)) {
+        if !without.is_empty() {
+            let seen = format!("{} of {} MX hosts have no TLSA records: {}", without.len(), facts.hosts.len(), without.join(", "));
+            part.find(remark("dane.partial", facts.domain.as_str(), seen));
+        }
+        if matches!(trust(net, facts.domain.as_str(), facts.domain.as_str(), RecordType::MX).await, Trust::No(_)) {
+            let seen = format!("The MX hosts have TLSA records, but the MX record of {} is not signed itself", facts.domain);
+            part.find(remark("dane.insecure_mx", facts.domain.as_str(), seen));
+        }
+    }
+    match (with.len(), failed) {
         (0, 0) => part.word(Status::None, "Not set"),
         (0, _) => part.word(Status::None, "No answer"),
         (1, _) => part.word_by_findings(Status::Ok, "1 host"),
@@ -48,58 +106,232 @@ pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> 
     part
 }
 
-/// Why senders do not believe the records. A trusted resolver says it of these very records (RFC 7672 2.1.1); else a DS above them has to do.
-async fn ignored(net: &Net, host: &str, owner: &str) -> Option<&'static str> {
-    match vouched(net, owner, RecordType::TLSA).await {
-        Some(authentic) => (!authentic).then_some("DNSSEC does not vouch for them"),
-        None => matches!(signed(net, host).await, Signed::No).then_some("the zone is not signed"),
+/// Whether one of the first MX hosts has TLSA records. What could not be told counts as none.
+pub(super) async fn in_use(net: &Net, facts: &Facts) -> bool {
+    let looks = facts.hosts.iter().take(FIRST_HOSTS).map(|mx| async move { net.dns().tlsa(&format!("_25._tcp.{}", mx.host)).await.found() });
+    join_all(looks).await.iter().any(|records| !records.is_empty())
+}
+
+/// The records of a host, under the name it is an alias of where it is one, with what senders make of them.
+async fn look<'a>(net: &Net, mx: &'a MxHost, chains: &Chains<'_>) -> Lookup<Host<'a>> {
+    let mut bases = vec![mx.host.clone()];
+    while bases.len() <= MOST_ALIASES
+        && let Some(target) = net.dns().cname(&bases[bases.len() - 1]).await.found().into_iter().next()
+        && !bases.contains(&target)
+    {
+        bases.push(target);
+    }
+    let first = bases.pop().unwrap_or_default();
+    let mut found = net.dns().tlsa(&format!("_25._tcp.{first}")).await;
+    let mut base = first;
+    if matches!(found, Lookup::Missing(_)) && base != mx.host {
+        base.clone_from(&mx.host);
+        found = net.dns().tlsa(&format!("_25._tcp.{base}")).await;
+    }
+    let mut records = match found {
+        Lookup::Found(records) => records,
+        Lookup::Missing(absence) => return Lookup::Missing(absence),
+        Lookup::Failed(failure) => return Lookup::Failed(failure),
+    };
+    records.sort();
+    records.dedup();
+    records.truncate(MOST_RECORDS);
+    let owner = format!("_25._tcp.{base}");
+    let trust = trust(net, &base, &owner, RecordType::TLSA).await;
+    let mut host = Host { mx, owner, records, trust, looks: Vec::new() };
+    if !matches!(host.trust, Trust::No(_)) && !host.usable().is_empty() {
+        host.looks = chains.of(mx).await;
+    }
+    Lookup::Found(vec![host])
+}
+
+/// Whether senders believe records. A trusted resolver says it of these very records (RFC 7672 2.1.1); else a DS above them and signatures
+/// beside them have to do.
+async fn trust(net: &Net, name: &str, owner: &str, kind: RecordType) -> Trust {
+    match vouched(net, owner, kind).await {
+        Some(true) => return Trust::Yes,
+        Some(false) => return Trust::No("DNSSEC does not vouch for them"),
+        None => {}
+    }
+    match signed(net, name).await {
+        Signed::No => return Trust::No("the zone is not signed"),
+        Signed::Unknown(reason) => return Trust::Unknown(reason),
+        Signed::Yes { .. } => {}
+    }
+    let flags = QueryFlags { recursion: true, dnssec_ok: true, checking_disabled: true };
+    match net.query(None, owner, kind, flags).await {
+        Ok(answer) if answer.answers.iter().any(|record| record.record_type() == kind) => {
+            // Below a signed zone there may be one that is not.
+            if signatures(&answer.answers, kind).is_empty() && passes_signatures(net).await {
+                Trust::No("they carry no signatures")
+            } else {
+                Trust::Yes
+            }
+        }
+        Ok(answer) => Trust::Unknown(format!("the resolver answers the question for {owner} with code {}", answer.code)),
+        Err(failure) => Trust::Unknown(format!("{owner}: {failure}")),
     }
 }
 
-fn records_of(part: &mut Part, owner: &str, records: &[String]) {
-    for record in records {
-        part.records.push(format!("{owner} {record}"));
-        if let Some(reason) = unusable(record) {
-            part.find(remark("dane.malformed", owner, format!("The TLSA record “{}” can not be used: {reason}", shortened(record))));
-        } else if record.starts_with(['0', '1']) {
-            let seen = format!("The TLSA record “{}” has usage 0 or 1, which SMTP does not use", shortened(record));
-            part.find(remark("dane.usage_pkix", owner, seen));
+fn judge(part: &mut Part, net: &Net, facts: &Facts, host: &Host<'_>) {
+    let owner = host.owner.as_str();
+    part.records.extend(host.records.iter().map(|record| format!("{owner} {record}")));
+    let ignored = match &host.trust {
+        Trust::Yes => None,
+        Trust::No(why) => {
+            let seen = format!("{owner} has TLSA records, but {why}, so senders ignore them");
+            part.find(remark("dane.tlsa_without_dnssec", owner, seen).with("owner", owner));
+            Some(format!("ignored: {why}"))
         }
+        Trust::Unknown(reason) => {
+            part.unknown("dane", format!("whether senders believe the TLSA records of {owner}: {reason}"));
+            None
+        }
+    };
+    for (text, tlsa) in host.tlsa() {
+        let bad = match &tlsa {
+            Err(why) => Some(*why),
+            Ok(tlsa) => tlsa.malformed(),
+        };
+        let pkix = tlsa.as_ref().is_ok_and(|tlsa| tlsa.usage < 2);
+        let fix = leaf(host).and_then(|leaf| record_for(leaf, 3));
+        let mut found = match (bad, pkix) {
+            (Some(reason), _) => remark("dane.malformed", owner, format!("The TLSA record “{}” can not be used: {reason}", shortened(text))),
+            (None, true) => {
+                remark("dane.usage_pkix", owner, format!("The TLSA record “{}” has usage 0 or 1, which SMTP does not use", shortened(text)))
+            }
+            (None, false) => continue,
+        };
+        if let Some(fix) = fix {
+            found = found.record("TLSA", owner, fix);
+        }
+        part.find(found);
     }
-    if records.len() == 1 {
-        part.find(remark("dane.no_rollover", owner, format!("{owner} has one TLSA record only: the next key change risks a gap")));
+    if !matches!(host.trust, Trust::No(_)) {
+        compare(part, net, facts, host);
     }
+    part.detail.dane.extend(host.tlsa().map(|(text, tlsa)| detail(net, facts, host, text, tlsa.as_ref(), ignored.as_deref())));
+}
+
+/// Holds the usable records against what the host shows.
+fn compare(part: &mut Part, net: &Net, facts: &Facts, host: &Host<'_>) {
+    let usable = host.usable();
+    if usable.is_empty() {
+        return;
+    }
+    let (owner, name) = (host.owner.as_str(), host.mx.host.as_str());
+    if host.records.len() == 1 {
+        let mut found = remark("dane.no_rollover", owner, format!("{owner} has one TLSA record only: the next key change risks a gap"));
+        if organisational(name) != organisational(facts.domain.as_str()) {
+            // Somebody else's host: good to know, and not this domain's to mend.
+            found = found.severity(Severity::Info);
+        }
+        if let (3, Some(issuer)) = (usable[0].usage, issuer(host).and_then(|issuer| record_for(issuer, 2))) {
+            found = found
+                .fix("Publish this record of the issuer beside it: it holds when the key changes and the issuer stays.")
+                .record("TLSA", owner, issuer);
+        }
+        part.find(found);
+    }
+    let names = names(facts, host);
+    for (address, shown) in &host.looks {
+        let why = match shown.as_ref() {
+            Shown::Unknown(_) => continue,
+            Shown::NoStarttls => "does not offer STARTTLS".to_owned(),
+            Shown::StarttlsRefused(reply) => format!("offers STARTTLS and then refuses it ({reply})"),
+            Shown::BadHandshake(reason) => format!("fails at TLS: {reason}"),
+            Shown::Chain(chain) => {
+                let said: Vec<Match> = usable.iter().map(|tlsa| tlsa.matches(&chain.certificates, &names, net.now())).collect();
+                if said.iter().all(|said| matches!(said, Match::No(_))) {
+                    part.find(mismatch(host, *address, &said));
+                    return;
+                }
+                continue;
+            }
+        };
+        let found = remark("dane.starttls_missing", owner, format!("{name} has TLSA records, but at {address} it {why}")).with("host", name);
+        // Some senders may share an old version of TLS with it that we do not speak.
+        part.find(if matches!(shown.as_ref(), Shown::BadHandshake(_)) { found.severity(Severity::High) } else { found });
+        return;
+    }
+}
+
+fn mismatch(host: &Host<'_>, address: IpAddr, said: &[Match]) -> super::rules::Remark {
+    let (owner, name) = (host.owner.as_str(), host.mx.host.as_str());
+    let why = said.iter().find_map(|said| match said {
+        Match::No(Some(why)) => Some(format!(": {why}")),
+        _ => None,
+    });
+    let seen = format!("No TLSA record of {owner} matches the certificate that {name} shows at {address}{}", why.unwrap_or_default());
+    let found = remark("dane.mismatch", owner, seen);
+    match leaf_at(host, address).and_then(|leaf| record_for(leaf, 3)) {
+        Some(record) => found
+            .fix("Publish this record of the certificate shown now, keep it beside the old one for two TTLs, then remove what matches nothing. Before the next change publish the new record first.")
+            .record("TLSA", owner, record),
+        None => found,
+    }
+}
+
+fn detail(net: &Net, facts: &Facts, host: &Host<'_>, text: &str, tlsa: Result<&Tlsa, &&'static str>, ignored: Option<&str>) -> TlsaDetail {
+    let line = |matches: Option<bool>, note: Option<String>| TlsaDetail { host: host.mx.host.clone(), record: text.to_owned(), matches, note };
+    let tlsa = match tlsa {
+        Err(why) => return line(None, Some(format!("can not be used: {why}"))),
+        Ok(tlsa) => tlsa,
+    };
+    if let Some(why) = tlsa.malformed() {
+        return line(None, Some(format!("can not be used: {why}")));
+    }
+    if !tlsa.usable() {
+        return line(None, Some("usage 0 and 1 are not used by SMTP".to_owned()));
+    }
+    if let Some(ignored) = ignored {
+        return line(None, Some(ignored.to_owned()));
+    }
+    let names = names(facts, host);
+    let said: Vec<Match> = host
+        .looks
+        .iter()
+        .filter_map(|(_, shown)| match shown.as_ref() {
+            Shown::Chain(chain) => Some(tlsa.matches(&chain.certificates, &names, net.now())),
+            _ => None,
+        })
+        .collect();
+    let unknown = said.iter().find_map(|said| if let Match::Unknown(why) = said { Some(why.clone()) } else { None });
+    if said.contains(&Match::Yes) {
+        line(Some(true), None)
+    } else if said.is_empty() || unknown.is_some() {
+        line(None, unknown)
+    } else {
+        let why = said.into_iter().find_map(|said| if let Match::No(why) = said { why } else { None });
+        line(Some(false), Some(why.unwrap_or_else(|| "matches nothing that is shown: the next key, or an old one".to_owned())))
+    }
+}
+
+/// Names that a certificate below an issuer may carry (RFC 7672 3.2.2).
+fn names<'a>(facts: &'a Facts, host: &'a Host<'_>) -> Vec<&'a str> {
+    let base = host.owner.strip_prefix("_25._tcp.").unwrap_or(&host.owner);
+    vec![host.mx.host.as_str(), base, facts.domain.as_str()]
+}
+
+fn chain<'a>(host: &'a Host<'_>, address: Option<IpAddr>) -> Option<&'a [rustls::pki_types::CertificateDer<'static>]> {
+    host.looks.iter().filter(|(at, _)| address.is_none_or(|wanted| wanted == *at)).find_map(|(_, shown)| match shown.as_ref() {
+        Shown::Chain(chain) => Some(chain.certificates.as_slice()),
+        _ => None,
+    })
+}
+
+fn leaf<'a>(host: &'a Host<'_>) -> Option<&'a rustls::pki_types::CertificateDer<'static>> {
+    chain(host, None)?.first()
+}
+
+fn leaf_at<'a>(host: &'a Host<'_>, address: IpAddr) -> Option<&'a rustls::pki_types::CertificateDer<'static>> {
+    chain(host, Some(address))?.first()
+}
+
+fn issuer<'a>(host: &'a Host<'_>) -> Option<&'a rustls::pki_types::CertificateDer<'static>> {
+    chain(host, None)?.get(1)
 }
 
 fn shortened(record: &str) -> String {
     record.chars().take(24).collect()
-}
-
-/// Why a record `usage selector matching hex` can not be used.
-fn unusable(record: &str) -> Option<&'static str> {
-    let mut fields = record.split_ascii_whitespace();
-    let mut number = || fields.next().and_then(|field| field.parse::<u8>().ok());
-    let (usage, selector, matching) = (number(), number(), number());
-    let digest: usize = fields.map(str::len).sum();
-    match (usage?, selector?, matching?) {
-        (4.., ..) => Some("its usage is unknown"),
-        (_, 2.., _) => Some("its selector is unknown"),
-        (_, _, 3..) => Some("its matching type is unknown"),
-        (_, _, 1) if digest != 64 => Some("a SHA-256 digest has 32 bytes"),
-        (_, _, 2) if digest != 128 => Some("a SHA-512 digest has 64 bytes"),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn digests_have_their_length() {
-        assert_eq!(unusable(&format!("3 1 1 {}", "ab".repeat(32))), None);
-        assert_eq!(unusable(&format!("3 1 2 {}", "ab".repeat(64))), None);
-        assert!(unusable(&format!("3 1 1 {}", "ab".repeat(20))).is_some());
-        assert!(unusable("9 1 1 ab").is_some() && unusable("3 7 0 ab").is_some() && unusable("3 1 9 ab").is_some());
-    }
 }

@@ -77,7 +77,7 @@ async fn permitted(net: &Net, domain: &str, host: &DomainName, owner: &str, part
 }
 
 /// An MX that is not null (RFC 7505), or without any MX an address (RFC 5321 5.1).
-async fn takes_mail(net: &Net, host: &str) -> Result<bool, DnsFailure> {
+pub(super) async fn takes_mail(net: &Net, host: &str) -> Result<bool, DnsFailure> {
     match net.dns().mx(host).await {
         Lookup::Found(hosts) => Ok(hosts.iter().any(|(_, name)| !name.is_empty())),
         Lookup::Missing(Absence::NxDomain) => Ok(false),

@@ -1,20 +1,47 @@
-//! DNSSEC: whether the zone is signed, and whether a validating resolver takes it (RFC 4035, 9364).
+//! DNSSEC: whether the zone is signed, whether its keys are those its parent names, whether the signatures last, and whether a validating
+//! resolver takes it (RFC 4035, 9364). Where the resolver passes no DNSSEC records on, nothing is told from their absence.
 
+use chrono::{DateTime, Duration, Utc};
 use waypost_types::outcome::Status;
 
-use super::{AuditOptions, Facts, Part, organisational, rules::remark};
-use crate::net::{DnsFailure, Ds, Lookup, Net, QueryFlags, RecordType};
+use super::{
+    AuditOptions, Facts, Part,
+    dnssec_records::{Key, Names, Signature, Signer, algorithm, is_weak, keys, signatures, signers},
+    organisational,
+    rules::remark,
+};
+use crate::net::{Net, QueryFlags, RawAnswer, RecordType};
 
 /// Labels above a name that are looked at.
 const MOST_STEPS: usize = 8;
 const NO_ERROR: u16 = 0;
 const SERVFAIL: u16 = 2;
+const NXDOMAIN: u16 = 3;
+/// RFC 8914: the resolver could not reach anybody, or blocks the name, which says nothing of signatures.
+const NOT_ABOUT_SIGNATURES: [u16; 13] = [3, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24];
+/// Signatures made on the fly live for a day or two; only those made to last are told to be late.
+const LASTING: Duration = Duration::days(7);
+/// All signing software renews earlier than this.
+const LATE: Duration = Duration::hours(24);
+/// Findings that mean that validating receivers see no domain.
+const BROKEN: [&str; 2] = ["dnssec.bogus", "dnssec.ds_without_key"];
+/// Our clock and theirs.
+const SKEW: Duration = Duration::hours(1);
+
+/// Ask as a validator does, and be given what it would refuse.
+const UNCHECKED: QueryFlags = QueryFlags { recursion: true, dnssec_ok: true, checking_disabled: true };
+const VALIDATED: QueryFlags = QueryFlags { checking_disabled: false, ..UNCHECKED };
 
 /// Whether a name lies in a signed zone.
 pub(super) enum Signed {
-    Yes(Vec<Ds>),
+    /// The nearest zone above it that its parent vouches for.
+    Yes {
+        zone: String,
+        ds: Vec<Signer>,
+    },
     No,
-    Unknown(DnsFailure),
+    /// Why it could not be told.
+    Unknown(String),
 }
 
 /// Looks for a DS at the name and its parents, down to the registered domain.
@@ -22,17 +49,32 @@ pub(super) async fn signed(net: &Net, name: &str) -> Signed {
     let last = organisational(name);
     let mut at = name;
     for _ in 0..MOST_STEPS {
-        match net.dns().ds(at).await {
-            Lookup::Found(ds) => return Signed::Yes(ds),
-            Lookup::Missing(_) => {}
-            Lookup::Failed(failure) => return Signed::Unknown(failure),
+        match net.query(None, at, RecordType::DS, UNCHECKED).await {
+            Ok(answer) if matches!(answer.code, NO_ERROR | NXDOMAIN) => {
+                let ds = signers(&answer.answers, at);
+                if !ds.is_empty() {
+                    return Signed::Yes { zone: at.to_owned(), ds };
+                }
+            }
+            Ok(answer) => return Signed::Unknown(format!("the resolver answers the question for the DS of {at} with code {}", answer.code)),
+            Err(failure) => return Signed::Unknown(failure.to_string()),
         }
         match at.split_once('.') {
             Some((_, parent)) if at != last => at = parent,
             _ => break,
         }
     }
-    Signed::No
+    if passes_signatures(net).await { Signed::No } else { Signed::Unknown(STRIPPED.to_owned()) }
+}
+
+const STRIPPED: &str = "the resolver passes no DNSSEC records on; with another resolver this could be told";
+
+/// Whether the resolver hands out signatures at all: those of the root are always there.
+pub(super) async fn passes_signatures(net: &Net) -> bool {
+    match net.query(None, ".", RecordType::DNSKEY, UNCHECKED).await {
+        Ok(answer) => !signatures(&answer.answers, RecordType::DNSKEY).is_empty(),
+        Err(_) => false,
+    }
 }
 
 /// Whether the resolver vouches for the records of a name by its AD bit, which is believed only where the operator says so (RFC 6840 5.8).
@@ -41,8 +83,7 @@ pub(super) async fn vouched(net: &Net, name: &str, kind: RecordType) -> Option<b
     if !net.trusts_ad() {
         return None;
     }
-    let flags = QueryFlags { recursion: true, dnssec_ok: true, checking_disabled: false };
-    let answer = net.query(None, name, kind, flags).await.ok()?;
+    let answer = net.query(None, name, kind, VALIDATED).await.ok()?;
     (answer.code == NO_ERROR).then_some(answer.authentic)
 }
 
@@ -53,49 +94,239 @@ pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> 
         part.word(Status::None, "No such domain");
         return part;
     }
-    if let Some(why) = bogus(net, domain).await {
-        part.find(remark("dnssec.bogus", domain, format!("DNSSEC validation of {domain} fails{why}; validating receivers see no domain at all")));
-        part.word(Status::Bad, "Broken");
-        return part;
-    }
-    let (signed, vouched) = tokio::join!(signed(net, domain), vouched(net, domain, RecordType::SOA));
+    let (signed, validated) = tokio::join!(signed(net, domain), net.query(None, domain, RecordType::SOA, VALIDATED));
+    let authentic = validated.as_ref().is_ok_and(|answer| answer.code == NO_ERROR && answer.authentic);
+    let refused = match &validated {
+        Ok(answer) if answer.code == SERVFAIL => bogus(net, domain).await,
+        _ => None,
+    };
     match signed {
-        Signed::Yes(ds) => {
-            part.records = ds.iter().map(|ds| format!("DS {} {} {}", ds.key_tag, ds.algorithm, ds.digest_type)).collect();
-            // RSA with SHA-1 (5, 7) and digests by SHA-1 (RFC 9904, 9905).
-            if ds.iter().all(|ds| matches!(ds.algorithm, 1 | 3 | 5 | 6 | 7) || ds.digest_type == 1) {
-                part.find(remark("dnssec.weak_algorithm", domain, "DNSSEC rests on SHA-1 alone, which some validators no longer accept"));
+        Signed::Yes { zone, ds } => {
+            part.records = ds.iter().map(|ds| format!("DS {} {} {}", ds.tag, ds.algorithm, ds.digest_type)).collect();
+            weak(&mut part, &zone, &ds);
+            let seen = look(net, &zone, &ds).await;
+            part.records
+                .extend(seen.keys.iter().filter(|key| key.is_entry_point()).map(|key| format!("DNSKEY {} {} {}", key.flags, key.tag, key.algorithm)));
+            // A resolver that vouches for the zone has seen more than we have.
+            let broken = if authentic { None } else { seen.broken(&zone, &ds, net.now()) };
+            match (refused, broken) {
+                (None, None) => late(&mut part, &zone, &seen, net.now()),
+                (Some(words), None) => part.find(broken_for_everybody(domain, &words)),
+                (_, Some(Broken::WithoutKey(seen))) => part.find(
+                    remark("dnssec.ds_without_key", &zone, seen).fix(format!(
+                        "At the registrar, remove the DS that names no key of {zone} and enter the one your DNS software shows for the key in use; if the zone is not meant to be signed, remove every DS."
+                    )),
+                ),
+                (refused, Some(Broken::Signatures(seen))) => {
+                    let confirmed = refused.map(|words| format!(" (a validating resolver refuses it{words})")).unwrap_or_default();
+                    part.find(remark("dnssec.bogus", domain, format!("{seen}{confirmed}; validating receivers see no domain at all")));
+                }
             }
-            match vouched {
-                Some(true) => part.word_by_findings(Status::Ok, "Validated"),
-                Some(false) => part.word_by_findings(Status::None, "Not validated"),
-                None => part.word_by_findings(Status::Ok, "Signed"),
+            if let Some(reason) = seen.unknown {
+                part.unknown("dnssec", reason);
+            }
+            match (part.findings.iter().any(|finding| BROKEN.contains(&finding.rule.as_str())), net.trusts_ad()) {
+                (true, _) => part.word(Status::Bad, "Broken"),
+                (false, true) if authentic => part.word_by_findings(Status::Ok, "Validated"),
+                (false, true) if validated.is_ok_and(|answer| answer.code == NO_ERROR) => part.word_by_findings(Status::None, "Not validated"),
+                _ => part.word_by_findings(Status::Ok, "Signed"),
             }
         }
-        Signed::No | Signed::Unknown(_) if vouched == Some(true) => part.word(Status::Ok, "Validated"),
+        _ if refused.is_some() => {
+            part.find(broken_for_everybody(domain, &refused.unwrap_or_default()));
+            part.word(Status::Bad, "Broken");
+        }
+        Signed::No | Signed::Unknown(_) if authentic && net.trusts_ad() => part.word(Status::Ok, "Validated"),
         Signed::No => {
-            part.find(remark("dnssec.unsigned", domain, format!("{domain} is not signed with DNSSEC")));
+            unsigned(net, domain, &mut part).await;
             part.word(Status::None, "Not signed");
         }
-        Signed::Unknown(failure) => {
-            part.unknown("dnssec", failure);
+        Signed::Unknown(reason) => {
+            part.unknown("dnssec", reason);
             part.word(Status::None, "No answer");
         }
     }
     part
 }
 
+fn broken_for_everybody(domain: &str, words: &str) -> super::rules::Remark {
+    remark("dnssec.bogus", domain, format!("DNSSEC validation of {domain} fails{words}; validating receivers see no domain at all"))
+}
+
+/// What a signed zone shows of itself.
+#[derive(Default)]
+struct Zone {
+    keys: Vec<Key>,
+    key_signatures: Vec<Signature>,
+    /// Signatures over the SOA; nothing where no SOA came.
+    soa_signatures: Option<Vec<Signature>>,
+    /// Why something could not be told.
+    unknown: Option<String>,
+}
+
+enum Broken {
+    WithoutKey(String),
+    Signatures(String),
+}
+
+async fn look(net: &Net, zone: &str, ds: &[Signer]) -> Zone {
+    let (keys_answer, soa_answer) =
+        tokio::join!(net.query(None, zone, RecordType::DNSKEY, UNCHECKED), net.query(None, zone, RecordType::SOA, UNCHECKED));
+    let fine = |answer: Result<RawAnswer, crate::net::DnsFailure>, what: &str| match answer {
+        Ok(answer) if answer.code == NO_ERROR => Ok(answer.answers),
+        Ok(answer) => Err(format!("the resolver answers the question for the {what} of {zone} with code {}", answer.code)),
+        Err(failure) => Err(format!("the {what} of {zone}: {failure}")),
+    };
+    let answers = match fine(keys_answer, "DNSKEY") {
+        Ok(answers) => answers,
+        Err(reason) => return Zone { unknown: Some(reason), ..Zone::default() },
+    };
+    let soa = fine(soa_answer, "SOA").ok().filter(|answers| answers.iter().any(|record| record.record_type() == RecordType::SOA));
+    let seen = Zone {
+        keys: keys(&answers),
+        key_signatures: signatures(&answers, RecordType::DNSKEY),
+        soa_signatures: soa.map(|answers| signatures(&answers, RecordType::SOA)),
+        unknown: None,
+    };
+    let told = seen.names_a_key(zone, ds) && !seen.key_signatures.is_empty() && seen.soa_signatures.as_ref().is_none_or(|all| !all.is_empty());
+    if !told && !passes_signatures(net).await {
+        return Zone { unknown: Some(STRIPPED.to_owned()), ..Zone::default() };
+    }
+    seen
+}
+
+impl Zone {
+    fn names_a_key(&self, zone: &str, ds: &[Signer]) -> bool {
+        ds.iter().any(|ds| self.keys.iter().any(|key| ds.names(key, zone) != Names::No))
+    }
+
+    /// What every validator will stumble over.
+    fn broken(&self, zone: &str, ds: &[Signer], now: DateTime<Utc>) -> Option<Broken> {
+        if self.unknown.is_some() {
+            return None;
+        }
+        // A DS whose digest nobody knows makes the zone unsigned, not broken (RFC 4035 5.2).
+        if !ds.iter().any(|ds| matches!(ds.digest_type, 1 | 2 | 4)) {
+            return None;
+        }
+        let tags = || ds.iter().map(|ds| ds.tag.to_string()).collect::<Vec<_>>().join(", ");
+        if self.keys.is_empty() {
+            return Some(Broken::WithoutKey(format!(
+                "The parent says that {zone} is signed (DS with key tag {}), but the zone has no DNSKEY",
+                tags()
+            )));
+        }
+        if !self.names_a_key(zone, ds) {
+            return Some(Broken::WithoutKey(format!("No key of {zone} is the one its parent names (DS with key tag {})", tags())));
+        }
+        let none = |signatures: &[Signature]| signatures.is_empty();
+        // Where only some are missing a resolver may have lost them.
+        if none(&self.key_signatures) && self.soa_signatures.as_deref().is_some_and(none) {
+            return Some(Broken::Signatures(format!("{zone} has keys and a DS, but its records carry no signatures")));
+        }
+        let ended = [Some(&self.key_signatures), self.soa_signatures.as_ref()]
+            .into_iter()
+            .flatten()
+            .filter_map(|signatures| last(signatures))
+            .find(|last| last.expiration + SKEW < now);
+        ended.map(|last| Broken::Signatures(format!("The DNSSEC signatures of {zone} expired on {}", last.expiration.format("%Y-%m-%d %H:%M UTC"))))
+    }
+}
+
+/// The signature that lasts longest.
+fn last(signatures: &[Signature]) -> Option<Signature> {
+    signatures.iter().copied().max_by_key(|signature| signature.expiration)
+}
+
+/// Signatures that should have been renewed by now.
+fn late(part: &mut Part, zone: &str, seen: &Zone, now: DateTime<Utc>) {
+    let first = [Some(&seen.key_signatures), seen.soa_signatures.as_ref()]
+        .into_iter()
+        .flatten()
+        .filter_map(|signatures| last(signatures))
+        .min_by_key(|last| last.expiration);
+    let Some(first) = first else { return };
+    let (life, left) = (first.expiration - first.inception, first.expiration - now);
+    if life >= LASTING && left < LATE && left < life / 10 {
+        let words = format!("The DNSSEC signatures of {zone} end at {} and are not renewed yet", first.expiration.format("%Y-%m-%d %H:%M UTC"));
+        part.find(remark("dnssec.signature_expiring", zone, words));
+    }
+}
+
+/// RSA with SHA-1 (5, 7) and digests by SHA-1 (RFC 9904, 9905).
+fn weak(part: &mut Part, zone: &str, ds: &[Signer]) {
+    if ds.iter().all(|ds| is_weak(ds.algorithm)) {
+        let name = ds.first().map(|ds| algorithm(ds.algorithm)).unwrap_or_default();
+        part.find(remark("dnssec.weak_algorithm", zone, format!("{zone} is signed with {name} alone, which some validators no longer accept")));
+    } else if ds.iter().all(|ds| ds.digest_type == 1) {
+        let words = format!("The DS of {zone} is a SHA-1 digest alone, which some validators no longer accept");
+        part.find(remark("dnssec.weak_algorithm", zone, words).fix("At the registrar, enter the DS of the same key with digest type 2 (SHA-256)."));
+    }
+}
+
+/// No DS: the zone is not signed, or nobody can know that it is.
+async fn unsigned(net: &Net, domain: &str, part: &mut Part) {
+    let zone = organisational(domain);
+    let found = net.query(None, zone, RecordType::DNSKEY, UNCHECKED).await.map(|answer| keys(&answer.answers)).unwrap_or_default();
+    match found.iter().find(|key| key.is_entry_point()) {
+        Some(key) => part.find(
+            remark("dnssec.no_ds", zone, format!("{zone} is signed, but its parent has no DS for it, so nobody checks the signatures")).record(
+                "DS",
+                zone,
+                key.ds(zone),
+            ),
+        ),
+        None => part.find(remark("dnssec.unsigned", domain, format!("{domain} is not signed with DNSSEC"))),
+    }
+}
+
 /// A resolver that refuses the answer and gives it when told not to validate has found it bogus. Says what it says of the reason.
 async fn bogus(net: &Net, domain: &str) -> Option<String> {
-    let flags = QueryFlags { recursion: true, dnssec_ok: true, checking_disabled: false };
-    let validated = net.query(None, domain, RecordType::SOA, flags).await.ok()?;
-    if validated.code != SERVFAIL {
+    let unchecked = net.query(None, domain, RecordType::SOA, UNCHECKED).await.ok()?;
+    // The same question once more: a server that failed only for a moment is not bogus.
+    let again = net.query(None, domain, RecordType::SOA, VALIDATED).await.ok()?;
+    let about = |code: u16| !NOT_ABOUT_SIGNATURES.contains(&code);
+    if unchecked.code != NO_ERROR || again.code != SERVFAIL || (!again.extended.is_empty() && !again.extended.iter().any(|(code, _)| about(*code))) {
         return None;
     }
-    let unchecked = net.query(None, domain, RecordType::SOA, QueryFlags { checking_disabled: true, ..flags }).await.ok()?;
-    // The same question once more: a server that failed only for a moment is not bogus.
-    let again = net.query(None, domain, RecordType::SOA, flags).await.ok()?;
-    let reason =
-        again.extended.iter().map(|(_, text)| text.trim()).find(|text| !text.is_empty()).map(|text| format!(" ({text})")).unwrap_or_default();
-    (unchecked.code == NO_ERROR && again.code == SERVFAIL).then_some(reason)
+    let said = again.extended.iter().find(|(code, _)| about(*code));
+    Some(said.map(|(code, text)| extended(*code, text)).unwrap_or_default())
+}
+
+/// An extended error (RFC 8914 4) in words, with the resolver's own where it has any.
+fn extended(code: u16, text: &str) -> String {
+    let words = match code {
+        1 => "none of its key algorithms is supported",
+        2 => "none of its DS digests is supported",
+        5 => "it can not be told whether it is signed",
+        6 => "its signatures do not hold",
+        7 => "its signatures have expired",
+        8 => "its signatures are not valid yet",
+        9 => "it has no key that its DS names",
+        10 => "its signatures are missing",
+        11 => "its key is not marked as a zone key",
+        12 => "the proof that a record is missing is missing itself",
+        25 => "the lifetime of its signatures can not be used",
+        27 => "its NSEC3 parameters are not supported",
+        _ => "",
+    };
+    let text: String = text.trim().chars().filter(|c| !c.is_control()).take(160).collect();
+    match (words, text.as_str()) {
+        ("", "") => String::new(),
+        (words, "") => format!(": {words}"),
+        ("", text) => format!(" ({text})"),
+        (words, text) => format!(": {words} (the resolver says “{text}”)"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extended_errors_are_said_in_words() {
+        assert_eq!(extended(7, ""), ": its signatures have expired");
+        assert!(extended(9, "no SEP for e.example").contains("no key") && extended(9, "no SEP for e.example").contains("“no SEP"));
+        assert_eq!((extended(99, ""), extended(99, "odd")), (String::new(), " (odd)".to_owned()));
+    }
 }

@@ -1,12 +1,16 @@
 //! The audit of a domain: one file per record family, all asked at once under one deadline. What did not answer is unknown, never missing.
 
 mod bimi;
+mod certificates;
 mod dane;
+mod dane_match;
 mod dkim;
 mod dmarc;
 mod dmarc_reports;
 mod dnssec;
+mod dnssec_records;
 mod mta_sts;
+mod mta_sts_policy;
 mod mx;
 mod ns;
 mod ptr;
@@ -19,6 +23,8 @@ mod spf_networks;
 #[cfg(test)]
 mod tests;
 mod tls_rpt;
+#[cfg(test)]
+mod transport_tests;
 
 pub use dkim::NO_USUAL_SELECTOR;
 pub use selectors::provider_of;
@@ -35,6 +41,7 @@ use waypost_types::{
 };
 
 use crate::net::Net;
+use certificates::Chains;
 
 /// How an audit is done, and what is known beforehand. The default is a stranger's audit: nothing is known.
 #[derive(Debug, Clone)]
@@ -179,6 +186,17 @@ pub async fn audit(net: &Net, domain: &DomainName, options: &AuditOptions) -> Au
 /// Audits some families only.
 pub async fn audit_families(net: &Net, domain: &DomainName, options: &AuditOptions, families: &[Family]) -> AuditReport {
     let end = tokio::time::Instant::now() + options.deadline;
+    look_at(net, domain, options, families, end, &Chains::new(net, options.look_at_certificates, end)).await
+}
+
+async fn look_at(
+    net: &Net,
+    domain: &DomainName,
+    options: &AuditOptions,
+    families: &[Family],
+    end: tokio::time::Instant,
+    chains: &Chains<'_>,
+) -> AuditReport {
     let mut parts: BTreeMap<Family, Part> = BTreeMap::new();
     let (facts, mx) = if let Ok(found) = tokio::time::timeout_at(end, mx::look(net, domain)).await {
         found
@@ -197,9 +215,9 @@ pub async fn audit_families(net: &Net, domain: &DomainName, options: &AuditOptio
                 Family::Spf => Box::pin(spf::check(net, facts, options)),
                 Family::Dkim => Box::pin(dkim::check(net, facts, options)),
                 Family::Dmarc => Box::pin(dmarc::check(net, facts, options)),
-                Family::MtaSts => Box::pin(mta_sts::check(net, facts, options)),
+                Family::MtaSts => Box::pin(mta_sts::check(net, facts, options, chains)),
                 Family::TlsRpt => Box::pin(tls_rpt::check(net, facts, options)),
-                Family::Dane => Box::pin(dane::check(net, facts, options)),
+                Family::Dane => Box::pin(dane::check(net, facts, chains)),
                 Family::Bimi => Box::pin(bimi::check(net, facts, options)),
                 Family::Ptr => Box::pin(ptr::check(net, facts, options)),
                 Family::Dnssec => Box::pin(dnssec::check(net, facts, options)),
@@ -214,7 +232,9 @@ pub async fn audit_families(net: &Net, domain: &DomainName, options: &AuditOptio
         }
     });
     parts.extend(futures::future::join_all(jobs).await);
-    report(&facts, parts)
+    let mut report = report(&facts, parts);
+    report.detail.certificates = chains.seen();
+    report
 }
 
 const LATE: &str = "did not answer in time; it is asked again at the next check";

@@ -1,9 +1,17 @@
 //! TLS-RPT: where senders report TLS failures (RFC 8460 3).
 
-use waypost_types::outcome::Status;
+use std::collections::BTreeSet;
 
-use super::{AuditOptions, Facts, Part, dkim::tags, rules::remark};
+use reqwest::Url;
+use waypost_types::{DomainName, outcome::Status};
+
+use super::{AuditOptions, Facts, Part, dane, dkim::tags, dmarc_reports::takes_mail, mta_sts, rules::remark};
 use crate::net::{Lookup, Net};
+
+/// What a record begins with, to the letter; records that do not are no TLS-RPT records to senders.
+const VERSION: &str = "v=TLSRPTv1;";
+/// Report addresses looked at.
+const MOST_REPORTS: usize = 10;
 
 pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> Part {
     let mut part = Part::default();
@@ -14,7 +22,7 @@ pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> 
     }
     let owner = format!("_smtp._tls.{domain}");
     let records: Vec<String> = match super::texts(net, &owner).await {
-        Lookup::Found(records) => records.into_iter().filter(|text| text.trim_start().to_ascii_lowercase().starts_with("v=tlsrpt")).collect(),
+        Lookup::Found(records) => records.into_iter().filter(|text| means_tls_rpt(text)).collect(),
         Lookup::Missing(_) => Vec::new(),
         Lookup::Failed(failure) => {
             part.unknown("tls_rpt", failure);
@@ -24,21 +32,27 @@ pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> 
     };
     part.records.clone_from(&records);
     let suggestion = format!("v=TLSRPTv1; rua=mailto:tls-reports@{domain}");
-    match records.as_slice() {
-        [] => {
-            // Without a TLS policy there is nothing to report about.
-            let has_policy = super::texts(net, &format!("_mta-sts.{domain}")).await.found().iter().any(|text| text.starts_with("v=STSv1"));
-            if has_policy {
-                part.find(
-                    remark("tlsrpt.missing", domain, "MTA-STS is set, but nobody is told when it fails (no TLS-RPT)")
-                        .fix("Publish this record with a mailbox that exists.")
-                        .record("TXT", &owner, &suggestion),
-                );
-            }
+    // What does not begin as it must is passed over where another record does.
+    let exact: Vec<&str> = records.iter().map(String::as_str).filter(|text| text.starts_with(VERSION)).collect();
+    match (exact.as_slice(), records.first().map(String::as_str)) {
+        ([], None) => {
+            missing(net, facts, &mut part, &owner, &suggestion).await;
             part.word(Status::None, "Not set");
         }
-        [record] => match parse(record) {
-            Ok(()) => part.word(Status::Ok, "Set"),
+        (&[record], _) | ([], Some(record)) => match parse(record) {
+            Ok(reports) => {
+                for host in reports.mail {
+                    match takes_mail(net, host.as_str()).await {
+                        Ok(true) => {}
+                        Ok(false) => {
+                            let seen = format!("{host} takes no mail (no MX, no address, or a null MX), so TLS reports to it are lost");
+                            part.find(remark("tlsrpt.rua_no_mx", &owner, seen));
+                        }
+                        Err(failure) => part.unknown("tls_rpt", format!("{host}: {failure}")),
+                    }
+                }
+                part.word_by_findings(Status::Ok, "Set");
+            }
             Err(reason) => {
                 part.find(
                     remark("tlsrpt.syntax", &owner, format!("The TLS-RPT record can not be read: {reason}"))
@@ -48,45 +62,124 @@ pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> 
                 part.word(Status::Warn, "Error");
             }
         },
-        several => {
+        (several, _) => {
             let seen = format!("{owner} has {} TLS-RPT records; senders ignore all of them", several.len());
-            part.find(remark("tlsrpt.syntax", &owner, seen).fix("Keep one of them."));
+            part.find(remark("tlsrpt.syntax", &owner, seen).fix("Keep one of them; its rua= may name several addresses, with commas between them."));
             part.word(Status::Warn, "Error");
         }
     }
     part
 }
 
-fn parse(text: &str) -> Result<(), String> {
-    let tags = tags(text)?;
-    if tags[0] != ("v".to_owned(), "TLSRPTv1".to_owned()) {
-        return Err("v=TLSRPTv1 must stand first".to_owned());
+/// Without a TLS policy there is nothing to report about.
+async fn missing(net: &Net, facts: &Facts, part: &mut Part, owner: &str, suggestion: &str) {
+    let domain = facts.domain.as_str();
+    let (sts, dane) = tokio::join!(mta_sts::records(net, domain), dane::in_use(net, facts));
+    let policy = match (!sts.found().is_empty(), dane) {
+        (true, true) => "MTA-STS and DANE are set, but nobody is told when they fail",
+        (true, false) => "MTA-STS is set, but nobody is told when it fails",
+        (false, true) => "DANE is set, but nobody is told when it fails",
+        (false, false) => return,
+    };
+    part.find(
+        remark("tlsrpt.missing", domain, format!("{policy} (no TLS-RPT)"))
+            .fix("Publish this record with a mailbox that exists.")
+            .record("TXT", owner, suggestion),
+    );
+}
+
+/// It is meant as a TLS-RPT record, well written or not.
+fn means_tls_rpt(text: &str) -> bool {
+    text.trim_start().get(..8).is_some_and(|start| start.eq_ignore_ascii_case("v=tlsrpt"))
+}
+
+/// Where reports go.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Reports {
+    /// Domains of `mailto:`.
+    mail: BTreeSet<DomainName>,
+    /// Addresses of `https:`.
+    https: usize,
+}
+
+fn parse(text: &str) -> Result<Reports, String> {
+    if !text.starts_with(VERSION) {
+        return Err(format!("it must begin with {VERSION} in exactly this form"));
     }
+    let tags = tags(text)?;
     let rua = tags.iter().find(|(name, _)| name == "rua").map(|(_, value)| value.as_str()).ok_or("rua= is missing")?;
-    for uri in rua.split(',').map(str::trim) {
-        let lower = uri.to_ascii_lowercase();
-        let mailbox = lower
-            .strip_prefix("mailto:")
-            .is_some_and(|mailbox| mailbox.split_once('@').is_some_and(|(local, host)| !local.is_empty() && !host.is_empty()));
-        let https = lower.strip_prefix("https://").is_some_and(|rest| !rest.is_empty());
-        if !mailbox && !https {
-            return Err(format!("rua={uri} is neither mailto: nor https:"));
+    let mut reports = Reports::default();
+    for uri in rua.split(',').map(str::trim).take(MOST_REPORTS) {
+        let (scheme, rest) = uri.split_once(':').unwrap_or(("", uri));
+        match scheme.to_ascii_lowercase().as_str() {
+            "mailto" => {
+                reports.mail.insert(mailbox(rest).map_err(|why| format!("rua={} {why}", shown(uri)))?);
+            }
+            "https" => match Url::parse(uri) {
+                Ok(url) if url.has_host() => reports.https += 1,
+                _ => return Err(format!("rua={} is no address of a web server", shown(uri))),
+            },
+            _ => return Err(format!("rua={} is neither mailto: nor https:", shown(uri))),
         }
     }
-    Ok(())
+    Ok(reports)
+}
+
+/// The domain of a mailbox in a `mailto:` (RFC 6068), whose query does not matter here.
+fn mailbox(rest: &str) -> Result<DomainName, &'static str> {
+    let address = rest.split('?').next().unwrap_or(rest);
+    if address.contains('!') {
+        return Err("carries “!”: TLS-RPT knows no size limits");
+    }
+    let (local, host) = address.rsplit_once('@').ok_or("names no mailbox: it is written mailto:name@domain")?;
+    match DomainName::from_ascii(host) {
+        Ok(host) if !local.is_empty() => Ok(host),
+        _ => Err("names no mailbox: it is written mailto:name@domain"),
+    }
+}
+
+fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(80).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
     fn addresses_need_their_scheme() {
-        assert!(parse("v=TLSRPTv1; rua=mailto:a@example.com,https://r.example.com/x").is_ok());
-        for broken in
-            ["v=TLSRPTv1", "v=TLSRPTv1; rua=tls@example.com", "v=TLSRPTv1; rua=", "v=tlsrptv1; rua=mailto:a@b.example", "rua=mailto:a@b.example"]
-        {
-            assert!(parse(broken).is_err(), "{broken}");
+        let reports = parse("v=TLSRPTv1; rua=mailto:a@example.com , https://r.example.com/x;").unwrap();
+        assert_eq!((reports.mail.len(), reports.https), (1, 1));
+        for fine in ["v=TLSRPTv1;rua=mailto:a@example.com", "v=TLSRPTv1; rua=MAILTO:a@example.com?subject=x; ext=1"] {
+            assert!(parse(fine).is_ok(), "{fine}: {:?}", parse(fine));
+        }
+        for (broken, why) in [
+            ("v=TLSRPTv1", "must begin"),
+            ("v=TLSRPTv1 ; rua=mailto:a@b.example", "must begin"),
+            ("v=TLSRPTv1;", "rua= is missing"),
+            ("v=TLSRPTv1; rua=tls@example.com", "neither"),
+            ("v=TLSRPTv1; rua=", "neither"),
+            ("v=TLSRPTv1; rua=mailto:a@example.com,", "neither"),
+            ("v=TLSRPTv1; rua=mailto:@example.com", "names no mailbox"),
+            ("v=TLSRPTv1; rua=mailto:example.com", "names no mailbox"),
+            ("v=TLSRPTv1; rua=mailto:a@example.com!10m", "size limits"),
+            ("v=TLSRPTv1; rua=https:", "web server"),
+            ("v=TLSRPTv1; rua=http://r.example.com/", "neither"),
+            ("v=tlsrptv1; rua=mailto:a@b.example", "must begin"),
+            ("v=TLSRPTv1; rua=mailto:a@b.example; rua=mailto:c@b.example", "twice"),
+        ] {
+            assert!(parse(broken).as_ref().is_err_and(|error| error.contains(why)), "{broken}: {:?}", parse(broken));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(text in "\\PC{0,80}") {
+            let _: Result<_, _> = parse(&format!("v=TLSRPTv1;{text}"));
+            let _: Result<_, _> = parse(&format!("v=TLSRPTv1; rua=mailto:{text}"));
+            let _: bool = means_tls_rpt(&text);
         }
     }
 }

@@ -74,7 +74,7 @@ fn write(report: &AuditReport, json: bool) -> io::Result<()> {
     for family in Family::ALL {
         let Some(summary) = report.checks.get(family.key()) else { continue };
         writeln!(out, "  {:<8} {:<5} {}", family.key(), summary.status.as_str(), summary.word)?;
-        for record in report.records.get(family.key()).into_iter().flatten() {
+        for record in report.records.get(family.key()).into_iter().flatten().flat_map(|record| record.lines()) {
             writeln!(out, "                 {}", waypost_engine::printable(record))?;
         }
     }

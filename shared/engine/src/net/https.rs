@@ -1,17 +1,34 @@
-//! A small GET over HTTPS for policy files (RFC 8461 3.3): certificate checked, no redirects, bounded in bytes and time.
+//! A small GET over HTTPS for policy files and logos: the address is resolved and checked here, the certificate too, and bytes, redirects and
+//! time are bounded. What an answer looks like on the wire is in `http`.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use rustls::{ClientConfig, pki_types::ServerName};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use reqwest::Url;
+use rustls::{CertificateError, ClientConfig, RootCertStore, crypto::CryptoProvider, pki_types::ServerName};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 use tokio_rustls::TlsConnector;
 
-use super::{DialError, DnsFailure, Lookup, Net};
+use super::{
+    DialError, DnsFailure, Lookup, Net,
+    http::{self, Progress},
+};
 
+/// All of it, with its redirects.
 const LIMIT: Duration = Duration::from_secs(8);
-const MOST_BYTES: u64 = 64 * 1024;
+const CONNECT: Duration = Duration::from_secs(3);
+/// Bytes of a policy file (RFC 8461 3.3 lets senders cap it there).
+const MOST_BYTES: usize = 64 * 1024;
+/// Addresses of a host that are tried.
+const MOST_ADDRESSES: usize = 4;
+/// Redirects that are followed, where any are.
+const MOST_REDIRECTS: usize = 3;
+/// HTTPS; no other port is connected to.
+const PORT: u16 = 443;
 
-/// An answer.
+/// An answer as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpAnswer {
     /// Status code.
@@ -22,9 +39,27 @@ pub struct HttpAnswer {
     pub body: String,
 }
 
+/// An answer as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpBytes {
+    /// Status code.
+    pub status: u16,
+    /// `Content-Type`, lower case, without parameters.
+    pub content_type: String,
+    /// Where it came from in the end.
+    pub url: String,
+    /// Redirects followed on the way.
+    pub redirects: usize,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HttpFailure {
+    /// Not an address that is fetched.
+    #[error("{0}")]
+    BadUrl(String),
     /// The host has no address.
     #[error("{0} has no address")]
     NoAddress(String),
@@ -34,12 +69,21 @@ pub enum HttpFailure {
     /// No connection.
     #[error("{0}")]
     Dial(DialError),
-    /// The handshake failed; certificate errors are among these.
+    /// The host shows a certificate that no client accepts; why, in words.
+    #[error("{0}")]
+    Certificate(String),
+    /// The handshake failed otherwise.
     #[error("the TLS handshake failed: {0}")]
     Tls(String),
     /// Took too long.
     #[error("no complete answer within 8 s")]
     TimedOut,
+    /// More than we take.
+    #[error("the answer is larger than {} KiB", .0 / 1024)]
+    TooLarge(usize),
+    /// A chain of redirects.
+    #[error("more than {MOST_REDIRECTS} redirects")]
+    TooManyRedirects,
     /// Not HTTP.
     #[error("the answer is not valid HTTP: {0}")]
     Protocol(&'static str),
@@ -51,115 +95,239 @@ pub enum HttpFailure {
 impl HttpFailure {
     /// True when the failure says something about the host rather than about us or the way to it.
     pub fn is_the_hosts(&self) -> bool {
-        !matches!(self, Self::Dns(_) | Self::Dial(DialError::Forbidden(_) | DialError::Unreachable | DialError::Other(_)) | Self::TimedOut)
+        !matches!(self, Self::Dns(_) | Self::TimedOut | Self::Io(_))
+            && !matches!(self, Self::Dial(DialError::Forbidden(_) | DialError::TimedOut | DialError::Unreachable | DialError::Other(_)))
     }
 }
 
-pub(super) async fn get(net: &Net, host: &str, path: &str) -> Result<HttpAnswer, HttpFailure> {
-    tokio::time::timeout(LIMIT, exchange(net, host, path)).await.unwrap_or(Err(HttpFailure::TimedOut))
+/// What all fetches of a [`Net`] share.
+#[derive(Debug)]
+pub(super) struct Https {
+    config: Option<Arc<ClientConfig>>,
+    /// Where hosts listen; another port in tests only.
+    port: u16,
 }
 
-async fn exchange(net: &Net, host: &str, path: &str) -> Result<HttpAnswer, HttpFailure> {
-    let addresses = match net.dns().addresses(host).await {
-        Lookup::Found(addresses) => addresses,
-        Lookup::Missing(_) => return Err(HttpFailure::NoAddress(host.to_owned())),
-        Lookup::Failed(failure) => return Err(HttpFailure::Dns(failure)),
+impl Https {
+    pub fn new(roots: Arc<RootCertStore>) -> Self {
+        let provider: Arc<CryptoProvider> = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            // It fails only where the TLS library was built without a protocol version; each fetch says so then.
+            .map(|builder| Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+            .ok();
+        Self { config, port: PORT }
+    }
+
+    #[cfg(test)]
+    pub fn at_port(&mut self, port: u16) {
+        self.port = port;
+    }
+}
+
+/// A policy file: no redirects, at most 64 KiB.
+pub(super) async fn get(net: &Net, host: &str, path: &str) -> Result<HttpAnswer, HttpFailure> {
+    let url = checked(&format!("https://{host}{path}"))?;
+    let answer = tokio::time::timeout(LIMIT, exchange(net, &url, "text/plain", MOST_BYTES)).await.unwrap_or(Err(HttpFailure::TimedOut))?;
+    Ok(HttpAnswer { status: answer.status, content_type: answer.content_type, body: String::from_utf8_lossy(&answer.body).into_owned() })
+}
+
+/// Any file at an `https:` address, with at most three redirects to such addresses.
+pub(super) async fn fetch(net: &Net, address: &str, max_bytes: usize) -> Result<HttpBytes, HttpFailure> {
+    let following = async {
+        let mut at = checked(address)?;
+        for redirects in 0..=MOST_REDIRECTS {
+            let answer = exchange(net, &at, "*/*", max_bytes).await?;
+            let location = answer.location.as_deref().filter(|_| matches!(answer.status, 301 | 302 | 303 | 307 | 308));
+            let Some(location) = location else {
+                return Ok(HttpBytes { status: answer.status, content_type: answer.content_type, url: at.to_string(), redirects, body: answer.body });
+            };
+            let target = at.join(location).map_err(|error| HttpFailure::BadUrl(format!("it redirects to “{}”: {error}", shown(location))))?;
+            at = checked(target.as_str()).map_err(|error| HttpFailure::BadUrl(format!("it redirects to an address that is not fetched: {error}")))?;
+        }
+        Err(HttpFailure::TooManyRedirects)
+    };
+    tokio::time::timeout(LIMIT, following).await.unwrap_or(Err(HttpFailure::TimedOut))
+}
+
+/// An address that may be fetched: `https:`, a host, the usual port, no login.
+fn checked(text: &str) -> Result<Url, HttpFailure> {
+    let bad = |why: &str| HttpFailure::BadUrl(format!("“{}” {why}", shown(text)));
+    let url = Url::parse(text).map_err(|error| bad(&format!("is not an address: {error}")))?;
+    if url.scheme() != "https" {
+        return Err(bad("is not an https: address"));
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err(bad("names no host"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(bad("carries a login, which is not sent"));
+    }
+    // Url drops the scheme's own port.
+    if url.port().is_some() {
+        return Err(bad("names another port than 443"));
+    }
+    Ok(url)
+}
+
+fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(120).collect()
+}
+
+async fn exchange(net: &Net, url: &Url, accept: &str, max_bytes: usize) -> Result<http::Answer, HttpFailure> {
+    let host = url.host_str().unwrap_or_default();
+    let bare = host.trim_matches(['[', ']']);
+    let stream = connect(net, bare).await?;
+    let https = net.https();
+    let config = https.config.clone().ok_or_else(|| HttpFailure::Tls("TLS could not be set up here".to_owned()))?;
+    let name = ServerName::try_from(bare.to_owned()).map_err(|error| HttpFailure::Tls(error.to_string()))?;
+    let mut tls = TlsConnector::from(config).connect(name, stream).await.map_err(|error| handshake_failure(&error, bare))?;
+    let target = match url.query() {
+        Some(query) => format!("{}?{query}", url.path()),
+        None => url.path().to_owned(),
+    };
+    let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: waypost\r\nAccept: {accept}\r\nConnection: close\r\n\r\n");
+    tls.write_all(request.as_bytes()).await.map_err(|error| HttpFailure::Io(error.to_string()))?;
+    let mut reader = http::Reader::new(max_bytes);
+    let mut chunk = [0; 8192];
+    loop {
+        let read = match tls.read(&mut chunk).await {
+            Ok(read) => read,
+            // Many servers close without a TLS goodbye; what came is judged by its length.
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => 0,
+            Err(error) => return Err(HttpFailure::Io(error.to_string())),
+        };
+        if read == 0 {
+            return reader.end();
+        }
+        if let Progress::Done(answer) = reader.feed(&chunk[..read])? {
+            return Ok(answer);
+        }
+    }
+}
+
+async fn connect(net: &Net, host: &str) -> Result<TcpStream, HttpFailure> {
+    let addresses = match host.parse() {
+        Ok(address) => vec![address],
+        Err(_) => match net.dns().addresses(host).await {
+            Lookup::Found(addresses) => addresses,
+            Lookup::Missing(_) => return Err(HttpFailure::NoAddress(host.to_owned())),
+            Lookup::Failed(failure) => return Err(HttpFailure::Dns(failure)),
+        },
     };
     let mut last = HttpFailure::NoAddress(host.to_owned());
-    let mut stream = None;
-    for address in addresses.into_iter().take(4) {
-        match net.dial(SocketAddr::new(address, 443), Duration::from_secs(3)).await {
-            Ok(connected) => {
-                stream = Some(connected);
-                break;
-            }
+    for address in addresses.into_iter().take(MOST_ADDRESSES) {
+        match net.dial(SocketAddr::new(address, net.https().port), CONNECT).await {
+            Ok(connected) => return Ok(connected),
+            // That a host refuses says more than that a second address of it can not be reached from here.
+            Err(error) if matches!(last, HttpFailure::Dial(DialError::Refused)) => tracing::debug!(%error, host, "another address"),
             Err(error) => last = HttpFailure::Dial(error),
         }
     }
-    let Some(stream) = stream else { return Err(last) };
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|e| HttpFailure::Tls(e.to_string()))?
-        .with_root_certificates(net.tls_roots().clone())
-        .with_no_client_auth();
-    let name = ServerName::try_from(host.to_owned()).map_err(|e| HttpFailure::Tls(e.to_string()))?;
-    let mut tls = TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|e| HttpFailure::Tls(e.to_string()))?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: waypost\r\nAccept: text/plain\r\nConnection: close\r\n\r\n");
-    tls.write_all(request.as_bytes()).await.map_err(|e| HttpFailure::Io(e.to_string()))?;
-    let mut bytes = Vec::new();
-    match tls.take(MOST_BYTES).read_to_end(&mut bytes).await {
-        // Many servers close without a TLS goodbye; what came is judged by its length below.
-        Ok(_) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {}
-        Err(error) => return Err(HttpFailure::Io(error.to_string())),
-    }
-    parse(&bytes)
+    Err(last)
 }
 
-fn parse(bytes: &[u8]) -> Result<HttpAnswer, HttpFailure> {
-    let split = bytes.windows(4).position(|w| w == b"\r\n\r\n").ok_or(HttpFailure::Protocol("no end of headers"))?;
-    let head = String::from_utf8_lossy(&bytes[..split]).into_owned();
-    let mut lines = head.split("\r\n");
-    let status = lines
-        .next()
-        .filter(|line| line.starts_with("HTTP/1."))
-        .and_then(|line| line.split(' ').nth(1))
-        .and_then(|code| code.parse().ok())
-        .ok_or(HttpFailure::Protocol("no status line"))?;
-    let header = |wanted: &str| {
-        head.split("\r\n").skip(1).find_map(|line| {
-            let (name, value) = line.split_once(':')?;
-            name.trim().eq_ignore_ascii_case(wanted).then(|| value.trim().to_ascii_lowercase())
-        })
+/// What went wrong with TLS; a certificate that no client accepts is told apart.
+fn handshake_failure(error: &std::io::Error, host: &str) -> HttpFailure {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let Some(rustls::Error::InvalidCertificate(certificate)) = inner else {
+        return match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => HttpFailure::Tls("the server closed the connection".to_owned()),
+            std::io::ErrorKind::ConnectionReset => HttpFailure::Tls("the server reset the connection".to_owned()),
+            _ => HttpFailure::Tls(error.to_string()),
+        };
     };
-    let body = &bytes[split + 4..];
-    let body = if header("transfer-encoding").is_some_and(|v| v.contains("chunked")) {
-        unchunk(body)?
-    } else {
-        match header("content-length").and_then(|v| v.parse::<usize>().ok()) {
-            Some(length) if length > body.len() => return Err(HttpFailure::Protocol("the body is shorter than it says, or over 64 KiB")),
-            Some(length) => body[..length].to_vec(),
-            None => body.to_vec(),
+    HttpFailure::Certificate(match certificate {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => format!("the certificate of {host} has expired"),
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => format!("the certificate of {host} is not valid yet"),
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            format!("the certificate shown does not name {host}")
         }
-    };
-    let content_type = header("content-type").unwrap_or_default().split(';').next().unwrap_or_default().trim().to_owned();
-    Ok(HttpAnswer { status, content_type, body: String::from_utf8_lossy(&body).into_owned() })
-}
-
-fn unchunk(mut rest: &[u8]) -> Result<Vec<u8>, HttpFailure> {
-    let bad = HttpFailure::Protocol("a broken chunk");
-    let mut body = Vec::new();
-    loop {
-        let end = rest.windows(2).position(|w| w == b"\r\n").ok_or(bad.clone())?;
-        let size = std::str::from_utf8(&rest[..end])
-            .ok()
-            .and_then(|line| usize::from_str_radix(line.split(';').next()?.trim(), 16).ok())
-            .ok_or(bad.clone())?;
-        rest = &rest[end + 2..];
-        if size == 0 {
-            return Ok(body);
+        CertificateError::UnknownIssuer => {
+            format!(
+                "the certificate of {host} is not trusted: it is self-signed, of an unknown authority, or its intermediate certificate is not sent"
+            )
         }
-        if size > rest.len().saturating_sub(2) {
-            return Err(bad);
-        }
-        body.extend_from_slice(&rest[..size]);
-        rest = &rest[size + 2..];
-    }
+        other => format!("the certificate of {host} can not be trusted: {other}"),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::{
+        authority::{Authority, http_answer},
+        tests::Server,
+    };
 
     #[test]
-    fn bodies_by_length_by_chunks_and_to_the_end() {
-        let body = |head: &str, body: &str| parse(format!("HTTP/1.1 200 OK\r\n{head}\r\n{body}").as_bytes()).map(|a| a.body);
-        assert_eq!(body("Content-Length: 2\r\n", "abc"), Ok("ab".to_owned()));
-        assert_eq!(body("Transfer-Encoding: chunked\r\n", "2\r\nab\r\n1;x\r\nc\r\n0\r\n\r\n"), Ok("abc".to_owned()));
-        assert_eq!(body("", "abc"), Ok("abc".to_owned()));
-        assert!(body("Content-Length: 9\r\n", "abc").is_err());
-        assert!(body("Transfer-Encoding: chunked\r\n", "ffffffffffffffff\r\nab").is_err());
-        assert!(parse(b"SSH-2.0-x\r\n").is_err());
+    fn only_plain_https_addresses_are_fetched() {
+        for fine in
+            ["https://e.example/logo.svg", "https://e.example:443/", "https://192.0.2.1/x?y=1", "https://[2001:db8::1]/", "https://bücher.example/"]
+        {
+            assert!(checked(fine).is_ok(), "{fine}");
+        }
+        for (bad, why) in [
+            ("http://e.example/", "not an https"),
+            ("https://e.example:8443/", "another port"),
+            ("https://a:b@e.example/", "login"),
+            ("https://", "not an address"),
+            ("data:image/svg+xml,x", "not an https"),
+            ("e.example/logo.svg", "not an address"),
+        ] {
+            let error = checked(bad).unwrap_err().to_string();
+            assert!(error.contains(why), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_ours_is_not_the_hosts() {
+        for failure in [HttpFailure::TimedOut, HttpFailure::Dial(DialError::TimedOut), HttpFailure::Io("x".to_owned())] {
+            assert!(!failure.is_the_hosts(), "{failure}");
+        }
+        for failure in [HttpFailure::Certificate("x".to_owned()), HttpFailure::TooLarge(1), HttpFailure::Dial(DialError::Refused)] {
+            assert!(failure.is_the_hosts(), "{failure}");
+        }
+    }
+
+    #[tokio::test]
+    async fn files_are_fetched_with_their_redirects_and_bounds() {
+        let dns = Server::start(&[("e.example", "A 127.0.0.1"), ("other.example", "A 127.0.0.1")], &[]).await;
+        let authority = Authority::new();
+        let answer = |path: &str| match path {
+            "/file?x=1" => http_answer("200 OK", "Content-Type: image/svg+xml; charset=utf-8\r\n", "<svg/>"),
+            "/moved" => http_answer("302 Found", "Location: /file?x=1\r\n", ""),
+            "/round" => http_answer("301 Moved", "Location: https://e.example/round\r\n", ""),
+            "/down" => http_answer("301 Moved", "Location: http://e.example/file\r\n", ""),
+            _ => http_answer("404 Not Found", "", "no"),
+        };
+        let address = authority.issue("e.example", |_| {}).https(answer).await;
+        let net = authority.net(dns.address, false, Some(address));
+        let got = net.https_fetch("https://e.example/moved", 6).await.unwrap();
+        assert_eq!((got.status, got.body.as_slice(), got.redirects), (200, &b"<svg/>"[..], 1));
+        assert_eq!((got.url.as_str(), got.content_type.as_str()), ("https://e.example/file?x=1", "image/svg+xml"));
+        assert_eq!(net.https_fetch("https://e.example/file?x=1", 5).await, Err(HttpFailure::TooLarge(5)));
+        assert_eq!(net.https_fetch("https://e.example/round", 9).await, Err(HttpFailure::TooManyRedirects));
+        let down = net.https_fetch("https://e.example/down", 9).await.unwrap_err().to_string();
+        assert!(down.contains("redirects") && down.contains("not an https"), "{down}");
+        assert_eq!(net.https_get("e.example", "/moved").await.unwrap().status, 302);
+        let named = net.https_get("other.example", "/").await.unwrap_err();
+        assert_eq!(named, HttpFailure::Certificate("the certificate shown does not name other.example".to_owned()));
+        let gone = net.https_get("gone.example", "/").await.unwrap_err();
+        assert_eq!(gone, HttpFailure::NoAddress("gone.example".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn bad_certificates_are_told_apart() {
+        let dns = Server::start(&[("e.example", "A 127.0.0.1")], &[]).await;
+        let (trusted, other) = (Authority::new(), Authority::new());
+        let old = |params: &mut rcgen::CertificateParams| {
+            (params.not_before, params.not_after) = (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2021, 1, 1));
+        };
+        for (issued, words) in [(trusted.issue("e.example", old), "has expired"), (other.issue("e.example", |_| {}), "is not trusted")] {
+            let address = issued.https(|_| http_answer("200 OK", "", "x")).await;
+            let failure = trusted.net(dns.address, false, Some(address)).https_get("e.example", "/").await.unwrap_err();
+            assert!(matches!(&failure, HttpFailure::Certificate(why) if why.contains(words)), "{failure}");
+        }
     }
 }

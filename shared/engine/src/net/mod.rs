@@ -14,8 +14,11 @@ use tokio::net::TcpStream;
 
 use own::Own;
 
+#[cfg(test)]
+pub(crate) mod authority;
 mod dns;
 mod egress;
+mod http;
 mod https;
 mod own;
 mod query;
@@ -26,8 +29,11 @@ pub use dns::{Absence, Dns, DnsFailure, Ds, Lookup, Soa};
 pub(crate) use egress::not_public;
 pub use egress::{Egress, EgressDenied};
 pub use hickory_proto::rr::RecordType;
-pub use https::{HttpAnswer, HttpFailure};
+pub use https::{HttpAnswer, HttpBytes, HttpFailure};
 pub use query::{QueryFlags, RawAnswer};
+
+/// Resolvers that a single question goes on to.
+const OTHER_RESOLVERS: usize = 2;
 
 /// Where time comes from.
 pub trait Clock: Send + Sync + std::fmt::Debug {
@@ -126,6 +132,7 @@ struct Inner {
     dns: Dns,
     roots: Arc<RootCertStore>,
     own: Own,
+    https: https::Https,
     config: NetConfig,
 }
 
@@ -146,7 +153,9 @@ impl Net {
                 return Err(fail("no certificate in it".to_owned()));
             }
         }
-        Ok(Self { inner: Arc::new(Inner { dns, roots: Arc::new(roots), own: Own::default(), config }) })
+        let roots = Arc::new(roots);
+        let https = https::Https::new(Arc::clone(&roots));
+        Ok(Self { inner: Arc::new(Inner { dns, roots, own: Own::default(), https, config }) })
     }
 
     /// The present.
@@ -190,16 +199,23 @@ impl Net {
         }
     }
 
-    /// Asks one server itself, or the configured resolver when there is none. A server that a zone names passes the egress guard first.
+    /// Asks one server itself, or the configured resolver when there is none, and where that one does not answer the next. A server that a zone
+    /// names passes the egress guard first.
     pub async fn query(&self, server: Option<SocketAddr>, name: &str, kind: RecordType, flags: QueryFlags) -> Result<RawAnswer, DnsFailure> {
-        let server = match server {
-            Some(server) => {
-                self.egress_check(server.ip()).map_err(|denied| DnsFailure::Other(denied.to_string()))?;
-                server
+        if let Some(server) = server {
+            self.egress_check(server.ip()).map_err(|denied| DnsFailure::Other(denied.to_string()))?;
+            return query::ask(server, name, kind, flags).await;
+        }
+        let first = self.inner.dns.first().ok_or_else(|| DnsFailure::Other("no resolver is configured".to_owned()))?;
+        let others = self.inner.config.resolvers.iter().copied().filter(|other| *other != first).take(OTHER_RESOLVERS);
+        let mut answer = query::ask(first, name, kind, flags).await;
+        for other in others {
+            if answer.is_ok() {
+                break;
             }
-            None => self.inner.dns.first().ok_or_else(|| DnsFailure::Other("no resolver is configured".to_owned()))?,
-        };
-        query::ask(server, name, kind, flags).await
+            answer = query::ask(other, name, kind, flags).await;
+        }
+        answer
     }
 
     /// Whether the operator trusts the AD bit of the resolver.
@@ -210,6 +226,25 @@ impl Net {
     /// GET over HTTPS from an address that was resolved and checked here; no redirects, at most 64 KiB, at most 8 s.
     pub async fn https_get(&self, host: &str, path: &str) -> Result<HttpAnswer, HttpFailure> {
         https::get(self, host, path).await
+    }
+
+    /// GET of any `https:` address on port 443, whose host is resolved and checked here: at most three redirects, each checked the same way, a
+    /// body of at most `max_bytes`, at most 8 s in all.
+    pub async fn https_fetch(&self, url: &str, max_bytes: usize) -> Result<HttpBytes, HttpFailure> {
+        https::fetch(self, url, max_bytes).await
+    }
+
+    fn https(&self) -> &https::Https {
+        &self.inner.https
+    }
+
+    /// For tests, which can not listen on port 443.
+    #[cfg(test)]
+    fn with_https_at(mut self, port: u16) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.https.at_port(port);
+        }
+        self
     }
 }
 

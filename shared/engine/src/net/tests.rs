@@ -4,14 +4,16 @@
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use hickory_proto::{
-    op::{Message, ResponseCode},
+    op::{Edns, Message, ResponseCode},
     rr::{
         Name, RData, Record, RecordType,
         rdata::{
-            A, AAAA, CNAME, MX, NS, PTR, SOA, TLSA, TXT,
+            A, AAAA, CNAME, MX, NS, NULL, PTR, SOA, TLSA, TXT,
+            opt::EdnsOption,
             tlsa::{CertUsage, Matching, Selector},
         },
     },
+    serialize::binary::BinEncodable,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -33,6 +35,8 @@ pub(crate) enum Say {
     Silence,
     /// Truncated over UDP, these over TCP.
     TcpOnly(Vec<String>),
+    /// SERVFAIL with this extended error (RFC 8914), as a validating resolver answers what it found bogus; these with CD.
+    Bogus(u16, Vec<String>),
 }
 
 /// A name server on loopback that knows some names; all others are NXDOMAIN, without a SOA, as plain servers answer.
@@ -105,23 +109,47 @@ fn answer(zone: &BTreeMap<String, Say>, question: &[u8], tcp: bool) -> Option<Ve
     answer.metadata.recursion_desired = question.metadata.recursion_desired;
     answer.add_query(asked.clone());
     let name = asked.name().iter().map(|label| String::from_utf8_lossy(label).to_ascii_lowercase()).collect::<Vec<_>>().join(".");
-    match zone.get(&name) {
+    // The root is signed everywhere: whoever asks it learns whether a resolver passes signatures on.
+    let root = Say::Records(vec!["DNSKEY 0101030d00".to_owned(), "RRSIG 00300d00000000000000000000000000000000".to_owned()]);
+    let said = zone.get(&name).or_else(|| name.is_empty().then_some(&root));
+    match said {
         None => answer.metadata.response_code = ResponseCode::NXDomain,
         Some(Say::Silence) => return None,
         Some(Say::Code(code)) => answer.metadata.response_code = *code,
         Some(Say::TcpOnly(_)) if !tcp => answer.metadata.truncation = true,
-        Some(say @ (Say::Records(records) | Say::Vouched(records) | Say::TcpOnly(records))) => {
+        Some(Say::Bogus(code, _)) if !question.metadata.checking_disabled => {
+            answer.metadata.response_code = ResponseCode::ServFail;
+            let mut edns = Edns::new();
+            edns.options_mut().insert(EdnsOption::Unknown(15, code.to_be_bytes().to_vec()));
+            answer.set_edns(edns);
+        }
+        Some(say @ (Say::Records(records) | Say::Vouched(records) | Say::TcpOnly(records) | Say::Bogus(_, records))) => {
             answer.metadata.authentic_data = matches!(say, Say::Vouched(_));
             let wanted = asked.query_type();
-            for data in records.iter().map(|text| data(text)) {
-                let kind = data.record_type();
-                if kind == wanted || kind == RecordType::CNAME {
-                    answer.add_answer(Record::from_rdata(asked.name().clone(), 60, data));
+            // What an alias leads to comes with it, as from every resolver.
+            let mut following = Some((asked.name().clone(), records));
+            while let Some((owner, records)) = following.take() {
+                for data in records.iter().map(|text| data(text)) {
+                    let kind = data.record_type();
+                    let signs = kind == RecordType::RRSIG && data.to_bytes().unwrap()[..2] == u16::from(wanted).to_be_bytes();
+                    if let (RData::CNAME(target), true) = (&data, wanted != RecordType::CNAME)
+                        && let Some(Say::Records(records)) = zone.get(target.0.to_lowercase().to_string().trim_end_matches('.'))
+                    {
+                        following = Some((target.0.clone(), records));
+                    }
+                    if kind == wanted || kind == RecordType::CNAME || signs {
+                        answer.add_answer(Record::from_rdata(owner.clone(), 60, data));
+                    }
                 }
             }
         }
     }
     Some(answer.to_vec().unwrap())
+}
+
+fn unknown(code: RecordType, hex: &str) -> RData {
+    let bytes = (0..hex.len() / 2).map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()).collect();
+    RData::Unknown { code, rdata: NULL::with(bytes) }
 }
 
 fn data(text: &str) -> RData {
@@ -137,6 +165,14 @@ fn data(text: &str) -> RData {
         }
         "NS" => RData::NS(NS(name(value))),
         "PTR" => RData::PTR(PTR(name(value))),
+        "DNSKEY" => unknown(RecordType::DNSKEY, value),
+        "DS" => unknown(RecordType::DS, value),
+        "RRSIG" => unknown(RecordType::RRSIG, value),
+        "TLSA" if value.contains(' ') => {
+            let fields: Vec<&str> = value.splitn(4, ' ').collect();
+            let number = |at: usize| fields[at].parse::<u8>().unwrap();
+            unknown(RecordType::TLSA, &format!("{:02x}{:02x}{:02x}{}", number(0), number(1), number(2), fields[3]))
+        }
         "TLSA" => RData::TLSA(TLSA::new(CertUsage::DaneEe, Selector::Spki, Matching::Sha256, vec![u8::from_str_radix(value, 16).unwrap(); 32])),
         "CNAME" => RData::CNAME(CNAME(name(value))),
         "SOA" => RData::SOA(SOA::new(name(value), name(value), 1, 2, 3, 4, 5)),
@@ -196,6 +232,15 @@ async fn a_single_question_sees_codes_and_goes_on_over_tcp() {
     assert_eq!(code("none.example", RecordType::A).await, Ok((3, 0)));
     assert_eq!(code("servfail.example", RecordType::A).await, Ok((2, 0)));
     assert_eq!(code("big.example", RecordType::TXT).await, Ok((0, 1)));
+}
+
+#[tokio::test]
+async fn a_single_question_goes_on_to_the_next_resolver() {
+    let server = Server::start(&[("a.example", "A 192.0.2.1")], &[]).await;
+    let dead = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let net = Net::new(NetConfig { resolvers: vec![dead, server.address], ..NetConfig::default() }).unwrap();
+    let answer = net.query(None, "a.example", RecordType::A, QueryFlags { recursion: true, ..QueryFlags::default() }).await.unwrap();
+    assert_eq!(answer.answers.len(), 1);
 }
 
 #[test]

@@ -3,16 +3,19 @@
 use std::net::IpAddr;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use rustls::pki_types::CertificateDer;
 use secrecy::ExposeSecret;
 use tokio::{net::TcpStream, time::Instant};
 use waypost_types::outcome::{ProbeMode, ProbeReport, Verdict};
 
 use super::{
-    Credentials, ProbeTarget, Prober, banner, bare, ms,
+    Credentials, ProbeTarget, Prober, banner, bare,
+    chain::{Shown, ShownChain},
+    ms,
     remarks::{self, Seen},
     reply::Reply,
     server_name,
-    tls::handshake_failure,
+    tls::{handshake_failure, is_the_servers},
     wire::{Wire, WireError},
 };
 
@@ -41,18 +44,15 @@ struct Talk<'a> {
     wire: Wire<'a>,
     report: ProbeReport,
     seen: Seen,
+    /// The certificates shown, DER, the server's own first.
+    chain: Vec<CertificateDer<'static>>,
+    /// The failed handshake is the server's answer.
+    handshake_answered: bool,
 }
 
 /// Holds the conversation and judges it.
 pub(super) async fn hold(prober: &Prober, target: &ProbeTarget, address: IpAddr, stream: TcpStream, started: Instant) -> ProbeReport {
-    let mut talk = Talk {
-        prober,
-        target,
-        address,
-        wire: Wire::new(stream, &prober.limits, started),
-        report: bare(target, Some(address), Verdict::Up, String::new()),
-        seen: Seen::default(),
-    };
+    let mut talk = Talk::new(prober, target, address, stream, started);
     let end = talk.run().await;
     talk.wire.quit(end.as_ref().err().is_none_or(|end| end.in_step)).await;
     let Talk { wire, mut report, mut seen, .. } = talk;
@@ -69,7 +69,47 @@ pub(super) async fn hold(prober: &Prober, target: &ProbeTarget, address: IpAddr,
     report
 }
 
-impl Talk<'_> {
+/// Holds the conversation for its certificates alone.
+pub(super) async fn chain(prober: &Prober, target: &ProbeTarget, address: IpAddr, stream: TcpStream, started: Instant) -> Shown {
+    let mut talk = Talk::new(prober, target, address, stream, started);
+    let end = talk.run().await;
+    talk.wire.quit(end.as_ref().err().is_none_or(|end| end.in_step)).await;
+    let Talk { seen, chain, handshake_answered, report, .. } = talk;
+    if let Some(judged) = seen.certificate {
+        return Shown::Chain(Box::new(ShownChain { certificates: chain, untrusted: judged.untrusted, tls: judged.report }));
+    }
+    if let Some((reason, _)) = seen.handshake_failed {
+        return if handshake_answered { Shown::BadHandshake(reason) } else { Shown::Unknown(reason) };
+    }
+    if seen.starttls_missing {
+        // Some firewalls overwrite the word with X on its way to us, so that nobody behind them uses TLS.
+        let crossed_out = |line: &String| keyword(line).len() >= 4 && keyword(line).bytes().all(|byte| matches!(byte, b'X' | b'x' | b'A'));
+        if report.extensions.iter().any(crossed_out) {
+            return Shown::Unknown("a firewall on the way from here crosses STARTTLS out".to_owned());
+        }
+        return Shown::NoStarttls;
+    }
+    if let Some(reply) = seen.starttls_refused {
+        // A temporary refusal passes; senders come back, and so do we.
+        return if reply.starts_with('4') { Shown::Unknown(format!("STARTTLS is refused for now: {reply}")) } else { Shown::StarttlsRefused(reply) };
+    }
+    Shown::Unknown(end.err().map_or_else(|| "the conversation ended early".to_owned(), |end| end.reason))
+}
+
+impl<'a> Talk<'a> {
+    fn new(prober: &'a Prober, target: &'a ProbeTarget, address: IpAddr, stream: TcpStream, started: Instant) -> Self {
+        Self {
+            prober,
+            target,
+            address,
+            wire: Wire::new(stream, &prober.limits, started),
+            report: bare(target, Some(address), Verdict::Up, String::new()),
+            seen: Seen::default(),
+            chain: Vec::new(),
+            handshake_answered: false,
+        }
+    }
+
     async fn run(&mut self) -> Result<(), End> {
         if self.target.mode == ProbeMode::Implicit {
             self.handshake().await?;
@@ -168,12 +208,14 @@ impl Talk<'_> {
         match done {
             Ok(stream) => {
                 let judged = tls.judge(stream, &name, self.prober.net.now());
+                self.chain = stream.get_ref().1.peer_certificates().unwrap_or_default().iter().map(|der| der.clone().into_owned()).collect();
                 self.report.tls = Some(judged.report.clone());
                 self.seen.certificate = Some(judged);
                 Ok(())
             }
             Err(error) => {
                 let (reason, old) = handshake_failure(&error);
+                self.handshake_answered = is_the_servers(&error);
                 self.seen.handshake_failed = Some((reason.clone(), old));
                 Err(End { verdict: Verdict::Down, reason, in_step: false })
             }

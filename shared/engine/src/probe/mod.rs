@@ -12,6 +12,7 @@
 //! A host is as bad as its worst address; addresses that could not be told count only when no address could be.
 
 mod banner;
+mod chain;
 mod conversation;
 mod memo;
 mod remarks;
@@ -40,6 +41,7 @@ use waypost_types::outcome::{ProbeMode, ProbeReport, SmtpReport, StageMs, Verdic
 use crate::net::{Absence, DialError, Lookup, Net};
 use tls::Tls;
 
+pub use chain::{Shown, ShownChain};
 pub(crate) use reply::shown;
 
 /// How the reason of an unknown outcome begins when outbound port 25 seems blocked here.

@@ -282,3 +282,56 @@ fn port_25_is_blocked_until_one_was_reached() {
     assert!(!memory.seems_blocked(now + chrono::Duration::minutes(59)) && memory.seems_blocked(now + chrono::Duration::minutes(61)));
     assert!(!Port25Memory::open().seems_blocked(now));
 }
+
+/// What a host shows for its certificates alone.
+async fn shown<F: Future<Output = ()> + Send + 'static>(serve: impl FnOnce(TcpStream) -> F + Send + 'static) -> Shown {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address: SocketAddr = listener.local_addr().unwrap();
+    let server = tokio::spawn(async move { serve(listener.accept().await.unwrap().0).await });
+    let shown = prober().chain("mx.lab.test", address.ip(), address.port()).await;
+    server.abort();
+    shown
+}
+
+#[tokio::test]
+async fn chains_are_shown_or_why_not() {
+    let tls = acceptor(|_| {});
+    let Shown::Chain(chain) = shown(move |stream| starttls_server(stream, tls)).await else { panic!("no chain") };
+    assert_eq!((chain.certificates.len(), chain.tls.name_matches, chain.tls.trusted), (1, true, false));
+    assert_eq!(chain.untrusted.as_deref(), Some("the certificate is self-signed"));
+    let speaks = |extra: &'static str| move |stream| async move { drop(script(stream, "220 mx.lab.test\r\n", usual(extra)).await) };
+    assert!(matches!(shown(speaks("250 HELP\r\n")).await, Shown::NoStarttls));
+    // Cisco's firewalls cross the word out.
+    let crossed = shown(speaks("250-XXXXXXXA\r\n250 HELP\r\n")).await;
+    assert!(matches!(&crossed, Shown::Unknown(why) if why.contains("firewall")), "{crossed:?}");
+    for (reply, temporary) in [("454 later\r\n", true), ("502 no\r\n", false)] {
+        let refused = shown(move |stream| async move {
+            let answer = move |line: &str| if line == "STARTTLS" { Some(reply.to_owned()) } else { usual("250 STARTTLS\r\n")(line) };
+            script(stream, "220 mx.lab.test\r\n", answer).await;
+        })
+        .await;
+        assert_eq!(matches!(refused, Shown::Unknown(_)), temporary, "{refused:?}");
+        assert_eq!(matches!(refused, Shown::StarttlsRefused(_)), !temporary, "{refused:?}");
+    }
+    for (answer, servers) in [(&b"\x15\x03\x01\x00\x02\x02\x46"[..], true), (b"", false)] {
+        let broken = shown(move |stream| async move {
+            let Some(stream) = script(stream, "220 mx.lab.test\r\n", usual("250 STARTTLS\r\n")).await else { return };
+            let mut stream = stream.into_inner();
+            stream.write_all(b"220 go\r\n").await.unwrap();
+            let mut hello = [0; 4096];
+            tokio::io::AsyncReadExt::read(&mut stream, &mut hello).await.unwrap();
+            stream.write_all(answer).await.unwrap();
+            stream.shutdown().await.unwrap();
+        })
+        .await;
+        assert_eq!(matches!(broken, Shown::BadHandshake(_)), servers, "{broken:?}");
+        assert_eq!(matches!(broken, Shown::Unknown(_)), !servers, "{broken:?}");
+    }
+    for greeting in ["554 5.7.1 go away\r\n", "421 busy\r\n", "SSH-2.0-x\r\n", ""] {
+        let turned_away = shown(move |stream| async move { drop(script(stream, greeting, usual("250 HELP\r\n")).await) }).await;
+        assert!(matches!(turned_away, Shown::Unknown(_)), "{greeting}: {turned_away:?}");
+    }
+    let guarded = Net::new(NetConfig { egress: Egress::Guarded { allow: Vec::new() }, ..NetConfig::default() }).unwrap();
+    let refused = Prober::new(&guarded).chain("mx.lab.test", "127.0.0.1".parse().unwrap(), 25).await;
+    assert!(matches!(&refused, Shown::Unknown(why) if why.contains("loopback")), "{refused:?}");
+}

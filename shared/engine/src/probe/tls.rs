@@ -233,6 +233,12 @@ fn trust_problem(error: &Error, self_signed: bool, alone: bool) -> String {
     }
 }
 
+/// Whether a failed handshake is the server's answer, rather than a cut connection or a certificate that only our library can not read.
+pub(super) fn is_the_servers(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    matches!(inner, Some(Error::AlertReceived(_) | Error::PeerIncompatible(_) | Error::InvalidMessage(_)))
+}
+
 /// Why a handshake failed, in words, and whether protocol versions were the reason.
 pub(super) fn handshake_failure(error: &io::Error) -> (String, bool) {
     match error.kind() {

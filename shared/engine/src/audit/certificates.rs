@@ -1,0 +1,213 @@
+//! The certificates of the MX hosts, which MTA-STS and DANE both ask for: one SMTP conversation per address, shared by the families of an
+//! audit and by the audits of a process. What could not be seen is unknown and never held against a host.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+    sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use chrono::{DateTime, Utc};
+use futures::future::join_all;
+use tokio::{sync::Mutex as AsyncMutex, time::Instant};
+use waypost_types::{audit::MxCertificate, outcome::MxHost};
+
+use crate::{
+    net::Net,
+    probe::{Limits, Prober, Shown},
+};
+
+/// Hosts looked at.
+pub(super) const MOST_HOSTS: usize = 10;
+/// Addresses of a host looked at.
+const MOST_ADDRESSES: usize = 2;
+/// Mailbox providers are asked no more often than this, whatever is audited.
+const PROVIDERS_KEPT: Duration = Duration::from_secs(15 * 60);
+/// The servers of others: so that a new look after a repair sees the repair.
+const OTHERS_KEPT: Duration = Duration::from_secs(60);
+/// Looks kept in a process, some kilobytes each.
+const MOST_KEPT: usize = 2048;
+/// What is left of an audit's time for what is made of a look.
+const RESERVE: Duration = Duration::from_millis(300);
+/// With less time than this nobody is asked any more.
+const LEAST: Duration = Duration::from_secs(1);
+const LATE: &str = "it did not show its certificate in time; it is asked again at the next check";
+/// Where mail is taken.
+const SMTP: u16 = 25;
+
+/// Host, address and port.
+type Place = (String, IpAddr, u16);
+type Slot = Arc<AsyncMutex<Option<(DateTime<Utc>, Arc<Shown>)>>>;
+
+/// Looks of this process by host, address and port. Whoever asks while another look is under way waits for it.
+static KEPT: LazyLock<Mutex<HashMap<Place, Slot>>> = LazyLock::new(Mutex::default);
+
+/// What each address of a host showed.
+pub(super) type Looks = Vec<(IpAddr, Arc<Shown>)>;
+
+/// The looks of one audit.
+pub(super) struct Chains<'a> {
+    net: &'a Net,
+    enabled: bool,
+    end: Instant,
+    port: u16,
+    prober: OnceLock<Prober>,
+    seen: Mutex<BTreeMap<String, MxCertificate>>,
+}
+
+impl<'a> Chains<'a> {
+    /// Looks until `end`, or not at all.
+    pub fn new(net: &'a Net, enabled: bool, end: Instant) -> Self {
+        Self { net, enabled, end, port: SMTP, prober: OnceLock::new(), seen: Mutex::default() }
+    }
+
+    /// With servers at another port, which tests need.
+    #[cfg(test)]
+    pub fn at_port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// What the first addresses of a host show; empty when nothing is looked at, or it has none.
+    pub async fn of(&self, host: &MxHost) -> Looks {
+        if !self.enabled {
+            return Vec::new();
+        }
+        let looks = host.addresses.iter().take(MOST_ADDRESSES).map(|address| async move { (*address, self.look(host, *address).await) });
+        let looks = join_all(looks).await;
+        if let Some(certificate) = certificate(&host.host, &looks, self.net.now()) {
+            self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(host.host.clone(), certificate);
+        }
+        looks
+    }
+
+    /// For the report: what was seen, by host.
+    pub fn seen(&self) -> Vec<MxCertificate> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    async fn look(&self, host: &MxHost, address: IpAddr) -> Arc<Shown> {
+        let kept = if host.provider.is_some() { PROVIDERS_KEPT } else { OTHERS_KEPT };
+        if self.end - Instant::now() < LEAST {
+            return Arc::new(Shown::Unknown(LATE.to_owned()));
+        }
+        let slot = slot(&host.host, address, self.port);
+        let looking = async {
+            let mut slot = slot.lock().await;
+            let now = self.net.now();
+            if let Some((at, shown)) = slot.as_ref()
+                && (now - at).to_std().is_ok_and(|age| age < kept)
+            {
+                return Arc::clone(shown);
+            }
+            // Should the audit end before the host has answered, it was asked all the same.
+            *slot = Some((now, Arc::new(Shown::Unknown(LATE.to_owned()))));
+            let shown = Arc::new(self.prober().chain(&host.host, address, self.port).await);
+            *slot = Some((now, Arc::clone(&shown)));
+            shown
+        };
+        tokio::time::timeout_at(self.end - RESERVE, looking).await.unwrap_or_else(|_| Arc::new(Shown::Unknown(LATE.to_owned())))
+    }
+
+    fn prober(&self) -> &Prober {
+        self.prober.get_or_init(|| {
+            let seconds = Duration::from_secs;
+            let limits = Limits {
+                connect: seconds(4),
+                reply_idle: seconds(6),
+                reply_total: seconds(7),
+                tls: seconds(5),
+                total: seconds(9),
+                ..Limits::default()
+            };
+            Prober::new(self.net).with_limits(limits)
+        })
+    }
+}
+
+fn slot(host: &str, address: IpAddr, port: u16) -> Slot {
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    if kept.len() >= MOST_KEPT {
+        // Those in use have another holder; they stay, so that nobody is asked twice at a time.
+        kept.retain(|_, slot| Arc::strong_count(slot) > 1);
+    }
+    Arc::clone(kept.entry((host.to_owned(), address, port)).or_default())
+}
+
+/// Why certificates could not be seen: a sentence per reason, naming the hosts.
+pub(super) fn unseen<'a>(looks: impl Iterator<Item = (&'a str, &'a Looks)>) -> Vec<String> {
+    let mut hosts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (host, looks) in looks {
+        // One address is enough to know the host by: that there is no IPv6 here is no news about it.
+        if looks.iter().any(|(_, shown)| !matches!(shown.as_ref(), Shown::Unknown(_))) {
+            continue;
+        }
+        for (_, shown) in looks.iter().take(1) {
+            if let Shown::Unknown(reason) = shown.as_ref() {
+                let named = hosts.entry(reason).or_default();
+                if named.last() != Some(&host) {
+                    named.push(host);
+                }
+            }
+        }
+    }
+    let sentence = |(reason, hosts): (&str, Vec<&str>)| {
+        let noun = if hosts.len() == 1 { "the certificate" } else { "the certificates" };
+        format!("{noun} of {}: {reason}", hosts.join(", "))
+    };
+    hosts.into_iter().map(sentence).collect()
+}
+
+/// The line of a host in the report: the worst of its addresses; nothing where none could be seen.
+fn certificate(host: &str, looks: &Looks, now: DateTime<Utc>) -> Option<MxCertificate> {
+    let mut worst: Option<MxCertificate> = None;
+    for (_, shown) in looks {
+        let bare =
+            |problem: String| MxCertificate { host: host.to_owned(), trusted: false, name_matches: false, expires: None, problem: Some(problem) };
+        let line = match shown.as_ref() {
+            Shown::Unknown(_) => continue,
+            Shown::Chain(chain) => MxCertificate {
+                host: host.to_owned(),
+                trusted: chain.tls.trusted,
+                name_matches: chain.tls.name_matches,
+                expires: chain.tls.expires,
+                problem: problem(host, shown, now),
+            },
+            _ => bare(problem(host, shown, now).unwrap_or_default()),
+        };
+        if worst.as_ref().is_none_or(|worst| worst.problem.is_none()) {
+            worst = Some(line);
+        }
+    }
+    worst
+}
+
+/// Why a sender that checks certificates by the public authorities turns away (RFC 8461 4.2); nothing where it does not, or can not be told.
+pub(super) fn problem(host: &str, shown: &Shown, now: DateTime<Utc>) -> Option<String> {
+    let chain = match shown {
+        Shown::Unknown(_) => return None,
+        Shown::NoStarttls => return Some("it does not offer STARTTLS".to_owned()),
+        Shown::StarttlsRefused(reply) => return Some(format!("it offers STARTTLS and then refuses it: {reply}")),
+        Shown::BadHandshake(reason) => return Some(format!("TLS fails: {reason}")),
+        Shown::Chain(chain) => chain,
+    };
+    if chain.certificates.is_empty() {
+        return Some("it shows no certificate".to_owned());
+    }
+    if let Some(expired) = chain.tls.expires.filter(|to| now > *to) {
+        return Some(format!("its certificate expired on {}", expired.format("%Y-%m-%d")));
+    }
+    if !chain.tls.name_matches {
+        let names = match chain.tls.names.as_slice() {
+            [] => "no name".to_owned(),
+            names => names.iter().take(3).cloned().collect::<Vec<_>>().join(", "),
+        };
+        return Some(format!("its certificate does not name {host}: it is for {names}"));
+    }
+    if !chain.tls.trusted {
+        let why = chain.untrusted.as_ref().or(chain.tls.trust_problem.as_ref());
+        return Some(format!("its certificate is not trusted: {}", why.map_or("the chain can not be verified", String::as_str)));
+    }
+    None
+}

@@ -1,0 +1,202 @@
+//! HTTP/1.1 answers off the wire: status, the headers we need, and a body by its length, by chunks or to the end (RFC 9112 6).
+
+use super::HttpFailure;
+
+/// Bytes of status line and headers.
+const MOST_HEAD: usize = 16 * 1024;
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub status: u16,
+    /// Lower case, without parameters.
+    pub content_type: String,
+    /// `Location`.
+    pub location: Option<String>,
+    pub body: Vec<u8>,
+}
+
+/// Whether an answer is whole.
+#[derive(Debug)]
+pub(super) enum Progress {
+    Done(Answer),
+    More,
+}
+
+#[derive(Debug, Clone)]
+enum Body {
+    Length(usize),
+    Chunks,
+    ToTheEnd,
+}
+
+#[derive(Debug)]
+struct Head {
+    answer: Answer,
+    body: Body,
+}
+
+/// Reads an answer as it comes and stops as soon as it is whole.
+#[derive(Debug)]
+pub(super) struct Reader {
+    max_bytes: usize,
+    head: Option<Head>,
+    buffer: Vec<u8>,
+}
+
+impl Reader {
+    pub fn new(max_bytes: usize) -> Self {
+        Self { max_bytes, head: None, buffer: Vec::new() }
+    }
+
+    /// Takes in more bytes.
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<Progress, HttpFailure> {
+        // An end of headers may lie across two reads.
+        let seen = self.buffer.len().saturating_sub(3);
+        self.buffer.extend_from_slice(bytes);
+        if self.head.is_none() {
+            let Some(split) = self.buffer[seen..].windows(4).position(|w| w == b"\r\n\r\n").map(|at| at + seen) else {
+                if self.buffer.len() > MOST_HEAD {
+                    return Err(HttpFailure::Protocol("the headers do not end"));
+                }
+                return Ok(Progress::More);
+            };
+            let head = head(&self.buffer[..split])?;
+            self.buffer.drain(..split + 4);
+            self.head = Some(head);
+        }
+        let Some(head) = &self.head else { return Ok(Progress::More) };
+        let whole = match head.body {
+            Body::Length(length) if length > self.max_bytes => return Err(HttpFailure::TooLarge(self.max_bytes)),
+            Body::Length(length) => self.buffer.len() >= length,
+            // Chunks of a few bytes each need room beside what they carry.
+            Body::Chunks if self.buffer.len() > self.max_bytes.saturating_mul(2).saturating_add(MOST_HEAD) => {
+                return Err(HttpFailure::TooLarge(self.max_bytes));
+            }
+            Body::Chunks => self.buffer.ends_with(b"\r\n\r\n") && unchunk(&self.buffer).is_ok(),
+            Body::ToTheEnd if self.buffer.len() > self.max_bytes => return Err(HttpFailure::TooLarge(self.max_bytes)),
+            Body::ToTheEnd => false,
+        };
+        if whole { self.end().map(Progress::Done) } else { Ok(Progress::More) }
+    }
+
+    /// The connection ended, or the answer is whole.
+    pub fn end(&mut self) -> Result<Answer, HttpFailure> {
+        let Head { mut answer, body } = self.head.take().ok_or(HttpFailure::Protocol("no end of headers"))?;
+        let mut bytes = std::mem::take(&mut self.buffer);
+        answer.body = match body {
+            Body::Length(length) if length > bytes.len() => return Err(HttpFailure::Protocol("the body is shorter than it says")),
+            Body::Length(length) => {
+                bytes.truncate(length);
+                bytes
+            }
+            Body::Chunks => unchunk(&bytes)?,
+            Body::ToTheEnd => bytes,
+        };
+        if answer.body.len() > self.max_bytes { Err(HttpFailure::TooLarge(self.max_bytes)) } else { Ok(answer) }
+    }
+}
+
+fn head(bytes: &[u8]) -> Result<Head, HttpFailure> {
+    let head = String::from_utf8_lossy(bytes);
+    let mut lines = head.split("\r\n");
+    let status = lines
+        .next()
+        .filter(|line| line.starts_with("HTTP/1."))
+        .and_then(|line| line.split(' ').nth(1))
+        .and_then(|code| code.parse().ok())
+        .ok_or(HttpFailure::Protocol("no status line"))?;
+    let header = |wanted: &str| {
+        head.split("\r\n").skip(1).find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.trim().eq_ignore_ascii_case(wanted).then(|| value.trim().to_owned())
+        })
+    };
+    let body = if header("transfer-encoding").is_some_and(|value| value.to_ascii_lowercase().contains("chunked")) {
+        Body::Chunks
+    } else if matches!(status, 204 | 304) {
+        Body::Length(0)
+    } else {
+        header("content-length").and_then(|value| value.parse().ok()).map_or(Body::ToTheEnd, Body::Length)
+    };
+    let content_type = header("content-type").unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    Ok(Head { answer: Answer { status, content_type, location: header("location"), body: Vec::new() }, body })
+}
+
+fn unchunk(mut rest: &[u8]) -> Result<Vec<u8>, HttpFailure> {
+    let bad = HttpFailure::Protocol("a broken chunk");
+    let mut body = Vec::new();
+    loop {
+        let end = rest.windows(2).position(|w| w == b"\r\n").ok_or(bad.clone())?;
+        let size = std::str::from_utf8(&rest[..end])
+            .ok()
+            .and_then(|line| usize::from_str_radix(line.split(';').next()?.trim(), 16).ok())
+            .ok_or(bad.clone())?;
+        rest = &rest[end + 2..];
+        if size == 0 {
+            return Ok(body);
+        }
+        if size > rest.len().saturating_sub(2) {
+            return Err(bad);
+        }
+        body.extend_from_slice(&rest[..size]);
+        rest = &rest[size + 2..];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(bytes: &[u8], step: usize, max: usize) -> Result<Answer, HttpFailure> {
+        let mut reader = Reader::new(max);
+        for part in bytes.chunks(step) {
+            if let Progress::Done(answer) = reader.feed(part)? {
+                return Ok(answer);
+            }
+        }
+        reader.end()
+    }
+
+    #[test]
+    fn bodies_by_length_by_chunks_and_to_the_end() {
+        for step in [1, 3, 4096] {
+            let body = |head: &str, body: &str| read(format!("HTTP/1.1 200 OK\r\n{head}\r\n{body}").as_bytes(), step, 1000).map(|answer| answer.body);
+            assert_eq!(body("Content-Length: 2\r\n", "abc"), Ok(b"ab".to_vec()));
+            assert_eq!(body("Transfer-Encoding: chunked\r\n", "2\r\nab\r\n1;x\r\nc\r\n0\r\n\r\n"), Ok(b"abc".to_vec()));
+            assert_eq!(body("", "abc"), Ok(b"abc".to_vec()));
+            assert!(body("Content-Length: 9\r\n", "abc").is_err());
+            assert!(body("Transfer-Encoding: chunked\r\n", "ffffffffffffffff\r\nab").is_err());
+        }
+        assert!(read(b"SSH-2.0-x\r\n", 9, 9).is_err());
+    }
+
+    #[test]
+    fn what_is_too_large_ends_the_reading() {
+        let large = "x".repeat(101);
+        for head in ["Content-Length: 101\r\n", ""] {
+            let answer = read(format!("HTTP/1.1 200 OK\r\n{head}\r\n{large}").as_bytes(), 50, 100);
+            assert_eq!(answer, Err(HttpFailure::TooLarge(100)), "{head}");
+        }
+        let chunked = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n{large}\r\n0\r\n\r\n");
+        assert_eq!(read(chunked.as_bytes(), 50, 100), Err(HttpFailure::TooLarge(100)));
+        assert_eq!(read(&vec![b'x'; 20_000], 4096, 100), Err(HttpFailure::Protocol("the headers do not end")));
+    }
+
+    #[test]
+    fn headers_are_read_whatever_their_case() {
+        let answer =
+            read(b"HTTP/1.1 301 Moved\r\nLOCATION: /Next\r\ncontent-type: Text/Plain; charset=utf-8\r\nContent-Length: 0\r\n\r\n", 7, 10).unwrap();
+        assert_eq!((answer.status, answer.location.as_deref(), answer.content_type.as_str()), (301, Some("/Next"), "text/plain"));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300), step in 1_usize..50) {
+            let _: Result<_, _> = read(&bytes, step, 100);
+            let _: Result<_, _> = read(&[b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", bytes.as_slice()].concat(), step, 100);
+        }
+    }
+}

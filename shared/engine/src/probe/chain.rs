@@ -1,0 +1,60 @@
+//! The certificates an MX host shows after STARTTLS, as they came: what DANE and MTA-STS compare with what they ask for.
+
+use std::net::{IpAddr, SocketAddr};
+
+use rustls::pki_types::CertificateDer;
+use tokio::time::Instant;
+use waypost_types::outcome::{ProbeMode, TlsReport};
+
+use super::{ProbeTarget, Prober, conversation};
+use crate::net::DialError;
+
+/// What came of the look.
+#[derive(Debug, Clone)]
+pub enum Shown {
+    /// Certificates.
+    Chain(Box<ShownChain>),
+    /// EHLO offers no STARTTLS.
+    NoStarttls,
+    /// STARTTLS is offered and refused for good, with this reply.
+    StarttlsRefused(String),
+    /// The TLS handshake fails; why.
+    BadHandshake(String),
+    /// It could not be told; why.
+    Unknown(String),
+}
+
+/// Certificates after STARTTLS.
+#[derive(Debug, Clone)]
+pub struct ShownChain {
+    /// DER, the server's own first.
+    pub certificates: Vec<CertificateDer<'static>>,
+    /// The judgement of the first by our roots and the host's name.
+    pub tls: TlsReport,
+    /// Why the chain is not trusted, apart from dates.
+    pub untrusted: Option<String>,
+}
+
+impl Prober {
+    /// Speaks SMTP with one address of a host up to STARTTLS and keeps what it shows. That a connection can not be made is never told of the
+    /// host: port 25 is closed in many networks.
+    pub async fn chain(&self, host: &str, address: IpAddr, port: u16) -> Shown {
+        let target = ProbeTarget { host: host.to_owned(), port, mode: ProbeMode::Starttls, auth: None };
+        let started = Instant::now();
+        match self.net.dial(SocketAddr::new(address, port), self.limits.connect).await {
+            Ok(stream) => {
+                if port == 25 {
+                    self.port25.reached(self.net.now());
+                }
+                conversation::chain(self, &target, address, stream, started).await
+            }
+            Err(DialError::Unreachable) if address.is_ipv6() => {
+                Shown::Unknown("its address can not be reached from here; Waypost may have no IPv6 connection".to_owned())
+            }
+            Err(DialError::TimedOut | DialError::Unreachable) => {
+                Shown::Unknown("it can not be reached from here on port 25, which many networks close for what goes out".to_owned())
+            }
+            Err(error) => Shown::Unknown(error.to_string()),
+        }
+    }
+}
