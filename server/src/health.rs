@@ -13,6 +13,7 @@ use chrono::Utc;
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
+use waypost_store::StoreError;
 
 use crate::{
     http::{
@@ -22,6 +23,8 @@ use crate::{
     state::AppState,
 };
 
+/// Block lists named.
+const MOST_LISTS: usize = 100;
 const DATABASE_TIME: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// The routes; `/metrics` is there when metrics are collected.
@@ -47,10 +50,10 @@ async fn alive() -> &'static str {
 async fn ready(State(state): State<AppState>) -> Response {
     let asked = tokio::time::timeout(DATABASE_TIME, async {
         state.store.ping().await?;
-        state.store.regions().await
+        Ok::<_, StoreError>((state.store.regions().await?, state.store.lists_set_aside(Utc::now()).await?))
     });
-    let regions = match asked.await {
-        Ok(Ok(regions)) => regions,
+    let (regions, aside) = match asked.await {
+        Ok(Ok(known)) => known,
         Ok(Err(error)) => {
             tracing::warn!(error = chain(&error), "not ready");
             return (StatusCode::SERVICE_UNAVAILABLE, "database: does not answer\n").into_response();
@@ -72,6 +75,9 @@ async fn ready(State(state): State<AppState>) -> Response {
         };
         // Writing to a String can not fail.
         writeln!(text, "region {}: worker seen {seconds} s ago, {port25}", region.name).unwrap_or_default();
+    }
+    for list in aside.iter().take(MOST_LISTS) {
+        writeln!(text, "block list {} set aside in region {}: {}", list.zone, list.region, list.reason).unwrap_or_default();
     }
     text.into_response()
 }

@@ -168,6 +168,7 @@ fn settings(config: &Config) -> Settings {
         mail_domain: config.mail_from.email.domain().to_owned(),
         signup: config.signup,
         password_cost: Cost::default(),
+        seal: config.seal(),
         metrics_token: std::env::var("WAYPOST_METRICS_TOKEN").ok().filter(|token| !token.is_empty()).map(SecretString::from),
     }
 }

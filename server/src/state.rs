@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use waypost_engine::net::{Egress, Net};
 use waypost_store::Store;
-use waypost_worker::SignupPolicy;
+use waypost_worker::{SignupPolicy, seal::Seal};
 
 use crate::{
     http::rate::RateLimit,
@@ -35,6 +35,8 @@ pub struct Settings {
     pub password_cost: Cost,
     /// What lets Prometheus in from another machine.
     pub metrics_token: Option<SecretString>,
+    /// Seals secrets that must be used again.
+    pub seal: Option<Seal>,
 }
 
 impl Settings {

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use waypost_engine::audit::NO_USUAL_SELECTOR;
+use waypost_engine::audit::{NO_USUAL_SELECTOR, leaves_open};
 use waypost_types::{
     finding::Finding,
-    outcome::{AuditReport, BlacklistReport, ListState, Outcome},
+    outcome::{AuditReport, Outcome},
 };
 
 /// Added to what is carried over.
@@ -27,18 +27,16 @@ pub fn carry(before: Option<&Outcome>, now: &Arc<Outcome>) -> Arc<Outcome> {
         }
         (Some(Outcome::Blacklist(before)), Outcome::Blacklist(report)) => {
             let mut report = report.clone();
-            if carry_listings(before, &mut report) { Arc::new(Outcome::Blacklist(report)) } else { Arc::clone(now) }
+            if report.keep_listings_of(before) { Arc::new(Outcome::Blacklist(report)) } else { Arc::clone(now) }
         }
         _ => Arc::clone(now),
     }
 }
 
-/// The family of the finding could not be told this time, and the finding is not there anew. A part is named by its family, as the rules
-/// of its findings are.
+/// What the finding rests on could not be told this time, and the finding is not there anew.
 fn is_open(finding: &Finding, report: &AuditReport) -> bool {
-    let family = finding.rule.split_once('.').map_or("", |(family, _)| family);
     // No key at the usual selectors is all that can be seen of a broken key that was taken away.
-    let unknown = report.unknown.iter().any(|part| part.subject == family && part.reason != NO_USUAL_SELECTOR);
+    let unknown = report.unknown.iter().any(|part| part.reason != NO_USUAL_SELECTOR && leaves_open(part, finding));
     unknown && !report.findings.iter().any(|other| other.rule == finding.rule && other.subject == finding.subject)
 }
 
@@ -50,25 +48,11 @@ fn as_before(finding: &Finding) -> Finding {
     finding
 }
 
-fn carry_listings(before: &BlacklistReport, report: &mut BlacklistReport) -> bool {
-    let mut changed = false;
-    for listed in before.entries.iter().filter(|entry| entry.state == ListState::Listed) {
-        let now = report.entries.iter_mut().find(|entry| entry.subject == listed.subject && entry.zone == listed.zone);
-        if let Some(entry) = now.filter(|entry| entry.state == ListState::Unknown) {
-            let reason = std::mem::take(&mut entry.reason);
-            *entry = listed.clone();
-            entry.reason = format!("as last seen; now: {reason}");
-            changed = true;
-        }
-    }
-    changed
-}
-
 #[cfg(test)]
 mod tests {
     use waypost_types::{
         finding::{Severity, UnknownPart},
-        outcome::{ListEntry, Verdict},
+        outcome::{BlacklistReport, ListEntry, ListState, Verdict},
     };
 
     use super::*;
@@ -98,6 +82,8 @@ mod tests {
     #[test]
     fn what_could_not_be_told_is_not_clean() {
         let broken = audit(&["spf.missing", "dmarc.missing"], &[]);
+        let policy = carry(Some(&audit(&["mtasts.mx_mismatch"], &[])), &audit(&[], &[("mta_sts", "late")]));
+        assert_eq!(policy.findings().len(), 1, "areas of rules and keys of families are not spelled alike");
         let slow = audit(&[], &[("spf", "the resolver did not answer in time")]);
         let carried = carry(Some(&broken), &slow);
         assert_eq!(carried.verdict(), Verdict::Down);

@@ -1,10 +1,18 @@
 //! Running one check: the interface between the pipeline and whatever looks at the world.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
+use secrecy::{ExposeSecret as _, SecretString};
+use waypost_store::instructions::DomainInstructions;
 use waypost_types::{
+    lists::{ListChoice, ZoneHealth},
     monitor::MonitorKind,
     outcome::{Outcome, ProbeMode, ProbeReport, SmtpReport, StageMs, Verdict},
 };
@@ -12,10 +20,46 @@ use waypost_types::{
 /// Looks at a target. Bounded in time by itself; what it can not tell is an outcome, not an error.
 pub trait Checker: Send + Sync + 'static {
     /// Runs one check.
-    fn check<'a>(&'a self, kind: MonitorKind, target: &'a str) -> BoxFuture<'a, Outcome>;
+    fn check<'a>(&'a self, kind: MonitorKind, target: &'a str, instructions: &'a Instructions) -> BoxFuture<'a, Outcome>;
+
+    /// What is known of the block lists that were asked: which can be believed.
+    fn list_health(&self) -> Vec<ZoneHealth> {
+        Vec::new()
+    }
 
     /// True for MX hosts of mailbox providers, which are probed at most every 15 minutes.
     fn is_provider(&self, host: &str) -> bool;
+}
+
+/// What an organisation has to say about how its target is looked at. Looks are shared by those who say the same.
+#[derive(Debug, Clone, Default)]
+pub struct Instructions {
+    /// Of an audit.
+    pub domain: DomainInstructions,
+    /// Of a scan.
+    pub lists: Arc<ListInstructions>,
+}
+
+/// Which block lists are asked, and with which keys.
+#[derive(Debug, Clone, Default)]
+pub struct ListInstructions {
+    /// Lists on and off, and private ones.
+    pub choice: ListChoice,
+    /// Keys by the ids of their lists.
+    pub keys: BTreeMap<String, SecretString>,
+}
+
+impl Instructions {
+    /// The same for the same instructions, in this process.
+    pub fn mark(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        // What prints alike is alike: no field is left out of the derived form. Keys do not print.
+        format!("{self:?}").hash(&mut hasher);
+        for (list, key) in &self.lists.keys {
+            (list, key.expose_secret()).hash(&mut hasher);
+        }
+        hasher.finish()
+    }
 }
 
 /// What a check saw, shared by everybody who watches the target.
@@ -43,7 +87,7 @@ impl Default for StubChecker {
 }
 
 impl Checker for StubChecker {
-    fn check<'a>(&'a self, _kind: MonitorKind, target: &'a str) -> BoxFuture<'a, Outcome> {
+    fn check<'a>(&'a self, _kind: MonitorKind, target: &'a str, _instructions: &'a Instructions) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
             if !self.takes.is_zero() {
                 tokio::time::sleep(self.takes).await;

@@ -7,6 +7,8 @@ use ipnet::IpNet;
 use lettre::message::Mailbox;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::seal::Seal;
+
 /// Why the configuration can not be used. The message names the variable.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -122,10 +124,14 @@ pub struct WorkerConfig {
     pub batch_size: usize,
     /// SMTP conversations at once.
     pub concurrent_probes: usize,
-    /// Audits and block-list scans at once.
+    /// Audits at once, and block-list scans at once.
     pub concurrent_audits: usize,
     /// Days that raw results are kept.
     pub keep_results_days: i32,
+    /// Opens the keys of block lists.
+    pub seal: Option<Seal>,
+    /// Who is told of lists that are set aside.
+    pub operators: Vec<String>,
 }
 
 impl WorkerConfig {
@@ -141,6 +147,8 @@ impl WorkerConfig {
             concurrent_probes: 200,
             concurrent_audits: 32,
             keep_results_days: 30,
+            seal: None,
+            operators: Vec::new(),
         }
     }
 }
@@ -222,7 +230,20 @@ impl Config {
 
     /// What the worker needs of it.
     pub fn worker(&self, region: &str) -> WorkerConfig {
-        WorkerConfig::new(region, &self.base_url, self.mail_from.clone(), self.smtp_url.clone())
+        WorkerConfig {
+            seal: self.seal(),
+            operators: self.operators.clone(),
+            ..WorkerConfig::new(region, &self.base_url, self.mail_from.clone(), self.smtp_url.clone())
+        }
+    }
+
+    /// What seals secrets; none without `WAYPOST_SECRET_KEY`.
+    pub fn seal(&self) -> Option<Seal> {
+        let made = self.secret_key.as_ref().map(Seal::new).transpose();
+        made.unwrap_or_else(|error| {
+            tracing::error!(%error, "secrets can not be sealed");
+            None
+        })
     }
 
     /// The URL that migrations use.

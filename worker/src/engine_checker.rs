@@ -5,26 +5,26 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use waypost_engine::{
-    audit::{AuditOptions, audit, provider_of},
+    audit::{AuditOptions, Known, audit, provider_of},
     blacklist::{Lists, Scanner, Subject},
     net::{Egress, Net, NetConfig, NetError},
     probe::{Port25Memory, ProbeTarget, Prober},
 };
+use waypost_store::{history::KnownRecord, instructions::DomainInstructions};
 use waypost_types::{
     Cidr, DomainName, UnknownPart,
+    lists::ZoneHealth,
     monitor::MonitorKind,
     outcome::{AuditReport, BlacklistReport, Outcome, ProbeMode, SmtpReport},
 };
 
 use crate::{
     Config,
-    checker::{Checker, split_target},
+    checker::{Checker, Instructions, ListInstructions, split_target},
 };
 
 /// A scheduled audit has more time than a visitor who waits.
 const AUDIT_DEADLINE: Duration = Duration::from_secs(20);
-/// A network of 256 addresses is many queries.
-const SCAN_DEADLINE: Duration = Duration::from_secs(60);
 
 impl Config {
     /// The network as configured, behind the egress guard.
@@ -58,9 +58,9 @@ impl EngineChecker {
         Self { net: net.clone(), prober: Prober::new(net).with_port25(memory), scanner: Scanner::new(net) }
     }
 
-    async fn audit(&self, target: &str) -> AuditReport {
+    async fn audit(&self, target: &str, known: &DomainInstructions) -> AuditReport {
         match DomainName::from_ascii(target) {
-            Ok(domain) => audit(&self.net, &domain, &AuditOptions { deadline: AUDIT_DEADLINE, ..AuditOptions::default() }).await,
+            Ok(domain) => audit(&self.net, &domain, &options_of(known)).await,
             Err(error) => {
                 let unknown = vec![UnknownPart { subject: "mx".to_owned(), reason: error.to_string() }];
                 AuditReport { unknown, ..AuditReport::empty(target) }
@@ -74,13 +74,27 @@ impl EngineChecker {
         self.prober.probe(&target).await
     }
 
-    async fn scan(&self, target: &str) -> BlacklistReport {
+    async fn scan(&self, target: &str, wanted: &ListInstructions) -> BlacklistReport {
         let subjects = subjects_of(target);
         if subjects.is_empty() {
             return BlacklistReport::empty(target);
         }
-        let report = self.scanner.scan(&subjects, &Lists::default(), SCAN_DEADLINE).await;
-        BlacklistReport { target: target.to_owned(), ..report }
+        let lists = Lists::of(&wanted.choice, &wanted.keys);
+        let report = self.scanner.scan(&subjects, &lists, lists.time_for(&subjects)).await;
+        // A network of 256 addresses on fifty lists is kept and shown by what is not clean.
+        BlacklistReport { target: target.to_owned(), ..report }.compact()
+    }
+}
+
+fn options_of(known: &DomainInstructions) -> AuditOptions {
+    let seen = |records: &Vec<KnownRecord>| records.iter().map(|known| (known.record.clone(), known.since)).collect();
+    AuditOptions {
+        selectors: known.selectors.clone(),
+        seen_selectors: known.seen_selectors.clone(),
+        senders: known.senders.iter().map(|address| (*address, "named as a sender".to_owned())).collect(),
+        known: Known { records: known.records.iter().map(|(family, records)| (family.clone(), seen(records))).collect() },
+        look_at_certificates: true,
+        deadline: AUDIT_DEADLINE,
     }
 }
 
@@ -93,14 +107,18 @@ fn subjects_of(target: &str) -> Vec<Subject> {
 }
 
 impl Checker for EngineChecker {
-    fn check<'a>(&'a self, kind: MonitorKind, target: &'a str) -> BoxFuture<'a, Outcome> {
+    fn check<'a>(&'a self, kind: MonitorKind, target: &'a str, instructions: &'a Instructions) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
             match kind {
-                MonitorKind::Audit => Outcome::Audit(Box::new(self.audit(target).await)),
+                MonitorKind::Audit => Outcome::Audit(Box::new(self.audit(target, &instructions.domain).await)),
                 MonitorKind::Smtp => Outcome::Smtp(Box::new(self.probe(target).await)),
-                MonitorKind::Blacklist => Outcome::Blacklist(Box::new(self.scan(target).await)),
+                MonitorKind::Blacklist => Outcome::Blacklist(Box::new(self.scan(target, &instructions.lists).await)),
             }
         })
+    }
+
+    fn list_health(&self) -> Vec<ZoneHealth> {
+        self.scanner.health()
     }
 
     fn is_provider(&self, host: &str) -> bool {

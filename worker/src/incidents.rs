@@ -8,25 +8,43 @@ use waypost_store::{
 };
 use waypost_types::{
     IncidentId, MonitorId,
-    incident::IncidentSeverity,
-    judge::{MonitorState, Transition},
+    incident::{IncidentSeverity, TimelineEvent},
     monitor::MonitorKind,
     outcome::Outcome,
 };
 
-use crate::{
-    WorkerError,
-    wording::{incident_words, recovery_words},
-};
+use chrono::{DateTime, Utc};
 
-/// A monitor that changed its state.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Moved<'a> {
+use crate::WorkerError;
+
+/// What is to happen to the incident about one condition of a monitor.
+#[derive(Debug, Clone)]
+pub(crate) struct Step<'a> {
     pub monitor: MonitorId,
+    /// Empty where the monitor as a whole is judged.
+    pub condition: String,
     pub kind: MonitorKind,
     pub target: &'a str,
     pub outcome: &'a Outcome,
-    pub transition: &'a Transition,
+    pub at: DateTime<Utc>,
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum What {
+    /// It is that bad now.
+    Stands {
+        severity: IncidentSeverity,
+        title: String,
+        summary: String,
+        /// It was worse before: no reason to open an incident that somebody has closed by hand.
+        better: bool,
+    },
+    /// Something to tell in the story of an incident.
+    Note(String),
+    /// It is over.
+    Ended(String),
 }
 
 /// Follows changes with incidents.
@@ -49,48 +67,62 @@ impl Incidents {
     }
 
     /// Opens, changes and ends incidents. Answers the ids of those it touched.
-    pub(crate) async fn follow(&self, tx: &mut OrgTx, moved: &[Moved<'_>]) -> Result<Vec<String>, WorkerError> {
-        // A first outcome that is no failure, and a state that can not be told, neither open nor end anything.
-        let moved: Vec<&Moved<'_>> = moved.iter().filter(|change| matters(change.transition)).collect();
-        if moved.is_empty() {
+    pub(crate) async fn follow(&self, tx: &mut OrgTx, steps: &[Step<'_>]) -> Result<Vec<String>, WorkerError> {
+        if steps.is_empty() {
             return Ok(Vec::new());
         }
-        let monitors: Vec<MonitorId> = moved.iter().map(|change| change.monitor).collect();
-        let open = tx.open_incidents_of(&monitors).await?;
+        let mut monitors: Vec<MonitorId> = steps.iter().map(|step| step.monitor).collect();
+        monitors.dedup();
+        let mut open = tx.open_incidents_of(&monitors).await?;
         let mut audience = None;
         let mut touched = Vec::new();
-        for change in moved {
-            let current = open.iter().find(|incident| incident.monitor == change.monitor);
+        for step in steps {
             let audience = match &mut audience {
                 Some(known) => known,
                 none => none.insert(ask_audience(tx).await?),
             };
-            let id = match (current, change.transition.to, change.transition.severity) {
-                (Some(incident), MonitorState::Up, _) => Some(self.end(tx, audience, change, incident).await?),
-                (Some(incident), _, Some(severity)) if severity != incident.severity => {
-                    Some(self.change(tx, audience, change, incident, severity).await?)
+            let at = open.iter().position(|incident| incident.monitor == step.monitor && incident.condition == step.condition);
+            let id = match (at, &step.what) {
+                (Some(at), What::Ended(summary)) => {
+                    let incident = open.swap_remove(at);
+                    self.end(tx, audience, step, &incident, summary).await?;
+                    incident.id
                 }
-                // Getting better is no reason to open one that somebody has closed by hand.
-                (None, _, Some(severity)) if !is_better(change.transition) => Some(self.open(tx, audience, change, severity).await?),
-                _ => None,
+                (Some(at), What::Stands { severity, title, summary, .. }) if *severity != open[at].severity => {
+                    self.change(tx, audience, step, &open[at], (*severity, title, summary)).await?;
+                    open[at].severity = *severity;
+                    open[at].id
+                }
+                (Some(at), What::Note(text)) => {
+                    tx.append_timeline(open[at].id, step.at, TimelineEvent::Changed, text, None).await?;
+                    open[at].id
+                }
+                (None, What::Stands { severity, title, summary, better: false }) => {
+                    self.open(tx, audience, step, (*severity, title, summary)).await?
+                }
+                _ => continue,
             };
-            touched.extend(id.map(|id| id.to_string()));
+            touched.push(id.to_string());
         }
+        touched.dedup();
         Ok(touched)
     }
 
-    async fn open(&self, tx: &mut OrgTx, audience: &Audience, change: &Moved<'_>, severity: IncidentSeverity) -> Result<IncidentId, WorkerError> {
-        let at = change.transition.at;
-        let (title, summary) = incident_words(change.kind, change.target, change.transition.to, change.outcome);
-        let evidence = serde_json::to_value(change.outcome).map_err(waypost_store::StoreError::from)?;
-        let opening =
-            Opening { monitor: change.monitor, kind: change.kind, target: change.target, title: &title, summary: &summary, severity, at, evidence };
+    async fn open(
+        &self,
+        tx: &mut OrgTx,
+        audience: &Audience,
+        step: &Step<'_>,
+        (severity, title, summary): (IncidentSeverity, &str, &str),
+    ) -> Result<IncidentId, WorkerError> {
+        let Step { monitor, kind, target, at, .. } = *step;
+        let evidence = serde_json::to_value(step.outcome).map_err(waypost_store::StoreError::from)?;
+        let opening = Opening { monitor, condition: &step.condition, kind, target, title, summary, severity, at, evidence };
         let id = tx.open_incident(&opening).await?;
         let url = incident_url(&self.base_url, &audience.slug, id);
-        let mail =
-            IncidentMail { org: &audience.name, url: &url, title: &title, summary: &summary, target: change.target, severity, opened_at: at, at };
+        let mail = IncidentMail { org: &audience.name, url: &url, title, summary, target, severity, opened_at: at, at };
         self.enqueue(tx, audience, id, "opened", incident_opened(&mail)).await?;
-        tracing::info!(org = %tx.org(), incident = %id, monitor = %change.monitor, severity = severity.as_str(), "incident opened");
+        tracing::info!(org = %tx.org(), incident = %id, %monitor, severity = severity.as_str(), "incident opened");
         metrics::counter!("waypost_incidents_opened_total", "severity" => severity.as_str()).increment(1);
         Ok(id)
     }
@@ -99,47 +131,42 @@ impl Incidents {
         &self,
         tx: &mut OrgTx,
         audience: &Audience,
-        change: &Moved<'_>,
+        step: &Step<'_>,
         incident: &OpenIncident,
-        severity: IncidentSeverity,
-    ) -> Result<IncidentId, WorkerError> {
-        let at = change.transition.at;
-        let (title, summary) = incident_words(change.kind, change.target, change.transition.to, change.outcome);
+        (severity, title, summary): (IncidentSeverity, &str, &str),
+    ) -> Result<(), WorkerError> {
         let line = format!("Was {}, is {} now: {title}", incident.severity.as_str(), severity.as_str());
-        let version = tx.change_incident(incident.id, at, severity, &title, &summary, &line).await?;
+        let version = tx.change_incident(incident.id, step.at, severity, title, summary, &line).await?;
         let url = incident_url(&self.base_url, &audience.slug, incident.id);
         let mail = IncidentMail {
             org: &audience.name,
             url: &url,
-            title: &title,
-            summary: &summary,
-            target: change.target,
+            title,
+            summary,
+            target: step.target,
             severity,
             opened_at: incident.opened_at,
-            at,
+            at: step.at,
         };
-        self.enqueue(tx, audience, incident.id, &format!("changed:{version}"), incident_changed(&mail, incident.severity)).await?;
-        Ok(incident.id)
+        self.enqueue(tx, audience, incident.id, &format!("changed:{version}"), incident_changed(&mail, incident.severity)).await
     }
 
-    async fn end(&self, tx: &mut OrgTx, audience: &Audience, change: &Moved<'_>, incident: &OpenIncident) -> Result<IncidentId, WorkerError> {
-        let at = change.transition.at;
-        let summary = recovery_words(change.kind, change.target, change.outcome);
-        tx.end_incident(incident.id, at, &summary).await?;
+    async fn end(&self, tx: &mut OrgTx, audience: &Audience, step: &Step<'_>, incident: &OpenIncident, summary: &str) -> Result<(), WorkerError> {
+        tx.end_incident(incident.id, step.at, summary).await?;
         let url = incident_url(&self.base_url, &audience.slug, incident.id);
         let mail = IncidentMail {
             org: &audience.name,
             url: &url,
             title: &incident.title,
-            summary: &summary,
-            target: change.target,
+            summary,
+            target: step.target,
             severity: incident.severity,
             opened_at: incident.opened_at,
-            at,
+            at: step.at,
         };
         self.enqueue(tx, audience, incident.id, "resolved", incident_recovered(&mail)).await?;
-        tracing::info!(org = %tx.org(), incident = %incident.id, monitor = %change.monitor, "incident ended");
-        Ok(incident.id)
+        tracing::info!(org = %tx.org(), incident = %incident.id, monitor = %step.monitor, "incident ended");
+        Ok(())
     }
 
     async fn enqueue(&self, tx: &mut OrgTx, audience: &Audience, incident: IncidentId, event: &str, mail: Mail) -> Result<(), WorkerError> {
@@ -147,14 +174,6 @@ impl Incidents {
         tx.enqueue_mails(Some(incident), &format!("incident:{incident}:{event}"), &self.mail_domain, &audience.recipients, &body).await?;
         Ok(())
     }
-}
-
-fn matters(transition: &Transition) -> bool {
-    transition.severity.is_some() || (transition.to == MonitorState::Up && transition.from != MonitorState::Pending)
-}
-
-fn is_better(transition: &Transition) -> bool {
-    matches!((transition.from, transition.to), (MonitorState::Down, MonitorState::Degraded))
 }
 
 async fn ask_audience(tx: &mut OrgTx) -> Result<Audience, WorkerError> {

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 use waypost_store::{Store, StoreError};
 
-use crate::{WorkerConfig, WorkerError, backoff::forever, error::chain, queue, shared_checks::SharedChecks};
+use crate::{WorkerConfig, WorkerError, backoff::forever, error::chain, notices, queue, shared_checks::SharedChecks};
 
 /// Hours rolled up in one transaction: one, since an hour of a large installation is millions of results.
 const HOURS_AT_ONCE: i32 = 1;
@@ -25,6 +25,7 @@ pub(crate) async fn heartbeat(config: &WorkerConfig, store: &Store, checks: &Sha
         let age = oldest.map_or(Duration::ZERO, |oldest| (now - oldest).to_std().unwrap_or_default());
         metrics::gauge!("waypost_outbox_oldest_seconds").set(age.as_secs_f64());
         checks.forget_stale();
+        notices::tell(config, store, &checks.list_health(), now).await?;
         Ok::<_, WorkerError>(Duration::from_secs(10))
     })
     .await;

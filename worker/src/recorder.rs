@@ -1,9 +1,10 @@
 //! Recording what was seen, one organisation at a time: lock, discard what is stale, judge, write in bulk, and let incidents, mails and
 //! discoveries follow, all in one transaction. Nothing is sent here.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use chrono::{DateTime, SubsecRound as _, Utc};
+use uuid::Uuid;
 use waypost_engine::audit::provider_of;
 use waypost_store::{
     OrgTx, Store,
@@ -12,18 +13,21 @@ use waypost_store::{
 use waypost_types::{
     MonitorId, OrgId,
     event::LiveEvent,
-    judge::{RegionOutcome, Transition},
+    judge::RegionOutcome,
     monitor::MonitorKind,
-    outcome::{Outcome, Verdict},
+    outcome::{ListEntry, ListState, Outcome, Verdict},
 };
 
 use crate::{
     WorkerError,
     carry::carry,
     checker::split_target,
-    incidents::{Incidents, Moved},
+    conditions::{self, Decision, Element},
+    history,
+    incidents::{Incidents, Step},
     judge::{JudgeContext, Judgement, judge, recheck_delay},
     shared_checks::PROVIDER_SPACING,
+    steps::{of_decision, of_transition},
     wording::{latency_ms, sentence},
 };
 
@@ -57,6 +61,27 @@ struct Judged<'a> {
     outcome: Arc<Outcome>,
     summary: String,
     judgement: Judgement,
+    /// What became of its conditions, where this region judges them.
+    conditions: Option<(Vec<Element>, Decision)>,
+}
+
+impl Judged<'_> {
+    /// When a change waits for its confirmation: how soon to look again.
+    fn recheck(&self) -> Option<Duration> {
+        let waits = self.conditions.as_ref().is_some_and(|(_, decision)| decision.recheck);
+        self.judgement.recheck.or_else(|| waits.then(|| recheck_delay(interval_of(&self.monitor))))
+    }
+
+    /// An audit whose records are to be compared with those of before.
+    fn look(&self) -> Option<history::Look<'_>> {
+        let ((seen, _), Outcome::Audit(report), Some(domain)) = (self.conditions.as_ref()?, &*self.run.outcome, self.monitor.domain_id) else {
+            return None;
+        };
+        let before = &self.monitor.conditions;
+        let known = |id: &String| before.baseline.contains(id) || before.open.values().any(|open| open.elements.contains_key(id));
+        let news = seen.iter().filter(|element| before.started && !known(&element.id)).collect();
+        Some(history::Look { domain, report, at: self.run.at, news })
+    }
 }
 
 impl Recorder {
@@ -74,8 +99,14 @@ impl Recorder {
         let locked = tx.lock_for_judging(region, &claims).await?;
         metrics::counter!("waypost_results_discarded_total").increment((runs.len() - locked.len().min(runs.len())) as u64);
         let (news, repeats) = sort_out(locked, runs, region, now);
-        let moved = write(&mut tx, region, &news, &repeats, now).await?;
-        let incidents = self.incidents.follow(&mut tx, &moved).await?;
+        write(&mut tx, region, &news, &repeats, now).await?;
+        let looks: Vec<history::Look<'_>> = news.iter().filter_map(Judged::look).collect();
+        history::keep(&mut tx, &looks).await?;
+        follow_listings(&mut tx, &news).await?;
+        let mut steps: Vec<Step<'_>> = news.iter().flat_map(steps_of).collect();
+        let domain_of = |step: &Step<'_>| news.iter().find(|judged| judged.monitor.id == step.monitor).and_then(|judged| judged.monitor.domain_id);
+        history::name_causes(&mut tx, &mut steps, domain_of).await?;
+        let incidents = self.incidents.follow(&mut tx, &steps).await?;
         let discovered = discover(&mut tx, &news).await?;
         // Losing anything else to a crash of the database only means looking again.
         if !incidents.is_empty() || discovered {
@@ -112,18 +143,58 @@ fn sort_out<'a>(locked: Vec<LockedMonitor>, runs: &'a [Run], region: &str, now: 
         let context =
             JudgeContext { now, policy: monitor.policy, interval: vote_interval(&monitor), kind: monitor.kind, regions: monitor.regions.len() };
         let judgement = judge(&monitor.judge, &latest, &context);
-        news.push(Judged { monitor, run, outcome, summary, judgement });
+        // What can not be told changes nothing.
+        let conditions = (monitor.kind != MonitorKind::Smtp && outcome.verdict() != Verdict::Unknown && judges_conditions(&monitor, region, now))
+            .then(|| {
+                let seen = conditions::elements(&outcome);
+                let decision = conditions::decide(&monitor.conditions, &seen, monitor.policy, run.at);
+                (seen, decision)
+            });
+        news.push(Judged { monitor, run, outcome, summary, judgement, conditions });
     }
     (news, repeats)
 }
 
-async fn write<'a>(
-    tx: &mut OrgTx,
-    region: &str,
-    news: &'a [Judged<'a>],
-    repeats: &[(LockedMonitor, &Run)],
-    now: DateTime<Utc>,
-) -> Result<Vec<Moved<'a>>, WorkerError> {
+/// DNS says the same everywhere, so that one region's word is enough: the first of the monitor's regions that looked lately judges its
+/// conditions and keeps its history, or an answer that differs by region would open and end incidents in turn.
+fn judges_conditions(monitor: &LockedMonitor, region: &str, now: DateTime<Utc>) -> bool {
+    let oldest = now - chrono::Duration::from_std(interval_of(monitor) * 2).unwrap_or(chrono::Duration::MAX);
+    let lately = |name: &String| monitor.others.iter().any(|other| other.region == *name && other.at >= oldest);
+    !monitor.regions.iter().take_while(|name| *name != region).any(lately)
+}
+
+fn steps_of<'a>(judged: &'a Judged<'_>) -> Vec<Step<'a>> {
+    match &judged.conditions {
+        Some((seen, decision)) => of_decision(&judged.monitor, &judged.outcome, seen, decision, judged.run.at),
+        None if judged.monitor.kind == MonitorKind::Smtp => {
+            judged.judgement.transitions.iter().filter_map(|transition| of_transition(&judged.monitor, &judged.outcome, transition)).collect()
+        }
+        None => Vec::new(),
+    }
+}
+
+/// From when to when something is on which list.
+async fn follow_listings(tx: &mut OrgTx, news: &[Judged<'_>]) -> Result<(), WorkerError> {
+    for judged in news.iter().filter(|judged| judged.conditions.is_some()) {
+        let Outcome::Blacklist(report) = &*judged.outcome else { continue };
+        let listed: Vec<&ListEntry> = report.entries.iter().filter(|entry| entry.state == ListState::Listed).collect();
+        if listed.is_empty() && judged.monitor.listed == 0 {
+            continue;
+        }
+        tx.begin_listings(judged.monitor.id, &listed, judged.run.at).await?;
+        let current = tx.current_listings(judged.monitor.id).await?;
+        // Off the list, or the list is not asked any more.
+        let asked = |zone: &str| report.lists.is_empty() || report.lists.iter().any(|row| row.zone == zone);
+        let is_over = |(_, subject, zone): &&(Uuid, String, String)| report.state_of(subject, zone) == ListState::Clean || !asked(zone);
+        let over: Vec<Uuid> = current.iter().filter(is_over).map(|(id, ..)| *id).collect();
+        if !over.is_empty() {
+            tx.end_listings(&over, judged.run.at).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn write(tx: &mut OrgTx, region: &str, news: &[Judged<'_>], repeats: &[(LockedMonitor, &Run)], now: DateTime<Utc>) -> Result<(), WorkerError> {
     let records: Vec<Recorded<'_>> = news.iter().map(|judged| record_of(judged, now)).collect();
     tx.record_runs(region, &records).await?;
     let repeat = |(monitor, run): &(LockedMonitor, &Run)| Repeat {
@@ -136,17 +207,20 @@ async fn write<'a>(
     tx.finish_without_result(region, &ended).await?;
     for judged in news {
         // A change in one region is confirmed by all of them, so they look again now.
+        if let Some((_, decision)) = judged.conditions.as_ref().filter(|(_, decision)| decision.state != judged.monitor.conditions) {
+            tx.keep_conditions(judged.monitor.id, &decision.state).await?;
+        }
         if let Some(delay) = judged.judgement.recheck.filter(|_| judged.monitor.regions.len() > 1) {
             tx.hasten_other_regions(region, &[judged.monitor.id], now + delay).await?;
         }
     }
-    Ok(news.iter().flat_map(|judged| judged.judgement.transitions.iter().map(|transition| moved(judged, transition))).collect())
+    Ok(())
 }
 
 fn record_of<'a>(judged: &'a Judged<'_>, now: DateTime<Utc>) -> Recorded<'a> {
-    let Judged { monitor, run, outcome, summary, judgement } = judged;
+    let Judged { monitor, run, outcome, summary, judgement, .. } = judged;
     let verdict = outcome.verdict();
-    let recheck = judgement.recheck.map(|delay| now + delay);
+    let recheck = judged.recheck().map(|delay| now + delay);
     Recorded {
         monitor: monitor.id,
         claim: monitor.claim,
@@ -164,9 +238,10 @@ fn record_of<'a>(judged: &'a Judged<'_>, now: DateTime<Utc>) -> Recorded<'a> {
 
 /// A change that waits for its confirmation is looked at again soon, even when somebody asked in between and was given what we knew.
 fn next_after_repeat(monitor: &LockedMonitor, now: DateTime<Utc>) -> DateTime<Utc> {
-    match monitor.judge.candidate {
-        Some(_) => monitor.next_run_at.min(now + recheck_delay(interval_of(monitor))),
-        None => monitor.next_run_at,
+    if monitor.judge.candidate.is_some() || !monitor.conditions.waiting.is_empty() {
+        monitor.next_run_at.min(now + recheck_delay(interval_of(monitor)))
+    } else {
+        monitor.next_run_at
     }
 }
 
@@ -180,21 +255,26 @@ fn interval_of(monitor: &LockedMonitor) -> Duration {
     Duration::from_secs(u64::try_from(monitor.interval_s).unwrap_or(1))
 }
 
-fn moved<'a>(judged: &'a Judged<'_>, transition: &'a Transition) -> Moved<'a> {
-    Moved { monitor: judged.monitor.id, kind: judged.monitor.kind, target: &judged.monitor.target, outcome: &judged.outcome, transition }
-}
-
 /// What audits discovered. Answers whether something is new.
 async fn discover(tx: &mut OrgTx, news: &[Judged<'_>]) -> Result<bool, WorkerError> {
     let mut new = false;
     for judged in news {
-        let (Outcome::Audit(report), Some(domain)) = (&*judged.run.outcome, judged.monitor.domain_id) else { continue };
+        let report = match (&*judged.run.outcome, judged.monitor.domain_id, judged.monitor.server_id) {
+            (Outcome::Audit(report), Some(_), _) => report,
+            // Once: what a host resolves to may be another address with every probe.
+            (Outcome::Smtp(report), _, Some(server)) if judged.monitor.last_at.is_none() => {
+                let addresses: Vec<IpAddr> = report.probes.iter().filter_map(|probe| probe.address).collect();
+                new |= !tx.discover_addresses(server, &addresses, &judged.monitor.regions).await?.is_empty();
+                continue;
+            }
+            _ => continue,
+        };
+        let Some(domain) = judged.monitor.domain_id else { continue };
         // No MX hosts because nothing could be told is no reason to unlink the servers.
         if report.mx_hosts.is_empty() && report.unknown.iter().any(|part| part.subject.starts_with("mx")) {
             continue;
         }
-        let found = tx.discover(domain, &report.mx_hosts, &judged.monitor.regions).await?;
-        new |= !(found.servers.is_empty() && found.addresses.is_empty());
+        new |= !tx.discover(domain, report, &judged.monitor.regions).await?.is_empty();
     }
     Ok(new)
 }

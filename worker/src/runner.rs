@@ -1,23 +1,29 @@
 //! The runner: takes a batch of claimed units, looks at their targets and hands what was seen to the recorder, organisation by organisation.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
+use secrecy::SecretString;
 use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
-use waypost_store::{Store, schedule::DueUnit};
-use waypost_types::{MonitorId, OrgId};
+use waypost_store::{Store, lists::SealedKey, schedule::DueUnit};
+use waypost_types::{MonitorId, OrgId, monitor::MonitorKind};
 
 use crate::{
     WorkerError,
     backoff::Backoff,
     batch::CheckBatch,
-    checker::Observation,
+    checker::{Instructions, ListInstructions, Observation},
     error::chain,
     port25::Port25,
     recorder::{Recorder, Run},
     scheduler::LEASE_SECONDS,
+    seal::{Seal, key_of},
     shared_checks::{Ask, SharedChecks},
 };
 
@@ -38,6 +44,8 @@ pub struct Runner {
     checks: Arc<SharedChecks>,
     recorder: Recorder,
     port25: Port25,
+    /// Opens keys of block lists.
+    seal: Option<Seal>,
     /// Bounds our transactions, so that the pool has room for pages when the worker runs inside the server.
     transactions: Semaphore,
     shutdown: CancellationToken,
@@ -45,13 +53,14 @@ pub struct Runner {
 
 impl Runner {
     /// A runner for one region.
-    pub fn new(region: &str, store: Store, checks: Arc<SharedChecks>, recorder: Recorder, shutdown: CancellationToken) -> Self {
+    pub fn new(region: &str, store: Store, checks: Arc<SharedChecks>, recorder: Recorder, seal: Option<Seal>, shutdown: CancellationToken) -> Self {
         Self {
             region: region.to_owned(),
             port25: Port25::new(store.clone(), region),
             store,
             checks,
             recorder,
+            seal,
             transactions: Semaphore::new(TRANSACTIONS),
             shutdown,
         }
@@ -80,13 +89,15 @@ impl Runner {
     }
 
     async fn run_group(self: &Arc<Self>, org: OrgId, units: Vec<DueUnit>, begin_before: DateTime<Utc>) -> Result<(), WorkerError> {
+        let mut instructions = self.instructions(org, &units).await?;
         let mut left: HashMap<MonitorId, i64> = units.iter().map(|unit| (unit.monitor, unit.claim)).collect();
         // Each look is a task of its own: one that is not polled while others are being recorded would run into its own timeouts and
         // report an outage that is ours.
         let mut looks = JoinSet::new();
         for unit in units {
             let runner = Arc::clone(self);
-            looks.spawn(async move { runner.look(unit, begin_before).await });
+            let instructions = instructions.remove(&unit.monitor).unwrap_or_default();
+            looks.spawn(async move { runner.look(unit, instructions, begin_before).await });
         }
         while !looks.is_empty() && !self.shutdown.is_cancelled() {
             let seen = self.gather(&mut looks).await;
@@ -126,13 +137,54 @@ impl Runner {
         seen
     }
 
-    async fn look(&self, unit: DueUnit, begin_before: DateTime<Utc>) -> Option<Run> {
+    /// What the organisation has to say about its audits and scans; probes need nothing, and no trip to the database.
+    async fn instructions(&self, org: OrgId, units: &[DueUnit]) -> Result<HashMap<MonitorId, Instructions>, WorkerError> {
+        let of_kind = |kind| units.iter().filter(move |unit| unit.kind == kind).map(|unit| unit.monitor);
+        let audits: Vec<MonitorId> = of_kind(MonitorKind::Audit).collect();
+        let scans: Vec<MonitorId> = of_kind(MonitorKind::Blacklist).collect();
+        let mut all = HashMap::new();
+        if audits.is_empty() && scans.is_empty() {
+            return Ok(all);
+        }
+        let mut tx = self.store.org_tx(org).await?;
+        if !audits.is_empty() {
+            let domains = tx.domain_instructions(&audits).await?;
+            all.extend(domains.into_iter().map(|(monitor, domain)| (monitor, Instructions { domain, ..Instructions::default() })));
+        }
+        if !scans.is_empty() {
+            let (choice, _) = tx.list_choice().await?;
+            let keys = self.open_keys(org, tx.list_keys().await?);
+            let lists = Arc::new(ListInstructions { choice, keys });
+            all.extend(scans.into_iter().map(|monitor| (monitor, Instructions { lists: Arc::clone(&lists), ..Instructions::default() })));
+        }
+        tx.commit().await?;
+        Ok(all)
+    }
+
+    /// A key that can not be opened is as good as none: its list says that it needs one.
+    fn open_keys(&self, org: OrgId, sealed: Vec<SealedKey>) -> BTreeMap<String, SecretString> {
+        let open = |(list, sealed): SealedKey| match self.seal.as_ref().map(|seal| seal.open(org, &key_of(&list), &sealed)) {
+            Some(Ok(key)) => Some((list, key)),
+            Some(Err(error)) => {
+                tracing::warn!(%org, list, %error, "the key of a block list is not used");
+                None
+            }
+            None => {
+                tracing::warn!(%org, list, "the key of a block list is not used: WAYPOST_SECRET_KEY is not set here");
+                None
+            }
+        };
+        sealed.into_iter().filter_map(open).collect()
+    }
+
+    async fn look(&self, unit: DueUnit, instructions: Instructions, begin_before: DateTime<Utc>) -> Option<Run> {
         if Utc::now() > begin_before {
             return None;
         }
         let ask = Ask {
             kind: unit.kind,
             target: &unit.target,
+            instructions: &instructions,
             interval: Duration::from_secs(u64::try_from(unit.interval_s).unwrap_or(1)),
             state: unit.state,
             requested: unit.requested,

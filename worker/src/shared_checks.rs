@@ -10,10 +10,10 @@ use std::{
 use chrono::{DateTime, Utc};
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use waypost_store::{Store, regions::ProviderTurn};
-use waypost_types::{judge::MonitorState, monitor::MonitorKind, outcome::Verdict};
+use waypost_types::{judge::MonitorState, lists::ZoneHealth, monitor::MonitorKind, outcome::Verdict};
 
 use crate::{
-    checker::{Checker, Observation, split_target},
+    checker::{Checker, Instructions, Observation, split_target},
     error::chain,
 };
 
@@ -31,6 +31,8 @@ pub struct Ask<'a> {
     pub kind: MonitorKind,
     /// On what.
     pub target: &'a str,
+    /// How.
+    pub instructions: &'a Instructions,
     /// How often the monitor does.
     pub interval: Duration,
     /// Its confirmed state.
@@ -49,9 +51,11 @@ pub struct SharedChecks {
     /// Where the region's workers take turns at providers' hosts.
     store: Store,
     region: String,
-    slots: Mutex<HashMap<(MonitorKind, String), Slot>>,
+    slots: Mutex<HashMap<(MonitorKind, String, u64), Slot>>,
     probes: Semaphore,
     audits: Semaphore,
+    /// A scan is paced by the lists and takes its time: it must not keep an audit from its place.
+    scans: Semaphore,
 }
 
 impl std::fmt::Debug for SharedChecks {
@@ -70,13 +74,14 @@ impl SharedChecks {
             slots: Mutex::default(),
             probes: Semaphore::new(concurrent_probes.max(1)),
             audits: Semaphore::new(concurrent_audits.max(1)),
+            scans: Semaphore::new(concurrent_audits.max(1)),
         }
     }
 
     /// A fresh enough outcome of the target: a shared one, or a look of our own. `None` when it is too late to begin one.
     pub async fn observe(&self, ask: &Ask<'_>) -> Option<Observation> {
         let Ask { kind, target, .. } = *ask;
-        let slot = self.slot(kind, target);
+        let slot = self.slot(kind, target, ask.instructions.mark());
         let mut seen = slot.lock().await;
         let provider = kind == MonitorKind::Smtp && self.checker.is_provider(split_target(target).0);
         if let Some(observation) = seen.as_ref() {
@@ -90,13 +95,17 @@ impl SharedChecks {
             *seen = Some(known.clone());
             return Some(known);
         }
-        let semaphore = if kind == MonitorKind::Smtp { &self.probes } else { &self.audits };
+        let semaphore = match kind {
+            MonitorKind::Smtp => &self.probes,
+            MonitorKind::Audit => &self.audits,
+            MonitorKind::Blacklist => &self.scans,
+        };
         let _permit = semaphore.acquire().await.ok()?;
         if Utc::now() > ask.begin_before {
             return None;
         }
         let started = std::time::Instant::now();
-        let outcome = self.checker.check(kind, target).await;
+        let outcome = self.checker.check(kind, target, ask.instructions).await;
         metrics::histogram!("waypost_check_seconds", "kind" => kind.as_str()).record(started.elapsed().as_secs_f64());
         metrics::counter!("waypost_checks_total", "kind" => kind.as_str(), "verdict" => outcome.verdict().as_str()).increment(1);
         let observation = Observation { at: Utc::now(), outcome: Arc::new(outcome) };
@@ -123,23 +132,28 @@ impl SharedChecks {
         }
     }
 
-    fn slot(&self, kind: MonitorKind, target: &str) -> Slot {
+    fn slot(&self, kind: MonitorKind, target: &str, mark: u64) -> Slot {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(slot) = slots.get(&(kind, target.to_owned())) {
+        if let Some(slot) = slots.get(&(kind, target.to_owned(), mark)) {
             return Arc::clone(slot);
         }
         if slots.len() >= MAX_REMEMBERED {
             // Full of fresh ones: this target is looked at without being remembered.
             return Slot::default();
         }
-        Arc::clone(slots.entry((kind, target.to_owned())).or_default())
+        Arc::clone(slots.entry((kind, target.to_owned(), mark)).or_default())
+    }
+
+    /// What is known of the block lists that were asked.
+    pub fn list_health(&self) -> Vec<ZoneHealth> {
+        self.checker.list_health()
     }
 
     /// Forgets outcomes that nobody may be given any more.
     pub fn forget_stale(&self) {
         let now = Utc::now();
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        slots.retain(|(kind, target), slot| {
+        slots.retain(|(kind, target, _), slot| {
             // In use, or waited for.
             let Ok(seen) = slot.try_lock() else { return true };
             let Some(observation) = seen.as_ref() else { return Arc::strong_count(slot) > 1 };
@@ -179,9 +193,11 @@ mod tests {
     #[test]
     fn freshness_is_short_where_it_matters() {
         use MonitorKind::{Audit, Blacklist, Smtp};
+        let nothing = Instructions::default();
         let up = |kind, seconds| Ask {
             kind,
             target: "t",
+            instructions: &nothing,
             interval: Duration::from_secs(seconds),
             state: MonitorState::Up,
             requested: false,

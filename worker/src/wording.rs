@@ -5,13 +5,15 @@ use waypost_types::{
     finding::{Finding, Severity},
     judge::MonitorState,
     monitor::MonitorKind,
-    outcome::{AuditReport, BlacklistReport, ListState, Outcome, SmtpReport, Verdict},
+    outcome::{AuditReport, BlacklistReport, Outcome, SmtpReport, Verdict},
 };
 
-use crate::checker::split_target;
+use crate::{checker::split_target, conditions::Element};
 
 /// Longest title in characters.
 const TITLE_CHARS: usize = 160;
+/// Findings or listings named in one line of a timeline.
+const MOST_NAMED: usize = 5;
 
 /// One sentence about an outcome.
 pub fn sentence(outcome: &Outcome) -> String {
@@ -48,8 +50,6 @@ fn audit_sentence(report: &AuditReport) -> String {
 }
 
 fn list_sentence(report: &BlacklistReport) -> String {
-    let unknown = report.entries.iter().filter(|entry| entry.state == ListState::Unknown).count();
-    let answered = report.entries.len() - unknown;
     let findings = report.findings();
     if let Some(finding) = worst(&findings) {
         return match findings.len() {
@@ -57,11 +57,17 @@ fn list_sentence(report: &BlacklistReport) -> String {
             more => format!("{} And {}.", full_stop(&finding.summary), count(more - 1, "more listing")),
         };
     }
-    match (answered, unknown) {
+    match report.lists_told() {
         (0, 0) => "No list was asked.".to_owned(),
-        (0, _) => report.entries.first().map_or_else(String::new, |entry| format!("No list could tell: {}", full_stop(&entry.reason))),
-        (_, 0) => format!("Not listed on any of {}.", count(answered, "list")),
-        _ => format!("Not listed on any of {}; {} could not tell.", count(answered, "list"), count(unknown, "more list")),
+        (0, _) => {
+            let reasons = report.entries.iter().map(|entry| &entry.reason).chain(report.lists.iter().map(|list| &list.reason));
+            reasons
+                .into_iter()
+                .find(|reason| !reason.is_empty())
+                .map_or_else(|| "No list could tell.".to_owned(), |reason| format!("No list could tell: {}", full_stop(reason)))
+        }
+        (told, 0) => format!("Not listed on any of {}.", count(told, "list")),
+        (told, untold) => format!("Not listed on any of {}; {} could not tell.", count(told, "list"), count(untold, "more list")),
     }
 }
 
@@ -81,6 +87,67 @@ pub fn incident_words(kind: MonitorKind, target: &str, state: MonitorState, outc
         (_, None) => (format!("{target}: {} found a problem", name_of(kind)), sentence(outcome)),
     };
     (cut(title.trim_end_matches('.')), summary)
+}
+
+/// Title and summary of an incident about what a condition is about now.
+pub fn condition_words(target: &str, outcome: &Outcome, elements: &[&Element]) -> (String, String) {
+    let findings: Vec<Finding> = elements.iter().map(|element| element.finding.clone()).collect();
+    let Some(worst) = worst(&findings) else { return (format!("{target}: a problem was found"), sentence(outcome)) };
+    let others = |thing: &str| match findings.len() {
+        0 | 1 => String::new(),
+        n => format!(" and {}", count(n - 1, thing)),
+    };
+    let title = match outcome {
+        Outcome::Blacklist(_) => {
+            let mut subjects: Vec<&str> = findings.iter().map(|finding| finding.subject.as_str()).collect();
+            subjects.sort_unstable();
+            subjects.dedup();
+            match subjects.as_slice() {
+                [_] => format!("{}{}", worst.summary, others("more list")),
+                several => format!("{} addresses of {target} are listed", several.len()),
+            }
+        }
+        _ => format!("{target}: {}{}", worst.summary.trim_end_matches('.'), others("more finding")),
+    };
+    (cut(title.trim_end_matches('.')), advice(worst))
+}
+
+/// What came to a condition.
+pub fn grew(elements: &[&Element]) -> String {
+    let said: Vec<&str> = elements.iter().take(MOST_NAMED).map(|element| element.finding.summary.trim_end_matches('.')).collect();
+    format!("New: {}{}.", said.join("; "), more(elements.len()))
+}
+
+/// What went from a condition, by what names it.
+pub fn shrank(ids: &[String]) -> String {
+    let said: Vec<String> = ids.iter().take(MOST_NAMED).map(|id| id.replace('|', " of ")).collect();
+    format!("No longer seen: {}{}. Others remain.", said.join("; "), more(ids.len()))
+}
+
+fn more(all: usize) -> String {
+    match all.saturating_sub(MOST_NAMED) {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    }
+}
+
+/// What is said when nothing of a condition is left.
+pub fn ended(kind: MonitorKind, target: &str, condition: &str) -> String {
+    match (kind, condition.split_once('|')) {
+        (MonitorKind::Blacklist, Some(("network", _)) | None) => format!("The addresses of {target} are off the lists that this was about."),
+        (MonitorKind::Blacklist, Some((subject, _))) => format!("{subject} is off the lists that this was about."),
+        _ => format!("{} of {target} shows none of these findings any more.", family_name(condition)),
+    }
+}
+
+fn family_name(key: &str) -> String {
+    match key {
+        "mta_sts" => "MTA-STS".to_owned(),
+        "tls_rpt" => "TLS-RPT".to_owned(),
+        "ptr" => "Reverse DNS".to_owned(),
+        "audit" => "The audit".to_owned(),
+        other => other.to_uppercase(),
+    }
 }
 
 fn smtp_words(target: &str, state: MonitorState, report: &SmtpReport, finding: Option<&Finding>) -> (String, String) {

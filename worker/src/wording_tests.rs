@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use waypost_types::outcome::ListEntry;
+use waypost_types::outcome::{ListEntry, ListState};
 
 use super::*;
 use crate::checker::stub_outcome;

@@ -82,6 +82,7 @@ async fn scene_with_mail(recipients: &[&str]) -> Scene {
     let monitor = scene.monitor(MonitorKind::Smtp, "mx.example:25", 300).await;
     let mut tx = scene.db.store.org_tx(scene.org).await.unwrap();
     let opening = waypost_store::transitions::Opening {
+        condition: "",
         monitor,
         kind: MonitorKind::Smtp,
         target: "mx.example:25",

@@ -21,11 +21,11 @@ use waypost_types::{
     incident::IncidentStatus,
     judge::MonitorState,
     monitor::MonitorKind,
-    outcome::{AuditReport, MxHost, Outcome, Verdict},
+    outcome::{Outcome, Verdict},
 };
 use waypost_worker::{
     batch::{CheckBatch, OrgGroup},
-    checker::{Checker, StubChecker, stub_outcome},
+    checker::{Checker, Instructions, StubChecker, stub_outcome},
     judge::recheck_delay,
     recorder::{Recorder, Run},
     runner::Runner,
@@ -52,7 +52,7 @@ impl Counting {
 }
 
 impl Checker for Counting {
-    fn check<'a>(&'a self, _: MonitorKind, target: &'a str) -> BoxFuture<'a, Outcome> {
+    fn check<'a>(&'a self, _: MonitorKind, target: &'a str, _: &'a Instructions) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
             if self.asked.fetch_add(1, Ordering::SeqCst) >= self.answers {
                 std::future::pending::<()>().await;
@@ -134,7 +134,7 @@ async fn a_worker_killed_in_mid_batch_is_replaced_and_each_check_is_judged_once(
     };
     let runner = |checker: Arc<Counting>| {
         let checks = Arc::new(SharedChecks::new(checker, scene.db.store.clone(), "local", 100, 10));
-        Arc::new(Runner::new("local", scene.db.store.clone(), checks, recorder(&scene), CancellationToken::new()))
+        Arc::new(Runner::new("local", scene.db.store.clone(), checks, recorder(&scene), None, CancellationToken::new()))
     };
     // The first worker looks at all of its batch and records what ten servers answered; the other ten have not answered when it dies.
     let claimed = scene.claim(Utc::now()).await;
@@ -269,59 +269,6 @@ async fn a_shared_outcome_is_recorded_once_per_monitor() {
     }
     assert_eq!(scene.results(monitor).await, 1);
     assert_eq!(scene.state(monitor).await, MonitorState::Pending, "one look is not two failures");
-}
-
-fn audit_of(domain: &str, hosts: &[(&str, &[&str])]) -> Outcome {
-    let mx_hosts = hosts.iter().map(|(host, addresses)| MxHost {
-        preference: 10,
-        host: (*host).to_owned(),
-        addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
-        provider: None,
-    });
-    Outcome::Audit(Box::new(AuditReport {
-        score: Some(100),
-        grade: Some("A".to_owned()),
-        mx_hosts: mx_hosts.collect(),
-        ..AuditReport::empty(domain)
-    }))
-}
-
-#[tokio::test]
-async fn an_audit_discovers_servers_and_addresses_within_the_limit() {
-    let scene = Scene::new().await;
-    let (_, audit) = scene.domain("example.com").await;
-    let recorder = recorder(&scene);
-    let record = async |outcome: Outcome| {
-        scene.run_sql("UPDATE schedule_units SET due_at = now()").await;
-        let claimed = scene.claim(Utc::now()).await;
-        let claim = claimed.iter().find(|unit| unit.monitor == audit).unwrap().claim;
-        recorder
-            .record(scene.org, "local", &[Run { monitor: audit, claim, at: Utc::now(), outcome: Arc::new(outcome), requested: false }], Utc::now())
-            .await
-            .unwrap();
-    };
-    record(audit_of("example.com", &[("mx1.example.com", &["203.0.113.1", "2001:db8::1"]), ("mx2.example.com", &["203.0.113.2"])])).await;
-    let monitors: String =
-        scene.value("SELECT string_agg(kind || ' ' || target || ' ' || interval_s, ', ' ORDER BY kind, target) FROM monitors").await;
-    assert_eq!(
-        monitors,
-        "audit example.com 3600, blacklist 2001:db8::1 21600, blacklist 203.0.113.1 21600, blacklist 203.0.113.2 21600, smtp mx1.example.com:25 300, smtp mx2.example.com:25 300"
-    );
-    let due: i64 = scene.value("SELECT count(*) FROM schedule_units WHERE due_at <= now() AND NOT leased").await;
-    assert_eq!(due, 5, "all at once");
-    // One host moves, the other is no MX any more.
-    record(audit_of("example.com", &[("mx1.example.com", &["203.0.113.9"])])).await;
-    let links: i64 = scene.value("SELECT count(*) FROM domain_servers").await;
-    let hosts: String = scene.value("SELECT string_agg(host(net) || '=' || array_to_string(hosts, ' '), ', ' ORDER BY net) FROM addresses").await;
-    assert_eq!((links, hosts.as_str()), (1, "203.0.113.1=, 203.0.113.2=mx2.example.com, 203.0.113.9=mx1.example.com, 2001:db8::1="));
-    // An unverified owner has 25 monitors.
-    let many: Vec<String> = (0..40).map(|n| format!("198.51.100.{n}")).collect();
-    let many: Vec<&str> = many.iter().map(String::as_str).collect();
-    let hosts: Vec<(String, Vec<&str>)> = (0..10).map(|n| (format!("mx{n}.example.net"), many[n * 4..n * 4 + 4].to_vec())).collect();
-    let hosts: Vec<(&str, &[&str])> = hosts.iter().map(|(host, addresses)| (host.as_str(), addresses.as_slice())).collect();
-    record(audit_of("example.com", &hosts)).await;
-    let monitors: i64 = scene.value("SELECT count(*) FROM monitors").await;
-    assert_eq!(monitors, 25);
 }
 
 #[tokio::test]

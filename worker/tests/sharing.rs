@@ -20,7 +20,7 @@ use waypost_types::{
     outcome::{Outcome, Verdict},
 };
 use waypost_worker::{
-    checker::{Checker, stub_outcome},
+    checker::{Checker, Instructions, stub_outcome},
     shared_checks::{Ask, SharedChecks},
 };
 
@@ -38,7 +38,7 @@ impl Counting {
 }
 
 impl Checker for Counting {
-    fn check<'a>(&'a self, _: MonitorKind, target: &'a str) -> BoxFuture<'a, Outcome> {
+    fn check<'a>(&'a self, _: MonitorKind, target: &'a str, _: &'a Instructions) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
             self.looks.fetch_add(1, Ordering::SeqCst);
             self.most.fetch_max(self.at_once.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
@@ -55,6 +55,7 @@ impl Checker for Counting {
 
 fn ask(target: &str) -> Ask<'_> {
     Ask {
+        instructions: Box::leak(Box::default()),
         kind: MonitorKind::Smtp,
         target,
         interval: Duration::from_secs(60),

@@ -3,9 +3,10 @@
 use axum::{Json, extract::State, http::StatusCode};
 use waypost_store::monitors::Added;
 use waypost_types::{
-    AddressId,
+    AddressId, MonitorId,
     asset::{Address, AddressPatch, NewAddress},
-    monitor::MonitorKind,
+    list_history::Listing,
+    monitor::{Monitor, MonitorKind},
     page::List,
     problem::Problem,
 };
@@ -21,6 +22,9 @@ use crate::{
     },
     state::AppState,
 };
+
+/// Listings answered at most.
+const MOST_LISTINGS: i64 = 500;
 
 tenant_row!("addresses": Address, AddressId, address);
 
@@ -70,6 +74,22 @@ pub async fn update(
     let mut tx = address.member.tx().await?;
     let changed = tx.update_address(address.row.id, expected, &patch).await?;
     address.member.changed(tx, changed).await
+}
+
+/// From when to when it was on which list: what goes on first, at most 500.
+#[utoipa::path(get, path = "/v1/orgs/{org}/addresses/{id}/listings", tag = "addresses", params(("org" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = List<Listing>), (status = 404, body = Problem)))]
+pub async fn listings(address: Of<Read, Address>) -> Result<Json<List<Listing>>, ApiError> {
+    listings_of(&address.member, &address.row.monitors).await
+}
+
+/// The listings that the scans among these monitors saw.
+pub(super) async fn listings_of(member: &Member<Read>, monitors: &[Monitor]) -> Result<Json<List<Listing>>, ApiError> {
+    let scans: Vec<MonitorId> = monitors.iter().filter(|monitor| monitor.kind == MonitorKind::Blacklist).map(|monitor| monitor.id).collect();
+    let mut tx = member.tx().await?;
+    let items = tx.listings_of(&scans, MOST_LISTINGS).await?;
+    tx.commit().await?;
+    Ok(Json(List { items, next: None }))
 }
 
 /// Stops watching an address.

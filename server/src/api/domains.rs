@@ -5,6 +5,8 @@ use waypost_store::monitors::Added;
 use waypost_types::{
     DomainId,
     asset::{Domain, DomainPatch, NewDomain},
+    drift::RecordEvent,
+    list_history::Listing,
     monitor::MonitorKind,
     page::List,
     problem::Problem,
@@ -53,18 +55,42 @@ pub async fn get(domain: Of<Read, Domain>) -> Versioned<Domain> {
     Versioned::ok(domain.row)
 }
 
-/// How often it is audited, and whether.
+/// How often it is audited, and whether; its DKIM selectors and the addresses that send for it.
 #[utoipa::path(patch, path = "/v1/orgs/{org}/domains/{id}", tag = "domains",
     params(("org" = String, Path), ("id" = String, Path), ("if-match" = Option<String>, Header)), request_body = DomainPatch,
     responses((status = 200, body = Domain), (status = 404, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub async fn update(domain: Of<Write, Domain>, IfMatch(expected): IfMatch, Body(patch): Body<DomainPatch>) -> Result<Versioned<Domain>, ApiError> {
     targets::interval(MonitorKind::Audit, patch.interval_s)?;
+    let patch = DomainPatch {
+        selectors: patch.selectors.map(|selectors| targets::selectors(&selectors)).transpose()?,
+        senders: patch.senders.map(|senders| targets::senders(&senders)).transpose()?,
+        ..patch
+    };
     if patch.paused == Some(false) {
         domain.member.take_check()?;
     }
     let mut tx = domain.member.tx().await?;
     let changed = tx.update_domain(domain.row.id, expected, &patch).await?;
     domain.member.changed(tx, changed).await
+}
+
+/// How its records changed, newest first.
+#[utoipa::path(get, path = "/v1/orgs/{org}/domains/{id}/history", tag = "domains",
+    params(("org" = String, Path), ("id" = String, Path), ("cursor" = Option<String>, Query), ("limit" = Option<u32>, Query)),
+    responses((status = 200, body = List<RecordEvent>), (status = 404, body = Problem)))]
+pub async fn history(domain: Of<Read, Domain>, page: Page) -> Result<Json<List<RecordEvent>>, ApiError> {
+    let before = page.after()?;
+    let mut tx = domain.member.tx().await?;
+    let items = tx.record_changes(domain.row.id, before, page.rows()).await?;
+    tx.commit().await?;
+    Ok(Json(page.list(items, |event| event.id)?))
+}
+
+/// From when to when the domain itself was on which block list: what goes on first.
+#[utoipa::path(get, path = "/v1/orgs/{org}/domains/{id}/listings", tag = "domains", params(("org" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = List<Listing>), (status = 404, body = Problem)))]
+pub async fn listings(domain: Of<Read, Domain>) -> Result<Json<List<Listing>>, ApiError> {
+    super::addresses::listings_of(&domain.member, &domain.row.monitors).await
 }
 
 /// Stops watching a domain.

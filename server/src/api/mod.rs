@@ -5,6 +5,7 @@ pub mod docs;
 pub mod domains;
 pub mod events;
 pub mod incidents;
+pub mod lists;
 pub mod login;
 pub mod lookup;
 pub mod mailbox;
@@ -44,12 +45,17 @@ pub fn routes(state: &AppState) -> (Router<AppState>, OpenApi) {
         .routes(routes!(domains::list, domains::create))
         .routes(routes!(domains::get, domains::update, domains::delete))
         .routes(routes!(domains::check))
+        .routes(routes!(domains::history))
+        .routes(routes!(domains::listings))
         .routes(routes!(servers::list, servers::create))
         .routes(routes!(servers::get, servers::update, servers::delete))
         .routes(routes!(servers::check))
         .routes(routes!(addresses::list, addresses::create))
         .routes(routes!(addresses::get, addresses::update, addresses::delete))
         .routes(routes!(addresses::check))
+        .routes(routes!(addresses::listings))
+        .routes(routes!(lists::get, lists::choose))
+        .routes(routes!(lists::set_key, lists::remove_key))
         .routes(routes!(monitors::list, monitors::create))
         .routes(routes!(monitors::get, monitors::update, monitors::delete))
         .routes(routes!(monitors::check))

@@ -91,6 +91,49 @@ pub fn regions(given: &[String]) -> Result<Vec<String>, ApiError> {
     Ok(regions)
 }
 
+const MAX_SELECTORS: usize = 50;
+
+/// DKIM selectors (RFC 6376 3.1), each once: what stands before `._domainkey`.
+pub fn selectors(given: &[String]) -> Result<Vec<String>, ApiError> {
+    const FIELD: &str = "selectors";
+    if given.len() > MAX_SELECTORS {
+        return Err(ApiError::field(FIELD, format!("Give at most {MAX_SELECTORS} selectors.")));
+    }
+    let mut selectors: Vec<String> = Vec::with_capacity(given.len());
+    for text in given {
+        let name = text.trim().to_ascii_lowercase();
+        let name = name.split_once("._domainkey").map_or(name.as_str(), |(selector, _)| selector).to_owned();
+        let label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        if name.len() > 128 || !name.split('.').all(label) {
+            return Err(ApiError::field(
+                FIELD,
+                format!("“{}” is no selector: give the value of s= in the DKIM-Signature of a message.", shortened(text)),
+            ));
+        }
+        if !selectors.contains(&name) {
+            selectors.push(name);
+        }
+    }
+    Ok(selectors)
+}
+
+const MAX_SENDERS: usize = 50;
+
+/// Addresses that send for a domain, each once.
+pub fn senders(given: &[IpAddr]) -> Result<Vec<IpAddr>, ApiError> {
+    if given.len() > MAX_SENDERS {
+        return Err(ApiError::field("senders", format!("Give at most {MAX_SENDERS} addresses.")));
+    }
+    let mut senders: Vec<IpAddr> = given.iter().map(IpAddr::to_canonical).collect();
+    senders.sort_unstable();
+    senders.dedup();
+    Ok(senders)
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(60).collect()
+}
+
 /// A monitor's target in its one written form, and the thing it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
@@ -173,6 +216,12 @@ mod tests {
         for (kind, text) in table {
             assert!(matches!(target(kind, text, &guarded()), Err(ApiError::Invalid(_))), "{text}");
         }
+        for wrong in ["", "a b", "a..b", "ü", "a._domainkey.b c"] {
+            let accepted = selectors(&[wrong.to_owned()]).is_ok();
+            assert_eq!(accepted, wrong.contains("_domainkey"), "{wrong}");
+        }
+        assert_eq!(selectors(&["S1".to_owned(), "s1._domainkey.example.com".to_owned()]).unwrap(), ["s1"]);
+        assert_eq!(senders(&["::ffff:192.0.2.1".parse().unwrap(), "192.0.2.1".parse().unwrap()]).unwrap().len(), 1);
         assert!(ports(&[]).is_err() && ports(&[22]).is_err());
         assert_eq!(ports(&[587, 25, 587]).unwrap(), [587, 25]);
     }

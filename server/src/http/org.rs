@@ -111,6 +111,17 @@ async fn path_param(parts: &mut Parts, name: &str) -> Result<String, ApiError> {
     params.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned()).ok_or(ApiError::NotFound)
 }
 
+/// `{list}` of the path, as it is.
+#[derive(Debug, Clone)]
+pub struct Named(pub String);
+
+impl FromRequestParts<AppState> for Named {
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
+        path_param(parts, "list").await.map(Self)
+    }
+}
+
 /// A row of an organisation that a path can name: one of its resources.
 pub trait TenantRow: Serialize + Sized + Send {
     /// The resource's name in paths.

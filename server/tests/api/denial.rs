@@ -39,6 +39,9 @@ const TABLE: &[(&str, &str, Door)] = &[
     ("PATCH", "/api/v1/orgs/{org}/domains/{id}", Door::Write),
     ("DELETE", "/api/v1/orgs/{org}/domains/{id}", Door::Write),
     ("POST", "/api/v1/orgs/{org}/domains/{id}/check", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/domains/{id}/history", Door::Read),
+    ("GET", "/api/v1/orgs/{org}/domains/{id}/listings", Door::Read),
+    ("GET", "/api/v1/orgs/{org}/addresses/{id}/listings", Door::Read),
     ("GET", "/api/v1/orgs/{org}/servers", Door::Read),
     ("POST", "/api/v1/orgs/{org}/servers", Door::Write),
     ("GET", "/api/v1/orgs/{org}/servers/{id}", Door::Read),
@@ -51,6 +54,10 @@ const TABLE: &[(&str, &str, Door)] = &[
     ("PATCH", "/api/v1/orgs/{org}/addresses/{id}", Door::Write),
     ("DELETE", "/api/v1/orgs/{org}/addresses/{id}", Door::Write),
     ("POST", "/api/v1/orgs/{org}/addresses/{id}/check", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/lists", Door::Read),
+    ("PUT", "/api/v1/orgs/{org}/lists", Door::Write),
+    ("PUT", "/api/v1/orgs/{org}/lists/keys/{list}", Door::Write),
+    ("DELETE", "/api/v1/orgs/{org}/lists/keys/{list}", Door::Write),
     ("GET", "/api/v1/orgs/{org}/monitors", Door::Read),
     ("POST", "/api/v1/orgs/{org}/monitors", Door::Write),
     ("GET", "/api/v1/orgs/{org}/monitors/{id}", Door::Read),
@@ -90,7 +97,12 @@ impl Ids {
         .into_iter()
         .find(|(part, _)| route.contains(part))
         .map_or("", |(_, id)| id);
-        route.replace("{org}", org).replace("{id}", id).replace("{domain}", "example.com").replace("{result}", "res_00000000000000000000000000000000")
+        route
+            .replace("{org}", org)
+            .replace("{id}", id)
+            .replace("{domain}", "example.com")
+            .replace("{list}", "spamhaus-zen")
+            .replace("{result}", "res_00000000000000000000000000000000")
     }
 }
 

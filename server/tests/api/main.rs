@@ -3,6 +3,7 @@
 
 mod accounts;
 mod denial;
+mod lists;
 mod live;
 mod plain;
 mod requests;

@@ -20,7 +20,7 @@ use waypost_server::{
     state::{AppState, Settings},
 };
 use waypost_store::testing::TestDatabase;
-use waypost_worker::SignupPolicy;
+use waypost_worker::{SignupPolicy, seal::Seal};
 
 pub const PASSWORD: &str = "correct horse battery";
 pub const BASE: &str = "http://waypost.test";
@@ -49,6 +49,7 @@ pub async fn server() -> Server {
         signup: SignupPolicy::Open,
         password_cost: Cost { memory_kib: 64, passes: 1 },
         metrics_token: None,
+        seal: Some(Seal::new(&"k".repeat(32).into()).unwrap()),
     };
     let state = AppState::new(database.store.clone(), settings, net);
     let (api, document) = app::api(&state);

@@ -3,6 +3,7 @@
 
 pub mod audit;
 pub mod blacklist;
+pub mod headers;
 pub mod net;
 pub mod probe;
 pub mod spf;

@@ -1,16 +1,24 @@
-//! What an audit discovers: the MX hosts of a domain become servers, their addresses become watched addresses, each with its monitor, all
-//! due at once, within the organisation's limit.
+//! What an audit discovers: the MX hosts of a domain become servers, their addresses and those of its web hosts become watched addresses,
+//! each with its monitor, all due at once, within the organisation's limit.
 
 use std::net::IpAddr;
 
 use sqlx::types::ipnetwork::IpNetwork;
 use uuid::Uuid;
-use waypost_types::{AddressId, DomainId, DomainName, ServerId, event::LiveEvent, monitor::MonitorKind, outcome::MxHost};
+use waypost_types::{
+    AddressId, DomainId, DomainName, ServerId,
+    asset::Source,
+    event::LiveEvent,
+    monitor::MonitorKind,
+    outcome::{AuditReport, MxHost},
+};
 
 use crate::{OrgTx, StoreError, assets::Asset, monitors::MonitorDraft, servers::smtp_target};
 
 /// MX hosts of one domain that are followed; a zone may name hundreds.
 const MAX_HOSTS: usize = 20;
+/// Hosts named beside one address or network.
+const MAX_NAMES: i32 = 50;
 /// Addresses of one host that are followed.
 const MAX_ADDRESSES: usize = 8;
 
@@ -21,15 +29,35 @@ pub struct Discovered {
     pub servers: Vec<ServerId>,
     /// Addresses made.
     pub addresses: Vec<AddressId>,
+    /// The domain itself is looked for on lists from now on.
+    pub lists: bool,
     /// Monitors that the limit left no room for.
     pub over_limit: usize,
 }
 
+impl Discovered {
+    /// True when nothing is new.
+    pub fn is_empty(&self) -> bool {
+        self.servers.is_empty() && self.addresses.is_empty() && !self.lists
+    }
+}
+
+/// A host and the addresses that it was seen to have.
+struct Seen<'a> {
+    host: &'a str,
+    addresses: &'a [IpAddr],
+    source: Source,
+    /// Providers and content networks rotate their addresses with every answer: those first seen stay, or every look would bring new ones.
+    keeps_first: bool,
+}
+
 impl OrgTx {
     /// Takes up what an audit of `domain` saw. Hosts that are no longer MX lose their link to the domain; the servers stay, since people
-    /// may have come to rely on them. Tells schedulers and listeners when something is new.
-    pub async fn discover(&mut self, domain: DomainId, hosts: &[MxHost], regions: &[String]) -> Result<Discovered, StoreError> {
+    /// may have come to rely on them. The domain itself is looked for on the lists of domains. Tells schedulers and listeners when something
+    /// is new.
+    pub async fn discover(&mut self, domain: DomainId, report: &AuditReport, regions: &[String]) -> Result<Discovered, StoreError> {
         let org = self.org().0;
+        let hosts = &report.mx_hosts;
         // A zone may name what is no host at all; the audit says so, and nothing is watched.
         let hosts: Vec<&MxHost> = hosts.iter().filter(|host| DomainName::from_ascii(&host.host).is_ok()).take(MAX_HOSTS).collect();
         // The domain may have been deleted while it was audited. The organisation's row is locked so that two audits share one count of
@@ -54,15 +82,71 @@ impl OrgTx {
         }
         self.link_servers(domain, &linked).await?;
         for host in &hosts {
-            self.take_addresses(host, regions, &mut left, &mut found).await?;
+            let seen = Seen { host: &host.host, addresses: &host.addresses, source: Source::Mx, keeps_first: host.provider.is_some() };
+            self.take_addresses(seen, regions, &mut left, &mut found).await?;
         }
-        if !(found.servers.is_empty() && found.addresses.is_empty()) {
-            self.notify_due().await?;
-            let ids =
-                found.servers.iter().map(ToString::to_string).chain(found.addresses.iter().map(ToString::to_string)).chain([domain.to_string()]);
-            self.notify(&LiveEvent::Assets { ids: ids.collect() }).await?;
+        for host in report.web_hosts.iter().filter(|host| DomainName::from_ascii(&host.host).is_ok()) {
+            let seen = Seen { host: &host.host, addresses: &host.addresses, source: Source::Web, keeps_first: true };
+            self.take_addresses(seen, regions, &mut left, &mut found).await?;
         }
+        self.take_domain_lists(domain, &report.domain, regions, &mut left, &mut found).await?;
+        self.tell_discovered(&found, domain.to_string()).await?;
         Ok(found)
+    }
+
+    /// Takes up the addresses that a server has which somebody added: they are looked for on the lists as those of MX hosts are.
+    pub async fn discover_addresses(&mut self, server: ServerId, addresses: &[IpAddr], regions: &[String]) -> Result<Discovered, StoreError> {
+        let org = self.org().0;
+        let mut found = Discovered::default();
+        let mut left = self.monitor_room().await?.left;
+        // What an MX record names is followed by the audit of its domain.
+        let host = sqlx::query_scalar!("SELECT host FROM servers WHERE org_id = $1 AND id = $2 AND source = 'manual'", org, server.0)
+            .fetch_optional(self.connection())
+            .await?;
+        let Some(host) = host else { return Ok(found) };
+        let seen = Seen { host: &host, addresses, source: Source::Server, keeps_first: true };
+        self.take_addresses(seen, regions, &mut left, &mut found).await?;
+        self.tell_discovered(&found, server.to_string()).await?;
+        Ok(found)
+    }
+
+    async fn tell_discovered(&mut self, found: &Discovered, cause: String) -> Result<(), StoreError> {
+        if found.is_empty() {
+            return Ok(());
+        }
+        self.notify_due().await?;
+        let ids = found.servers.iter().map(ToString::to_string).chain(found.addresses.iter().map(ToString::to_string)).chain([cause]);
+        self.notify(&LiveEvent::Assets { ids: ids.collect() }).await
+    }
+
+    /// The block-list monitor of a domain by its name.
+    async fn take_domain_lists(
+        &mut self,
+        domain: DomainId,
+        name: &str,
+        regions: &[String],
+        left: &mut i64,
+        found: &mut Discovered,
+    ) -> Result<(), StoreError> {
+        let org = self.org().0;
+        let there = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM monitors WHERE org_id = $1 AND kind = 'blacklist' AND target = $2 AND domain_id IS NOT NULL) AS "there!""#,
+            org,
+            name
+        )
+        .fetch_one(self.connection())
+        .await?;
+        if there {
+            return Ok(());
+        }
+        if *left < 1 {
+            found.over_limit += 1;
+            return Ok(());
+        }
+        self.watch(MonitorKind::Blacklist, name, regions, domain.into()).await?;
+        *left -= 1;
+        found.lists = true;
+        Ok(())
     }
 
     async fn take_server(
@@ -120,13 +204,12 @@ impl OrgTx {
         Ok(())
     }
 
-    /// Mailbox providers rotate their addresses with every answer: of their hosts those first seen stay, or every audit would bring new ones.
-    async fn take_addresses(&mut self, host: &MxHost, regions: &[String], left: &mut i64, found: &mut Discovered) -> Result<(), StoreError> {
+    async fn take_addresses(&mut self, seen: Seen<'_>, regions: &[String], left: &mut i64, found: &mut Discovered) -> Result<(), StoreError> {
         let org = self.org().0;
-        let now: Vec<IpNetwork> = host.addresses.iter().take(MAX_ADDRESSES).map(|address| single(*address)).collect();
-        if host.provider.is_some() {
+        let now: Vec<IpNetwork> = seen.addresses.iter().take(MAX_ADDRESSES).map(|address| single(*address)).collect();
+        if seen.keeps_first {
             let known =
-                sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM addresses WHERE org_id = $1 AND $2 = ANY(hosts)) AS "known!""#, org, host.host)
+                sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM addresses WHERE org_id = $1 AND $2 = ANY(hosts)) AS "known!""#, org, seen.host)
                     .fetch_one(self.connection())
                     .await?;
             if known {
@@ -136,18 +219,21 @@ impl OrgTx {
             sqlx::query!(
                 "UPDATE addresses SET hosts = array_remove(hosts, $2) WHERE org_id = $1 AND $2 = ANY(hosts) AND NOT net = ANY($3::cidr[])",
                 org,
-                host.host,
+                seen.host,
                 &now
             )
             .execute(self.connection())
             .await?;
         }
         for net in now {
+            // An address inside a watched network is looked at with the network.
             let updated = sqlx::query!(
-                "UPDATE addresses SET hosts = CASE WHEN $3 = ANY(hosts) THEN hosts ELSE array_append(hosts, $3) END WHERE org_id = $1 AND net = $2::cidr",
+                "UPDATE addresses SET hosts = CASE WHEN $3 = ANY(hosts) OR cardinality(hosts) >= $4 THEN hosts ELSE array_append(hosts, $3) END
+                 WHERE org_id = $1 AND net >>= $2::cidr",
                 org,
                 net,
-                host.host
+                seen.host,
+                MAX_NAMES
             )
             .execute(self.connection())
             .await?;
@@ -160,11 +246,12 @@ impl OrgTx {
             }
             let id = AddressId(Uuid::now_v7());
             let inserted = sqlx::query!(
-                "INSERT INTO addresses (org_id, id, net, source, hosts) VALUES ($1, $2, $3::cidr, 'mx', ARRAY[$4]) ON CONFLICT (org_id, net) DO NOTHING",
+                "INSERT INTO addresses (org_id, id, net, source, hosts) VALUES ($1, $2, $3::cidr, $5, ARRAY[$4]) ON CONFLICT (org_id, net) DO NOTHING",
                 org,
                 id.0,
                 net,
-                host.host
+                seen.host,
+                seen.source.as_str()
             )
             .execute(self.connection())
             .await?;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+use sqlx::types::ipnetwork::IpNetwork;
 use uuid::Uuid;
 use waypost_types::{
     DomainId, DomainName,
@@ -25,6 +26,8 @@ struct DomainRow {
     name: String,
     version: i64,
     created_at: DateTime<Utc>,
+    selectors: Vec<String>,
+    senders: Vec<IpNetwork>,
     state: Option<String>,
     last_checked_at: Option<DateTime<Utc>>,
     next_check_at: Option<DateTime<Utc>>,
@@ -46,6 +49,8 @@ impl TryFrom<DomainRow> for Domain {
             last_checked_at: row.last_checked_at,
             next_check_at: row.next_check_at,
             audit,
+            selectors: row.selectors,
+            senders: row.senders.into_iter().map(|net| net.ip()).collect(),
             monitors: Vec::new(),
             version: row.version,
             created_at: row.created_at,
@@ -109,7 +114,7 @@ impl OrgTx {
         let org = self.org().0;
         let row = sqlx::query_as!(
             DomainRow,
-            r#"SELECT d.id, d.name, d.version, d.created_at, m.state AS "state?", m.last_checked_at AS "last_checked_at?",
+            r#"SELECT d.id, d.name, d.version, d.created_at, d.selectors, d.senders, m.state AS "state?", m.last_checked_at AS "last_checked_at?",
                       (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at,
                       (SELECT o.outcome FROM last_outcomes o WHERE o.org_id = $1 AND o.monitor_id = m.id ORDER BY o.at DESC LIMIT 1) AS "outcome?"
                FROM domains d LEFT JOIN monitors m ON m.org_id = $1 AND m.domain_id = d.id AND m.kind = 'audit'
@@ -129,7 +134,7 @@ impl OrgTx {
         let org = self.org().0;
         sqlx::query_as!(
             DomainRow,
-            r#"SELECT d.id, d.name, d.version, d.created_at, m.state AS "state?", m.last_checked_at AS "last_checked_at?",
+            r#"SELECT d.id, d.name, d.version, d.created_at, d.selectors, d.senders, m.state AS "state?", m.last_checked_at AS "last_checked_at?",
                       (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at,
                       (SELECT o.outcome FROM last_outcomes o WHERE o.org_id = $1 AND o.monitor_id = m.id ORDER BY o.at DESC LIMIT 1) AS "outcome?"
                FROM domains d LEFT JOIN monitors m ON m.org_id = $1 AND m.domain_id = d.id AND m.kind = 'audit'
@@ -145,9 +150,24 @@ impl OrgTx {
         .collect()
     }
 
-    /// Changes the settings of a domain's monitors.
+    /// Changes what is known of a domain, and the settings of its monitors.
     pub async fn update_domain(&mut self, id: DomainId, expected: Option<i64>, patch: &DomainPatch) -> Result<Domain, StoreError> {
         self.begin_change(id.into(), expected).await?;
+        let org = self.org().0;
+        let senders: Option<Vec<IpNetwork>> = patch.senders.as_ref().map(|senders| senders.iter().copied().map(IpNetwork::from).collect());
+        sqlx::query!(
+            "UPDATE domains SET selectors = coalesce($3, selectors), senders = coalesce($4, senders) WHERE org_id = $1 AND id = $2",
+            org,
+            id.0,
+            patch.selectors.as_deref(),
+            senders.as_deref()
+        )
+        .execute(self.connection())
+        .await?;
+        // What is looked at is another thing now.
+        if patch.selectors.is_some() || patch.senders.is_some() {
+            self.request_checks_of(id.0).await?;
+        }
         self.end_change(id.into(), patch.interval_s, patch.paused).await?;
         self.domain(id).await
     }

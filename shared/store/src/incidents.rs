@@ -99,8 +99,9 @@ impl OrgTx {
             return Ok(Added::Exists(IncidentId(id)));
         }
         let kind = about.kind.parse().map_err(|()| StoreError::Corrupt(about.kind.clone()))?;
-        let id =
-            self.open_incident(&Opening { monitor, kind, target: &about.target, title, summary, severity, at: now, evidence: Value::Null }).await?;
+        let id = self
+            .open_incident(&Opening { monitor, condition: "", kind, target: &about.target, title, summary, severity, at: now, evidence: Value::Null })
+            .await?;
         self.append_timeline(id, now, TimelineEvent::Comment, "Opened by hand.", Some(actor)).await?;
         self.notify(&LiveEvent::Incidents { ids: vec![id.to_string()] }).await?;
         Ok(Added::New(self.incident(id).await?))
@@ -179,15 +180,8 @@ impl OrgTx {
         now: DateTime<Utc>,
     ) -> Result<Incident, StoreError> {
         let org = self.org().0;
-        // The monitor first, as the recorder locks them.
-        let monitor = sqlx::query_scalar!(
-            "SELECT m.id FROM monitors m JOIN incidents i ON i.org_id = $1 AND i.monitor_id = m.id WHERE m.org_id = $1 AND i.id = $2 FOR UPDATE OF m",
-            org,
-            id.0
-        )
-        .fetch_optional(self.connection())
-        .await?;
-        let row = sqlx::query!("SELECT version, status FROM incidents WHERE org_id = $1 AND id = $2 FOR UPDATE", org, id.0)
+        let monitor = self.lock_monitor_of(id).await?;
+        let row = sqlx::query!("SELECT version, status, condition FROM incidents WHERE org_id = $1 AND id = $2 FOR UPDATE", org, id.0)
             .fetch_one(self.connection())
             .await?;
         fresh(expected, row.version)?;
@@ -220,13 +214,7 @@ impl OrgTx {
                 self.append_timeline(id, now, TimelineEvent::Resolved, "Resolved by hand.", Some(change.actor)).await?;
                 // The judge begins anew: what still fails is confirmed again and told again.
                 if let Some(monitor) = monitor {
-                    sqlx::query!(
-                        "UPDATE monitors SET judge = DEFAULT, state = DEFAULT, state_since = NULL WHERE org_id = $1 AND id = $2",
-                        org,
-                        monitor
-                    )
-                    .execute(self.connection())
-                    .await?;
+                    self.judge_anew(monitor, &row.condition).await?;
                 }
             }
             Some(IncidentStatus::Open) | None => {}
@@ -235,13 +223,44 @@ impl OrgTx {
         self.incident(id).await
     }
 
-    /// Removes an incident with its timeline.
+    /// The monitor of an incident, before the incident, as the recorder locks them.
+    async fn lock_monitor_of(&mut self, id: IncidentId) -> Result<Option<Uuid>, StoreError> {
+        let org = self.org().0;
+        Ok(sqlx::query_scalar!(
+            "SELECT m.id FROM monitors m JOIN incidents i ON i.org_id = $1 AND i.monitor_id = m.id WHERE m.org_id = $1 AND i.id = $2 FOR UPDATE OF m",
+            org,
+            id.0
+        )
+        .fetch_optional(self.connection())
+        .await?)
+    }
+
+    /// What a monitor is judged by is forgotten: all of it, or one condition.
+    async fn judge_anew(&mut self, monitor: Uuid, condition: &str) -> Result<(), StoreError> {
+        let org = self.org().0;
+        if condition.is_empty() {
+            sqlx::query!("UPDATE monitors SET judge = DEFAULT, state = DEFAULT, state_since = NULL WHERE org_id = $1 AND id = $2", org, monitor)
+                .execute(self.connection())
+                .await?;
+        } else {
+            sqlx::query!("UPDATE monitors SET conditions = conditions #- ARRAY['open', $3] WHERE org_id = $1 AND id = $2", org, monitor, condition)
+                .execute(self.connection())
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Removes an incident with its timeline. What it was about is judged anew when it was not over.
     pub async fn delete_incident(&mut self, id: IncidentId, expected: Option<i64>) -> Result<(), StoreError> {
         let org = self.org().0;
-        let version = sqlx::query_scalar!("SELECT version FROM incidents WHERE org_id = $1 AND id = $2 FOR UPDATE", org, id.0)
+        let monitor = self.lock_monitor_of(id).await?;
+        let row = sqlx::query!("SELECT version, status, condition FROM incidents WHERE org_id = $1 AND id = $2 FOR UPDATE", org, id.0)
             .fetch_one(self.connection())
             .await?;
-        fresh(expected, version)?;
+        fresh(expected, row.version)?;
+        if let Some(monitor) = monitor.filter(|_| row.status != IncidentStatus::Resolved.as_str() && !row.condition.is_empty()) {
+            self.judge_anew(monitor, &row.condition).await?;
+        }
         sqlx::query!("DELETE FROM incidents WHERE org_id = $1 AND id = $2", org, id.0).execute(self.connection()).await?;
         self.notify(&LiveEvent::Incidents { ids: vec![id.to_string()] }).await
     }

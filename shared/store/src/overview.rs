@@ -164,6 +164,8 @@ impl OrgTx {
                     last_checked_at: row.last_checked_at,
                     next_check_at: row.next_check_at,
                     audit,
+                    selectors: Vec::new(),
+                    senders: Vec::new(),
                     monitors: Vec::new(),
                     version: row.version,
                     created_at: row.created_at,

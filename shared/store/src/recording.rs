@@ -6,6 +6,7 @@ use serde_json::Value;
 use uuid::Uuid;
 use waypost_types::{
     AddressId, DomainId, MonitorId, ServerId,
+    conditions::Conditions,
     judge::{JudgeState, MonitorState, Policy, RegionOutcome},
     monitor::MonitorKind,
     outcome::{Outcome, Verdict},
@@ -32,6 +33,10 @@ pub struct LockedMonitor {
     pub policy: Policy,
     /// What the judge remembers.
     pub judge: JudgeState,
+    /// What is remembered of its conditions.
+    pub conditions: Conditions,
+    /// Listings that the last scan saw.
+    pub listed: i32,
     /// When this region's last outcome was observed.
     pub last_at: Option<DateTime<Utc>>,
     /// What it said.
@@ -101,7 +106,7 @@ impl OrgTx {
         let org = self.org().0;
         let (monitors, numbers) = split(claims);
         let rows = sqlx::query!(
-            r#"SELECT m.id, u.claim, m.kind, m.target, m.interval_s, m.regions, m.policy, m.judge, m.domain_id, m.server_id, m.address_id,
+            r#"SELECT m.id, u.claim, m.kind, m.target, m.interval_s, m.regions, m.policy, m.judge, m.conditions, m.listed, m.domain_id, m.server_id, m.address_id,
                       u.last_at, u.last_verdict, u.next_run_at,
                       CASE WHEN u.last_verdict IN ('down', 'degraded') AND m.kind <> 'smtp' THEN
                         (SELECT o.outcome FROM last_outcomes o WHERE o.org_id = $1 AND o.monitor_id = m.id AND o.region = $2) END AS trouble
@@ -127,6 +132,8 @@ impl OrgTx {
                 regions: row.regions,
                 policy: serde_json::from_value(row.policy)?,
                 judge: serde_json::from_value(row.judge)?,
+                conditions: serde_json::from_value(row.conditions)?,
+                listed: row.listed,
                 last_at: row.last_at,
                 last_verdict: row.last_verdict.and_then(|text| text.parse().ok()),
                 next_run_at: row.next_run_at,
@@ -221,6 +228,14 @@ impl OrgTx {
         )
         .execute(self.connection())
         .await?;
+        Ok(())
+    }
+
+    /// Keeps what is remembered of a monitor's conditions.
+    pub async fn keep_conditions(&mut self, monitor: MonitorId, conditions: &Conditions) -> Result<(), StoreError> {
+        let org = self.org().0;
+        let value = clean(serde_json::to_value(conditions)?);
+        sqlx::query!("UPDATE monitors SET conditions = $3 WHERE org_id = $1 AND id = $2", org, monitor.0, value).execute(self.connection()).await?;
         Ok(())
     }
 
@@ -326,20 +341,14 @@ impl Columns {
 
 /// Entries listed, able to tell, asked.
 fn list_counts(outcome: &Outcome) -> [i32; 3] {
-    use waypost_types::outcome::ListState::{Clean, Listed, Unknown};
     let Outcome::Blacklist(report) = outcome else { return [0; 3] };
-    let mut counts = [0, 0, i32::try_from(report.entries.len()).unwrap_or(i32::MAX)];
-    for entry in &report.entries {
-        match entry.state {
-            Listed => {
-                counts[0] += 1;
-                counts[1] += 1;
-            }
-            Clean => counts[1] += 1,
-            Unknown => {}
-        }
-    }
-    counts
+    let counts = report.counts();
+    let number = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
+    [
+        number(counts.listed),
+        number(counts.listed.saturating_add(counts.clean)),
+        number(counts.listed.saturating_add(counts.clean).saturating_add(counts.unknown)),
+    ]
 }
 
 /// PostgreSQL's text and jsonb hold no NUL, and servers under watch say what they like.

@@ -49,7 +49,7 @@ impl ServerRow {
 }
 
 pub(crate) fn source_of(text: &str) -> Source {
-    if text == Source::Mx.as_str() { Source::Mx } else { Source::Manual }
+    [Source::Mx, Source::Web, Source::Server].into_iter().find(|source| source.as_str() == text).unwrap_or(Source::Manual)
 }
 
 /// The worst state: a port that is down matters more than one that can not be told.

@@ -22,6 +22,8 @@ pub struct OpenIncident {
     pub id: IncidentId,
     /// The monitor that opened it.
     pub monitor: MonitorId,
+    /// The condition of the monitor that it is about; empty where the monitor is judged as a whole.
+    pub condition: String,
     /// Its title.
     pub title: String,
     /// How urgent it is now.
@@ -37,6 +39,8 @@ pub struct OpenIncident {
 pub struct Opening<'a> {
     /// The monitor.
     pub monitor: MonitorId,
+    /// The condition of it; empty where the monitor is judged as a whole.
+    pub condition: &'a str,
     /// What it runs.
     pub kind: MonitorKind,
     /// What is affected.
@@ -66,7 +70,7 @@ impl OrgTx {
         let org = self.org().0;
         let ids: Vec<Uuid> = monitors.iter().map(|monitor| monitor.0).collect();
         let rows = sqlx::query!(
-            r#"SELECT id, monitor_id AS "monitor_id!", title, severity, opened_at, version FROM incidents
+            r#"SELECT id, monitor_id AS "monitor_id!", condition, title, severity, opened_at, version FROM incidents
                WHERE org_id = $1 AND monitor_id = ANY($2) AND status <> 'resolved' ORDER BY id FOR UPDATE"#,
             org,
             &ids
@@ -78,6 +82,7 @@ impl OrgTx {
                 Ok(OpenIncident {
                     id: IncidentId(row.id),
                     monitor: MonitorId(row.monitor_id),
+                    condition: row.condition,
                     title: row.title,
                     severity: row.severity.parse().map_err(|()| StoreError::Corrupt(row.severity.clone()))?,
                     opened_at: row.opened_at,
@@ -92,8 +97,8 @@ impl OrgTx {
         let org = self.org().0;
         let id = IncidentId(Uuid::now_v7());
         sqlx::query!(
-            "INSERT INTO incidents (org_id, id, monitor_id, kind, target, title, summary, severity, opened_at, evidence)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            "INSERT INTO incidents (org_id, id, monitor_id, kind, target, title, summary, severity, opened_at, evidence, condition)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
             org,
             id.0,
             opening.monitor.0,
@@ -103,7 +108,8 @@ impl OrgTx {
             without_nul(opening.summary),
             opening.severity.as_str(),
             opening.at,
-            clean(opening.evidence.clone())
+            clean(opening.evidence.clone()),
+            without_nul(opening.condition)
         )
         .execute(self.connection())
         .await?;

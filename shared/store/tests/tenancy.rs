@@ -17,6 +17,7 @@ const OUTSIDE_TENANCY: &[&str] = &[
     "rollup_progress",
     "worker_regions",
     "provider_looks",
+    "list_health",
 ];
 
 #[tokio::test]
@@ -68,11 +69,18 @@ async fn fill(owner: &mut PgConnection, org: Uuid) {
          INSERT INTO memberships (org_id, user_id, role) VALUES ('{org}', '{id}', 'owner');
          INSERT INTO idempotency_keys (org_id, key, fingerprint) VALUES ('{org}', 'x', '');
          INSERT INTO domains (org_id, id, name) VALUES ('{org}', '{id}', 'example.com');
+         INSERT INTO domain_records (org_id, domain_id, family, records) VALUES ('{org}', '{id}', 'spf', '[]');
+         INSERT INTO record_changes (org_id, id, domain_id, family, at, changes, before, after, worse) VALUES ('{org}', '{id}', '{id}', 'spf', now(), '[]', '{{}}', '{{}}', false);
+         INSERT INTO seen_selectors (org_id, domain_id, selector, seen_at) VALUES ('{org}', '{id}', 's1', now());
+         INSERT INTO list_choices (org_id, choice) VALUES ('{org}', '{{}}');
+         INSERT INTO list_keys (org_id, list, sealed) VALUES ('{org}', 'x', '');
          INSERT INTO servers (org_id, id, host, ports, source) VALUES ('{org}', '{id}', 'mx.example.com', '{{25}}', 'mx');
          INSERT INTO addresses (org_id, id, net, source) VALUES ('{org}', '{id}', '203.0.113.7', 'mx');
          INSERT INTO domain_servers (org_id, domain_id, server_id, preference) VALUES ('{org}', '{id}', '{id}', 10);
          INSERT INTO monitors (org_id, id, kind, target, interval_s) VALUES ('{org}', '{id}', 'smtp', 'mx.example.com:25', 300);
          INSERT INTO schedule_units (org_id, monitor_id, region, interval_s) VALUES ('{org}', '{id}', 'local', 300);
+         INSERT INTO listings (org_id, id, monitor_id, subject, zone, list, severity, codes, meaning, reason, began_at, seen_at)
+           VALUES ('{org}', '{id}', '{id}', '203.0.113.7', 'z', 'l', 'high', '{{}}', '', '', now(), now());
          INSERT INTO last_outcomes (org_id, monitor_id, region, at, outcome) VALUES ('{org}', '{id}', 'local', now(), '{{}}');
          SELECT maintain_result_partitions(now(), 36500);
          INSERT INTO check_results (org_id, id, monitor_id, region, claim, at, verdict, summary) VALUES ('{org}', '{id}', '{id}', 'local', 1, now(), 'up', '');

@@ -1,5 +1,7 @@
 //! What an organisation watches: domains, mail servers and addresses.
 
+use std::net::IpAddr;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +22,10 @@ pub enum Source {
     Manual,
     /// An MX record of a watched domain names it.
     Mx,
+    /// A watched domain, or its `www`, has this address.
+    Web,
+    /// A server that somebody added has this address.
+    Server,
 }
 
 impl Source {
@@ -28,6 +34,8 @@ impl Source {
         match self {
             Self::Manual => "manual",
             Self::Mx => "mx",
+            Self::Web => "web",
+            Self::Server => "server",
         }
     }
 }
@@ -54,6 +62,13 @@ pub struct Domain {
     pub next_check_at: Option<DateTime<Utc>>,
     /// The latest audit; absent before the first. Lists carry it too, since tables show its checks.
     pub audit: Option<AuditReport>,
+    /// DKIM selectors that somebody named, beside those that are tried.
+    #[serde(default)]
+    pub selectors: Vec<String>,
+    /// Addresses that send mail for it: SPF must let them.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+    pub senders: Vec<IpAddr>,
     /// Its monitors; empty in lists.
     #[serde(default)]
     pub monitors: Vec<Monitor>,
@@ -83,6 +98,13 @@ pub struct DomainPatch {
     /// Stop or resume its audit.
     #[serde(default)]
     pub paused: Option<bool>,
+    /// DKIM selectors to look at, at most 50; they replace those of before.
+    #[serde(default)]
+    pub selectors: Option<Vec<String>>,
+    /// Addresses that send mail for it, at most 50; they replace those of before.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<String>>))]
+    pub senders: Option<Vec<IpAddr>>,
 }
 
 /// A watched mail server.

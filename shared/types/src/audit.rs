@@ -250,7 +250,10 @@ pub struct BimiDetail {
     /// Whether it is a `VMC` or a `CMC`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_kind: Option<String>,
-    /// Who issued it.
+    /// What kind of mark it vouches for, in its own words: `Registered Mark`, `Prior Use Mark`, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<String>,
+    /// Who issued it. That it is trusted is not said: those who issue marks are no public roots of the web.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
     /// When it ends.

@@ -7,11 +7,16 @@
 pub mod account;
 pub mod asset;
 pub mod audit;
+pub mod conditions;
+pub mod drift;
 pub mod event;
 pub mod finding;
+pub mod headers;
 pub mod id;
 pub mod incident;
 pub mod judge;
+pub mod list_history;
+pub mod list_settings;
 pub mod listings;
 pub mod lists;
 pub mod lookup;

@@ -34,8 +34,13 @@ impl BlacklistReport {
 
     /// Listings as findings; reputation and allow lists never make one.
     pub fn findings(&self) -> Vec<Finding> {
+        self.listings().map(|(_, finding)| finding).collect()
+    }
+
+    /// Listings that are a problem, each with what is to say of it.
+    pub fn listings(&self) -> impl Iterator<Item = (&ListEntry, Finding)> {
         let listed = self.entries.iter().filter(|entry| entry.state == ListState::Listed);
-        listed.map(|entry| (entry, self.row(&entry.zone))).filter(|(_, row)| accuses(*row)).map(|(entry, row)| finding(entry, row)).collect()
+        listed.map(|entry| (entry, self.row(&entry.zone))).filter(|(_, row)| accuses(*row)).map(|(entry, row)| (entry, finding(entry, row)))
     }
 
     /// Unknown when no list could tell.
@@ -64,6 +69,16 @@ impl BlacklistReport {
             counts.unknown += row.unknown;
         }
         counts
+    }
+
+    /// How many lists could tell about some subject, and how many about none.
+    pub fn lists_told(&self) -> (usize, usize) {
+        let mut told: BTreeMap<&str, bool> = self.lists.iter().map(|row| (row.zone.as_str(), row.listed + row.clean > 0)).collect();
+        for entry in &self.entries {
+            *told.entry(entry.zone.as_str()).or_default() |= entry.state != ListState::Unknown;
+        }
+        let count = told.values().filter(|told| **told).count();
+        (count, told.len() - count)
     }
 
     /// The state of a subject on the list of a zone; unknown when it was not asked.
@@ -234,8 +249,11 @@ mod tests {
     use super::*;
     use crate::lists::ListType;
 
-    /// A full report about the first `states[0].len()` addresses of 198.51.100.0/24, one list per row of states.
-    fn report(rows: &[(ListType, Severity, &[(ListState, &str)])]) -> BlacklistReport {
+    /// A list and the states of the first addresses of the network on it.
+    type Row<'a> = (ListType, Severity, &'a [(ListState, &'a str)]);
+
+    /// A full report about 198.51.100.0/24, one list per row.
+    fn report(rows: &[Row<'_>]) -> BlacklistReport {
         let mut report = BlacklistReport::empty("198.51.100.0/24");
         report.subjects = u32::try_from(rows[0].2.len()).unwrap();
         for (at, (list_type, severity, states)) in rows.iter().enumerate() {
@@ -275,6 +293,7 @@ mod tests {
         assert_eq!(full.verdict(), compact.verdict());
         assert_eq!(full.findings(), compact.findings());
         assert_eq!(full.counts(), compact.counts());
+        assert_eq!(full.lists_told(), compact.lists_told());
         for entry in &full.entries {
             assert_eq!(compact.state_of(&entry.subject, &entry.zone), entry.state, "{} {}", entry.subject, entry.zone);
             assert_eq!(full.state_of(&entry.subject, &entry.zone), entry.state);
@@ -299,6 +318,7 @@ mod tests {
         let compact = full.clone().compact();
         same(&full, &compact);
         assert_eq!(compact.entries.len(), 1);
+        assert_eq!(compact.lists_told(), (42, 1));
         assert_eq!(compact.lists[2].untold, ["198.51.100.200-198.51.100.255"]);
         let size = serde_json::to_string(&compact).unwrap().len();
         assert!(size < 12_000 && serde_json::to_string(&full).unwrap().len() > 1_000_000, "{size}");

@@ -113,6 +113,9 @@ pub struct AuditReport {
     /// MX hosts in order of preference, with the addresses they resolve to.
     #[serde(default)]
     pub mx_hosts: Vec<MxHost>,
+    /// The domain itself and its `www`, where they have addresses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub web_hosts: Vec<WebHost>,
     /// What each rule took from the score, the most first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<LostPoints>,
@@ -133,6 +136,7 @@ impl AuditReport {
             checks: BTreeMap::new(),
             records: BTreeMap::new(),
             mx_hosts: Vec::new(),
+            web_hosts: Vec::new(),
             lost: Vec::new(),
             detail: AuditDetail::default(),
         }
@@ -222,6 +226,17 @@ pub struct MxHost {
     /// The mailbox provider the catalog knows it as.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
+}
+
+/// A web host of a domain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct WebHost {
+    /// Host name, ASCII.
+    pub host: String,
+    /// Its addresses, IPv4 first.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+    pub addresses: Vec<IpAddr>,
 }
 
 /// How TLS is spoken on a port.

@@ -11,7 +11,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use tokio::{sync::Mutex as AsyncMutex, time::Instant};
-use waypost_types::{audit::MxCertificate, outcome::MxHost};
+use waypost_types::{audit::MxCertificate, finding::UnknownPart, outcome::MxHost};
 
 use crate::{
     net::Net,
@@ -54,12 +54,13 @@ pub(super) struct Chains<'a> {
     port: u16,
     prober: OnceLock<Prober>,
     seen: Mutex<BTreeMap<String, MxCertificate>>,
+    unseen: Mutex<BTreeMap<String, String>>,
 }
 
 impl<'a> Chains<'a> {
     /// Looks until `end`, or not at all.
     pub fn new(net: &'a Net, enabled: bool, end: Instant) -> Self {
-        Self { net, enabled, end, port: SMTP, prober: OnceLock::new(), seen: Mutex::default() }
+        Self { net, enabled, end, port: SMTP, prober: OnceLock::new(), seen: Mutex::default(), unseen: Mutex::default() }
     }
 
     /// With servers at another port, which tests need.
@@ -76,6 +77,9 @@ impl<'a> Chains<'a> {
         }
         let looks = host.addresses.iter().take(MOST_ADDRESSES).map(|address| async move { (*address, self.look(host, *address).await) });
         let looks = join_all(looks).await;
+        if let Some(why) = unseen(&looks) {
+            self.unseen.lock().unwrap_or_else(PoisonError::into_inner).insert(host.host.clone(), why);
+        }
         if let Some(certificate) = certificate(&host.host, &looks, self.net.now()) {
             self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(host.host.clone(), certificate);
         }
@@ -85,6 +89,13 @@ impl<'a> Chains<'a> {
     /// For the report: what was seen, by host.
     pub fn seen(&self) -> Vec<MxCertificate> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// For the report: hosts whose certificate could not be seen, and why.
+    pub fn unseen(&self) -> Vec<UnknownPart> {
+        let unseen = self.unseen.lock().unwrap_or_else(PoisonError::into_inner);
+        let part = |(host, why): (&String, &String)| UnknownPart { subject: host.clone(), reason: format!("its certificate on port 25: {why}") };
+        unseen.iter().map(part).collect()
     }
 
     async fn look(&self, host: &MxHost, address: IpAddr) -> Arc<Shown> {
@@ -135,28 +146,16 @@ fn slot(host: &str, address: IpAddr, port: u16) -> Slot {
     Arc::clone(kept.entry((host.to_owned(), address, port)).or_default())
 }
 
-/// Why certificates could not be seen: a sentence per reason, naming the hosts.
-pub(super) fn unseen<'a>(looks: impl Iterator<Item = (&'a str, &'a Looks)>) -> Vec<String> {
-    let mut hosts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for (host, looks) in looks {
-        // One address is enough to know the host by: that there is no IPv6 here is no news about it.
-        if looks.iter().any(|(_, shown)| !matches!(shown.as_ref(), Shown::Unknown(_))) {
-            continue;
-        }
-        for (_, shown) in looks.iter().take(1) {
-            if let Shown::Unknown(reason) = shown.as_ref() {
-                let named = hosts.entry(reason).or_default();
-                if named.last() != Some(&host) {
-                    named.push(host);
-                }
-            }
+/// Why no address of a host could be seen. One is enough to know the host by: that there is no IPv6 here is no news about it.
+fn unseen(looks: &Looks) -> Option<String> {
+    let mut why = Some("its addresses are not known".to_owned());
+    for (_, shown) in looks {
+        match shown.as_ref() {
+            Shown::Unknown(reason) => why = Some(reason.clone()),
+            _ => return None,
         }
     }
-    let sentence = |(reason, hosts): (&str, Vec<&str>)| {
-        let noun = if hosts.len() == 1 { "the certificate" } else { "the certificates" };
-        format!("{noun} of {}: {reason}", hosts.join(", "))
-    };
-    hosts.into_iter().map(sentence).collect()
+    why
 }
 
 /// The line of a host in the report: the worst of its addresses; nothing where none could be seen.

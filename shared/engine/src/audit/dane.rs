@@ -11,7 +11,7 @@ use waypost_types::{
 
 use super::{
     Facts, Part,
-    certificates::{Chains, Looks, MOST_HOSTS, unseen},
+    certificates::{Chains, Looks, MOST_HOSTS},
     dane_match::{Match, Tlsa, record_for},
     dnssec::{Signed, passes_signatures, signed, vouched},
     dnssec_records::signatures,
@@ -65,7 +65,9 @@ pub(super) async fn check(net: &Net, facts: &Facts, chains: &Chains<'_>) -> Part
         return part;
     }
     if facts.hosts.is_empty() {
-        // Why the hosts are not known is said where they are looked for.
+        if facts.receives {
+            part.unknown("dane", "the MX hosts could not be looked up");
+        }
         part.word(Status::None, if facts.receives { "No answer" } else { "Takes no mail" });
         return part;
     }
@@ -83,9 +85,6 @@ pub(super) async fn check(net: &Net, facts: &Facts, chains: &Chains<'_>) -> Part
     }
     for host in &with {
         judge(&mut part, net, facts, host);
-    }
-    for reason in unseen(with.iter().map(|host| (host.mx.host.as_str(), &host.looks))) {
-        part.unknown("dane", reason);
     }
     if with.iter().any(|host| matches!(host.trust, Trust::Yes)) {
         if !without.is_empty() {
@@ -184,7 +183,7 @@ fn judge(part: &mut Part, net: &Net, facts: &Facts, host: &Host<'_>) {
             Some(format!("ignored: {why}"))
         }
         Trust::Unknown(reason) => {
-            part.unknown("dane", format!("whether senders believe the TLSA records of {owner}: {reason}"));
+            part.unknown("dnssec", format!("whether senders believe the TLSA records of {owner}: {reason}"));
             None
         }
     };

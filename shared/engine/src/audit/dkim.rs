@@ -1,11 +1,16 @@
 //! DKIM keys (RFC 6376 3.6.1, 8301, 8463). Selectors can not be listed by DNS, so a guess that finds nothing is unknown, never "missing".
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream};
-use waypost_types::outcome::Status;
+use waypost_types::{Severity, outcome::Status};
 use x509_parser::{prelude::FromDer, public_key::PublicKey, x509::SubjectPublicKeyInfo};
 
-use super::{AuditOptions, Facts, Part, rules::remark, selectors};
+use super::{
+    AuditOptions, Facts, Family, Known, Part,
+    rules::{Remark, remark},
+    selectors,
+};
 use crate::net::{DnsFailure, Lookup, Net};
 
 /// Why nothing can be said of DKIM where no resolver failed.
@@ -16,24 +21,24 @@ pub const NO_USUAL_SELECTOR: &str =
 const AT_ONCE: usize = 24;
 /// Selectors given by hand that are looked at.
 const MOST_BY_HAND: usize = 50;
+/// Days after which a key should have been changed: thirteen months.
+const MOST_DAYS: i64 = 396;
 /// Nobody has this one: an answer means a wildcard.
 const NOBODYS: &str = "waypost-7f3a91c2-wildcard-test";
 
 pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> Part {
-    let by_hand = &options.selectors;
     let mut part = Part::default();
     if facts.nxdomain {
         part.word(Status::None, "No such domain");
         return part;
     }
     let domain = facts.domain.as_str();
-    let mut wanted: Vec<(String, bool)> = by_hand.iter().take(MOST_BY_HAND).map(|selector| (selector.clone(), true)).collect();
-    wanted.extend(selectors::common().iter().filter(|selector| !by_hand.contains(selector)).map(|selector| (selector.clone(), false)));
-    wanted.push((NOBODYS.to_owned(), false));
-    let answers: Vec<(String, bool, Lookup<Vec<u8>>)> = stream::iter(wanted)
-        .map(|(selector, known)| async move {
+    let mut wanted = wanted(options);
+    wanted.push((NOBODYS.to_owned(), Origin::Guessed));
+    let answers: Vec<(String, Origin, Lookup<Vec<u8>>)> = stream::iter(wanted)
+        .map(|(selector, origin)| async move {
             let answer = net.dns().txt(&format!("{selector}._domainkey.{domain}")).await;
-            (selector, known, answer)
+            (selector, origin, answer)
         })
         .buffered(AT_ONCE)
         .collect()
@@ -49,19 +54,20 @@ pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> P
     let mut keys = 0;
     let mut weakest: Option<u32> = None;
     let mut failure: Option<DnsFailure> = None;
-    for (selector, known, answer) in answers.into_iter().filter(|(selector, known, _)| selector != NOBODYS && (*known || !wildcard)) {
+    for (selector, origin, answer) in
+        answers.into_iter().filter(|(selector, origin, _)| selector != NOBODYS && (*origin != Origin::Guessed || !wildcard))
+    {
         let name = format!("{selector}._domainkey.{domain}");
         match answer {
             Lookup::Found(records) => {
-                if let Some(bits) = key(&mut part, &name, &selector, &records, known) {
+                if let Some(bits) = key(&mut part, &name, &selector, &records, origin) {
+                    let since = first_seen(&options.known, &part.records);
+                    age(&mut part, &name, &selector, since, net.now());
                     keys += 1;
                     weakest = Some(weakest.map_or(bits, |w| w.min(bits)));
                 }
             }
-            Lookup::Missing(_) if known => {
-                part.find(remark("dkim.key_missing", &name, format!("There is no DKIM key at {name}, although mail is signed with that selector")));
-            }
-            Lookup::Missing(_) => {}
+            Lookup::Missing(_) => key_missing(&name, origin).into_iter().for_each(|finding| part.find(finding)),
             Lookup::Failed(why) => failure = Some(why),
         }
     }
@@ -82,8 +88,40 @@ pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> P
     part
 }
 
+/// How a selector came to be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// A signature or a report named it: mail is signed with it.
+    Seen,
+    /// Somebody typed it.
+    ByHand,
+    /// From the catalog of usual ones.
+    Guessed,
+}
+
+/// The selectors to ask, each once, with the best that is known of it.
+fn wanted(options: &AuditOptions) -> Vec<(String, Origin)> {
+    let seen = options.seen_selectors.iter().take(MOST_BY_HAND).map(|selector| (selector.clone(), Origin::Seen));
+    let by_hand = options.selectors.iter().take(MOST_BY_HAND).map(|selector| (selector.clone(), Origin::ByHand));
+    let guessed = selectors::common().iter().map(|selector| (selector.clone(), Origin::Guessed));
+    let mut asked = std::collections::HashSet::new();
+    seen.chain(by_hand).chain(guessed).filter(|(selector, _)| asked.insert(selector.to_ascii_lowercase())).collect()
+}
+
+/// What to say of a selector without a key: only one that was seen proves that mail is signed with it.
+fn key_missing(name: &str, origin: Origin) -> Option<Remark> {
+    match origin {
+        Origin::Seen => Some(remark("dkim.key_missing", name, format!("There is no DKIM key at {name}, although mail is signed with that selector"))),
+        Origin::ByHand => Some(
+            remark("dkim.key_missing", name, format!("There is no DKIM key at {name}, a selector that was named by hand")).severity(Severity::High),
+        ),
+        Origin::Guessed => None,
+    }
+}
+
 /// Looks at what a selector answers. Gives the strength of a usable key in RSA bits.
-fn key(part: &mut Part, name: &str, selector: &str, records: &[Vec<u8>], known: bool) -> Option<u32> {
+fn key(part: &mut Part, name: &str, selector: &str, records: &[Vec<u8>], origin: Origin) -> Option<u32> {
+    let known = origin != Origin::Guessed;
     let texts: Vec<String> = records.iter().map(|record| String::from_utf8_lossy(record).into_owned()).collect();
     let likely: Vec<&String> = texts.iter().filter(|text| known || text.contains("p=")).collect();
     if likely.is_empty() {
@@ -95,14 +133,25 @@ fn key(part: &mut Part, name: &str, selector: &str, records: &[Vec<u8>], known: 
     let text = likely[0];
     part.records.push(format!("{selector}: {text}"));
     match parse(text) {
-        Err(reason) => {
+        Err(Fault::Ed25519Length(bytes)) => {
+            part.find(remark("dkim.ed25519_bad_length", name, format!("The Ed25519 key at {name} has {bytes} bytes, it must have 32")));
+            None
+        }
+        Err(Fault::Syntax(reason)) => {
             part.find(remark("dkim.syntax", name, format!("The DKIM key at {name} can not be read: {reason}")));
             None
         }
         Ok(key) if key.revoked => {
             // An old key withdrawn is good housekeeping; only a selector in use makes it a problem.
             if known {
-                part.find(remark("dkim.revoked", name, format!("The DKIM key at {name} is revoked (empty p=)")));
+                part.find(remark(
+                    "dkim.revoked",
+                    name,
+                    format!(
+                        "The DKIM key at {name} is revoked (empty p=){}",
+                        if origin == Origin::Seen { ", although mail is signed with it" } else { "" }
+                    ),
+                ));
             }
             None
         }
@@ -111,6 +160,17 @@ fn key(part: &mut Part, name: &str, selector: &str, records: &[Vec<u8>], known: 
             Some(key.bits)
         }
     }
+}
+
+/// Since when the key that was looked at last is there as it is.
+fn first_seen(known: &Known, records: &[String]) -> Option<DateTime<Utc>> {
+    records.last().and_then(|line| known.since(Family::Dkim, line))
+}
+
+/// Says so where the same key stands for too long; without knowledge of its age nothing is said.
+fn age(part: &mut Part, name: &str, selector: &str, since: Option<DateTime<Utc>>, now: DateTime<Utc>) {
+    let Some(since) = since.filter(|since| (now - *since).num_days() > MOST_DAYS) else { return };
+    part.find(remark("dkim.key_old", name, format!("DKIM key {selector} is the same since {} at least", since.format("%Y-%m-%d"))));
 }
 
 fn strength(part: &mut Part, name: &str, selector: &str, key: &Key) {
@@ -155,22 +215,36 @@ struct Key {
     other_service: bool,
 }
 
+/// Why a key can not be used.
+#[derive(Debug, PartialEq, Eq)]
+enum Fault {
+    Syntax(String),
+    /// Bytes of an Ed25519 key that are not 32 (RFC 8463 4).
+    Ed25519Length(usize),
+}
+
+impl From<String> for Fault {
+    fn from(reason: String) -> Self {
+        Self::Syntax(reason)
+    }
+}
+
 /// Parses a key record (RFC 6376 3.2, 3.6.1).
-fn parse(text: &str) -> Result<Key, String> {
+fn parse(text: &str) -> Result<Key, Fault> {
     let tags = tags(text)?;
     let tag = |name: &str| tags.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str());
     if let Some(version) = tag("v")
         && (version != "DKIM1" || tags[0].0 != "v")
     {
-        return Err("v= must be DKIM1 and stand first".to_owned());
+        return Err("v= must be DKIM1 and stand first".to_owned().into());
     }
     let list = |name: &str| tag(name).map(|value| value.split(':').map(|item| item.trim().to_ascii_lowercase()).collect::<Vec<_>>());
     let kind = match tag("k").unwrap_or("rsa") {
         "rsa" => Kind::Rsa,
         "ed25519" => Kind::Ed25519,
-        other => return Err(format!("k={other} is no key type that receivers know")),
+        other => return Err(format!("k={other} is no key type that receivers know").into()),
     };
-    let encoded: String = tag("p").ok_or("p= is missing")?.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+    let encoded: String = tag("p").ok_or_else(|| "p= is missing".to_owned())?.chars().filter(|c| !c.is_ascii_whitespace()).collect();
     let mut key = Key {
         kind,
         bits: 3072,
@@ -185,8 +259,8 @@ fn parse(text: &str) -> Result<Key, String> {
     let der = STANDARD.decode(&encoded).map_err(|_| "p= is not valid base64".to_owned())?;
     match kind {
         Kind::Ed25519 if der.len() == 32 => {}
-        Kind::Ed25519 => return Err(format!("an Ed25519 key has 32 bytes, this one {}", der.len())),
-        Kind::Rsa => key.bits = rsa_bits(&der).ok_or("p= holds no RSA key")?,
+        Kind::Ed25519 => return Err(Fault::Ed25519Length(der.len())),
+        Kind::Rsa => key.bits = rsa_bits(&der).ok_or_else(|| "p= holds no RSA key".to_owned())?,
     }
     Ok(key)
 }
@@ -272,6 +346,54 @@ mod tests {
         {
             assert!(parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_ed25519_key_of_another_length_has_its_own_rule() {
+        assert_eq!(parse("k=ed25519; p=AAAA"), Err(Fault::Ed25519Length(3)));
+        let judged = |text: &str| {
+            let mut part = Part::default();
+            key(&mut part, "s._domainkey.a.example", "s", &[text.as_bytes().to_vec()], Origin::Guessed);
+            part.findings.len()
+        };
+        assert_eq!(judged("k=ed25519; p=AAAA"), 1);
+        assert_eq!(judged("k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="), 0);
+    }
+
+    #[test]
+    fn only_a_selector_that_was_seen_proves_signed_mail() {
+        let finding = |origin| {
+            let mut part = Part::default();
+            if let Some(finding) = key_missing("n", origin) {
+                part.find(finding);
+            }
+            part.findings.pop()
+        };
+        assert_eq!(finding(Origin::Seen).unwrap().severity, Severity::Critical);
+        let by_hand = finding(Origin::ByHand).unwrap();
+        assert_eq!(by_hand.severity, Severity::High);
+        assert!(!by_hand.summary.contains("is signed"));
+        assert!(finding(Origin::Guessed).is_none());
+    }
+
+    #[test]
+    fn a_key_is_old_after_thirteen_months() {
+        let now = DateTime::from_timestamp(1_790_000_000, 0).unwrap();
+        let since = now - chrono::Duration::days(400);
+        let line = "s: p=A".to_owned();
+        let known = Known { records: [(Family::Dkim.key().to_owned(), vec![(line.clone(), since)])].into() };
+        for (record, at, wanted) in [(line.as_str(), now, 1), (line.as_str(), since + chrono::Duration::days(396), 0), ("s: p=B", now, 0)] {
+            let mut part = Part::default();
+            age(&mut part, "n", "s", first_seen(&known, &[record.to_owned()]), at);
+            assert_eq!(part.findings.len(), wanted, "{record} {at}");
+        }
+    }
+
+    #[test]
+    fn a_selector_is_asked_once() {
+        let options = AuditOptions { selectors: vec!["One".into(), "two".into()], seen_selectors: vec!["one".into()], ..AuditOptions::default() };
+        let wanted = wanted(&options);
+        assert_eq!(wanted[..2], [("one".to_owned(), Origin::Seen), ("two".to_owned(), Origin::ByHand)]);
     }
 
     proptest! {

@@ -1,7 +1,12 @@
 //! The audit of a domain: one file per record family, all asked at once under one deadline. What did not answer is unknown, never missing.
 
 mod bimi;
+mod bimi_mark;
+mod bimi_svg;
+#[cfg(test)]
+mod bimi_tests;
 mod certificates;
+mod confirm;
 mod dane;
 mod dane_match;
 mod dkim;
@@ -9,25 +14,51 @@ mod dmarc;
 mod dmarc_reports;
 mod dnssec;
 mod dnssec_records;
+pub mod drift;
+pub mod helo;
+mod local_names;
 mod mta_sts;
 mod mta_sts_policy;
 mod mx;
+mod mx_set;
+#[cfg(test)]
+mod mx_tests;
 mod ns;
+mod ns_ask;
+mod ns_compare;
+mod ns_parent;
+mod ns_soa;
+#[cfg(test)]
+mod ns_tests;
 mod ptr;
+mod ptr_names;
+#[cfg(test)]
+mod ptr_tests;
 pub mod rules;
 pub mod score;
 mod selectors;
 mod spf;
 mod spf_cost;
+mod spf_flatten;
 mod spf_networks;
+mod spf_open;
+mod spf_repeats;
+mod spf_senders;
+mod spf_services;
+#[cfg(test)]
+mod spf_tests;
+mod spf_wire;
 #[cfg(test)]
 mod tests;
 mod tls_rpt;
 #[cfg(test)]
 mod transport_tests;
+mod untold;
+mod web;
 
 pub use dkim::NO_USUAL_SELECTOR;
 pub use selectors::provider_of;
+pub use untold::leaves_open;
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
@@ -132,6 +163,20 @@ impl Family {
     }
 }
 
+impl Family {
+    /// The family that a rule's findings belong to: its area names it, or is part of it.
+    pub fn of_rule(rule: &str) -> Option<Self> {
+        let area = rule.split_once('.').map_or(rule, |(area, _)| area);
+        match area {
+            "mtasts" => Some(Self::MtaSts),
+            "tlsrpt" => Some(Self::TlsRpt),
+            "helo" => Some(Self::Ptr),
+            "soa" => Some(Self::Ns),
+            other => Self::ALL.into_iter().find(|family| family.key() == other),
+        }
+    }
+}
+
 /// What one family found.
 #[derive(Debug, Default)]
 pub(crate) struct Part {
@@ -185,8 +230,13 @@ pub async fn audit(net: &Net, domain: &DomainName, options: &AuditOptions) -> Au
 
 /// Audits some families only.
 pub async fn audit_families(net: &Net, domain: &DomainName, options: &AuditOptions, families: &[Family]) -> AuditReport {
+    audit_families_at(net, domain, options, families, confirm::PORT).await
+}
+
+/// `authority_port` is where name servers listen that are asked themselves: tests have no port 53.
+async fn audit_families_at(net: &Net, domain: &DomainName, options: &AuditOptions, families: &[Family], authority_port: u16) -> AuditReport {
     let end = tokio::time::Instant::now() + options.deadline;
-    look_at(net, domain, options, families, end, &Chains::new(net, options.look_at_certificates, end)).await
+    look_at(net, domain, options, families, (end, authority_port), &Chains::new(net, options.look_at_certificates, end)).await
 }
 
 async fn look_at(
@@ -194,11 +244,11 @@ async fn look_at(
     domain: &DomainName,
     options: &AuditOptions,
     families: &[Family],
-    end: tokio::time::Instant,
+    (end, authority_port): (tokio::time::Instant, u16),
     chains: &Chains<'_>,
 ) -> AuditReport {
     let mut parts: BTreeMap<Family, Part> = BTreeMap::new();
-    let (facts, mx) = if let Ok(found) = tokio::time::timeout_at(end, mx::look(net, domain)).await {
+    let (facts, mx) = if let Ok(found) = tokio::time::timeout_at(end, mx::look(net, domain, options)).await {
         found
     } else {
         let mut part = Part::default();
@@ -231,9 +281,19 @@ async fn look_at(
             (*family, part)
         }
     });
-    parts.extend(futures::future::join_all(jobs).await);
-    let mut report = report(&facts, parts);
+    let web = async {
+        // A single family is asked for by name: then nothing else is looked up.
+        let wanted = families.len() == Family::ALL.len();
+        if wanted { tokio::time::timeout_at(end, web::hosts(net, &facts)).await.unwrap_or_default() } else { Vec::new() }
+    };
+    let (found, web_hosts) = tokio::join!(futures::future::join_all(jobs), web);
+    parts.extend(found);
+    if tokio::time::timeout_at(end, confirm::confirm(net, &facts, options, authority_port, &mut parts)).await.is_err() {
+        tracing::debug!(domain = facts.domain.as_str(), "what is gone could not be confirmed in time");
+    }
+    let mut report = AuditReport { web_hosts, ..report(&facts, parts) };
     report.detail.certificates = chains.seen();
+    report.unknown.extend(chains.unseen());
     report
 }
 

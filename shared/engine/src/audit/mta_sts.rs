@@ -213,6 +213,9 @@ fn history(net: &Net, options: &AuditOptions, part: &mut Part, owner: &str, reco
 
 /// The MX hosts against the patterns.
 fn hosts(facts: &Facts, part: &mut Part, policy: &Policy) {
+    if facts.hosts.is_empty() && facts.receives {
+        part.unknown("mta_sts", "whether the policy covers the MX hosts: they could not be looked up");
+    }
     for mx in facts.hosts.iter().filter(|mx| !covered(policy, &mx.host)) {
         let seen = format!("The MX host {} is not in the MTA-STS policy (mode {})", mx.host, policy.mode.as_str());
         part.find(remark("mtasts.mx_mismatch", &mx.host, seen).severity(severity(policy)).with("host", &mx.host));
@@ -245,9 +248,6 @@ async fn shown(net: &Net, facts: &Facts, part: &mut Part, policy: &Policy, chain
             let seen = format!("{} at {address} breaks the MTA-STS policy (mode {}): {problem}", mx.host, policy.mode.as_str());
             part.find(remark("mtasts.cert_invalid", &mx.host, seen).severity(severity(policy)).with("host", &mx.host));
         }
-    }
-    for reason in certificates::unseen(covered.iter().map(|mx| mx.host.as_str()).zip(&looks)) {
-        part.unknown("mta_sts", reason);
     }
 }
 

@@ -8,17 +8,19 @@ use waypost_types::{
     outcome::{MxHost, Status},
 };
 
-use super::{Facts, Part, rules::remark, selectors};
+use super::{AuditOptions, Facts, Part, local_names::local_ending, mx_set, rules::remark, selectors};
 use crate::{
-    net::{Absence, Lookup, Net},
+    net::{Absence, Lookup, Net, not_public},
     spf::fetch,
 };
 
 /// MX hosts looked at; more than anybody needs, few enough to be bounded.
 const MOST_HOSTS: usize = 20;
+/// MX records that are shown.
+const MOST_SHOWN: usize = 50;
 
 /// Asks MX and addresses, which other families build on.
-pub(super) async fn look(net: &Net, domain: &DomainName) -> (Facts, Part) {
+pub(super) async fn look(net: &Net, domain: &DomainName, options: &AuditOptions) -> (Facts, Part) {
     let mut part = Part::default();
     let mut facts = Facts { domain: domain.clone(), hosts: Vec::new(), nxdomain: false, null_mx: false, receives: true };
     let name = domain.as_str();
@@ -42,8 +44,15 @@ pub(super) async fn look(net: &Net, domain: &DomainName) -> (Facts, Part) {
         Lookup::Found(mut records) => {
             records.sort();
             records.dedup();
-            part.records = records.iter().map(|(preference, host)| format!("{preference} {}", if host.is_empty() { "." } else { host })).collect();
-            with_mx(net, name, records, &mut facts, &mut part).await;
+            let shown = |(preference, host): &(u16, String)| format!("{preference} {}", if host.is_empty() { "." } else { host });
+            part.records = records.iter().take(MOST_SHOWN).map(shown).collect();
+            if records.iter().all(|(_, host)| host.is_empty()) {
+                facts.null_mx = true;
+                facts.receives = false;
+                null_mx(net, name, options, &mut part).await;
+            } else {
+                with_mx(net, name, records, &mut facts, &mut part).await;
+            }
         }
     }
     (facts, part)
@@ -53,13 +62,14 @@ pub(super) async fn look(net: &Net, domain: &DomainName) -> (Facts, Part) {
 async fn without_mx(net: &Net, name: &str, facts: &mut Facts, part: &mut Part) {
     match net.dns().addresses(name).await {
         Lookup::Found(addresses) => {
-            facts.hosts = vec![MxHost { preference: 0, host: name.to_owned(), addresses, provider: None }];
             part.find(remark("mx.domain_no_a_fallback", name, "No MX record: mail goes to the domain's own address").record(
                 "MX",
                 name,
                 format!("10 {name}."),
             ));
-            part.word(Status::Info, "Address only");
+            not_reachable(net, name, &addresses, part);
+            facts.hosts = vec![MxHost { preference: 0, host: name.to_owned(), addresses, provider: None }];
+            part.word_by_findings(Status::Info, "Address only");
         }
         Lookup::Missing(_) => {
             facts.receives = false;
@@ -82,38 +92,63 @@ async fn without_mx(net: &Net, name: &str, facts: &mut Facts, part: &mut Part) {
     }
 }
 
-async fn with_mx(net: &Net, name: &str, records: Vec<(u16, String)>, facts: &mut Facts, part: &mut Part) {
-    let nulls = records.iter().filter(|(_, host)| host.is_empty()).count();
-    if nulls > 0 {
-        if nulls < records.len() {
-            part.find(
-                remark("mx.null_with_others", name, "A null MX stands beside other MX records")
-                    .fix("Keep the null MX (the domain takes no mail) or the others, not both."),
-            );
-        } else {
-            facts.null_mx = true;
-            facts.receives = false;
-            part.word(Status::Ok, "Takes no mail");
-            return;
-        }
+/// A domain that takes no mail should send none: what can not be answered is refused (RFC 7505 4.2).
+async fn null_mx(net: &Net, name: &str, options: &AuditOptions, part: &mut Part) {
+    if !options.senders.is_empty() || !options.seen_selectors.is_empty() {
+        let how = match options.seen_selectors.first() {
+            Some(selector) => format!("mail is signed with its selector {selector}"),
+            None => format!("{} sends for it", options.senders.first().map(|(address, _)| address.to_string()).unwrap_or_default()),
+        };
+        part.find(
+            remark("mx.null_sends", name, format!("{name} says that it takes no mail (null MX), and {how}")).with("host", format!("mail.{name}")),
+        );
+    } else if let Ok(Some(policy)) = fetch(net.dns(), name).await
+        && lets_somebody_send(&policy)
+    {
+        let policy = String::from_utf8_lossy(&policy).into_owned();
+        let seen = format!("{name} says that it takes no mail (null MX), and its SPF record lets hosts send for it: {policy}");
+        part.find(
+            remark("mx.null_sends", name, seen)
+                .severity(Severity::Low)
+                .fix("If the domain sends mail, give it an MX record that takes the replies. If it does not, say so in SPF as well.")
+                .record("TXT", name, "v=spf1 -all"),
+        );
     }
+    part.word_by_findings(Status::Ok, "Takes no mail");
+}
+
+/// Has a term that can pass: one that is neither `all` nor set to fail.
+fn lets_somebody_send(policy: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(policy).to_ascii_lowercase();
+    text.split_ascii_whitespace().skip(1).any(|term| {
+        let refusing = term.starts_with(['-', '~', '?']);
+        let modifier = term.split_once('=').is_some_and(|(name, _)| !name.contains([':', '/']));
+        term.starts_with("redirect=") || (!refusing && !modifier)
+    })
+}
+
+async fn with_mx(net: &Net, name: &str, records: Vec<(u16, String)>, facts: &mut Facts, part: &mut Part) {
+    if records.iter().any(|(_, host)| host.is_empty()) {
+        part.find(
+            remark("mx.null_with_others", name, "A null MX stands beside other MX records")
+                .fix("Keep the null MX (the domain takes no mail) or the others, not both."),
+        );
+    }
+    let records: Vec<(u16, String)> = records.into_iter().filter(|(_, host)| !host.is_empty()).collect();
+    mx_set::records(name, &records, MOST_HOSTS, part);
     let mut seen = BTreeSet::new();
-    let hosts: Vec<(u16, String)> = records.into_iter().filter(|(_, host)| !host.is_empty() && seen.insert(host.clone())).take(MOST_HOSTS).collect();
+    let hosts: Vec<(u16, String)> = records.into_iter().filter(|(_, host)| seen.insert(host.clone())).take(MOST_HOSTS).collect();
     let answers = join_all(hosts.iter().map(|(_, host)| async move {
-        // Most hosts are names, not addresses: failing to parse is the usual case, not an error.
-        let literal: Option<IpAddr> = host.parse().ok();
-        if literal.is_some() {
-            return (literal, Lookup::Missing(Absence::NoData), None);
+        // What is no public name is not asked; the resolver library would answer “localhost” by itself.
+        if host.parse::<IpAddr>().is_ok() || is_local(host, name) {
+            return (Lookup::Missing(Absence::NoData), None);
         }
         let (addresses, alias) = tokio::join!(net.dns().addresses(host), net.dns().cname(host));
-        (None, addresses, alias.found().into_iter().next())
+        (addresses, alias.found().into_iter().next())
     }))
     .await;
     let mut dead = Vec::new();
-    for ((preference, host), (literal, addresses, alias)) in hosts.iter().zip(answers) {
-        if literal.is_some() {
-            part.find(remark("mx.ip_literal", host, format!("The MX record points to the address {host}; it must name a host")));
-        }
+    for ((preference, host), (addresses, alias)) in hosts.iter().zip(answers) {
         if let Some(alias) = alias {
             part.find(
                 remark("mx.cname", host, format!("The MX host {host} is an alias of {alias}"))
@@ -123,8 +158,8 @@ async fn with_mx(net: &Net, name: &str, records: Vec<(u16, String)>, facts: &mut
         }
         let addresses = match addresses {
             Lookup::Found(addresses) => addresses,
-            Lookup::Missing(_) => {
-                dead.push(host.clone());
+            Lookup::Missing(absence) => {
+                dead.push((host, absence));
                 Vec::new()
             }
             Lookup::Failed(failure) => {
@@ -132,24 +167,112 @@ async fn with_mx(net: &Net, name: &str, records: Vec<(u16, String)>, facts: &mut
                 Vec::new()
             }
         };
-        for address in &addresses {
-            if let Err(denied) = net.egress_check(*address) {
-                part.find(remark("mx.private_address", host, format!("The MX host {host} resolves to {address}, {}", denied.reason)));
-            }
-        }
+        not_reachable(net, host, &addresses, part);
         let provider = selectors::provider_of(host).map(str::to_owned);
         facts.hosts.push(MxHost { preference: *preference, host: host.clone(), addresses, provider });
     }
-    let severity = if dead.len() == hosts.len() { Severity::Critical } else { Severity::Medium };
-    for host in dead.iter().filter(|host| host.parse::<IpAddr>().is_err()) {
-        part.find(remark("mx.unresolvable", host, format!("The MX host {host} has no address")).severity(severity).with("host", host));
+    // Others take the mail as long as one of them works.
+    let all = dead.len() == hosts.len();
+    for (host, absence) in dead {
+        undeliverable(name, host, absence, all, part);
     }
-    let addresses: BTreeSet<IpAddr> = facts.hosts.iter().flat_map(|host| host.addresses.iter().copied()).collect();
-    if hosts.len() == 1 && facts.hosts.iter().all(|host| host.provider.is_none()) {
-        part.find(remark("mx.single", name, "Only one MX host takes the domain's mail"));
-    } else if hosts.len() > 1 && addresses.len() == 1 {
-        part.find(remark("mx.duplicate_target", name, "All MX hosts share one address"));
-    }
+    mx_set::hosts(name, &facts.hosts, part);
+    ipv6_only(net, name, &facts.hosts, part).await;
     let count = hosts.len();
     part.word_by_findings(Status::Ok, if count == 1 { "1 host".to_owned() } else { format!("{count} hosts") });
+}
+
+/// Hosts that only senders with IPv6 reach. That there is no IPv4 is asked for itself: a look-up of both tells what it found.
+async fn ipv6_only(net: &Net, name: &str, hosts: &[MxHost], part: &mut Part) {
+    let found: Vec<&MxHost> = hosts.iter().filter(|host| !host.addresses.is_empty()).collect();
+    if found.is_empty() || found.iter().any(|host| host.addresses.iter().any(IpAddr::is_ipv4)) {
+        return;
+    }
+    let v4 = join_all(hosts.iter().map(|host| net.dns().a(&host.host))).await;
+    if v4.iter().all(|answer| matches!(answer, Lookup::Missing(_))) {
+        let seen = format!("No MX host of {name} has an IPv4 address: senders without IPv6 can not deliver");
+        part.find(remark("mx.no_ipv4", name, seen).with("host", &found[0].host));
+    }
+}
+
+/// A host that can not be found, and what may have gone wrong with its name.
+fn undeliverable(name: &str, host: &str, absence: Absence, all: bool, part: &mut Part) {
+    let severity = if all { Severity::Critical } else { Severity::Medium };
+    if host.parse::<IpAddr>().is_ok() {
+        part.find(remark("mx.ip_literal", host, format!("The MX record points to the address {host}; it must name a host")));
+        return;
+    }
+    if is_local(host, name) {
+        let seen = format!("The MX host {host} is a name of one machine or of a local network, which nobody outside can find");
+        part.find(remark("mx.local_name", host, seen).severity(severity).with("domain_name", name));
+        return;
+    }
+    let how = if absence == Absence::NxDomain { "does not exist in DNS" } else { "has no address" };
+    let found = remark("mx.unresolvable", host, format!("The MX host {host} {how}")).severity(severity).with("host", host);
+    let doubled = host.strip_suffix(name).and_then(|rest| rest.strip_suffix('.')).filter(|rest| rest.ends_with(name));
+    part.find(match doubled {
+        Some(meant) => found
+            .fix(format!("The zone's name stands twice: in the zone file the final dot is missing. Write {meant}. with the dot."))
+            .record("MX", name, format!("10 {meant}.")),
+        None if !host.contains('.') => found
+            .fix(format!("The name has no domain. If {host}.{name} is meant, write it in full, with a final dot."))
+            .record("MX", name, format!("10 {host}.{name}.")),
+        None => found,
+    });
+}
+
+/// Addresses that nobody on the internet can reach. One that is this machine's own is public all the same.
+fn not_reachable(net: &Net, host: &str, addresses: &[IpAddr], part: &mut Part) {
+    let hidden = |address: &IpAddr| net.egress_check(*address).err().and_then(|_| not_public(*address));
+    let reaches_v4 = addresses.iter().any(|address| address.is_ipv4() && hidden(address).is_none());
+    for address in addresses {
+        let Some(reason) = hidden(address) else { continue };
+        if address.is_ipv6() && reaches_v4 {
+            let seen = format!("The IPv6 address of the MX host {host}, {address}, is {reason}; only its IPv4 address can be reached");
+            part.find(remark("mx.ipv6_broken", host, seen).with("address", address.to_string()).with("host", host));
+        } else {
+            part.find(remark("mx.private_address", host, format!("The MX host {host} resolves to {address}, {reason}")).with("host", host));
+        }
+    }
+}
+
+/// A name that is no part of the public DNS, for a domain that is.
+fn is_local(host: &str, domain: &str) -> bool {
+    local_ending(host).is_some_and(|ending| ending == "localhost" || local_ending(domain) != Some(ending))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_that_let_nobody_send_are_known() {
+        for (policy, sends) in [
+            ("v=spf1 -all", false),
+            ("v=spf1 ~all", false),
+            ("v=spf1 -mx ?all exp=why.e.example", false),
+            ("v=spf1", false),
+            ("v=spf1 include:a.example -all", true),
+            ("V=SPF1 +mx -all", true),
+            ("v=spf1 redirect=a.example", true),
+            ("v=spf1 all", true),
+        ] {
+            assert_eq!(lets_somebody_send(policy.as_bytes()), sends, "{policy}");
+        }
+    }
+
+    #[test]
+    fn local_names_are_local_to_public_domains_only() {
+        for (host, domain, local) in [
+            ("localhost", "e.example", true),
+            ("mail.local", "e.example", true),
+            ("mx.corp.internal", "e.example", true),
+            ("mx.corp.internal", "corp.internal", false),
+            ("localhost", "corp.internal", true),
+            ("mx.local.example", "e.example", false),
+            ("mxlocal", "e.example", false),
+        ] {
+            assert_eq!(is_local(host, domain), local, "{host} {domain}");
+        }
+    }
 }

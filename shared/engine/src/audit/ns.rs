@@ -1,26 +1,47 @@
-//! Name servers: how many, and whether each has the zone (RFC 1034 4.1, 1912 2.8, 2182).
+//! Name servers: how many, where, whether each has the zone, and whether they agree with each other and with the parent zone
+//! (RFC 1034 4.1 and 4.2, RFC 1912 2.8, RFC 2181 10.3, RFC 2182, RFC 3901, RFC 7766).
 
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 use futures::future::join_all;
 use waypost_types::outcome::Status;
 
-use super::{AuditOptions, Facts, Part, organisational, rules::remark};
-use crate::net::{Lookup, Net, QueryFlags, RecordType};
+use super::{
+    AuditOptions, Facts, Part,
+    ns_ask::{Asker, Host, Look, View},
+    ns_compare::{Disagreement, disagreements},
+    ns_parent::{self, Delegation},
+    ns_soa, organisational,
+    rules::remark,
+};
+use crate::net::{Lookup, Net, not_public};
 
 /// Servers asked themselves.
 const MOST_SERVERS: usize = 8;
-/// Waiting for one of them.
-const LIMIT: Duration = Duration::from_secs(4);
-/// RFC 2308 5: negative answers kept for longer than this slow down every repair.
-const LONG_NEGATIVE: u32 = 86_400;
+/// Servers that the record list shows.
+const MOST_SHOWN: usize = 32;
+/// Between two looks at servers that disagree: a transfer after NOTIFY takes less.
+const PAUSE: Duration = Duration::from_millis(1500);
+/// The second look takes no longer: it asks those that have just answered.
+const SECOND: Duration = Duration::from_secs(2);
+/// Of the audit's time, what was before this check and comes after it.
+const RESERVE: Duration = Duration::from_secs(2);
 
-pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> Part {
+const DISAGREED: &str = "the name servers disagree; whether that lasts could not be told in time, it is looked at again at the next check";
+
+pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> Part {
+    check_by(Asker { net, port: 53, pause: PAUSE }, facts, options).await
+}
+
+/// The same with a port of one's own, for tests.
+pub(super) async fn check_by(asker: Asker<'_>, facts: &Facts, options: &AuditOptions) -> Part {
+    let begun = tokio::time::Instant::now();
     let mut part = Part::default();
     if facts.nxdomain {
         part.word(Status::None, "No such domain");
         return part;
     }
+    let net = asker.net;
     let domain = facts.domain.as_str();
     let (zone, servers) = match zone_of(net, domain).await {
         Lookup::Found(mut found) => found.pop().unwrap_or_default(),
@@ -35,24 +56,42 @@ pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> 
             return part;
         }
     };
-    part.records.clone_from(&servers);
-    if servers.len() < 2 {
-        part.find(remark("ns.single", &zone, format!("{zone} has one name server only")));
+    part.records = servers.iter().take(MOST_SHOWN).cloned().collect();
+    let named = servers.iter().take(MOST_SERVERS);
+    let look = async {
+        let hosts = join_all(named.map(|name| Host::find(net, name))).await;
+        let looks = look_at(&asker, hosts.iter(), &zone, domain).await;
+        (hosts, looks)
+    };
+    let ((hosts, looks), delegation, soa) = tokio::join!(look, ns_parent::delegation(&asker, &zone), net.dns().soa(&zone));
+    sites(net, &zone, servers.len(), &hosts, &mut part);
+    // Another look must end before the audit does, or all of this is lost.
+    let time_left = || begun.elapsed() + asker.pause + SECOND + RESERVE < options.deadline;
+    let looks = if time_left() { confirmed(&asker, looks, &zone).await } else { looks };
+    answers(&zone, &looks, &delegation, &mut part);
+    let views = views(&looks);
+    if let Some(soa) = views.first().map(|(_, view)| view.soa.clone()).or(soa.found().into_iter().next())
+        && let Some(found) = ns_soa::judge(&zone, &soa)
+    {
+        part.find(found);
     }
-    let looks = join_all(servers.iter().take(MOST_SERVERS).map(|server| has_zone(net, &zone, server))).await;
-    // Where no server answers us at all it is our network that blocks DNS, and says nothing about them.
-    let reached = looks.iter().any(|look| matches!(look, Look::Authoritative | Look::Lame(_)));
-    for (server, look) in servers.iter().zip(looks) {
-        match look {
-            Look::Lame(how) => part.find(remark("ns.lame", server, format!("The name server {server} {how} for {zone}")).with("ns", server)),
-            Look::Unknown(reason) if reached => part.unknown("ns", format!("{server}: {reason}")),
-            Look::Authoritative | Look::Unknown(_) => {}
+    let disagreed = disagreements(&views);
+    if !disagreed.is_empty() {
+        let now = if time_left() { again(&asker, &hosts, &views, &zone, domain).await } else { None };
+        match now {
+            Some(now) => {
+                for lasting in disagreed.iter().filter(|one| now.contains(one)) {
+                    part.find(lasting.remark(&zone, domain));
+                }
+            }
+            None => part.unknown("ns", DISAGREED),
         }
     }
-    if let Some(soa) = net.dns().soa(&zone).await.found().first()
-        && soa.minimum > LONG_NEGATIVE
-    {
-        part.find(remark("soa.values", &zone, format!("Answers that a name is missing may be kept for {} s (SOA minimum)", soa.minimum)));
+    if let Ok(Some(delegation)) = &delegation {
+        let own: BTreeSet<String> = views.iter().filter_map(|(_, view)| view.servers.clone()).flatten().collect();
+        if let Some(found) = ns_parent::compare(&zone, delegation, &own) {
+            part.find(found);
+        }
     }
     let count = servers.len();
     part.word_by_findings(Status::Ok, if count == 1 { "1 server".to_owned() } else { format!("{count} servers") });
@@ -67,6 +106,7 @@ async fn zone_of(net: &Net, domain: &str) -> Lookup<(String, Vec<String>)> {
         match net.dns().ns(at).await {
             Lookup::Found(mut servers) => {
                 servers.sort();
+                servers.dedup();
                 return Lookup::Found(vec![(at.to_owned(), servers)]);
             }
             Lookup::Failed(failure) => return Lookup::Failed(failure),
@@ -78,26 +118,173 @@ async fn zone_of(net: &Net, domain: &str) -> Lookup<(String, Vec<String>)> {
     }
 }
 
-enum Look {
-    Authoritative,
-    Lame(&'static str),
-    Unknown(String),
+/// A server's name, the address that was asked, and what it showed.
+type Seen = (String, IpAddr, Look);
+
+/// Asks every server at its first address of each kind: all that is compared at the first, whether it has the zone at the other.
+async fn look_at(asker: &Asker<'_>, hosts: impl Iterator<Item = &Host>, zone: &str, domain: &str) -> Vec<Seen> {
+    let may = |address: &IpAddr| asker.net.egress_check(*address).is_ok();
+    let mut jobs: Vec<(&str, IpAddr, bool)> = Vec::new();
+    for host in hosts {
+        let addresses: Vec<IpAddr> = host.addresses().into_iter().filter(may).collect();
+        let first = addresses.first().copied();
+        jobs.extend(first.map(|address| (host.name.as_str(), address, true)));
+        let other = addresses.iter().find(|address| first.is_some_and(|first| first.is_ipv4() && address.is_ipv6()));
+        jobs.extend(other.map(|address| (host.name.as_str(), *address, false)));
+    }
+    join_all(jobs.into_iter().map(|(name, address, whole)| async move {
+        let look = if whole {
+            Box::pin(asker.look(address, zone, domain)).await
+        } else {
+            match asker.has_zone(address, zone).await {
+                Ok(soa) => Look::Authoritative(Box::new(View { soa, servers: None, mx: None, spf: None, tcp: None })),
+                Err(look) => look,
+            }
+        };
+        (name.to_owned(), address, look)
+    }))
+    .await
 }
 
-async fn has_zone(net: &Net, zone: &str, server: &str) -> Look {
-    let address = match net.dns().addresses(server).await {
-        Lookup::Found(addresses) => addresses.into_iter().next(),
-        Lookup::Missing(_) => return Look::Lame("has no address, so it can not answer"),
-        Lookup::Failed(failure) => return Look::Unknown(failure.to_string()),
-    };
-    let Some(address) = address else { return Look::Unknown("it has no address".to_owned()) };
-    let question = net.query(Some(SocketAddr::new(address, 53)), zone, RecordType::SOA, QueryFlags::default());
-    match tokio::time::timeout(LIMIT, question).await {
-        Ok(Ok(answer)) if answer.authoritative => Look::Authoritative,
-        Ok(Ok(answer)) if answer.code == 5 => Look::Lame("refuses to answer"),
-        Ok(Ok(answer)) if answer.code == 0 || answer.code == 2 => Look::Lame("does not answer with authority"),
-        Ok(Ok(answer)) => Look::Unknown(format!("it answers with response code {}", answer.code)),
-        Ok(Err(failure)) => Look::Unknown(failure.to_string()),
-        Err(_) => Look::Unknown("no answer in time".to_owned()),
+/// One view per server, that of its first address.
+fn views(looks: &[Seen]) -> Vec<(String, View)> {
+    let mut views: Vec<(String, View)> = Vec::new();
+    for (server, _, look) in looks {
+        if let Look::Authoritative(view) = look
+            && !views.iter().any(|(known, _)| known == server)
+        {
+            views.push((server.clone(), View::clone(view)));
+        }
     }
+    views
+}
+
+/// What the names and addresses of the servers show by themselves.
+fn sites(net: &Net, zone: &str, count: usize, hosts: &[Host], part: &mut Part) {
+    if count < 2 {
+        part.find(remark("ns.single", zone, format!("{zone} has one name server only")));
+    }
+    for host in hosts {
+        let name = &host.name;
+        if let Some(alias) = &host.alias {
+            let seen = format!("The name server {name} is an alias of {alias}; an NS record must name a host itself");
+            part.find(remark("ns.cname", name, seen).with("alias", alias).record("NS", zone, format!("{alias}.")));
+        }
+        if host.has_none() {
+            part.find(
+                remark("ns.no_address", name, format!("The name server {name} of {zone} has no address, so nobody can ask it")).with("ns", name),
+            );
+        } else if let Some(failure) = host.failure().filter(|_| host.addresses().is_empty()) {
+            part.unknown("ns", format!("addresses of {name}: {failure}"));
+        }
+        let addresses = host.addresses();
+        let hidden = |address: &IpAddr| net.egress_check(*address).is_err() && not_public(*address).is_some();
+        if let Some(first) = addresses.first()
+            && addresses.iter().all(hidden)
+            && let Some(reason) = not_public(*first)
+        {
+            let seen = format!("The name server {name} has the address {first}, {reason}: nobody outside its network can ask it");
+            part.find(remark("ns.private_address", name, seen).with("ns", name));
+        }
+    }
+    // Servers beyond the bound may stand elsewhere.
+    if hosts.len() < count || hosts.iter().any(|host| host.failure().is_some()) {
+        return;
+    }
+    let networks: BTreeSet<[u8; 6]> = hosts.iter().flat_map(Host::addresses).map(network).collect();
+    if count > 1 && networks.len() == 1 {
+        let at = hosts.iter().flat_map(Host::addresses).next().map(|address| address.to_string()).unwrap_or_default();
+        part.find(remark("ns.same_network", zone, format!("All {count} name servers of {zone} stand in one network, that of {at}")));
+    }
+    let has = |v4: bool| hosts.iter().flat_map(Host::addresses).any(|address| address.is_ipv4() == v4);
+    if has(true) && !has(false) {
+        part.find(remark("ns.no_ipv6", zone, format!("No name server of {zone} has an IPv6 address")));
+    } else if has(false) && !has(true) {
+        part.find(remark("ns.no_ipv4", zone, format!("No name server of {zone} has an IPv4 address: whoever has no IPv6 can not look it up")));
+    }
+}
+
+/// The /24 of IPv4, the /48 of IPv6: what fails together.
+fn network(address: IpAddr) -> [u8; 6] {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            // 0 is no first octet of an IPv6 network that is in use.
+            [0, 4, 0, a, b, c]
+        }
+        IpAddr::V6(v6) => {
+            let o = v6.octets();
+            [o[0], o[1], o[2], o[3], o[4], o[5]]
+        }
+    }
+}
+
+/// Who has the zone and who does not, and who takes questions over UDP only.
+fn answers(zone: &str, looks: &[Seen], delegation: &Result<Option<Delegation>, String>, part: &mut Part) {
+    // The resolver got the name servers from one of them. Where none answers us with authority, something between us and them answers, or
+    // blocks, and that says nothing about them.
+    let authoritative = looks.iter().any(|(.., look)| matches!(look, Look::Authoritative(_)));
+    if !authoritative {
+        if looks.iter().any(|(.., look)| matches!(look, Look::Lame(_))) {
+            part.unknown("ns", "no name server answers us with authority; the network in between seems to answer for them, or they refuse us alone");
+        }
+        return;
+    }
+    let reached_v6 = looks.iter().any(|(_, address, look)| address.is_ipv6() && !matches!(look, Look::Unknown(_)));
+    for (server, address, look) in looks {
+        match look {
+            Look::Lame(how) => {
+                // One finding for a server, whatever its addresses.
+                if !looks.iter().any(|(other, before, look)| other == server && matches!(look, Look::Lame(_)) && before < address) {
+                    part.find(remark("ns.lame", server, format!("The name server {server} ({address}) {how} for {zone}")).with("ns", server));
+                }
+            }
+            // Without IPv6 here no IPv6 address can be told.
+            Look::Unknown(reason) if address.is_ipv4() || reached_v6 => part.unknown("ns", format!("{server} ({address}): {reason}")),
+            Look::Authoritative(_) | Look::Unknown(_) => {}
+        }
+    }
+    if let Err(reason) = delegation {
+        part.unknown("ns", format!("whether the parent zone names the same servers: {reason}"));
+    }
+    let tcp = |wanted: bool| {
+        looks.iter().filter_map(move |(server, address, look)| match look {
+            Look::Authoritative(view) if view.tcp == Some(wanted) => Some((server, address)),
+            _ => None,
+        })
+    };
+    // Some networks answer TCP port 53 themselves with a refusal: only where it gets through to somebody does a refusal count.
+    if tcp(true).next().is_some() || matches!(delegation, Ok(Some(delegation)) if delegation.tcp) {
+        for (server, address) in tcp(false) {
+            let seen = format!("The name server {server} ({address}) answers over UDP and refuses connections to TCP port 53");
+            part.find(remark("ns.no_tcp", server, seen).with("ns", server));
+        }
+    }
+}
+
+/// Asks servers that seem not to have the zone once more: while a zone is loaded again, or when questions come too fast, they say so for a moment.
+async fn confirmed(asker: &Asker<'_>, looks: Vec<Seen>, zone: &str) -> Vec<Seen> {
+    let lame = |look: &Look| matches!(look, Look::Lame(_));
+    if !looks.iter().any(|(.., look)| lame(look)) || !looks.iter().any(|(.., look)| matches!(look, Look::Authoritative(_))) {
+        return looks;
+    }
+    tokio::time::sleep(asker.pause).await;
+    join_all(looks.into_iter().map(|(server, address, look)| async move {
+        let Look::Lame(how) = look else { return (server, address, look) };
+        let second = match tokio::time::timeout(SECOND, asker.has_zone(address, zone)).await {
+            Ok(Err(Look::Lame(how))) => Look::Lame(how),
+            Ok(Ok(_)) => Look::Unknown(format!("it {how}, and has the zone when it is asked again")),
+            Ok(Err(_)) | Err(_) => Look::Unknown(format!("it {how}, and does not answer when it is asked again")),
+        };
+        (server, address, second)
+    }))
+    .await
+}
+
+/// A second look at servers that disagree: what is the same after a moment is no transfer on its way. Nothing when they take too long.
+async fn again(asker: &Asker<'_>, hosts: &[Host], before: &[(String, View)], zone: &str, domain: &str) -> Option<Vec<Disagreement>> {
+    tokio::time::sleep(asker.pause).await;
+    let answering = hosts.iter().filter(|host| before.iter().any(|(name, _)| *name == host.name));
+    let looks = tokio::time::timeout(SECOND, look_at(asker, answering, zone, domain)).await.ok()?;
+    Some(disagreements(&views(&looks)))
 }

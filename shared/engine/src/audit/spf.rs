@@ -1,27 +1,42 @@
 //! The SPF record as an administrator should see it: syntax, and what it lets through (RFC 7208). What it costs is `spf_cost`; evaluating one
 //! address is `crate::spf`.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
-use waypost_types::{Severity, outcome::Status};
-
-use super::{AuditOptions, Facts, Part, rules::remark, spf_cost::Cost, spf_networks};
-use crate::{
-    net::Net,
-    spf::{FetchError, MAX_LOOKUPS, MAX_NAMES, MAX_VOID_LOOKUPS, Mechanism, Qualifier, Record, fetch, parse},
+use waypost_types::{
+    Severity,
+    audit::{SpfDetail, SpfFlattening, SpfNode},
+    outcome::Status,
 };
 
-pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> Part {
+use super::{
+    AuditOptions, Facts, Part, dmarc, rules::remark, spf_cost::Cost, spf_flatten, spf_networks, spf_open, spf_repeats, spf_senders, spf_wire,
+};
+use crate::{
+    net::Net,
+    spf::{FetchError, MAX_LOOKUPS, MAX_NAMES, MAX_VOID_LOOKUPS, MODIFIER_TWICE, Mechanism, Qualifier, Record, SyntaxError, fetch, parse},
+};
+
+/// From so many lookups on the limit is near.
+const NEAR: u32 = 8;
+/// The senders' evaluations together.
+const SENDERS: Duration = Duration::from_secs(4);
+/// Names listed in one finding.
+const MOST_NAMED: usize = 10;
+
+pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> Part {
     let mut part = Part::default();
     let domain = facts.domain.as_str();
     if facts.nxdomain {
         part.word(Status::None, "No such domain");
         return part;
     }
-    let bytes = match fetch(net.dns(), domain).await {
+    let (fetched, wire) = tokio::join!(fetch(net.dns(), domain), spf_wire::look(net, domain));
+    let bytes = match fetched {
         Ok(Some(txt)) => txt,
         Ok(None) => {
             missing(facts, &mut part);
+            spf_wire::judge(domain, &wire, &mut part);
             return part;
         }
         Err(FetchError::Dns(failure)) => {
@@ -30,21 +45,7 @@ pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> 
             return part;
         }
         Err(FetchError::Multiple) => {
-            let records: Vec<String> = net
-                .dns()
-                .txt(domain)
-                .await
-                .found()
-                .into_iter()
-                .filter(|txt| crate::spf::is_spf(txt))
-                .map(|txt| String::from_utf8_lossy(&txt).into_owned())
-                .collect();
-            part.find(
-                remark("spf.multiple_records", domain, format!("{domain} has {} SPF records; receivers take that as an error", records.len()))
-                    .record("TXT", domain, merged(&records)),
-            );
-            part.records = records;
-            part.word(Status::Bad, "Error");
+            multiple(net, domain, &mut part).await;
             return part;
         }
     };
@@ -52,16 +53,54 @@ pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> 
     part.records.push(text.clone());
     match parse(&bytes) {
         Err(error) => {
-            part.find(
-                remark("spf.syntax", domain, format!("SPF record can not be read: {error}"))
-                    .with("term", &error.term)
-                    .fix(format!("Correct the term “{}” at character {}: {}.", error.term, error.position, error.reason)),
-            );
+            unreadable(domain, &error, &mut part);
+            part.detail.spf = Some(SpfDetail {
+                tree: SpfNode {
+                    domain: domain.to_owned(),
+                    record: Some(crate::printable(&text)),
+                    problem: Some(format!("can not be read: {error}")),
+                    ..SpfNode::default()
+                },
+                ..SpfDetail::default()
+            });
+            spf_wire::judge(domain, &wire, &mut part);
             part.word(Status::Bad, "Error");
         }
-        Ok(record) => judge(net, facts, &text, &record, &mut part).await,
+        Ok(record) => {
+            spf_wire::judge(domain, &wire, &mut part);
+            judge(net, facts, options, &text, &record, &mut part).await;
+        }
     }
     part
+}
+
+fn unreadable(domain: &str, error: &SyntaxError, part: &mut Part) {
+    if error.reason == MODIFIER_TWICE {
+        let seen = format!("SPF says “{}” at character {} although the same modifier stands before it", error.term, error.position);
+        part.find(remark("spf.duplicate_modifier", domain, seen));
+        return;
+    }
+    part.find(
+        remark("spf.syntax", domain, format!("SPF record can not be read: {error}"))
+            .with("term", &error.term)
+            .fix(format!("Correct the term “{}” at character {}: {}.", error.term, error.position, error.reason)),
+    );
+}
+
+async fn multiple(net: &Net, domain: &str, part: &mut Part) {
+    let texts = net.dns().txt(domain).await.found().into_iter().filter(|txt| crate::spf::is_spf(txt));
+    let records: Vec<String> = texts.map(|txt| String::from_utf8_lossy(&txt).into_owned()).collect();
+    part.find(remark("spf.multiple_records", domain, format!("{domain} has {} SPF records; receivers take that as an error", records.len())).record(
+        "TXT",
+        domain,
+        merged(&records),
+    ));
+    part.detail.spf = Some(SpfDetail {
+        tree: SpfNode { domain: domain.to_owned(), problem: Some(format!("has {} SPF records", records.len())), ..SpfNode::default() },
+        ..SpfDetail::default()
+    });
+    part.records = records;
+    part.word(Status::Bad, "Error");
 }
 
 fn missing(facts: &Facts, part: &mut Part) {
@@ -93,59 +132,92 @@ fn merged(records: &[String]) -> String {
     terms.join(" ")
 }
 
-async fn judge(net: &Net, facts: &Facts, text: &str, record: &Record, part: &mut Part) {
+async fn judge(net: &Net, facts: &Facts, options: &AuditOptions, text: &str, record: &Record, part: &mut Part) {
     let domain = facts.domain.as_str();
     endings(facts, text, record, part);
-    let cost = Cost::of(net, domain.to_owned(), record.clone()).await;
-    if cost.lookups > MAX_LOOKUPS {
+    spf_repeats::judge(domain, text, record, part);
+    let cost = Cost::of(net, domain, text, record).await;
+    spf_open::judge(domain, record, &cost, part);
+    soft(net, facts, &cost, part).await;
+    let flattened = spf_flatten::propose(domain, text, record, &cost);
+    lookups(domain, &cost, flattened.as_ref(), part);
+    wrong(domain, &cost, part);
+    spf_networks::judge(facts, &cost.seen.networks, part);
+    // What the record itself says must not be lost to a name server that lets evaluations wait.
+    let looked = tokio::time::timeout(SENDERS, spf_senders::look(net, facts, options, text, record, part)).await;
+    let senders = looked.unwrap_or_else(|_| {
+        part.unknown("spf", "which of the known hosts may send was not answered in time");
+        Vec::new()
+    });
+    part.detail.spf = Some(SpfDetail { tree: cost.tree, senders, flattened });
+    part.word_by_findings(Status::Ok, if part.findings.iter().any(|f| f.severity >= Severity::High) { "Error" } else { "Pass" });
+}
+
+/// A soft fail refuses nothing by itself: whether that is enough is the DMARC policy's to say.
+async fn soft(net: &Net, facts: &Facts, cost: &Cost, part: &mut Part) {
+    let Some((whose, _)) = spf_open::effective_all(&cost.tree).filter(|(_, all)| all.is_some_and(|all| all.eq_ignore_ascii_case("~all"))) else {
+        return;
+    };
+    if dmarc::enforces(net, &facts.domain).await == Ok(false) {
+        let domain = facts.domain.as_str();
+        let led = if whose == domain { String::new() } else { format!(" in the record of {whose}") };
+        part.find(remark("spf.softfail_only", domain, format!("SPF ends in “~all”{led}, and no DMARC policy has mail refused that fails")));
+    }
+}
+
+/// How many lookups there are, and which record needs fewer.
+fn lookups(domain: &str, cost: &Cost, proposal: Option<&SpfFlattening>, part: &mut Part) {
+    let lookups = cost.tree.lookups;
+    let (rule, seen) = if lookups > MAX_LOOKUPS {
+        ("spf.too_many_lookups", format!("SPF needs {lookups} DNS lookups, {MAX_LOOKUPS} are allowed"))
+    } else if lookups >= NEAR {
+        ("spf.lookups_near_limit", format!("SPF needs {lookups} of {MAX_LOOKUPS} DNS lookups"))
+    } else {
+        return;
+    };
+    let more = proposal.map_or_else(String::new, |proposal| format!(" The record proposed with the tree of lookups needs {}.", proposal.lookups));
+    part.find(remark(rule, domain, seen).with("count", lookups.to_string()).with("proposal", more));
+}
+
+/// What is wrong on the way through the tree.
+fn wrong(domain: &str, cost: &Cost, part: &mut Part) {
+    let seen = &cost.seen;
+    if cost.tree.void_lookups > MAX_VOID_LOOKUPS {
+        let summary = format!("{} lookups of the SPF record find nothing, {MAX_VOID_LOOKUPS} are allowed", cost.tree.void_lookups);
         part.find(
-            remark("spf.too_many_lookups", domain, format!("SPF needs {} DNS lookups, {MAX_LOOKUPS} are allowed", cost.lookups))
-                .with("count", cost.lookups.to_string()),
-        );
-    } else if cost.lookups >= 8 {
-        part.find(
-            remark("spf.lookups_near_limit", domain, format!("SPF needs {} of {MAX_LOOKUPS} DNS lookups", cost.lookups))
-                .with("count", cost.lookups.to_string()),
+            remark("spf.void_lookups", domain, summary).with("names", seen.voids.iter().take(MOST_NAMED).cloned().collect::<Vec<_>>().join(", ")),
         );
     }
-    if cost.voids.len() > MAX_VOID_LOOKUPS as usize {
-        let names = cost.voids.join(", ");
-        part.find(
-            remark(
-                "spf.void_lookups",
-                domain,
-                format!("{} lookups of the SPF record find nothing, {MAX_VOID_LOOKUPS} are allowed", cost.voids.len()),
-            )
-            .with("names", names),
-        );
-    }
-    for target in &cost.without_record {
+    for target in &seen.without_record {
         part.find(
             remark("spf.include_no_record", target, format!("SPF includes {target}, which has no SPF record of its own"))
                 .with("target", target)
                 .fix(format!("Take {target} out of the record, or correct its name.")),
         );
     }
-    for (target, error) in &cost.broken {
+    for (name, registered) in &seen.lapsed {
+        let summary = format!("SPF trusts {name}, but {registered} is not registered: whoever registers it may send as {domain}");
+        part.find(remark("spf.unknown_service", domain, summary).with("target", name));
+    }
+    for (target, error) in &seen.broken {
         part.find(
             remark("spf.syntax", target, format!("SPF includes {target}, whose record can not be read: {error}"))
                 .fix(format!("Tell the operator of {target}; until it is mended take it out of the record.")),
         );
     }
-    if let Some(target) = &cost.looped {
-        part.find(remark("spf.include_loop", target, format!("SPF comes back to {target}: the record includes itself")));
+    if let Some(target) = &seen.looped {
+        part.find(remark("spf.include_loop", target, format!("SPF comes back to {target}: the record includes itself")).with("target", target));
     }
-    for (name, failure) in &cost.failed {
+    let mut named = BTreeSet::new();
+    for (name, failure) in seen.failed.iter().filter(|(name, _)| named.insert(name)) {
         part.unknown("spf", format!("{name}: {failure}"));
     }
-    for (name, count) in &cost.wide_mx {
+    for (name, count) in &seen.wide_mx {
         part.find(remark("spf.mx_too_many", name, format!("“mx” of {name} names {count} hosts, {MAX_NAMES} are allowed")));
     }
-    spf_networks::judge(facts, &cost.networks, part);
-    if cost.uses_ptr {
+    if seen.uses_ptr {
         part.find(remark("spf.ptr_used", domain, "SPF uses “ptr”, which is slow and which the standard says not to use"));
     }
-    part.word_by_findings(Status::Ok, if part.findings.iter().any(|f| f.severity >= Severity::High) { "Error" } else { "Pass" });
 }
 
 /// What stands at the end of the record, and what is superfluous in it.
@@ -196,13 +268,6 @@ fn endings(facts: &Facts, text: &str, record: &Record, part: &mut Part) {
             "TXT",
             domain,
             "v=spf1 -all",
-        ));
-    }
-    if text.len() > 450 {
-        part.find(remark(
-            "spf.record_too_big",
-            domain,
-            format!("The SPF record has {} characters; large answers are lost on some paths", text.len()),
         ));
     }
 }

@@ -21,11 +21,14 @@ use super::{
     plan::{TestPoints, test_points},
 };
 
-const GOOD_FOR: Duration = Duration::from_secs(3600);
+/// How long a good verdict stands.
+pub(super) const GOOD_FOR: Duration = Duration::from_secs(3600);
+/// A listing wants a proof not older than this: a list may begin to list the world between two examinations.
+pub(super) const LISTING_PROOF: Duration = Duration::from_secs(300);
 /// Doubled with every failure in a row, up to [`GOOD_FOR`].
 const BAD_FOR: Duration = Duration::from_secs(300);
 /// An examination has this long, whatever the scan that asked for it; others profit from it.
-const EXAM_TIME: Duration = Duration::from_secs(20);
+const EXAM_TIME: Duration = Duration::from_secs(30);
 /// Published test points tried.
 const MAX_POINTS: usize = 3;
 /// Zones remembered.
@@ -46,6 +49,7 @@ pub(super) enum Verdict {
 #[derive(Debug, Clone)]
 struct Held {
     verdict: Verdict,
+    since: Instant,
     until: Instant,
     failures: u32,
 }
@@ -55,7 +59,16 @@ impl Held {
         let bad = matches!(verdict, Verdict::Bad(_));
         let failures = if bad { before.map_or(0, |held| held.failures).saturating_add(1) } else { 0 };
         let hold = if bad { (BAD_FOR * 2_u32.pow((failures - 1).min(8))).min(GOOD_FOR) } else { GOOD_FOR };
-        Self { verdict, until: Instant::now() + hold, failures }
+        let since = Instant::now();
+        Self { verdict, since, until: since + hold, failures }
+    }
+
+    fn is_bad(&self) -> bool {
+        matches!(self.verdict, Verdict::Bad(_))
+    }
+
+    fn stands(&self, age: Duration) -> bool {
+        Instant::now() < self.until && (self.is_bad() || self.since.elapsed() < age)
     }
 }
 
@@ -79,15 +92,20 @@ impl std::fmt::Debug for Health {
 }
 
 impl Health {
-    /// The verdict about a zone for a kind of subject, asked for once however many wait for it.
-    pub async fn of(&self, asker: &Asker, wanted: &Wanted, kind: Kind) -> Verdict {
+    /// The verdict about a zone for a kind of subject, asked for once however many wait for it. A good one is not older than `age`.
+    pub async fn of(&self, asker: &Asker, wanted: &Wanted, kind: Kind, age: Duration) -> Verdict {
         let cell = self.cell(wanted, kind);
         let mut known = cell.lock().await;
-        if let Some(held) = known.as_ref().filter(|held| Instant::now() < held.until) {
+        if let Some(held) = known.as_ref().filter(|held| held.stands(age)) {
             return held.verdict.clone();
         }
         let points = test_points(&wanted.zone, kind, wanted.key.as_ref(), rand::random());
-        let verdict = wanted.without_key(examine(asker, wanted, &points).await);
+        let deadline = Instant::now() + EXAM_TIME;
+        let verdict = wanted.without_key(examine(asker, wanted, &points, deadline).await);
+        if matches!(verdict, Verdict::Bad(_)) && Instant::now() >= deadline {
+            // Too much to do here is no fault of the list.
+            return verdict;
+        }
         *known = Some(Held::after(known.as_ref(), verdict.clone()));
         self.show(wanted, kind, &verdict);
         verdict
@@ -99,7 +117,7 @@ impl Health {
         let verdict = Verdict::Bad(reason);
         let mut known = cell.lock().await;
         // Scans side by side all notice it; it counts once.
-        if known.as_ref().is_some_and(|held| matches!(held.verdict, Verdict::Bad(_)) && Instant::now() < held.until) {
+        if known.as_ref().is_some_and(|held| held.is_bad() && held.stands(GOOD_FOR)) {
             return;
         }
         *known = Some(Held::after(known.as_ref(), verdict.clone()));
@@ -145,9 +163,8 @@ fn key_of(wanted: &Wanted) -> String {
     }
 }
 
-async fn examine(asker: &Asker, wanted: &Wanted, points: &TestPoints) -> Verdict {
-    let deadline = Instant::now() + EXAM_TIME;
-    let ask = async |name: &String| asker.ask(&wanted.zone, name, deadline).await.0;
+async fn examine(asker: &Asker, wanted: &Wanted, points: &TestPoints, deadline: Instant) -> Verdict {
+    let ask = async |name: &String| asker.ask_ahead(&wanted.zone, name, deadline).await;
     let (published, standard, clean, controls) = tokio::join!(
         first_listed(asker, wanted, &points.published, deadline),
         async {
@@ -195,7 +212,7 @@ async fn world(asker: &Asker, wanted: &Wanted, points: &TestPoints, controls: &[
         return Some(everything);
     }
     // The made-up address is of a network nobody uses, which some lists have; what everybody uses no list has.
-    let ask = async |name: &String| asker.ask(&wanted.zone, name, deadline).await.0;
+    let ask = async |name: &String| asker.ask_ahead(&wanted.zone, name, deadline).await;
     let known = join_all(points.well_known.iter().map(ask)).await;
     if known.iter().any(|answer| matches!(answer, Answer::Absent)) { None } else { Some(everything) }
 }
@@ -217,7 +234,7 @@ async fn first_listed(asker: &Asker, wanted: &Wanted, points: &[String], deadlin
     // A test point may carry a code of its own that no table has.
     let zone = Zone { strict: false, ..wanted.zone.as_ref().clone() };
     for point in points.iter().take(MAX_POINTS) {
-        result = match asker.ask(&wanted.zone, point, deadline).await.0 {
+        result = match asker.ask_ahead(&wanted.zone, point, deadline).await {
             Answer::Addresses(answers, _) => {
                 let decoded = decode(&zone, &answers);
                 match decoded.state {

@@ -15,6 +15,8 @@ use super::catalog::Zone;
 
 /// Questions a second to a list that says nothing else.
 const PER_SECOND: u32 = 20;
+/// Later than any slot.
+const FAR: Duration = Duration::from_secs(86_400);
 /// Lists whose pace is remembered; private lists of everybody count, too.
 const KEPT: usize = 10_000;
 
@@ -62,7 +64,8 @@ pub(super) struct Pace {
 
 /// The right to ask one question; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Turn<'a>(#[allow(dead_code)] SemaphorePermit<'a>, #[allow(dead_code)] SemaphorePermit<'a>);
+#[allow(dead_code)] // held, not read
+pub(super) struct Turn<'a>(Option<SemaphorePermit<'a>>, SemaphorePermit<'a>);
 
 impl Paces {
     /// With nothing asked yet.
@@ -102,7 +105,14 @@ impl Paces {
         let turn = timeout_at(deadline, pace.turns.acquire()).await.map_err(|_| TooBusy)?.map_err(|_| TooBusy)?;
         sleep_until(pace.slot(deadline)?).await;
         let global = timeout_at(deadline, self.all.acquire()).await.map_err(|_| TooBusy)?.map_err(|_| TooBusy)?;
-        Ok(Turn(turn, global))
+        Ok(Turn(Some(turn), global))
+    }
+
+    /// A turn before everybody who waits at this pace, for the few questions by which a list is examined: those who wait come later by as much.
+    pub async fn turn_ahead<'a>(&'a self, pace: &Pace, deadline: Instant) -> Result<Turn<'a>, TooBusy> {
+        pace.slot(Instant::now() + FAR)?;
+        let global = timeout_at(deadline, self.all.acquire()).await.map_err(|_| TooBusy)?.map_err(|_| TooBusy)?;
+        Ok(Turn(None, global))
     }
 }
 
@@ -150,7 +160,10 @@ mod tests {
         assert!(paces.turn(&pace, start).await.is_ok());
         assert_eq!(paces.turn(&pace, start + Duration::from_millis(500)).await.map(|_| ()), Err(TooBusy));
         assert_eq!(start.elapsed(), Duration::ZERO);
-        // The refused turn took no slot.
-        assert!(paces.turn(&pace, start + Duration::from_millis(1500)).await.is_ok());
+        // Who examines the list does not wait, and those who do wait one slot more.
+        assert!(paces.turn_ahead(&pace, start).await.is_ok() && start.elapsed() == Duration::ZERO);
+        assert_eq!(paces.turn(&pace, start + Duration::from_millis(1500)).await.map(|_| ()), Err(TooBusy));
+        // The refused turns took no slot.
+        assert!(paces.turn(&pace, start + Duration::from_millis(2500)).await.is_ok());
     }
 }

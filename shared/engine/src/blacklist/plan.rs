@@ -58,6 +58,8 @@ impl From<DomainName> for Subject {
 pub(super) fn query(subject: &Subject, zone: &Zone, key: Option<&SecretString>) -> Option<String> {
     let label = match subject {
         Subject::Address(address) => reversed(address.to_canonical()),
+        // An address in the clothes of a name; some lists of domains punish asking about one.
+        Subject::Domain(name) if name.as_str().rsplit('.').next().is_some_and(|top| top.bytes().all(|b| b.is_ascii_digit())) => return None,
         // A public suffix itself is nobody's domain.
         Subject::Domain(name) if zone.organisational => psl::domain_str(name.as_str())?.to_owned(),
         Subject::Domain(name) => name.as_str().to_owned(),
@@ -164,6 +166,8 @@ mod tests {
         assert_eq!(ask("example.com", zen), None);
         assert_eq!(ask("Example.COM", find("dbl.spamhaus.org").unwrap()).as_deref(), Some("example.com.dbl.spamhaus.org"));
         assert_eq!(ask("192.0.2.1", find("spamhaus-dbl").unwrap()), None, "an address at a list of domains");
+        let disguised = Subject::Domain(DomainName::from_ascii("192.0.2.1.").unwrap());
+        assert_eq!(query(&disguised, find("spamhaus-dbl").unwrap(), None), None);
         assert_eq!(ask("example.com", find("msbl-ebl").unwrap()), None, "a list of hashes");
     }
 

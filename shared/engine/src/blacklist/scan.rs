@@ -23,7 +23,7 @@ use super::{
     asker::{Answer, Asker, too_late},
     catalog::{Kind, Zone},
     decode::{RESOLVER_HINT, decode},
-    health::{Health, Verdict},
+    health::{GOOD_FOR, Health, LISTING_PROOF, Verdict},
     lists::{Lists, Wanted},
     pace::Pacing,
     plan::{Subject, query},
@@ -109,7 +109,7 @@ impl Scanner {
     async fn scan_kind(&self, wanted: &Wanted, kind: Kind, questions: Vec<Question<'_>>, deadline: Instant) -> Vec<(usize, ListEntry)> {
         let verdict = match &wanted.refused {
             Some(reason) => Verdict::Bad(reason.clone()),
-            None => self.health_of(wanted, kind, deadline).await,
+            None => self.health_of(wanted, kind, GOOD_FOR, deadline).await,
         };
         let silence = match verdict {
             Verdict::Bad(reason) => {
@@ -127,9 +127,9 @@ impl Scanner {
     }
 
     /// The examination goes on when the scan has no time left for it, so that the next scan finds it done.
-    async fn health_of(&self, wanted: &Wanted, kind: Kind, deadline: Instant) -> Verdict {
+    async fn health_of(&self, wanted: &Wanted, kind: Kind, age: Duration, deadline: Instant) -> Verdict {
         let (this, of) = (self.clone(), wanted.clone());
-        let exam = tokio::spawn(async move { this.0.health.of(&this.0.asker, &of, kind).await });
+        let exam = tokio::spawn(async move { this.0.health.of(&this.0.asker, &of, kind, age).await });
         match timeout_at(deadline, exam).await {
             Ok(Ok(verdict)) => verdict,
             Ok(Err(_)) => Verdict::Bad("the list could not be tested".to_owned()),
@@ -161,6 +161,11 @@ impl Scanner {
             _ => failures.swap(0, Ordering::Relaxed),
         };
         let mut entry = read(zone, subject, answer, silence);
+        if entry.state == ListState::Listed
+            && let Verdict::Bad(reason) = self.health_of(wanted, kind, LISTING_PROOF, deadline).await
+        {
+            entry = unknown(zone, subject, reason);
+        }
         entry.reason = wanted.masked(entry.reason);
         (asked.at, entry)
     }

@@ -26,7 +26,7 @@ pub struct AuditArgs {
     deadline: u64,
 }
 
-fn parse_domain(text: &str) -> Result<DomainName, String> {
+pub(super) fn parse_domain(text: &str) -> Result<DomainName, String> {
     text.parse().map_err(|error: waypost_types::name::NameError| error.to_string())
 }
 
@@ -57,11 +57,12 @@ pub async fn run(net: &Net, args: AuditArgs, families: &[Family], json: bool, fa
 }
 
 /// A whole audit stands on MX, SPF and DMARC; that no DKIM selector could be guessed does not make it worthless. A single audit stands on itself.
-fn is_untold(report: &AuditReport, families: &[Family]) -> bool {
+pub(super) fn is_untold(report: &AuditReport, families: &[Family]) -> bool {
     report.unknown.iter().any(|part| families.len() == 1 || matches!(part.subject.as_str(), "mx" | "spf" | "dmarc"))
 }
 
-fn write(report: &AuditReport, json: bool) -> io::Result<()> {
+/// Prints a report: one line of JSON, or text for people.
+pub(super) fn write(report: &AuditReport, json: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if json {
         serde_json::to_writer(&mut out, report)?;

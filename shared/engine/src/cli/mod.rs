@@ -2,8 +2,10 @@
 
 mod audit;
 mod blacklist;
+mod headers;
 mod probe;
 mod spf;
+mod spf_tree;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
@@ -44,12 +46,17 @@ struct Common {
 enum Command {
     /// All DNS and authentication audits of domains
     Audit(audit::AuditArgs),
-    /// Evaluate SPF for a sender: `check_host()` of RFC 7208
+    /// Audit the SPF record and draw its tree; with --ip evaluate it for a sender: `check_host()` of RFC 7208
     Spf(spf::SpfArgs),
     /// One SMTP conversation per address of a host
     Probe(probe::ProbeArgs),
     /// Addresses, networks and domains on block lists
     Blacklist(blacklist::BlacklistArgs),
+    /// Read messages or their headers: hops, results, signatures, ARC
+    Headers(headers::HeadersArgs),
+    /// Read what mail systems write
+    #[command(subcommand)]
+    Parse(Parse),
     /// Audit MX records only
     Mx(audit::AuditArgs),
     /// Audit DKIM keys only
@@ -70,6 +77,12 @@ enum Command {
     Dnssec(audit::AuditArgs),
     /// Audit name servers only
     Ns(audit::AuditArgs),
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Parse {
+    /// The same as `waypost headers`
+    Headers(headers::HeadersArgs),
 }
 
 /// `IP:PORT`, or an address alone for port 53.
@@ -102,6 +115,7 @@ pub async fn run(args: Args) -> ExitCode {
         Command::Spf(args) => return spf::run(&net, &args, json, fail_on).await,
         Command::Probe(args) => return probe::run(&net, args, json, fail_on).await,
         Command::Blacklist(args) => return blacklist::run(&net, args, json, fail_on).await,
+        Command::Headers(args) | Command::Parse(Parse::Headers(args)) => return headers::run(&net, args, json, fail_on).await,
         Command::Audit(args) => (args, Family::ALL.to_vec()),
         Command::Mx(args) => (args, one(Family::Mx)),
         Command::Dkim(args) => (args, one(Family::Dkim)),
@@ -142,10 +156,18 @@ mod tests {
         ])
         .unwrap();
         assert!(args.common.json && args.common.resolver.len() == 1 && args.common.fail_on == Severity::High);
+        for right in [vec!["waypost", "headers", "-", "--json"], vec!["waypost", "parse", "headers", "a.eml", "b.eml"]] {
+            assert!(Args::try_parse_from(right).is_ok());
+        }
+        assert!(Args::try_parse_from(["waypost", "spf", "a.example"]).is_ok());
         for wrong in [
             vec!["waypost"],
+            vec!["waypost", "headers"],
+            vec!["waypost", "parse"],
             vec!["waypost", "audit"],
-            vec!["waypost", "spf", "a.example"],
+            vec!["waypost", "spf"],
+            vec!["waypost", "spf", "a.example", "--ip", "no address"],
+            vec!["waypost", "spf", "a.example", "--helo", "h.example"],
             vec!["waypost", "audit", "a.example", "--fail-on", "bad"],
         ] {
             assert!(Args::try_parse_from(wrong).is_err());

@@ -1,12 +1,16 @@
-//! `waypost spf`: evaluates `check_host()` for one sender. Names are taken as given, also empty or malformed: always one line.
+//! `waypost spf`: the audit of a record with its tree, or with `--ip` `check_host()` for one sender. Names of an evaluation are taken as given,
+//! also empty or malformed: always one line.
 
 use std::{ffi::OsString, io::Write, net::IpAddr, process::ExitCode};
 
 use waypost_engine::{
+    audit::{AuditOptions, Family, audit_families},
     net::Net,
     spf::{SpfEvaluation, SpfResult, check_host},
 };
 use waypost_types::finding::Severity;
+
+use super::{audit, spf_tree};
 
 /// Arguments of `waypost spf`.
 #[derive(Debug, clap::Args)]
@@ -14,23 +18,25 @@ pub struct SpfArgs {
     /// The domain whose policy is asked: that of MAIL FROM, or of HELO when MAIL FROM is empty
     #[arg(allow_hyphen_values = true)]
     domain: OsString,
-    /// The address that sends
+    /// The address that sends; without it the record is audited and its tree of lookups drawn
     #[arg(long)]
-    ip: IpAddr,
+    ip: Option<IpAddr>,
     /// What it says in HELO or EHLO; the domain when absent
-    #[arg(long, allow_hyphen_values = true)]
+    #[arg(long, requires = "ip", allow_hyphen_values = true)]
     helo: Option<OsString>,
     /// The envelope sender; postmaster at the domain when absent
-    #[arg(long, value_name = "ADDRESS", allow_hyphen_values = true)]
+    #[arg(long, requires = "ip", value_name = "ADDRESS", allow_hyphen_values = true)]
     mail_from: Option<OsString>,
 }
 
-/// Runs it: 0 for pass, neutral and none, 1 for what receivers refuse (softfail from `--fail-on` medium on), 3 for a temporary error.
+/// Runs it: 0 for pass, neutral and none, 1 for what receivers refuse (softfail from `--fail-on` medium on), 3 for a temporary error; an audit
+/// ends as audits do.
 pub async fn run(net: &Net, args: &SpfArgs, json: bool, fail_on: Severity) -> ExitCode {
     let domain = args.domain.to_string_lossy();
+    let Some(ip) = args.ip else { return draw(net, &domain, json, fail_on).await };
     let helo = args.helo.as_ref().map_or_else(|| domain.clone(), |helo| helo.to_string_lossy());
     let mail_from = args.mail_from.as_ref().map_or_else(|| format!("postmaster@{domain}").into(), |from| from.to_string_lossy());
-    let evaluation = check_host(net.dns(), args.ip, &domain, &mail_from, &helo, net.now().timestamp()).await;
+    let evaluation = check_host(net.dns(), ip, &domain, &mail_from, &helo, net.now().timestamp()).await;
     if let Err(error) = write(&evaluation, json) {
         eprintln!("waypost: {error}");
     }
@@ -42,13 +48,38 @@ pub async fn run(net: &Net, args: &SpfArgs, json: bool, fail_on: Severity) -> Ex
     }
 }
 
+async fn draw(net: &Net, domain: &str, json: bool, fail_on: Severity) -> ExitCode {
+    let domain = match audit::parse_domain(domain) {
+        Ok(domain) => domain,
+        Err(error) => {
+            eprintln!("waypost: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let report = audit_families(net, &domain, &AuditOptions::default(), &[Family::Spf]).await;
+    let written = match report.detail.spf.as_ref().filter(|_| !json) {
+        Some(detail) => spf_tree::write(&mut anstream::stdout().lock(), detail),
+        None => Ok(()),
+    };
+    if let Err(error) = written.and_then(|()| audit::write(&report, json)) {
+        eprintln!("waypost: {error}");
+    }
+    if report.findings.iter().any(|finding| finding.severity >= fail_on) {
+        ExitCode::from(1)
+    } else if audit::is_untold(&report, &[Family::Spf]) {
+        ExitCode::from(3)
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
 fn write(evaluation: &SpfEvaluation, json: bool) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     if json {
         serde_json::to_writer(&mut out, evaluation)?;
         return writeln!(out);
     }
-    writeln!(out, "{}: {}", evaluation.result.as_str(), evaluation.explanation)?;
+    writeln!(out, "{}: {}", evaluation.result.as_str(), waypost_engine::printable(&evaluation.explanation))?;
     if let Some(term) = &evaluation.mechanism {
         writeln!(out, "  matched {term}")?;
     }

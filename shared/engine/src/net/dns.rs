@@ -154,6 +154,15 @@ impl Dns {
         .await
     }
 
+    /// TXT in the character-strings as they are published (RFC 1035 3.3.14), not joined.
+    pub async fn txt_parts(&self, name: &str) -> Lookup<Vec<Vec<u8>>> {
+        self.lookup(name, RecordType::TXT, |data| match data {
+            RData::TXT(txt) => Some(txt.txt_data.iter().map(|part| part.to_vec()).collect()),
+            _ => None,
+        })
+        .await
+    }
+
     /// MX: preference and host (lower case, no final dot; empty for the null MX).
     pub async fn mx(&self, name: &str) -> Lookup<(u16, String)> {
         self.lookup(name, RecordType::MX, |data| match data {
@@ -245,19 +254,7 @@ impl Dns {
 
     /// SOA: primary server, mailbox, serial, and refresh/retry/expire/minimum in seconds.
     pub async fn soa(&self, name: &str) -> Lookup<Soa> {
-        self.lookup(name, RecordType::SOA, |data| match data {
-            RData::SOA(soa) => Some(Soa {
-                primary: plain(&soa.mname),
-                mailbox: plain(&soa.rname),
-                serial: soa.serial,
-                refresh: soa.refresh,
-                retry: soa.retry,
-                expire: soa.expire,
-                minimum: soa.minimum,
-            }),
-            _ => None,
-        })
-        .await
+        self.lookup(name, RecordType::SOA, Soa::read).await
     }
 
     /// TLSA as `usage selector matching hex`.
@@ -310,6 +307,22 @@ pub struct Soa {
     pub minimum: u32,
 }
 
+impl Soa {
+    /// From a record; nothing from one of another type.
+    pub(crate) fn read(data: &RData) -> Option<Self> {
+        let RData::SOA(soa) = data else { return None };
+        Some(Self {
+            primary: plain(&soa.mname),
+            mailbox: plain(&soa.rname),
+            serial: soa.serial,
+            refresh: soa.refresh,
+            retry: soa.retry,
+            expire: soa.expire,
+            minimum: soa.minimum,
+        })
+    }
+}
+
 fn name_server(address: SocketAddr) -> NameServerConfig {
     let port = |mut connection: ConnectionConfig| {
         connection.port = address.port();
@@ -334,7 +347,7 @@ pub(super) fn absolute(name: &str) -> Option<Name> {
 }
 
 /// Labels as they are, in lower case: what [`absolute`] reads back. No escapes, since SPF allows names with colons and slashes.
-fn plain(name: &Name) -> String {
+pub(crate) fn plain(name: &Name) -> String {
     name.iter().map(|label| String::from_utf8_lossy(label).to_ascii_lowercase()).collect::<Vec<_>>().join(".")
 }
 

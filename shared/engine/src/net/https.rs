@@ -232,8 +232,11 @@ fn handshake_failure(error: &std::io::Error, host: &str) -> HttpFailure {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     let Some(rustls::Error::InvalidCertificate(certificate)) = inner else {
         return match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => HttpFailure::Tls("the server closed the connection".to_owned()),
-            std::io::ErrorKind::ConnectionReset => HttpFailure::Tls("the server reset the connection".to_owned()),
+            // Without a word it could be anybody on the way.
+            std::io::ErrorKind::UnexpectedEof => HttpFailure::Io("it was closed during the TLS handshake".to_owned()),
+            std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::ConnectionAborted | std::io::ErrorKind::BrokenPipe => {
+                HttpFailure::Io("it was reset during the TLS handshake".to_owned())
+            }
             _ => HttpFailure::Tls(error.to_string()),
         };
     };
@@ -313,6 +316,11 @@ mod tests {
         assert_eq!(net.https_get("e.example", "/moved").await.unwrap().status, 302);
         let named = net.https_get("other.example", "/").await.unwrap_err();
         assert_eq!(named, HttpFailure::Certificate("the certificate shown does not name other.example".to_owned()));
+        let cut = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = cut.local_addr().unwrap();
+        tokio::spawn(async move { drop(cut.accept().await.unwrap()) });
+        let cut = authority.net(dns.address, false, Some(port)).https_get("e.example", "/").await.unwrap_err();
+        assert!(matches!(cut, HttpFailure::Io(_)) && !cut.is_the_hosts(), "{cut}");
         let gone = net.https_get("gone.example", "/").await.unwrap_err();
         assert_eq!(gone, HttpFailure::NoAddress("gone.example".to_owned()));
     }

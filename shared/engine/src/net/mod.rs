@@ -20,11 +20,14 @@ mod dns;
 mod egress;
 mod http;
 mod https;
+#[cfg(test)]
+pub(crate) mod nameserver;
 mod own;
 mod query;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use dns::plain;
 pub use dns::{Absence, Dns, DnsFailure, Ds, Lookup, Soa};
 pub(crate) use egress::not_public;
 pub use egress::{Egress, EgressDenied};
@@ -32,6 +35,8 @@ pub use hickory_proto::rr::RecordType;
 pub use https::{HttpAnswer, HttpBytes, HttpFailure};
 pub use query::{QueryFlags, RawAnswer};
 
+/// A single question to the resolvers, all of them together.
+const QUESTION: Duration = Duration::from_secs(5);
 /// Resolvers that a single question goes on to.
 const OTHER_RESOLVERS: usize = 2;
 
@@ -208,14 +213,17 @@ impl Net {
         }
         let first = self.inner.dns.first().ok_or_else(|| DnsFailure::Other("no resolver is configured".to_owned()))?;
         let others = self.inner.config.resolvers.iter().copied().filter(|other| *other != first).take(OTHER_RESOLVERS);
-        let mut answer = query::ask(first, name, kind, flags).await;
-        for other in others {
-            if answer.is_ok() {
-                break;
+        let asking = async {
+            let mut answer = query::ask(first, name, kind, flags).await;
+            for other in others {
+                if answer.is_ok() {
+                    break;
+                }
+                answer = query::ask(other, name, kind, flags).await;
             }
-            answer = query::ask(other, name, kind, flags).await;
-        }
-        answer
+            answer
+        };
+        tokio::time::timeout(QUESTION, asking).await.unwrap_or(Err(DnsFailure::Timeout))
     }
 
     /// Whether the operator trusts the AD bit of the resolver.

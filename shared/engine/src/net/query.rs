@@ -4,14 +4,14 @@ use std::{net::SocketAddr, time::Duration};
 
 use hickory_proto::{
     op::{Edns, Message, Query},
-    rr::{Record, RecordType, rdata::opt::EdnsOption},
+    rr::{RData, Record, RecordType, rdata::opt::EdnsOption},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream, UdpSocket},
 };
 
-use super::dns::{DnsFailure, absolute};
+use super::dns::{DnsFailure, absolute, plain};
 
 /// One try.
 const TRY: Duration = Duration::from_millis(1500);
@@ -42,8 +42,35 @@ pub struct RawAnswer {
     pub authentic: bool,
     /// The answer section.
     pub answers: Vec<Record>,
+    /// The authority section: a referral names the servers of a delegated zone here (RFC 1034 4.3.2).
+    pub authority: Vec<Record>,
     /// Extended errors: code and text.
     pub extended: Vec<(u16, String)>,
+}
+
+impl RawAnswer {
+    /// Whether there is a record of that type.
+    pub fn has(&self, kind: RecordType) -> bool {
+        self.answers.iter().any(|record| record.record_type() == kind)
+    }
+
+    /// TXT records, the strings of each joined.
+    pub fn texts(&self) -> Vec<String> {
+        let text = |record: &Record| match &record.data {
+            RData::TXT(txt) => Some(String::from_utf8_lossy(&txt.txt_data.concat()).into_owned()),
+            _ => None,
+        };
+        self.answers.iter().filter_map(text).collect()
+    }
+
+    /// What the last CNAME leads to.
+    pub fn alias(&self) -> Option<String> {
+        let target = |record: &Record| match &record.data {
+            RData::CNAME(name) => Some(plain(&name.0)),
+            _ => None,
+        };
+        self.answers.iter().filter_map(target).next_back()
+    }
 }
 
 /// Asks over UDP, twice when nothing comes, and over TCP when the answer is truncated.
@@ -76,6 +103,7 @@ pub(super) async fn ask(server: SocketAddr, name: &str, kind: RecordType, flags:
         authoritative: answer.metadata.authoritative,
         authentic: answer.metadata.authentic_data,
         answers: answer.answers,
+        authority: answer.authorities,
         extended,
     })
 }

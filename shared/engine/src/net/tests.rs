@@ -101,7 +101,7 @@ impl Server {
     }
 }
 
-fn answer(zone: &BTreeMap<String, Say>, question: &[u8], tcp: bool) -> Option<Vec<u8>> {
+pub(super) fn answer(zone: &BTreeMap<String, Say>, question: &[u8], tcp: bool) -> Option<Vec<u8>> {
     let question = Message::from_vec(question).unwrap();
     let asked = question.queries[0].clone();
     let mut answer = Message::response(question.metadata.id, question.metadata.op_code);
@@ -175,7 +175,15 @@ fn data(text: &str) -> RData {
         }
         "TLSA" => RData::TLSA(TLSA::new(CertUsage::DaneEe, Selector::Spki, Matching::Sha256, vec![u8::from_str_radix(value, 16).unwrap(); 32])),
         "CNAME" => RData::CNAME(CNAME(name(value))),
-        "SOA" => RData::SOA(SOA::new(name(value), name(value), 1, 2, 3, 4, 5)),
+        // The primary, and a serial where it matters.
+        "SOA" => {
+            let (primary, serial) = value.split_once(' ').unwrap_or((value, "1"));
+            RData::SOA(SOA::new(name(primary), name(primary), serial.parse().unwrap(), 7200, 900, 1_209_600, 300))
+        }
+        "SPF" => {
+            let text = [&[u8::try_from(value.len()).unwrap()], value.as_bytes()].concat();
+            RData::Unknown { code: RecordType::Unknown(99), rdata: NULL::with(text) }
+        }
         other => panic!("{other}"),
     }
 }

@@ -2,10 +2,11 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use waypost_types::outcome::ProbeReport;
+use waypost_types::{finding::Finding, outcome::ProbeReport};
 
+use super::remarks::is_submission;
 use crate::{
-    audit::provider_of,
+    audit::{helo, provider_of},
     net::{Lookup, Net},
 };
 
@@ -38,6 +39,23 @@ pub(super) async fn foreign(net: &Net, report: &ProbeReport, address: IpAddr) ->
         Ok(Lookup::Missing(_)) => Some(Vec::new()),
         Ok(Lookup::Failed(_)) | Err(_) => None,
     }
+}
+
+/// The name that the server gives itself, in EHLO's reply or else in its greeting, when it is not the host's. It is only a hint of the HELO
+/// name the host sends with. Nothing for submission ports, which send to nobody, and for mailbox providers.
+pub(super) fn own_name(report: &ProbeReport, ehlo: Option<&str>) -> Option<String> {
+    if is_submission(report.port) || report.stage_ms.ehlo.is_none() || provider_of(&report.host.to_ascii_lowercase()).is_some() {
+        return None;
+    }
+    let greeting = report.banner.as_deref().map(name);
+    let own = ehlo.map(name).filter(|name| name.contains('.')).or(greeting)?;
+    (!own.is_empty() && !same(own, &report.host)).then(|| own.to_owned())
+}
+
+/// What the host's name for itself would earn it as a HELO name; nothing when DNS does not tell soon.
+pub(super) async fn as_helo(net: &Net, name: Option<&str>, address: IpAddr) -> Vec<Finding> {
+    let Some(name) = name else { return Vec::new() };
+    tokio::time::timeout(REVERSE, helo::judge(net, name, address)).await.unwrap_or_default()
 }
 
 fn same(one: &str, other: &str) -> bool {

@@ -59,7 +59,9 @@ pub(super) async fn hold(prober: &Prober, target: &ProbeTarget, address: IpAddr,
     // The conversation ends here; what is asked of DNS about it afterwards is no part of its time.
     report.stage_ms.total = Some(ms(started));
     seen.long_line = wire.long_line;
-    seen.foreign_banner = banner::foreign(&prober.net, &report, address).await;
+    let own_name = banner::own_name(&report, seen.ehlo_name.as_deref());
+    (seen.foreign_banner, seen.as_helo) =
+        tokio::join!(banner::foreign(&prober.net, &report, address), banner::as_helo(&prober.net, own_name.as_deref(), address));
     report.transcript = wire.transcript;
     remarks::add(&mut report, &seen, prober.net.now());
     (report.verdict, report.reason) = match end {
@@ -158,6 +160,7 @@ impl<'a> Talk<'a> {
         let name = self.prober.net.ehlo_name();
         let reply = self.ask(&format!("EHLO {name}"), "EHLO").await?;
         if reply.class() == 2 {
+            self.seen.ehlo_name = reply.lines.first().cloned();
             self.report.extensions = reply.lines.into_iter().skip(1).filter(|line| !line.is_empty()).collect();
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use waypost_types::{
-    finding::Severity,
+    finding::{Finding, Severity},
     outcome::{ProbeMode, ProbeReport, Verdict},
 };
 
@@ -29,10 +29,14 @@ pub(super) struct Seen {
     pub long_line: bool,
     /// The banner's name is not the host's, and the reverse names of the address, none of which it is either.
     pub foreign_banner: Option<Vec<String>>,
+    /// The name in the reply to EHLO.
+    pub ehlo_name: Option<String>,
+    /// What the name that the server gives itself would earn it as a HELO name.
+    pub as_helo: Vec<Finding>,
 }
 
 /// Ports where mail programs log in and check the certificate strictly.
-fn is_submission(port: u16) -> bool {
+pub(super) fn is_submission(port: u16) -> bool {
     matches!(port, 465 | 587)
 }
 
@@ -45,7 +49,19 @@ pub(super) fn add(report: &mut ProbeReport, seen: &Seen, now: DateTime<Utc>) {
     }
     smtp(report, seen, &mut remarks);
     report.findings = remarks.into_iter().map(|remark| remark.with("host", &report.host).done()).collect();
+    let known: Vec<String> = report.findings.iter().map(|finding| finding.rule.clone()).collect();
+    let said = |finding: &Finding| {
+        let already = if finding.rule == "helo.not_fqdn" { "smtp.banner_bad" } else { "smtp.banner_mismatch" };
+        known.iter().any(|rule| rule == already)
+    };
+    report.findings.extend(seen.as_helo.iter().filter(|finding| !said(finding)).cloned().map(|finding| hint(&report.host, finding)));
     report.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+}
+
+/// A host may send under another name than it receives under: what is seen here is a hint, and no more than low.
+fn hint(host: &str, finding: Finding) -> Finding {
+    let summary = format!("If {host} sends mail under the name it receives under: {}", finding.summary);
+    Finding { severity: finding.severity.min(Severity::Low), summary, ..finding }
 }
 
 fn tls(report: &ProbeReport, seen: &Seen, remarks: &mut Vec<Remark>) {

@@ -167,6 +167,39 @@ async fn servers_without_starttls_are_degraded() {
 }
 
 #[tokio::test]
+async fn a_hosts_name_for_itself_is_a_hint_of_its_helo_name() {
+    const REVERSE: &str = "1.0.0.127.in-addr.arpa";
+    for (greeting, ehlo, records, wanted) in [
+        ("220 out.lab.test\r\n", "250 out.lab.test\r\n", vec![(REVERSE, "PTR out.lab.test"), ("out.lab.test", "A 127.0.0.1")], vec![]),
+        ("220 out.lab.test\r\n", "250 out.lab.test\r\n", vec![(REVERSE, "PTR out.lab.test")], vec!["helo.unresolvable"]),
+        ("220 mx.lab.test\r\n", "250 gone.lab.test\r\n", vec![(REVERSE, "PTR mx.lab.test")], vec!["helo.unresolvable"]),
+        ("220 [127.0.0.1]\r\n", "250 hello\r\n", vec![], vec!["helo.literal"]),
+        // What the greeting is blamed for is not said twice.
+        ("220 localhost\r\n", "250 localhost\r\n", vec![], vec!["smtp.banner_bad"]),
+        (
+            "220 out.lab.test\r\n",
+            "250 out.lab.test\r\n",
+            vec![(REVERSE, "PTR other.lab.test"), ("out.lab.test", "A 127.0.0.9")],
+            vec!["smtp.banner_mismatch"],
+        ),
+    ] {
+        let resolver = crate::net::tests::Server::start(&records, &[]).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let answer = move |line: &str| Some(if line.starts_with("EHLO") { ehlo } else { "221 bye\r\n" }.to_owned());
+            script(listener.accept().await.unwrap().0, greeting, answer).await
+        });
+        let target = ProbeTarget { host: "mx.lab.test".to_owned(), port: address.port(), mode: ProbeMode::Plain, auth: None };
+        let report = prober_asking(resolver.address).probe_address(&target, address.ip()).await;
+        assert_eq!(rules(&report), wanted, "{greeting} {ehlo}: {report:#?}");
+        let hints = report.findings.iter().filter(|finding| finding.rule.starts_with("helo."));
+        assert!(hints.clone().all(|hint| hint.severity <= waypost_types::Severity::Low && hint.summary.starts_with("If mx.lab.test sends mail")));
+        assert!(report.verdict == Verdict::Up || wanted.contains(&"smtp.banner_bad"), "{report:#?}");
+    }
+}
+
+#[tokio::test]
 async fn a_banner_agrees_with_the_host_or_its_reverse_name() {
     let reverse = |name: &str| vec![("1.0.0.127.in-addr.arpa", format!("PTR {name}"))];
     for (greeting, reverse, foreign) in [

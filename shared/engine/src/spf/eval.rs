@@ -130,11 +130,7 @@ pub async fn check_host<D: SpfDns>(dns: &D, ip: IpAddr, domain: &str, mail_from:
     let mut evaluation =
         Evaluation { dns, ip, helo, local: local.to_owned(), sender_domain: sender_domain.to_owned(), lookups: 0, void_lookups: 0, now };
     let domain = domain.strip_suffix('.').unwrap_or(domain);
-    let outcome = if is_multi_label(domain) {
-        evaluation.policy(domain.to_owned()).await
-    } else {
-        Err(Stop { result: SpfResult::None, why: format!("“{domain}” is no full domain name") })
-    };
+    let outcome = evaluation.policy(domain.to_owned()).await;
     let (result, explanation, mechanism) = match outcome {
         Ok(matched) => {
             let mut explanation = matched.why;
@@ -189,6 +185,10 @@ type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 impl<D: SpfDns> Evaluation<'_, D> {
     fn policy(&mut self, domain: String) -> Boxed<'_, Result<Matched, Stop>> {
         Box::pin(async move {
+            // What an include or a redirect leads to is judged like the first name: both call check_host() anew (RFC 7208 5.2, 6.1).
+            if !is_multi_label(&domain) {
+                return Err(Stop { result: SpfResult::None, why: format!("“{domain}” is no full domain name") });
+            }
             let txt = match fetch(self.dns, &domain).await {
                 Ok(Some(txt)) => txt,
                 Ok(None) => return Err(Stop { result: SpfResult::None, why: format!("{domain} has no SPF record") }),

@@ -89,6 +89,9 @@ pub struct SyntaxError {
     pub reason: &'static str,
 }
 
+/// Why a second `redirect` or `exp` is refused (RFC 7208 6).
+pub const MODIFIER_TWICE: &str = "this modifier may stand only once";
+
 /// True when a TXT record is an SPF record: the version, then a space or the end (RFC 7208 4.5).
 pub fn is_spf(txt: &[u8]) -> bool {
     txt.get(..6).is_some_and(|head| head.eq_ignore_ascii_case(b"v=spf1")) && matches!(txt.get(6), None | Some(b' '))
@@ -109,6 +112,11 @@ pub fn parse(record: &[u8]) -> Result<Record, SyntaxError> {
         position += term.len() + 1;
     }
     Ok(parsed)
+}
+
+/// True for what may stand as a term by itself, redirect and exp and unknown modifiers among them.
+pub fn is_term(text: &str) -> bool {
+    !text.contains(' ') && parse_term(text, &mut Record { directives: Vec::new(), redirect: None, exp: None }).is_ok()
 }
 
 fn parse_term(term: &str, record: &mut Record) -> Result<(), &'static str> {
@@ -147,7 +155,7 @@ fn parse_modifier(name: &str, value: &str, record: &mut Record) -> Result<(), &'
         }
     };
     if slot.is_some() {
-        return Err("this modifier may stand only once");
+        return Err(MODIFIER_TWICE);
     }
     *slot = Some(MacroString::domain_spec(value)?);
     Ok(())

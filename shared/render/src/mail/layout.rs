@@ -11,7 +11,7 @@ pub(super) struct Letter<'a> {
     /// Colour of the bar above the heading.
     pub accent: &'static str,
     pub paragraphs: Vec<String>,
-    pub facts: Vec<(&'static str, String)>,
+    pub facts: Vec<(&'a str, String)>,
     pub button: Option<(&'static str, &'a str)>,
     pub footer: String,
 }

@@ -1,0 +1,91 @@
+//! Block lists as an organisation chooses them, and the history of what it watches.
+
+use serde_json::json;
+
+use crate::support::server;
+
+#[tokio::test]
+async fn an_organisation_chooses_its_lists_and_nobody_overwrites_what_they_did_not_see() {
+    let server = server().await;
+    let (mut client, org) = server.member("ann").await;
+    let path = format!("/api/v1/orgs/{org}/lists");
+    let first = client.get(&path).await;
+    let catalog = first.body["catalog"].as_array().unwrap();
+    assert!(catalog.len() > 100 && catalog.iter().all(|list| !list["id"].as_str().unwrap().is_empty()));
+    assert_eq!((first.body["version"].as_i64(), &first.body["choice"]["off"]), (Some(0), &json!([])));
+    let choice = json!({ "off": ["spamcop"], "custom": [{ "zone": "bl.corp.example", "name": "Ours", "kinds": ["ip4"], "severity": "high" }] });
+    let made = client.json("PUT", &path, &[("if-match", "\"0\"")], &choice).await;
+    assert_eq!((made.status.as_u16(), made.body["version"].as_i64()), (200, Some(1)), "{made:?}");
+    let stale = client.json("PUT", &path, &[("if-match", "\"0\"")], &json!({})).await;
+    assert_eq!(stale.status, 412);
+    assert_eq!(client.get(&path).await.body["choice"]["custom"][0]["zone"], "bl.corp.example");
+    // Another organisation sees nothing of it.
+    let (mut other, foreign) = server.member("bob").await;
+    assert_eq!(other.get(&format!("/api/v1/orgs/{foreign}/lists")).await.body["version"], 0);
+}
+
+#[tokio::test]
+async fn what_can_not_be_asked_is_refused_by_its_field() {
+    let server = server().await;
+    let (mut client, org) = server.member("ann").await;
+    let path = format!("/api/v1/orgs/{org}/lists");
+    let custom = |zone: &str| json!({ "custom": [{ "zone": zone, "kinds": ["ip4"], "severity": "high" }] });
+    let table = [
+        (json!({ "on": ["no-such-list"] }), "on"),
+        (custom("dnsbl.sorbs.net"), "custom"),
+        (custom("zen.spamhaus.org"), "custom"),
+        (json!({ "custom": [{ "zone": "bl.corp.example", "kinds": [], "severity": "high" }] }), "custom"),
+        (json!({ "custom": [{ "zone": "not a zone", "kinds": ["ip4"], "severity": "high" }] }), "custom[0].zone"),
+        (json!({ "off": "spamcop" }), "off"),
+    ];
+    for (body, field) in table {
+        let answer = client.json("PUT", &path, &[], &body).await;
+        assert_eq!((answer.status.as_u16(), answer.field()), (422, field), "{body} {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn keys_are_kept_sealed_and_never_shown() {
+    let server = server().await;
+    let (mut client, org) = server.member("ann").await;
+    let path = format!("/api/v1/orgs/{org}/lists");
+    let takes = client.get(&path).await.body["catalog"].as_array().unwrap().iter().find(|list| list["takes_key"] == true).unwrap()["id"].clone();
+    let takes = takes.as_str().unwrap();
+    let key = format!("{path}/keys/{takes}");
+    let kept = client.json("PUT", &key, &[], &json!({ "key": " abcdefghijklmnopqrstuvwxyz " })).await;
+    assert_eq!(kept.status, 204, "{kept:?}");
+    let settings = client.get(&path).await;
+    assert_eq!(settings.body["keys"], json!([takes]));
+    assert!(!settings.body.to_string().contains("abcdefghijklm"));
+    assert_eq!(server.text("SELECT (position('abcdefghij'::bytea in sealed) > 0)::text FROM list_keys").await, "false");
+    for (wrong, status) in [(json!({ "key": "" }), 422), (json!({ "key": "a b" }), 422), (json!({}), 422)] {
+        assert_eq!(client.json("PUT", &key, &[], &wrong).await.status, status, "{wrong}");
+    }
+    assert_eq!(client.json("PUT", &format!("{path}/keys/nothing"), &[], &json!({ "key": "abc" })).await.status, 404);
+    assert_eq!(client.delete(&key).await.status, 204);
+    assert_eq!(client.delete(&key).await.status, 404);
+    assert_eq!(client.get(&path).await.body["keys"], json!([]));
+}
+
+#[tokio::test]
+async fn selectors_and_senders_of_a_domain_are_kept_in_their_form() {
+    let server = server().await;
+    let (mut client, org) = server.member("ann").await;
+    let made = client.post(&format!("/api/v1/orgs/{org}/domains"), &json!({ "name": "example.com" })).await;
+    let path = format!("/api/v1/orgs/{org}/domains/{}", made.id());
+    let wanted = json!({ "selectors": ["S1", "s1", "a.b._domainkey.example.com"], "senders": ["::ffff:203.0.113.9", "2001:db8::1"] });
+    let changed = client.json("PATCH", &path, &[], &wanted).await;
+    assert_eq!(changed.status, 200, "{changed:?}");
+    assert_eq!((&changed.body["selectors"], &changed.body["senders"]), (&json!(["s1", "a.b"]), &json!(["203.0.113.9", "2001:db8::1"])));
+    // What is absent stays.
+    let again = client.json("PATCH", &path, &[], &json!({ "interval_s": 7200 })).await;
+    assert_eq!(again.body["selectors"], json!(["s1", "a.b"]));
+    for (wrong, field) in [(json!({ "selectors": ["a b"] }), "selectors"), (json!({ "senders": ["mail.example.com"] }), "senders[0]")] {
+        let answer = client.json("PATCH", &path, &[], &wrong).await;
+        assert_eq!((answer.status.as_u16(), answer.field()), (422, field), "{answer:?}");
+    }
+    for list in ["history", "listings"] {
+        let answer = client.get(&format!("{path}/{list}")).await;
+        assert_eq!((answer.status.as_u16(), &answer.body["items"]), (200, &json!([])), "{list}");
+    }
+}

@@ -1,0 +1,406 @@
+//! What changed between two looks at the same records, in words that name who and what: a sender is new in SPF, a key was replaced, a policy
+//! became weaker. Pure: what is worth telling to whom is decided elsewhere.
+
+use std::collections::BTreeMap;
+
+use waypost_types::{
+    audit::AuditDetail,
+    drift::{ChangeKind, RecordChange},
+    outcome::AuditReport,
+};
+
+use super::{Family, NO_USUAL_SELECTOR, dkim::tags};
+use crate::spf;
+
+/// Changes told of one event; more are counted.
+const MOST_CHANGES: usize = 30;
+/// Characters of a value that are quoted.
+const MOST_QUOTED: usize = 80;
+
+/// The records of a family as a report has them, in an order that does not depend on the name server's. Nothing where the report could not tell.
+///
+/// What is looked at piece by piece (DKIM by selector, reverse names by address, TLSA by host) keeps of `before` what could not be looked at this time.
+pub fn records_of(report: &AuditReport, family: Family, before: &[String]) -> Option<Vec<String>> {
+    let key = family.key();
+    // A family that was not part of the audit tells nothing.
+    report.checks.get(key)?;
+    let mut records = report.records.get(key).cloned().unwrap_or_default();
+    let blind = report.unknown.iter().any(|part| part.subject == key && part.reason != NO_USUAL_SELECTOR);
+    if blind {
+        match family {
+            Family::Dkim | Family::Ptr | Family::Dane | Family::MtaSts => {
+                let seen: Vec<String> = records.iter().map(|record| piece(family, record).to_owned()).collect();
+                records.extend(before.iter().filter(|record| !seen.iter().any(|name| name == piece(family, record))).cloned());
+            }
+            // One answer gives all of them: with records it was had, and something below them was not.
+            _ if records.is_empty() => return None,
+            _ => {}
+        }
+    }
+    records.sort();
+    records.dedup();
+    Some(records)
+}
+
+/// What a record of a family that has many is about.
+fn piece(family: Family, record: &str) -> &str {
+    match family {
+        Family::Dkim => record.split_once(": ").map_or(record, |(selector, _)| selector),
+        Family::MtaSts if record.starts_with("v=STSv1") => "txt",
+        Family::MtaSts => "policy",
+        _ => record.split_once(' ').map_or(record, |(name, _)| name),
+    }
+}
+
+/// What is different, in words. Empty when both mean the same.
+pub fn changes(family: Family, before: &[String], after: &[String], detail: &AuditDetail) -> Vec<RecordChange> {
+    if before == after {
+        return Vec::new();
+    }
+    let mut found = match family {
+        Family::Spf => spf_changes(before, after, detail),
+        Family::Dkim => dkim_changes(before, after),
+        Family::Dmarc | Family::TlsRpt | Family::Bimi => tag_changes(family, before, after),
+        Family::MtaSts => mta_sts_changes(before, after),
+        Family::Mx => mx_changes(before, after),
+        Family::Ptr | Family::Dane => keyed_changes(before, after),
+        Family::Ns => line_changes("name server ", before, after),
+        Family::Dnssec => line_changes("", before, after),
+    };
+    if found.is_empty() {
+        found.push(changed("the record is written differently and means the same"));
+    }
+    if found.len() > MOST_CHANGES {
+        let more = found.len() - MOST_CHANGES;
+        found.truncate(MOST_CHANGES);
+        found.push(changed(format!("and {more} more")));
+    }
+    found
+}
+
+fn added(text: impl Into<String>) -> RecordChange {
+    RecordChange { kind: ChangeKind::Added, text: text.into() }
+}
+
+fn removed(text: impl Into<String>) -> RecordChange {
+    RecordChange { kind: ChangeKind::Removed, text: text.into() }
+}
+
+fn changed(text: impl Into<String>) -> RecordChange {
+    RecordChange { kind: ChangeKind::Changed, text: text.into() }
+}
+
+fn quoted(text: &str) -> String {
+    if text.chars().count() <= MOST_QUOTED { text.to_owned() } else { text.chars().take(MOST_QUOTED).chain(['…']).collect() }
+}
+
+/// Lines that came and went.
+fn line_changes(what: &str, before: &[String], after: &[String]) -> Vec<RecordChange> {
+    let gone = before.iter().filter(|line| !after.contains(line)).map(|line| removed(format!("{what}{}", quoted(line))));
+    let new = after.iter().filter(|line| !before.contains(line)).map(|line| added(format!("{what}{}", quoted(line))));
+    gone.chain(new).collect()
+}
+
+fn spf_changes(before: &[String], after: &[String], detail: &AuditDetail) -> Vec<RecordChange> {
+    match (before, after) {
+        ([], [only]) => return vec![added(format!("SPF record: {}", quoted(only)))],
+        ([only], []) => return vec![removed(format!("SPF record: {}", quoted(only)))],
+        ([_], [_]) => {}
+        _ => return line_changes("SPF record: ", before, after),
+    }
+    let terms = |text: &str| -> Vec<String> { text.split_ascii_whitespace().skip(1).map(str::to_ascii_lowercase).collect() };
+    let (old, new) = (terms(&before[0]), terms(&after[0]));
+    let all = |terms: &[String]| terms.iter().find(|term| is_all(term)).cloned();
+    let service = |term: &str| {
+        let target = term.trim_start_matches(['+', '-', '~', '?']).strip_prefix("include:")?;
+        let nodes = detail.spf.iter().flat_map(|spf| &spf.tree.terms).filter_map(|term| term.policy.as_ref());
+        nodes.filter(|node| node.domain == target).find_map(|node| node.service.clone())
+    };
+    let named = |term: &str| service(term).map_or_else(|| quoted(term), |service| format!("{} ({service})", quoted(term)));
+    let mut found: Vec<RecordChange> = Vec::new();
+    for term in old.iter().filter(|term| !is_all(term) && !new.contains(term)) {
+        found.push(removed(if lets_send(term) { format!("{} may no longer send", named(term)) } else { quoted(term) }));
+    }
+    for term in new.iter().filter(|term| !is_all(term) && !old.contains(term)) {
+        found.push(added(if lets_send(term) { format!("{} may send now", named(term)) } else { quoted(term) }));
+    }
+    match (all(&old), all(&new)) {
+        (Some(old), Some(new)) if old != new => found.push(changed(format!("all other hosts: {old}, now {new}"))),
+        (Some(old), None) => found.push(removed(format!("{old}, the rule for all other hosts"))),
+        (None, Some(new)) => found.push(added(format!("{new}, the rule for all other hosts"))),
+        _ => {}
+    }
+    if found.is_empty() && old != new {
+        found.push(changed("the same terms stand in another order"));
+    }
+    found
+}
+
+fn is_all(term: &str) -> bool {
+    term.trim_start_matches(['+', '-', '~', '?']) == "all"
+}
+
+fn lets_send(term: &str) -> bool {
+    let record = format!("v=spf1 {term}");
+    spf::parse(record.as_bytes()).is_ok_and(|record| record.directives.iter().any(|directive| directive.qualifier == spf::Qualifier::Pass))
+}
+
+/// Records by what they are about, the part before `separator`.
+fn by_name<'a>(records: &'a [String], separator: &str) -> BTreeMap<&'a str, Vec<&'a str>> {
+    let mut map: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for record in records {
+        let (name, value) = record.split_once(separator).unwrap_or((record, ""));
+        map.entry(name).or_default().push(value);
+    }
+    map
+}
+
+fn dkim_changes(before: &[String], after: &[String]) -> Vec<RecordChange> {
+    let (old, new) = (by_name(before, ": "), by_name(after, ": "));
+    let key = |values: &[&str]| values.first().and_then(|text| tags(text).ok()).and_then(|tags| tags.into_iter().find(|(name, _)| name == "p"));
+    let bare = |values: &[&str]| key(values).map(|(_, p)| p.chars().filter(|c| !c.is_whitespace()).collect::<String>());
+    let mut found: Vec<RecordChange> = Vec::new();
+    for (selector, values) in &old {
+        match new.get(selector) {
+            None => found.push(removed(format!("key of selector {selector}"))),
+            Some(now) if now == values => {}
+            Some(now) => match (bare(values), bare(now)) {
+                (Some(was), Some(is)) if was == is => found.push(changed(format!("selector {selector}: the same key, with other tags"))),
+                (_, Some(is)) if is.is_empty() => found.push(removed(format!("key of selector {selector} was revoked (empty p=)"))),
+                _ => found.push(changed(format!("key of selector {selector} was replaced"))),
+            },
+        }
+    }
+    found.extend(new.keys().filter(|selector| !old.contains_key(**selector)).map(|selector| added(format!("key of selector {selector}"))));
+    found
+}
+
+/// Records made of `name=value;` tags.
+fn tag_changes(family: Family, before: &[String], after: &[String]) -> Vec<RecordChange> {
+    let name = match family {
+        Family::TlsRpt => "TLS-RPT record",
+        Family::Bimi => "BIMI record",
+        _ => "DMARC record",
+    };
+    let ([old], [new]) = (before, after) else { return line_changes(&format!("{name}: "), before, after) };
+    let (Ok(old), Ok(new)) = (tags(old), tags(new)) else { return line_changes(&format!("{name}: "), before, after) };
+    let words = |tag: &str| match (family, tag) {
+        (Family::Dmarc, "p") => "policy (p)".to_owned(),
+        (Family::Dmarc, "sp") => "policy for subdomains (sp)".to_owned(),
+        (Family::Dmarc, "np") => "policy for names that do not exist (np)".to_owned(),
+        (Family::Dmarc | Family::TlsRpt, "rua") => "report address (rua)".to_owned(),
+        (Family::Bimi, "l") => "logo (l)".to_owned(),
+        (Family::Bimi, "a") => "mark certificate (a)".to_owned(),
+        (_, tag) => tag.to_owned(),
+    };
+    let mut found: Vec<RecordChange> = Vec::new();
+    for (tag, value) in &old {
+        match new.iter().find(|(name, _)| name == tag) {
+            None => found.push(removed(format!("{}: {}", words(tag), quoted(value)))),
+            Some((_, now)) if now != value => found.push(changed(format!("{}: {}, now {}", words(tag), quoted(value), quoted(now)))),
+            Some(_) => {}
+        }
+    }
+    let fresh = new.iter().filter(|(tag, _)| !old.iter().any(|(name, _)| name == tag));
+    found.extend(fresh.map(|(tag, value)| added(format!("{}: {}", words(tag), quoted(value)))));
+    found
+}
+
+fn mta_sts_changes(before: &[String], after: &[String]) -> Vec<RecordChange> {
+    let part = |records: &[String], wanted: &str| records.iter().find(|record| piece(Family::MtaSts, record) == wanted).cloned();
+    let (old_txt, new_txt) = (part(before, "txt"), part(after, "txt"));
+    let mut found: Vec<RecordChange> = match (&old_txt, &new_txt) {
+        (Some(old), Some(new)) if old != new => vec![changed(format!("TXT record: {}, now {}", quoted(old), quoted(new)))],
+        (Some(old), None) => vec![removed(format!("TXT record: {}", quoted(old)))],
+        (None, Some(new)) => vec![added(format!("TXT record: {}", quoted(new)))],
+        _ => Vec::new(),
+    };
+    match (part(before, "policy"), part(after, "policy")) {
+        (None, Some(_)) => found.push(added("policy file")),
+        (Some(_), None) => found.push(removed("policy file")),
+        (Some(old), Some(new)) => {
+            let lines = |text: &str| -> Vec<String> { text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect() };
+            found.extend(line_changes("policy: ", &lines(&old), &lines(&new)));
+        }
+        (None, None) => {}
+    }
+    found
+}
+
+fn mx_changes(before: &[String], after: &[String]) -> Vec<RecordChange> {
+    let hosts = |records: &[String]| -> BTreeMap<String, String> {
+        records.iter().filter_map(|record| record.split_once(' ')).map(|(preference, host)| (host.to_owned(), preference.to_owned())).collect()
+    };
+    let (old, new) = (hosts(before), hosts(after));
+    let mut found: Vec<RecordChange> = Vec::new();
+    for (host, preference) in &old {
+        match new.get(host) {
+            None => found.push(removed(format!("MX host {host} (preference {preference})"))),
+            Some(now) if now != preference => found.push(changed(format!("MX host {host}: preference {preference}, now {now}"))),
+            Some(_) => {}
+        }
+    }
+    let fresh = new.iter().filter(|(host, _)| !old.contains_key(*host));
+    found.extend(fresh.map(|(host, preference)| added(format!("MX host {host} (preference {preference})"))));
+    found
+}
+
+/// `name value…` lines: reverse names by address, TLSA records by host.
+fn keyed_changes(before: &[String], after: &[String]) -> Vec<RecordChange> {
+    let (old, new) = (by_name(before, " "), by_name(after, " "));
+    let all = |values: &[&str]| quoted(&values.join(", "));
+    let mut found: Vec<RecordChange> = Vec::new();
+    for (name, values) in &old {
+        match new.get(name) {
+            None => found.push(removed(format!("{name}: {}", all(values)))),
+            Some(now) if now != values => found.push(changed(format!("{name}: {}, now {}", all(values), all(now)))),
+            Some(_) => {}
+        }
+    }
+    found.extend(new.iter().filter(|(name, _)| !old.contains_key(*name)).map(|(name, values)| added(format!("{name}: {}", all(values)))));
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use waypost_types::{
+        UnknownPart,
+        audit::{SpfDetail, SpfNode, SpfTerm},
+        outcome::{CheckSummary, Status},
+    };
+
+    use super::*;
+
+    fn lines(text: &[&str]) -> Vec<String> {
+        text.iter().map(|line| (*line).to_owned()).collect()
+    }
+
+    /// `+`, `-` and `~` before the words.
+    fn told(family: Family, before: &[&str], after: &[&str]) -> Vec<String> {
+        let detail = AuditDetail {
+            spf: Some(SpfDetail {
+                tree: SpfNode {
+                    terms: vec![SpfTerm {
+                        policy: Some(Box::new(SpfNode {
+                            domain: "_spf.s.example".to_owned(),
+                            service: Some("Sender".to_owned()),
+                            ..SpfNode::default()
+                        })),
+                        ..SpfTerm::default()
+                    }],
+                    ..SpfNode::default()
+                },
+                ..SpfDetail::default()
+            }),
+            ..AuditDetail::default()
+        };
+        let sign = |kind| match kind {
+            ChangeKind::Added => '+',
+            ChangeKind::Removed => '-',
+            ChangeKind::Changed => '~',
+        };
+        changes(family, &lines(before), &lines(after), &detail).into_iter().map(|change| format!("{}{}", sign(change.kind), change.text)).collect()
+    }
+
+    #[test]
+    fn a_change_is_told_by_what_it_means() {
+        type Row<'a> = (Family, &'a [&'a str], &'a [&'a str], &'a [&'a str]);
+        let table: [Row<'_>; 16] = [
+            (Family::Spf, &["v=spf1 mx -all"], &["v=spf1 mx -all"], &[]),
+            (
+                Family::Spf,
+                &["v=spf1 mx include:old.example -all"],
+                &["v=spf1 mx include:_spf.s.example ~all"],
+                &["-include:old.example may no longer send", "+include:_spf.s.example (Sender) may send now", "~all other hosts: -all, now ~all"],
+            ),
+            (Family::Spf, &["v=spf1 -ip4:192.0.2.1 mx -all"], &["v=spf1 mx -all"], &["--ip4:192.0.2.1"]),
+            (Family::Spf, &["v=spf1 mx a -all"], &["v=spf1 a mx -all"], &["~the same terms stand in another order"]),
+            (Family::Spf, &[], &["v=spf1 -all"], &["+SPF record: v=spf1 -all"]),
+            (Family::Spf, &["v=spf1 -all"], &["v=spf1 -all", "v=spf1 mx"], &["+SPF record: v=spf1 mx"]),
+            (
+                Family::Dkim,
+                &["s1: v=DKIM1; p=AAAA"],
+                &["s1: v=DKIM1; p=BBBB", "s2: p=CCCC"],
+                &["~key of selector s1 was replaced", "+key of selector s2"],
+            ),
+            (
+                Family::Dkim,
+                &["s1: p=AAAA", "s2: p=BBBB"],
+                &["s1: t=y; p=AA AA", "s2: p="],
+                &["~selector s1: the same key, with other tags", "-key of selector s2 was revoked (empty p=)"],
+            ),
+            (Family::Dkim, &["s1: p=AAAA"], &[], &["-key of selector s1"]),
+            (
+                Family::Dmarc,
+                &["v=DMARC1; p=reject; rua=mailto:a@e.example; pct=50"],
+                &["v=DMARC1; p=none; sp=reject; rua=mailto:b@e.example"],
+                &[
+                    "~policy (p): reject, now none",
+                    "~report address (rua): mailto:a@e.example, now mailto:b@e.example",
+                    "-pct: 50",
+                    "+policy for subdomains (sp): reject",
+                ],
+            ),
+            (Family::Dmarc, &["v=DMARC1; p=none"], &["v=DMARC1;p=none;"], &["~the record is written differently and means the same"]),
+            (
+                Family::Mx,
+                &["10 a.example", "20 b.example"],
+                &["10 a.example", "5 b.example", "30 c.example"],
+                &["~MX host b.example: preference 20, now 5", "+MX host c.example (preference 30)"],
+            ),
+            (
+                Family::MtaSts,
+                &["v=STSv1; id=1;", "version: STSv1\nmode: testing\nmx: a.example"],
+                &["v=STSv1; id=2;", "version: STSv1\nmode: enforce\nmx: a.example"],
+                &["~TXT record: v=STSv1; id=1;, now v=STSv1; id=2;", "-policy: mode: testing", "+policy: mode: enforce"],
+            ),
+            (Family::Ptr, &["192.0.2.1 a.example"], &["192.0.2.1 b.example"], &["~192.0.2.1: a.example, now b.example"]),
+            (Family::Ns, &["a.example", "b.example"], &["a.example"], &["-name server b.example"]),
+            (Family::Dnssec, &["DS 1 13 2"], &[], &["-DS 1 13 2"]),
+        ];
+        for (family, before, after, wanted) in table {
+            assert_eq!(told(family, before, after), wanted, "{family:?} {before:?} {after:?}");
+        }
+    }
+
+    #[test]
+    fn a_flood_of_changes_is_counted() {
+        let many: Vec<String> = (0..100).map(|n| format!("{n} mx{n}.example")).collect();
+        let found = changes(Family::Mx, &[], &many, &AuditDetail::default());
+        assert_eq!((found.len(), found[MOST_CHANGES].text.as_str()), (MOST_CHANGES + 1, "and 70 more"));
+    }
+
+    #[test]
+    fn what_could_not_be_told_is_not_gone() {
+        let check = CheckSummary { status: Status::None, word: "x".to_owned() };
+        let report = |family: &str, records: &[&str], unknown: &[(&str, &str)]| AuditReport {
+            checks: [(family.to_owned(), check.clone())].into(),
+            records: [(family.to_owned(), lines(records))].into(),
+            unknown: unknown.iter().map(|(subject, reason)| UnknownPart { subject: (*subject).to_owned(), reason: (*reason).to_owned() }).collect(),
+            ..AuditReport::empty("e.example")
+        };
+        let before = lines(&["s1: p=A", "s2: p=B"]);
+        // All answered: what is not there is gone.
+        assert_eq!(records_of(&report("dkim", &["s2: p=C"], &[]), Family::Dkim, &before), Some(lines(&["s2: p=C"])));
+        assert_eq!(records_of(&report("dkim", &[], &[("dkim", NO_USUAL_SELECTOR)]), Family::Dkim, &before), Some(Vec::new()));
+        // One did not answer: it stays as it was.
+        assert_eq!(records_of(&report("dkim", &["s2: p=C"], &[("dkim", "late")]), Family::Dkim, &before), Some(lines(&["s1: p=A", "s2: p=C"])));
+        // SPF itself did not answer; or did, and an include did not.
+        assert_eq!(records_of(&report("spf", &[], &[("spf", "late")]), Family::Spf, &lines(&["v=spf1 mx"])), None);
+        assert_eq!(records_of(&report("spf", &["v=spf1 a"], &[("spf", "late")]), Family::Spf, &lines(&["v=spf1 mx"])), Some(lines(&["v=spf1 a"])));
+        // Another family's silence, and a family that was not asked.
+        assert_eq!(records_of(&report("spf", &[], &[("mx", "late")]), Family::Spf, &lines(&["v=spf1 mx"])), Some(Vec::new()));
+        assert_eq!(records_of(&report("spf", &[], &[]), Family::Mx, &[]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn different_records_always_tell_something(before in prop::collection::vec("[ -~]{0,40}", 0..3), after in prop::collection::vec("[ -~]{0,40}", 0..3)) {
+            for family in Family::ALL {
+                let found = changes(family, &before, &after, &AuditDetail::default());
+                prop_assert_eq!(found.is_empty(), before == after);
+            }
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Who passes: `check_host()` for the addresses known to send, for MX hosts and for the domain's own address.
+
+use std::{collections::BTreeSet, net::IpAddr};
+
+use futures::{StreamExt, future::join_all, stream};
+use waypost_types::audit::SpfSender;
+
+use super::{AuditOptions, Facts, Part, organisational, rules::remark};
+use crate::{
+    net::Net,
+    spf::{Mechanism, Record, SpfEvaluation, SpfResult, check_host, fetch},
+};
+
+/// Known senders that are looked at.
+const MOST_SENDERS: usize = 40;
+/// Addresses of MX hosts that are looked at.
+const MOST_MX_ADDRESSES: usize = 20;
+/// Host names whose own record is looked at.
+const MOST_HELO: usize = 5;
+/// Addresses of the domain itself that are looked at.
+const MOST_OWN: usize = 4;
+/// Evaluations that run side by side.
+const AT_ONCE: usize = 6;
+
+/// An address and what it is.
+struct Candidate {
+    address: IpAddr,
+    origin: String,
+    /// Somebody said that it sends.
+    known: bool,
+    /// The MX host it is of, where that is the organisation's own.
+    own_host: Option<String>,
+}
+
+/// Evaluates each; no DNS answer makes it unknown. Gives those to show, and remarks what follows.
+pub(super) async fn look(net: &Net, facts: &Facts, options: &AuditOptions, text: &str, record: &Record, part: &mut Part) -> Vec<SpfSender> {
+    let domain = facts.domain.as_str();
+    let candidates = candidates(facts, options);
+    let results = evaluate(net, domain, &candidates).await;
+    for (candidate, result) in candidates.iter().zip(&results).filter(|(candidate, _)| candidate.known) {
+        not_covered(domain, text, record, candidate, result, part);
+    }
+    let sends = record.redirect.is_some() || record.directives.iter().any(|directive| directive.mechanism != Mechanism::All);
+    if sends {
+        not_allowed(net, facts, &candidates, &results, part).await;
+        helo(net, facts, &candidates, &results, part).await;
+    }
+    candidates
+        .into_iter()
+        .zip(results)
+        .map(|(candidate, result)| SpfSender {
+            address: candidate.address,
+            origin: candidate.origin,
+            result: result.result.as_str().to_owned(),
+            mechanism: result.mechanism,
+        })
+        .collect()
+}
+
+fn candidates(facts: &Facts, options: &AuditOptions) -> Vec<Candidate> {
+    let known = options.senders.iter().take(MOST_SENDERS).map(|(address, origin)| Candidate {
+        address: address.to_canonical(),
+        origin: origin.clone(),
+        known: true,
+        own_host: None,
+    });
+    let own = |host: &str| organisational(host) == organisational(facts.domain.as_str());
+    let mx = facts.hosts.iter().flat_map(|host| {
+        host.addresses.iter().map(move |address| Candidate {
+            address: *address,
+            origin: if host.host == facts.domain.as_str() { format!("address of {}", host.host) } else { format!("MX host {}", host.host) },
+            known: false,
+            own_host: (host.provider.is_none() && own(&host.host)).then(|| host.host.clone()),
+        })
+    });
+    let mut seen = BTreeSet::new();
+    known.chain(mx.take(MOST_MX_ADDRESSES)).filter(|candidate| seen.insert(candidate.address)).collect()
+}
+
+async fn evaluate(net: &Net, domain: &str, candidates: &[Candidate]) -> Vec<SpfEvaluation> {
+    let sender = format!("postmaster@{domain}");
+    let now = net.now().timestamp();
+    let jobs: Vec<_> = candidates.iter().map(|candidate| check_host(net.dns(), candidate.address, domain, &sender, domain, now)).collect();
+    // Those that come later find the answers in the resolver's cache.
+    stream::iter(jobs).buffered(AT_ONCE).collect().await
+}
+
+fn not_covered(domain: &str, text: &str, record: &Record, candidate: &Candidate, result: &SpfEvaluation, part: &mut Part) {
+    let address = candidate.address;
+    match result.result {
+        SpfResult::Fail | SpfResult::SoftFail | SpfResult::Neutral => {
+            let seen = format!("{address} sends for {domain} ({}), and SPF says {} of it", candidate.origin, result.result.as_str());
+            part.find(remark("spf.sender_not_covered", domain, seen).with("ip", address.to_string()).record(
+                "TXT",
+                domain,
+                with(text, record, address),
+            ));
+        }
+        SpfResult::TempError => part.unknown("spf", format!("whether {address} may send: {}", result.explanation)),
+        // What is wrong with the record as a whole is said elsewhere.
+        SpfResult::Pass | SpfResult::None | SpfResult::PermError => {}
+    }
+}
+
+/// The record with the address let in, before all that refuses.
+fn with(text: &str, record: &Record, address: IpAddr) -> String {
+    let kind = if address.is_ipv4() { "ip4" } else { "ip6" };
+    let added = format!("{kind}:{address}");
+    let mut terms: Vec<&str> = text.split(' ').filter(|term| !term.is_empty()).collect();
+    // Before the first term that is not a plain permission: there an earlier match can refuse it.
+    let first =
+        record.directives.iter().find(|directive| directive.qualifier != crate::spf::Qualifier::Pass).map(|directive| directive.text.as_str());
+    let at = first.and_then(|first| terms.iter().position(|term| *term == first)).unwrap_or(terms.len());
+    terms.insert(at, &added);
+    terms.join(" ")
+}
+
+async fn not_allowed(net: &Net, facts: &Facts, candidates: &[Candidate], results: &[SpfEvaluation], part: &mut Part) {
+    let domain = facts.domain.as_str();
+    let refused = |result: &SpfEvaluation| matches!(result.result, SpfResult::Fail | SpfResult::SoftFail);
+    let mut names: Vec<String> = Vec::new();
+    for (candidate, result) in candidates.iter().zip(results) {
+        if candidate.own_host.is_some() && refused(result) {
+            names.push(format!("{} ({})", candidate.origin, candidate.address));
+        }
+    }
+    let known: BTreeSet<IpAddr> = candidates.iter().map(|candidate| candidate.address).collect();
+    let web: Vec<Candidate> = net
+        .dns()
+        .addresses(domain)
+        .await
+        .found()
+        .into_iter()
+        .take(MOST_OWN)
+        .filter(|address| !known.contains(address))
+        .map(|address| Candidate { address, origin: format!("address of {domain}"), known: false, own_host: None })
+        .collect();
+    let web_results = evaluate(net, domain, &web).await;
+    names.extend(web.iter().zip(&web_results).filter(|(_, result)| refused(result)).map(|(host, _)| format!("{} ({})", host.origin, host.address)));
+    if !names.is_empty() {
+        let seen = format!("SPF lets these hosts of the domain send no mail: {}", names.join(", "));
+        part.find(remark("spf.host_not_allowed", domain, seen));
+    }
+}
+
+/// Own MX hosts that may send but whose own name has no policy: notices with an empty sender are judged by that name.
+async fn helo(net: &Net, facts: &Facts, candidates: &[Candidate], results: &[SpfEvaluation], part: &mut Part) {
+    let passes = candidates.iter().zip(results).filter(|(_, result)| result.result == SpfResult::Pass);
+    let hosts: BTreeSet<&str> =
+        passes.filter_map(|(candidate, _)| candidate.own_host.as_deref()).filter(|host| *host != facts.domain.as_str()).collect();
+    let hosts: Vec<&str> = hosts.into_iter().take(MOST_HELO).collect();
+    let records = join_all(hosts.iter().map(|host| fetch(net.dns(), host))).await;
+    for (host, record) in hosts.into_iter().zip(records) {
+        if record == Ok(None) {
+            let seen = format!("{host} may send for the domain, and its own name has no SPF record");
+            part.find(remark("spf.helo_missing", host, seen).with("helo", host).record("TXT", host, "v=spf1 a -all"));
+        }
+    }
+}

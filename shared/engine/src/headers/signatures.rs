@@ -1,0 +1,221 @@
+//! DKIM signatures of the message: what they say, and what mail-auth finds when it verifies them.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use mail_auth::{
+    AuthenticatedMessage, DkimResult, Error, MessageAuthenticator, Parameters,
+    common::{
+        crypto::{CryptoError, HashAlgorithm},
+        verify::VerifySignature,
+    },
+    dkim::{Canonicalization, DkimError, Signature},
+    hickory_resolver::config::{ResolverConfig, ResolverOpts},
+};
+use waypost_types::headers::{SignatureReport, Verified};
+
+use super::{
+    alignment::aligned,
+    fields::{Field, Parts},
+    keys::{Key, Keys},
+};
+
+/// Signatures of each kind that are verified: with more, a message only wants to keep us busy.
+pub(super) const MAX_SIGNATURES: usize = 30;
+/// Names in `h=`.
+const MAX_SIGNED: usize = 1_000;
+/// Octets of a header that signatures are verified in.
+const MAX_HEADER: usize = 1_000_000;
+
+/// Octets of the body that are hashed in all, over every kind of hash that signatures ask for.
+const MAX_HASHED: usize = 64 * 1024 * 1024;
+
+/// Said of signatures when only the header was given.
+pub(super) const NO_BODY: &str = "The body is not there, so body hashes can not be checked";
+
+/// Said of signatures whose body hash differs.
+pub(super) const BODY_CHANGED: &str = "The body was changed after it was signed (the body hash differs)";
+/// Said of signatures that the receiver could verify and we can not.
+pub(super) const COPY_CHANGED: &str =
+    "The receiver found this signature valid, but the body of this copy differs: it was changed after delivery, by a scanner, an export or an editor";
+
+/// Why the signatures are not verified at all: the work would be out of proportion.
+pub(super) fn too_much(parts: &Parts<'_>, message: &[u8]) -> Option<String> {
+    let signatures = |name: &str| parts.all(name).count();
+    let most = ["DKIM-Signature", "ARC-Message-Signature", "ARC-Seal", "ARC-Authentication-Results"].map(signatures).into_iter().max().unwrap_or(0);
+    if most > MAX_SIGNATURES {
+        return Some(format!("The message has {most} signatures of a kind; with more than {MAX_SIGNATURES} none is verified"));
+    }
+    if parts.cut || message.len() - parts.body.len() > MAX_HEADER {
+        return Some("The header is too large for its signatures to be verified".to_owned());
+    }
+    let long = ["DKIM-Signature", "ARC-Message-Signature"]
+        .into_iter()
+        .flat_map(|name| parts.all(name).collect::<Vec<_>>())
+        .any(|field| field.value.split(|byte| *byte == b':').nth(MAX_SIGNED).is_some());
+    if long {
+        return Some("A signature names too many fields to be verified".to_owned());
+    }
+    // Each canonicalisation, algorithm and length is a hash of its own; read as mail-auth reads them, since a tag may be there twice.
+    let dkim = parts.all("DKIM-Signature").filter_map(|field| Signature::parse(field.value).ok());
+    let dkim = dkim.map(|signature| (signature.cb == Canonicalization::Simple, HashAlgorithm::from(signature.a) as u64, signature.l));
+    let arc = parts.all("ARC-Message-Signature").filter_map(|field| mail_auth::arc::Signature::parse(field.value).ok());
+    let arc = arc.map(|signature| (signature.cb == Canonicalization::Simple, HashAlgorithm::from(signature.a) as u64, signature.l));
+    let kinds: BTreeSet<(bool, u64, u64)> = dkim.chain(arc).collect();
+    (kinds.len().saturating_mul(parts.body.len()) > MAX_HASHED)
+        .then(|| format!("The signatures ask for {} different hashes of a large body; that is too much work to verify them", kinds.len()))
+}
+
+/// The message as mail-auth reads it. Expiry and reports are ours to look at: an old message is no broken one.
+pub(super) fn prepared(message: &[u8]) -> Option<AuthenticatedMessage<'_>> {
+    let mut parsed = AuthenticatedMessage::parse_with_opts(message, None, false)?;
+    for header in &mut parsed.dkim_headers {
+        let signature = &mut header.header;
+        (signature.x, signature.r, signature.atps) = (0, false, None);
+    }
+    for header in &mut parsed.ams_headers {
+        header.header.x = 0;
+    }
+    Some(parsed)
+}
+
+/// Names of all keys that the message's signatures and seals need.
+pub(super) fn key_names(parsed: &AuthenticatedMessage<'_>) -> BTreeSet<String> {
+    let dkim = parsed.dkim_headers.iter().map(|header| header.header.domain_key());
+    let messages = parsed.ams_headers.iter().map(|header| header.header.domain_key());
+    let seals = parsed.as_headers.iter().map(|header| header.header.domain_key());
+    dkim.chain(messages).chain(seals).collect()
+}
+
+/// A tag of a tag list (RFC 6376 3.2), blanks within it gone.
+fn tag(text: &str, name: &str) -> Option<String> {
+    text.split(';').find_map(|tag| {
+        let (key, value) = tag.split_once('=')?;
+        (key.trim() == name).then(|| value.split_whitespace().collect::<String>())
+    })
+}
+
+fn time(text: Option<String>) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp(text?.parse().ok()?, 0)
+}
+
+/// A signature as the field has it, not verified.
+fn read(field: &Field<'_>, from: Option<&str>) -> SignatureReport {
+    let raw = field.text();
+    let whole = String::from_utf8_lossy(field.value);
+    let tag = |name: &str| tag(&whole, name);
+    let domain = tag("d").unwrap_or_default().to_ascii_lowercase();
+    SignatureReport {
+        aligned: from.is_some_and(|from| aligned(from, &domain)),
+        selector: tag("s").unwrap_or_default(),
+        algorithm: tag("a").unwrap_or_default().to_ascii_lowercase(),
+        canonicalization: match tag("c").map(|c| c.to_ascii_lowercase()) {
+            Some(both) if both.contains('/') => both,
+            Some(header) => format!("{header}/simple"),
+            None => "simple/simple".to_owned(),
+        },
+        identity: tag("i"),
+        signed_fields: tag("h")
+            .unwrap_or_default()
+            .to_ascii_lowercase()
+            .split(':')
+            .filter(|name| !name.is_empty())
+            .take(MAX_SIGNED)
+            .map(str::to_owned)
+            .collect(),
+        signed_at: time(tag("t")),
+        expires: time(tag("x")),
+        body_length: tag("l").and_then(|length| length.parse().ok()),
+        verified: Verified::Unknown,
+        reason: String::new(),
+        domain,
+        raw,
+    }
+}
+
+/// All signatures, not verified.
+pub(super) fn all(parts: &Parts<'_>, from: Option<&str>) -> Vec<SignatureReport> {
+    parts.all("DKIM-Signature").take(MAX_SIGNATURES).map(|field| read(field, from)).collect()
+}
+
+/// The authenticator of mail-auth with no server to ask: keys come from [`Keys`] alone.
+fn authenticator() -> Result<MessageAuthenticator, String> {
+    MessageAuthenticator::new(ResolverConfig::from_parts(None, Vec::new(), Vec::new()), ResolverOpts::default())
+        .map_err(|error| format!("the verifier could not be set up: {error}"))
+}
+
+/// Verifies them with the keys that were asked.
+pub(super) async fn verify(reports: &mut [SignatureReport], parts: &Parts<'_>, parsed: &AuthenticatedMessage<'_>, keys: &Keys, body: bool) {
+    let authenticator = match authenticator() {
+        Ok(authenticator) => authenticator,
+        Err(reason) => {
+            for report in reports {
+                report.reason.clone_from(&reason);
+            }
+            return;
+        }
+    };
+    let outputs = authenticator.verify_dkim(Parameters::new(parsed).with_txt_cache(keys)).await;
+    // Signatures that do not parse come first in the output, without telling which they are.
+    let malformed = outputs.len().saturating_sub(parsed.dkim_headers.len());
+    let mut verified = parsed.dkim_headers.iter().zip(outputs.iter().skip(malformed)).peekable();
+    for (report, field) in reports.iter_mut().zip(parts.all("DKIM-Signature")) {
+        let output = verified.next_if(|(header, _)| header.value.trim_ascii() == field.value.trim_ascii());
+        (report.verified, report.reason) = match output {
+            Some((header, output)) => verdict(output.result(), &keys.of(&header.header.domain_key()), body),
+            None => (Verified::Broken, malformation(field)),
+        };
+    }
+}
+
+fn malformation(field: &Field<'_>) -> String {
+    match Signature::parse(field.value) {
+        Err(error) => format!("The signature can not be read: {}", words(&error)),
+        Ok(_) => "The signature can not be read".to_owned(),
+    }
+}
+
+fn verdict(result: &DkimResult, key: &Key, body: bool) -> (Verified, String) {
+    let error = match result {
+        DkimResult::Pass => return (Verified::Valid, "The signature verifies with the key published now".to_owned()),
+        DkimResult::None => return (Verified::Unknown, "It was not looked at".to_owned()),
+        DkimResult::Neutral(error) | DkimResult::Fail(error) | DkimResult::PermError(error) | DkimResult::TempError(error) => error,
+    };
+    if !body {
+        return (Verified::Unknown, NO_BODY.to_owned());
+    }
+    failure(error, key)
+}
+
+/// Why it does not verify: the key when there is none, else the message.
+pub(super) fn failure(error: &Error, key: &Key) -> (Verified, String) {
+    if *error == Error::Dkim(DkimError::FailedBodyHashMatch) {
+        return (Verified::Broken, words(error));
+    }
+    match key {
+        Key::Unknown(reason) => (Verified::Unknown, reason.clone()),
+        Key::None(reason) => (Verified::NoKey, reason.clone()),
+        Key::Usable(_) => (Verified::Broken, words(error)),
+    }
+}
+
+/// An error of mail-auth in our words.
+pub(super) fn words(error: &Error) -> String {
+    match error {
+        Error::Dkim(DkimError::FailedBodyHashMatch) | Error::Arc(mail_auth::arc::ArcError::FailedBodyHashMatch) => BODY_CHANGED.to_owned(),
+        Error::Crypto(CryptoError::FailedVerification | CryptoError::Library(_)) => {
+            "The signature does not fit: a signed header field was changed, or another key signed".to_owned()
+        }
+        Error::Crypto(CryptoError::IncompatibleAlgorithms) => "The key is of another kind than the signature (a= against k=)".to_owned(),
+        Error::Dkim(DkimError::FailedAuidMatch) => "The identity i= is not within d=, or the key allows no subdomain (t=s)".to_owned(),
+        other => format!("It does not verify: {other}"),
+    }
+}
+
+/// Whether the key of a signature has the flag `s` of `t=`, that forbids subdomains in `i=` (RFC 6376 3.6.1).
+pub(super) fn key_is_strict(keys: &Keys, signature: &SignatureReport) -> bool {
+    match keys.of(&format!("{}._domainkey.{}.", signature.selector, signature.domain)) {
+        Key::Usable(record) => tag(&record, "t").is_some_and(|flags| flags.split(':').any(|flag| flag == "s")),
+        Key::None(_) | Key::Unknown(_) => false,
+    }
+}

@@ -1,0 +1,44 @@
+//! What a worker remembers of the conditions of a monitor (stored as JSON with it): what was there from the start, what waits for its
+//! confirmation, and what an incident is open about. The judging itself is the worker's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::incident::IncidentSeverity;
+
+/// Conditions of an audit or a scan. What is named here by text are findings (`rule|subject`) and listings (`subject|zone`).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Conditions {
+    /// A first outcome was seen.
+    pub started: bool,
+    /// What was there at the first look and is silent until it goes.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub baseline: BTreeSet<String>,
+    /// What was seen and is not confirmed yet.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub waiting: BTreeMap<String, Rounds>,
+    /// What an incident is open about, by the condition's name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub open: BTreeMap<String, OpenCondition>,
+}
+
+/// Looks in a row that said the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rounds {
+    /// How many.
+    pub count: u32,
+    /// When the last of them was.
+    pub at: DateTime<Utc>,
+}
+
+/// A condition with an incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenCondition {
+    /// The worst among what it is about.
+    pub severity: IncidentSeverity,
+    /// What it is about, each with the looks in a row that did not see it any more.
+    pub elements: BTreeMap<String, u32>,
+}

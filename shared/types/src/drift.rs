@@ -1,0 +1,49 @@
+//! How the records of a domain changed: what pages show as its history.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// One thing that is different from before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RecordChange {
+    /// What happened to it.
+    pub kind: ChangeKind,
+    /// In words: `include:_spf.example.net may send now`.
+    pub text: String,
+}
+
+/// What happened to a record or a part of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum ChangeKind {
+    /// It is new.
+    Added,
+    /// It is gone.
+    Removed,
+    /// It has another value.
+    Changed,
+}
+
+/// A record set of a domain changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RecordEvent {
+    /// Names the event.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub id: Uuid,
+    /// When it was seen.
+    pub at: DateTime<Utc>,
+    /// The record family: `spf`, `dkim`, `dmarc`, …
+    pub family: String,
+    /// What is different, in words.
+    pub changes: Vec<RecordChange>,
+    /// The records before; empty when there were none.
+    pub before: Vec<String>,
+    /// The records after.
+    pub after: Vec<String>,
+    /// New findings came with it; then an incident tells.
+    pub worse: bool,
+}

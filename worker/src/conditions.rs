@@ -1,0 +1,248 @@
+//! The judge of audits and scans: each finding and each listing has its own beginning and end, and incidents are about groups of them. Pure;
+//! DESIGN section 2 gives the rules of confirmation, the table in the tests gives the cases.
+//!
+//! Audits: one condition per record family. What is of medium severity at the first look is the baseline and stays silent; what is worse is
+//! told. Scans: everything at the first look is silent; after that one condition per address and severity. A medium listing of an address
+//! that is on a critical list too belongs to that condition, and a network of which many addresses are struck at once is one condition.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use waypost_engine::audit::Family;
+use waypost_types::{
+    conditions::{Conditions, OpenCondition, Rounds},
+    finding::{Finding, Severity},
+    incident::IncidentSeverity,
+    judge::Policy,
+    outcome::{ListEntry, Outcome},
+};
+
+/// Findings and listings of one outcome that are followed.
+const MOST_ELEMENTS: usize = 2_000;
+/// With more addresses of a network newly listed at once the network is the condition.
+const MOST_ADDRESSES: usize = 3;
+/// Name of the condition of a network as a whole.
+const NETWORK: &str = "network";
+
+/// Something an outcome shows that should not be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Element {
+    /// `rule|subject`, `subject|zone`.
+    pub id: String,
+    /// The condition it belongs to when nothing else decides.
+    pub condition: String,
+    /// How urgent.
+    pub severity: IncidentSeverity,
+    /// Not told when it is there at the first look.
+    pub silent_first: bool,
+    /// What it says.
+    pub finding: Finding,
+}
+
+/// What happened to a condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// An incident is to be opened about these.
+    Opened {
+        /// How urgent.
+        severity: IncidentSeverity,
+        /// Elements.
+        elements: Vec<String>,
+    },
+    /// These came to it.
+    Grew(Vec<String>),
+    /// These are gone from it; others stay.
+    Shrank(Vec<String>),
+    /// It is more or less urgent now.
+    Severity {
+        /// Before.
+        from: IncidentSeverity,
+        /// After.
+        to: IncidentSeverity,
+    },
+    /// Nothing of it is left.
+    Ended,
+}
+
+/// What the judge decides.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Decision {
+    /// To be remembered.
+    pub state: Conditions,
+    /// Conditions and what happened to them, in the order of their names.
+    pub changes: Vec<(String, Change)>,
+    /// Something waits for its confirmation: look again soon.
+    pub recheck: bool,
+}
+
+/// What an outcome shows. Nothing for SMTP checks, which are judged as a whole.
+pub fn elements(outcome: &Outcome) -> Vec<Element> {
+    match outcome {
+        Outcome::Smtp(_) => Vec::new(),
+        Outcome::Audit(report) => {
+            let element = |finding: &Finding| {
+                let severity = urgency(finding.severity)?;
+                Some(Element {
+                    id: format!("{}|{}", finding.rule, finding.subject),
+                    condition: Family::of_rule(&finding.rule).map_or("audit", Family::key).to_owned(),
+                    severity,
+                    silent_first: severity == IncidentSeverity::Warning,
+                    finding: finding.clone(),
+                })
+            };
+            report.findings.iter().filter_map(element).take(MOST_ELEMENTS).collect()
+        }
+        Outcome::Blacklist(report) => {
+            let element = |(entry, finding): (&ListEntry, Finding)| {
+                let severity = urgency(finding.severity)?;
+                Some(Element {
+                    id: format!("{}|{}", entry.subject, entry.zone),
+                    condition: format!("{}|{}", entry.subject, severity.as_str()),
+                    severity,
+                    silent_first: true,
+                    finding,
+                })
+            };
+            report.listings().filter_map(element).take(MOST_ELEMENTS).collect()
+        }
+    }
+}
+
+/// DESIGN section 3: critical and high make an incident critical, medium makes a warning, the rest none.
+fn urgency(severity: Severity) -> Option<IncidentSeverity> {
+    match severity {
+        Severity::Critical | Severity::High => Some(IncidentSeverity::Critical),
+        Severity::Medium => Some(IncidentSeverity::Warning),
+        Severity::Low | Severity::Info => None,
+    }
+}
+
+/// Judges what an outcome of `at` shows.
+pub fn decide(before: &Conditions, seen: &[Element], policy: Policy, at: DateTime<Utc>) -> Decision {
+    let by_id: BTreeMap<&str, &Element> = seen.iter().map(|element| (element.id.as_str(), element)).collect();
+    let mut state = before.clone();
+    if !state.started {
+        state.started = true;
+        state.baseline = seen.iter().filter(|element| element.silent_first).map(|element| element.id.clone()).collect();
+    }
+    // What went and comes back is news.
+    state.baseline.retain(|id| by_id.contains_key(id.as_str()));
+    let confirmed = confirm(&mut state, seen, &by_id, policy, at);
+    let mut changes = Vec::new();
+    shrink(&mut state, &by_id, policy, &mut changes);
+    // What is gone and what came to the same condition are one story, so nothing ends before what is new has joined.
+    open(&mut state, &confirmed, &mut changes);
+    end(&mut state, &mut changes);
+    reweigh(&mut state, &by_id, &mut changes);
+    changes.sort_by(|a, b| a.0.cmp(&b.0));
+    let recheck = !state.waiting.is_empty();
+    Decision { state, changes, recheck }
+}
+
+/// Counts a round for what is new; gives what is confirmed by it.
+fn confirm<'a>(state: &mut Conditions, seen: &'a [Element], by_id: &BTreeMap<&str, &Element>, policy: Policy, at: DateTime<Utc>) -> Vec<&'a Element> {
+    let told: BTreeSet<&str> = state.open.values().flat_map(|open| open.elements.keys()).map(String::as_str).collect();
+    let news: Vec<&Element> = seen.iter().filter(|element| !told.contains(element.id.as_str()) && !state.baseline.contains(&element.id)).collect();
+    state.waiting.retain(|id, _| by_id.contains_key(id.as_str()));
+    let mut confirmed = Vec::new();
+    for element in news {
+        let rounds = state.waiting.entry(element.id.clone()).or_insert(Rounds { count: 0, at: DateTime::<Utc>::MIN_UTC });
+        if rounds.at < at {
+            *rounds = Rounds { count: rounds.count.saturating_add(1), at };
+        }
+        if rounds.count >= policy.fail_after.max(1) {
+            confirmed.push(element);
+        }
+    }
+    for element in &confirmed {
+        state.waiting.remove(&element.id);
+    }
+    confirmed
+}
+
+/// Takes away what is gone for long enough.
+fn shrink(state: &mut Conditions, by_id: &BTreeMap<&str, &Element>, policy: Policy, changes: &mut Vec<(String, Change)>) {
+    for (name, open) in &mut state.open {
+        let mut gone = Vec::new();
+        open.elements.retain(|id, rounds| {
+            if by_id.contains_key(id.as_str()) {
+                *rounds = 0;
+                return true;
+            }
+            *rounds = rounds.saturating_add(1);
+            let stays = *rounds < policy.recover_after.max(1);
+            if !stays {
+                gone.push(id.clone());
+            }
+            stays
+        });
+        if !gone.is_empty() {
+            changes.push((name.clone(), Change::Shrank(gone)));
+        }
+    }
+}
+
+/// Ends what has nothing left.
+fn end(state: &mut Conditions, changes: &mut [(String, Change)]) {
+    for (name, change) in changes {
+        if state.open.get(name).is_some_and(|open| open.elements.is_empty()) {
+            *change = Change::Ended;
+        }
+    }
+    state.open.retain(|_, open| !open.elements.is_empty());
+}
+
+/// Puts what is confirmed into conditions.
+fn open(state: &mut Conditions, confirmed: &[&Element], changes: &mut Vec<(String, Change)>) {
+    let mut groups: BTreeMap<String, Vec<&Element>> = BTreeMap::new();
+    for element in confirmed {
+        groups.entry(home(state, element, confirmed)).or_default().push(element);
+    }
+    for severity in [IncidentSeverity::Critical, IncidentSeverity::Warning] {
+        let ending = format!("|{}", severity.as_str());
+        let struck: Vec<String> = groups.keys().filter(|name| name.ends_with(&ending) && !state.open.contains_key(*name)).cloned().collect();
+        if struck.len() > MOST_ADDRESSES {
+            let all = struck.iter().filter_map(|name| groups.remove(name)).flatten().collect();
+            groups.insert(format!("{NETWORK}{ending}"), all);
+        }
+    }
+    for (name, elements) in groups {
+        let ids: Vec<String> = elements.iter().map(|element| element.id.clone()).collect();
+        let joined: BTreeMap<String, u32> = ids.iter().map(|id| (id.clone(), 0)).collect();
+        if let Some(known) = state.open.get_mut(&name) {
+            known.elements.extend(joined);
+            changes.push((name, Change::Grew(ids)));
+            continue;
+        }
+        let severity = elements.iter().map(|element| element.severity).max().unwrap_or(IncidentSeverity::Warning);
+        state.open.insert(name.clone(), OpenCondition { severity, elements: joined });
+        changes.push((name, Change::Opened { severity, elements: ids }));
+    }
+}
+
+/// The condition an element belongs to: its own, one of the same address that is worse, or that of the network.
+fn home(state: &Conditions, element: &Element, confirmed: &[&Element]) -> String {
+    let own = element.condition.clone();
+    let Some((subject, severity)) = own.rsplit_once('|').filter(|_| !state.open.contains_key(&own)) else { return own };
+    let worse = format!("{subject}|{}", IncidentSeverity::Critical.as_str());
+    if worse != own && (state.open.contains_key(&worse) || confirmed.iter().any(|other| other.condition == worse)) {
+        return worse;
+    }
+    let network = format!("{NETWORK}|{severity}");
+    if state.open.contains_key(&network) { network } else { own }
+}
+
+/// A condition is as urgent as the worst of what it is about.
+fn reweigh(state: &mut Conditions, by_id: &BTreeMap<&str, &Element>, changes: &mut Vec<(String, Change)>) {
+    for (name, open) in &mut state.open {
+        let worst = open.elements.keys().filter_map(|id| by_id.get(id.as_str())).map(|element| element.severity).max();
+        if let Some(worst) = worst.filter(|worst| *worst != open.severity) {
+            let from = std::mem::replace(&mut open.severity, worst);
+            changes.push((name.clone(), Change::Severity { from, to: worst }));
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "conditions_tests.rs"]
+mod tests;

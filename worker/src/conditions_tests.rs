@@ -1,0 +1,164 @@
+//! The judge of conditions as a table: each row is a story of looks, read from left to right.
+//!
+//! A look names what is seen, separated by commas; after `=` stands what must follow: `+name(elements)` opened, `^name(elements)` grew,
+//! `v name(elements)` shrank, `!name` got worse or better, `-name` ended; `.` is nothing.
+
+use chrono::{DateTime, TimeDelta};
+use waypost_types::{
+    audit::AuditDetail,
+    finding::Severity,
+    outcome::{AuditReport, BlacklistReport, ListEntry, ListState},
+};
+
+use super::*;
+
+/// `spf.missing` is critical, `spf.no_all~` a warning; `7@zen` is address 7 on a critical list, `7@cop~` on one of medium severity.
+fn element(word: &str) -> Element {
+    let (name, severity) = word.strip_suffix('~').map_or((word, Severity::High), |name| (name, Severity::Medium));
+    let outcome = if let Some((address, list)) = name.split_once('@') {
+        let entry = ListEntry {
+            subject: format!("192.0.2.{address}"),
+            list: list.to_owned(),
+            zone: list.to_owned(),
+            state: ListState::Listed,
+            codes: Vec::new(),
+            meaning: "spam".to_owned(),
+            reason: String::new(),
+            severity,
+            delist_url: None,
+        };
+        Outcome::Blacklist(Box::new(BlacklistReport { entries: vec![entry], ..BlacklistReport::empty("192.0.2.0/24") }))
+    } else {
+        let finding = Finding {
+            rule: name.to_owned(),
+            severity,
+            subject: "e.example".to_owned(),
+            summary: "It is so".to_owned(),
+            why: String::new(),
+            fix: String::new(),
+            record: None,
+            reference: String::new(),
+        };
+        Outcome::Audit(Box::new(AuditReport { findings: vec![finding], detail: AuditDetail::default(), ..AuditReport::empty("e.example") }))
+    };
+    elements(&outcome).remove(0)
+}
+
+fn short(id: &str) -> String {
+    match id.split_once('|') {
+        Some((address, list)) if address.starts_with("192.0.2.") => format!("{}@{list}", &address[8..]),
+        Some((rule, _)) => rule.to_owned(),
+        None => id.to_owned(),
+    }
+}
+
+/// Plays a story and writes down what followed in the same notation.
+fn play(fail_after: u32, recover_after: u32, story: &str) -> String {
+    let policy = Policy { fail_after, recover_after, quorum: 0 };
+    let mut state = Conditions::default();
+    let mut told = Vec::new();
+    for (number, look) in story.split_whitespace().map(|step| step.split_once('=').unwrap().0).enumerate() {
+        let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap() + TimeDelta::seconds(60 * i64::try_from(number).unwrap());
+        let seen: Vec<Element> = look.split(',').filter(|word| *word != "0").map(element).collect();
+        let decision = decide(&state, &seen, policy, at);
+        let all = |ids: &[String]| ids.iter().map(|id| short(id)).collect::<Vec<_>>().join(",");
+        let words: Vec<String> = decision
+            .changes
+            .iter()
+            .map(|(name, change)| {
+                let name = name.replace("192.0.2.", "");
+                match change {
+                    Change::Opened { elements, .. } => format!("+{name}({})", all(elements)),
+                    Change::Grew(elements) => format!("^{name}({})", all(elements)),
+                    Change::Shrank(elements) => format!("v{name}({})", all(elements)),
+                    Change::Severity { .. } => format!("!{name}"),
+                    Change::Ended => format!("-{name}"),
+                }
+            })
+            .collect();
+        told.push(format!("{look}={}", if words.is_empty() { ".".to_owned() } else { words.join(";") }));
+        state = decision.state;
+    }
+    told.join(" ")
+}
+
+#[test]
+fn stories_of_audits() {
+    for story in [
+        // Medium at the first look is the baseline; what is worse is confirmed and told.
+        "spf.no_all~=. spf.no_all~=. spf.no_all~=.",
+        "spf.missing=. spf.missing=+spf(spf.missing) spf.missing=. 0=-spf",
+        // What comes later is told, once, and ends.
+        "0=. spf.no_all~=. spf.no_all~=+spf(spf.no_all) 0=-spf spf.no_all~=. spf.no_all~=+spf(spf.no_all)",
+        // The baseline that goes and comes back is news.
+        "spf.no_all~=. 0=. spf.no_all~=. spf.no_all~=+spf(spf.no_all)",
+        // One look is no proof.
+        "0=. spf.missing=. 0=. spf.missing=. 0=.",
+        // A family is one condition, two families are two.
+        "0=. spf.a,dmarc.b=. spf.a,dmarc.b=+dmarc(dmarc.b);+spf(spf.a) spf.a=-dmarc 0=-spf",
+        // It grows, gets worse, shrinks, gets better, ends.
+        "0=. spf.a~=. spf.a~=+spf(spf.a) spf.a~,spf.b=. spf.a~,spf.b=^spf(spf.b);!spf spf.a~=vspf(spf.b);!spf 0=-spf",
+        // The same trouble in another form is the same incident.
+        "0=. spf.a=. spf.a=+spf(spf.a) spf.a,spf.b=. spf.b=vspf(spf.a);^spf(spf.b) 0=-spf",
+    ] {
+        let story = story.to_owned();
+        let played = play(2, 1, &story);
+        let sorted = |text: &str| {
+            text.split(' ')
+                .map(|step| {
+                    let mut parts: Vec<&str> = step.split([';', '=']).collect();
+                    parts[1..].sort_unstable();
+                    parts.join(";")
+                })
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(sorted(&played), sorted(&story));
+    }
+}
+
+#[test]
+fn stories_of_lists() {
+    for story in [
+        // The first scan is silent, whatever it finds.
+        "7@zen,7@cop~=. 7@zen,7@cop~=. 7@zen,7@cop~,8@zen=. 7@zen,7@cop~,8@zen=+8|critical(8@zen)",
+        // One spam event on several lists is one incident, also where the lists weigh differently.
+        "0=. 7@zen,7@bar,7@cop~=. 7@zen,7@bar,7@cop~=+7|critical(7@zen,7@bar,7@cop) 7@cop~=v7|critical(7@bar,7@zen);!7|critical 0=-7|critical",
+        "0=. 7@cop~=. 7@cop~=+7|warning(7@cop) 7@cop~,7@zen=. 7@cop~,7@zen=+7|critical(7@zen) 7@zen=-7|warning 0=-7|critical",
+        "0=. 7@zen=. 7@zen=+7|critical(7@zen) 7@zen,7@cop~=. 7@zen,7@cop~=^7|critical(7@cop) 0=-7|critical",
+        // Three addresses are three incidents, four at once are the network's.
+        "0=. 1@zen,2@zen,3@zen=. 1@zen,2@zen,3@zen=+1|critical(1@zen);+2|critical(2@zen);+3|critical(3@zen)",
+        "0=. 1@zen,2@zen,3@zen,4@zen=. 1@zen,2@zen,3@zen,4@zen=+network|critical(1@zen,2@zen,3@zen,4@zen) 4@zen,5@zen=vnetwork|critical(1@zen,2@zen,3@zen) 4@zen,5@zen=^network|critical(5@zen) 0=-network|critical",
+    ] {
+        assert_eq!(play(2, 1, story), story);
+    }
+}
+
+#[test]
+fn recovery_takes_as_many_looks_as_the_policy_says_and_one_look_counts_once() {
+    assert_eq!(play(1, 2, "0=. spf.a=+spf(spf.a) 0=. spf.a=. 0=. 0=-spf"), "0=. spf.a=+spf(spf.a) 0=. spf.a=. 0=. 0=-spf");
+    let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+    let policy = Policy::default();
+    let seen = [element("spf.missing")];
+    let first = decide(&Conditions::default(), &seen, policy, at);
+    let again = decide(&first.state, &seen, policy, at);
+    assert!(again.changes.is_empty() && again.recheck, "the same look twice confirms nothing");
+    assert_eq!(decide(&again.state, &seen, policy, at + TimeDelta::seconds(1)).changes.len(), 1);
+}
+
+#[test]
+fn what_is_low_is_no_condition_and_a_flood_is_bounded() {
+    let entry = |n: usize, severity| ListEntry {
+        subject: format!("s{n}.example"),
+        list: "l".to_owned(),
+        zone: "z".to_owned(),
+        state: ListState::Listed,
+        codes: Vec::new(),
+        meaning: String::new(),
+        reason: String::new(),
+        severity,
+        delist_url: None,
+    };
+    let report = |entries| Outcome::Blacklist(Box::new(BlacklistReport { entries, ..BlacklistReport::empty("t") }));
+    assert!(elements(&report(vec![entry(1, Severity::Low), entry(2, Severity::Info)])).is_empty());
+    assert_eq!(elements(&report((0..5_000).map(|n| entry(n, Severity::High)).collect())).len(), MOST_ELEMENTS);
+}

@@ -1,0 +1,98 @@
+//! The history of a domain's records: what an audit saw is compared with what was seen before, kept, and told when it differs.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
+use waypost_engine::audit::{Family, drift};
+use waypost_store::{
+    OrgTx,
+    history::{KnownRecord, KnownRecords},
+};
+use waypost_types::{
+    DomainId,
+    drift::RecordEvent,
+    outcome::{AuditReport, Outcome},
+};
+
+use crate::{
+    WorkerError,
+    conditions::Element,
+    incidents::{Step, What},
+};
+
+/// A change this old may have caused what is found now: an audit a day, and its confirmation.
+const CAUSE: TimeDelta = TimeDelta::hours(26);
+/// Changes named in a summary.
+const MOST_NAMED: usize = 3;
+
+/// What an audit saw, to be compared.
+pub(crate) struct Look<'a> {
+    pub domain: DomainId,
+    pub report: &'a AuditReport,
+    pub at: DateTime<Utc>,
+    /// Findings that were not there before.
+    pub news: Vec<&'a Element>,
+}
+
+/// Keeps what is new and tells it in the history. The first look at a family is no change.
+pub(crate) async fn keep(tx: &mut OrgTx, looks: &[Look<'_>]) -> Result<(), WorkerError> {
+    if looks.is_empty() {
+        return Ok(());
+    }
+    let domains: Vec<DomainId> = looks.iter().map(|look| look.domain).collect();
+    let mut known: HashMap<DomainId, KnownRecords> = tx.known_records(&domains).await?;
+    for look in looks {
+        let before = known.remove(&look.domain).unwrap_or_default();
+        for (family, records, event) in compare(look, &before) {
+            tx.keep_records(look.domain, family.key(), &records).await?;
+            if let Some(event) = event {
+                tx.add_record_change(look.domain, &event).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Families whose records are not as they were, with the records to keep and what to tell.
+fn compare(look: &Look<'_>, before: &KnownRecords) -> Vec<(Family, Vec<KnownRecord>, Option<RecordEvent>)> {
+    let mut found = Vec::new();
+    for family in Family::ALL {
+        let known = before.get(family.key());
+        let old: Vec<String> = known.into_iter().flatten().map(|known| known.record.clone()).collect();
+        let Some(new) = drift::records_of(look.report, family, &old) else { continue };
+        if known.is_some() && old == new {
+            continue;
+        }
+        let since = |record: &String| known.into_iter().flatten().find(|known| known.record == *record).map_or(look.at, |known| known.since);
+        let records = new.iter().map(|record| KnownRecord { record: record.clone(), since: since(record) }).collect();
+        let event = known.is_some().then(|| RecordEvent {
+            id: Uuid::now_v7(),
+            at: look.at,
+            family: family.key().to_owned(),
+            changes: drift::changes(family, &old, &new, &look.report.detail),
+            worse: look.news.iter().any(|element| element.condition == family.key()),
+            before: old,
+            after: new,
+        });
+        found.push((family, records, event));
+    }
+    found
+}
+
+/// Says of incidents that open what change of the records came before them.
+pub(crate) async fn name_causes(
+    tx: &mut OrgTx,
+    steps: &mut [Step<'_>],
+    domain_of: impl Fn(&Step<'_>) -> Option<DomainId>,
+) -> Result<(), WorkerError> {
+    for step in steps {
+        let Some(domain) = domain_of(step) else { continue };
+        let (What::Stands { summary, better: false, .. }, Outcome::Audit(_)) = (&mut step.what, step.outcome) else { continue };
+        if let Some(event) = tx.latest_change(domain, &step.condition, step.at - CAUSE).await? {
+            let said: Vec<&str> = event.changes.iter().take(MOST_NAMED).map(|change| change.text.as_str()).collect();
+            *summary = format!("{summary} What changed at {}: {}.", event.at.format("%-d %B %H:%M UTC"), said.join("; "));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! What the judges decided, as steps for incidents: each with its words.
+
+use chrono::{DateTime, Utc};
+use waypost_store::recording::LockedMonitor;
+use waypost_types::{
+    judge::{MonitorState, Transition},
+    outcome::Outcome,
+};
+
+use crate::{
+    conditions::{Change, Decision, Element},
+    incidents::{Step, What},
+    wording::{self, condition_words, incident_words, recovery_words},
+};
+
+/// Of a monitor that is judged as a whole. A first outcome that is no failure, and a state that can not be told, neither open nor end anything.
+pub(crate) fn of_transition<'a>(monitor: &'a LockedMonitor, outcome: &'a Outcome, transition: &Transition) -> Option<Step<'a>> {
+    let target = monitor.target.as_str();
+    let what = match transition.severity {
+        Some(severity) => {
+            let (title, summary) = incident_words(monitor.kind, target, transition.to, outcome);
+            let better = matches!((transition.from, transition.to), (MonitorState::Down, MonitorState::Degraded));
+            What::Stands { severity, title, summary, better }
+        }
+        None if transition.to == MonitorState::Up && transition.from != MonitorState::Pending => {
+            What::Ended(recovery_words(monitor.kind, target, outcome))
+        }
+        None => return None,
+    };
+    Some(Step { monitor: monitor.id, condition: String::new(), kind: monitor.kind, target, outcome, at: transition.at, what })
+}
+
+/// Of the conditions of an audit or a scan.
+pub(crate) fn of_decision<'a>(
+    monitor: &'a LockedMonitor,
+    outcome: &'a Outcome,
+    seen: &[Element],
+    decision: &Decision,
+    at: DateTime<Utc>,
+) -> Vec<Step<'a>> {
+    let target = monitor.target.as_str();
+    let all_of = |condition: &str| -> Vec<&Element> {
+        let open = decision.state.open.get(condition);
+        seen.iter().filter(|element| open.is_some_and(|open| open.elements.contains_key(&element.id))).collect()
+    };
+    let named = |ids: &[String]| -> Vec<&Element> { seen.iter().filter(|element| ids.contains(&element.id)).collect() };
+    let step = |(condition, change): &(String, Change)| {
+        let what = match change {
+            Change::Opened { severity, .. } => {
+                let (title, summary) = condition_words(target, outcome, &all_of(condition));
+                What::Stands { severity: *severity, title, summary, better: false }
+            }
+            Change::Severity { from, to } => {
+                let (title, summary) = condition_words(target, outcome, &all_of(condition));
+                What::Stands { severity: *to, title, summary, better: to < from }
+            }
+            Change::Grew(ids) => What::Note(wording::grew(&named(ids))),
+            Change::Shrank(ids) => What::Note(wording::shrank(ids)),
+            Change::Ended => What::Ended(wording::ended(monitor.kind, target, condition)),
+        };
+        Step { monitor: monitor.id, condition: condition.clone(), kind: monitor.kind, target, outcome, at, what }
+    };
+    let steps = decision.changes.iter().map(step);
+    // Incidents from before conditions were judged one by one are about the monitor as a whole: what they told is told anew.
+    let old = (!monitor.conditions.started).then(|| Step {
+        monitor: monitor.id,
+        condition: String::new(),
+        kind: monitor.kind,
+        target,
+        outcome,
+        at,
+        what: What::Ended("Ended: from now on there is an incident for each thing that is found.".to_owned()),
+    });
+    old.into_iter().chain(steps).collect()
+}

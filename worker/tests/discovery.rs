@@ -1,0 +1,118 @@
+//! What looks lead to, on a real PostgreSQL: MX hosts become servers, addresses and names are looked for on lists, within the limit.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod scene;
+
+use std::sync::Arc;
+
+use chrono::{SubsecRound as _, Utc};
+use scene::Scene;
+use waypost_types::{
+    MonitorId,
+    monitor::MonitorKind,
+    outcome::{AuditReport, MxHost, Outcome, Verdict, WebHost},
+};
+use waypost_worker::{
+    checker::stub_outcome,
+    recorder::{Recorder, Run},
+};
+
+type Hosts<'a> = &'a [(&'a str, &'a [&'a str])];
+
+fn audit_of(domain: &str, mx: Hosts<'_>, web: Hosts<'_>) -> Outcome {
+    let parsed = |addresses: &[&str]| addresses.iter().map(|address| address.parse().unwrap()).collect();
+    let mx_host =
+        |(host, addresses): &(&str, &[&str])| MxHost { preference: 10, host: (*host).to_owned(), addresses: parsed(addresses), provider: None };
+    Outcome::Audit(Box::new(AuditReport {
+        score: Some(100),
+        grade: Some("A".to_owned()),
+        mx_hosts: mx.iter().map(mx_host).collect(),
+        web_hosts: web.iter().map(|(host, addresses)| WebHost { host: (*host).to_owned(), addresses: parsed(addresses) }).collect(),
+        ..AuditReport::empty(domain)
+    }))
+}
+
+/// The next look of a monitor sees this.
+async fn record(scene: &Scene, monitor: MonitorId, outcome: Outcome) {
+    scene.run_sql("UPDATE schedule_units SET due_at = now()").await;
+    let claimed = scene.claim(Utc::now()).await;
+    let claim = claimed.iter().find(|unit| unit.monitor == monitor).unwrap().claim;
+    let run = Run { monitor, claim, at: Utc::now().trunc_subsecs(6), outcome: Arc::new(outcome), requested: false };
+    let recorder = Recorder::new(scene.db.store.clone(), "https://waypost.example", "waypost.example");
+    recorder.record(scene.org, "local", &[run], Utc::now()).await.unwrap();
+}
+
+async fn addresses(scene: &Scene) -> String {
+    scene.value("SELECT coalesce(string_agg(net || ' ' || source || '=' || array_to_string(hosts, ' '), ', ' ORDER BY net), '') FROM addresses").await
+}
+
+#[tokio::test]
+async fn an_audit_discovers_servers_and_addresses_within_the_limit() {
+    let scene = Scene::new().await;
+    let (_, audit) = scene.domain("example.com").await;
+    record(
+        &scene,
+        audit,
+        audit_of("example.com", &[("mx1.example.com", &["203.0.113.1", "2001:db8::1"]), ("mx2.example.com", &["203.0.113.2"])], &[]),
+    )
+    .await;
+    let monitors: String =
+        scene.value("SELECT string_agg(kind || ' ' || target || ' ' || interval_s, ', ' ORDER BY kind, target) FROM monitors").await;
+    assert_eq!(
+        monitors,
+        "audit example.com 3600, blacklist 2001:db8::1 21600, blacklist 203.0.113.1 21600, blacklist 203.0.113.2 21600, blacklist example.com 21600, smtp mx1.example.com:25 300, smtp mx2.example.com:25 300"
+    );
+    let due: i64 = scene.value("SELECT count(*) FROM schedule_units WHERE due_at <= now() AND NOT leased").await;
+    assert_eq!(due, 6, "all at once");
+    // One host moves, the other is no MX any more.
+    record(&scene, audit, audit_of("example.com", &[("mx1.example.com", &["203.0.113.9"])], &[])).await;
+    let links: i64 = scene.value("SELECT count(*) FROM domain_servers").await;
+    let hosts: String = scene.value("SELECT string_agg(host(net) || '=' || array_to_string(hosts, ' '), ', ' ORDER BY net) FROM addresses").await;
+    assert_eq!((links, hosts.as_str()), (1, "203.0.113.1=, 203.0.113.2=mx2.example.com, 203.0.113.9=mx1.example.com, 2001:db8::1="));
+    // An unverified owner has 25 monitors.
+    let many: Vec<String> = (0..40).map(|n| format!("198.51.100.{n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let hosts: Vec<(String, Vec<&str>)> = (0..10).map(|n| (format!("mx{n}.example.net"), many[n * 4..n * 4 + 4].to_vec())).collect();
+    let hosts: Vec<(&str, &[&str])> = hosts.iter().map(|(host, addresses)| (host.as_str(), addresses.as_slice())).collect();
+    record(&scene, audit, audit_of("example.com", &hosts, &[])).await;
+    let monitors: i64 = scene.value("SELECT count(*) FROM monitors").await;
+    assert_eq!(monitors, 25);
+}
+
+#[tokio::test]
+async fn web_hosts_lead_to_addresses_and_what_a_watched_network_holds_is_not_watched_twice() {
+    let scene = Scene::new().await;
+    let (_, audit) = scene.domain("example.com").await;
+    let id = uuid::Uuid::now_v7();
+    scene.run_sql(&format!("INSERT INTO addresses (org_id, id, net, source) VALUES ('{}', '{id}', '203.0.113.0/24', 'manual')", scene.org.0)).await;
+    let web: Hosts<'_> = &[("example.com", &["198.51.100.1"]), ("www.example.com", &["203.0.113.80"])];
+    record(&scene, audit, audit_of("example.com", &[("mx.example.com", &["203.0.113.25"])], web)).await;
+    assert_eq!(addresses(&scene).await, "198.51.100.1/32 web=example.com, 203.0.113.0/24 manual=mx.example.com www.example.com");
+    // A content network answers with other addresses each time: that is no news.
+    let moved: Hosts<'_> = &[("example.com", &["198.51.100.2"])];
+    record(&scene, audit, audit_of("example.com", &[("mx.example.com", &["203.0.113.25"])], moved)).await;
+    assert!(addresses(&scene).await.starts_with("198.51.100.1/32 web=example.com, 203"));
+}
+
+#[tokio::test]
+async fn a_server_that_somebody_added_leads_to_its_address_once() {
+    let scene = Scene::new().await;
+    let id = uuid::Uuid::now_v7();
+    let monitor = scene.monitor(MonitorKind::Smtp, "relay.example:25", 300).await;
+    scene
+        .run_sql(&format!(
+            "INSERT INTO servers (org_id, id, host, ports, source) VALUES ('{}', '{id}', 'relay.example', '{{25}}', 'manual');
+             UPDATE monitors SET server_id = '{id}'",
+            scene.org.0
+        ))
+        .await;
+    let seen_at = |address: &str| {
+        let Outcome::Smtp(mut report) = stub_outcome("relay.example", 25, Verdict::Up) else { panic!("an SMTP outcome") };
+        report.probes[0].address = Some(address.parse().unwrap());
+        Outcome::Smtp(report)
+    };
+    record(&scene, monitor, seen_at("203.0.113.5")).await;
+    record(&scene, monitor, seen_at("203.0.113.6")).await;
+    assert_eq!(addresses(&scene).await, "203.0.113.5/32 server=relay.example");
+    assert_eq!(scene.value::<String>("SELECT target FROM monitors WHERE kind = 'blacklist'").await, "203.0.113.5");
+}

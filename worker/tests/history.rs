@@ -1,0 +1,224 @@
+//! What changed in DNS and on lists, on a real PostgreSQL: kept, told, turned into incidents that say what caused them, and ended.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod scene;
+
+use std::sync::Arc;
+
+use chrono::{SubsecRound as _, TimeDelta, Utc};
+use scene::Scene;
+use waypost_types::{
+    Finding, MonitorId, Severity, UnknownPart,
+    drift::ChangeKind,
+    monitor::MonitorKind,
+    outcome::{AuditReport, BlacklistReport, CheckSummary, ListEntry, ListState, Outcome, Status},
+};
+use waypost_worker::recorder::{Recorder, Run};
+
+struct Story {
+    scene: Scene,
+    monitor: MonitorId,
+    recorder: Recorder,
+}
+
+impl Story {
+    fn of(scene: Scene, monitor: MonitorId) -> Self {
+        let recorder = Recorder::new(scene.db.store.clone(), "https://waypost.example", "waypost.example");
+        Self { scene, monitor, recorder }
+    }
+
+    /// The next look sees this.
+    async fn sees(&self, outcome: Outcome) {
+        let claimed = self.scene.claim_when_due().await;
+        let now = Utc::now().trunc_subsecs(6);
+        let run = Run { monitor: self.monitor, claim: claimed[0].claim, at: now, outcome: Arc::new(outcome), requested: false };
+        self.recorder.record(self.scene.org, "local", &[run], now).await.unwrap();
+    }
+
+    async fn incidents(&self) -> String {
+        self.scene
+            .value("SELECT coalesce(string_agg(condition || ' ' || severity || ' ' || status || ': ' || title, E'\\n' ORDER BY opened_at, condition), '') FROM incidents")
+            .await
+    }
+
+    async fn mails(&self) -> i64 {
+        self.scene.value("SELECT count(*) FROM outbox").await
+    }
+}
+
+/// An audit that saw these records and findings; `?` before a family: it did not answer.
+fn audit(records: &[(&str, &str)], findings: &[(&str, Severity)], unknown: &[&str]) -> Outcome {
+    let finding = |(rule, severity): &(&str, Severity)| Finding {
+        rule: (*rule).to_owned(),
+        severity: *severity,
+        subject: "e.example".to_owned(),
+        summary: format!("{rule} is wrong"),
+        why: String::new(),
+        fix: "Mend it.".to_owned(),
+        record: None,
+        reference: String::new(),
+    };
+    let checks = ["spf", "dmarc", "mx"].map(|family| (family.to_owned(), CheckSummary { status: Status::Ok, word: "x".to_owned() }));
+    Outcome::Audit(Box::new(AuditReport {
+        findings: findings.iter().map(finding).collect(),
+        unknown: unknown.iter().map(|part| UnknownPart { subject: (*part).to_owned(), reason: "late".to_owned() }).collect(),
+        checks: checks.into(),
+        records: records.iter().map(|(family, record)| ((*family).to_owned(), vec![(*record).to_owned()])).collect(),
+        ..AuditReport::empty("e.example")
+    }))
+}
+
+const SPF: (&str, &str) = ("spf", "v=spf1 mx -all");
+const DMARC: (&str, &str) = ("dmarc", "v=DMARC1; p=reject");
+
+#[tokio::test]
+async fn a_change_that_makes_things_worse_is_an_incident_that_names_it_and_another_is_a_quiet_event() {
+    let scene = Scene::new().await;
+    let (domain, monitor) = scene.domain("e.example").await;
+    let story = Story::of(scene, monitor);
+    story.sees(audit(&[SPF, DMARC], &[], &[])).await;
+    // Only a change.
+    story.sees(audit(&[("spf", "v=spf1 mx include:s.example -all"), DMARC], &[], &[])).await;
+    assert_eq!((story.incidents().await.as_str(), story.mails().await), ("", 0));
+    // Worse, confirmed by a second look.
+    let worse = || audit(&[("spf", "v=spf1 mx include:s.example -all"), ("dmarc", "v=DMARC1; p=none")], &[("dmarc.p_none", Severity::Medium)], &[]);
+    story.sees(worse()).await;
+    assert_eq!(story.incidents().await, "");
+    story.sees(worse()).await;
+    assert_eq!(story.incidents().await, "dmarc warning open: e.example: dmarc.p_none is wrong");
+    let summary: String = story.scene.value("SELECT summary FROM incidents").await;
+    assert!(summary.contains("What changed at") && summary.ends_with("policy (p): reject, now none."), "{summary}");
+    // Another family breaks meanwhile: an incident of its own. The first is mended and ends by itself.
+    let missing = || audit(&[DMARC], &[("spf.missing", Severity::High)], &[]);
+    story.sees(missing()).await;
+    story.sees(missing()).await;
+    assert_eq!(
+        story.incidents().await,
+        "dmarc warning resolved: e.example: dmarc.p_none is wrong\nspf critical open: e.example: spf.missing is wrong"
+    );
+    // Silence ends nothing.
+    story.sees(audit(&[DMARC], &[], &["spf"])).await;
+    assert!(story.incidents().await.ends_with("spf critical open: e.example: spf.missing is wrong"));
+    story.sees(audit(&[SPF, DMARC], &[], &[])).await;
+    assert!(story.incidents().await.ends_with("spf critical resolved: e.example: spf.missing is wrong"));
+    assert_eq!(story.mails().await, 4, "two opened, two ended");
+
+    let mut tx = story.scene.db.store.org_tx(story.scene.org).await.unwrap();
+    let history = tx.record_changes(domain, None, 50).await.unwrap();
+    let told: Vec<(&str, bool, &str)> = history.iter().map(|event| (event.family.as_str(), event.worse, event.changes[0].text.as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            ("spf", false, "SPF record: v=spf1 mx -all"),
+            ("dmarc", false, "policy (p): none, now reject"),
+            ("spf", true, "SPF record: v=spf1 mx include:s.example -all"),
+            ("dmarc", true, "policy (p): reject, now none"),
+            ("spf", false, "include:s.example may send now"),
+        ]
+    );
+    assert_eq!((history[2].changes[0].kind, history[2].after.len()), (ChangeKind::Removed, 0));
+    let since = tx.known_records(&[domain]).await.unwrap().remove(&domain).unwrap();
+    assert!(since["dmarc"][0].since > history[4].at, "the policy is as it is since it was changed back");
+    let page = tx.record_changes(domain, Some(history[1].id), 2).await.unwrap();
+    assert_eq!(page.iter().map(|event| event.id).collect::<Vec<_>>(), [history[2].id, history[3].id]);
+}
+
+#[tokio::test]
+async fn what_was_wrong_when_a_domain_was_added_is_told_where_it_is_serious_only() {
+    let scene = Scene::new().await;
+    let (_, monitor) = scene.domain("e.example").await;
+    let story = Story::of(scene, monitor);
+    let found = || audit(&[DMARC], &[("dmarc.no_rua", Severity::Medium), ("spf.missing", Severity::High)], &[]);
+    for _ in 0..3 {
+        story.sees(found()).await;
+    }
+    assert_eq!(story.incidents().await, "spf critical open: e.example: spf.missing is wrong");
+}
+
+#[tokio::test]
+async fn what_is_resolved_by_hand_or_removed_and_still_wrong_is_told_again() {
+    let scene = Scene::new().await;
+    let (_, monitor) = scene.domain("e.example").await;
+    let story = Story::of(scene, monitor);
+    let missing = || audit(&[DMARC], &[("spf.missing", Severity::High)], &[]);
+    story.sees(missing()).await;
+    story.sees(missing()).await;
+    let id: uuid::Uuid = story.scene.value("SELECT id FROM incidents").await;
+    let mut tx = story.scene.db.store.org_tx(story.scene.org).await.unwrap();
+    let change = waypost_store::incidents::IncidentChange {
+        status: Some(waypost_types::incident::IncidentStatus::Resolved),
+        comment: None,
+        actor: "owner@example.com",
+    };
+    tx.update_incident(waypost_types::IncidentId(id), None, change, Utc::now()).await.unwrap();
+    tx.commit().await.unwrap();
+    story.sees(missing()).await;
+    story.sees(missing()).await;
+    assert_eq!(story.scene.value::<i64>("SELECT count(*) FROM incidents WHERE status = 'open'").await, 1);
+    let id: uuid::Uuid = story.scene.value("SELECT id FROM incidents WHERE status = 'open'").await;
+    let mut tx = story.scene.db.store.org_tx(story.scene.org).await.unwrap();
+    tx.delete_incident(waypost_types::IncidentId(id), None).await.unwrap();
+    tx.commit().await.unwrap();
+    story.sees(missing()).await;
+    story.sees(missing()).await;
+    assert_eq!(story.scene.value::<i64>("SELECT count(*) FROM incidents WHERE status = 'open'").await, 1);
+}
+
+/// A scan: `+` listed, `-` clean, `?` could not be told.
+fn scan(said: &[(&str, &str)]) -> Outcome {
+    let entry = |(pair, state): &(&str, &str)| {
+        let (subject, zone) = pair.split_once('@').unwrap();
+        ListEntry {
+            subject: subject.to_owned(),
+            list: format!("List {zone}"),
+            zone: zone.to_owned(),
+            state: match *state {
+                "+" => ListState::Listed,
+                "-" => ListState::Clean,
+                _ => ListState::Unknown,
+            },
+            codes: vec!["127.0.0.2".to_owned()],
+            meaning: "spam".to_owned(),
+            reason: "see https://list.example".to_owned(),
+            severity: Severity::High,
+            delist_url: None,
+        }
+    };
+    let entries = said.iter().map(entry).collect();
+    Outcome::Blacklist(Box::new(BlacklistReport { entries, ..BlacklistReport::empty("203.0.113.7") }))
+}
+
+#[tokio::test]
+async fn the_first_scan_is_silent_and_listings_have_their_story() {
+    let scene = Scene::new().await;
+    let monitor = scene.monitor(MonitorKind::Blacklist, "203.0.113.7", 3600).await;
+    let story = Story::of(scene, monitor);
+    let (a, b, c) = ("203.0.113.7@a.example", "203.0.113.7@b.example", "203.0.113.7@c.example");
+    for _ in 0..3 {
+        story.sees(scan(&[(a, "+"), (b, "-"), (c, "-")])).await;
+    }
+    assert_eq!(story.incidents().await, "", "what was there when it was added is no news");
+    // One spam event on two lists is one incident; the list that is silent takes nobody off.
+    for _ in 0..2 {
+        story.sees(scan(&[(a, "+"), (b, "+"), (c, "+")])).await;
+    }
+    assert_eq!(story.incidents().await, "203.0.113.7|critical critical open: 203.0.113.7 is listed on List b.example and 1 more list");
+    story.sees(scan(&[(a, "?"), (b, "?"), (c, "-")])).await;
+    assert!(story.incidents().await.contains(" open: "));
+    story.sees(scan(&[(a, "-"), (b, "-"), (c, "-")])).await;
+    assert!(story.incidents().await.contains(" resolved: "));
+    assert_eq!(story.mails().await, 2);
+    let timeline: String = story.scene.value("SELECT string_agg(event || ': ' || text, E'\\n' ORDER BY at, id) FROM incident_timeline").await;
+    assert!(timeline.contains("changed: No longer seen: 203.0.113.7 of c.example. Others remain."), "{timeline}");
+    let mut tx = story.scene.db.store.org_tx(story.scene.org).await.unwrap();
+    let listings = tx.listings_of(&[monitor], 10).await.unwrap();
+    assert_eq!(listings.len(), 3);
+    assert!(listings.iter().all(|listing| listing.ended_at.is_some() && listing.began_at < listing.seen_at), "{listings:?}");
+    assert_eq!((listings[2].zone.as_str(), listings[2].codes.as_slice()), ("a.example", &["127.0.0.2".to_owned()][..]));
+    // On the list again: another stay.
+    story.sees(scan(&[(a, "+")])).await;
+    let mut tx = story.scene.db.store.org_tx(story.scene.org).await.unwrap();
+    let listings = tx.listings_of(&[monitor], 10).await.unwrap();
+    assert_eq!((listings.len(), listings[0].zone.as_str(), listings[0].ended_at), (4, "a.example", None));
+    assert!(listings[0].began_at > Utc::now() - TimeDelta::minutes(5));
+}
