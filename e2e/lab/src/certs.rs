@@ -6,14 +6,17 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, date_time_ymd,
+};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use sha2::{Digest, Sha256};
 
 use crate::error::LabError;
-use crate::layout::{LAB_DOMAIN, Layout, write};
+use crate::layout::{DNSSEC_DOMAIN, LAB_DOMAIN, Layout, write};
 
 const DAY: u64 = 86_400;
 
@@ -65,12 +68,16 @@ impl Authority {
         Ok((certificate, key))
     }
 
-    /// Certificate chain and key for Postfix, in one file: `*.lab.test` and `lab.test`.
-    pub fn write_backend(&self, layout: &Layout) -> Result<(), LabError> {
-        let (certificate, key) = self.leaf(&[format!("*.{LAB_DOMAIN}"), LAB_DOMAIN.to_owned()], Flavour::Good)?;
+    /// Certificate chain and key for Postfix, in one file: `*.lab.test`, `lab.test` and `*.dnssec.test`. Returns the data of a TLSA record
+    /// that pins its key (RFC 6698 2.1: usage 3, selector 1, matching type 1).
+    pub fn write_backend(&self, layout: &Layout) -> Result<String, LabError> {
+        let names = [format!("*.{LAB_DOMAIN}"), LAB_DOMAIN.to_owned(), format!("*.{DNSSEC_DOMAIN}")];
+        let (certificate, key) = self.leaf(&names, Flavour::Good)?;
         let path = layout.path("postfix-tls.pem");
         write(&path, &format!("{}{}{}", key.serialize_pem(), certificate.pem(), self.pem))?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(LabError::io("postfix-tls.pem"))
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(LabError::io("postfix-tls.pem"))?;
+        let hash: String = Sha256::digest(key.subject_public_key_info()).iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(format!("3 1 1 {hash}"))
     }
 
     /// A TLS server with one certificate.

@@ -1,5 +1,6 @@
 //! The control interface from Rust.
 
+use std::fmt::Display;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::control::SlackPost;
+use crate::dnssec::Signing;
 use crate::error::LabError;
 use crate::faults::{Fault, FaultSetting};
 use crate::leases::{Lease, LeaseRequest};
@@ -77,6 +79,11 @@ impl LabClient {
         self.lease_with(&LeaseRequest { domain: Some(domain.to_owned()), ..LeaseRequest::default() }).await
     }
 
+    /// Leases `<name>.dnssec.test`, signed, with a TLSA record that pins the key of its host.
+    pub async fn lease_signed(&self, name: &str, signing: Signing) -> Result<Lease, LabError> {
+        self.lease_with(&LeaseRequest { name: Some(name.to_owned()), dnssec: Some(signing), ..LeaseRequest::default() }).await
+    }
+
     /// Leases with all wishes.
     pub async fn lease_with(&self, request: &LeaseRequest) -> Result<Lease, LabError> {
         self.post("/leases", request).await
@@ -129,19 +136,24 @@ impl LabClient {
         self.post::<Value>("/resolver", &json!({ "fault": if dead { "dead" } else { "none" } })).await.map(drop)
     }
 
-    /// Lists an address at a block list.
-    pub async fn list(&self, zone: &str, address: Ipv4Addr) -> Result<(), LabError> {
-        self.list_as(zone, address, Ipv4Addr::new(127, 0, 0, 2)).await
+    /// Signs a zone below `dnssec.test`, well or badly.
+    pub async fn sign_zone(&self, zone: &str, signing: Signing) -> Result<(), LabError> {
+        self.put(&format!("/dns/{zone}/signing"), &json!({ "signing": signing })).await
     }
 
-    /// Lists an address at a block list with an answer of one's own.
-    pub async fn list_as(&self, zone: &str, address: Ipv4Addr, answer: Ipv4Addr) -> Result<(), LabError> {
-        self.put(&format!("/rbl/{zone}/{address}"), &json!({ "answer": answer })).await
+    /// Lists an address of either kind, or a domain, at a block list.
+    pub async fn list(&self, zone: &str, entry: impl Display) -> Result<(), LabError> {
+        self.list_as(zone, entry, Ipv4Addr::new(127, 0, 0, 2)).await
     }
 
-    /// Takes an address off a block list.
-    pub async fn unlist(&self, zone: &str, address: Ipv4Addr) -> Result<(), LabError> {
-        self.delete(&format!("/rbl/{zone}/{address}")).await
+    /// The same with an answer of one's own.
+    pub async fn list_as(&self, zone: &str, entry: impl Display, answer: Ipv4Addr) -> Result<(), LabError> {
+        self.put(&format!("/rbl/{zone}/{entry}"), &json!({ "answer": answer })).await
+    }
+
+    /// Takes an address or a domain off a block list.
+    pub async fn unlist(&self, zone: &str, entry: impl Display) -> Result<(), LabError> {
+        self.delete(&format!("/rbl/{zone}/{entry}")).await
     }
 
     /// Sets the text of a domain's MTA-STS policy and its HTTP status.

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use crate::dnssec::Signing;
 use crate::error::LabError;
 use crate::faults::FaultSetting;
 use crate::layout::domain;
@@ -24,9 +25,9 @@ use crate::world::World;
 use crate::zone::{Change, ZoneFault};
 
 const MAX_POSTS: usize = 1_000;
-const CALLS: [&str; 20] = [
+const CALLS: [&str; 21] = [
     "GET /",
-    "POST /leases {\"name\":\"label\"} or {\"domain\":\"b\u{fc}cher.example\"}, with \"dkim_bits\"",
+    "POST /leases {\"name\":\"label\"} or {\"domain\":\"b\u{fc}cher.example\"}, with \"dkim_bits\", \"dnssec\":\"valid|bogus|expired\"",
     "GET /leases",
     "DELETE /leases/{domain}",
     "PUT /hosts/{address}/ports/{25|465|587} {\"fault\":\"none|refuse|silent|garbage|drip|long_line|close_mid_tls|no_starttls|greet_4xx|greet_5xx|expired_cert|self_signed|wrong_name|ssl3_only|tarpit|reset\",\"delay_ms\":5000}",
@@ -36,9 +37,10 @@ const CALLS: [&str; 20] = [
     "POST /dns/{zone}/records {\"record\":\"@ 1 IN TXT \\\"text\\\"\"}",
     "DELETE /dns/{zone}/records {\"name\":\"@\",\"type\":\"TXT\",\"contains\":\"v=spf1\"}",
     "PUT /dns/{zone}/fault {\"fault\":\"none|servfail|timeout|refused\"}",
+    "PUT /dns/{zone}/signing {\"signing\":\"valid|bogus|expired\"}",
     "POST /resolver {\"fault\":\"none|dead\"}",
-    "PUT /rbl/{zone}/{ip} or {\"answer\":\"127.0.0.4\"}",
-    "DELETE /rbl/{zone}/{ip}",
+    "PUT /rbl/{zone}/{ip or domain} or {\"answer\":\"127.0.0.4\"}",
+    "DELETE /rbl/{zone}/{ip or domain}",
     "PUT /mta-sts/{domain} {\"body\":\"version: STSv1\u{2026}\",\"status\":200}",
     "DELETE /mta-sts/{domain}",
     "GET /sink/messages?to=address, DELETE /sink/messages?to=address",
@@ -90,8 +92,9 @@ pub fn serve(listener: TcpListener, world: Arc<World>) {
         .route("/dns/{zone}", get(read_zone).put(replace_zone).delete(drop_zone))
         .route("/dns/{zone}/records", post(add_record).delete(remove_records))
         .route("/dns/{zone}/fault", put(zone_fault))
+        .route("/dns/{zone}/signing", put(sign_zone))
         .route("/resolver", post(resolver))
-        .route("/rbl/{zone}/{ip}", put(list).delete(unlist))
+        .route("/rbl/{zone}/{entry}", put(list).delete(unlist))
         .route("/mta-sts/{domain}", put(set_policy).delete(remove_policy))
         .route("/sink/messages", get(messages).delete(clear_messages))
         .route("/sink/fault", put(sink_fault))
@@ -113,7 +116,7 @@ fn done() -> Answer {
 async fn overview(State(world): Shared) -> Answer {
     let (zones, resolver_dead) = world.dns.snapshot().await;
     let zones: Vec<Value> =
-        zones.iter().map(|(name, zone)| json!({ "zone": name, "records": zone.records.len(), "serial": zone.serial, "fault": zone.fault })).collect();
+        zones.iter().map(|(name, zone)| json!({ "zone": name, "records": zone.records.len(), "serial": zone.serial, "fault": zone.fault, "signing": zone.signing })).collect();
     Ok(Json(json!({
         "slot": world.layout.slot,
         "calls": CALLS,
@@ -121,7 +124,7 @@ async fn overview(State(world): Shared) -> Answer {
         "hosts": world.hosts.snapshot().await,
         "zones": zones,
         "resolver": if resolver_dead { "dead" } else { "none" },
-        "rbl": { "listed": world.rbl.snapshot().await, "always_broken": rbl::BROKEN },
+        "rbl": { "listed": world.rbl.snapshot().await, "always_broken": rbl::BROKEN, "refuses": rbl::REFUSING, "silent": rbl::SILENT },
         "mta_sts": world.policies.snapshot(),
         "sink": { "messages": world.sink.messages(None).len(), "fault": world.sink.fault() },
         "slack": world.slack.lock().len(),
@@ -154,7 +157,7 @@ async fn read_zone(State(world): Shared, Path(zone): Path<String>) -> Answer {
     let name = zone_name(&zone)?;
     let (zones, _) = world.dns.snapshot().await;
     let zone = zones.get(&name).ok_or_else(|| LabError::NotFound(format!("zone {name}")))?;
-    Ok(Json(json!({ "zone": name, "records": zone.records, "serial": zone.serial, "fault": zone.fault })))
+    Ok(Json(json!({ "zone": name, "records": zone.records, "serial": zone.serial, "fault": zone.fault, "signing": zone.signing })))
 }
 
 async fn commit(world: &World, zone: &str, change: Change) -> Answer {
@@ -212,6 +215,16 @@ async fn zone_fault(State(world): Shared, Path(zone): Path<String>, Json(body): 
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewSigning {
+    signing: Signing,
+}
+
+async fn sign_zone(State(world): Shared, Path(zone): Path<String>, Json(body): Json<NewSigning>) -> Answer {
+    commit(&world, &zone, Change::Sign(body.signing)).await
+}
+
+#[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum ResolverFault {
     None,
@@ -229,14 +242,14 @@ struct Listing {
     answer: Ipv4Addr,
 }
 
-async fn list(State(world): Shared, Path((zone, ip)): Path<(String, Ipv4Addr)>, body: Option<Json<Listing>>) -> Answer {
+async fn list(State(world): Shared, Path((zone, entry)): Path<(String, String)>, body: Option<Json<Listing>>) -> Answer {
     let answer = body.map_or_else(Rbl::default_answer, |Json(listing)| listing.answer);
-    world.rbl.set(&world.dns, &domain(&zone)?, ip, Some(answer)).await?;
+    world.rbl.set(&world.dns, &domain(&zone)?, entry.parse()?, Some(answer)).await?;
     done()
 }
 
-async fn unlist(State(world): Shared, Path((zone, ip)): Path<(String, Ipv4Addr)>) -> Answer {
-    world.rbl.set(&world.dns, &domain(&zone)?, ip, None).await?;
+async fn unlist(State(world): Shared, Path((zone, entry)): Path<(String, String)>) -> Answer {
+    world.rbl.set(&world.dns, &domain(&zone)?, entry.parse()?, None).await?;
     done()
 }
 

@@ -38,7 +38,7 @@ pub async fn create(world: &World) -> Result<Demo, LabError> {
 }
 
 async fn lease(world: &World, name: &str, bits: u16) -> Result<Lease, LabError> {
-    world.leases.take(world, &LeaseRequest { name: Some(name.to_owned()), domain: None, dkim_bits: Some(bits) }).await
+    world.leases.take(world, &LeaseRequest { name: Some(name.to_owned()), dkim_bits: Some(bits), ..LeaseRequest::default() }).await
 }
 
 /// p=none, a DKIM key of 1024 bits (made so), no TLS reports.
@@ -56,5 +56,5 @@ async fn troubled(world: &World, lease: &Lease) -> Result<(), LabError> {
     let spf = Change::Remove { name: "@".to_owned(), kind: Some("TXT".to_owned()), contains: Some("v=spf1".to_owned()) };
     world.dns.commit(&[(lease.zone.clone(), spf), (lease.zone.clone(), Change::Add(records))]).await?;
     world.hosts.set(lease.address, 25, FaultSetting { fault: Fault::ExpiredCert, delay_ms: None }).await?;
-    world.rbl.set(&world.dns, "bl.spamcop.net", lease.address, Some(Rbl::default_answer())).await
+    world.rbl.set(&world.dns, "bl.spamcop.net", lease.address.into(), Some(Rbl::default_answer())).await
 }

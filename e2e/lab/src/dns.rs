@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 use crate::dns_config;
+use crate::dnssec;
+use crate::dnssec::{Key, Signing};
 use crate::error::LabError;
-use crate::layout::{LAB_DOMAIN, Layout, mkdir, write};
+use crate::layout::{DNSSEC_DOMAIN, LAB_DOMAIN, Layout, mkdir, write};
 use crate::process::{Children, run, signal_group};
 use crate::rbl;
 use crate::wire::{self, SOA};
@@ -38,7 +40,7 @@ impl Dns {
     /// Starts nsd and unbound and waits until the resolver answers.
     pub async fn start(layout: &Layout, children: &mut Children) -> Result<Self, LabError> {
         let mut state = State::default();
-        for name in [".".to_owned(), LAB_DOMAIN.to_owned(), layout.reverse_zone()] {
+        for name in [".".to_owned(), LAB_DOMAIN.to_owned(), DNSSEC_DOMAIN.to_owned(), layout.reverse_zone()] {
             state.zones.insert(name, Zone { serial: 1, ..Zone::default() });
         }
         if let Some(zone) = state.zones.get_mut(LAB_DOMAIN) {
@@ -52,11 +54,17 @@ impl Dns {
             zone.records = vec![format!("25.0 1 IN PTR mail.{LAB_DOMAIN}."), format!("30.0 1 IN PTR sink.{LAB_DOMAIN}.")];
         }
         mkdir(&layout.path("zones"))?;
+        for name in [".", DNSSEC_DOMAIN] {
+            if let Some(zone) = state.zones.get_mut(name) {
+                (zone.signing, zone.key) = (Some(Signing::Valid), Some(dnssec::make_key(layout, name).await?));
+            }
+        }
+        let anchor = state.zones.get(".").and_then(|zone| zone.key.as_ref()).map(Key::public_file).unwrap_or_default();
         for name in state.zones.keys() {
-            state.write(layout, name)?;
+            state.write(layout, name).await?;
         }
         write(&layout.path("nsd.conf"), &dns_config::nsd(layout))?;
-        write(&layout.path("unbound.conf"), &dns_config::unbound(layout))?;
+        write(&layout.path("unbound.conf"), &dns_config::unbound(layout, &anchor))?;
         children.start(layout, "nsd", "nsd", &["-d", "-c", &layout.text("nsd.conf")])?;
         let unbound = children.start(layout, "unbound", "unbound", &["-d", "-c", &layout.text("unbound.conf")])?;
         let dns = Self { layout: layout.clone(), unbound, state: Mutex::new(state) };
@@ -76,7 +84,7 @@ impl Dns {
                 let names: Vec<String> = state.zones.keys().filter(|name| old.contains_key(*name)).cloned().collect();
                 state.zones = old;
                 for (name, _) in changes.iter().filter(|(name, _)| names.contains(name)) {
-                    state.write(&self.layout, name)?;
+                    state.write(&self.layout, name).await?;
                 }
                 Err(error)
             }
@@ -84,7 +92,7 @@ impl Dns {
     }
 
     async fn apply(&self, state: &mut State, changes: &[(String, Change)]) -> Result<usize, LabError> {
-        let (mut made, mut dropped, mut edited, mut touched) = (Vec::new(), Vec::new(), BTreeSet::new(), 0);
+        let (mut made, mut dropped, mut signed, mut edited, mut touched) = (Vec::new(), Vec::new(), Vec::new(), BTreeSet::new(), 0);
         for (name, change) in changes {
             if !state.zones.contains_key(name) {
                 if !matches!(change, Change::Replace(_)) {
@@ -97,13 +105,22 @@ impl Dns {
                 made.push(name.clone());
             }
             if matches!(change, Change::Drop) {
-                if name == "." || name == LAB_DOMAIN || *name == self.layout.reverse_zone() {
+                if name == "." || name == LAB_DOMAIN || name == DNSSEC_DOMAIN || *name == self.layout.reverse_zone() {
                     return Err(LabError::Invalid(format!("the zone {name} belongs to the lab itself")));
                 }
                 dropped.push(name.clone());
             }
+            if matches!(change, Change::Sign(_)) {
+                if !name.ends_with(&format!(".{DNSSEC_DOMAIN}")) {
+                    return Err(LabError::Invalid(format!("zones below {DNSSEC_DOMAIN} can be signed: no other has a signed zone above")));
+                }
+                signed.push(name.clone());
+            }
             if let Some(zone) = state.zones.get_mut(name) {
                 touched += zone.change(change);
+                if zone.signing.is_some() && zone.key.is_none() {
+                    zone.key = Some(dnssec::make_key(&self.layout, name).await?);
+                }
                 if zone.records.len() > MAX_RECORDS || zone.records.iter().any(|record| record.contains(['\n', '\r']) || record.starts_with('$')) {
                     return Err(LabError::Invalid(format!("records are single lines, {MAX_RECORDS} a zone at most")));
                 }
@@ -116,7 +133,7 @@ impl Dns {
             }
             edited.remove(name);
         }
-        for name in made.iter().chain(&dropped) {
+        for name in made.iter().chain(&dropped).chain(&signed) {
             edited.extend(parent_of(name, state.zones.keys()).cloned());
         }
         for name in &edited {
@@ -127,7 +144,7 @@ impl Dns {
             self.check(state, name).await?;
         }
         for name in &edited {
-            state.write(&self.layout, name)?;
+            state.write(&self.layout, name).await?;
             let action = if made.contains(name) { vec!["addzone", name, "lab"] } else { vec!["reload", name] };
             self.nsd(&action).await?;
         }
@@ -173,7 +190,7 @@ impl Dns {
     pub async fn fault(&self, name: &str, fault: ZoneFault) -> Result<(), LabError> {
         let mut state = self.state.lock().await;
         state.alive()?;
-        let listed = rbl::ZONES.contains(&name);
+        let listed = rbl::zones().any(|zone| zone == name);
         if listed {
             state.rbl_faults.insert(name.to_owned(), fault);
         } else {
@@ -248,13 +265,18 @@ impl Dns {
 }
 
 impl State {
-    fn children(&self, name: &str) -> Vec<String> {
-        self.zones.keys().filter(|zone| parent_of(zone, self.zones.keys()).is_some_and(|parent| parent == name)).cloned().collect()
+    fn children(&self, name: &str) -> Vec<(String, Option<String>)> {
+        let children = self.zones.iter().filter(|(zone, _)| parent_of(zone, self.zones.keys()).is_some_and(|parent| parent == name));
+        children.map(|(zone, state)| (zone.clone(), state.key.as_ref().map(|key| key.ds.clone()))).collect()
     }
 
-    fn write(&self, layout: &Layout, name: &str) -> Result<(), LabError> {
+    async fn write(&self, layout: &Layout, name: &str) -> Result<(), LabError> {
         let Some(zone) = self.zones.get(name) else { return Ok(()) };
-        write(&dns_config::zone_file(layout, name), &zone.file(layout, name, &self.children(name)))
+        let (file, text) = (dns_config::zone_file(layout, name), zone.file(layout, name, &self.children(name)));
+        match (zone.signing, &zone.key) {
+            (Some(signing), Some(key)) => dnssec::write_signed(&file, &text, key, signing).await,
+            _ => write(&file, &text),
+        }
     }
 
     fn fault_above(&self, name: &str) -> ZoneFault {

@@ -2,14 +2,18 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
 
 use crate::error::LabError;
-use crate::layout::Layout;
+use crate::layout::{DNSSEC_DOMAIN, LAB_DOMAIN, Layout};
 use crate::rbl;
 use crate::wire;
+
+/// How long the stale name server waits for the one that it asks.
+const STALE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Where a zone's file is.
 pub fn zone_file(layout: &Layout, name: &str) -> PathBuf {
@@ -27,18 +31,21 @@ pub fn nsd(layout: &Layout) -> String {
          pattern:\n  name: lab\n  zonefile: \"%s.zone\"\n",
         address = layout.authority().ip(),
     );
-    for (name, file) in [(".", "root"), (crate::layout::LAB_DOMAIN, crate::layout::LAB_DOMAIN), (&layout.reverse_zone(), &layout.reverse_zone())] {
+    let reverse = layout.reverse_zone();
+    for (name, file) in [(".", "root"), (LAB_DOMAIN, LAB_DOMAIN), (DNSSEC_DOMAIN, DNSSEC_DOMAIN), (&reverse, &reverse)] {
         text.push_str(&format!("zone:\n  name: \"{name}\"\n  zonefile: \"{file}.zone\"\n"));
     }
     text
 }
 
-/// unbound: everything from nsd, the block lists from rbldnsd, nothing from anywhere else, nothing remembered for long.
-pub fn unbound(layout: &Layout) -> String {
+/// unbound: everything from nsd, the block lists from rbldnsd, nothing from anywhere else, nothing remembered for long. It has the key
+/// of the root, which says that all zones are insecure but those below one; of block lists the root does not know.
+pub fn unbound(layout: &Layout, anchor: &str) -> String {
     let dir = layout.dir.display();
     let mut text = format!(
         "server:\n  interface: {address}\n  port: 53\n  username: \"\"\n  chroot: \"\"\n  directory: \"{dir}\"\n  pidfile: \"{dir}/unbound.pid\"\n  \
-         use-syslog: no\n  do-ip6: no\n  access-control: 127.0.0.0/8 allow\n  do-not-query-localhost: no\n  module-config: \"iterator\"\n  \
+         use-syslog: no\n  do-ip6: no\n  access-control: 127.0.0.0/8 allow\n  do-not-query-localhost: no\n  module-config: \"validator iterator\"\n  \
+         trust-anchor-file: \"{anchor}\"\n  ede: yes\n  val-bogus-ttl: 1\n  aggressive-nsec: no\n  \
          qname-minimisation: no\n  harden-below-nxdomain: no\n  cache-max-ttl: 1\n  cache-max-negative-ttl: 1\n  infra-host-ttl: 1\n  \
          unblock-lan-zones: yes\n  local-zone: \"test.\" nodefault\n  local-zone: \"invalid.\" nodefault\n  local-zone: \"onion.\" nodefault\n  \
          local-zone: \"127.in-addr.arpa.\" nodefault\n  edns-buffer-size: 1232\n\
@@ -47,10 +54,15 @@ pub fn unbound(layout: &Layout) -> String {
         address = layout.resolver().ip(),
         authority = layout.authority().ip(),
     );
-    for zone in rbl::ZONES {
-        text.push_str(&format!("stub-zone:\n  name: \"{zone}\"\n  stub-addr: {}\n", layout.rbl().ip()));
+    for zone in rbl::zones() {
+        text.push_str(&list(zone, layout.rbl()));
     }
+    text.push_str(&list(rbl::SILENT, layout.dns_silent()));
     text
+}
+
+fn list(zone: &str, server: SocketAddr) -> String {
+    format!("server:\n  domain-insecure: \"{zone}\"\nstub-zone:\n  name: \"{zone}\"\n  stub-addr: {}\n", server.ip())
 }
 
 /// Name servers that answer every question with a code, or not at all.
@@ -62,7 +74,28 @@ pub async fn misbehaving(layout: &Layout) -> Result<(), LabError> {
         tokio::spawn(over_udp(udp, rcode));
         tokio::spawn(over_tcp(tcp, address, rcode));
     }
+    let stale = UdpSocket::bind(layout.dns_stale()).await.map_err(LabError::io("binding the stale name server"))?;
+    tokio::spawn(stale_answers(stale, layout.authority()));
     Ok(())
+}
+
+/// Passes questions on and makes the serial numbers of the answers older.
+async fn stale_answers(socket: UdpSocket, authority: SocketAddr) {
+    let mut buffer = vec![0; 4096];
+    loop {
+        let Ok((length, peer)) = socket.recv_from(&mut buffer).await else { continue };
+        match wire::pass_on(authority, &buffer[..length], STALE_LIMIT).await {
+            Ok(mut reply) => {
+                if wire::make_stale(&mut reply).is_none() {
+                    tracing::debug!("an answer for the stale name server could not be read");
+                }
+                if let Err(error) = socket.send_to(&reply, peer).await {
+                    tracing::debug!(%error, "stale answer not sent");
+                }
+            }
+            Err(error) => tracing::debug!(%error, "no answer for the stale name server"),
+        }
+    }
 }
 
 async fn over_udp(socket: UdpSocket, rcode: Option<u8>) {
@@ -91,7 +124,7 @@ async fn over_tcp(listener: TcpListener, address: SocketAddr, rcode: Option<u8>)
                 }
                 stream.read_u8().await.map(drop)
             };
-            if let Ok(Err(error)) = tokio::time::timeout(std::time::Duration::from_secs(60), exchange).await {
+            if let Ok(Err(error)) = tokio::time::timeout(Duration::from_secs(60), exchange).await {
                 tracing::debug!(%error, %address, "misbehaving name server");
             }
         });

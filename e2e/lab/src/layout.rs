@@ -9,6 +9,8 @@ use crate::error::LabError;
 
 /// The name under which everything of the lab itself lives.
 pub const LAB_DOMAIN: &str = "lab.test";
+/// The zone below which zones can be signed. Only it and the root are signed from the start.
+pub const DNSSEC_DOMAIN: &str = "dnssec.test";
 /// The host name Postfix gives itself.
 pub const BACKEND_NAME: &str = "mail.lab.test";
 
@@ -66,6 +68,10 @@ impl Layout {
     /// The name server that answers REFUSED.
     pub const fn dns_refused(&self) -> SocketAddr {
         self.socket(58, 53)
+    }
+    /// The name server that has every zone, a version too old.
+    pub const fn dns_stale(&self) -> SocketAddr {
+        self.socket(59, 53)
     }
     /// The HTTPS host of MTA-STS policies.
     pub const fn policy(&self) -> SocketAddr {

@@ -6,8 +6,9 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
+use crate::dnssec::Signing;
 use crate::error::LabError;
-use crate::layout::{LAB_DOMAIN, Layout, domain};
+use crate::layout::{DNSSEC_DOMAIN, LAB_DOMAIN, Layout, domain};
 use crate::policy::Policy;
 use crate::process::run;
 use crate::world::World;
@@ -23,6 +24,9 @@ pub struct LeaseRequest {
     /// A whole domain instead, with Unicode labels if wanted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
+    /// Make it `<label>.dnssec.test`, signed like this; its host's zone is always signed well and has a TLSA record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dnssec: Option<Signing>,
     /// The size of its DKIM key in bits; 2048 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dkim_bits: Option<u16>,
@@ -57,7 +61,7 @@ impl Leases {
     /// Makes a domain with healthy records and a host with open ports.
     pub async fn take(&self, world: &World, request: &LeaseRequest) -> Result<Lease, LabError> {
         let lease = self.reserve(&world.layout, request).await?;
-        match build(world, &lease, request.dkim_bits.unwrap_or(2048)).await {
+        match build(world, &lease, request).await {
             Ok(()) => Ok(lease),
             Err(error) => {
                 self.0.lock().await.leases.remove(&lease.domain);
@@ -72,11 +76,12 @@ impl Leases {
         let lease = self.0.lock().await.leases.remove(name).ok_or_else(|| LabError::NotFound(format!("lease of {name}")))?;
         world.hosts.remove(lease.address).await;
         world.policies.remove(&lease.domain);
-        let host = lease.mx_host.trim_end_matches(&format!(".{LAB_DOMAIN}")).to_owned();
+        let (host, home) = lease.host_and_home();
         let remove = |name: String| Change::Remove { name, kind: None, contains: None };
         let changes = [
             (lease.zone.clone(), Change::Drop),
-            (LAB_DOMAIN.to_owned(), remove(host)),
+            (home.to_owned(), remove(host.to_owned())),
+            (home.to_owned(), remove(tlsa_owner(host))),
             (world.layout.reverse_zone(), remove(reverse(lease.address))),
         ];
         world.dns.commit(&changes).await.map(drop)
@@ -88,6 +93,7 @@ impl Leases {
     }
 
     async fn reserve(&self, layout: &Layout, request: &LeaseRequest) -> Result<Lease, LabError> {
+        let home = if request.dnssec.is_some() { DNSSEC_DOMAIN } else { LAB_DOMAIN };
         let mut state = self.0.lock().await;
         if state.count >= 50_000 {
             return Err(LabError::Invalid("this lab has leased all of its addresses".to_owned()));
@@ -97,6 +103,9 @@ impl Leases {
         let (label, domain) = match (&request.domain, &request.name) {
             (Some(wanted), _) => {
                 let name = domain(wanted)?;
+                if request.dnssec.is_some() {
+                    return Err(LabError::Invalid(format!("signed domains are leased by name: they are below {DNSSEC_DOMAIN}")));
+                }
                 if state.leases.contains_key(&name) {
                     return Err(LabError::Invalid(format!("{name} is leased already")));
                 }
@@ -104,15 +113,15 @@ impl Leases {
             }
             (None, wanted) => {
                 let label = label(wanted.as_deref().unwrap_or_default(), count);
-                let free = |label: &str| !state.leases.contains_key(&format!("{label}.{LAB_DOMAIN}"));
+                let free = |label: &str| !state.leases.contains_key(&format!("{label}.{home}"));
                 let label = if free(&label) { label } else { format!("{label}-{count}") };
-                let name = format!("{label}.{LAB_DOMAIN}");
+                let name = format!("{label}.{home}");
                 (label, name)
             }
         };
         let address = layout.address(u8::try_from(1 + count / 250).unwrap_or(u8::MAX), u8::try_from(1 + count % 250).unwrap_or(u8::MAX));
         let lease = Lease {
-            mx_host: format!("mx-{label}.{LAB_DOMAIN}"),
+            mx_host: format!("mx-{label}.{home}"),
             address,
             zone: domain.clone(),
             dkim_key_file: layout.text(&format!("dkim-{count}.pem")),
@@ -121,6 +130,18 @@ impl Leases {
         state.leases.insert(lease.domain.clone(), lease.clone());
         Ok(lease)
     }
+}
+
+impl Lease {
+    /// The first label of the host's name and the zone it is in.
+    fn host_and_home(&self) -> (&str, &str) {
+        self.mx_host.split_once('.').unwrap_or((&self.mx_host, LAB_DOMAIN))
+    }
+}
+
+/// Where the TLSA records of a host's port 25 are (RFC 7672 2.2.3), inside the host's zone.
+fn tlsa_owner(host: &str) -> String {
+    format!("_25._tcp.{host}")
 }
 
 fn label(wanted: &str, count: u16) -> String {
@@ -135,12 +156,12 @@ fn reverse(address: Ipv4Addr) -> String {
     format!("{fourth}.{third}")
 }
 
-async fn build(world: &World, lease: &Lease, dkim_bits: u16) -> Result<(), LabError> {
-    let public = dkim_key(&lease.dkim_key_file, dkim_bits).await?;
+async fn build(world: &World, lease: &Lease, request: &LeaseRequest) -> Result<(), LabError> {
+    let public = dkim_key(&lease.dkim_key_file, request.dkim_bits.unwrap_or(2048)).await?;
     world.hosts.add(lease.address, &lease.mx_host).await?;
     world.policies.set(&lease.domain, Policy::enforce(&lease.mx_host));
     let Lease { domain, mx_host, address, .. } = lease;
-    let host = mx_host.trim_end_matches(&format!(".{LAB_DOMAIN}"));
+    let (host, home) = lease.host_and_home();
     let records = vec![
         format!("@ 1 IN MX 10 {mx_host}."),
         format!("@ 1 IN A {address}"),
@@ -151,11 +172,15 @@ async fn build(world: &World, lease: &Lease, dkim_bits: u16) -> Result<(), LabEr
         "_mta-sts 1 IN TXT \"v=STSv1; id=20260101000000\"".to_owned(),
         format!("mta-sts 1 IN A {}", world.layout.policy().ip()),
     ];
-    let changes = [
+    let mut changes = vec![
         (lease.zone.clone(), Change::Replace(records)),
-        (LAB_DOMAIN.to_owned(), Change::Add(vec![format!("{host} 1 IN A {address}"), format!("{host} 1 IN TXT \"v=spf1 a -all\"")])),
+        (home.to_owned(), Change::Add(vec![format!("{host} 1 IN A {address}"), format!("{host} 1 IN TXT \"v=spf1 a -all\"")])),
         (world.layout.reverse_zone(), Change::Add(vec![format!("{} 1 IN PTR {mx_host}.", reverse(*address))])),
     ];
+    if let Some(signing) = request.dnssec {
+        changes.push((lease.zone.clone(), Change::Sign(signing)));
+        changes.push((home.to_owned(), Change::Add(vec![format!("{} 1 IN TLSA {}", tlsa_owner(host), world.pin)])));
+    }
     world.dns.commit(&changes).await.map(drop)
 }
 

@@ -18,9 +18,9 @@ pub const USER: &str = "user@lab.test";
 pub const PASSWORD: &str = "secret-lab";
 const LIBEXEC: &str = "/usr/lib/postfix/sbin";
 
-/// Starts Postfix and waits until all three ports answer.
-pub async fn start(layout: &Layout, authority: &Authority, children: &mut Children) -> Result<(), LabError> {
-    authority.write_backend(layout)?;
+/// Starts Postfix and waits until all three ports answer. Returns the data of a TLSA record that pins its key.
+pub async fn start(layout: &Layout, authority: &Authority, children: &mut Children) -> Result<String, LabError> {
+    let pin = authority.write_backend(layout)?;
     directories(layout)?;
     // Debian's Postfix looks for smtpd.conf only there.
     mkdir(&layout.path("postfix/sasl"))?;
@@ -45,7 +45,7 @@ pub async fn start(layout: &Layout, authority: &Authority, children: &mut Childr
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
     }
-    Ok(())
+    Ok(pin)
 }
 
 async fn greets(layout: &Layout, port: u16) -> bool {

@@ -37,7 +37,8 @@ impl Answer {
 fn question(id: u16, name: &str, kind: u16) -> Vec<u8> {
     let mut message = Vec::with_capacity(300);
     message.extend_from_slice(&id.to_be_bytes());
-    message.extend_from_slice(&[1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+    // RD, and CD: the lab asks what is there, not whether it is signed well.
+    message.extend_from_slice(&[1, 0x10, 0, 1, 0, 0, 0, 0, 0, 0]);
     for label in name.split('.').filter(|label| !label.is_empty()) {
         let bytes = &label.as_bytes()[..label.len().min(63)];
         message.push(u8::try_from(bytes.len()).unwrap_or(63));
@@ -51,13 +52,20 @@ fn question(id: u16, name: &str, kind: u16) -> Vec<u8> {
 
 /// Asks one server once over UDP.
 pub async fn ask(server: SocketAddr, name: &str, kind: u16, limit: Duration) -> io::Result<Answer> {
+    // A number is enough: every question has a socket of its own.
+    let reply = pass_on(server, &question(1, name, kind), limit).await?;
+    parse(&reply).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+}
+
+/// Sends a message to a server over UDP and returns what comes back.
+pub async fn pass_on(server: SocketAddr, message: &[u8], limit: Duration) -> io::Result<Vec<u8>> {
     let socket = UdpSocket::bind(("0.0.0.0", 0)).await?;
     socket.connect(server).await?;
-    let id = socket.local_addr()?.port();
-    socket.send(&question(id, name, kind)).await?;
+    socket.send(message).await?;
     let mut buffer = vec![0; 4096];
     let length = timeout(limit, socket.recv(&mut buffer)).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-    parse(&buffer[..length]).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+    buffer.truncate(length);
+    Ok(buffer)
 }
 
 fn parse(message: &[u8]) -> Option<Answer> {
@@ -85,6 +93,26 @@ fn skip_name(message: &[u8], mut at: usize) -> Option<usize> {
             length => at += usize::from(length) + 1,
         }
     }
+}
+
+/// Makes the serial numbers of SOA records in an answer one less: what a secondary server says that missed the last change.
+pub fn make_stale(reply: &mut [u8]) -> Option<()> {
+    let count = |message: &[u8], at: usize| Some(u16::from_be_bytes([*message.get(at)?, *message.get(at + 1)?]));
+    let mut at = 12;
+    for _ in 0..count(reply, 4)? {
+        at = skip_name(reply, at)? + 4;
+    }
+    for _ in 0..count(reply, 6)? {
+        at = skip_name(reply, at)?;
+        let (kind, end) = (count(reply, at)?, at + 10 + usize::from(count(reply, at + 8)?));
+        if kind == SOA {
+            let serial: &mut [u8] = reply.get_mut(end.checked_sub(20)?..end - 16)?;
+            let older = u32::from_be_bytes(serial.try_into().ok()?).wrapping_sub(1);
+            serial.copy_from_slice(&older.to_be_bytes());
+        }
+        at = end;
+    }
+    Some(())
 }
 
 /// The reply to a query with nothing but a code: header and question of the query, no records.
@@ -118,6 +146,8 @@ mod tests {
             message.extend_from_slice(&number.to_be_bytes());
         }
         assert_eq!(parse(&message).unwrap().serial(), Some(42));
+        assert!(make_stale(&mut message).is_some());
+        assert_eq!(parse(&message).unwrap().serial(), Some(41));
     }
 
     #[test]

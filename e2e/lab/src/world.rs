@@ -36,6 +36,8 @@ pub struct World {
     pub sink: Arc<Sink>,
     /// MTA-STS policies.
     pub policies: Arc<Policies>,
+    /// The data of a TLSA record that pins Postfix's key.
+    pub pin: String,
     /// Domains in use.
     pub leases: Leases,
     /// What was posted to the Slack stand-in.
@@ -65,10 +67,10 @@ pub async fn start(layout: &Layout, control: TcpListener, with_demo: bool, child
     dns_config::misbehaving(layout).await?;
     let rbl = Rbl::start(layout, children).await?;
     let dns = Dns::start(layout, children).await?;
-    postfix::start(layout, &authority, children).await?;
+    let pin = postfix::start(layout, &authority, children).await?;
     let policies = Policies::start(layout, &authority).await?;
     let hosts = Hosts::new(layout, authority);
-    let world = Arc::new(World { layout: layout.clone(), dns, rbl, hosts, sink, policies, leases: Leases::default(), slack: Slack::default() });
+    let world = Arc::new(World { layout: layout.clone(), dns, rbl, hosts, sink, policies, pin, leases: Leases::default(), slack: Slack::default() });
     let demo = if with_demo { Some(demo::create(&world).await?) } else { None };
     control::serve(control, world);
     Ok(Ready::new(layout, demo))

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
+use crate::dnssec::{Key, Signing};
 use crate::layout::{LAB_DOMAIN, Layout};
 
 /// What the resolver meets when it asks for a zone.
@@ -30,6 +31,10 @@ pub struct Zone {
     pub serial: u32,
     /// What the resolver meets.
     pub fault: ZoneFault,
+    /// How it is signed, if it is.
+    pub signing: Option<Signing>,
+    /// The key it is signed with.
+    pub key: Option<Key>,
 }
 
 /// A change of a zone's records.
@@ -48,6 +53,8 @@ pub enum Change {
         /// A part of the record.
         contains: Option<String>,
     },
+    /// Sign the zone, and put its key's DS record into the zone above.
+    Sign(Signing),
     /// Remove the zone.
     Drop,
 }
@@ -69,20 +76,27 @@ impl Zone {
                 self.records.retain(|record| !matches(record, name, kind.as_deref(), contains.as_deref()));
                 before - self.records.len()
             }
+            Change::Sign(signing) => {
+                self.signing = Some(*signing);
+                before
+            }
             Change::Drop => before,
         }
     }
 
-    /// The zone file. TTLs are one second, so that an edit shows at once.
-    pub fn file(&self, layout: &Layout, name: &str, children: &[String]) -> String {
+    /// The zone file before it is signed. TTLs are one second, so that an edit shows at once. Of each child: its name and DS record.
+    pub fn file(&self, layout: &Layout, name: &str, children: &[(String, Option<String>)]) -> String {
         let origin = if name == "." { ".".to_owned() } else { format!("{name}.") };
         let ns = format!("ns.{LAB_DOMAIN}.");
         let mut text = format!("$ORIGIN {origin}\n$TTL 1\n@ IN SOA {ns} hostmaster.{LAB_DOMAIN}. {} 60 30 600 1\n@ IN NS {ns}\n", self.serial);
         if name == "." || name == LAB_DOMAIN {
             push(&mut text, &format!("{ns} IN A {}", layout.authority().ip()));
         }
-        for child in children {
+        for (child, ds) in children {
             push(&mut text, &format!("{child}. IN NS {ns}"));
+            if let Some(ds) = ds {
+                push(&mut text, ds);
+            }
         }
         for record in &self.records {
             push(&mut text, record);

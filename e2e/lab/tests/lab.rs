@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::timeout;
-use waypost_lab::{Fault, FaultSetting, Lab, LabConfig, LeaseRequest, SinkFault, ZoneFault};
+use waypost_lab::{Fault, FaultSetting, Lab, LabConfig, LeaseRequest, Signing, SinkFault, ZoneFault};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -147,6 +147,54 @@ async fn block_lists_list_and_unlist() {
         assert_eq!(status(&lab, &name).await, "NXDOMAIN");
     }
     assert!(client.list("nobody.example", Ipv4Addr::LOCALHOST).await.is_err());
+}
+
+#[tokio::test]
+async fn block_lists_hold_ipv6_addresses_and_domains_and_some_refuse() {
+    let lab = lab().await;
+    let client = lab.client();
+    let six = format!("1{}.8.b.d.0.1.0.0.2.zen.spamhaus.org", ".0".repeat(23));
+    assert_eq!(status(&lab, &six).await, "NXDOMAIN");
+    client.list("zen.spamhaus.org", "2001:db8::1").await.unwrap();
+    assert_eq!(dig(&lab, &six, "A").await, "127.0.0.2");
+    client.unlist("zen.spamhaus.org", "2001:db8::1").await.unwrap();
+    assert_eq!(status(&lab, &six).await, "NXDOMAIN");
+    assert_eq!(dig(&lab, "dbltest.com.dbl.spamhaus.org", "A").await, "127.0.0.2");
+    client.list_as("dbl.spamhaus.org", "Bad.Example", Ipv4Addr::new(127, 0, 1, 4)).await.unwrap();
+    assert_eq!(dig(&lab, "bad.example.dbl.spamhaus.org", "A").await, "127.0.1.4");
+    assert_eq!(status(&lab, "good.example.dbl.spamhaus.org").await, "NXDOMAIN");
+    assert_eq!(dig(&lab, "1.2.0.192.refusing.bl.test", "A").await, "127.255.255.254");
+    assert_eq!(status(&lab, "1.2.0.192.silent.bl.test").await, "none");
+    for (zone, entry) in [("dbl.spamhaus.org", "192.0.2.1"), ("bl.spamcop.net", "2001:db8::1"), ("zen.spamhaus.org", "bad.example")] {
+        assert!(client.list(zone, entry).await.is_err(), "{entry} at {zone}");
+    }
+}
+
+#[tokio::test]
+async fn the_resolver_validates_below_one_zone() {
+    let lab = lab().await;
+    let client = lab.client();
+    let server = format!("@127.{}.0.53", lab.ready.slot);
+    let ask = async |name: &str| output("dig", &["+dnssec", "+tries=1", "+time=2", &server, name, "MX"]).await;
+    let lease = client.lease_signed("signed", Signing::Valid).await.unwrap();
+    assert_eq!((lease.domain.as_str(), lease.mx_host.as_str()), ("signed.dnssec.test", "mx-signed.dnssec.test"));
+    let text = ask(&lease.domain).await;
+    assert!(text.contains("status: NOERROR") && text.contains(" ad;") && text.contains("RRSIG"), "{text}");
+    for signing in [Signing::Bogus, Signing::Expired] {
+        client.sign_zone(&lease.zone, signing).await.unwrap();
+        let text = ask(&lease.domain).await;
+        assert!(text.contains("status: SERVFAIL") && text.contains("EDE: "), "{signing:?}: {text}");
+    }
+    client.sign_zone(&lease.zone, Signing::Valid).await.unwrap();
+    client.add_record(&lease.zone, "late 1 IN MX 10 mx").await.unwrap();
+    assert!(ask(&format!("late.{}", lease.domain)).await.contains(" ad;"));
+    client.give_back(&lease.domain).await.unwrap();
+    let text = ask(&lease.domain).await;
+    assert!(text.contains("status: NXDOMAIN") && text.contains(" ad;"), "{text}");
+    let plain = client.lease("plain").await.unwrap();
+    let text = ask(&plain.domain).await;
+    assert!(text.contains("status: NOERROR") && !text.contains(" ad;"), "{text}");
+    assert!(client.sign_zone(&plain.zone, Signing::Valid).await.unwrap_err().to_string().contains("dnssec.test"));
 }
 
 #[tokio::test]

@@ -3,6 +3,9 @@
 
 pub mod audit;
 pub mod blacklist;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod headers;
 pub mod net;
 pub mod probe;

@@ -137,13 +137,13 @@ async fn records(net: &Net, owner: &str) -> Lookup<String> {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Logo {
+pub(super) enum Logo {
     Declined,
     Published { logo: Option<String>, certificate: Option<String> },
 }
 
 /// Tags beside v, l and a (avp, lps, …) are of newer drafts and change nothing here.
-fn parse(text: &str) -> Result<Logo, String> {
+pub(super) fn parse(text: &str) -> Result<Logo, String> {
     let tags = tags(text)?;
     if tags[0] != ("v".to_owned(), "BIMI1".to_owned()) {
         return Err("v=BIMI1 must stand first".to_owned());

@@ -198,14 +198,14 @@ fn strength(part: &mut Part, name: &str, selector: &str, key: &Key) {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Rsa,
     Ed25519,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)] // flags of the record, each on its own
-struct Key {
+pub(super) struct Key {
     kind: Kind,
     /// RSA modulus; Ed25519 counts as 3072, the strength it is worth.
     bits: u32,
@@ -217,7 +217,7 @@ struct Key {
 
 /// Why a key can not be used.
 #[derive(Debug, PartialEq, Eq)]
-enum Fault {
+pub(super) enum Fault {
     Syntax(String),
     /// Bytes of an Ed25519 key that are not 32 (RFC 8463 4).
     Ed25519Length(usize),
@@ -230,7 +230,7 @@ impl From<String> for Fault {
 }
 
 /// Parses a key record (RFC 6376 3.2, 3.6.1).
-fn parse(text: &str) -> Result<Key, Fault> {
+pub(super) fn parse(text: &str) -> Result<Key, Fault> {
     let tags = tags(text)?;
     let tag = |name: &str| tags.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str());
     if let Some(version) = tag("v")

@@ -15,6 +15,8 @@ mod dmarc_reports;
 mod dnssec;
 mod dnssec_records;
 pub mod drift;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 pub mod helo;
 mod local_names;
 mod mta_sts;

@@ -106,7 +106,7 @@ fn is_sts(text: &str) -> bool {
     text.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("v=STSv1")) && !text.as_bytes().get(7).is_some_and(u8::is_ascii_alphanumeric)
 }
 
-fn record_is_fine(text: &str) -> Result<(), String> {
+pub(super) fn record_is_fine(text: &str) -> Result<(), String> {
     if !text.starts_with(VERSION) {
         return Err(format!("it must begin with {VERSION} in exactly this form"));
     }

@@ -95,14 +95,14 @@ fn means_tls_rpt(text: &str) -> bool {
 
 /// Where reports go.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Reports {
+pub(super) struct Reports {
     /// Domains of `mailto:`.
     mail: BTreeSet<DomainName>,
     /// Addresses of `https:`.
     https: usize,
 }
 
-fn parse(text: &str) -> Result<Reports, String> {
+pub(super) fn parse(text: &str) -> Result<Reports, String> {
     if !text.starts_with(VERSION) {
         return Err(format!("it must begin with {VERSION} in exactly this form"));
     }

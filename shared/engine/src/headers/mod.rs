@@ -102,6 +102,18 @@ pub async fn analyse(net: &Net, raw: &[u8]) -> HeaderReport {
     report
 }
 
+/// For the fuzzer: all that is done before DNS is asked.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz_message(bytes: &[u8]) {
+    let message = fields::normalised(bytes);
+    let parts = fields::split(&message);
+    let report = told(&parts);
+    std::hint::black_box(remarks::all(&report, &remarks::Look { parts: &parts, strict_keys: Vec::new() }));
+    if signatures::too_much(&parts, &message).is_none() {
+        std::hint::black_box(signatures::prepared(&message).map(|parsed| signatures::key_names(&parsed)));
+    }
+}
+
 /// Everything the text tells without asking anybody.
 fn told(parts: &Parts<'_>) -> HeaderReport {
     let route = route::read(parts);

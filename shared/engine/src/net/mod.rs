@@ -265,3 +265,18 @@ fn dial_error(error: &io::Error) -> DialError {
         _ => DialError::Other(error.to_string()),
     }
 }
+
+/// For the fuzzer: an answer in pieces, whose size the first octet says.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz_http(bytes: &[u8]) {
+    let Some((step, rest)) = bytes.split_first() else { return };
+    let mut reader = http::Reader::new(4096);
+    for piece in rest.chunks(usize::from(*step).max(1)) {
+        match reader.feed(piece) {
+            Ok(http::Progress::More) => {}
+            Ok(http::Progress::Done(answer)) => return assert!(answer.body.len() <= 4096),
+            Err(_) => return,
+        }
+    }
+    let _ = std::hint::black_box(reader.end());
+}

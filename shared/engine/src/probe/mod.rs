@@ -299,3 +299,16 @@ fn ms(since: Instant) -> f64 {
     // Microseconds are plenty and keep the JSON short.
     (since.elapsed().as_secs_f64() * 1e6).round() / 1e3
 }
+
+/// For the fuzzer: lines of a server, as replies; what is shown of them has no control characters.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz_reply(bytes: &[u8]) {
+    let mut parser = reply::ReplyParser::default();
+    for line in bytes.split(|byte| *byte == b'\n') {
+        match parser.feed(line.strip_suffix(b"\r").unwrap_or(line), 100) {
+            Ok(Some(reply)) => assert!((200..600).contains(&reply.code) && !reply.text().chars().any(|char| char.is_control() && char != '\n')),
+            Ok(None) => {}
+            Err(error) => return drop(std::hint::black_box(error.to_string())),
+        }
+    }
+}

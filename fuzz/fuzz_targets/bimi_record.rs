@@ -1,0 +1,4 @@
+//! BIMI records.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| waypost_engine::fuzzing::bimi_record(bytes));

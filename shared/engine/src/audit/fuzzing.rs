@@ -1,0 +1,66 @@
+//! What the fuzzer may call of the records that an audit reads.
+
+use std::hint::black_box;
+
+use chrono::DateTime;
+
+use super::{bimi, bimi_mark, bimi_svg, dane_match::Tlsa, dkim, dmarc, mta_sts, mta_sts_policy, tls_rpt};
+
+/// DKIM keys, and tag lists as such.
+pub(crate) fn dkim_key(text: &str) {
+    let _ = black_box(dkim::parse(text));
+}
+
+/// DMARC records.
+pub(crate) fn dmarc_record(text: &str) {
+    if dmarc::is_dmarc(text)
+        && let Ok(tags) = dkim::tags(text)
+    {
+        // The audit looks at the first tag without asking.
+        assert!(!tags.is_empty());
+    }
+}
+
+/// MTA-STS records.
+pub(crate) fn mta_sts_record(text: &str) {
+    let _ = black_box(mta_sts::record_is_fine(text));
+}
+
+/// MTA-STS policies: what is kept of one reads the same again.
+pub(crate) fn mta_sts_policy(text: &str) {
+    let _ = black_box(mta_sts_policy::parse_kept(text));
+    if let Ok(policy) = mta_sts_policy::parse(text) {
+        assert!(mta_sts_policy::parse(&mta_sts_policy::lines(text)).is_ok_and(|again| again.says_the_same(&policy)));
+    }
+}
+
+/// TLS-RPT records.
+pub(crate) fn tls_rpt_record(text: &str) {
+    let _ = black_box(tls_rpt::parse(text));
+}
+
+/// BIMI records.
+pub(crate) fn bimi_record(text: &str) {
+    let _ = black_box(bimi::parse(text));
+}
+
+/// BIMI logos, packed or not.
+pub(crate) fn bimi_logo(bytes: &[u8]) {
+    if let Ok(logo) = bimi_svg::unpacked(bytes) {
+        black_box(bimi_svg::faults(&logo));
+    }
+}
+
+/// BIMI mark certificates.
+pub(crate) fn bimi_mark(bytes: &[u8]) {
+    if let Ok(mark) = bimi_mark::read(bytes) {
+        black_box(mark.faults(&["e.example".to_owned()], None, DateTime::UNIX_EPOCH));
+    }
+}
+
+/// TLSA records as text.
+pub(crate) fn tlsa_record(text: &str) {
+    if let Ok(tlsa) = Tlsa::parse(text) {
+        black_box((tlsa.malformed(), tlsa.usable()));
+    }
+}
