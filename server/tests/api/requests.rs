@@ -21,7 +21,7 @@ async fn bodies_that_can_not_be_used_are_told_apart() {
         (vec![json_type], "[]".to_owned(), 422),
         (vec![("content-type", "text/plain")], r#"{"name":"example.com"}"#.to_owned(), 415),
         (vec![], r#"{"name":"example.com"}"#.to_owned(), 415),
-        (vec![json_type], format!(r#"{{"name":"{}"}}"#, "a".repeat(70_000)), 413),
+        (vec![json_type], format!(r#"{{"name":"{}"}}"#, "a".repeat(300_000)), 413),
     ];
     for (headers, body, status) in table {
         let answer = client.send("POST", &path, &headers, Body::from(body.clone())).await;
