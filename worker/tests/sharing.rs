@@ -14,13 +14,14 @@ use std::{
 use chrono::{TimeDelta, Utc};
 use futures::future::{BoxFuture, join_all};
 use scene::Scene;
+use waypost_store::instructions::DomainInstructions;
 use waypost_types::{
     judge::MonitorState,
     monitor::MonitorKind,
     outcome::{Outcome, Verdict},
 };
 use waypost_worker::{
-    checker::{Checker, Instructions, stub_outcome},
+    checker::{Checker, Instructions, ListInstructions, stub_outcome},
     shared_checks::{Ask, SharedChecks},
 };
 
@@ -81,6 +82,28 @@ async fn many_who_watch_one_target_cost_one_look() {
     assert_eq!(checker.looks(), 2, "another port is another target");
     assert!(shared.observe(&Ask { begin_before: Utc::now() - TimeDelta::seconds(1), ..ask("late.example:25") }).await.is_none());
     assert_eq!(checker.looks(), 2);
+}
+
+#[tokio::test]
+async fn looks_are_shared_by_those_who_say_the_same_about_them() {
+    let scene = Scene::new().await;
+    let checker = Arc::new(Counting::default());
+    let shared = SharedChecks::new(checker.clone(), scene.db.store.clone(), "local", 10, 10);
+    let selector = |name: &str| {
+        let domain = DomainInstructions { selectors: vec![name.to_owned()], ..DomainInstructions::default() };
+        Instructions { domain, ..Instructions::default() }
+    };
+    let key = |key: &str| {
+        let keys = [("list".to_owned(), key.to_owned().into())].into();
+        Instructions { lists: Arc::new(ListInstructions { keys, ..ListInstructions::default() }), ..Instructions::default() }
+    };
+    for (number, instructions) in [Instructions::default(), selector("s1"), selector("s2"), key("a"), key("b")].iter().enumerate() {
+        for _ in 0..2 {
+            shared.observe(&Ask { instructions, ..ask("mx.example:25") }).await.unwrap();
+        }
+        assert_eq!(checker.looks(), number + 1, "{instructions:?}");
+    }
+    assert!(!format!("{:?}", key("secret")).contains("secret"));
 }
 
 #[tokio::test]
