@@ -239,6 +239,8 @@ async fn a_server_that_missed_a_change_is_told() {
         answer.answers.iter().find_map(|record| record.data.to_string().split(' ').nth(2)?.parse::<u32>().ok()).unwrap()
     };
     assert_eq!(serial(54).await, serial(59).await + 1);
+    let report = look(&lab, &lease.domain).await;
+    assert!(has(&report, "soa.serial_mismatch"), "{:?} {:?}", report.findings, report.unknown);
 }
 
 #[tokio::test]
