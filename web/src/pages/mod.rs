@@ -8,5 +8,6 @@ pub(crate) mod incidents;
 pub(crate) mod landing;
 pub(crate) mod mailbox;
 pub(crate) mod overview;
+pub(crate) mod score;
 pub(crate) mod servers;
 pub(crate) mod settings;
