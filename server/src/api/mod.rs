@@ -15,6 +15,7 @@ pub mod monitors;
 pub mod overview;
 pub mod recovery;
 pub mod results;
+pub mod score;
 pub mod servers;
 pub mod signup;
 pub mod targets;
@@ -40,7 +41,8 @@ pub fn routes(state: &AppState) -> (Router<AppState>, OpenApi) {
         .routes(routes!(verification::verify))
         .routes(routes!(verification::resend))
         .routes(routes!(me::me))
-        .routes(routes!(lookup::lookup));
+        .routes(routes!(lookup::lookup))
+        .routes(routes!(score::table));
     let public = if state.settings.development { public.routes(routes!(mailbox::mailbox)) } else { public };
     let org = OpenApiRouter::new()
         .routes(routes!(domains::list, domains::create))

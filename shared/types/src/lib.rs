@@ -26,6 +26,7 @@ pub mod outcome;
 pub mod overview;
 pub mod page;
 pub mod problem;
+pub mod score;
 
 pub use finding::{Finding, Severity, UnknownPart};
 pub use id::{AddressId, DomainId, IncidentId, MonitorId, OrgId, ServerId, UserId};

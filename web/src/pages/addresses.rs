@@ -104,6 +104,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, failure: Option<&ApiFailure>) 
             version: address.version,
             monitors: &address.monitors,
             name: &name,
+            chosen: None,
             note: (address.source == Source::Mx).then_some(super::servers::FOUND_AGAIN),
         };
         let content = view! {

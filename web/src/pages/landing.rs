@@ -80,11 +80,10 @@ fn result_page(visit: &Visit, found: Lookup) -> axum::response::Response {
         let audit = &found.audit;
         let worst = audit.findings.iter().filter(|finding| finding.severity >= waypost_types::Severity::Medium).count();
         let sentence = match (audit.score, worst) {
-            (None, _) if audit.unknown.is_empty() => "There is nothing to grade.".to_owned(),
-            (None, _) => "Too much did not answer to give a grade.".to_owned(),
-            (Some(score), 0) => format!("{score} of 100. Nothing to mend."),
-            (Some(score), 1) => format!("{score} of 100. One thing to mend."),
-            (Some(score), many) => format!("{score} of 100. {many} things to mend."),
+            (None, _) => format!("{}.", ui::score_sentence(audit)),
+            (Some(_), 0) => format!("{}. Nothing to mend.", ui::score_sentence(audit)),
+            (Some(_), 1) => format!("{}. One thing to mend.", ui::score_sentence(audit)),
+            (Some(_), many) => format!("{}. {many} things to mend.", ui::score_sentence(audit)),
         };
         let listed = found.blacklists.iter().filter(|entry| entry.state == ListState::Listed).count();
         let listed = text::counted(u32::try_from(listed).unwrap_or(u32::MAX), "listing", "listings");
@@ -131,10 +130,12 @@ fn result_page(visit: &Visit, found: Lookup) -> axum::response::Response {
                         {ui::checks_strip(audit, &ui::scanned(&found.blacklists))}
                         <div class="card-foot result-foot"><span>"Records change. Waypost tells you when one breaks."</span><a class="btn btn-primary btn-name ml" href=watch>{format!("Monitor {}", found.display)}</a></div>
                     </section>
-                    <section class="card" aria-labelledby="h-find">
+                    {ui::lost_points(audit, "f")}
+                    <section class="card" id="findings" aria-labelledby="h-find">
                         <div class="card-head"><h2 id="h-find">"Findings"</h2></div>
                         {clean}{ui::findings(&audit.findings, "f")}{ui::unknown_parts(&audit.unknown)}
                     </section>
+                    {ui::details(audit)}
                     {lists}
                     {seen}
                 </main>

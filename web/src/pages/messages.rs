@@ -35,7 +35,7 @@ async fn draw(visit: &Visit, org: &str, fields: &Fields, failure: Option<&ApiFai
         let gate = Gate::change(&frame, "message");
         let form = Form::new(fields, failure, &["message"]);
         let hint = "In Gmail “Show original”, in Outlook “View message source”. The header is enough; with the body the signatures are verified. Nothing of it is kept.";
-        let inputs = view! { {form.said()}{form.area("message", "Message or header", 12, hint)} };
+        let inputs = view! { {form.said()}{form.long_text("message", "Message or header", 12, hint)} };
         let content = view! {
             {ui::head("Check a message", None, "Where it went, who signed it, and what receivers made of it.", ())}
             {gate.hint()}

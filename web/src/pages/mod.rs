@@ -9,5 +9,6 @@ pub(crate) mod landing;
 pub(crate) mod mailbox;
 pub(crate) mod messages;
 pub(crate) mod overview;
+pub(crate) mod score;
 pub(crate) mod servers;
 pub(crate) mod settings;

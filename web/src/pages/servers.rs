@@ -163,6 +163,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, failure: Option<&ApiFailure>) 
             version: server.version,
             monitors: &server.monitors,
             name: &server.display,
+            chosen: None,
             note: (server.source == Source::Mx).then_some(FOUND_AGAIN),
         };
         let written = server.ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");

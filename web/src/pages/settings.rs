@@ -19,6 +19,8 @@ pub(super) struct Shown<'a> {
     pub(super) version: i64,
     pub(super) monitors: &'a [Monitor],
     pub(super) name: &'a str,
+    /// The interval that was chosen and not taken, because something else was wrong.
+    pub(super) chosen: Option<u32>,
     /// What to know before it is removed.
     pub(super) note: Option<&'static str>,
 }
@@ -28,7 +30,7 @@ pub(super) fn card(frame: &Frame, shown: &Shown<'_>, extra: Option<AnyView>) -> 
     let gate = Gate::change(frame, "settings");
     let version = shown.version.to_string();
     let paused = is_paused(shown.monitors);
-    let interval = shown.monitors.first().map(|monitor| monitor.interval_s);
+    let interval = shown.chosen.or_else(|| main_monitor(shown.monitors, shown.kind).map(|monitor| monitor.interval_s));
     let base = shown.base.clone();
     let (word, value) = if paused { ("Resume checks", "false") } else { ("Pause checks", "true") };
     let versioned = || view! { <input type="hidden" name="version" value=version.clone()/> };
@@ -55,6 +57,11 @@ pub(super) fn card(frame: &Frame, shown: &Shown<'_>, extra: Option<AnyView>) -> 
         </section>
     }
     .into_any()
+}
+
+/// The monitor that the page is about: beside it there may be others, such as the block-list scan of a domain.
+pub(super) fn main_monitor(monitors: &[Monitor], kind: MonitorKind) -> Option<&Monitor> {
+    monitors.iter().find(|monitor| monitor.kind == kind)
 }
 
 /// Whether nothing of it is checked.

@@ -12,7 +12,7 @@ use axum::{
 use super::{Site, Visit, redirect, visit};
 use crate::{
     api::ApiFailure,
-    pages::{account, add, addresses, domains, incidents, landing, mailbox, messages, overview, servers},
+    pages::{account, add, addresses, domains, incidents, landing, mailbox, messages, overview, score, servers},
 };
 
 /// More than any form of ours holds: a pasted message of the size that the API takes, percent-encoded.
@@ -23,6 +23,7 @@ pub(super) fn router(site: Site) -> Router {
         .route("/", get(landing::landing))
         .route("/lookup", get(landing::search_for))
         .route("/lookup/{domain}", get(landing::lookup))
+        .route("/score", get(score::show))
         .route("/signup", get(account::show_signup).post(account::signup))
         .route("/login", get(account::show_login).post(account::login))
         .route("/logout", post(account::logout))

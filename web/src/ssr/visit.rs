@@ -147,6 +147,11 @@ impl Fields {
         self.0.get(name).map_or("", |value| value.trim())
     }
 
+    /// A field as it was typed; `None` where the form had none.
+    pub(crate) fn given(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
     /// A field as it was typed.
     pub(crate) fn raw(&self, name: &str) -> &str {
         self.0.get(name).map_or("", String::as_str)

@@ -6,7 +6,7 @@ use waypost_types::{
     outcome::{AuditReport, CheckSummary, ListEntry, ListState, Status},
 };
 
-use super::{badge, copied, family, icon, status};
+use super::{badge, copied, family, icon, severity_words, status};
 use crate::text;
 
 /// One cell per check, twelve in all: the style sheet counts on it to leave no hole. `lists` is what block lists say of the MX hosts.
@@ -16,17 +16,6 @@ pub(crate) fn checks_strip(audit: &AuditReport, lists: &CheckSummary) -> AnyView
     let mut cells: Vec<_> = family::ALL.iter().map(|(key, name)| cell(name, audit.checks.get(*key).unwrap_or(&missing))).collect();
     cells.push(cell("Blacklists", lists));
     view! { <ul class="checks">{cells}</ul> }.into_any()
-}
-
-/// What a severity is called and what it means.
-const fn severity_words(severity: Severity) -> (&'static str, &'static str) {
-    match severity {
-        Severity::Critical => ("Critical", "breaks delivery now"),
-        Severity::High => ("High", "mail is refused or forged in many places"),
-        Severity::Medium => ("Warning", "costs reputation or breaks soon"),
-        Severity::Low => ("Advice", "could be better"),
-        Severity::Info => ("Good to know", "nothing is wrong"),
-    }
 }
 
 /// Findings by severity, worst first and the worst open. `prefix` keeps ids of several groups on a page apart.
@@ -68,13 +57,14 @@ fn one(finding: &Finding, id: &str, open: bool) -> AnyView {
                 <span><span class="title">{finding.summary.clone()}</span><span class="desc mono xs">{finding.subject.clone()}</span></span>
                 <span class="end"><svg class="icon chev" aria-hidden="true"><use href="#i-next"></use></svg></span>
             </summary>
-            <div class="finding-body"><div class="why-how">{why}<div><h4>"How to fix"</h4><p>{finding.fix.clone()}</p>{record}{reference}</div></div></div>
+            <div class="finding-body" id=format!("fix-{id}")><div class="why-how">{why}<div><h4>"How to fix"</h4><p>{finding.fix.clone()}</p>{record}{reference}</div></div></div>
         </details>
     }
     .into_any()
 }
 
-fn record(kind: &str, name: &str, value: &str, id: String) -> AnyView {
+/// A DNS record to publish, with a button that copies its value.
+pub(super) fn record(kind: &str, name: &str, value: &str, id: String) -> AnyView {
     view! {
         <div class="record">
             <div class="record-head"><span class="strong">{kind.to_owned()}</span><code>{name.to_owned()}</code>{copied(id.clone(), format!("value of {kind} {name}"))}</div>
@@ -108,6 +98,9 @@ pub(crate) fn records(audit: &AuditReport) -> AnyView {
     seen.sort_by_key(|(key, _)| family::place(key));
     let blocks = seen.into_iter().flat_map(|(key, lines)| {
         let name = family::name(key);
+        if key == "mta_sts" {
+            return lines.iter().map(|line| policy_or_record(&name, line, audit)).collect();
+        }
         // A key is copied without the selector that it stands under.
         let keys = (key == "dkim").then(|| lines.iter().filter_map(|line| line.split_once(": ")).collect::<Vec<_>>());
         match keys.filter(|keys| keys.len() == lines.len()) {
@@ -128,6 +121,15 @@ pub(crate) fn records(audit: &AuditReport) -> AnyView {
         })
         .collect_view();
     view! { <div class="card-body stack">{items}</div> }.into_any()
+}
+
+/// Of MTA-STS there is a record and a file, which are published in two places. The file is shown in its lines.
+fn policy_or_record(name: &str, line: &str, audit: &AuditReport) -> (String, String) {
+    if !line.starts_with("version:") {
+        return (name.to_owned(), line.to_owned());
+    }
+    let text = audit.detail.mta_sts.as_ref().map_or_else(|| line.replace(" / ", "\n"), |policy| policy.text.trim_end().to_owned());
+    (format!("{name} policy file"), text)
 }
 
 /// Lists that could tell, listings first; those that could not are folded away below with their reasons.

@@ -67,8 +67,8 @@ impl<'a> Form<'a> {
         .into_any()
     }
 
-    /// A field of many lines.
-    pub(crate) fn area(&self, name: &'static str, label: &'static str, rows: u32, hint: &'static str) -> AnyView {
+    /// A text of many lines that must be there.
+    pub(crate) fn long_text(&self, name: &'static str, label: &'static str, rows: u32, hint: &'static str) -> AnyView {
         let value = self.fields.raw(name).to_owned();
         let (message, described) = self.message(name, hint);
         let wrong = message.is_some().then_some("true");
@@ -78,6 +78,23 @@ impl<'a> Form<'a> {
                 <textarea class="input mono xs" id=format!("f-{name}") name=name rows=rows.to_string() required=true spellcheck="false" autocomplete="off"
                     aria-invalid=wrong aria-describedby=described>{value}</textarea>
                 {below(name, message, hint)}
+            </div>
+        }
+        .into_any()
+    }
+
+    /// A list of things, which may be empty; it starts with what is there now.
+    pub(crate) fn area(&self, name: &'static str, label: &'static str, now: &str, hint: &'static str) -> AnyView {
+        let value = self.fields.given(name).unwrap_or(now).to_owned();
+        let (message, _) = self.message(name, hint);
+        let (wrong, hint_id) = (message.is_some().then_some("true"), format!("{name}-hint"));
+        let described = if message.is_some() { format!("{name}-below {hint_id}") } else { hint_id.clone() };
+        view! {
+            <div class="field">
+                <label for=format!("f-{name}")>{label}</label>
+                <textarea class="input mono" id=format!("f-{name}") name=name rows="3" autocomplete="off" autocapitalize="none" spellcheck="false" aria-invalid=wrong aria-describedby=described>{value}</textarea>
+                {message.map(|message| below(name, Some(message), ""))}
+                <span class="hint" id=hint_id>{hint}</span>
             </div>
         }
         .into_any()

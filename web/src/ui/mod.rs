@@ -2,25 +2,37 @@
 
 mod audit;
 mod chart;
+mod detail;
+mod dkim;
+mod dmarc;
 pub(crate) mod family;
 mod form;
 mod gate;
+mod history;
 mod incident;
 mod listing;
 mod parts;
+mod score;
 mod shell;
+mod spf;
+mod stays;
+mod transport;
 
 pub(crate) use audit::{checks_strip, findings, list_entries, records, unknown_parts};
 pub(crate) use chart::{latency, uptime};
+pub(crate) use detail::{details, on_this_page};
 pub(crate) use form::{Form, interval_choices};
 pub(crate) use gate::{Button, Gate};
+pub(crate) use history::{Shown as HistoryShown, history};
 pub(crate) use incident::{incident_badge, incident_item};
 pub(crate) use listing::{listing_status, listings, scanned};
 pub(crate) use parts::{
     ascii_form, ascii_note, badge, breakable, copied, grade, head, icon, large_icon, state_badge, state_status, state_word, status, time, verdict,
     when,
 };
+pub(crate) use score::{lost_points, score_sentence, severity_words};
 pub(crate) use shell::{Place, public, shell};
+pub(crate) use stays::stays;
 
 /// The icons, once per page.
 pub(crate) const SPRITE: &str = include_str!("sprite.svg");

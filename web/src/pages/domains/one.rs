@@ -1,0 +1,135 @@
+//! The page of one domain, and what can be done there.
+
+use axum::extract::Path;
+use leptos::prelude::*;
+use waypost_types::{
+    asset::{Address, Domain, Server},
+    drift::RecordEvent,
+    listing::Listing,
+    monitor::MonitorKind,
+    outcome::{BlacklistReport, Outcome},
+    page::List,
+};
+
+use super::{results::results, senders};
+use crate::{
+    api::ApiFailure,
+    pages::settings::{self, Shown, Target},
+    ssr::{Answer, Fields, Visit, org_path, page},
+    text,
+    ui::{self, Place, icon},
+};
+
+/// Changes of records on one page.
+const EVENTS: u32 = 20;
+
+/// What the page shows of a domain. What is absent could not be loaded: it leaves a gap on the page, not an error page.
+pub(super) struct Loaded {
+    pub(super) domain: Domain,
+    pub(super) servers: Vec<Server>,
+    pub(super) addresses: List<Address>,
+    pub(super) history: Option<List<RecordEvent>>,
+    /// The history begins with an older change than the newest.
+    pub(super) older: bool,
+    pub(super) stays: Option<Vec<Listing>>,
+    /// The latest scan of the domain itself.
+    pub(super) scan: Option<BlacklistReport>,
+}
+
+pub(crate) async fn show(visit: Visit, Path((org, id)): Path<(String, String)>) -> Answer {
+    draw(&visit, &org, &id, &Fields::empty(), None).await
+}
+
+async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Option<&ApiFailure>) -> Answer {
+    let target = target(org, id);
+    let cursor = visit.query().remove("history");
+    let after = cursor.as_deref().map(|cursor| format!("&cursor={}", text::encoded(cursor))).unwrap_or_default();
+    let (path, servers, addresses) = (target.api(""), org_path(org, "servers?limit=200"), org_path(org, "addresses?limit=200"));
+    let (history, stays) = (target.api(&format!("/history?limit={EVENTS}{after}")), target.api("/listings"));
+    let (history, stays) = (visit.api.get::<List<RecordEvent>>(&history), visit.api.get::<List<Listing>>(&stays));
+    let needed = async {
+        tokio::try_join!(
+            visit.frame(org),
+            visit.api.get::<Domain>(&path),
+            visit.api.get::<List<Server>>(&servers),
+            visit.api.get::<List<Address>>(&addresses)
+        )
+    };
+    let (needed, history, stays) = tokio::join!(needed, history, stays);
+    let (frame, domain, servers, addresses) = needed?;
+    let scan = match settings::main_monitor(&domain.monitors, MonitorKind::Blacklist) {
+        Some(monitor) => visit.api.get::<Option<Outcome>>(&org_path(org, &format!("monitors/{}/outcome", monitor.id))).await.ok().flatten(),
+        None => None,
+    };
+    let scan = match scan {
+        Some(Outcome::Blacklist(report)) => Some(*report),
+        _ => None,
+    };
+    let (history, stays) = (history.ok(), stays.ok().map(|list| list.items));
+    let loaded = Loaded { domain, servers: servers.items, addresses, history, older: cursor.is_some(), stays, scan };
+    let domain = &loaded.domain;
+    Ok(page(visit, settings::status(failure), &domain.display.clone(), || {
+        let root = format!("/o/{}", text::encoded(org));
+        let base = target.page();
+        let sub = view! {
+            {ui::ascii_note(&domain.display, domain.name.as_str())}
+            {match domain.last_checked_at { Some(at) => view! { "Checked "{ui::time(at)} }.into_any(), None => "Not checked yet".into_any() }}
+            {domain.next_check_at.filter(|_| domain.last_checked_at.is_some()).map(|at| view! { ", again "{ui::time(at)} })}"."
+        };
+        let crumbs = vec![(Some(format!("{root}/domains")), "Domains".to_owned()), (None, domain.display.clone())];
+        // After somebody else's change the current values are shown; what is only mistyped stays as it was typed.
+        let nothing = Fields::empty();
+        let typed = if failure.is_some_and(|failure| failure.status == 412) { &nothing } else { typed };
+        let shown = Shown {
+            base: base.clone(),
+            kind: MonitorKind::Audit,
+            version: domain.version,
+            monitors: &domain.monitors,
+            name: &domain.display,
+            chosen: typed.text("interval_s").parse().ok(),
+            note: Some("The servers and addresses that it led to stay; remove them by themselves."),
+        };
+        let content = view! {
+            {notice(visit, failure)}
+            {ui::head(&domain.display, None, sub, settings::check_button(&frame, &base, &domain.monitors))}
+            {results(&loaded, &root, &base)}
+            {settings::card(&frame, &shown, Some(senders::fields(domain, typed, failure)))}
+        };
+        ui::shell(&frame, Place::Domains, crumbs, content)
+    }))
+}
+
+/// What is wrong with a field far down the page leads there.
+fn notice(visit: &Visit, failure: Option<&ApiFailure>) -> Option<AnyView> {
+    let Some((field, message)) = failure.and_then(senders::field_at_fault) else { return settings::notice(visit, failure) };
+    Some(
+        view! { <div class="banner" role="alert" data-status="bad">{icon("bad")}<div><strong>"The settings were not saved. "</strong><a href=format!("#f-{field}")>{message}</a></div></div> }
+            .into_any(),
+    )
+}
+
+const fn target<'a>(org: &'a str, id: &'a str) -> Target<'a> {
+    Target { org, id, many: "domains" }
+}
+
+pub(crate) async fn check(visit: Visit, Path((org, id)): Path<(String, String)>) -> Answer {
+    settings::check(&visit, &target(&org, &id)).await
+}
+
+pub(crate) async fn change(visit: Visit, Path((org, id)): Path<(String, String)>, fields: Fields) -> Answer {
+    let patch = match senders::patch_of(&fields) {
+        Ok(patch) => patch,
+        Err(failure) => return draw(&visit, &org, &id, &fields, Some(&failure)).await,
+    };
+    match settings::change(&visit, &target(&org, &id), fields.version(), &patch).await? {
+        Ok(response) => Ok(response),
+        Err(failure) => draw(&visit, &org, &id, &fields, Some(&failure)).await,
+    }
+}
+
+pub(crate) async fn remove(visit: Visit, Path((org, id)): Path<(String, String)>, fields: Fields) -> Answer {
+    match settings::remove(&visit, &target(&org, &id), fields.version()).await? {
+        Ok(response) => Ok(response),
+        Err(failure) => draw(&visit, &org, &id, &fields, Some(&failure)).await,
+    }
+}

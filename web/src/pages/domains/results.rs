@@ -1,0 +1,173 @@
+//! What is known of a domain: the grade, what to mend, and all that its records say.
+
+use leptos::prelude::*;
+use waypost_types::{
+    asset::{Address, Server},
+    judge::MonitorState,
+    monitor::MonitorKind,
+    outcome::{AuditReport, CheckSummary, Status},
+    page::List,
+};
+
+use super::one::Loaded;
+use crate::{
+    pages::settings,
+    ui::{self, icon},
+};
+
+/// What block lists say of the addresses of a domain's MX hosts, as far as they are watched.
+fn listings(audit: &AuditReport, addresses: &List<Address>) -> CheckSummary {
+    let of_hosts = |address: &&Address| audit.mx_hosts.iter().flat_map(|host| &host.addresses).any(|mx| address.cidr.net().contains(mx));
+    let watched: Vec<&Address> = addresses.items.iter().filter(of_hosts).collect();
+    if watched.is_empty() {
+        let word = if addresses.next.is_some() { "Not known" } else { "Not watched" };
+        return CheckSummary { status: Status::None, word: word.to_owned() };
+    }
+    ui::listings(watched.into_iter())
+}
+
+pub(super) fn results(loaded: &Loaded, root: &str, base: &str) -> AnyView {
+    let domain = &loaded.domain;
+    let Some(audit) = &domain.audit else {
+        return view! {
+            <section class="card" data-live="audit" aria-busy="true">
+                <div class="empty">{icon("clock")}<h2>"The first audit is on its way"</h2><p>"It takes up to a minute and appears here by itself."</p></div>
+            </section>
+        }
+        .into_any();
+    };
+    let paused = settings::main_monitor(&domain.monitors, MonitorKind::Audit).is_some_and(|monitor| monitor.paused);
+    // A grade is there, so nothing is pending: until a second audit confirms a bad one, the grade speaks for itself.
+    let badge = (paused || domain.state != MonitorState::Pending).then(|| ui::state_badge(domain.state, true, paused));
+    let seen = (!audit.records.is_empty()).then(|| {
+        view! {
+            <section class="card" id="records" aria-labelledby="h-rec" data-live="records">
+                <div class="card-head"><h2 id="h-rec">"Records as seen"</h2></div>
+                {ui::records(audit)}
+            </section>
+        }
+    });
+    let clean = audit
+        .findings
+        .is_empty()
+        .then(|| view! { <div class="empty">{icon("ok")}<h3>"No findings"</h3><p>"Everything that could be checked is as it should be."</p></div> });
+    let history = ui::HistoryShown { events: loaded.history.as_ref(), older: loaded.older, since: domain.created_at, base };
+    view! {
+        {parts(loaded, audit)}
+        <div class="grid" data-live="audit">
+            <section class="card c4" aria-labelledby="h-g">
+                <div class="card-head"><h2 id="h-g">"Grade"</h2>{badge}</div>
+                <div class="card-body"><div class="row nowrap">{ui::grade(audit.grade.as_deref(), true)}<div><p class="num">{ui::score_sentence(audit)}</p><p class="xs mt1"><a href="/score">"How it is counted"</a></p></div></div></div>
+            </section>
+            <section class="card c8" aria-labelledby="h-k">
+                <div class="card-head"><h2 id="h-k">"Checks"</h2></div>
+                {ui::checks_strip(audit, &listings(audit, &loaded.addresses))}
+            </section>
+        </div>
+        {ui::lost_points(audit, "f")}
+        <section class="card" id="findings" aria-labelledby="h-f" data-live="findings">
+            <div class="card-head"><h2 id="h-f">"Findings"</h2><span class="meta num">{audit.findings.len().to_string()}</span></div>
+            {clean}{ui::findings(&audit.findings, "f")}{ui::unknown_parts(&audit.unknown)}
+        </section>
+        {hosts(audit, &loaded.servers, root)}
+        {ui::details(audit)}
+        {own_lists(loaded)}
+        {ui::history(&history)}
+        {seen}
+    }
+    .into_any()
+}
+
+/// Links to the parts that are there, in their order.
+fn parts(loaded: &Loaded, audit: &AuditReport) -> AnyView {
+    let mut before = vec![("findings", "Findings")];
+    if !audit.mx_hosts.is_empty() {
+        before.push(("mx", "Mail servers"));
+    }
+    let mut after = Vec::new();
+    if has_lists(loaded) {
+        after.push(("lists", "Block lists"));
+    }
+    after.push(("history", "History"));
+    if !audit.records.is_empty() {
+        after.push(("records", "Records"));
+    }
+    after.push(("settings", "Settings"));
+    ui::on_this_page(audit, &before, &after)
+}
+
+fn hosts(audit: &AuditReport, servers: &[Server], root: &str) -> Option<AnyView> {
+    if audit.mx_hosts.is_empty() {
+        return None;
+    }
+    let rows = audit
+        .mx_hosts
+        .iter()
+        .map(|host| {
+            let server = servers.iter().find(|server| server.host == host.host);
+            let name = match server {
+                Some(server) => view! { <a class="plain" href=format!("{root}/servers/{}", server.id)>{ui::breakable(&host.host)}</a> }.into_any(),
+                None => ui::breakable(&host.host),
+            };
+            let addresses = host.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            view! {
+                <tr>
+                    <th scope="row">{name}{host.provider.clone().map(|provider| view! { <span class="sub">{provider}</span> })}</th>
+                    <td class="num" data-label="Preference">{host.preference.to_string()}</td>
+                    <td data-label="Addresses"><span class="mono xs">{addresses}</span></td>
+                    <td data-label="State">{server.map_or_else(|| "Not watched".into_any(), |server| ui::state_status(server.state, server.last_checked_at.is_some()))}</td>
+                </tr>
+            }
+        })
+        .collect_view();
+    Some(
+        view! {
+            <section class="card" id="mx" aria-labelledby="h-mx" data-live="mx">
+                <div class="card-head"><h2 id="h-mx">"Mail servers"</h2></div>
+                <div class="table-wrap" tabindex="0" role="region" aria-label="MX hosts, table">
+                    <table class="table fold">
+                        <caption class="vh">"MX hosts"</caption>
+                        <thead><tr><th scope="col">"Host"</th><th scope="col" class="num">"Preference"</th><th scope="col">"Addresses"</th><th scope="col">"State"</th></tr></thead>
+                        <tbody>{rows}</tbody>
+                    </table>
+                </div>
+            </section>
+        }
+        .into_any(),
+    )
+}
+
+/// The domain is looked for on lists itself, or was.
+fn has_lists(loaded: &Loaded) -> bool {
+    settings::main_monitor(&loaded.domain.monitors, MonitorKind::Blacklist).is_some() || loaded.stays.as_ref().is_some_and(|stays| !stays.is_empty())
+}
+
+/// Block lists of domains: the latest scan and the stays before.
+fn own_lists(loaded: &Loaded) -> Option<AnyView> {
+    if !has_lists(loaded) {
+        return None;
+    }
+    let (body, standing) = match &loaded.scan {
+        Some(scan) => (ui::list_entries(&scan.entries), Some(ui::scanned(&scan.entries))),
+        None => (
+            view! { <div class="empty">{icon("clock")}<h3>"No scan to show yet"</h3><p>"The next one appears here by itself."</p></div> }.into_any(),
+            None,
+        ),
+    };
+    let meta = loaded.scan.as_ref().map(|scan| {
+        let told = scan.entries.iter().filter(|entry| entry.state != waypost_types::outcome::ListState::Unknown).count();
+        view! { <span class="meta num">{format!("{told} of {} answered", scan.entries.len())}</span> }
+    });
+    let lost = loaded.stays.is_none().then(|| view! { <p class="card-body sm muted">"Earlier stays can not be shown right now."</p> });
+    Some(
+        view! {
+            <section class="card" id="lists" aria-labelledby="h-lists" data-live="lists">
+                <div class="card-head"><h2 id="h-lists">"Block lists of the domain"</h2>{standing.map(|standing| ui::status(standing.status, &standing.word))}{meta}</div>
+                {body}
+                {loaded.stays.as_deref().and_then(ui::stays)}
+                {lost}
+            </section>
+        }
+        .into_any(),
+    )
+}
