@@ -39,7 +39,8 @@ pub fn routes(state: &AppState) -> (Router<AppState>, OpenApi) {
         .routes(routes!(verification::verify))
         .routes(routes!(verification::resend))
         .routes(routes!(me::me))
-        .routes(routes!(lookup::lookup));
+        .routes(routes!(lookup::lookup))
+        .routes(routes!(lookup::address));
     let public = if state.settings.development { public.routes(routes!(mailbox::mailbox)) } else { public };
     let org = OpenApiRouter::new()
         .routes(routes!(domains::list, domains::create))
