@@ -16,7 +16,7 @@ use utoipa::openapi::OpenApi;
 use uuid::Uuid;
 
 use crate::{
-    api, health,
+    api, health, preview,
     http::{client::find_address, cross_site::refuse_cross_site, headers::add_security_headers, problem::ApiError, session},
     state::AppState,
 };
@@ -38,7 +38,7 @@ pub fn api(state: &AppState) -> (Router, OpenApi) {
 
 /// Everything that is served. `pages` answers what is neither API nor health.
 pub fn router(state: &AppState, api: Router, pages: Option<Router>, metrics: Option<PrometheusHandle>) -> Router {
-    let mut router = api.merge(health::routes(metrics).with_state(state.clone()));
+    let mut router = api.merge(health::routes(metrics).with_state(state.clone())).merge(preview::routes().with_state(state.clone()));
     if let Some(pages) = pages {
         router = router.fallback_service(pages);
     }

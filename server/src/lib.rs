@@ -11,5 +11,6 @@ pub mod lookup;
 pub mod overview;
 pub mod pages;
 pub mod passwords;
+pub mod preview;
 pub mod serve;
 pub mod state;

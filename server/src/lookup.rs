@@ -1,49 +1,88 @@
-//! Public lookups: one run per domain at a time whoever asks, its answer kept for a minute, at most some runs at once, and an answer in time
-//! even where parts are missing.
+//! Public lookups: one run per domain or address at a time whoever asks, its answer kept for minutes, at most some runs at once, and an answer
+//! in time even where parts are missing.
+
+mod address;
+mod domain;
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use axum::body::Bytes;
-use chrono::Utc;
 use futures::{FutureExt, future::Shared};
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 use waypost_engine::{
-    audit::{AuditOptions, audit},
     blacklist::{Lists, Scanner, Subject},
     net::Net,
 };
 use waypost_types::{
-    DomainName, UnknownPart,
-    lookup::Lookup,
-    outcome::{AuditReport, ListEntry, ListState},
+    DomainName,
+    outcome::{BlacklistReport, ListEntry, ListState},
 };
 
 use crate::http::problem::ApiError;
 
-const KEEP: Duration = Duration::from_secs(60);
+/// How long an answer is given again, and one with missing parts.
+const KEEP: Duration = Duration::from_secs(300);
+const KEEP_INCOMPLETE: Duration = Duration::from_secs(60);
 const MAX_KEPT: usize = 1_000;
 const AT_ONCE: usize = 16;
-/// The audit's share of the ten seconds, and the block lists'.
+/// The audit's share of the ten seconds, that of reverse names, and the block lists'.
 const AUDIT_TIME: Duration = Duration::from_millis(6_500);
+const REVERSE_TIME: Duration = Duration::from_millis(5_000);
 const LISTS_TIME: Duration = Duration::from_millis(2_500);
 /// How long a lookup waits for a free place before it says that too many run.
 const QUEUE_TIME: Duration = Duration::from_secs(2);
-const MAX_ADDRESSES: usize = 8;
+
+/// What is looked up.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Asked {
+    /// A domain.
+    Domain(DomainName),
+    /// An address, in canonical form.
+    Address(IpAddr),
+}
+
+/// What a run gave: the answer as JSON, and whether everything answered in time.
+#[derive(Debug, Clone)]
+struct Answer {
+    json: Bytes,
+    complete: bool,
+}
 
 /// `None` when no place was free.
-type Answer = Option<Bytes>;
-type Running = Shared<futures::future::BoxFuture<'static, Answer>>;
+type Running = Shared<futures::future::BoxFuture<'static, Option<Answer>>>;
+/// The preview picture of an answer, drawn when it is asked for.
+type Picture = Arc<OnceCell<Bytes>>;
+
+#[derive(Debug, Clone)]
+struct Kept {
+    run: Running,
+    at: Instant,
+    picture: Picture,
+}
+
+impl Kept {
+    /// True while it is given to whoever asks: it runs, or it is young enough for what it could tell.
+    fn is_current(&self) -> bool {
+        self.at.elapsed()
+            < match self.run.peek() {
+                Some(None) => return false,
+                Some(Some(answer)) if !answer.complete => KEEP_INCOMPLETE,
+                _ => KEEP,
+            }
+    }
+}
 
 /// Runs lookups. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Lookups {
     net: Net,
     scanner: Scanner,
-    runs: Arc<Mutex<HashMap<DomainName, (Running, Instant)>>>,
+    runs: Arc<Mutex<HashMap<Asked, Kept>>>,
     places: Arc<Semaphore>,
 }
 
@@ -53,87 +92,69 @@ impl Lookups {
         Self { scanner: Scanner::new(&net), net, runs: Arc::default(), places: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
-    /// The lookup of a domain as JSON: of the last minute, the one that runs, or a new one.
-    pub async fn json(&self, domain: &DomainName) -> Result<Bytes, ApiError> {
-        let run = self.run(domain);
-        match run.await {
-            Some(body) => Ok(body),
+    /// The lookup as JSON: one that is kept, the one that runs, or a new one.
+    pub async fn json(&self, asked: &Asked) -> Result<Bytes, ApiError> {
+        self.with_picture(asked).await.map(|(json, _)| json)
+    }
+
+    /// The same, with the place of its preview picture.
+    pub async fn with_picture(&self, asked: &Asked) -> Result<(Bytes, Picture), ApiError> {
+        let kept = self.run(asked);
+        match kept.run.await {
+            Some(answer) => Ok((answer.json, kept.picture)),
             None => Err(ApiError::TooMany { seconds: 5 }),
         }
     }
 
     /// True when an answer costs nothing.
-    pub fn is_kept(&self, domain: &DomainName) -> bool {
+    pub fn is_kept(&self, asked: &Asked) -> bool {
         let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
-        runs.get(domain).is_some_and(|(run, at)| at.elapsed() < KEEP && !matches!(run.peek(), Some(None)))
+        runs.get(asked).is_some_and(Kept::is_current)
     }
 
-    fn run(&self, domain: &DomainName) -> Running {
+    /// Refuses addresses that are not on the public internet: block lists know nothing of them, and asking names our own network.
+    pub fn check(&self, address: IpAddr) -> Result<(), String> {
+        self.net.egress_check(address).map_err(|denied| {
+            format!("{} is {}: it is not on the public internet, so no block list knows it.", denied.address, denied.reason)
+        })
+    }
+
+    fn run(&self, asked: &Asked) -> Kept {
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((run, at)) = runs.get(domain)
-            && at.elapsed() < KEEP
-            && !matches!(run.peek(), Some(None))
+        if let Some(kept) = runs.get(asked)
+            && kept.is_current()
         {
-            return run.clone();
+            return kept.clone();
         }
         if runs.len() >= MAX_KEPT {
-            runs.retain(|_, (_, at)| at.elapsed() < KEEP);
+            runs.retain(|_, kept| kept.is_current());
             if runs.len() >= MAX_KEPT {
                 runs.clear();
             }
         }
-        let (this, name) = (self.clone(), domain.clone());
+        let (this, name) = (self.clone(), asked.clone());
         // On its own task: a visitor who leaves does not stop it for the others.
         let task = tokio::spawn(async move { this.look(&name).await });
         let run: Running = async move { task.await.ok().flatten() }.boxed().shared();
-        runs.insert(domain.clone(), (run.clone(), Instant::now()));
-        run
+        let kept = Kept { run, at: Instant::now(), picture: Picture::default() };
+        runs.insert(asked.clone(), kept.clone());
+        kept
     }
 
-    async fn look(&self, domain: &DomainName) -> Answer {
+    async fn look(&self, asked: &Asked) -> Option<Answer> {
         let _place = tokio::time::timeout(QUEUE_TIME, self.places.acquire()).await.ok()?.ok()?;
-        let started = Instant::now();
-        let options = AuditOptions { deadline: AUDIT_TIME, ..AuditOptions::default() };
-        let report = tokio::time::timeout(AUDIT_TIME + Duration::from_millis(500), audit(&self.net, domain, &options)).await;
-        let mut cut = report.is_err();
-        let audit = report.unwrap_or_else(|_| nothing_known(domain));
-        let subjects: Vec<Subject> = audit
-            .mx_hosts
-            .iter()
-            .flat_map(|host| host.addresses.iter().copied())
-            .fold(Vec::new(), |mut seen, address| {
-                if !seen.contains(&address) && seen.len() < MAX_ADDRESSES {
-                    seen.push(address);
-                }
-                seen
-            })
-            .into_iter()
-            .map(Subject::from)
-            .collect();
-        let mut blacklists: Vec<ListEntry> = Vec::new();
-        if !subjects.is_empty() {
-            let lists = Lists::default();
-            let scan = self.scanner.scan(&subjects, &lists, LISTS_TIME);
-            match tokio::time::timeout(LISTS_TIME + Duration::from_millis(250), scan).await {
-                Ok(report) => blacklists = report.entries,
-                Err(_) => cut = true,
+        let (complete, json) = match asked {
+            Asked::Domain(name) => {
+                let found = domain::look(&self.net, &self.scanner, name).await;
+                (found.complete, serde_json::to_vec(&found))
             }
-        }
-        let took = started.elapsed();
-        // Lists that refuse us are no missing part; those that did not answer in time are.
-        let late = took >= LISTS_TIME && blacklists.iter().any(|entry| entry.state == ListState::Unknown && entry.reason.contains("time"));
-        let complete = !cut && !late && audit.unknown.is_empty();
-        let lookup = Lookup {
-            domain: domain.to_string(),
-            display: domain.display(),
-            complete,
-            checked_at: Utc::now(),
-            took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-            audit,
-            blacklists,
+            Asked::Address(address) => {
+                let found = address::look(&self.net, &self.scanner, *address).await;
+                (found.complete, serde_json::to_vec(&found))
+            }
         };
-        match serde_json::to_vec(&lookup) {
-            Ok(bytes) => Some(Bytes::from(bytes)),
+        match json {
+            Ok(json) => Some(Answer { json: json.into(), complete }),
             Err(error) => {
                 tracing::error!(%error, "a lookup could not be written");
                 None
@@ -142,7 +163,16 @@ impl Lookups {
     }
 }
 
-fn nothing_known(domain: &DomainName) -> AuditReport {
-    let reason = "The name servers did not answer in time. Try again in a minute.".to_owned();
-    AuditReport { unknown: vec![UnknownPart { subject: "audit".to_owned(), reason }], ..AuditReport::empty(domain.as_str()) }
+/// A scan within its time; `None` when it did not end.
+async fn scan(scanner: &Scanner, subjects: &[Subject], lists: &Lists, limit: Duration) -> Option<BlacklistReport> {
+    tokio::time::timeout(limit + Duration::from_millis(250), scanner.scan(subjects, lists, limit)).await.ok()
+}
+
+/// Lists that refuse us are no missing part; those that did not answer in time are.
+fn is_late(took: Duration, entries: &[ListEntry]) -> bool {
+    took >= LISTS_TIME && entries.iter().any(|entry| entry.state == ListState::Unknown && entry.reason.contains("time"))
+}
+
+fn millis(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }

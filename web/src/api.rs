@@ -19,6 +19,8 @@ pub enum Method {
     Post,
     /// Change.
     Patch,
+    /// Put in place of what was there.
+    Put,
     /// Remove.
     Delete,
 }
@@ -30,6 +32,7 @@ impl Method {
             Self::Get => "GET",
             Self::Post => "POST",
             Self::Patch => "PATCH",
+            Self::Put => "PUT",
             Self::Delete => "DELETE",
         }
     }
@@ -135,6 +138,16 @@ impl Api {
     /// Changes what still has this version.
     pub async fn patch(&self, path: &str, version: i64, body: &impl Serialize) -> Result<(), ApiFailure> {
         self.call(Method::Patch, path, Some(write(body)?), Some(version)).await.map(drop)
+    }
+
+    /// Puts in place of what was there, and still had this version where one is given.
+    pub async fn put(&self, path: &str, version: Option<i64>, body: &impl Serialize) -> Result<(), ApiFailure> {
+        self.call(Method::Put, path, Some(write(body)?), version).await.map(drop)
+    }
+
+    /// Removes what has no version.
+    pub async fn forget(&self, path: &str) -> Result<(), ApiFailure> {
+        self.call(Method::Delete, path, None, None).await.map(drop)
     }
 
     /// Removes what still has this version.

@@ -42,7 +42,8 @@ pub fn routes(state: &AppState) -> (Router<AppState>, OpenApi) {
         .routes(routes!(verification::resend))
         .routes(routes!(me::me))
         .routes(routes!(lookup::lookup))
-        .routes(routes!(score::table));
+        .routes(routes!(score::table))
+        .routes(routes!(lookup::address));
     let public = if state.settings.development { public.routes(routes!(mailbox::mailbox)) } else { public };
     let org = OpenApiRouter::new()
         .routes(routes!(domains::list, domains::create))

@@ -31,6 +31,7 @@ const TABLE: &[(&str, &str, Door)] = &[
     ("GET", "/api/v1/me", Door::Person),
     ("GET", "/api/v1/lookup/{domain}", Door::Open),
     ("GET", "/api/v1/score", Door::Open),
+    ("GET", "/api/v1/lookup/address/{address}", Door::Open),
     ("GET", "/api/v1/dev/mailbox", Door::Open),
     ("GET", "/api/v1/orgs/{org}/overview", Door::Read),
     ("GET", "/api/v1/orgs/{org}/events", Door::Read),

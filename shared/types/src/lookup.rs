@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::outcome::{AuditReport, ListEntry};
+use crate::outcome::{AuditReport, BlacklistReport, CheckSummary, ListEntry, ScannedList};
 
 /// `GET /api/v1/lookup/{domain}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +21,48 @@ pub struct Lookup {
     pub took_ms: u64,
     /// The audit. It opens no SMTP connection.
     pub audit: AuditReport,
-    /// Block lists for the addresses of the MX hosts.
+    /// Block lists for the domain, the addresses of its MX hosts and those of its web hosts.
     pub blacklists: Vec<ListEntry>,
+    /// What each of these lists is and how it answered.
+    #[serde(default)]
+    pub lists: Vec<ScannedList>,
+}
+
+impl Lookup {
+    /// The block lists as a report.
+    pub fn scan(&self) -> BlacklistReport {
+        BlacklistReport { target: self.domain.clone(), entries: self.blacklists.clone(), lists: self.lists.clone(), subjects: 0 }
+    }
+}
+
+/// `GET /api/v1/lookup/address/{address}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AddressLookup {
+    /// The address as RFC 5952 writes it.
+    pub address: String,
+    /// Its reverse names.
+    pub names: Vec<ReverseName>,
+    /// Whether it has a reverse name that leads back to it, in three words at most.
+    pub reverse: CheckSummary,
+    /// The same as a sentence.
+    pub reverse_reason: String,
+    /// Block lists.
+    pub blacklists: BlacklistReport,
+    /// False when parts did not answer in time.
+    pub complete: bool,
+    /// When it was done.
+    pub checked_at: DateTime<Utc>,
+    /// How long it took.
+    pub took_ms: u64,
+}
+
+/// A reverse name of an address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ReverseName {
+    /// Host name, ASCII.
+    pub name: String,
+    /// Whether it resolves to the address; absent when that could not be told.
+    pub leads_back: Option<bool>,
 }

@@ -4,6 +4,9 @@ use axum::{extract::Path, http::StatusCode};
 use leptos::prelude::*;
 use waypost_types::{
     asset::{Address, NewAddress, Source},
+    list_history::Listing,
+    list_settings::ListSettings,
+    lists::ListInfo,
     monitor::MonitorKind,
     page::List,
 };
@@ -13,7 +16,7 @@ use crate::{
     api::ApiFailure,
     ssr::{Answer, Fields, Visit, org_path, page, redirect},
     text,
-    ui::{self, Gate, Place, icon},
+    ui::{self, Gate, Place, Show, icon},
 };
 
 pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
@@ -32,8 +35,9 @@ pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
             .next
             .as_ref()
             .map(|next| view! { <p><a class="btn" href=format!("{base}/addresses?cursor={}", text::encoded(next))>"More addresses"</a></p> });
+        let choose = view! { <a class="btn" href=format!("{base}/lists")>{icon("gear")}"Lists to ask"</a> };
         let content = view! {
-            {ui::head("Blacklists", None, "A list that does not answer is unknown, never clean.", ())}
+            {ui::head("Blacklists", None, "A list that does not answer is unknown, never clean.", choose)}
             <section class="card" aria-label="Addresses" data-live="addresses">{body}</section>
             {more}
         };
@@ -81,22 +85,27 @@ pub(crate) async fn show(visit: Visit, Path((org, id)): Path<(String, String)>) 
 }
 
 async fn draw(visit: &Visit, org: &str, id: &str, failure: Option<&ApiFailure>) -> Answer {
-    let path = target(org, id).api("");
-    let (frame, address) = tokio::try_join!(visit.frame(org), visit.api.get::<Address>(&path))?;
+    let (path, past, lists) = (target(org, id).api(""), target(org, id).api("/listings"), org_path(org, "lists"));
+    let (frame, address, past, lists) = tokio::join!(
+        visit.frame(org),
+        visit.api.get::<Address>(&path),
+        visit.api.get::<List<Listing>>(&past),
+        visit.api.get::<ListSettings>(&lists)
+    );
+    let (frame, address) = (frame?, address?);
+    // The page stands without them: what is to be done about a listing is in the scan too.
+    let catalog = lists.map(|lists| lists.catalog).unwrap_or_default();
     let name = address.cidr.to_string();
     Ok(page(visit, settings::status(failure), &name, || {
         let root = format!("/o/{}", text::encoded(org));
         let base = target(org, id).page();
         let sub = view! {
-            {if address.hosts.is_empty() { String::new() } else { format!("{}. ", address.hosts.join(", ")) }}
+            {source_words(&address)}" "
             {match address.last_checked_at { Some(at) => view! { "Scanned "{ui::time(at)} }.into_any(), None => "Not scanned yet".into_any() }}
             {address.next_check_at.filter(|_| address.last_checked_at.is_some()).map(|at| view! { ", again "{ui::time(at)} })}"."
         };
-        let body = match &address.report {
-            Some(report) => ui::list_entries(&report.entries),
-            None => view! { <div class="empty">{icon("clock")}<h3>"The first scan is on its way"</h3><p>"It appears here by itself."</p></div> }
-                .into_any(),
-        };
+        let show = Show::of(visit.query().get("show").map(String::as_str));
+        let several = address.cidr.addresses().len() > 1;
         let crumbs = vec![(Some(format!("{root}/addresses")), "Blacklists".to_owned()), (None, name.clone())];
         let shown = Shown {
             base: base.clone(),
@@ -105,19 +114,83 @@ async fn draw(visit: &Visit, org: &str, id: &str, failure: Option<&ApiFailure>) 
             monitors: &address.monitors,
             name: &name,
             chosen: None,
-            note: (address.source == Source::Mx).then_some(super::servers::FOUND_AGAIN),
+            note: note(address.source),
         };
         let content = view! {
             {settings::notice(visit, failure)}
             {ui::head(&name, None, sub, settings::check_button(&frame, &base, &address.monitors))}
+            {what_to_do(&address, &catalog)}
             <section class="card" aria-labelledby="h-lists" data-live="lists">
                 <div class="card-head"><h2 id="h-lists">"Lists"</h2>{ui::listing_status(&address)}<span class="meta num">{format!("{} of {} answered", address.answered, address.asked)}</span></div>
-                {body}
+                {scan(&address, show, &base)}
+                <div class="card-foot"><a href=format!("{root}/lists")>"Choose the lists that are asked"</a></div>
             </section>
+            {history(past, several)}
             {settings::card(&frame, &shown, None)}
         };
         ui::shell(&frame, Place::Addresses, crumbs, content)
     }))
+}
+
+/// Where an address comes from, as sentences.
+fn source_words(address: &Address) -> String {
+    let hosts = address.hosts.join(", ");
+    let what = match address.source {
+        Source::Manual => "Added by hand",
+        Source::Mx => "Found by the MX records of a domain that is watched",
+        Source::Web => "Found as a web address of a domain that is watched",
+        Source::Server => "Belongs to a mail server that was added",
+    };
+    if hosts.is_empty() { format!("{what}.") } else { format!("{what}: {hosts}.") }
+}
+
+/// What to know before it is removed.
+const fn note(source: Source) -> Option<&'static str> {
+    match source {
+        Source::Mx => Some(super::servers::FOUND_AGAIN),
+        Source::Web => Some(FOUND_ON_THE_WEB),
+        Source::Manual | Source::Server => None,
+    }
+}
+
+const FOUND_ON_THE_WEB: &str = "It was found as the address of a domain that is watched, or of its www: while it is, the next audit brings it back. Pause its checks to have them stop.";
+
+fn what_to_do(address: &Address, catalog: &[ListInfo]) -> Option<AnyView> {
+    let guides = ui::guides(address.report.as_ref()?, catalog)?;
+    Some(
+        view! {
+            <section class="card" aria-labelledby="h-guide" data-live="guide">
+                <div class="card-head"><h2 id="h-guide">"What to do"</h2></div>
+                {guides}
+            </section>
+        }
+        .into_any(),
+    )
+}
+
+fn scan(address: &Address, show: Show, page: &str) -> AnyView {
+    match &address.report {
+        // Scans of before the lists were counted say everything in their entries.
+        Some(report) if address.cidr.addresses().len() > 1 && !report.lists.is_empty() => ui::grid(report, &address.cidr, show, page),
+        Some(report) => ui::list_entries(report),
+        None => {
+            view! { <div class="empty">{icon("clock")}<h3>"The first scan is on its way"</h3><p>"It appears here by itself."</p></div> }.into_any()
+        }
+    }
+}
+
+fn history(past: Result<List<Listing>, ApiFailure>, several: bool) -> AnyView {
+    let body = match past {
+        Ok(past) => ui::list_history(&past.items, several),
+        Err(failure) => view! { <div class="empty">{icon("unknown")}<h3>"The history could not be loaded"</h3><p>{failure.sentence().to_owned()}</p></div> }.into_any(),
+    };
+    view! {
+        <section class="card" aria-labelledby="h-past" data-live="past">
+            <div class="card-head"><h2 id="h-past">"Listing history"</h2></div>
+            {body}
+        </section>
+    }
+    .into_any()
 }
 
 const fn target<'a>(org: &'a str, id: &'a str) -> Target<'a> {

@@ -2,23 +2,23 @@
 
 use axum::{extract::Path, http::StatusCode};
 use leptos::prelude::*;
-use waypost_types::{lookup::Lookup, outcome::ListState};
+use waypost_types::{lookup::Lookup, outcome::BlacklistReport};
 
 use crate::{
     api::ApiFailure,
-    ssr::{Answer, Visit, page, redirect},
+    ssr::{Answer, Shared, Visit, page, redirect, shared_page},
     text,
     ui::{self, icon, large_icon},
 };
 
-fn search(value: String, wrong: Option<String>) -> AnyView {
+pub(super) fn search(value: String, wrong: Option<String>) -> AnyView {
     let invalid = wrong.is_some();
     view! {
         <form class="lookup" role="search" method="get" action="/lookup">
-            <label class="vh" for="d">"Domain or email address"</label>
-            <input class="input input-lg" id="d" name="domain" value=value placeholder="example.com" autocomplete="off" autocapitalize="none"
+            <label class="vh" for="d">"Domain, email address or IP address"</label>
+            <input class="input input-lg" id="d" name="domain" value=value placeholder="example.com or 192.0.2.25" autocomplete="off" autocapitalize="none"
                 spellcheck="false" inputmode="url" required=true aria-invalid=invalid.then_some("true") aria-describedby=invalid.then_some("d-below")/>
-            <button class="btn btn-primary btn-lg" type="submit"><span>"Check"<span class="wide-only">" domain"</span></span></button>
+            <button class="btn btn-primary btn-lg" type="submit">"Check"</button>
         </form>
         {wrong.map(|message| view! { <p class="error" id="d-below" role="alert">{icon("bad")}{message}</p> })}
     }
@@ -29,7 +29,7 @@ pub(crate) async fn landing(visit: Visit) -> Answer {
     Ok(front(&visit, StatusCode::OK, String::new(), None))
 }
 
-fn front(visit: &Visit, status: StatusCode, value: String, wrong: Option<String>) -> axum::response::Response {
+pub(super) fn front(visit: &Visit, status: StatusCode, value: String, wrong: Option<String>) -> axum::response::Response {
     page(visit, status, "Find out why your mail does not arrive", || {
         ui::public(
             visit,
@@ -37,7 +37,7 @@ fn front(visit: &Visit, status: StatusCode, value: String, wrong: Option<String>
                 <main id="content" class="site">
                     <section class="hero" aria-labelledby="h-hero">
                         <h1 id="h-hero">"Find out why your mail does not arrive"</h1>
-                        <p class="lead">"Enter a domain. We read its DNS, ask the block lists and tell you what to fix first. Free, no account."</p>
+                        <p class="lead">"Enter a domain or an IP address. We read its DNS, ask the block lists and tell you what to fix first. Free, no account."</p>
                         {search(value, wrong)}
                     </section>
                     <div class="features">
@@ -51,32 +51,74 @@ fn front(visit: &Visit, status: StatusCode, value: String, wrong: Option<String>
     })
 }
 
-/// The form's address; goes on to the address that can be shared. Of an email address the domain counts.
+/// The form's address; goes on to the address that can be shared. Of an email address the domain counts, of an address of a page its host.
 pub(crate) async fn search_for(visit: Visit) -> Answer {
     let asked = visit.query().remove("domain").unwrap_or_default();
+    if let Some(address) = super::lookup_address::typed(&asked) {
+        return Ok(redirect(&format!("/lookup/{}", text::encoded(&address.to_string()))));
+    }
     let domain = asked.trim().trim_start_matches("https://").trim_start_matches("http://");
     let domain = domain.rsplit('@').next().unwrap_or_default().split('/').next().unwrap_or_default().trim_end_matches('.');
     if domain.is_empty() {
-        return Ok(front(&visit, StatusCode::UNPROCESSABLE_ENTITY, asked, Some("Enter a domain, for example example.com.".to_owned())));
+        return Ok(front(&visit, StatusCode::UNPROCESSABLE_ENTITY, asked, Some("Enter a domain or an IP address, for example example.com.".to_owned())));
     }
     Ok(redirect(&format!("/lookup/{}", text::encoded(domain))))
 }
 
 pub(crate) async fn lookup(visit: Visit, Path(domain): Path<String>) -> Answer {
+    if let Some(address) = super::lookup_address::typed(&domain) {
+        return super::lookup_address::lookup(&visit, address).await;
+    }
     match visit.api.get::<Lookup>(&format!("lookup/{}", text::encoded(&domain))).await {
         Ok(result) => Ok(result_page(&visit, result)),
-        Err(failure) if failure.is_input() => {
-            let status = StatusCode::from_u16(failure.status).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
-            let said = failure.fields().first().map_or_else(|| failure.sentence().to_owned(), |error| error.message.clone());
-            Ok(front(&visit, status, domain, Some(said)))
-        }
-        Err(failure) => Err::<_, ApiFailure>(failure),
+        Err(failure) => refused(&visit, domain, failure),
     }
+}
+
+/// The front door again, with why that can not be looked up.
+pub(super) fn refused(visit: &Visit, typed: String, failure: ApiFailure) -> Answer {
+    if !failure.is_input() {
+        return Err(failure);
+    }
+    let status = StatusCode::from_u16(failure.status).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
+    let said = failure.fields().first().map_or_else(|| failure.sentence().to_owned(), |error| error.message.clone());
+    Ok(front(visit, status, typed, Some(said)))
+}
+
+/// How many listings there are, and how many lists answered.
+pub(super) fn told(report: &BlacklistReport) -> String {
+    let (told, silent) = report.lists_told();
+    format!("{}, {told} of {} answered", text::counted(report.counts().listed, "listing", "listings"), told + silent)
+}
+
+/// The lists of a scan, with what to do about each listing.
+pub(super) fn block_lists(report: &BlacklistReport) -> AnyView {
+    let guides = ui::guides(report, &[]).map(|guides| {
+        view! { <section class="card" aria-labelledby="h-guide"><div class="card-head"><h2 id="h-guide">"What to do about listings"</h2></div>{guides}</section> }
+    });
+    view! {
+        {guides}
+        <section class="card" aria-labelledby="h-lists">
+            <div class="card-head"><h2 id="h-lists">"Block lists"</h2><span class="meta num">{told(report)}</span></div>
+            {ui::list_entries(report)}
+        </section>
+    }
+    .into_any()
+}
+
+/// What other sites say of a link to a lookup.
+fn shared(found: &Lookup) -> Shared {
+    let grade = found.audit.grade.as_deref().zip(found.audit.score).map(|(grade, score)| format!("Grade {grade}, {score} of 100. ")).unwrap_or_default();
+    let first: Vec<&str> = found.audit.findings.iter().filter(|finding| finding.severity >= waypost_types::Severity::Medium).take(3).map(|finding| finding.summary.as_str()).collect();
+    let first = if first.is_empty() { String::new() } else { format!("{}. ", first.join(". ")) };
+    let description = format!("{grade}{first}Block lists: {}.", told(&found.scan()));
+    Shared { description, path: format!("/lookup/{}", text::encoded(&found.domain)) }
 }
 
 fn result_page(visit: &Visit, found: Lookup) -> axum::response::Response {
     let title = format!("{}: mail check", found.display);
-    page(visit, StatusCode::OK, &title, || {
+    let (scan, shared) = (found.scan(), shared(&found));
+    shared_page(visit, &title, &shared, || {
         let audit = &found.audit;
         let worst = audit.findings.iter().filter(|finding| finding.severity >= waypost_types::Severity::Medium).count();
         let sentence = match (audit.score, worst) {
@@ -85,19 +127,9 @@ fn result_page(visit: &Visit, found: Lookup) -> axum::response::Response {
             (Some(_), 1) => format!("{}. One thing to mend.", ui::score_sentence(audit)),
             (Some(_), many) => format!("{}. {many} things to mend.", ui::score_sentence(audit)),
         };
-        let listed = found.blacklists.iter().filter(|entry| entry.state == ListState::Listed).count();
-        let listed = text::counted(u32::try_from(listed).unwrap_or(u32::MAX), "listing", "listings");
-        let told = found.blacklists.iter().filter(|entry| entry.state != ListState::Unknown).count();
         let incomplete = (!found.complete)
             .then(|| view! { <div class="banner" role="status" data-status="warn">{icon("warn")}<div><strong>"Not everything answered in time. "</strong>"What is missing is named below; look again in a minute."</div></div> });
-        let lists = (!found.blacklists.is_empty()).then(|| {
-            view! {
-                <section class="card" aria-labelledby="h-lists">
-                    <div class="card-head"><h2 id="h-lists">"Block lists"</h2><span class="meta num">{format!("{listed}, {told} of {} answered", found.blacklists.len())}</span></div>
-                    {ui::list_entries(&found.blacklists)}
-                </section>
-            }
-        });
+        let lists = (!found.blacklists.is_empty()).then(|| block_lists(&scan));
         let seen = (!audit.records.is_empty())
             .then(|| view! { <section class="card" aria-labelledby="h-rec"><div class="card-head"><h2 id="h-rec">"Records as seen"</h2></div>{ui::records(audit)}</section> });
         let clean = audit
@@ -127,7 +159,7 @@ fn result_page(visit: &Visit, found: Lookup) -> axum::response::Response {
                             </div>
                         </div>
                         <h2 class="vh">"Checks"</h2>
-                        {ui::checks_strip(audit, &ui::scanned(&found.blacklists))}
+                        {ui::checks_strip(audit, &ui::scanned(&scan))}
                         <div class="card-foot result-foot"><span>"Records change. Waypost tells you when one breaks."</span><a class="btn btn-primary btn-name ml" href=watch>{format!("Monitor {}", found.display)}</a></div>
                     </section>
                     {ui::lost_points(audit, "f")}

@@ -6,6 +6,8 @@ pub(crate) mod addresses;
 pub(crate) mod domains;
 pub(crate) mod incidents;
 pub(crate) mod landing;
+pub(crate) mod lists;
+mod lookup_address;
 pub(crate) mod mailbox;
 pub(crate) mod messages;
 pub(crate) mod overview;

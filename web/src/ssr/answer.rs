@@ -24,15 +24,46 @@ pub(crate) fn redirect(to: &str) -> Response {
     Redirect::to(to).into_response()
 }
 
+/// What other sites show of a link to a page (Open Graph).
+pub(crate) struct Shared {
+    /// One or two sentences.
+    pub(crate) description: String,
+    /// Path of the page on this site; its picture lies below it.
+    pub(crate) path: String,
+}
+
+impl Shared {
+    fn tags(&self, visit: &Visit, title: &str) -> String {
+        let url = text::escaped(&format!("{}{}", visit.site.config.base_url, self.path));
+        let (title, said) = (text::escaped(title), text::escaped(&self.description));
+        format!(
+            "<meta name=\"description\" content=\"{said}\">\n<meta property=\"og:type\" content=\"website\">\n<meta property=\"og:site_name\" content=\"Waypost\">\n\
+             <meta property=\"og:title\" content=\"{title}\">\n<meta property=\"og:description\" content=\"{said}\">\n<meta property=\"og:url\" content=\"{url}\">\n\
+             <meta property=\"og:image\" content=\"{url}/preview.png\">\n<meta property=\"og:image:type\" content=\"image/png\">\n\
+             <meta property=\"og:image:width\" content=\"1200\">\n<meta property=\"og:image:height\" content=\"630\">\n\
+             <meta property=\"og:image:alt\" content=\"{said}\">\n<meta name=\"twitter:card\" content=\"summary_large_image\">\n<link rel=\"canonical\" href=\"{url}\">\n"
+        )
+    }
+}
+
 /// A whole page.
 pub(crate) fn page<V: IntoView + 'static>(visit: &Visit, status: StatusCode, title: &str, content: impl FnOnce() -> V) -> Response {
+    whole(visit, status, title, "", content)
+}
+
+/// A page that other sites show a preview of.
+pub(crate) fn shared_page<V: IntoView + 'static>(visit: &Visit, title: &str, shared: &Shared, content: impl FnOnce() -> V) -> Response {
+    whole(visit, StatusCode::OK, title, &shared.tags(visit, title), content)
+}
+
+fn whole<V: IntoView + 'static>(visit: &Visit, status: StatusCode, title: &str, tags: &str, content: impl FnOnce() -> V) -> Response {
     let owner = Owner::new_root(Some(Arc::new(SsrSharedContext::new_islands())));
     let body = owner.with(|| content().into_view().to_html());
     owner.unset_with_forced_cleanup();
-    (status, Html(document(visit, title, &body))).into_response()
+    (status, Html(document(visit, title, tags, &body))).into_response()
 }
 
-fn document(visit: &Visit, title: &str, body: &str) -> String {
+fn document(visit: &Visit, title: &str, tags: &str, body: &str) -> String {
     let assets = &visit.site.assets;
     let url = |name: &str| assets.url(name).unwrap_or_default();
     let title = text::escaped(title);
@@ -45,7 +76,7 @@ fn document(visit: &Visit, title: &str, body: &str) -> String {
     let (tokens, app, script, icon, sprite) = (url("tokens.css"), url("app.css"), url("ui.js"), url("icon.svg"), ui::SPRITE);
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{title} · Waypost</title>\n<meta name=\"color-scheme\" content=\"light dark\">\n<link rel=\"icon\" href=\"{icon}\" type=\"image/svg+xml\">\n\
+         <title>{title} · Waypost</title>\n{tags}<meta name=\"color-scheme\" content=\"light dark\">\n<link rel=\"icon\" href=\"{icon}\" type=\"image/svg+xml\">\n\
          <link rel=\"stylesheet\" href=\"{tokens}\">\n<link rel=\"stylesheet\" href=\"{app}\">\n<script src=\"{script}\"></script>\n{browser}</head>\n<body>\n\
          {sprite}{body}\n</body>\n</html>\n"
     )

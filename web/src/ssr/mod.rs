@@ -10,7 +10,7 @@ use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
 use axum::Router;
 
-pub(crate) use answer::{Answer, page, redirect};
+pub(crate) use answer::{Answer, Shared, page, redirect, shared_page};
 pub(crate) use visit::{Fields, Frame, Site, Visit, org_path};
 
 use crate::api::ApiTransport;

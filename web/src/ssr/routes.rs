@@ -12,7 +12,7 @@ use axum::{
 use super::{Site, Visit, redirect, visit};
 use crate::{
     api::ApiFailure,
-    pages::{account, add, addresses, domains, incidents, landing, mailbox, messages, overview, score, servers},
+    pages::{account, add, addresses, domains, incidents, landing, lists, mailbox, messages, overview, score, servers},
 };
 
 /// More than any form of ours holds: a pasted message of the size that the API takes, percent-encoded.
@@ -51,6 +51,11 @@ pub(super) fn router(site: Site) -> Router {
         .route("/o/{org}/addresses/{id}/check", post(addresses::check).get(back))
         .route("/o/{org}/addresses/{id}/settings", post(addresses::change).get(back))
         .route("/o/{org}/addresses/{id}/delete", post(addresses::remove).get(back))
+        .route("/o/{org}/lists", get(lists::show).post(lists::choose))
+        .route("/o/{org}/lists/custom", post(lists::add).get(back))
+        .route("/o/{org}/lists/remove", post(lists::remove).get(back))
+        .route("/o/{org}/lists/key", post(lists::set_key).get(back))
+        .route("/o/{org}/lists/forget", post(lists::forget_key).get(back))
         .route("/o/{org}/incidents", get(incidents::list))
         .route("/o/{org}/incidents/{id}", get(incidents::show))
         .route("/o/{org}/incidents/{id}/acknowledge", post(incidents::acknowledge).get(back))

@@ -72,7 +72,7 @@ impl Visit {
     pub(crate) fn page_acted_on(&self) -> &str {
         let path = self.here.split('?').next().unwrap_or_default();
         match path.rsplit_once('/') {
-            Some((page, "check" | "settings" | "delete" | "acknowledge" | "comment" | "resolve")) => page,
+            Some((page, "check" | "settings" | "delete" | "acknowledge" | "comment" | "resolve" | "custom" | "remove" | "key" | "forget")) => page,
             _ => path,
         }
     }

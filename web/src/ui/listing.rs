@@ -4,7 +4,8 @@ use leptos::prelude::*;
 use waypost_types::{
     asset::Address,
     judge::MonitorState,
-    outcome::{CheckSummary, ListEntry, ListState, Status},
+    listings::ListCounts,
+    outcome::{BlacklistReport, CheckSummary, Status},
 };
 
 use super::status;
@@ -37,13 +38,13 @@ pub(crate) fn listing_status(address: &Address) -> AnyView {
     status(standing.status, &standing.word)
 }
 
-/// What lists said in a scan that nobody watches.
-pub(crate) fn scanned(entries: &[ListEntry]) -> CheckSummary {
-    let listed = entries.iter().filter(|entry| entry.state == ListState::Listed);
-    match listed.clone().map(|entry| entry.severity).max() {
-        Some(worst) => counted(u32::try_from(listed.count()).unwrap_or(u32::MAX), worst.into()),
-        None if entries.is_empty() => summary(Status::None, "Not asked"),
-        None if entries.iter().all(|entry| entry.state == ListState::Unknown) => summary(Status::None, "No answer"),
+/// What lists said in a scan that nobody watches. Praise and scores are no listings.
+pub(crate) fn scanned(report: &BlacklistReport) -> CheckSummary {
+    let counts = report.counts();
+    match report.listings().map(|(entry, _)| entry.severity).max() {
+        Some(worst) => counted(counts.listed, worst.into()),
+        None if counts == ListCounts::default() => summary(Status::None, "Not asked"),
+        None if report.lists_told().0 == 0 => summary(Status::None, "No answer"),
         None => summary(Status::Ok, "Clean"),
     }
 }

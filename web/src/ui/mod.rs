@@ -10,6 +10,9 @@ mod form;
 mod gate;
 mod history;
 mod incident;
+mod grid;
+mod guide;
+mod list_table;
 mod listing;
 mod parts;
 mod score;
@@ -18,13 +21,16 @@ mod spf;
 mod stays;
 mod transport;
 
-pub(crate) use audit::{checks_strip, findings, list_entries, records, unknown_parts};
+pub(crate) use audit::{checks_strip, findings, records, unknown_parts};
 pub(crate) use chart::{latency, uptime};
 pub(crate) use detail::{details, on_this_page};
 pub(crate) use form::{Form, interval_choices};
 pub(crate) use gate::{Button, Gate};
 pub(crate) use history::{Shown as HistoryShown, history};
+pub(crate) use grid::{Show, grid};
+pub(crate) use guide::{guides, history as list_history, type_word};
 pub(crate) use incident::{incident_badge, incident_item};
+pub(crate) use list_table::list_entries;
 pub(crate) use listing::{listing_status, listings, scanned};
 pub(crate) use parts::{
     ascii_form, ascii_note, badge, breakable, copied, grade, head, icon, large_icon, state_badge, state_status, state_word, status, time, verdict,

@@ -9,18 +9,20 @@ pub const DOMAIN: &str = "dom_00000000000000000000000000000001";
 pub const SERVER: &str = "srv_00000000000000000000000000000002";
 pub const ADDRESS: &str = "adr_00000000000000000000000000000003";
 pub const INCIDENT: &str = "inc_00000000000000000000000000000004";
+pub const NETWORK: &str = "adr_00000000000000000000000000000008";
 const AT: &str = "2026-11-18T13:00:00Z";
 const LONG: &str = "a-mail-server-with-a-very-long-name-that-somebody-chose.sub.department.example.com";
 
 /// Every page of `acme`, and those of `empty` that look otherwise.
 pub fn pages() -> Vec<String> {
-    let mut pages: Vec<String> = ["", "/add", "/domains", "/servers", "/addresses", "/incidents"]
+    let mut pages: Vec<String> = ["", "/add", "/domains", "/servers", "/addresses", "/lists", "/incidents"]
         .into_iter()
         .flat_map(|rest| [format!("/o/acme{rest}"), format!("/o/empty{rest}")])
         .collect();
     pages.extend(
         [("domains", DOMAIN), ("servers", SERVER), ("addresses", ADDRESS), ("incidents", INCIDENT)].map(|(many, id)| format!("/o/acme/{many}/{id}")),
     );
+    pages.extend(["", "?show=all"].map(|query| format!("/o/acme/addresses/{NETWORK}{query}")));
     pages
 }
 
@@ -41,11 +43,16 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
                     "last_checked_at": null, "ports": [], "domains": [], "addresses": [], "incidents": [], "port25_blocked": null })
             }
             "orgs/empty/domains" | "orgs/empty/servers" | "orgs/empty/addresses" | "orgs/empty/incidents" => list(Vec::new()),
+            "orgs/acme/lists" => lists(),
+            "orgs/empty/lists" => json!({ "catalog": [], "choice": {}, "keys": [], "version": 0 }),
             "lookup/example.com" => lookup(),
+            "lookup/address/192.0.2.25" => address_lookup(),
             other => match other.strip_prefix("orgs/acme/").and_then(|rest| rest.split_once('/')) {
                 Some(("domains", DOMAIN)) => domain(),
                 Some(("servers", SERVER)) => server(),
                 Some(("addresses", ADDRESS)) => address(),
+                Some(("addresses", NETWORK)) => network(),
+                Some(("addresses", rest)) if rest.ends_with("/listings") => list(listings()),
                 Some(("incidents", INCIDENT)) => incident(),
                 Some(("monitors", rest)) if rest.ends_with("/outcome") => smtp(),
                 Some(("monitors", rest)) if rest.ends_with("/rollups") => list(rollups()),
@@ -156,6 +163,52 @@ fn entries() -> Vec<Value> {
 fn address() -> Value {
     json!({ "id": ADDRESS, "cidr": "192.0.2.25", "source": "mx", "hosts": [LONG], "state": "degraded", "listed": 1, "answered": 2, "asked": 3, "last_checked_at": AT, "next_check_at": AT,
         "report": { "target": "192.0.2.25", "entries": entries() }, "monitors": [monitor("05", "blacklist", "192.0.2.25", "degraded")], "version": 3, "created_at": AT })
+}
+
+/// A compact report: of 256 addresses, three are listed; clean ones are counted only.
+fn network() -> Value {
+    let listed = |last: u8, list: &str, zone: &str, codes: Value| json!({ "subject": format!("198.51.100.{last}"), "list": list, "zone": zone, "state": "listed", "codes": codes,
+        "meaning": "the address sent spam", "reason": "", "severity": "medium", "delist_url": "http://insecure.example/remove" });
+    let list = |name: &str, zone: &str, counts: [u32; 3], reason: &str, untold: Value| json!({ "list": name, "zone": zone, "id": zone, "list_type": "block", "severity": "medium",
+        "asked": 256, "listed": counts[0], "clean": counts[1], "unknown": counts[2], "reason": reason, "untold": untold, "delisting": "Ask at the form.", "effect": "Mail is refused." });
+    let report = json!({ "target": "198.51.100.0/24", "subjects": 256,
+        "entries": [listed(7, "Example List", "dnsbl.example.org", json!(["127.0.0.2"])), listed(9, "Example List", "dnsbl.example.org", json!(["127.0.0.3"])),
+            listed(200, "Example List", "dnsbl.example.org", json!(["127.0.0.2"])), listed(7, "Partly Silent", "partly.example.org", json!(["127.0.0.2"]))],
+        "lists": [list("Example List", "dnsbl.example.org", [3, 253, 0], "", json!([])), list("Quiet List", "quiet.example.org", [0, 256, 0], "", json!([])),
+            list("Partly Silent", "partly.example.org", [1, 127, 128], "no answer in time", json!(["198.51.100.128-198.51.100.255"])),
+            list("Dead List", "dead.example.org", [0, 0, 256], "the list refuses public resolvers", json!([]))] });
+    json!({ "id": NETWORK, "cidr": "198.51.100.0/24", "source": "manual", "hosts": [], "state": "degraded", "listed": 4, "answered": 3, "asked": 4, "last_checked_at": AT, "next_check_at": AT,
+        "report": report, "monitors": [monitor("06", "blacklist", "198.51.100.0/24", "degraded")], "version": 3, "created_at": AT })
+}
+
+fn listings() -> Vec<Value> {
+    let one = |digit: u8, ended: Value| json!({ "id": format!("00000000-0000-7000-8000-00000000000{digit}"), "subject": "192.0.2.25", "list": "Example List", "zone": "dnsbl.example.org",
+        "severity": "medium", "codes": ["127.0.0.2"], "meaning": "the address sent spam", "reason": "see <b>", "began_at": "2026-11-01T13:00:00Z", "seen_at": AT, "ended_at": ended });
+    vec![one(1, json!(null)), one(2, json!("2026-11-03T13:00:00Z"))]
+}
+
+fn lists() -> Value {
+    let info = |id: &str, zone: &str, severity: &str, more: Value| {
+        let mut info = json!({ "id": id, "name": format!("The {id} list"), "zone": zone, "operator": "Example Operator", "list_type": "block", "kinds": ["ip4", "domain"], "severity": severity,
+            "severity_reason": "Many receivers refuse on it.", "lists": "senders of spam", "codes": { "127.0.0.2": "the address sent spam" }, "lookup_url": "http://insecure.example/look",
+            "delist_url": "https://example.org/remove", "delisting": "Ask at the form.", "auto_expiry": "After 7 days.", "needs_key": false, "takes_key": false, "queryable": true,
+            "default_enabled": true, "query_policy": "free below 100,000 a day" });
+        for (key, value) in more.as_object().into_iter().flatten() {
+            info[key] = value.clone();
+        }
+        info
+    };
+    json!({
+        "catalog": [info("example", "dnsbl.example.org", "critical", json!({})), info("keyed", "keyed.example.org", "high", json!({ "needs_key": true, "takes_key": true, "default_enabled": false })),
+            info("hashes", "", "info", json!({ "queryable": false, "kinds": ["email_sha1"] }))],
+        "choice": { "off": [], "on": ["gone"], "custom": [{ "zone": "bl.acme.example", "name": "Ours", "kinds": ["ip4"], "severity": "high" }] }, "keys": ["keyed"], "version": 4
+    })
+}
+
+fn address_lookup() -> Value {
+    json!({ "address": "192.0.2.25", "names": [{ "name": "mail.example.com", "leads_back": false }], "reverse": { "status": "warn", "word": "Mismatch" },
+        "reverse_reason": "The reverse name mail.example.com does not lead back to 192.0.2.25. Receivers do not believe such a name.",
+        "blacklists": { "target": "192.0.2.25", "entries": entries(), "lists": [], "subjects": 1 }, "complete": false, "checked_at": AT, "took_ms": 2140 })
 }
 
 fn incident() -> Value {

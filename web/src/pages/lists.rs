@@ -1,0 +1,400 @@
+//! Which block lists an organisation asks: the catalog with a switch each, private lists, and keys for lists that take one.
+
+use axum::{extract::Path, http::StatusCode};
+use leptos::prelude::*;
+use serde_json::Value;
+use waypost_types::{
+    DomainName, Severity,
+    list_settings::{ListSettings, NewListKey},
+    lists::{CustomList, ListInfo, ListKind},
+    outcome::Status,
+};
+
+use super::settings;
+use crate::{
+    api::ApiFailure,
+    ssr::{Answer, Fields, Frame, Visit, org_path, page, redirect},
+    text,
+    ui::{self, Button, Form, Gate, Place, icon},
+};
+
+const SEVERITIES: [Severity; 5] = [Severity::Critical, Severity::High, Severity::Medium, Severity::Low, Severity::Info];
+/// What a private list may be asked, as fields of the form.
+const KINDS: [(ListKind, &str, &str); 3] =
+    [(ListKind::Ip4, "ip4", "IPv4 addresses"), (ListKind::Ip6, "ip6", "IPv6 addresses"), (ListKind::Domain, "domain", "Domains")];
+
+/// What was sent and refused.
+#[derive(Clone, Copy)]
+struct Refused<'a> {
+    form: &'a str,
+    fields: &'a Fields,
+    failure: &'a ApiFailure,
+}
+
+pub(crate) async fn show(visit: Visit, Path(org): Path<String>) -> Answer {
+    draw(&visit, &org, None).await
+}
+
+/// Switches lists of the catalog. Private lists stay as they are.
+pub(crate) async fn choose(visit: Visit, Path(org): Path<String>, fields: Fields) -> Answer {
+    let now = load(&visit, &org).await?;
+    let mut choice = now.choice.clone();
+    for list in now.catalog.iter().filter(|list| can_ask(list)) {
+        let wanted = !fields.text(&switch(list)).is_empty();
+        choice.on.remove(&list.id);
+        choice.off.remove(&list.id);
+        match (wanted, is_default(list)) {
+            (true, false) => drop(choice.on.insert(list.id.clone())),
+            (false, true) => drop(choice.off.insert(list.id.clone())),
+            _ => {}
+        }
+    }
+    let body = serde_json::to_value(&choice).unwrap_or_default();
+    put(&visit, &org, "catalog", &fields, &body, "lists").await
+}
+
+/// Adds a private list.
+pub(crate) async fn add(visit: Visit, Path(org): Path<String>, fields: Fields) -> Answer {
+    let zone = match fields.text("zone").parse::<DomainName>() {
+        Ok(zone) => zone,
+        Err(error) => {
+            let failure = ApiFailure::field("zone", error.to_string());
+            return draw(&visit, &org, Some(Refused { form: "custom", fields: &fields, failure: &failure })).await;
+        }
+    };
+    let kinds = KINDS.into_iter().filter(|(_, field, _)| !fields.text(field).is_empty()).map(|(kind, ..)| kind).collect();
+    let severity = SEVERITIES.into_iter().find(|severity| severity.as_str() == fields.text("severity")).unwrap_or(Severity::Medium);
+    let mut choice = load(&visit, &org).await?.choice;
+    choice.custom.push(CustomList { zone, name: fields.text("name").to_owned(), kinds, severity });
+    let body = serde_json::to_value(&choice).unwrap_or_default();
+    put(&visit, &org, "custom", &fields, &body, "private").await
+}
+
+/// Removes a private list.
+pub(crate) async fn remove(visit: Visit, Path(org): Path<String>, fields: Fields) -> Answer {
+    let mut choice = load(&visit, &org).await?.choice;
+    choice.custom.retain(|list| list.zone.as_str() != fields.text("zone"));
+    let body = serde_json::to_value(&choice).unwrap_or_default();
+    put(&visit, &org, "remove", &fields, &body, "private").await
+}
+
+async fn put(visit: &Visit, org: &str, form: &str, fields: &Fields, body: &Value, saved: &str) -> Answer {
+    match visit.api.put(&org_path(org, "lists"), Some(fields.version()), body).await {
+        Ok(()) => Ok(redirect(&format!("{}?saved={saved}", home(org)))),
+        Err(failure) if failure.is_input() || failure.status == 412 => draw(visit, org, Some(Refused { form, fields, failure: &failure })).await,
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Keeps a key.
+pub(crate) async fn set_key(visit: Visit, Path(org): Path<String>, fields: Fields) -> Answer {
+    let path = org_path(&org, &format!("lists/keys/{}", text::encoded(fields.text("list"))));
+    match visit.api.put(&path, None, &NewListKey { key: fields.text("key").to_owned() }).await {
+        Ok(()) => Ok(redirect(&format!("{}?saved=key", home(&org)))),
+        Err(failure) if failure.is_input() => draw(&visit, &org, Some(Refused { form: "key", fields: &fields, failure: &failure })).await,
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Forgets a key.
+pub(crate) async fn forget_key(visit: Visit, Path(org): Path<String>, fields: Fields) -> Answer {
+    visit.api.forget(&org_path(&org, &format!("lists/keys/{}", text::encoded(fields.text("list"))))).await?;
+    Ok(redirect(&format!("{}?saved=forgotten", home(&org))))
+}
+
+async fn load(visit: &Visit, org: &str) -> Result<ListSettings, ApiFailure> {
+    visit.api.get(&org_path(org, "lists")).await
+}
+
+fn home(org: &str) -> String {
+    format!("/o/{}/lists", text::encoded(org))
+}
+
+/// The name of a list's switch in the form.
+fn switch(list: &ListInfo) -> String {
+    format!("ask-{}", list.id)
+}
+
+/// There is something that can be asked, and is no hash.
+fn can_ask(list: &ListInfo) -> bool {
+    list.queryable && list.kinds.iter().any(|kind| KINDS.iter().any(|(known, ..)| known == kind))
+}
+
+/// Asked unless switched off: the rule of the engine.
+fn is_default(list: &ListInfo) -> bool {
+    list.default_enabled && can_ask(list) && !list.needs_key && list.list_type.accuses()
+}
+
+fn is_on(settings: &ListSettings, list: &ListInfo) -> bool {
+    can_ask(list) && !settings.choice.off.contains(&list.id) && (is_default(list) || settings.choice.on.contains(&list.id))
+}
+
+fn kinds_words(kinds: &[ListKind]) -> String {
+    let words: Vec<&str> = KINDS.iter().filter(|(kind, ..)| kinds.contains(kind)).map(|(.., word)| *word).collect();
+    if words.is_empty() { "Hashes only".to_owned() } else { words.join(", ") }
+}
+
+async fn draw(visit: &Visit, org: &str, refused: Option<Refused<'_>>) -> Answer {
+    let (frame, settings) = tokio::join!(visit.frame(org), load(visit, org));
+    let (frame, settings) = (frame?, settings?);
+    let failure = refused.map(|refused| refused.failure);
+    let status = failure.map_or(StatusCode::OK, |_| settings::status(failure));
+    Ok(page(visit, status, "Lists to ask", || {
+        let (root, base) = (format!("/o/{}", text::encoded(org)), home(org));
+        let gate = Gate::change(&frame, "lists");
+        let crumbs = vec![(Some(format!("{root}/addresses")), "Blacklists".to_owned()), (None, "Lists to ask".to_owned())];
+        let asked = settings.catalog.iter().filter(|list| is_on(&settings, list)).count() + settings.choice.custom.len();
+        let sub = format!("{asked} lists are asked about every address and domain. A change counts from the next scan on.");
+        let content = view! {
+            {notice(visit, refused)}
+            {ui::head("Lists to ask", None, sub, ())}
+            {gate.hint()}
+            {catalog(&gate, &settings, &base, refused)}
+            {private(&gate, &settings, &base, refused)}
+            {keys(&gate, &settings, &base, refused, &frame)}
+        };
+        ui::shell(&frame, Place::Addresses, crumbs, content)
+    }))
+}
+
+fn notice(visit: &Visit, refused: Option<Refused<'_>>) -> Option<AnyView> {
+    let (kind, role, said) = match refused {
+        // What belongs to a field stands at the field.
+        Some(Refused { form: "custom" | "key", failure, .. }) if failure.status != 412 => return None,
+        Some(Refused { failure, .. }) if failure.status == 412 => {
+            ("warn", "alert", "Somebody else changed the lists in the meantime. These are the current ones; make your change again if it is still wanted.".to_owned())
+        }
+        Some(Refused { failure, .. }) => {
+            ("bad", "alert", failure.fields().first().map_or_else(|| failure.sentence().to_owned(), |error| error.message.clone()))
+        }
+        None => {
+            let said = match visit.query().get("saved").map(String::as_str) {
+                Some("lists") => "The choice is saved. It counts from the next scan on.",
+                Some("private") => "The private lists are saved. They count from the next scan on.",
+                Some("key") => "The key is kept. It is used from the next scan on.",
+                Some("forgotten") => "The key is forgotten.",
+                _ => return None,
+            };
+            ("ok", "status", said.to_owned())
+        }
+    };
+    Some(view! { <div class="banner" role=role data-status=kind>{icon(kind)}<div>{said}</div></div> }.into_any())
+}
+
+fn catalog(gate: &Gate, settings: &ListSettings, base: &str, refused: Option<Refused<'_>>) -> AnyView {
+    // After a refusal that is not about the version, the switches stay as they were set.
+    let sent = refused.filter(|refused| refused.form == "catalog" && refused.failure.status != 412).map(|refused| refused.fields);
+    let groups = SEVERITIES
+        .into_iter()
+        .filter_map(|severity| {
+            let mut group: Vec<&ListInfo> = settings.catalog.iter().filter(|list| list.severity == severity).collect();
+            if group.is_empty() {
+                return None;
+            }
+            group.sort_by_key(|list| (!is_on(settings, list), list.name.to_lowercase()));
+            let on = group.iter().filter(|list| is_on(settings, list)).count();
+            let (word, meaning) = ui::severity_words(severity);
+            let many = group.len();
+            let rows = group.into_iter().map(|list| row(settings, list, sent)).collect_view();
+            Some(view! {
+                <div class="sev-head">{ui::badge(severity.into(), word)}<h3 class="vh">{word}</h3><span class="meta num">{format!("{on} of {many} asked; a listing {}", effect(meaning, severity))}</span></div>
+                <div class="table-wrap" tabindex="0" role="region" aria-label=format!("{word}, lists")>
+                    <table class="table fold">
+                        <caption class="vh">{format!("{word}: lists")}</caption>
+                        <thead><tr><th scope="col">"Ask"</th><th scope="col">"Gets an entry"</th><th scope="col">"Takes"</th><th scope="col">"State"</th></tr></thead>
+                        <tbody>{rows}</tbody>
+                    </table>
+                </div>
+            })
+        })
+        .collect_view();
+    let version = settings.version.to_string();
+    let fields = view! { <input type="hidden" name="version" value=version/>{groups} };
+    view! {
+        <section class="card form-card" aria-labelledby="h-catalog">
+            <div class="card-head"><h2 id="h-catalog">"Lists of the catalog"</h2><span class="meta">"Grouped by what a listing costs"</span></div>
+            {gate.form("", base.to_owned(), fields, Button::new("btn btn-primary", "Save the choice"))}
+        </section>
+    }
+    .into_any()
+}
+
+/// What a listing of a severity does, as the end of a sentence.
+fn effect(meaning: &str, severity: Severity) -> &str {
+    match severity {
+        Severity::Info => "is no problem by itself",
+        Severity::High => "has mail refused in many places",
+        Severity::Low => "is worth mending",
+        _ => meaning,
+    }
+}
+
+fn row(settings: &ListSettings, list: &ListInfo, sent: Option<&Fields>) -> AnyView {
+    let name = switch(list);
+    let on = sent.map_or_else(|| is_on(settings, list), |fields| !fields.text(&name).is_empty());
+    let state = match () {
+        () if !can_ask(list) => ui::status(Status::None, "By hand only"),
+        () if on && list.needs_key && !settings.keys.contains(&list.id) && list.takes_key => ui::status(Status::Warn, "Needs a key"),
+        () if on => ui::status(Status::Ok, "Asked"),
+        () => ui::status(Status::None, "Not asked"),
+    };
+    let needs = match (list.needs_key, list.takes_key) {
+        (true, true) => Some("needs a key"),
+        (true, false) => Some("needs an account with its operator"),
+        (false, true) => Some("takes a key"),
+        (false, false) => None,
+    };
+    let tags = view! { <span class="tag">{ui::type_word(list.list_type)}</span>{needs.map(|needs| view! { " "<span class="tag">{needs}</span> })} };
+    let lookup = Some(list.lookup_url.clone()).filter(|url| url.starts_with("https://"));
+    let lookup = lookup.map(|url| view! { <p><a href=url rel="noopener noreferrer">"Its own look-up page"<span class="vh">{format!(" of {}", list.name)}</span></a></p> });
+    let policy = (!list.query_policy.is_empty()).then(|| view! { <p>{text::sentence(&list.query_policy)}</p> });
+    let (id, label) = (name.clone(), name.clone());
+    view! {
+        <tr>
+            <th scope="row">
+                <label class="check" for=label>
+                    <input type="checkbox" id=id name=name value="1" checked=on disabled=!can_ask(list)/>
+                    <span>{list.name.clone()}<span class="sub mono wrap-any">{if list.zone.is_empty() { "no DNS zone".to_owned() } else { list.zone.clone() }}</span></span>
+                </label>
+            </th>
+            <td data-label="Gets an entry">
+                <div class="told">
+                    {text::sentence(&list.lists)}
+                    <details class="xs"><summary>"Who runs it and who may ask"</summary><div class="muted"><p>{format!("Run by {}.", list.operator)}</p>{policy}<p>{format!("Why this severity: {}", list.severity_reason)}</p>{lookup}</div></details>
+                </div>
+            </td>
+            <td data-label="Takes"><span>{kinds_words(&list.kinds)}<span class="sub">{tags}</span></span></td>
+            <td data-label="State">{state}</td>
+        </tr>
+    }
+    .into_any()
+}
+
+fn private(gate: &Gate, settings: &ListSettings, base: &str, refused: Option<Refused<'_>>) -> AnyView {
+    let version = || settings.version.to_string();
+    let rows = settings
+        .choice
+        .custom
+        .iter()
+        .map(|list| {
+            let (word, _) = ui::severity_words(list.severity);
+            let title = list.title().to_owned();
+            let fields = view! { <input type="hidden" name="version" value=version()/><input type="hidden" name="zone" value=list.zone.to_string()/> };
+            let word_remove = view! { "Remove"<span class="vh">{format!(" {title}")}</span> };
+            view! {
+                <tr>
+                    <th scope="row"><span>{title.clone()}<span class="sub mono">{list.zone.to_string()}</span></span></th>
+                    <td data-label="Takes">{kinds_words(&list.kinds)}</td>
+                    <td data-label="A listing is">{ui::status(list.severity.into(), word)}</td>
+                    <td class="num" data-label="">{gate.form("", format!("{base}/remove"), fields, Button::new("btn btn-sm", word_remove))}</td>
+                </tr>
+            }
+        })
+        .collect_view();
+    let table = if settings.choice.custom.is_empty() {
+        view! { <p class="card-body sm soft">"None yet. A private list is a DNS zone of yours, or one that you subscribe to, that answers as RFC 5782 says."</p> }.into_any()
+    } else {
+        view! {
+            <div class="table-wrap" tabindex="0" role="region" aria-label="Private lists, table">
+                <table class="table fold">
+                    <caption class="vh">"Private lists"</caption>
+                    <thead><tr><th scope="col">"List"</th><th scope="col">"Takes"</th><th scope="col">"A listing is"</th><th scope="col"><span class="vh">"Remove"</span></th></tr></thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            </div>
+        }
+        .into_any()
+    };
+    let empty = Fields::empty();
+    let sent = refused.filter(|refused| refused.form == "custom");
+    let fields = sent.map_or(&empty, |sent| sent.fields);
+    // The API speaks of all private lists; here the one that is added is at fault.
+    let failure = sent.map(|sent| sent.failure).filter(|failure| failure.status != 412).map(|failure| {
+        let said = failure.fields().first().map_or_else(|| failure.sentence().to_owned(), |error| error.message.clone());
+        ApiFailure::field("zone", said)
+    });
+    let form = Form::new(fields, failure.as_ref(), &["zone", "name"]);
+    let checks = KINDS
+        .into_iter()
+        .map(|(kind, field, word)| {
+            let on = if sent.is_some() { !fields.text(field).is_empty() } else { kind == ListKind::Ip4 };
+            let (id, label) = (format!("f-{field}"), format!("f-{field}"));
+            view! { <label class="check" for=label><input type="checkbox" id=id name=field value="1" checked=on/>{word}</label> }
+        })
+        .collect_view();
+    let chosen = if sent.is_some() { fields.text("severity").to_owned() } else { Severity::Medium.as_str().to_owned() };
+    let options = SEVERITIES
+        .into_iter()
+        .map(|severity| {
+            let (word, meaning) = ui::severity_words(severity);
+            view! { <option value=severity.as_str() selected=severity.as_str() == chosen>{format!("{word}: {meaning}")}</option> }
+        })
+        .collect_view();
+    let inputs = view! {
+        <input type="hidden" name="version" value=version()/>
+        {form.input("zone", "DNS zone", "text", "off", "For example bl.example.net. Without dots at its ends.")}
+        {form.optional("name", "Name", "", "What pages and mails call it; the zone when empty.")}
+        <div class="field" role="group" aria-labelledby="l-kinds"><span class="label" id="l-kinds">"May be asked about"</span>{checks}</div>
+        <div class="field"><label for="f-severity">"A listing is"</label><select class="select" id="f-severity" name="severity">{options}</select></div>
+    };
+    view! {
+        <section class="card" id="private" aria-labelledby="h-private">
+            <div class="card-head"><h2 id="h-private">"Private lists"</h2></div>
+            {table}
+            <details class="more" open=sent.is_some()>
+                <summary>"Add a private list"</summary>
+                {gate.form("card-body stack narrow-form", format!("{base}/custom"), inputs, Button::new("btn", "Add the list"))}
+            </details>
+        </section>
+    }
+    .into_any()
+}
+
+fn keys(gate: &Gate, settings: &ListSettings, base: &str, refused: Option<Refused<'_>>, frame: &Frame) -> AnyView {
+    let mut lists: Vec<&ListInfo> = settings.catalog.iter().filter(|list| list.takes_key).collect();
+    lists.sort_by_key(|list| (!settings.keys.contains(&list.id), list.name.to_lowercase()));
+    let rows = lists
+        .into_iter()
+        .map(|list| {
+            let kept = settings.keys.contains(&list.id);
+            let wrong = refused.filter(|refused| refused.form == "key" && refused.fields.text("list") == list.id).map(|refused| {
+                refused.failure.fields().first().map_or_else(|| refused.failure.sentence().to_owned(), |error| error.message.clone())
+            });
+            let id = format!("key-{}", list.id);
+            let label = id.clone();
+            let below = format!("{id}-below");
+            let invalid = wrong.is_some().then_some("true");
+            let described = wrong.is_some().then(|| below.clone());
+            let error = wrong.map(|message| view! { <span class="error" id=below>{icon("bad")}{message}</span> });
+            let field = view! {
+                <input type="hidden" name="list" value=list.id.clone()/>
+                <div class="field">
+                    <label for=label>{if kept { "New key" } else { "Key" }}<span class="vh">{format!(" of {}", list.name)}</span></label>
+                    <input class="input" id=id type="password" name="key" autocomplete="off" required=true spellcheck="false" aria-invalid=invalid aria-describedby=described/>
+                    {error}
+                </div>
+            };
+            let word = view! { {if kept { "Replace" } else { "Keep" }}<span class="vh">{format!(" the key of {}", list.name)}</span> };
+            let forget = kept.then(|| {
+                let field = view! { <input type="hidden" name="list" value=list.id.clone()/> };
+                let word = view! { "Forget"<span class="vh">{format!(" the key of {}", list.name)}</span> };
+                gate.form("", format!("{base}/forget"), field, Button::new("btn", word))
+            });
+            let state = if kept { ui::status(Status::Ok, "Key kept") } else { ui::status(Status::None, "No key") };
+            view! {
+                <li class="key-row">
+                    <div><span class="strong">{list.name.clone()}</span>" "{state}<p class="xs muted">{text::sentence(&list.query_policy)}</p></div>
+                    <div class="row">{gate.form("inline-form", format!("{base}/key"), field, Button::new("btn", word))}{forget}</div>
+                </li>
+            }
+        })
+        .collect_view();
+    view! {
+        <section class="card" id="keys" aria-labelledby="h-keys">
+            <div class="card-head"><h2 id="h-keys">"Keys"</h2><span class="meta">{format!("Of {} alone", frame.org.name)}</span></div>
+            <p class="card-body sm soft">"A key is kept sealed and never shown again. A list that needs one is asked once it has a key and its switch is on."</p>
+            <ul class="list">{rows}</ul>
+        </section>
+    }
+    .into_any()
+}
