@@ -1,0 +1,1 @@
+//! Audits of DMARC records against a small name server.
