@@ -102,9 +102,9 @@ fn unusable(domain: &str, own: &Place, part: &mut Part) -> bool {
         let Err(fault) = Record::parse(text) else { return false };
         let mended = repaired(text).map_or_else(|| format!("v=DMARC1; p=none; rua=mailto:dmarc@{domain}"), |record| record.mended(None));
         part.find(
-            remark("dmarc.syntax", &owner, format!("Receivers ignore the DMARC record: {fault}")).with("problem", &fault.what).record(
-                "TXT", &owner, mended,
-            ),
+            remark("dmarc.syntax", &owner, format!("Receivers ignore the DMARC record: {fault}"))
+                .with("problem", &fault.what)
+                .record("TXT", &owner, mended),
         );
     } else {
         return false;

@@ -150,13 +150,7 @@ mod tests {
 
     fn way(record: Option<&str>, change: impl Fn(&mut Start<'_>)) -> Vec<(String, Option<String>)> {
         let record = record.map(|text| Record::parse(text).unwrap());
-        let mut start = Start {
-            owner: "e.example",
-            record: record.as_ref(),
-            organisation: true,
-            inherited: false,
-            parked: false,
-        };
+        let mut start = Start { owner: "e.example", record: record.as_ref(), organisation: true, inherited: false, parked: false };
         change(&mut start);
         let steps = steps(start);
         assert!(steps.iter().all(|step| step.done == step.record.is_none() && !step.text.is_empty()));

@@ -38,24 +38,24 @@ pub(super) fn own(seen: &Seen<'_>, part: &mut Part) {
     if matches!(record.p, Said::Nothing) {
         let ignored = record.standing() == Standing::Ignored;
         let words = format!("The DMARC record has no p= tag: receivers {}", consequence(record.standing()));
-        part.find(
-            remark("dmarc.p_missing", &owner, words).severity(if ignored { Severity::High } else { Severity::Medium }).record(
-                "TXT",
-                &owner,
-                record.mended(Some(&mailbox)),
-            ),
-        );
+        part.find(remark("dmarc.p_missing", &owner, words).severity(if ignored { Severity::High } else { Severity::Medium }).record(
+            "TXT",
+            &owner,
+            record.mended(Some(&mailbox)),
+        ));
     } else if record.standing() == Standing::Full {
         policies(seen, &owner, part);
     }
     tags(record, &owner, part);
     if record.psd == Psd::Yes && psl::suffix_str(&seen.published.at) != Some(seen.published.at.as_str()) {
         let words = format!("psd=y says that {} is a registry under which others register; it is no public suffix", seen.published.at);
-        part.find(remark("dmarc.psd_tag", &owner, words).with("name", &seen.published.at));
+        let without = Record { psd: Psd::Unsaid, ..record.clone() }.mended(None);
+        part.find(remark("dmarc.psd_tag", &owner, words).with("name", &seen.published.at).record("TXT", &owner, without));
     }
     // Where no mail is sent nothing can fail to align.
     if seen.facts.receives && (record.strict_dkim || record.strict_spf) {
-        let which: Vec<&str> = [(record.strict_dkim, "adkim=s"), (record.strict_spf, "aspf=s")].iter().filter(|(on, _)| *on).map(|(_, t)| *t).collect();
+        let which: Vec<&str> =
+            [(record.strict_dkim, "adkim=s"), (record.strict_spf, "aspf=s")].iter().filter(|(on, _)| *on).map(|(_, t)| *t).collect();
         let words = format!("Alignment is strict ({}): only the very name {} counts, not its subdomains", which.join(", "), seen.published.at);
         part.find(remark("dmarc.strict_alignment", &owner, words).with("tags", which.join(" and ")));
     }
@@ -160,8 +160,11 @@ fn watching(seen: &Seen<'_>, subject: &str, words: String, next: Option<&Suggest
             .why("Collecting reports is the right first step: they show who sends in your name before anything is refused. Until then forged mail is delivered."),
         None => remark("dmarc.p_none", subject, words),
     };
-    if !seen.facts.receives && next.is_some() {
-        found = found.fix("The domain takes no mail: publish this record, which has mail in its name refused.");
+    let next_says = |policy: &str| next.is_some_and(|record| record.value.contains(policy));
+    if next_says("; p=reject") {
+        found = found.fix("The domain takes no mail and none is known to come from it: publish this record, which has mail in its name refused.");
+    } else if next_says("; p=none") {
+        found = found.fix("Publish this record first: it asks for reports, and only they show when it is time for quarantine.");
     }
     part.find(match next {
         Some(record) => found.record(&record.kind, &record.name, &record.value),

@@ -134,8 +134,7 @@ fn version_end(text: &str) -> Option<&str> {
 
 /// Whether somebody meant it for a DMARC record: other case, blanks or quotes before it.
 pub(super) fn is_meant(text: &str) -> bool {
-    let head: String =
-        text.trim_start_matches(|c: char| c.is_whitespace() || is_quote(c)).chars().take(30).filter(|c| !c.is_whitespace()).collect();
+    let head: String = text.trim_start_matches(|c: char| c.is_whitespace() || is_quote(c)).chars().take(30).filter(|c| !c.is_whitespace()).collect();
     head.to_ascii_lowercase().starts_with("v=dmarc1") && !head.as_bytes().get(8).is_some_and(u8::is_ascii_digit)
 }
 
@@ -292,6 +291,9 @@ impl Draft {
 /// Tags in their order, and the pieces that are none. Fails where the version or a repeated tag makes the whole record void.
 fn split(text: &str) -> Result<(Vec<Tag>, Vec<Fault>), Fault> {
     let (mut tags, mut faults): (Vec<Tag>, Vec<Fault>) = (Vec::new(), Vec::new());
+    if !is_exact(text) {
+        return Err(version_fault(text));
+    }
     let mut start = 1;
     for piece in text.split(';') {
         let at = start + piece.chars().take_while(|c| c.is_whitespace()).count();
@@ -305,24 +307,18 @@ fn split(text: &str) -> Result<(Vec<Tag>, Vec<Fault>), Fault> {
             !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
         });
         let Some((name, value)) = named else {
-            let what = if tags.is_empty() {
-                "the record does not begin with v=DMARC1".to_owned()
-            } else if body.to_ascii_lowercase().starts_with("mailto:") {
+            let what = if body.to_ascii_lowercase().starts_with("mailto:") {
                 format!("“{}” stands alone: report addresses are separated by commas, not by semicolons", quoted(body))
             } else {
                 format!("“{}” is no tag: tags are written name=value", quoted(body))
             };
-            let fault = Fault { at, what };
-            if tags.is_empty() {
-                return Err(fault);
-            }
-            faults.push(fault);
+            faults.push(Fault { at, what });
             continue;
         };
         let value_at = at + name.chars().count() + 1 + value.chars().take_while(|c| c.is_whitespace()).count();
         let (name, value) = (name.trim(), value.trim());
         if tags.is_empty() && !(name == "v" && value == "DMARC1") {
-            return Err(version_fault(text, at));
+            return Err(version_fault(text));
         }
         let name = name.to_ascii_lowercase();
         if tags.iter().any(|tag| tag.name == name) {
@@ -339,7 +335,7 @@ fn split(text: &str) -> Result<(Vec<Tag>, Vec<Fault>), Fault> {
     Ok((tags, faults))
 }
 
-fn version_fault(text: &str, at: usize) -> Fault {
+fn version_fault(text: &str) -> Fault {
     if let Some(rest) = version_end(text) {
         let after = text.chars().count() - rest.chars().count() + 1;
         return Fault { at: after, what: "after v=DMARC1 a “;” is missing".to_owned() };
@@ -353,14 +349,15 @@ fn version_fault(text: &str, at: usize) -> Fault {
     } else {
         "the record does not begin with v=DMARC1"
     };
-    Fault { at: if text.starts_with(char::is_whitespace) { 1 } else { at }, what: what.to_owned() }
+    Fault { at: 1, what: what.to_owned() }
 }
 
 /// Where in a value another tag begins that no semicolon parts from it.
 fn run_together(value: &str) -> Option<(usize, &'static str)> {
     let parts = |c: char| c.is_whitespace() || matches!(c, ',' | ':' | '|' | '；');
     value.char_indices().skip(1).find_map(|(at, _)| {
-        let before = value[..at].chars().next_back().is_some_and(parts);
+        let head = &value[..at];
+        let before = head.chars().next_back().is_some_and(parts) && !head.to_ascii_lowercase().ends_with("mailto:");
         let (name, _) = value[at..].split_once('=').filter(|_| before)?;
         TAGS.into_iter().chain(REMOVED).find(|tag| name.trim_end().eq_ignore_ascii_case(tag)).map(|tag| (at, tag))
     })
@@ -421,4 +418,162 @@ fn one_apart(a: &str, b: &str) -> bool {
 /// Text of a stranger for a sentence of ours.
 pub(super) fn quoted(text: &str) -> String {
     crate::printable(&text.chars().take(MOST_QUOTED).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn records_are_known_by_their_version() {
+        for (text, exact, intended) in [
+            ("v=DMARC1; p=none", true, true),
+            ("v = DMARC1 ;p=none", true, true),
+            ("v=DMARC1", true, true),
+            ("v=DMARC1, p=none", true, true),
+            ("v=DMARC1 p=none", true, true),
+            ("V=DMARC1; p=none", false, true),
+            ("v=dmarc1;", false, true),
+            (" v=DMARC1; p=none", false, true),
+            ("\"v=DMARC1; p=none\"", false, true),
+            ("“v=DMARC1; p=none”", false, true),
+            ("v=DMARC1p=none", false, true),
+            ("v=DMARC12; p=none", false, false),
+            ("v=spf1", false, false),
+            ("p=none; v=DMARC1", false, false),
+            ("", false, false),
+        ] {
+            assert_eq!((is_exact(text), is_meant(text)), (exact, intended), "{text}");
+        }
+    }
+
+    #[test]
+    fn policies_follow_from_the_tags() {
+        use Policy::{None, Quarantine, Reject};
+        use Standing::{Full, Ignored, OnlyWatches};
+        for (tags, standing, policies) in [
+            ("p=reject", Full, [Reject; 3]),
+            ("P=REJECT", Full, [Reject; 3]),
+            ("p=reject; sp=none", Full, [Reject, None, None]),
+            ("p=none; sp=quarantine; np=reject", Full, [None, Quarantine, Reject]),
+            ("p=none; np=reject", Full, [None, None, Reject]),
+            ("rua=mailto:d@e.example", OnlyWatches, [None; 3]),
+            ("p=rejct; rua=mailto:d@e.example", OnlyWatches, [None; 3]),
+            ("p=reject; sp=rejct; rua=mailto:d@e.example", OnlyWatches, [None; 3]),
+            ("p=reject; np=; rua=mailto:d@e.example", OnlyWatches, [None; 3]),
+            ("p=reject; sp=rejct", Ignored, [None; 3]),
+            ("p=rejct; rua=d@e.example", Ignored, [None; 3]),
+            ("sp=reject", Ignored, [None; 3]),
+        ] {
+            let record = Record::parse(&format!("v=DMARC1; {tags}")).unwrap();
+            assert_eq!((record.standing(), [record.own(), record.subdomains(), record.nonexistent()]), (standing, policies), "{tags}");
+        }
+        assert!(None < Quarantine && Quarantine < Reject);
+        assert_eq!([Reject.weakened(), Quarantine.weakened(), None.weakened()], [Quarantine, None, None]);
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_place() {
+        for (text, fault) in [
+            ("v=DMARC1 p=none", "after v=DMARC1 a “;” is missing (character 9)"),
+            ("v=DMARC1, p=none", "after v=DMARC1 a “;” is missing (character 9)"),
+            ("V=DMARC1; p=none", "v=DMARC1 must be written with exactly these letters (character 1)"),
+            (" v=DMARC1; p=none", "a blank stands before v=DMARC1 (character 1)"),
+            ("\"v=DMARC1; p=none\"", "quotes stand before v=DMARC1 (character 1)"),
+            ("p=none; v=DMARC1", "the record does not begin with v=DMARC1 (character 1)"),
+            ("v=DMARC1; p=none; p=reject", "the tag p= stands twice (character 19)"),
+        ] {
+            assert_eq!(Record::parse(text).unwrap_err().to_string(), fault, "{text}");
+        }
+        for (text, faults) in [
+            ("v=DMARC1; p=none;;  ", &[][..]),
+            ("v=DMARC1;p=none;rua=mailto:d@e.example,mailto:p=x@e.example", &[]),
+            ("v=DMARC1; p=none, rua=mailto:d@e.example", &["a “;” is missing before rua= (character 19)"]),
+            ("v=DMARC1; p=none rua=mailto:d@e.example", &["a “;” is missing before rua= (character 18)"]),
+            ("v=DMARC1; p=none; adkim=strict", &["adkim=strict is not known, receivers read it as r (character 25)"]),
+            ("v=DMARC1; p=none; t=yes", &["t=yes is not known, receivers read it as n (character 21)"]),
+            ("v=DMARC1; p=none; hello", &["“hello” is no tag: tags are written name=value (character 19)"]),
+            ("v=DMARC1; p=\"none\"", &["quotes do not belong into p=\"none\" (character 13)"]),
+            (
+                "v=DMARC1; p=none; rua=mailto:a@e.example; mailto:b@e.example",
+                &["“mailto:b@e.example” stands alone: report addresses are separated by commas, not by semicolons (character 43)"],
+            ),
+        ] {
+            let record = Record::parse(text).unwrap();
+            assert_eq!(record.faults.iter().map(ToString::to_string).collect::<Vec<_>>(), faults, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_record_is_repaired_when_it_is_clear_what_it_means() {
+        for (text, repair) in [
+            ("v=DMARC1 p=reject", Some("v=DMARC1; p=reject")),
+            ("V=dmarc1; p=reject", Some("v=DMARC1; p=reject")),
+            ("\"v=DMARC1; p=reject; rua=mailto:d@e.example\"", Some("v=DMARC1; p=reject; rua=mailto:d@e.example")),
+            ("v=DMARC1\\; p=reject", Some("v=DMARC1; p=reject")),
+            ("v=DMARC1, p=reject, rua=mailto:d@e.example", Some("v=DMARC1; p=reject; rua=mailto:d@e.example")),
+            ("v=DMARC1: p=quarantine: sp=none", Some("v=DMARC1; p=quarantine; sp=none")),
+            ("v=DMARC1; p=none; rua=mailto:a@e.example; mailto:b@e.example", Some("v=DMARC1; p=none; rua=mailto:a@e.example,mailto:b@e.example")),
+            ("v=DMARC1; p=“reject”", Some("v=DMARC1; p=reject")),
+            ("v=DMARC1; p=rejct", None),
+            ("v=DMARC1; p=none; p=reject", None),
+            ("p=none", None),
+        ] {
+            assert_eq!(repaired(text).map(|record| record.mended(None)).as_deref(), repair, "{text}");
+        }
+        let odd = Record::parse("v=DMARC1;ri=60;pct=5;fo=1:d;rf=afrf;ruf=mailto:f@e.example;np=reject;psd=n;t=y;aspf=s;adkim=r;p=reject").unwrap();
+        assert_eq!(
+            odd.mended(Some("d@e.example")),
+            "v=DMARC1; p=reject; np=reject; t=y; psd=n; aspf=s; rua=mailto:d@e.example; ruf=mailto:f@e.example; fo=1:d"
+        );
+    }
+
+    #[test]
+    fn a_slip_is_known_by_its_neighbour() {
+        for (tags, name, value, wanted) in [
+            ("p=none", "rau", "mailto:d@e.example", Some("rua")),
+            ("p=none", "ru", "mailto:d@e.example", Some("rua")),
+            ("p=none; rua=mailto:d@e.example", "ru", "mailto:d@e.example", Some("ruf")),
+            ("p=none", "report", "mailto:d@e.example", None),
+            ("p=none", "dkim", "s", Some("adkim")),
+            ("p=none", "asfp", "s", Some("aspf")),
+            ("p=none", "pp", "none", None),
+            ("p=none; sp=none", "pp", "none", Some("np")),
+            ("p=none", "pds", "y", Some("psd")),
+            ("p=none", "x", "1", None),
+        ] {
+            let record = Record::parse(&format!("v=DMARC1; {tags}")).unwrap();
+            assert_eq!(meant(name, value, &record), wanted, "{name}={value}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics_and_what_we_write_can_be_read(
+            text in "(v=DMARC1|V=dmarc1|\"v=DMARC1)?([;, :|]{1,2}(p|sp|np|t|psd|adkim|rua|ruf|pct|x)? ?=? ?(none|reject|y|s|mailto:a@b.c|[\\PC]{0,4})){0,7}",
+            any in "\\PC{0,60}",
+        ) {
+            for text in [text, any] {
+                let _ = (is_exact(&text), is_meant(&text));
+                for record in Record::parse(&text).into_iter().chain(repaired(&text)) {
+                    let written = Record::parse(&record.mended(Some("d@e.example"))).unwrap();
+                    prop_assert!(written.faults.is_empty() && written.standing() == Standing::Full, "{text} {written:?}");
+                    prop_assert!(!written.rua.is_empty() && written.bad_addresses.is_empty());
+                    for tag in &record.tags {
+                        let _ = meant(&tag.name, &tag.value, &record);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn one_apart_is_the_same_both_ways(a in "[a-c]{0,5}", b in "[a-c]{0,5}") {
+            prop_assert_eq!(one_apart(&a, &b), one_apart(&b, &a));
+            prop_assert!(!one_apart(&a, &a));
+        }
+    }
 }

@@ -45,13 +45,11 @@ pub(super) async fn check(net: &Net, facts: &Facts, published: &Published, part:
             Ok(true) => {}
             Ok(false) => {
                 let seen = format!("{host} does not say that it takes reports about {}, so receivers send none to {}", published.at, address.mailbox);
-                part.find(
-                    remark("dmarc.rua_external_unauthorised", &owner, seen).with("host", host.as_str()).record(
-                        "TXT",
-                        permit(&published.at, host),
-                        "v=DMARC1",
-                    ),
-                );
+                part.find(remark("dmarc.rua_external_unauthorised", &owner, seen).with("host", host.as_str()).record(
+                    "TXT",
+                    permit(&published.at, host),
+                    "v=DMARC1",
+                ));
             }
             Err(failure) => part.unknown("dmarc", format!("{}: {failure}", permit(&published.at, host))),
         }
