@@ -182,11 +182,11 @@ pub enum SelectorOrigin {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DmarcDetail {
-    /// The name that publishes it; a parent where the domain has none of its own.
+    /// The name that publishes it, without `_dmarc.`; a parent where the domain has none of its own.
     pub owner: String,
-    /// `none`, `quarantine` or `reject`, as it applies to this domain.
+    /// `none`, `quarantine` or `reject`, as it applies to this domain; empty where no record is in force.
     pub policy: String,
-    /// For subdomains.
+    /// For subdomains; absent where no record is in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subdomains: Option<String>,
     /// For names that do not exist.
@@ -199,10 +199,10 @@ pub struct DmarcDetail {
     pub dkim_alignment: String,
     /// `relaxed` or `strict`.
     pub spf_alignment: String,
-    /// Addresses of `rua=`.
+    /// Mailboxes of `rua=`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reports: Vec<String>,
-    /// The way from here to `reject`, each step with its record.
+    /// The way from here to `reject`, each step that is still to be done with its record. Also where no record is in force.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub path: Vec<DmarcStep>,
 }
@@ -217,7 +217,7 @@ pub struct DmarcStep {
     pub text: String,
     /// It is done already.
     pub done: bool,
-    /// The record to publish at this step.
+    /// The record to publish at this step; absent when it is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<SuggestedRecord>,
 }

@@ -168,9 +168,7 @@ pub(super) fn parse(text: &str) -> Result<Logo, String> {
 /// What the DMARC policy lacks for BIMI: quarantine or reject for the domain, nothing weaker below, no part of the mail left out, no test.
 async fn enforcement(net: &Net, facts: &Facts) -> Result<Vec<String>, DnsFailure> {
     let domain = facts.domain.as_str();
-    if !dmarc::enforces(net, &facts.domain).await? {
-        return Ok(vec!["there is none of quarantine or reject".to_owned()]);
-    }
+    let enforced = dmarc::enforces(net, &facts.domain).await?;
     let parent = organisational(domain);
     let mut names = vec![domain];
     if parent != domain {
@@ -186,6 +184,9 @@ async fn enforcement(net: &Net, facts: &Facts) -> Result<Vec<String>, DnsFailure
         for record in records.iter().filter(|text| text.trim_start().to_ascii_lowercase().starts_with("v=dmarc1")).take(1) {
             lacks.extend(weakness(record, name == parent).into_iter().map(|what| format!("the record of {name} has {what}")));
         }
+    }
+    if !enforced && lacks.is_empty() {
+        lacks.push("there is none of quarantine or reject".to_owned());
     }
     Ok(lacks)
 }

@@ -1,48 +1,139 @@
-//! DMARC (RFC 9989, which replaced 7489 in 2026): discovery by tree walk, syntax, strength. Its reports are `dmarc_reports`.
+//! DMARC (RFC 9989, which replaced 7489 in 2026): whose record is in force, what it asks for, and the way to one that protects. The walk is
+//! `dmarc_walk`, the record `dmarc_record`, its policies `dmarc_policy`, its reports `dmarc_reports`.
 
 use futures::future::join_all;
-use waypost_types::{DomainName, Severity, outcome::Status};
+use waypost_types::{DomainName, audit::DmarcDetail, outcome::Status};
 
-use super::{AuditOptions, Facts, Part, dkim::tags, dmarc_reports, rules::remark};
+use super::{
+    AuditOptions, Facts, Family, Part,
+    dmarc_path::{Start, steps},
+    dmarc_policy::{self, Seen},
+    dmarc_record::{Policy, Record, is_meant, quoted, repaired},
+    dmarc_reports,
+    dmarc_walk::{Origin, Place, Published, Walk, enforced, walk},
+    organisational,
+    rules::remark,
+};
 use crate::net::{DnsFailure, Lookup, Net};
 
-/// Queries of a tree walk (RFC 9989 4.10).
-const MOST_STEPS: usize = 8;
-
-pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> Part {
+pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> Part {
     let mut part = Part::default();
-    let domain = facts.domain.as_str();
     if facts.nxdomain {
+        // It has no record to mend; what mail in its name meets is its parents' word all the same.
+        if let Ok(walk) = walk(net, &facts.domain).await
+            && let Some((_, published)) = &walk.policy
+        {
+            part.records.push(line(&facts.domain, published));
+            part.detail.dmarc = detail(facts, options, &walk);
+        }
         part.word(Status::None, "No such domain");
         return part;
     }
-    match discover(net, &facts.domain).await {
+    let (walked, wild) = tokio::join!(walk(net, &facts.domain), wildcard(net, facts));
+    match walked {
         Err((name, failure)) => {
             part.unknown("dmarc", format!("{name}: {failure}"));
             part.word(Status::None, "No answer");
         }
-        Ok(found) => {
-            let misplaced = found.as_ref().is_none_or(|found| found.at != domain) && misplaced(net, domain, &mut part).await;
-            match found {
-                Some(found) => judge(net, facts, found, &mut part).await,
-                None if misplaced => part.word(Status::Bad, "Wrong name"),
-                None => missing(facts, &mut part),
-            }
+        Ok(walk) => {
+            judge(net, facts, options, &walk, &mut part).await;
+            wild_answer(facts, wild, &mut part);
+            part.detail.dmarc = detail(facts, options, &walk);
         }
     }
     part
 }
 
-fn missing(facts: &Facts, part: &mut Part) {
+/// Whether the effective policy quarantines or rejects all mail that fails: not `none`, not in a test that takes it back to none, not for a
+/// share of the mail only.
+pub(super) async fn enforces(net: &Net, domain: &DomainName) -> Result<bool, DnsFailure> {
+    // Who asks has seen records of the domain: it exists.
+    walk(net, domain).await.map(|walk| enforced(&walk, true)).map_err(|(_, failure)| failure)
+}
+
+/// A record in force as the audit's records show it: with its name when it is a parent's.
+fn line(domain: &DomainName, published: &Published) -> String {
+    if published.at == domain.as_str() { published.text.clone() } else { format!("_dmarc.{}: {}", published.at, published.text) }
+}
+
+async fn judge(net: &Net, facts: &Facts, options: &AuditOptions, walk: &Walk, part: &mut Part) {
     let domain = facts.domain.as_str();
+    part.records.extend(walk.own.exact.iter().chain(&walk.own.stray).cloned());
+    let broken = unusable(domain, &walk.own, part);
+    let Some((origin, published)) = &walk.policy else {
+        if !broken {
+            nothing(net, facts, walk, part).await;
+        }
+        return;
+    };
+    let line = line(&facts.domain, published);
+    let since = options.known.since(Family::Dmarc, &line);
+    if *origin == Origin::Own {
+        let way = steps(start(facts, options, walk));
+        let seen = Seen { facts, walk, published, since, next: way.iter().find(|step| !step.done).and_then(|step| step.record.as_ref()) };
+        dmarc_policy::own(&seen, part);
+        dmarc_reports::check(net, facts, published, part).await;
+    } else {
+        part.records.push(line);
+        if !broken {
+            misplaced(net, domain, part).await;
+        }
+        dmarc_policy::inherited(&Seen { facts, walk, published, since, next: None }, part);
+    }
+    two_methods(facts, walk, part);
+    let policy = walk.applies(true).map_or("none", Policy::as_str);
+    if broken {
+        part.word(Status::Bad, "Error");
+    } else if published.record.tag("p").is_none() {
+        part.word_by_findings(Status::Ok, "p missing");
+    } else {
+        part.word_by_findings(Status::Ok, format!("p={policy}"));
+    }
+}
+
+/// What keeps receivers from reading the domain's own record, if anything.
+fn unusable(domain: &str, own: &Place, part: &mut Part) -> bool {
+    let owner = format!("_dmarc.{domain}");
+    if own.exact.len() > 1 {
+        let seen = format!("{owner} has {} DMARC records; receivers ignore all of them", own.exact.len());
+        // The strictest of them is nobody's to choose: it may be the one that was to be replaced.
+        part.find(remark("dmarc.multiple_records", &owner, seen));
+    } else if let Some(text) = own.exact.first().or(own.stray.first()) {
+        let Err(fault) = Record::parse(text) else { return false };
+        let mended = repaired(text).map_or_else(|| format!("v=DMARC1; p=none; rua=mailto:dmarc@{domain}"), |record| record.mended(None));
+        part.find(
+            remark("dmarc.syntax", &owner, format!("Receivers ignore the DMARC record: {fault}"))
+                .with("problem", &fault.what)
+                .record("TXT", &owner, mended),
+        );
+    } else {
+        return false;
+    }
+    part.word(Status::Bad, "Error");
+    true
+}
+
+/// No record is in force, and none of the domain's own is broken.
+async fn nothing(net: &Net, facts: &Facts, walk: &Walk, part: &mut Part) {
+    let domain = facts.domain.as_str();
+    if misplaced(net, domain, part).await {
+        part.word(Status::Bad, "Wrong name");
+        return;
+    }
+    if let Some(place) = walk.void.first() {
+        let at = &place.name;
+        if place.exact.len() > 1 {
+            let seen = format!("_dmarc.{at}, from which {domain} would inherit, has {} DMARC records; receivers ignore all", place.exact.len());
+            part.find(remark("dmarc.multiple_records", domain, seen));
+        } else if let Some(Err(fault)) = place.exact.first().map(|text| Record::parse(text)) {
+            let seen = format!("Receivers ignore the DMARC record of {at}, from which {domain} would inherit: {fault}");
+            part.find(remark("dmarc.syntax", domain, seen).with("problem", &fault.what));
+        }
+    }
     let missing = remark("dmarc.missing", domain, format!("{domain} has no DMARC record: anybody can send in its name"));
     let owner = format!("_dmarc.{domain}");
     part.find(if facts.receives {
-        missing.fix("Publish one that only watches, read its reports, then go on to quarantine and reject.").record(
-            "TXT",
-            owner,
-            format!("v=DMARC1; p=none; rua=mailto:dmarc@{domain}"),
-        )
+        missing.with("mailbox", format!("dmarc@{domain}")).record("TXT", owner, format!("v=DMARC1; p=none; rua=mailto:dmarc@{domain}"))
     } else {
         missing.fix("The domain takes no mail: publish one that has mail in its name refused.").record("TXT", owner, "v=DMARC1; p=reject")
     });
@@ -54,244 +145,98 @@ async fn misplaced(net: &Net, domain: &str, part: &mut Part) -> bool {
     let names = [domain.to_owned(), format!("dmarc.{domain}"), format!("_dmarc.{domain}.{domain}")];
     let answers = join_all(names.iter().map(|name| super::texts(net, name))).await;
     // A name that does not answer proves no mistake.
-    let stray = names.iter().zip(answers).find_map(|(name, answer)| Some((name, answer.found().into_iter().find(|text| is_dmarc(text))?)));
+    let stray = names.iter().zip(answers).find_map(|(name, answer)| Some((name, answer.found().into_iter().find(|text| is_meant(text))?)));
     let Some((name, text)) = stray else { return false };
     let owner = format!("_dmarc.{domain}");
     let seen = format!("A DMARC record stands at {name}; receivers look for it at {owner} only");
-    part.find(remark("dmarc.wrong_location", domain, seen).record("TXT", owner, text));
+    part.find(remark("dmarc.wrong_location", domain, seen).with("found", name).record("TXT", owner, text));
     true
 }
 
-/// Whether the effective policy quarantines or rejects.
-pub(super) async fn enforces(net: &Net, domain: &DomainName) -> Result<bool, DnsFailure> {
-    let found = match discover(net, domain).await {
-        Ok(Some(found)) => found,
-        Ok(None) => return Ok(false),
-        Err((_, failure)) => return Err(failure),
-    };
-    let [record] = found.records.as_slice() else { return Ok(false) };
-    let Ok(tags) = tags(record) else { return Ok(false) };
-    let policy = |name: &str| tags.iter().find(|(n, _)| n == name).and_then(|(_, value)| Policy::parse(value));
-    let effective = if found.at == domain.as_str() { policy("p") } else { policy("sp").or(policy("p")) };
-    Ok(matches!(effective, Some(Policy::Quarantine | Policy::Reject)))
-}
-
-/// Where a record was found, and which.
-struct Found {
-    at: String,
-    records: Vec<String>,
-}
-
-/// The names that are asked: the domain, then its parents; a name of more than eight labels goes on with its last seven (RFC 9989 4.10).
-fn walk(domain: &DomainName) -> Vec<String> {
-    let labels: Vec<&str> = domain.as_str().split('.').collect();
-    let mut names = vec![domain.to_string()];
-    let start = if labels.len() > MOST_STEPS { labels.len() - (MOST_STEPS - 1) } else { 1 };
-    names.extend((start..labels.len()).map(|at| labels[at..].join(".")));
-    names.truncate(MOST_STEPS);
-    names
-}
-
-async fn discover(net: &Net, domain: &DomainName) -> Result<Option<Found>, (String, DnsFailure)> {
-    for at in walk(domain) {
-        let name = format!("_dmarc.{at}");
-        match super::texts(net, &name).await {
-            Lookup::Found(records) => {
-                let records: Vec<String> = records.into_iter().filter(|text| is_dmarc(text)).collect();
-                // A public suffix speaks for itself, not for the domains below it, unless it says so.
-                let suffix = at != domain.as_str() && !at.contains('.');
-                if !records.is_empty() && (!suffix || records.iter().any(|text| text.contains("psd=y"))) {
-                    return Ok(Some(Found { at, records }));
-                }
-            }
-            Lookup::Missing(_) | Lookup::Failed(DnsFailure::BadName(_)) => {}
-            // What a registry says of its own name is no policy of this domain; many resolvers do not even ask there.
-            Lookup::Failed(_) if at != domain.as_str() && !at.contains('.') => {}
-            // A parent that does not answer must not turn "unknown" into "missing".
-            Lookup::Failed(failure) => return Err((name, failure)),
-        }
-    }
-    Ok(None)
-}
-
-/// Begins with the version tag; lower-case versions are caught as a mistake, not taken for another record.
-pub(super) fn is_dmarc(text: &str) -> bool {
-    let head: String = text.chars().take(30).filter(|c| !c.is_whitespace()).collect();
-    head.to_ascii_lowercase().starts_with("v=dmarc1") && !head.as_bytes().get(8).is_some_and(u8::is_ascii_alphanumeric)
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Policy {
-    None,
-    Quarantine,
-    Reject,
-}
-
-impl Policy {
-    fn parse(text: &str) -> Option<Self> {
-        match text.to_ascii_lowercase().as_str() {
-            "none" => Some(Self::None),
-            "quarantine" => Some(Self::Quarantine),
-            "reject" => Some(Self::Reject),
-            _ => None,
-        }
-    }
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Quarantine => "quarantine",
-            Self::Reject => "reject",
-        }
+/// Asks for the record of a name that nobody made: only a wildcard answers.
+async fn wildcard(net: &Net, facts: &Facts) -> Result<Option<String>, (String, DnsFailure)> {
+    let name = format!("_dmarc.wp{:012x}.{}", rand::random::<u64>() >> 16, facts.domain);
+    match super::texts(net, &name).await {
+        Lookup::Found(texts) => Ok(texts.into_iter().next()),
+        Lookup::Missing(_) | Lookup::Failed(DnsFailure::BadName(_)) => Ok(None),
+        Lookup::Failed(failure) => Err((format!("names below {}", facts.domain), failure)),
     }
 }
 
-async fn judge(net: &Net, facts: &Facts, found: Found, part: &mut Part) {
+fn wild_answer(facts: &Facts, wild: Result<Option<String>, (String, DnsFailure)>, part: &mut Part) {
     let domain = facts.domain.as_str();
-    let owner = format!("_dmarc.{}", found.at);
-    part.records = found.records.iter().map(|text| if found.at == domain { text.clone() } else { format!("{owner}: {text}") }).collect();
-    if found.records.len() > 1 {
-        part.find(remark(
-            "dmarc.multiple_records",
-            &owner,
-            format!("{owner} has {} DMARC records; receivers ignore all of them", found.records.len()),
-        ));
-        part.word(Status::Bad, "Error");
+    match wild {
+        Ok(None) => {}
+        Ok(Some(text)) => {
+            let seen = format!("A wildcard below {domain} answers for every _dmarc name under it, with “{}”", quoted(&text));
+            part.find(remark("dmarc.cname_or_wildcard", domain, seen));
+        }
+        Err((name, failure)) => part.unknown("dmarc", format!("{name}: {failure}")),
+    }
+}
+
+/// Receivers of the older standard find the organisation by the public suffix list, those of the present one by the walk.
+fn two_methods(facts: &Facts, walk: &Walk, part: &mut Part) {
+    let domain = facts.domain.as_str();
+    let (Some(walked), Some(listed)) = (walk.organisation.as_deref(), psl::domain_str(domain)) else { return };
+    if walked == listed {
         return;
     }
-    let text = &found.records[0];
-    let suggestion = format!("v=DMARC1; p=none; rua=mailto:dmarc@{domain}");
-    let parsed = tags(text).and_then(|tags| {
-        if tags[0] == ("v".to_owned(), "DMARC1".to_owned()) { Ok(tags) } else { Err("v=DMARC1 must stand first and in capitals".to_owned()) }
-    });
-    let tags = match parsed {
-        Ok(tags) => tags,
-        Err(reason) => {
-            part.find(
-                remark("dmarc.syntax", &owner, format!("The DMARC record can not be read: {reason}"))
-                    .fix("Publish it again in this form, with your policy.")
-                    .record("TXT", &owner, suggestion),
-            );
-            part.word(Status::Bad, "Error");
-            return;
+    let seen = format!("The organisation of {domain} is {walked} by its DMARC records and {listed} by the public suffix list");
+    part.find(remark("dmarc.org_domain_differs", domain, seen).with("walked", walked).with("listed", listed));
+}
+
+/// Where the way to a stronger policy begins, and with whose record.
+fn start<'a>(facts: &'a Facts, options: &AuditOptions, walk: &'a Walk) -> Start<'a> {
+    let domain = facts.domain.as_str();
+    let known_to_send = !options.senders.is_empty() || !options.seen_selectors.is_empty();
+    let parked = !facts.receives && !known_to_send;
+    match &walk.policy {
+        Some((Origin::Organisation, published)) => {
+            Start { owner: &published.at, record: Some(&published.record), organisation: true, inherited: true, parked: false }
         }
-    };
-    let tag = |name: &str| tags.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
-    let Some(own) = tag("p").map_or(Some(Policy::None), Policy::parse) else {
-        let value = tag("p").unwrap_or_default();
-        part.find(
-            remark("dmarc.syntax", &owner, format!("p={value} is no policy: it is none, quarantine or reject"))
-                .fix("Publish it again with a valid policy.")
-                .record("TXT", &owner, suggestion),
-        );
-        part.word(Status::Bad, "Error");
-        return;
-    };
-    let subdomains = tag("sp").and_then(Policy::parse).unwrap_or(own);
-    let effective = if found.at == domain { own } else { subdomains };
-    strength(&tags, &owner, own, subdomains, effective, part);
-    leftovers(&tags, &owner, part);
-    dmarc_reports::check(net, facts, &tags, &owner, part).await;
-    let word = if tag("p").is_none() && found.at == domain { "p missing".to_owned() } else { format!("p={}", effective.as_str()) };
-    part.word_by_findings(Status::Ok, word);
-}
-
-fn strength(tags: &[(String, String)], owner: &str, own: Policy, subdomains: Policy, effective: Policy, part: &mut Part) {
-    let tag = |name: &str| tags.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
-    let raised = |policy: &str| {
-        let mut kept: Vec<String> =
-            tags.iter().filter(|(n, _)| !matches!(n.as_str(), "v" | "p" | "pct" | "rf" | "ri" | "t")).map(|(n, v)| format!("{n}={v}")).collect();
-        kept.insert(0, format!("v=DMARC1; p={policy}"));
-        kept.join("; ")
-    };
-    if tag("p").is_none() {
-        part.find(remark("dmarc.p_missing", owner, "The DMARC record has no p= tag").record("TXT", owner, raised("none")));
-    } else if effective == Policy::None {
-        part.find(
-            remark("dmarc.p_none", owner, "DMARC only watches (p=none): forged mail is delivered")
-                .fix("When the reports show that your own mail passes, publish this record; later raise it to p=reject.")
-                .record("TXT", owner, raised("quarantine")),
-        );
-    }
-    if subdomains < own {
-        part.find(
-            remark(
-                "dmarc.sp_weaker",
-                owner,
-                format!("Subdomains are weaker protected (sp={}) than the domain (p={})", subdomains.as_str(), own.as_str()),
-            )
-            .with("p", own.as_str()),
-        );
-    }
-    if own != Policy::Reject && own != Policy::None && tag("np").is_none() {
-        part.find(remark("dmarc.np_missing", owner, "Names that do not exist can be forged: np= is not set"));
-    }
-    if tag("t").is_some_and(|t| t.eq_ignore_ascii_case("y")) && own != Policy::None {
-        part.find(remark("dmarc.test_mode", owner, format!("p={} is in test (t=y): receivers apply the next weaker policy", own.as_str())));
-    }
-}
-
-/// Tags that the present standard no longer has, or never had.
-fn leftovers(tags: &[(String, String)], owner: &str, part: &mut Part) {
-    const KNOWN: [&str; 14] = ["v", "p", "sp", "np", "adkim", "aspf", "rua", "ruf", "fo", "t", "psd", "pct", "rf", "ri"];
-    for (name, value) in tags {
-        match name.as_str() {
-            "pct" => {
-                let partial = value != "100";
-                let severity = if partial { Severity::Medium } else { Severity::Low };
-                part.find(
-                    remark("dmarc.pct_used", owner, format!("pct={value} is gone from DMARC since RFC 9989; receivers ignore it")).severity(severity),
-                );
-            }
-            "rf" | "ri" => part.find(remark("dmarc.removed_tags", owner, format!("{name}= is gone from DMARC since RFC 9989"))),
-            "ruf" => part.find(remark(
-                "dmarc.ruf_privacy",
-                owner,
-                "ruf= asks for copies of single messages, which may hold personal data; few receivers send them",
-            )),
-            other if !KNOWN.contains(&other) => {
-                part.find(remark("dmarc.unknown_tag", owner, format!("{other}= is no tag of DMARC")).with("tag", other));
-            }
-            _ => {}
+        Some((Origin::Own, published)) => {
+            Start { owner: domain, record: Some(&published.record), organisation: walk.is_organisation(), inherited: false, parked }
+        }
+        // A registry's policy is not the domain's to change: it publishes its own.
+        Some((Origin::Registry, _)) | None => {
+            Start { owner: domain, record: None, organisation: organisational(domain) == domain, inherited: false, parked }
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn detail(facts: &Facts, options: &AuditOptions, walk: &Walk) -> Option<DmarcDetail> {
+    let domain = facts.domain.as_str();
+    let exists = !facts.nxdomain;
+    let path = if exists { steps(start(facts, options, walk)) } else { Vec::new() };
+    let Some((_, published)) = &walk.policy else {
+        return exists.then(|| DmarcDetail {
+            owner: domain.to_owned(),
+            policy: String::new(),
+            subdomains: None,
+            nonexistent: None,
+            testing: false,
+            dkim_alignment: alignment(false),
+            spf_alignment: alignment(false),
+            reports: Vec::new(),
+            path,
+        });
+    };
+    let record = &published.record;
+    let below = walk.below().map(|below| &below.record);
+    Some(DmarcDetail {
+        owner: published.at.clone(),
+        policy: walk.applies(exists).map_or("none", Policy::as_str).to_owned(),
+        subdomains: below.map(|record| record.subdomains().as_str().to_owned()),
+        nonexistent: below.map(|record| record.nonexistent().as_str().to_owned()),
+        testing: record.testing,
+        dkim_alignment: alignment(record.strict_dkim),
+        spf_alignment: alignment(record.strict_spf),
+        reports: record.rua.iter().map(|address| address.mailbox.clone()).collect(),
+        path,
+    })
+}
 
-    fn names(domain: &str) -> Vec<String> {
-        walk(&DomainName::from_ascii(domain).unwrap())
-    }
-
-    #[test]
-    fn the_walk_goes_up_and_has_an_end() {
-        assert_eq!(names("a.example.com"), ["a.example.com", "example.com", "com"]);
-        let long = names("a.b.c.d.e.f.g.h.i.j.example.com");
-        assert_eq!(long.len(), 8);
-        assert_eq!(long[1], "g.h.i.j.example.com".replace("g.h.i.j.", "f.g.h.i.j.").as_str());
-    }
-
-    #[test]
-    fn records_are_known_by_their_version() {
-        for (text, wanted) in [
-            ("v=DMARC1; p=none", true),
-            ("v = DMARC1 ;p=none", true),
-            ("V=dmarc1;", true),
-            ("v=DMARC1", true),
-            ("v=DMARC12; p=none", false),
-            ("v=spf1", false),
-            ("p=none; v=DMARC1", false),
-        ] {
-            assert_eq!(is_dmarc(text), wanted, "{text}");
-        }
-    }
-
-    #[test]
-    fn policies_are_ordered_by_strength() {
-        assert!(Policy::None < Policy::Quarantine && Policy::Quarantine < Policy::Reject);
-        assert_eq!(Policy::parse("REJECT"), Some(Policy::Reject));
-        assert_eq!(Policy::parse("rejected"), None);
-    }
+fn alignment(strict: bool) -> String {
+    if strict { "strict" } else { "relaxed" }.to_owned()
 }

@@ -11,7 +11,14 @@ mod dane;
 mod dane_match;
 mod dkim;
 mod dmarc;
+mod dmarc_address;
+mod dmarc_path;
+mod dmarc_policy;
+mod dmarc_record;
 mod dmarc_reports;
+#[cfg(test)]
+mod dmarc_tests;
+mod dmarc_walk;
 mod dnssec;
 mod dnssec_records;
 pub mod drift;

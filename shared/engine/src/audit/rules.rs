@@ -138,6 +138,7 @@ mod tests {
             include_str!("spf_wire.rs"),
             include_str!("dkim.rs"),
             include_str!("dmarc.rs"),
+            include_str!("dmarc_policy.rs"),
             include_str!("dmarc_reports.rs"),
             include_str!("mta_sts.rs"),
             include_str!("tls_rpt.rs"),

@@ -239,7 +239,8 @@ async fn policy(net: &Net, domain: Option<&str>) -> Result<Policy, String> {
     match report.unknown.into_iter().next() {
         // With the record at hand, something else about it could not be told: that is the audit's matter.
         Some(part) if record.is_none() => Err(part.reason),
-        _ => Ok(Policy { detail: report.detail.dmarc, record }),
+        // Without a record the audit shows the way to one; that is no policy.
+        _ => Ok(Policy { detail: report.detail.dmarc.filter(|detail| !detail.policy.is_empty()), record }),
     }
 }
 

@@ -111,7 +111,7 @@ pub(super) fn answer(zone: &BTreeMap<String, Say>, question: &[u8], tcp: bool) -
     let name = asked.name().iter().map(|label| String::from_utf8_lossy(label).to_ascii_lowercase()).collect::<Vec<_>>().join(".");
     // The root is signed everywhere: whoever asks it learns whether a resolver passes signatures on.
     let root = Say::Records(vec!["DNSKEY 0101030d00".to_owned(), "RRSIG 00300d00000000000000000000000000000000".to_owned()]);
-    let said = zone.get(&name).or_else(|| name.is_empty().then_some(&root));
+    let said = zone.get(&name).or_else(|| wildcard(zone, &name)).or_else(|| name.is_empty().then_some(&root));
     match said {
         None => answer.metadata.response_code = ResponseCode::NXDomain,
         Some(Say::Silence) => return None,
@@ -145,6 +145,16 @@ pub(super) fn answer(zone: &BTreeMap<String, Say>, question: &[u8], tcp: bool) -
         }
     }
     Some(answer.to_vec().unwrap())
+}
+
+/// What `*` below the closest name that exists says (RFC 4592 3.3.1).
+fn wildcard<'a>(zone: &'a BTreeMap<String, Say>, name: &str) -> Option<&'a Say> {
+    let exists = |name: &str| zone.keys().any(|known| known.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')));
+    if exists(name) {
+        return None;
+    }
+    let closest = name.match_indices('.').map(|(at, _)| &name[at + 1..]).find(|parent| exists(parent))?;
+    zone.get(&format!("*.{closest}"))
 }
 
 fn unknown(code: RecordType, hex: &str) -> RData {

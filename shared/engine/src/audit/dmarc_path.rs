@@ -1,0 +1,222 @@
+//! The way to a DMARC policy that protects: watch, quarantine, reject, each first in test mode, with the record to publish at every step.
+
+use waypost_types::{audit::DmarcStep, finding::SuggestedRecord};
+
+use super::dmarc_record::{Draft, Policy, Record};
+
+/// Where the way begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Start<'a> {
+    /// The name that publishes the record, or should.
+    pub(super) owner: &'a str,
+    /// The record as it is.
+    pub(super) record: Option<&'a Record>,
+    /// It is the record of an organisation, so that its policies for names below count.
+    pub(super) organisation: bool,
+    /// Somebody else's record, inherited.
+    pub(super) inherited: bool,
+    /// Neither takes mail nor is known to send any.
+    pub(super) parked: bool,
+}
+
+const TIME: &str = "It is time when two weeks of reports have come in which every source you know passes.";
+
+/// The steps, done ones without a record: publishing it again would be a step back.
+pub(super) fn steps(start: Start<'_>) -> Vec<DmarcStep> {
+    let now = Now::of(start.record);
+    if start.parked {
+        return vec![parked(start, now)];
+    }
+    let mut steps = vec![watch(start, now)];
+    let mut add = |title: &str, text: String, done: bool, p: Policy, testing: bool| {
+        let draft = Draft { p, testing, ..now.draft };
+        steps.push(DmarcStep { title: title.to_owned(), text, done, record: (!done).then(|| start.publish(&draft)) });
+    };
+    add(
+        "Try quarantine",
+        format!(
+            "{TIME} With t=y receivers of the present standard still deliver mail that fails and report what they would have done; those of the \
+             older one already put it into the spam folder. Look in the reports for sources of yours that fail."
+        ),
+        now.draft.p >= Policy::Quarantine,
+        Policy::Quarantine,
+        true,
+    );
+    add(
+        "Quarantine",
+        format!("{TIME} Without t=y mail that fails goes into the spam folder everywhere. Ask colleagues whether mail of yours is missed."),
+        now.draft.p == Policy::Reject || (now.draft.p == Policy::Quarantine && now.full),
+        Policy::Quarantine,
+        false,
+    );
+    add(
+        "Try reject",
+        format!("{TIME} With t=y receivers of the present standard go on with the spam folder; those of the older one refuse mail that fails."),
+        now.draft.p == Policy::Reject,
+        Policy::Reject,
+        true,
+    );
+    add(
+        "Reject",
+        format!("{TIME} Without t=y mail that fails is refused everywhere: nobody can use the name in forged mail."),
+        now.draft.p == Policy::Reject && now.full,
+        Policy::Reject,
+        false,
+    );
+    if start.organisation {
+        let done = start.record.is_some_and(|record| {
+            record.own() == Policy::Reject && record.subdomains() == Policy::Reject && record.nonexistent() == Policy::Reject && now.full
+        });
+        let draft = Draft { p: Policy::Reject, sp: Some(Policy::Reject), np: Some(Policy::Reject), testing: false };
+        steps.push(DmarcStep {
+            title: "Close the names below".to_owned(),
+            text: "It is time when the reports show no mail of yours from a subdomain that fails. sp= is for subdomains, np= for names that do not \
+                   exist: forgers take those when the domain itself is closed."
+                .to_owned(),
+            done,
+            record: (!done).then(|| start.publish(&draft)),
+        });
+    }
+    if start.inherited {
+        let owner = start.owner;
+        for step in steps.iter_mut().filter(|step| !step.done) {
+            step.text = format!("The record is that of {owner}, whoever runs {owner} publishes it. {}", step.text);
+        }
+    }
+    steps
+}
+
+/// What the record says now.
+#[derive(Debug, Clone, Copy)]
+struct Now {
+    draft: Draft,
+    /// Neither a test nor for a share of the mail only.
+    full: bool,
+}
+
+impl Now {
+    fn of(record: Option<&Record>) -> Self {
+        let Some(record) = record else {
+            return Self { draft: Draft { p: Policy::None, sp: None, np: None, testing: false }, full: true };
+        };
+        let p = record.own();
+        let draft = Draft { p, sp: record.sp.value(), np: record.np.value(), testing: record.testing && p != Policy::None };
+        Self { draft, full: !record.testing && record.share().is_none() }
+    }
+}
+
+impl Start<'_> {
+    fn publish(&self, draft: &Draft) -> SuggestedRecord {
+        // A name that takes no mail has no mailbox for reports.
+        let mailbox = (!self.parked).then(|| format!("dmarc@{}", self.owner));
+        let value = self.record.map_or_else(|| draft.first(mailbox.as_deref()), |record| record.with(draft, mailbox.as_deref()));
+        SuggestedRecord { name: format!("_dmarc.{}", self.owner), kind: "TXT".to_owned(), value }
+    }
+}
+
+fn watch(start: Start<'_>, now: Now) -> DmarcStep {
+    let reports = start.record.is_some_and(|record| !record.rua.is_empty());
+    let (title, text) = if now.draft.p == Policy::None {
+        (
+            "Watch",
+            "Begin at once: p=none changes nothing for your mail. Receivers send a report a day to the mailbox in rua=, from which you learn who \
+             sends in your name; for every source of yours put SPF and DKIM right until it passes.",
+        )
+    } else {
+        ("Collect reports", "Receivers send a report a day to the mailbox in rua=, from which you learn who sends in your name and what fails.")
+    };
+    // A policy that is there already is not taken back for the sake of reports.
+    let done = reports && start.record.is_some_and(|record| record.p.value().is_some());
+    DmarcStep { title: title.to_owned(), text: text.to_owned(), done, record: (!done).then(|| start.publish(&now.draft)) }
+}
+
+fn parked(start: Start<'_>, now: Now) -> DmarcStep {
+    let done = start.record.is_some_and(|record| record.own() == Policy::Reject && now.full);
+    let draft = Draft { p: Policy::Reject, sp: now.draft.sp.map(|_| Policy::Reject), np: now.draft.np.map(|_| Policy::Reject), testing: false };
+    DmarcStep {
+        title: "Reject".to_owned(),
+        text: "The domain takes no mail and none is known to come from it: nothing can be lost, so have all mail in its name refused at once."
+            .to_owned(),
+        done,
+        record: (!done).then(|| start.publish(&draft)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn way(record: Option<&str>, change: impl Fn(&mut Start<'_>)) -> Vec<(String, Option<String>)> {
+        let record = record.map(|text| Record::parse(text).unwrap());
+        let mut start = Start { owner: "e.example", record: record.as_ref(), organisation: true, inherited: false, parked: false };
+        change(&mut start);
+        let steps = steps(start);
+        assert!(steps.iter().all(|step| step.done == step.record.is_none() && !step.text.is_empty()));
+        assert!(steps.iter().filter_map(|step| step.record.as_ref()).all(|record| record.name == "_dmarc.e.example" && record.kind == "TXT"));
+        assert!(steps.iter().filter_map(|step| step.record.as_ref()).all(|record| Record::parse(&record.value).unwrap().faults.is_empty()));
+        steps.into_iter().map(|step| (step.title, step.record.map(|record| record.value))).collect()
+    }
+
+    #[test]
+    fn every_step_has_its_record_until_it_is_done() {
+        let at = |steps: &[(String, Option<String>)], title: &str| steps.iter().find(|(name, _)| name == title).unwrap().1.clone();
+        let none = way(None, |_| {});
+        assert_eq!(
+            none.iter().map(|(title, _)| title.as_str()).collect::<Vec<_>>(),
+            ["Watch", "Try quarantine", "Quarantine", "Try reject", "Reject", "Close the names below"]
+        );
+        assert_eq!(
+            none.iter().map(|(_, record)| record.as_deref().unwrap()).collect::<Vec<_>>(),
+            [
+                "v=DMARC1; p=none; rua=mailto:dmarc@e.example",
+                "v=DMARC1; p=quarantine; t=y; rua=mailto:dmarc@e.example",
+                "v=DMARC1; p=quarantine; rua=mailto:dmarc@e.example",
+                "v=DMARC1; p=reject; t=y; rua=mailto:dmarc@e.example",
+                "v=DMARC1; p=reject; rua=mailto:dmarc@e.example",
+                "v=DMARC1; p=reject; sp=reject; np=reject; rua=mailto:dmarc@e.example",
+            ]
+        );
+        let watching =
+            way(Some("v=DMARC1;p=none;sp=none;pct=20;rf=afrf;ri=60;adkim=s;aspf=s;fo=1;ruf=mailto:f@e.example;rua=mailto:d@e.example!10m"), |_| {});
+        assert_eq!(at(&watching, "Watch"), None);
+        let kept = "adkim=s; aspf=s; rua=mailto:d@e.example; ruf=mailto:f@e.example; fo=1";
+        assert_eq!(at(&watching, "Try quarantine").unwrap(), format!("v=DMARC1; p=quarantine; sp=none; t=y; {kept}"));
+        assert_eq!(at(&watching, "Close the names below").unwrap(), format!("v=DMARC1; p=reject; sp=reject; np=reject; {kept}"));
+    }
+
+    #[test]
+    fn what_is_done_is_seen_from_the_record() {
+        for (record, done) in [
+            ("p=none", 0b00_0000),
+            ("p=none; rua=mailto:d@e.example", 0b00_0001),
+            ("rua=mailto:d@e.example", 0b00_0000),
+            ("p=quarantine; t=y; rua=mailto:d@e.example", 0b00_0011),
+            ("p=quarantine; pct=50; rua=mailto:d@e.example", 0b00_0011),
+            ("p=quarantine; rua=mailto:d@e.example", 0b00_0111),
+            ("p=reject; t=y; rua=mailto:d@e.example", 0b00_1111),
+            ("p=reject; sp=none; rua=mailto:d@e.example", 0b01_1111),
+            ("p=reject; np=quarantine; rua=mailto:d@e.example", 0b01_1111),
+            ("p=reject; rua=mailto:d@e.example", 0b11_1111),
+            ("p=reject", 0b11_1110),
+        ] {
+            let steps = way(Some(&format!("v=DMARC1; {record}")), |_| {});
+            let bits = steps.iter().enumerate().filter(|(_, (_, record))| record.is_none()).map(|(at, _)| 1 << at).sum::<u8>();
+            assert_eq!(bits, done, "{record}: {steps:?}");
+        }
+        // Reports are added without taking the policy back.
+        let steps = way(Some("v=DMARC1; p=reject"), |_| {});
+        assert_eq!(steps[0], ("Collect reports".to_owned(), Some("v=DMARC1; p=reject; rua=mailto:dmarc@e.example".to_owned())));
+    }
+
+    #[test]
+    fn parked_inherited_and_lower_names_have_a_way_of_their_own() {
+        let parked = way(None, |start| start.parked = true);
+        assert_eq!(parked, [("Reject".to_owned(), Some("v=DMARC1; p=reject".to_owned()))]);
+        assert_eq!(way(Some("v=DMARC1; p=reject"), |start| start.parked = true), [("Reject".to_owned(), None)]);
+        assert_eq!(way(None, |start| start.organisation = false).len(), 5);
+        let start = Start { owner: "e.example", record: None, organisation: true, inherited: true, parked: false };
+        assert!(steps(start).iter().all(|step| step.text.contains("whoever runs e.example publishes it")));
+    }
+}
