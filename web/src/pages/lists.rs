@@ -161,9 +161,11 @@ fn notice(visit: &Visit, refused: Option<Refused<'_>>) -> Option<AnyView> {
     let (kind, role, said) = match refused {
         // What belongs to a field stands at the field.
         Some(Refused { form: "custom" | "key", failure, .. }) if failure.status != 412 => return None,
-        Some(Refused { failure, .. }) if failure.status == 412 => {
-            ("warn", "alert", "Somebody else changed the lists in the meantime. These are the current ones; make your change again if it is still wanted.".to_owned())
-        }
+        Some(Refused { failure, .. }) if failure.status == 412 => (
+            "warn",
+            "alert",
+            "Somebody else changed the lists in the meantime. These are the current ones; make your change again if it is still wanted.".to_owned(),
+        ),
         Some(Refused { failure, .. }) => {
             ("bad", "alert", failure.fields().first().map_or_else(|| failure.sentence().to_owned(), |error| error.message.clone()))
         }
@@ -246,7 +248,9 @@ fn row(settings: &ListSettings, list: &ListInfo, sent: Option<&Fields>) -> AnyVi
     };
     let tags = view! { <span class="tag">{ui::type_word(list.list_type)}</span>{needs.map(|needs| view! { " "<span class="tag">{needs}</span> })} };
     let lookup = Some(list.lookup_url.clone()).filter(|url| url.starts_with("https://"));
-    let lookup = lookup.map(|url| view! { <p><a href=url rel="noopener noreferrer">"Its own look-up page"<span class="vh">{format!(" of {}", list.name)}</span></a></p> });
+    let lookup = lookup.map(
+        |url| view! { <p><a href=url rel="noopener noreferrer">"Its own look-up page"<span class="vh">{format!(" of {}", list.name)}</span></a></p> },
+    );
     let policy = (!list.query_policy.is_empty()).then(|| view! { <p>{text::sentence(&list.query_policy)}</p> });
     let (id, label) = (name.clone(), name.clone());
     view! {
@@ -279,7 +283,8 @@ fn private(gate: &Gate, settings: &ListSettings, base: &str, refused: Option<Ref
         .map(|list| {
             let (word, _) = ui::severity_words(list.severity);
             let title = list.title().to_owned();
-            let fields = view! { <input type="hidden" name="version" value=version()/><input type="hidden" name="zone" value=list.zone.to_string()/> };
+            let fields =
+                view! { <input type="hidden" name="version" value=version()/><input type="hidden" name="zone" value=list.zone.to_string()/> };
             let word_remove = view! { "Remove"<span class="vh">{format!(" {title}")}</span> };
             view! {
                 <tr>

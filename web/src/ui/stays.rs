@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use leptos::prelude::*;
-use waypost_types::{listing::Listing, outcome::Status};
+use waypost_types::{list_history::Listing, outcome::Status};
 
 use super::{status, time};
 use crate::text;

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use waypost_types::{
     asset::{Address, Domain, Server},
     drift::RecordEvent,
-    listing::Listing,
+    list_history::Listing,
     monitor::MonitorKind,
     outcome::{BlacklistReport, Outcome},
     page::List,

@@ -148,15 +148,15 @@ fn own_lists(loaded: &Loaded) -> Option<AnyView> {
         return None;
     }
     let (body, standing) = match &loaded.scan {
-        Some(scan) => (ui::list_entries(&scan.entries), Some(ui::scanned(&scan.entries))),
+        Some(scan) => (ui::list_entries(scan), Some(ui::scanned(scan))),
         None => (
             view! { <div class="empty">{icon("clock")}<h3>"No scan to show yet"</h3><p>"The next one appears here by itself."</p></div> }.into_any(),
             None,
         ),
     };
     let meta = loaded.scan.as_ref().map(|scan| {
-        let told = scan.entries.iter().filter(|entry| entry.state != waypost_types::outcome::ListState::Unknown).count();
-        view! { <span class="meta num">{format!("{told} of {} answered", scan.entries.len())}</span> }
+        let (told, untold) = scan.lists_told();
+        view! { <span class="meta num">{format!("{told} of {} answered", told + untold)}</span> }
     });
     let lost = loaded.stays.is_none().then(|| view! { <p class="card-body sm muted">"Earlier stays can not be shown right now."</p> });
     Some(
