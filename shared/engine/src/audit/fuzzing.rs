@@ -26,12 +26,9 @@ pub(crate) fn mta_sts_record(text: &str) {
     let _ = black_box(mta_sts::record_is_fine(text));
 }
 
-/// MTA-STS policies: what is kept of one reads the same again.
+/// MTA-STS policies, as served and as history keeps them. What is kept has no control characters, so it may read otherwise than what was served.
 pub(crate) fn mta_sts_policy(text: &str) {
-    let _ = black_box(mta_sts_policy::parse_kept(text));
-    if let Ok(policy) = mta_sts_policy::parse(text) {
-        assert!(mta_sts_policy::parse(&mta_sts_policy::lines(text)).is_ok_and(|again| again.says_the_same(&policy)));
-    }
+    let _ = black_box((mta_sts_policy::parse(text), mta_sts_policy::parse_kept(&mta_sts_policy::lines(text))));
 }
 
 /// TLS-RPT records.
