@@ -10,7 +10,6 @@ use waypost_types::{asset::Domain, outcome::Status, page::List};
 
 pub(crate) use self::one::{change, check, remove, show};
 use crate::{
-    api::ApiFailure,
     ssr::{Answer, Fields, Visit, org_path, page, redirect},
     text,
     ui::{self, Gate, Place, family, icon},

@@ -2,6 +2,8 @@
 #![cfg(feature = "ssr")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod audited;
+mod domain;
 mod loading;
 mod markup;
 mod organisation;
