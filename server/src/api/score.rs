@@ -17,3 +17,17 @@ pub async fn table() -> Json<ScoreTable> {
         grades: score::GRADES.into_iter().map(|(grade, least)| ScoreGrade { grade: grade.to_owned(), least }).collect(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_table_is_the_one_that_audits_are_scored_by() {
+        let Json(table) = table().await;
+        assert!(table.costs.is_sorted_by_key(|cost| std::cmp::Reverse(cost.points)), "{table:?}");
+        assert!(table.costs.iter().all(|cost| cost.points == score::cost(cost.severity)));
+        assert!(table.grades.iter().all(|grade| score::grade(grade.least) == grade.grade));
+        assert_eq!(table.grades.last().map(|grade| grade.least), Some(0), "every score has a grade");
+    }
+}

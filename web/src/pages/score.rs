@@ -52,7 +52,7 @@ pub(crate) async fn show(visit: Visit) -> Answer {
                             <li>"A rule costs once, however many servers, keys or records it concerns; the worst of them counts."</li>
                             <li>"What could not be told costs nothing: a server that does not answer us is no fault of the domain."</li>
                             <li>"With MX, SPF and DMARC all unknown there is no score, and none for a domain that does not exist."</li>
-                            <li>"What the next fix gains is the score with that rule mended and nothing else. Far below 0 one fix alone may gain nothing yet."</li>
+                            <li>"What the next fix gains is the score with that rule mended and nothing else. Where more than 100 points are lost, one fix alone may gain nothing yet."</li>
                         </ul></div>
                     </section>
                     <section class="card" aria-labelledby="h-grades">

@@ -6,8 +6,7 @@ use waypost_types::{
     outcome::Status,
 };
 
-use super::{status, time};
-use crate::text;
+use super::{parts::day, status};
 
 /// What receivers take without complaint (RFC 8301 3.2).
 const GOOD_BITS: u32 = 2048;
@@ -45,9 +44,9 @@ fn row(key: &DkimKey) -> AnyView {
     };
     let strength = key.bits.filter(|_| key.kind == "rsa").map_or_else(|| kind.to_owned(), |bits| format!("{kind}, {bits} bit"));
     let alias = key.alias.clone().map(|alias| view! { <span class="sub mono wrap-any">{format!("alias of {alias}")}</span> });
-    let since = key.first_seen.map_or_else(|| "–".into_any(), |at| time(at));
+    let since = key.first_seen.map(day);
     let origin = match key.origin {
-        SelectorOrigin::Hand => "Named by you",
+        SelectorOrigin::Hand => "Named by hand",
         SelectorOrigin::Seen => "Seen in mail",
         SelectorOrigin::Catalog => "Usual name, tried",
     };
@@ -57,7 +56,7 @@ fn row(key: &DkimKey) -> AnyView {
             <th scope="row"><span class="mono wrap-any">{key.selector.clone()}</span>{alias}</th>
             <td data-label="Key">{strength}</td>
             <td data-label="State">{status(kind, word)}</td>
-            <td data-label="Service">{key.service.as_deref().map_or_else(|| "–".to_owned(), text::sentence)}</td>
+            <td data-label="Service">{key.service.clone()}</td>
             <td data-label="Since">{since}</td>
             <td data-label="Known from">{origin}</td>
         </tr>

@@ -85,7 +85,8 @@ impl<'a> Form<'a> {
 
     /// A list of things, which may be empty; it starts with what is there now.
     pub(crate) fn area(&self, name: &'static str, label: &'static str, now: &str, hint: &'static str) -> AnyView {
-        let value = self.fields.given(name).unwrap_or(now).to_owned();
+        // What stands in a textarea is written as it is given, so it is escaped here.
+        let value = text::escaped(self.fields.given(name).unwrap_or(now));
         let (message, _) = self.message(name, hint);
         let (wrong, hint_id) = (message.is_some().then_some("true"), format!("{name}-hint"));
         let described = if message.is_some() { format!("{name}-below {hint_id}") } else { hint_id.clone() };

@@ -8,7 +8,7 @@ use waypost_types::{
     page::List,
 };
 
-use super::{badge, family, icon, time};
+use super::{badge, family, icon};
 use crate::text;
 
 /// Where a page of the history stands.
@@ -65,7 +65,7 @@ fn event(event: &RecordEvent) -> AnyView {
         <li>
             <span class="dot" data-status=kind>{icon(glyph)}</span>
             <div>
-                <p class="event"><span class="strong">{format!("{} changed", family::name(&event.family))}</span>{worse}{time(event.at)}</p>
+                <p class="event"><span class="strong">{format!("{} changed", family::name(&event.family))}</span>{worse}<time datetime=event.at.to_rfc3339() title=text::exact(event.at)>{text::minute(event.at)}</time></p>
                 <ul class="changes">{changes}</ul>
                 {records}
             </div>

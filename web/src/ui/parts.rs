@@ -97,6 +97,11 @@ pub(crate) fn time(at: DateTime<Utc>) -> AnyView {
     view! { <time datetime=at.to_rfc3339() title=text::exact(at)>{text::relative(at, Utc::now())}</time> }.into_any()
 }
 
+/// A day that carries the exact time: for what lasts longer than anybody counts hours.
+pub(super) fn day(at: DateTime<Utc>) -> AnyView {
+    view! { <time datetime=at.to_rfc3339() title=text::exact(at)>{at.format("%-d %b %Y").to_string()}</time> }.into_any()
+}
+
 /// The same for what may not have happened yet.
 pub(crate) fn when(at: Option<DateTime<Utc>>) -> AnyView {
     at.map_or_else(|| "Pending".into_any(), time)

@@ -49,7 +49,7 @@ fn row(audit: &AuditReport, lost: &LostPoints, first: bool, prefix: &str, score:
     let many = (many > 1).then(|| view! { <span class="muted">{format!(" in {many} places, counted once")}</span> });
     let gain = match lost.gain {
         0 => "alone gains nothing yet".to_owned(),
-        gain => format!("mended: +{gain}, {} of 100", score.saturating_add(gain)),
+        gain => format!("mending gains {gain}: {} of 100", score.saturating_add(gain)),
     };
     view! {
         <li>

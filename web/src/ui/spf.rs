@@ -53,25 +53,25 @@ fn terms(node: &SpfNode, id: &str, depth: usize) -> AnyView {
 
 fn one(term: &SpfTerm, id: &str, depth: usize) -> AnyView {
     let cost = (term.lookups > 0).then(|| view! { <span class="tag">{text::counted(term.lookups, "lookup", "lookups")}</span> });
-    let note = term.note.as_ref().map(|note| view! { <p class="note">{text::sentence(note)}</p> });
+    // Inside a summary there are no paragraphs, so what is to say of a term is a line of its own by its style.
+    let note = term.note.as_ref().map(|note| view! { <span class="note">{text::sentence(note)}</span> });
     let Some(policy) = &term.policy else {
-        return view! { <div class="term"><code>{term.text.clone()}</code>{cost}</div>{note} }.into_any();
+        return view! { <div class="term"><code>{term.text.clone()}</code>{cost}{note}</div> }.into_any();
     };
     let service = policy.service.clone().map(|service| view! { <span class="strong">{service}</span> });
-    let void = (policy.void_lookups > 0).then(|| badge(Status::Warn, &format!("{} void", policy.void_lookups)));
-    let problem = policy.problem.as_ref().map(|problem| view! { <p class="note">{status(Status::Warn, problem)}</p> });
-    let summary = view! { <code>{term.text.clone()}</code>{service}{cost}{void} };
+    let void = (policy.void_lookups > 0).then(|| badge(Status::Warn, &text::counted(policy.void_lookups, "void lookup", "void lookups")));
+    let problem = policy.problem.as_ref().map(|problem| view! { <span class="note">{status(Status::Warn, problem)}</span> });
+    let line = view! { <code>{term.text.clone()}</code>{service}{cost}{void}{problem}{note} };
     if policy.terms.is_empty() {
-        return view! { <div class="term">{summary}</div>{problem}{note} }.into_any();
+        return view! { <div class="term">{line}</div> }.into_any();
     }
-    // What the record itself includes is open; what lies below is opened by who wants to know.
+    // The record itself is open; what it includes is opened by who wants to know, unless it is broken.
     let id = id.to_owned();
     view! {
-        <details id=id.clone() open=depth == 0 && policy.problem.is_some()>
-            <summary class="term">{summary}</summary>
+        <details id=id.clone() open=policy.problem.is_some()>
+            <summary class="term">{line}</summary>
             {terms(policy, &id, depth + 1)}
         </details>
-        {problem}{note}
     }
     .into_any()
 }

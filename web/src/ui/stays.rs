@@ -4,10 +4,10 @@ use chrono::{DateTime, Utc};
 use leptos::prelude::*;
 use waypost_types::{list_history::Listing, outcome::Status};
 
-use super::{status, time};
+use super::{parts::day, status, time};
 use crate::text;
 
-/// The table of stays; nothing when there was none. `none` is what is said then.
+/// The table of stays; nothing when there was none.
 pub(crate) fn stays(listings: &[Listing]) -> Option<AnyView> {
     if listings.is_empty() {
         return None;
@@ -37,7 +37,7 @@ fn row(stay: &Listing) -> AnyView {
         <tr>
             <th scope="row">{stay.list.clone()}<span class="sub mono wrap-any">{stay.subject.clone()}</span></th>
             <td data-label="State">{state}</td>
-            <td data-label="From"><time datetime=stay.began_at.to_rfc3339() title=text::exact(stay.began_at)>{stay.began_at.format("%-d %b %Y").to_string()}</time></td>
+            <td data-label="From">{day(stay.began_at)}</td>
             <td data-label="Lasted"><span>{text::duration((until - stay.began_at).num_seconds())}{ended}</span></td>
             <td data-label="What it said">{said.join(". ")}</td>
         </tr>

@@ -6,7 +6,7 @@ use waypost_types::{
     outcome::Status,
 };
 
-use super::{copied, status};
+use super::{copied, parts::day, status};
 use crate::text;
 
 /// A row of facts.
@@ -91,8 +91,7 @@ fn certificates(all: &[MxCertificate]) -> Option<AnyView> {
                 MxCertificate { trusted: true, .. } => status(Status::Warn, "Other name"),
                 _ => status(Status::Warn, "Not trusted"),
             };
-            let expires =
-                one.expires.map(|at| view! { <time datetime=at.to_rfc3339() title=text::exact(at)>{at.format("%-d %b %Y").to_string()}</time> });
+            let expires = one.expires.map(day);
             let problem = one.problem.as_deref().map(text::sentence);
             view! {
                 <tr>
@@ -130,7 +129,7 @@ fn bimi(logo: &BimiDetail) -> AnyView {
         (Some(_), Some(issuer)) => format!("{kind} by {issuer}").into_any(),
         (Some(_), None) => kind.into_any(),
     };
-    let until = logo.expires.map(|at| fact("Valid until", at.format("%-d %b %Y").to_string().into_any()));
+    let until = logo.expires.map(|at| fact("Valid until", day(at)));
     view! {
         <div class="sev-head"><h3>"BIMI logo"</h3></div>
         <div class="card-body pt4">

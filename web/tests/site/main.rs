@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod lists;
+mod audited;
+mod domain;
 mod loading;
 mod markup;
 mod organisation;

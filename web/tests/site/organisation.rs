@@ -3,13 +3,15 @@
 use serde_json::{Value, json};
 use waypost_web::api::ApiRequest;
 
-use crate::support::problem;
+use crate::{audited, support::problem};
 
 pub const DOMAIN: &str = "dom_00000000000000000000000000000001";
 pub const SERVER: &str = "srv_00000000000000000000000000000002";
 pub const ADDRESS: &str = "adr_00000000000000000000000000000003";
 pub const INCIDENT: &str = "inc_00000000000000000000000000000004";
 pub const NETWORK: &str = "adr_00000000000000000000000000000008";
+/// The block-list scan of the domain itself.
+const SCAN: &str = "mon_00000000000000000000000000000006";
 const AT: &str = "2026-11-18T13:00:00Z";
 const LONG: &str = "a-mail-server-with-a-very-long-name-that-somebody-chose.sub.department.example.com";
 
@@ -47,8 +49,16 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
             "orgs/empty/lists" => json!({ "catalog": [], "choice": {}, "keys": [], "version": 0 }),
             "lookup/example.com" => lookup(),
             "lookup/address/192.0.2.25" => address_lookup(),
+            "score" => audited::score_table(),
             other => match other.strip_prefix("orgs/acme/").and_then(|rest| rest.split_once('/')) {
                 Some(("domains", DOMAIN)) => domain(),
+                Some(("domains", rest)) if rest == format!("{DOMAIN}/history") => {
+                    json!({ "items": audited::history(), "next": (!request.path.contains("cursor=")).then_some("old er") })
+                }
+                Some(("domains", rest)) if rest == format!("{DOMAIN}/listings") => list(audited::stays()),
+                Some(("monitors", rest)) if rest == format!("{SCAN}/outcome") => {
+                    json!({ "kind": "blacklist", "target": "xn--mnchen-3ya.example", "entries": entries() })
+                }
                 Some(("servers", SERVER)) => server(),
                 Some(("addresses", ADDRESS)) => address(),
                 Some(("addresses", NETWORK)) => network(),
@@ -99,7 +109,8 @@ fn audit() -> Value {
         "unknown": [{ "subject": "ns", "reason": "did not answer in time; it is asked again at the next check" }],
         "checks": { "mx": check("ok", "2 hosts"), "spf": check("bad", "Error"), "dkim": check("warn", "1024 bit"), "dmarc": check("warn", "p=none"), "mta_sts": check("none", "Not set"),
             "tls_rpt": check("none", "Not set"), "dane": check("none", "Not set"), "bimi": check("none", "Not set"), "ptr": check("warn", "Mismatch"), "dnssec": check("none", "Not signed") },
-        "records": { "dmarc": ["v=DMARC1; p=none"], "mx": [format!("10 {LONG}.")], "ns": ["ns1.example.net."], "spf": ["v=spf1 include:_spf.example.net include:_spf.example.org ~all"] },
+        "records": { "dmarc": ["v=DMARC1; p=none"], "mta_sts": ["v=STSv1; id=20261101", "version: STSv1 / mode: testing / mx: mail.example.com / mx: *.example.net / max_age: 604800"], "mx": [format!("10 {LONG}.")], "ns": ["ns1.example.net."], "spf": ["v=spf1 include:_spf.example.net include:_spf.example.org ~all"] },
+        "lost": audited::lost(), "detail": audited::detail(),
         "mx_hosts": [{ "preference": 10, "host": LONG, "addresses": ["192.0.2.25", "2001:db8::25"], "provider": null }]
     })
 }
@@ -113,7 +124,8 @@ fn monitor(id: &str, kind: &str, target: &str, state: &str) -> Value {
 /// Audited once, with a verdict that a second audit has yet to confirm.
 fn domain() -> Value {
     json!({ "id": DOMAIN, "name": "xn--mnchen-3ya.example", "display": "münchen.example", "state": "pending", "score": 61, "grade": "C", "last_checked_at": AT, "next_check_at": AT,
-        "audit": audit(), "monitors": [monitor("01", "audit", "xn--mnchen-3ya.example", "pending")], "version": 3, "created_at": AT })
+        "audit": audit(), "selectors": ["s2024"], "senders": ["192.0.2.80", "2001:db8::80"],
+        "monitors": [monitor("06", "blacklist", "xn--mnchen-3ya.example", "up"), monitor("01", "audit", "xn--mnchen-3ya.example", "pending")], "version": 3, "created_at": AT })
 }
 
 /// Not audited yet.
