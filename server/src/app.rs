@@ -16,8 +16,9 @@ use utoipa::openapi::OpenApi;
 use uuid::Uuid;
 
 use crate::{
-    api, health, preview,
+    api, health,
     http::{client::find_address, cross_site::refuse_cross_site, headers::add_security_headers, problem::ApiError, session},
+    preview,
     state::AppState,
 };
 

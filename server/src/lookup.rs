@@ -114,9 +114,9 @@ impl Lookups {
 
     /// Refuses addresses that are not on the public internet: block lists know nothing of them, and asking names our own network.
     pub fn check(&self, address: IpAddr) -> Result<(), String> {
-        self.net.egress_check(address).map_err(|denied| {
-            format!("{} is {}: it is not on the public internet, so no block list knows it.", denied.address, denied.reason)
-        })
+        self.net
+            .egress_check(address)
+            .map_err(|denied| format!("{} is {}: it is not on the public internet, so no block list knows it.", denied.address, denied.reason))
     }
 
     fn run(&self, asked: &Asked) -> Kept {

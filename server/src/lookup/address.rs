@@ -21,10 +21,7 @@ const MOST_NAMES: usize = 10;
 pub(super) async fn look(net: &Net, scanner: &Scanner, address: IpAddr) -> AddressLookup {
     let started = Instant::now();
     let (subjects, lists) = ([Subject::from(address)], Lists::default());
-    let (reverse, report) = tokio::join!(
-        tokio::time::timeout(REVERSE_TIME, reverse(net, address)),
-        scan(scanner, &subjects, &lists, LISTS_TIME)
-    );
+    let (reverse, report) = tokio::join!(tokio::time::timeout(REVERSE_TIME, reverse(net, address)), scan(scanner, &subjects, &lists, LISTS_TIME));
     let found = reverse.unwrap_or_else(|_| Reverse::untold("The name servers of its network did not answer in time."));
     let took = started.elapsed();
     let complete = found.told && report.as_ref().is_some_and(|report| !is_late(took, &report.entries));

@@ -86,12 +86,8 @@ pub(crate) async fn show(visit: Visit, Path((org, id)): Path<(String, String)>) 
 
 async fn draw(visit: &Visit, org: &str, id: &str, failure: Option<&ApiFailure>) -> Answer {
     let (path, past, lists) = (target(org, id).api(""), target(org, id).api("/listings"), org_path(org, "lists"));
-    let (frame, address, past, lists) = tokio::join!(
-        visit.frame(org),
-        visit.api.get::<Address>(&path),
-        visit.api.get::<List<Listing>>(&past),
-        visit.api.get::<ListSettings>(&lists)
-    );
+    let (frame, address, past, lists) =
+        tokio::join!(visit.frame(org), visit.api.get::<Address>(&path), visit.api.get::<List<Listing>>(&past), visit.api.get::<ListSettings>(&lists));
     let (frame, address) = (frame?, address?);
     // The page stands without them: what is to be done about a listing is in the scan too.
     let catalog = lists.map(|lists| lists.catalog).unwrap_or_default();
@@ -181,7 +177,10 @@ fn scan(address: &Address, show: Show, page: &str) -> AnyView {
 fn history(past: Result<List<Listing>, ApiFailure>, several: bool) -> AnyView {
     let body = match past {
         Ok(past) => ui::history(&past.items, several),
-        Err(failure) => view! { <div class="empty">{icon("unknown")}<h3>"The history could not be loaded"</h3><p>{failure.sentence().to_owned()}</p></div> }.into_any(),
+        Err(failure) => {
+            view! { <div class="empty">{icon("unknown")}<h3>"The history could not be loaded"</h3><p>{failure.sentence().to_owned()}</p></div> }
+                .into_any()
+        }
     };
     view! {
         <section class="card" aria-labelledby="h-past" data-live="past">

@@ -172,7 +172,10 @@ fn entry(entry: &TimelineEntry) -> AnyView {
 fn proof(outcome: &Outcome) -> AnyView {
     match outcome {
         Outcome::Audit(audit) => view! { {ui::findings(&audit.findings, "e")}{ui::unknown_parts(&audit.unknown)} }.into_any(),
-        Outcome::Blacklist(report) => { let report = report.as_ref(); view! { {ui::guides(report, &[])}{ui::list_entries(report)} }.into_any() },
+        Outcome::Blacklist(report) => {
+            let report = report.as_ref();
+            view! { {ui::guides(report, &[])}{ui::list_entries(report)} }.into_any()
+        }
         Outcome::Smtp(report) => {
             let probes = report
                 .probes

@@ -60,7 +60,12 @@ pub(crate) async fn search_for(visit: Visit) -> Answer {
     let domain = asked.trim().trim_start_matches("https://").trim_start_matches("http://");
     let domain = domain.rsplit('@').next().unwrap_or_default().split('/').next().unwrap_or_default().trim_end_matches('.');
     if domain.is_empty() {
-        return Ok(front(&visit, StatusCode::UNPROCESSABLE_ENTITY, asked, Some("Enter a domain or an IP address, for example example.com.".to_owned())));
+        return Ok(front(
+            &visit,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            asked,
+            Some("Enter a domain or an IP address, for example example.com.".to_owned()),
+        ));
     }
     Ok(redirect(&format!("/lookup/{}", text::encoded(domain))))
 }
@@ -108,8 +113,16 @@ pub(super) fn block_lists(report: &BlacklistReport) -> AnyView {
 
 /// What other sites say of a link to a lookup.
 fn shared(found: &Lookup) -> Shared {
-    let grade = found.audit.grade.as_deref().zip(found.audit.score).map(|(grade, score)| format!("Grade {grade}, {score} of 100. ")).unwrap_or_default();
-    let first: Vec<&str> = found.audit.findings.iter().filter(|finding| finding.severity >= waypost_types::Severity::Medium).take(3).map(|finding| finding.summary.as_str()).collect();
+    let grade =
+        found.audit.grade.as_deref().zip(found.audit.score).map(|(grade, score)| format!("Grade {grade}, {score} of 100. ")).unwrap_or_default();
+    let first: Vec<&str> = found
+        .audit
+        .findings
+        .iter()
+        .filter(|finding| finding.severity >= waypost_types::Severity::Medium)
+        .take(3)
+        .map(|finding| finding.summary.as_str())
+        .collect();
     let first = if first.is_empty() { String::new() } else { format!("{}. ", first.join(". ")) };
     let description = format!("{grade}{first}Block lists: {}.", told(&found.scan()));
     Shared { description, path: format!("/lookup/{}", text::encoded(&found.domain)) }

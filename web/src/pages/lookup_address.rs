@@ -58,7 +58,7 @@ fn result(visit: &Visit, found: &AddressLookup) -> axum::response::Response {
                         <div class="result-head">
                             <div>{ui::badge(lists.status, &lists.word)}</div>
                             <div>
-                                <h1 id="h-res" class="h2 mono">{ui::breakable(&found.address)}</h1>
+                                <h1 id="h-res" class="h2">{ui::breakable(&found.address)}</h1>
                                 <p class="soft mt1 num">{said}</p>
                                 <p class="sm muted mt1">"Checked "{ui::time(found.checked_at)}{format!(", in {}", text::millis(u32::try_from(found.took_ms).ok().map(f64::from)))}</p>
                             </div>

@@ -34,8 +34,12 @@ type Cells<'a> = BTreeMap<(&'a str, &'a str), &'a ListEntry>;
 
 /// The grid of a network's scan, with the choice of rows and the lists that have nothing to say. `page` is the address of this page.
 pub(crate) fn grid(report: &BlacklistReport, cidr: &Cidr, show: Show, page: &str) -> AnyView {
-    let cells: Cells<'_> =
-        report.entries.iter().filter(|entry| entry.state == ListState::Listed).map(|entry| ((entry.subject.as_str(), entry.zone.as_str()), entry)).collect();
+    let cells: Cells<'_> = report
+        .entries
+        .iter()
+        .filter(|entry| entry.state == ListState::Listed)
+        .map(|entry| ((entry.subject.as_str(), entry.zone.as_str()), entry))
+        .collect();
     let mut columns: Vec<&ScannedList> = report.lists.iter().filter(|row| row.listed > 0).collect();
     columns.sort_by_key(|row| (!row.list_type.accuses(), std::cmp::Reverse(row.severity), row.list.clone()));
     let addresses: Vec<String> = cidr.addresses().iter().map(ToString::to_string).collect();
@@ -90,7 +94,7 @@ fn table(columns: &[&ScannedList], body: AnyView, caption: &'static str) -> AnyV
                 Some(to) => view! { <a href=to>{column.list.clone()}</a> }.into_any(),
                 None => column.list.clone().into_any(),
             };
-            view! { <th scope="col">{name}<span class="sub num">{format!("{} of {}", column.listed, column.asked)}</span></th> }
+            view! { <th scope="col">{name}<span class="sub">{format!("{} of {}", column.listed, column.asked)}</span></th> }
         })
         .collect_view();
     view! {
@@ -121,7 +125,8 @@ fn block(report: &BlacklistReport, cells: &Cells<'_>, columns: &[&ScannedList], 
 }
 
 fn row(report: &BlacklistReport, cells: &Cells<'_>, columns: &[&ScannedList], address: &str) -> AnyView {
-    let of_address = || cells.range((address, "")..).take_while(move |((subject, _), _)| *subject == address).map(|((_, zone), entry)| (*zone, *entry));
+    let of_address =
+        || cells.range((address, "")..).take_while(move |((subject, _), _)| *subject == address).map(|((_, zone), entry)| (*zone, *entry));
     let problems: Vec<Severity> = of_address().filter(|(zone, _)| guide::accuses(report, zone)).map(|(_, entry)| entry.severity).collect();
     let whole = match problems.iter().max() {
         Some(worst) => status((*worst).into(), &text::counted(u32::try_from(problems.len()).unwrap_or(u32::MAX), "listing", "listings")),

@@ -167,10 +167,14 @@ fn address() -> Value {
 
 /// A compact report: of 256 addresses, three are listed; clean ones are counted only.
 fn network() -> Value {
-    let listed = |last: u8, list: &str, zone: &str, codes: Value| json!({ "subject": format!("198.51.100.{last}"), "list": list, "zone": zone, "state": "listed", "codes": codes,
-        "meaning": "the address sent spam", "reason": "", "severity": "medium", "delist_url": "http://insecure.example/remove" });
-    let list = |name: &str, zone: &str, counts: [u32; 3], reason: &str, untold: Value| json!({ "list": name, "zone": zone, "id": zone, "list_type": "block", "severity": "medium",
-        "asked": 256, "listed": counts[0], "clean": counts[1], "unknown": counts[2], "reason": reason, "untold": untold, "delisting": "Ask at the form.", "effect": "Mail is refused." });
+    let listed = |last: u8, list: &str, zone: &str, codes: Value| {
+        json!({ "subject": format!("198.51.100.{last}"), "list": list, "zone": zone, "state": "listed", "codes": codes,
+        "meaning": "the address sent spam", "reason": "", "severity": "medium", "delist_url": "http://insecure.example/remove" })
+    };
+    let list = |name: &str, zone: &str, counts: [u32; 3], reason: &str, untold: Value| {
+        json!({ "list": name, "zone": zone, "id": zone, "list_type": "block", "severity": "medium",
+        "asked": 256, "listed": counts[0], "clean": counts[1], "unknown": counts[2], "reason": reason, "untold": untold, "delisting": "Ask at the form.", "effect": "Mail is refused." })
+    };
     let report = json!({ "target": "198.51.100.0/24", "subjects": 256,
         "entries": [listed(7, "Example List", "dnsbl.example.org", json!(["127.0.0.2"])), listed(9, "Example List", "dnsbl.example.org", json!(["127.0.0.3"])),
             listed(200, "Example List", "dnsbl.example.org", json!(["127.0.0.2"])), listed(7, "Partly Silent", "partly.example.org", json!(["127.0.0.2"]))],
@@ -182,8 +186,10 @@ fn network() -> Value {
 }
 
 fn listings() -> Vec<Value> {
-    let one = |digit: u8, ended: Value| json!({ "id": format!("00000000-0000-7000-8000-00000000000{digit}"), "subject": "192.0.2.25", "list": "Example List", "zone": "dnsbl.example.org",
-        "severity": "medium", "codes": ["127.0.0.2"], "meaning": "the address sent spam", "reason": "see <b>", "began_at": "2026-11-01T13:00:00Z", "seen_at": AT, "ended_at": ended });
+    let one = |digit: u8, ended: Value| {
+        json!({ "id": format!("00000000-0000-7000-8000-00000000000{digit}"), "subject": "192.0.2.25", "list": "Example List", "zone": "dnsbl.example.org",
+        "severity": "medium", "codes": ["127.0.0.2"], "meaning": "the address sent spam", "reason": "see <b>", "began_at": "2026-11-01T13:00:00Z", "seen_at": AT, "ended_at": ended })
+    };
     vec![one(1, json!(null)), one(2, json!("2026-11-03T13:00:00Z"))]
 }
 
