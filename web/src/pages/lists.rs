@@ -346,7 +346,7 @@ fn private(gate: &Gate, settings: &ListSettings, base: &str, refused: Option<Ref
 }
 
 fn keys(gate: &Gate, settings: &ListSettings, base: &str, refused: Option<Refused<'_>>, frame: &Frame) -> AnyView {
-    let mut lists: Vec<&ListInfo> = settings.catalog.iter().filter(|list| list.takes_key).collect();
+    let mut lists: Vec<&ListInfo> = settings.catalog.iter().filter(|list| list.takes_key && list.queryable).collect();
     lists.sort_by_key(|list| (!settings.keys.contains(&list.id), list.name.to_lowercase()));
     let rows = lists
         .into_iter()

@@ -73,7 +73,7 @@ fn result(visit: &Visit, found: &AddressLookup) -> axum::response::Response {
                         <div class="card-head"><h2 id="h-ptr">"Reverse name"</h2>{ui::status(found.reverse.status, &found.reverse.word)}</div>
                         {reverse(found)}
                     </section>
-                    {landing::block_lists(&found.blacklists)}
+                    {landing::block_lists(&found.blacklists, &found.guides)}
                 </main>
             },
         )

@@ -68,10 +68,7 @@ fn one(zone: &str, entries: &[&ListEntry], row: Option<&ScannedList>, info: Opti
         let told = told.map(str::trim).filter(|told| !told.is_empty())?.to_owned();
         Some(fact(name, text::sentence(&told).into_any()))
     };
-    let what = info.map_or_else(
-        || "A list that is not in the catalog: only whoever runs it can say what gets an entry.".to_owned(),
-        |info| format!("{}. Run by {}.", text::sentence(info.lists.trim().trim_end_matches('.')), info.operator),
-    );
+    let what = info.map(|info| format!("{}. Run by {}.", text::sentence(info.lists.trim().trim_end_matches('.')), info.operator));
     let costs = info.map(|info| info.severity_reason.as_str()).or_else(|| row.map(|row| row.effect.as_str()));
     let removal = info.map(|info| info.delisting.as_str()).or_else(|| row.map(|row| row.delisting.as_str()));
     let link = |url: Option<&str>, word: &'static str| {
@@ -90,7 +87,7 @@ fn one(zone: &str, entries: &[&ListEntry], row: Option<&ScannedList>, info: Opti
             </summary>
             <div class="finding-body" id=anchor(zone)>
                 <dl class="kv">
-                    {fact("What the list is", what.into_any())}
+                    {said("What the list is", what.as_deref())}
                     {fact("What it says", answers(entries))}
                     {said("Why it matters", costs)}
                     {fact("First", "Stop the cause: an entry comes back while it lasts.".into_any())}
