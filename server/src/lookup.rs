@@ -15,11 +15,12 @@ use axum::body::Bytes;
 use futures::{FutureExt, future::Shared};
 use tokio::sync::{OnceCell, Semaphore};
 use waypost_engine::{
-    blacklist::{Lists, Scanner, Subject},
+    blacklist::{Lists, Scanner, Subject, catalog_info},
     net::Net,
 };
 use waypost_types::{
     DomainName,
+    lists::ListInfo,
     outcome::{BlacklistReport, ListEntry, ListState},
 };
 
@@ -166,6 +167,12 @@ impl Lookups {
 /// A scan within its time; `None` when it did not end.
 async fn scan(scanner: &Scanner, subjects: &[Subject], lists: &Lists, limit: Duration) -> Option<BlacklistReport> {
     tokio::time::timeout(limit + Duration::from_millis(250), scanner.scan(subjects, lists, limit)).await.ok()
+}
+
+/// What the catalog says of the lists that list something.
+fn guides(report: &BlacklistReport) -> Vec<ListInfo> {
+    let lists = |list: &ListInfo| report.lists.iter().any(|row| row.listed > 0 && row.id == list.id);
+    catalog_info().into_iter().filter(lists).collect()
 }
 
 /// Lists that refuse us are no missing part; those that did not answer in time are.

@@ -13,7 +13,7 @@ use waypost_types::{
     outcome::{BlacklistReport, CheckSummary, Status},
 };
 
-use super::{LISTS_TIME, REVERSE_TIME, is_late, millis, scan};
+use super::{LISTS_TIME, REVERSE_TIME, guides, is_late, millis, scan};
 
 /// Reverse names that are resolved back and shown.
 const MOST_NAMES: usize = 10;
@@ -25,12 +25,14 @@ pub(super) async fn look(net: &Net, scanner: &Scanner, address: IpAddr) -> Addre
     let found = reverse.unwrap_or_else(|_| Reverse::untold("The name servers of its network did not answer in time."));
     let took = started.elapsed();
     let complete = found.told && report.as_ref().is_some_and(|report| !is_late(took, &report.entries));
+    let blacklists = report.unwrap_or_else(|| BlacklistReport::empty(address.to_string()));
     AddressLookup {
         address: address.to_string(),
         names: found.names,
         reverse: found.word,
         reverse_reason: found.reason,
-        blacklists: report.unwrap_or_else(|| BlacklistReport::empty(address.to_string())),
+        guides: guides(&blacklists),
+        blacklists,
         complete,
         checked_at: Utc::now(),
         took_ms: millis(took),

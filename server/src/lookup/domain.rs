@@ -10,7 +10,7 @@ use waypost_engine::{
 };
 use waypost_types::{DomainName, UnknownPart, lookup::Lookup, outcome::AuditReport};
 
-use super::{AUDIT_TIME, LISTS_TIME, is_late, millis, scan};
+use super::{AUDIT_TIME, LISTS_TIME, guides, is_late, millis, scan};
 
 /// Addresses of MX hosts that are looked up on block lists, and addresses of web hosts beside them.
 const MAX_MX: usize = 8;
@@ -34,6 +34,7 @@ pub(super) async fn look(net: &Net, scanner: &Scanner, domain: &DomainName) -> L
         checked_at: Utc::now(),
         took_ms: millis(took),
         audit,
+        guides: guides(&lists),
         blacklists: lists.entries,
         lists: lists.lists,
     }

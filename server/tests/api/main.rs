@@ -5,6 +5,7 @@ mod accounts;
 mod denial;
 mod lists;
 mod live;
+mod lookup;
 mod plain;
 mod requests;
 mod resources;

@@ -81,7 +81,7 @@ impl Preview {
             (None, _) => (Status::Ok, "On no block list that could tell".to_owned()),
         };
         let mut lines: Vec<(Status, String)> = listed_line(&listed).into_iter().collect();
-        lines.push((found.reverse.status, found.reverse_reason.split_inclusive('.').collect::<String>().trim_end_matches('.').to_owned()));
+        lines.push((found.reverse.status, format!("Reverse name: {}", found.reverse.word)));
         if listed.is_empty() {
             lines.extend(clean_line(report));
         }

@@ -3,7 +3,10 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::outcome::{AuditReport, BlacklistReport, CheckSummary, ListEntry, ScannedList};
+use crate::{
+    lists::ListInfo,
+    outcome::{AuditReport, BlacklistReport, CheckSummary, ListEntry, ScannedList},
+};
 
 /// `GET /api/v1/lookup/{domain}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +29,9 @@ pub struct Lookup {
     /// What each of these lists is and how it answered.
     #[serde(default)]
     pub lists: Vec<ScannedList>,
+    /// Of the lists that list something: what the catalog says of them.
+    #[serde(default)]
+    pub guides: Vec<ListInfo>,
 }
 
 impl Lookup {
@@ -49,6 +55,9 @@ pub struct AddressLookup {
     pub reverse_reason: String,
     /// Block lists.
     pub blacklists: BlacklistReport,
+    /// Of the lists that list it: what the catalog says of them.
+    #[serde(default)]
+    pub guides: Vec<ListInfo>,
     /// False when parts did not answer in time.
     pub complete: bool,
     /// When it was done.

@@ -2,7 +2,7 @@
 
 use axum::{extract::Path, http::StatusCode};
 use leptos::prelude::*;
-use waypost_types::{lookup::Lookup, outcome::BlacklistReport};
+use waypost_types::{lists::ListInfo, lookup::Lookup, outcome::BlacklistReport};
 
 use crate::{
     api::ApiFailure,
@@ -97,8 +97,8 @@ pub(super) fn told(report: &BlacklistReport) -> String {
 }
 
 /// The lists of a scan, with what to do about each listing.
-pub(super) fn block_lists(report: &BlacklistReport) -> AnyView {
-    let guides = ui::guides(report, &[]).map(|guides| {
+pub(super) fn block_lists(report: &BlacklistReport, catalog: &[ListInfo]) -> AnyView {
+    let guides = ui::guides(report, catalog).map(|guides| {
         view! { <section class="card" aria-labelledby="h-guide"><div class="card-head"><h2 id="h-guide">"What to do about listings"</h2></div>{guides}</section> }
     });
     view! {
@@ -142,7 +142,7 @@ fn result_page(visit: &Visit, found: Lookup) -> axum::response::Response {
         };
         let incomplete = (!found.complete)
             .then(|| view! { <div class="banner" role="status" data-status="warn">{icon("warn")}<div><strong>"Not everything answered in time. "</strong>"What is missing is named below; look again in a minute."</div></div> });
-        let lists = (!found.blacklists.is_empty()).then(|| block_lists(&scan));
+        let lists = (!found.blacklists.is_empty()).then(|| block_lists(&scan, &found.guides));
         let seen = (!audit.records.is_empty())
             .then(|| view! { <section class="card" aria-labelledby="h-rec"><div class="card-head"><h2 id="h-rec">"Records as seen"</h2></div>{ui::records(audit)}</section> });
         let clean = audit

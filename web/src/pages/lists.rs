@@ -20,8 +20,7 @@ use crate::{
 
 const SEVERITIES: [Severity; 5] = [Severity::Critical, Severity::High, Severity::Medium, Severity::Low, Severity::Info];
 /// What a private list may be asked, as fields of the form.
-const KINDS: [(ListKind, &str, &str); 3] =
-    [(ListKind::Ip4, "ip4", "IPv4 addresses"), (ListKind::Ip6, "ip6", "IPv6 addresses"), (ListKind::Domain, "domain", "Domains")];
+const KINDS: [(ListKind, &str, &str); 3] = [(ListKind::Ip4, "ip4", "IPv4"), (ListKind::Ip6, "ip6", "IPv6"), (ListKind::Domain, "domain", "domains")];
 
 /// What was sent and refused.
 #[derive(Clone, Copy)]
@@ -39,11 +38,11 @@ pub(crate) async fn show(visit: Visit, Path(org): Path<String>) -> Answer {
 pub(crate) async fn choose(visit: Visit, Path(org): Path<String>, fields: Fields) -> Answer {
     let now = load(&visit, &org).await?;
     let mut choice = now.choice.clone();
-    for list in now.catalog.iter().filter(|list| can_ask(list)) {
+    for list in now.catalog.iter().filter(|list| list.queryable) {
         let wanted = !fields.text(&switch(list)).is_empty();
         choice.on.remove(&list.id);
         choice.off.remove(&list.id);
-        match (wanted, is_default(list)) {
+        match (wanted, list.default_enabled) {
             (true, false) => drop(choice.on.insert(list.id.clone())),
             (false, true) => drop(choice.off.insert(list.id.clone())),
             _ => {}
@@ -115,23 +114,13 @@ fn switch(list: &ListInfo) -> String {
     format!("ask-{}", list.id)
 }
 
-/// There is something that can be asked, and is no hash.
-fn can_ask(list: &ListInfo) -> bool {
-    list.queryable && list.kinds.iter().any(|kind| KINDS.iter().any(|(known, ..)| known == kind))
-}
-
-/// Asked unless switched off: the rule of the engine.
-fn is_default(list: &ListInfo) -> bool {
-    list.default_enabled && can_ask(list) && !list.needs_key && list.list_type.accuses()
-}
-
 fn is_on(settings: &ListSettings, list: &ListInfo) -> bool {
-    can_ask(list) && !settings.choice.off.contains(&list.id) && (is_default(list) || settings.choice.on.contains(&list.id))
+    list.queryable && !settings.choice.off.contains(&list.id) && (list.default_enabled || settings.choice.on.contains(&list.id))
 }
 
 fn kinds_words(kinds: &[ListKind]) -> String {
     let words: Vec<&str> = KINDS.iter().filter(|(kind, ..)| kinds.contains(kind)).map(|(.., word)| *word).collect();
-    if words.is_empty() { "Hashes only".to_owned() } else { words.join(", ") }
+    if words.is_empty() { "Hashes only".to_owned() } else { text::sentence(&words.join(", ")) }
 }
 
 async fn draw(visit: &Visit, org: &str, refused: Option<Refused<'_>>) -> Answer {
@@ -235,7 +224,7 @@ fn row(settings: &ListSettings, list: &ListInfo, sent: Option<&Fields>) -> AnyVi
     let name = switch(list);
     let on = sent.map_or_else(|| is_on(settings, list), |fields| !fields.text(&name).is_empty());
     let state = match () {
-        () if !can_ask(list) => ui::status(Status::None, "By hand only"),
+        () if !list.queryable => ui::status(Status::None, "By hand only"),
         () if on && list.needs_key && !settings.keys.contains(&list.id) && list.takes_key => ui::status(Status::Warn, "Needs a key"),
         () if on => ui::status(Status::Ok, "Asked"),
         () => ui::status(Status::None, "Not asked"),
@@ -257,7 +246,7 @@ fn row(settings: &ListSettings, list: &ListInfo, sent: Option<&Fields>) -> AnyVi
         <tr>
             <th scope="row">
                 <label class="check" for=label>
-                    <input type="checkbox" id=id name=name value="1" checked=on disabled=!can_ask(list)/>
+                    <input type="checkbox" id=id name=name value="1" checked=on disabled=!list.queryable/>
                     <span>{list.name.clone()}<span class="sub mono wrap-any">{if list.zone.is_empty() { "no DNS zone".to_owned() } else { list.zone.clone() }}</span></span>
                 </label>
             </th>
@@ -323,8 +312,9 @@ fn private(gate: &Gate, settings: &ListSettings, base: &str, refused: Option<Ref
         .into_iter()
         .map(|(kind, field, word)| {
             let on = if sent.is_some() { !fields.text(field).is_empty() } else { kind == ListKind::Ip4 };
+            let named = if kind == ListKind::Domain { "Domains".to_owned() } else { format!("{word} addresses") };
             let (id, label) = (format!("f-{field}"), format!("f-{field}"));
-            view! { <label class="check" for=label><input type="checkbox" id=id name=field value="1" checked=on/>{word}</label> }
+            view! { <label class="check" for=label><input type="checkbox" id=id name=field value="1" checked=on/>{named}</label> }
         })
         .collect_view();
     let chosen = if sent.is_some() { fields.text("severity").to_owned() } else { Severity::Medium.as_str().to_owned() };
@@ -356,7 +346,7 @@ fn private(gate: &Gate, settings: &ListSettings, base: &str, refused: Option<Ref
 }
 
 fn keys(gate: &Gate, settings: &ListSettings, base: &str, refused: Option<Refused<'_>>, frame: &Frame) -> AnyView {
-    let mut lists: Vec<&ListInfo> = settings.catalog.iter().filter(|list| list.takes_key).collect();
+    let mut lists: Vec<&ListInfo> = settings.catalog.iter().filter(|list| list.takes_key && list.queryable).collect();
     lists.sort_by_key(|list| (!settings.keys.contains(&list.id), list.name.to_lowercase()));
     let rows = lists
         .into_iter()

@@ -58,7 +58,7 @@ fn result(visit: &Visit, found: &AddressLookup) -> axum::response::Response {
                         <div class="result-head">
                             <div>{ui::badge(lists.status, &lists.word)}</div>
                             <div>
-                                <h1 id="h-res" class="h2 mono">{ui::breakable(&found.address)}</h1>
+                                <h1 id="h-res" class="h2">{ui::breakable(&found.address)}</h1>
                                 <p class="soft mt1 num">{said}</p>
                                 <p class="sm muted mt1">"Checked "{ui::time(found.checked_at)}{format!(", in {}", text::millis(u32::try_from(found.took_ms).ok().map(f64::from)))}</p>
                             </div>
@@ -73,7 +73,7 @@ fn result(visit: &Visit, found: &AddressLookup) -> axum::response::Response {
                         <div class="card-head"><h2 id="h-ptr">"Reverse name"</h2>{ui::status(found.reverse.status, &found.reverse.word)}</div>
                         {reverse(found)}
                     </section>
-                    {landing::block_lists(&found.blacklists)}
+                    {landing::block_lists(&found.blacklists, &found.guides)}
                 </main>
             },
         )

@@ -94,7 +94,7 @@ fn table(columns: &[&ScannedList], body: AnyView, caption: &'static str) -> AnyV
                 Some(to) => view! { <a href=to>{column.list.clone()}</a> }.into_any(),
                 None => column.list.clone().into_any(),
             };
-            view! { <th scope="col">{name}<span class="sub num">{format!("{} of {}", column.listed, column.asked)}</span></th> }
+            view! { <th scope="col">{name}<span class="sub">{format!("{} of {}", column.listed, column.asked)}</span></th> }
         })
         .collect_view();
     view! {

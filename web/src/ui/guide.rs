@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use leptos::prelude::*;
 use waypost_types::{
     Severity,
@@ -10,7 +11,7 @@ use waypost_types::{
     outcome::{BlacklistReport, ListEntry, ScannedList, Status},
 };
 
-use super::{icon, severity_words, status, time};
+use super::{icon, severity_words, status};
 use crate::text;
 
 /// Addresses that a guide names one by one.
@@ -67,10 +68,7 @@ fn one(zone: &str, entries: &[&ListEntry], row: Option<&ScannedList>, info: Opti
         let told = told.map(str::trim).filter(|told| !told.is_empty())?.to_owned();
         Some(fact(name, text::sentence(&told).into_any()))
     };
-    let what = info.map_or_else(
-        || "A list that is not in the catalog: only whoever runs it can say what gets an entry.".to_owned(),
-        |info| format!("{}. Run by {}.", text::sentence(info.lists.trim().trim_end_matches('.')), info.operator),
-    );
+    let what = info.map(|info| format!("{}. Run by {}.", text::sentence(info.lists.trim().trim_end_matches('.')), info.operator));
     let costs = info.map(|info| info.severity_reason.as_str()).or_else(|| row.map(|row| row.effect.as_str()));
     let removal = info.map(|info| info.delisting.as_str()).or_else(|| row.map(|row| row.delisting.as_str()));
     let link = |url: Option<&str>, word: &'static str| {
@@ -89,7 +87,7 @@ fn one(zone: &str, entries: &[&ListEntry], row: Option<&ScannedList>, info: Opti
             </summary>
             <div class="finding-body" id=anchor(zone)>
                 <dl class="kv">
-                    {fact("What the list is", what.into_any())}
+                    {said("What the list is", what.as_deref())}
                     {fact("What it says", answers(entries))}
                     {said("Why it matters", costs)}
                     {fact("First", "Stop the cause: an entry comes back while it lasts.".into_any())}
@@ -130,6 +128,11 @@ fn answers(entries: &[&ListEntry]) -> AnyView {
     lines.into_any()
 }
 
+/// A time as evidence: the day and the minute.
+fn on(at: DateTime<Utc>) -> AnyView {
+    view! { <time datetime=at.to_rfc3339() title=text::exact(at)>{text::minute(at)}</time> }.into_any()
+}
+
 /// From when to when which list had what to say. `several` names the address in each row.
 pub(crate) fn history(listings: &[Listing], several: bool) -> AnyView {
     if listings.is_empty() {
@@ -140,7 +143,7 @@ pub(crate) fn history(listings: &[Listing], several: bool) -> AnyView {
         .iter()
         .map(|listing| {
             let until = match listing.ended_at {
-                Some(at) => time(at),
+                Some(at) => on(at),
                 None => status(listing.severity.into(), "Still listed"),
             };
             let lasted = text::duration((listing.ended_at.unwrap_or(listing.seen_at) - listing.began_at).num_seconds());
@@ -150,7 +153,7 @@ pub(crate) fn history(listings: &[Listing], several: bool) -> AnyView {
                 <tr>
                     <th scope="row"><span>{listing.list.clone()}<span class="sub mono">{listing.zone.clone()}</span></span></th>
                     {several.then(|| view! { <td class="mono" data-label="Address">{listing.subject.clone()}</td> })}
-                    <td data-label="From">{time(listing.began_at)}</td>
+                    <td data-label="From">{on(listing.began_at)}</td>
                     <td data-label="To">{until}</td>
                     <td class="num" data-label="For">{lasted}</td>
                     <td data-label="What it said"><span>{meaning}" "<span class="mono xs muted">{listing.codes.join(" ")}</span>{quoted}</span></td>

@@ -72,7 +72,7 @@ async fn the_history_tells_from_when_to_when_and_what_is_still_there() {
     assert_eq!(tags(past, "tr").len(), 3);
     let said = text(past);
     assert!(said.contains("Still listed") && said.contains("127.0.0.2") && said.contains("“see &lt;b&gt;”"), "{said}");
-    assert_eq!(tags(past, "time").len(), 3);
+    assert_eq!(tags(past, "time").len(), 3, "two beginnings and one end");
 }
 
 #[tokio::test]
