@@ -69,7 +69,8 @@ impl<'a> Form<'a> {
 
     /// A text of many lines that must be there.
     pub(crate) fn long_text(&self, name: &'static str, label: &'static str, rows: u32, hint: &'static str) -> AnyView {
-        let value = self.fields.raw(name).to_owned();
+        // What stands in a text area is not escaped for us.
+        let value = text::escaped(self.fields.raw(name));
         let (message, described) = self.message(name, hint);
         let wrong = message.is_some().then_some("true");
         view! {
