@@ -8,7 +8,8 @@ use super::{
     AuditOptions, Facts, Family, Part,
     dmarc_path::{Start, steps},
     dmarc_policy::{self, Seen},
-    dmarc_record::{Policy, Record, is_meant, quoted, repaired},
+    dmarc_record::{Policy, Record, is_meant, quoted},
+    dmarc_repair::repaired,
     dmarc_reports,
     dmarc_walk::{Origin, Place, Published, Walk, enforced, walk},
     organisational,
@@ -132,7 +133,12 @@ async fn nothing(net: &Net, facts: &Facts, walk: &Walk, part: &mut Part) {
     }
     let missing = remark("dmarc.missing", domain, format!("{domain} has no DMARC record: anybody can send in its name"));
     let owner = format!("_dmarc.{domain}");
-    part.find(if facts.receives {
+    let organisation = organisational(domain);
+    part.find(if facts.receives && organisation != domain {
+        missing
+            .fix(format!("Publish one at _dmarc.{organisation}, which covers all names below it, or one for this name alone. It changes nothing for your mail and brings reports of who sends in your name; with clean reports go on to quarantine and reject."))
+            .record("TXT", owner, format!("v=DMARC1; p=none; rua=mailto:dmarc@{domain}"))
+    } else if facts.receives {
         missing.with("mailbox", format!("dmarc@{domain}")).record("TXT", owner, format!("v=DMARC1; p=none; rua=mailto:dmarc@{domain}"))
     } else {
         missing.fix("The domain takes no mail: publish one that has mail in its name refused.").record("TXT", owner, "v=DMARC1; p=reject")

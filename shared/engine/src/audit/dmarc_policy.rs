@@ -5,7 +5,8 @@ use waypost_types::{Severity, finding::SuggestedRecord};
 
 use super::{
     Facts, Part,
-    dmarc_record::{Draft, Policy, Psd, REMOVED, Record, Said, Standing, TAGS, meant, quoted, repaired},
+    dmarc_record::{Draft, Policy, Psd, REMOVED, Record, Said, Standing, TAGS, quoted},
+    dmarc_repair::{meant, repaired},
     dmarc_walk::{Published, Walk},
     rules::remark,
 };
@@ -130,7 +131,7 @@ fn policies(seen: &Seen<'_>, owner: &str, part: &mut Part) {
         watching(seen, owner, "DMARC only watches (p=none): forged mail is delivered".to_owned(), seen.next, part);
     } else if record.testing {
         let words = format!("p={} is in test (t=y): receivers apply {} instead", own.as_str(), own.weakened().as_str());
-        let full = record.with(&Draft { testing: false, ..draft }, None);
+        let full = record.with(Draft { testing: false, ..draft }, None);
         part.find(remark("dmarc.test_mode", owner, words).record("TXT", owner, full));
     }
     // sp and np are read at the organisation's name only.
@@ -139,13 +140,13 @@ fn policies(seen: &Seen<'_>, owner: &str, part: &mut Part) {
     }
     if subdomains < own {
         let words = format!("Subdomains are weaker protected (sp={}) than the domain (p={})", subdomains.as_str(), own.as_str());
-        let raised = record.with(&Draft { sp: Some(own), ..draft }, None);
+        let raised = record.with(Draft { sp: Some(own), ..draft }, None);
         part.find(remark("dmarc.sp_weaker", owner, words).with("p", own.as_str()).record("TXT", owner, raised));
     }
     if record.np.value().is_none() && record.nonexistent() < Policy::Reject {
         let from = if record.sp.value().is_some() { "sp" } else { "p" };
         let words = format!("Names below {} that do not exist are held to {from}={} only: np= is not set", seen.published.at, subdomains.as_str());
-        let closed = record.with(&Draft { np: Some(Policy::Reject), ..draft }, None);
+        let closed = record.with(Draft { np: Some(Policy::Reject), ..draft }, None);
         part.find(remark("dmarc.np_missing", owner, words).record("TXT", owner, closed));
     }
 }

@@ -16,6 +16,8 @@ use crate::net::{Absence, DnsFailure, Lookup, Net};
 
 /// Hosts of report addresses that are asked.
 const MOST_HOSTS: usize = 10;
+/// Addresses that can not be used and are told.
+const MOST_BAD: usize = 5;
 
 /// Looks at `rua=` and `ruf=` of a record.
 pub(super) async fn check(net: &Net, facts: &Facts, published: &Published, part: &mut Part) {
@@ -59,7 +61,7 @@ pub(super) async fn check(net: &Net, facts: &Facts, published: &Published, part:
 /// What the addresses show without asking anybody.
 fn written(facts: &Facts, record: &Record, owner: &str, part: &mut Part) {
     let mailbox = format!("dmarc@{}", facts.domain);
-    for (name, bad) in &record.bad_addresses {
+    for (name, bad) in record.bad_addresses.iter().take(MOST_BAD) {
         let seen = format!("{name}= can not be used: {} (character {}, “{}”)", bad.what, bad.at, quoted(&bad.text));
         let good = if *name == "rua" { &record.rua } else { &record.ruf };
         let mut wanted: Vec<String> = good.iter().map(|address| address.uri.clone()).collect();

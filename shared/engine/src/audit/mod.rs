@@ -15,6 +15,7 @@ mod dmarc_address;
 mod dmarc_path;
 mod dmarc_policy;
 mod dmarc_record;
+mod dmarc_repair;
 mod dmarc_reports;
 #[cfg(test)]
 mod dmarc_tests;
