@@ -8,9 +8,10 @@ use super::{
     AuditOptions, Facts, Family, Part,
     dmarc_path::{Start, steps},
     dmarc_policy::{self, Seen},
-    dmarc_record::{Policy, Record, is_meant, quoted},
+    dmarc_record::{Policy, Record},
     dmarc_repair::repaired,
     dmarc_reports,
+    dmarc_tags::{is_meant, quoted},
     dmarc_walk::{Origin, Place, Published, Walk, enforced, walk},
     organisational,
     rules::remark,
@@ -136,7 +137,10 @@ async fn nothing(net: &Net, facts: &Facts, walk: &Walk, part: &mut Part) {
     let organisation = organisational(domain);
     part.find(if facts.receives && organisation != domain {
         missing
-            .fix(format!("Publish one at _dmarc.{organisation}, which covers all names below it, or one for this name alone. It changes nothing for your mail and brings reports of who sends in your name; with clean reports go on to quarantine and reject."))
+            .fix(format!(
+                "Publish one at _dmarc.{organisation}, which covers all names below it, or this one for {domain} alone. It changes nothing for your \
+                 mail and brings reports of who sends in your name; with clean reports go on to quarantine and reject."
+            ))
             .record("TXT", owner, format!("v=DMARC1; p=none; rua=mailto:dmarc@{domain}"))
     } else if facts.receives {
         missing.with("mailbox", format!("dmarc@{domain}")).record("TXT", owner, format!("v=DMARC1; p=none; rua=mailto:dmarc@{domain}"))

@@ -5,14 +5,17 @@ use waypost_types::{Severity, finding::SuggestedRecord};
 
 use super::{
     Facts, Part,
-    dmarc_record::{Draft, Policy, Psd, REMOVED, Record, Said, Standing, TAGS, quoted},
+    dmarc_record::{Draft, Policy, Psd, Record, Said, Standing},
     dmarc_repair::{meant, repaired},
+    dmarc_tags::{REMOVED, TAGS, quoted},
     dmarc_walk::{Published, Walk},
     rules::remark,
 };
 
 /// So many days of watching are enough to go on.
 const WATCHING: i64 = 90;
+const FIRST_STEP: &str = "Collecting reports is the right first step: they show who sends in your name before anything is refused. Until then \
+                          forged mail is delivered.";
 /// Mistakes told in one finding.
 const MOST_FAULTS: usize = 5;
 /// Unknown tags told.
@@ -156,9 +159,9 @@ fn watching(seen: &Seen<'_>, subject: &str, words: String, next: Option<&Suggest
     let long = seen.since.map(|since| (since, Utc::now() - since > TimeDelta::days(WATCHING)));
     let mut found = match long {
         Some((since, true)) => remark("dmarc.p_none", subject, format!("{words}, since {}", since.format("%Y-%m-%d"))),
-        Some((since, false)) => remark("dmarc.p_none", subject, format!("{words}, since {}", since.format("%Y-%m-%d")))
-            .severity(Severity::Low)
-            .why("Collecting reports is the right first step: they show who sends in your name before anything is refused. Until then forged mail is delivered."),
+        Some((since, false)) => {
+            remark("dmarc.p_none", subject, format!("{words}, since {}", since.format("%Y-%m-%d"))).severity(Severity::Low).why(FIRST_STEP)
+        }
         None => remark("dmarc.p_none", subject, words),
     };
     let next_says = |policy: &str| next.is_some_and(|record| record.value.contains(policy));

@@ -1,6 +1,9 @@
 //! What a DMARC record with mistakes was meant to say: quotes, separators and version put right, names of tags that are one letter off.
 
-use super::dmarc_record::{Policy, Record, Standing, is_quote, run_together};
+use super::{
+    dmarc_record::{Policy, Record, Standing},
+    dmarc_tags::{is_quote, run_together},
+};
 
 /// A record with its quotes, separators and version put right, where that makes it one that receivers take in full.
 pub(super) fn repaired(text: &str) -> Option<Record> {

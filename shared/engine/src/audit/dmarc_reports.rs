@@ -7,7 +7,8 @@ use waypost_types::DomainName;
 
 use super::{
     Facts, Part,
-    dmarc_record::{Record, is_exact, quoted},
+    dmarc_record::Record,
+    dmarc_tags::{is_exact, quoted},
     dmarc_walk::Published,
     organisational,
     rules::remark,
