@@ -187,8 +187,8 @@ async fn the_record_in_force_is_found() {
             "",
             "Missing",
         ),
-        (vec![("_dmarc.example", "TXT v=DMARC1; p=reject; psd=y; np=none")], vec![], "example", "reject", "p=reject"),
-        (vec![("_dmarc.example", "TXT v=DMARC1; p=reject")], vec!["dmarc.org_domain_differs"], "example", "reject", "p=reject"),
+        (vec![("_dmarc.example", "TXT v=DMARC1; p=reject; psd=y; np=none")], vec!["dmarc.missing"], "example", "reject", "p=reject"),
+        (vec![("_dmarc.example", "TXT v=DMARC1; p=reject")], vec!["dmarc.missing", "dmarc.org_domain_differs"], "example", "reject", "p=reject"),
         (vec![], vec!["dmarc.missing"], "sub.e.example", "", "Missing"),
     ] {
         let report = run_at("sub.e.example", &records, &[], &AuditOptions::default()).await;
@@ -237,6 +237,24 @@ async fn who_does_not_answer_leaves_it_open() {
     let report = run_at("e.example", &record, &fail("e.example._report._dmarc.mute.example"), &AuditOptions::default()).await;
     assert_eq!(rules(&report), ["dmarc.rua_no_mx"]);
     assert!(report.unknown.iter().any(|part| part.reason.starts_with("e.example._report._dmarc.mute.example")), "{:?}", report.unknown);
+}
+
+#[tokio::test]
+async fn a_wildcard_permits_reports_and_many_addresses_have_an_end() {
+    let record = ("_dmarc.e.example", "TXT v=DMARC1; p=reject; rua=mailto:d@w.example");
+    let world = [record, ("w.example", "MX 10 mx.w.example"), ("*._report._dmarc.w.example", "TXT v=DMARC1;")];
+    let report = run_at("e.example", &world, &[], &AuditOptions::default()).await;
+    assert!(report.findings.is_empty(), "{:#?}", report.findings);
+    let report = run_at("e.example", &world[..2], &[], &AuditOptions::default()).await;
+    assert_eq!(rules(&report), ["dmarc.rua_external_unauthorised"]);
+    // A subdomain's reports are permitted under the name that publishes the record: its own audit has nothing to ask.
+    let report = run_at("sub.e.example", &world[..2], &[], &AuditOptions::default()).await;
+    assert!(report.findings.is_empty(), "{:#?}", report.findings);
+    let many: Vec<String> = (0..20).map(|at| format!("mailto:d@h{at}.e.example")).collect();
+    let report = run(&format!("v=DMARC1; p=reject; rua={}", many.join(",|"))).await;
+    assert_eq!(rules(&report), ["dmarc.rua_no_mx"; 10]);
+    let report = run(&format!("v=DMARC1; p=reject; rua=mailto:d@e.example{}", ",d".repeat(60))).await;
+    assert_eq!(rules(&report), ["dmarc.rua_syntax"; 5]);
 }
 
 #[tokio::test]
