@@ -7,7 +7,7 @@ use waypost_types::DomainName;
 
 use super::{
     Facts, Part,
-    dmarc_record::Record,
+    dmarc_record::{Policy, Record},
     dmarc_tags::{is_exact, quoted},
     dmarc_walk::Published,
     organisational,
@@ -79,7 +79,8 @@ fn written(facts: &Facts, record: &Record, owner: &str, part: &mut Part) {
         let seen = format!("A size limit (“!…”) stands behind {}; such limits are gone since RFC 9989", sized.join(", "));
         part.find(remark("dmarc.size_suffix", owner, seen).record("TXT", owner, record.mended(None)));
     }
-    if record.tag("rua").is_none() {
+    // A name that takes no mail and has all of its mail refused has nothing to learn from reports, nor a mailbox for them.
+    if record.tag("rua").is_none() && (facts.receives || record.own() != Policy::Reject) {
         let missing = remark("dmarc.no_rua", owner, "DMARC asks for no reports (no rua=), so nobody sees who sends in the domain's name");
         part.find(missing.with("mailbox", &mailbox).record("TXT", owner, record.mended(Some(&mailbox))));
     }

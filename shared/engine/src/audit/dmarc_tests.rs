@@ -305,6 +305,9 @@ async fn the_detail_tells_what_is_in_force() {
     assert_eq!(seen.path.iter().map(|step| step.done).collect::<Vec<_>>(), [true, true, true, true, false, false]);
     let report = run_at("e.example", &[], &[], &AuditOptions::default()).await;
     assert_eq!(detail(&report).path[0].record.as_ref().unwrap().value, "v=DMARC1; p=none; rua=mailto:dmarc@e.example");
+    let closed = [("p.example", "TXT v=spf1 -all"), ("_dmarc.p.example", "TXT v=DMARC1; p=reject; adkim=s; aspf=s")];
+    let parked = run_at("p.example", &closed, &[], &AuditOptions::default()).await;
+    assert!(parked.findings.is_empty() && detail(&parked).path.iter().all(|step| step.done), "{parked:#?}");
     let parked = run_at("p.example", &[("p.example", "TXT v=spf1 -all")], &[], &AuditOptions::default()).await;
     assert_eq!(detail(&parked).path.iter().map(|step| step.record.as_ref().unwrap().value.as_str()).collect::<Vec<_>>(), ["v=DMARC1; p=reject"]);
 }
