@@ -2,14 +2,16 @@
 //! `dmarc_walk`, the record `dmarc_record`, its policies `dmarc_policy`, its reports `dmarc_reports`.
 
 use futures::future::join_all;
-use waypost_types::{DomainName, audit::DmarcDetail, outcome::Status};
+use waypost_types::{DomainName, Severity, audit::DmarcDetail, outcome::Status};
 
 use super::{
     AuditOptions, Facts, Family, Part,
     dmarc_path::{Start, steps},
     dmarc_policy::{self, Seen},
-    dmarc_record::{Policy, Record, is_meant, quoted, repaired},
+    dmarc_record::{Policy, Record},
+    dmarc_repair::repaired,
     dmarc_reports,
+    dmarc_tags::{is_meant, quoted},
     dmarc_walk::{Origin, Place, Published, Walk, enforced, walk},
     organisational,
     rules::remark,
@@ -78,7 +80,11 @@ async fn judge(net: &Net, facts: &Facts, options: &AuditOptions, walk: &Walk, pa
         if !broken {
             misplaced(net, domain, part).await;
         }
-        dmarc_policy::inherited(&Seen { facts, walk, published, since, next: None }, part);
+        if of_registry(*origin, published) {
+            registry(domain, published, part);
+        } else {
+            dmarc_policy::inherited(&Seen { facts, walk, published, since, next: None }, part);
+        }
     }
     two_methods(facts, walk, part);
     let policy = walk.applies(true).map_or("none", Policy::as_str);
@@ -132,12 +138,35 @@ async fn nothing(net: &Net, facts: &Facts, walk: &Walk, part: &mut Part) {
     }
     let missing = remark("dmarc.missing", domain, format!("{domain} has no DMARC record: anybody can send in its name"));
     let owner = format!("_dmarc.{domain}");
-    part.find(if facts.receives {
+    let organisation = organisational(domain);
+    part.find(if facts.receives && organisation != domain {
+        missing
+            .fix(format!(
+                "Publish one at _dmarc.{organisation}, which covers all names below it, or this one for {domain} alone. It changes nothing for your \
+                 mail and brings reports of who sends in your name; with clean reports go on to quarantine and reject."
+            ))
+            .record("TXT", owner, format!("v=DMARC1; p=none; rua=mailto:dmarc@{domain}"))
+    } else if facts.receives {
         missing.with("mailbox", format!("dmarc@{domain}")).record("TXT", owner, format!("v=DMARC1; p=none; rua=mailto:dmarc@{domain}"))
     } else {
         missing.fix("The domain takes no mail: publish one that has mail in its name refused.").record("TXT", owner, "v=DMARC1; p=reject")
     });
     part.word(Status::Bad, "Missing");
+}
+
+/// Whether the record in force is that of a name under which others register: its policy is not the domain's own.
+fn of_registry(origin: Origin, published: &Published) -> bool {
+    origin == Origin::Registry || (origin == Origin::Organisation && psl::suffix_str(&published.at) == Some(published.at.as_str()))
+}
+
+/// Only a registry's record covers the domain: receivers of the older standard do not look there, and reports go to the registry.
+fn registry(domain: &str, published: &Published, part: &mut Part) {
+    let seen = format!("{domain} has no DMARC record of its own, only that of its registry {} applies, and not everywhere", published.at);
+    part.find(remark("dmarc.missing", domain, seen).severity(Severity::Medium).with("mailbox", format!("dmarc@{domain}")).record(
+        "TXT",
+        format!("_dmarc.{domain}"),
+        format!("v=DMARC1; p=none; rua=mailto:dmarc@{domain}"),
+    ));
 }
 
 /// Looks for a record where mistakes put it: at the domain, without the underscore, or with the zone's name written twice.
@@ -192,16 +221,14 @@ fn start<'a>(facts: &'a Facts, options: &AuditOptions, walk: &'a Walk) -> Start<
     let known_to_send = !options.senders.is_empty() || !options.seen_selectors.is_empty();
     let parked = !facts.receives && !known_to_send;
     match &walk.policy {
-        Some((Origin::Organisation, published)) => {
+        Some((origin @ Origin::Organisation, published)) if !of_registry(*origin, published) => {
             Start { owner: &published.at, record: Some(&published.record), organisation: true, inherited: true, parked: false }
         }
         Some((Origin::Own, published)) => {
             Start { owner: domain, record: Some(&published.record), organisation: walk.is_organisation(), inherited: false, parked }
         }
         // A registry's policy is not the domain's to change: it publishes its own.
-        Some((Origin::Registry, _)) | None => {
-            Start { owner: domain, record: None, organisation: organisational(domain) == domain, inherited: false, parked }
-        }
+        Some(_) | None => Start { owner: domain, record: None, organisation: organisational(domain) == domain, inherited: false, parked },
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) fn steps(start: Start<'_>) -> Vec<DmarcStep> {
     let mut steps = vec![watch(start, now)];
     let mut add = |title: &str, text: String, done: bool, p: Policy, testing: bool| {
         let draft = Draft { p, testing, ..now.draft };
-        steps.push(DmarcStep { title: title.to_owned(), text, done, record: (!done).then(|| start.publish(&draft)) });
+        steps.push(DmarcStep { title: title.to_owned(), text, done, record: (!done).then(|| start.publish(draft)) });
     };
     add(
         "Try quarantine",
@@ -74,7 +74,7 @@ pub(super) fn steps(start: Start<'_>) -> Vec<DmarcStep> {
                    exist: forgers take those when the domain itself is closed."
                 .to_owned(),
             done,
-            record: (!done).then(|| start.publish(&draft)),
+            record: (!done).then(|| start.publish(draft)),
         });
     }
     if start.inherited {
@@ -106,7 +106,7 @@ impl Now {
 }
 
 impl Start<'_> {
-    fn publish(&self, draft: &Draft) -> SuggestedRecord {
+    fn publish(&self, draft: Draft) -> SuggestedRecord {
         // A name that takes no mail has no mailbox for reports.
         let mailbox = (!self.parked).then(|| format!("dmarc@{}", self.owner));
         let value = self.record.map_or_else(|| draft.first(mailbox.as_deref()), |record| record.with(draft, mailbox.as_deref()));
@@ -127,7 +127,7 @@ fn watch(start: Start<'_>, now: Now) -> DmarcStep {
     };
     // A policy that is there already is not taken back for the sake of reports.
     let done = reports && start.record.is_some_and(|record| record.p.value().is_some());
-    DmarcStep { title: title.to_owned(), text: text.to_owned(), done, record: (!done).then(|| start.publish(&now.draft)) }
+    DmarcStep { title: title.to_owned(), text: text.to_owned(), done, record: (!done).then(|| start.publish(now.draft)) }
 }
 
 fn parked(start: Start<'_>, now: Now) -> DmarcStep {
@@ -138,7 +138,7 @@ fn parked(start: Start<'_>, now: Now) -> DmarcStep {
         text: "The domain takes no mail and none is known to come from it: nothing can be lost, so have all mail in its name refused at once."
             .to_owned(),
         done,
-        record: (!done).then(|| start.publish(&draft)),
+        record: (!done).then(|| start.publish(draft)),
     }
 }
 

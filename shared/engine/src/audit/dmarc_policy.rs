@@ -5,13 +5,17 @@ use waypost_types::{Severity, finding::SuggestedRecord};
 
 use super::{
     Facts, Part,
-    dmarc_record::{Draft, Policy, Psd, REMOVED, Record, Said, Standing, TAGS, meant, quoted, repaired},
+    dmarc_record::{Draft, Policy, Psd, Record, Said, Standing},
+    dmarc_repair::{meant, repaired},
+    dmarc_tags::{REMOVED, TAGS, quoted},
     dmarc_walk::{Published, Walk},
     rules::remark,
 };
 
 /// So many days of watching are enough to go on.
 const WATCHING: i64 = 90;
+const FIRST_STEP: &str = "Collecting reports is the right first step: they show who sends in your name before anything is refused. Until then \
+                          forged mail is delivered.";
 /// Mistakes told in one finding.
 const MOST_FAULTS: usize = 5;
 /// Unknown tags told.
@@ -130,7 +134,7 @@ fn policies(seen: &Seen<'_>, owner: &str, part: &mut Part) {
         watching(seen, owner, "DMARC only watches (p=none): forged mail is delivered".to_owned(), seen.next, part);
     } else if record.testing {
         let words = format!("p={} is in test (t=y): receivers apply {} instead", own.as_str(), own.weakened().as_str());
-        let full = record.with(&Draft { testing: false, ..draft }, None);
+        let full = record.with(Draft { testing: false, ..draft }, None);
         part.find(remark("dmarc.test_mode", owner, words).record("TXT", owner, full));
     }
     // sp and np are read at the organisation's name only.
@@ -139,13 +143,13 @@ fn policies(seen: &Seen<'_>, owner: &str, part: &mut Part) {
     }
     if subdomains < own {
         let words = format!("Subdomains are weaker protected (sp={}) than the domain (p={})", subdomains.as_str(), own.as_str());
-        let raised = record.with(&Draft { sp: Some(own), ..draft }, None);
+        let raised = record.with(Draft { sp: Some(own), ..draft }, None);
         part.find(remark("dmarc.sp_weaker", owner, words).with("p", own.as_str()).record("TXT", owner, raised));
     }
     if record.np.value().is_none() && record.nonexistent() < Policy::Reject {
         let from = if record.sp.value().is_some() { "sp" } else { "p" };
         let words = format!("Names below {} that do not exist are held to {from}={} only: np= is not set", seen.published.at, subdomains.as_str());
-        let closed = record.with(&Draft { np: Some(Policy::Reject), ..draft }, None);
+        let closed = record.with(Draft { np: Some(Policy::Reject), ..draft }, None);
         part.find(remark("dmarc.np_missing", owner, words).record("TXT", owner, closed));
     }
 }
@@ -155,9 +159,9 @@ fn watching(seen: &Seen<'_>, subject: &str, words: String, next: Option<&Suggest
     let long = seen.since.map(|since| (since, Utc::now() - since > TimeDelta::days(WATCHING)));
     let mut found = match long {
         Some((since, true)) => remark("dmarc.p_none", subject, format!("{words}, since {}", since.format("%Y-%m-%d"))),
-        Some((since, false)) => remark("dmarc.p_none", subject, format!("{words}, since {}", since.format("%Y-%m-%d")))
-            .severity(Severity::Low)
-            .why("Collecting reports is the right first step: they show who sends in your name before anything is refused. Until then forged mail is delivered."),
+        Some((since, false)) => {
+            remark("dmarc.p_none", subject, format!("{words}, since {}", since.format("%Y-%m-%d"))).severity(Severity::Low).why(FIRST_STEP)
+        }
         None => remark("dmarc.p_none", subject, words),
     };
     let next_says = |policy: &str| next.is_some_and(|record| record.value.contains(policy));

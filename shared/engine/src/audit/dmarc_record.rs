@@ -1,17 +1,12 @@
 //! A DMARC record (RFC 9989 4.7, 4.8) as a type: what it says, what stands wrong in it, and the same record written again with another policy.
 
-use super::dmarc_address::{self, BadAddress, ReportAddress};
+use super::{
+    dmarc_address::{self, BadAddress, ReportAddress},
+    dmarc_tags::{Fault, Tag, quoted, split},
+};
 
-/// Report addresses of one tag that are looked at.
-const MOST_REPORTS: usize = 10;
-/// Letters of a record that are quoted.
-const MOST_QUOTED: usize = 40;
-
-/// Tags of the standard, in the order that we write them.
-pub(super) const TAGS: [&str; 11] = ["v", "p", "sp", "np", "t", "psd", "adkim", "aspf", "rua", "ruf", "fo"];
-/// Tags that RFC 9989 took away.
-pub(super) const REMOVED: [&str; 3] = ["pct", "rf", "ri"];
-
+/// Report addresses of one tag that are read; more than anybody has, so that a proposal keeps all.
+const MOST_REPORTS: usize = 50;
 /// What receivers are to do with mail that fails, weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Policy {
@@ -78,31 +73,6 @@ pub(super) enum Standing {
     Ignored,
 }
 
-/// Something wrong at a character of the record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
-    /// Characters of the record before it, and one.
-    pub(super) at: usize,
-    /// What, as a sentence without its end.
-    pub(super) what: String,
-}
-
-impl std::fmt::Display for Fault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} (character {})", self.what, self.at)
-    }
-}
-
-/// A tag as it stands in the record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Tag {
-    /// In lower case.
-    pub(super) name: String,
-    pub(super) value: String,
-    /// The character of the record at which the value starts.
-    pub(super) at: usize,
-}
-
 /// A record that receivers take for one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Record {
@@ -120,26 +90,6 @@ pub(super) struct Record {
     pub(super) bad_addresses: Vec<(&'static str, BadAddress)>,
     /// Mistakes that cost a tag, not the record.
     pub(super) faults: Vec<Fault>,
-}
-
-/// Whether a TXT record takes part in discovery: it begins with exactly `v=DMARC1` (RFC 9989 4.8 allows blanks about the sign).
-pub(super) fn is_exact(text: &str) -> bool {
-    version_end(text).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric()))
-}
-
-fn version_end(text: &str) -> Option<&str> {
-    let blank = [' ', '\t'];
-    text.strip_prefix('v')?.trim_start_matches(blank).strip_prefix('=')?.trim_start_matches(blank).strip_prefix("DMARC1")
-}
-
-/// Whether somebody meant it for a DMARC record: other case, blanks or quotes before it.
-pub(super) fn is_meant(text: &str) -> bool {
-    let head: String = text.trim_start_matches(|c: char| c.is_whitespace() || is_quote(c)).chars().take(30).filter(|c| !c.is_whitespace()).collect();
-    head.to_ascii_lowercase().starts_with("v=dmarc1") && !head.as_bytes().get(8).is_some_and(u8::is_ascii_digit)
-}
-
-fn is_quote(c: char) -> bool {
-    matches!(c, '"' | '\'' | '\\' | '“' | '”' | '„' | '‘' | '’')
 }
 
 impl Record {
@@ -177,7 +127,7 @@ impl Record {
         };
         let (rua, ruf) = (addresses("rua"), addresses("ruf"));
         let (p, sp, np) = (policy("p"), policy("sp"), policy("np"));
-        Ok(Self { p, sp, np, testing, psd, strict_dkim, strict_spf, rua, ruf, bad_addresses, faults, tags })
+        Ok(Self { tags, p, sp, np, testing, psd, strict_dkim, strict_spf, rua, ruf, bad_addresses, faults })
     }
 
     /// The value of a tag as written.
@@ -222,7 +172,7 @@ impl Record {
     }
 
     /// The record with other policies, in the usual order and without what is gone; asks for reports at `mailbox` where it asks for none.
-    pub(super) fn with(&self, draft: &Draft, mailbox: Option<&str>) -> String {
+    pub(super) fn with(&self, draft: Draft, mailbox: Option<&str>) -> String {
         let uris = |list: &[ReportAddress]| list.iter().map(|address| address.uri.as_str()).collect::<Vec<_>>().join(",");
         let psd = match self.psd {
             Psd::Yes => Some("y"),
@@ -254,7 +204,7 @@ impl Record {
     /// The record as it is meant: the same policies, written as it should be.
     pub(super) fn mended(&self, mailbox: Option<&str>) -> String {
         let draft = Draft { p: self.p.value().unwrap_or(Policy::None), sp: self.sp.value(), np: self.np.value(), testing: self.testing };
-        self.with(&draft, mailbox)
+        self.with(draft, mailbox)
     }
 }
 
@@ -268,7 +218,7 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    fn head(&self, psd: Option<&str>) -> String {
+    fn head(self, psd: Option<&str>) -> String {
         let mut out = format!("v=DMARC1; p={}", self.p.as_str());
         for (name, policy) in [("sp", self.sp), ("np", self.np)] {
             out.extend(policy.iter().flat_map(|policy| ["; ", name, "=", policy.as_str()]));
@@ -281,143 +231,11 @@ impl Draft {
     }
 
     /// A record of a domain that has none yet.
-    pub(super) fn first(&self, mailbox: Option<&str>) -> String {
+    pub(super) fn first(self, mailbox: Option<&str>) -> String {
         let mut out = self.head(None);
         out.extend(mailbox.iter().flat_map(|mailbox| ["; rua=mailto:", mailbox]));
         out
     }
-}
-
-/// Tags in their order, and the pieces that are none. Fails where the version or a repeated tag makes the whole record void.
-fn split(text: &str) -> Result<(Vec<Tag>, Vec<Fault>), Fault> {
-    let (mut tags, mut faults): (Vec<Tag>, Vec<Fault>) = (Vec::new(), Vec::new());
-    if !is_exact(text) {
-        return Err(version_fault(text));
-    }
-    let mut start = 1;
-    for piece in text.split(';') {
-        let at = start + piece.chars().take_while(|c| c.is_whitespace()).count();
-        start += piece.chars().count() + 1;
-        let body = piece.trim();
-        if body.is_empty() && !tags.is_empty() {
-            continue;
-        }
-        let named = body.split_once('=').filter(|(name, _)| {
-            let name = name.trim();
-            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-        });
-        let Some((name, value)) = named else {
-            let what = if body.to_ascii_lowercase().starts_with("mailto:") {
-                format!("“{}” stands alone: report addresses are separated by commas, not by semicolons", quoted(body))
-            } else {
-                format!("“{}” is no tag: tags are written name=value", quoted(body))
-            };
-            faults.push(Fault { at, what });
-            continue;
-        };
-        let value_at = at + name.chars().count() + 1 + value.chars().take_while(|c| c.is_whitespace()).count();
-        let (name, value) = (name.trim(), value.trim());
-        if tags.is_empty() && !(name == "v" && value == "DMARC1") {
-            return Err(version_fault(text));
-        }
-        let name = name.to_ascii_lowercase();
-        if tags.iter().any(|tag| tag.name == name) {
-            return Err(Fault { at, what: format!("the tag {name}= stands twice") });
-        }
-        if let Some((position, next)) = run_together(value) {
-            let what = format!("a “;” is missing before {next}=");
-            faults.push(Fault { at: value_at + value[..position].chars().count(), what });
-        } else if value.chars().any(|c| is_quote(c) && c != '\'') {
-            faults.push(Fault { at: value_at, what: format!("quotes do not belong into {name}={}", quoted(value)) });
-        }
-        tags.push(Tag { name, value: value.to_owned(), at: value_at });
-    }
-    Ok((tags, faults))
-}
-
-fn version_fault(text: &str) -> Fault {
-    if let Some(rest) = version_end(text) {
-        let after = text.chars().count() - rest.chars().count() + 1;
-        return Fault { at: after, what: "after v=DMARC1 a “;” is missing".to_owned() };
-    }
-    let what = if text.starts_with(is_quote) {
-        "quotes stand before v=DMARC1"
-    } else if is_meant(text) && text.starts_with(char::is_whitespace) {
-        "a blank stands before v=DMARC1"
-    } else if is_meant(text) {
-        "v=DMARC1 must be written with exactly these letters"
-    } else {
-        "the record does not begin with v=DMARC1"
-    };
-    Fault { at: 1, what: what.to_owned() }
-}
-
-/// Where in a value another tag begins that no semicolon parts from it.
-fn run_together(value: &str) -> Option<(usize, &'static str)> {
-    let parts = |c: char| c.is_whitespace() || matches!(c, ',' | ':' | '|' | '；');
-    value.char_indices().skip(1).find_map(|(at, _)| {
-        let head = &value[..at];
-        let before = head.chars().next_back().is_some_and(parts) && !head.to_ascii_lowercase().ends_with("mailto:");
-        let (name, _) = value[at..].split_once('=').filter(|_| before)?;
-        TAGS.into_iter().chain(REMOVED).find(|tag| name.trim_end().eq_ignore_ascii_case(tag)).map(|tag| (at, tag))
-    })
-}
-
-/// A record with its quotes, separators and version put right, where that makes it one that receivers take in full.
-pub(super) fn repaired(text: &str) -> Option<Record> {
-    let plain: String = text.chars().filter(|c| !is_quote(*c)).map(|c| if c == '；' { ';' } else { c }).collect();
-    let mut pieces = Vec::new();
-    for piece in plain.split(';') {
-        let mut rest = piece.trim();
-        while let Some((at, _)) = run_together(rest) {
-            pieces.push(rest[..at].trim_end_matches(|c: char| c.is_whitespace() || matches!(c, ',' | ':' | '|')).to_owned());
-            rest = &rest[at..];
-        }
-        pieces.push(rest.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, ',' | '.')).to_owned());
-    }
-    pieces.retain(|piece| !piece.is_empty());
-    let version = pieces.first_mut().filter(|first| first.to_ascii_lowercase().replace([' ', '\t'], "") == "v=dmarc1")?;
-    "v=DMARC1".clone_into(version);
-    let joined = pieces.join(";").replace(";mailto:", ",mailto:");
-    Record::parse(&joined).ok().filter(|record| record.standing() == Standing::Full)
-}
-
-/// The tag that an unknown one was meant to be: one letter away, fit for its value, and not there yet.
-pub(super) fn meant(name: &str, value: &str, record: &Record) -> Option<&'static str> {
-    let candidates: &[&'static str] = if Policy::parse(value).is_some() {
-        &["sp", "np"]
-    } else if value.to_ascii_lowercase().starts_with("mailto:") {
-        &["rua", "ruf"]
-    } else if value.eq_ignore_ascii_case("r") || value.eq_ignore_ascii_case("s") {
-        &["adkim", "aspf"]
-    } else {
-        &["psd"]
-    };
-    let mut near = candidates.iter().copied().filter(|tag| record.tag(tag).is_none() && one_apart(name, tag));
-    let first = near.next()?;
-    // Between sp and np nobody can choose; of the addresses the first is the usual one.
-    (first == "rua" || near.next().is_none()).then_some(first)
-}
-
-/// One letter more, less or other, or two neighbours swapped.
-fn one_apart(a: &str, b: &str) -> bool {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let (long, short) = if a.len() >= b.len() { (&a, &b) } else { (&b, &a) };
-    let same = long.iter().zip(short).take_while(|(x, y)| x == y).count();
-    match long.len() - short.len() {
-        0 if same == long.len() => false,
-        0 => {
-            long[same + 1..] == short[same + 1..]
-                || (same + 1 < long.len() && long[same] == short[same + 1] && long[same + 1] == short[same] && long[same + 2..] == short[same + 2..])
-        }
-        1 => long[same + 1..] == short[same..],
-        _ => false,
-    }
-}
-
-/// Text of a stranger for a sentence of ours.
-pub(super) fn quoted(text: &str) -> String {
-    crate::printable(&text.chars().take(MOST_QUOTED).collect::<String>())
 }
 
 #[cfg(test)]
@@ -427,29 +245,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn records_are_known_by_their_version() {
-        for (text, exact, intended) in [
-            ("v=DMARC1; p=none", true, true),
-            ("v = DMARC1 ;p=none", true, true),
-            ("v=DMARC1", true, true),
-            ("v=DMARC1, p=none", true, true),
-            ("v=DMARC1 p=none", true, true),
-            ("V=DMARC1; p=none", false, true),
-            ("v=dmarc1;", false, true),
-            (" v=DMARC1; p=none", false, true),
-            ("\"v=DMARC1; p=none\"", false, true),
-            ("“v=DMARC1; p=none”", false, true),
-            ("v=DMARC1p=none", false, true),
-            ("v=DMARC12; p=none", false, false),
-            ("v=spf1", false, false),
-            ("p=none; v=DMARC1", false, false),
-            ("", false, false),
-        ] {
-            assert_eq!((is_exact(text), is_meant(text)), (exact, intended), "{text}");
-        }
-    }
 
     #[test]
     fn policies_follow_from_the_tags() {
@@ -508,49 +303,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_record_is_repaired_when_it_is_clear_what_it_means() {
-        for (text, repair) in [
-            ("v=DMARC1 p=reject", Some("v=DMARC1; p=reject")),
-            ("V=dmarc1; p=reject", Some("v=DMARC1; p=reject")),
-            ("\"v=DMARC1; p=reject; rua=mailto:d@e.example\"", Some("v=DMARC1; p=reject; rua=mailto:d@e.example")),
-            ("v=DMARC1\\; p=reject", Some("v=DMARC1; p=reject")),
-            ("v=DMARC1, p=reject, rua=mailto:d@e.example", Some("v=DMARC1; p=reject; rua=mailto:d@e.example")),
-            ("v=DMARC1: p=quarantine: sp=none", Some("v=DMARC1; p=quarantine; sp=none")),
-            ("v=DMARC1; p=none; rua=mailto:a@e.example; mailto:b@e.example", Some("v=DMARC1; p=none; rua=mailto:a@e.example,mailto:b@e.example")),
-            ("v=DMARC1; p=“reject”", Some("v=DMARC1; p=reject")),
-            ("v=DMARC1; p=rejct", None),
-            ("v=DMARC1; p=none; p=reject", None),
-            ("p=none", None),
-        ] {
-            assert_eq!(repaired(text).map(|record| record.mended(None)).as_deref(), repair, "{text}");
-        }
-        let odd = Record::parse("v=DMARC1;ri=60;pct=5;fo=1:d;rf=afrf;ruf=mailto:f@e.example;np=reject;psd=n;t=y;aspf=s;adkim=r;p=reject").unwrap();
-        assert_eq!(
-            odd.mended(Some("d@e.example")),
-            "v=DMARC1; p=reject; np=reject; t=y; psd=n; aspf=s; rua=mailto:d@e.example; ruf=mailto:f@e.example; fo=1:d"
-        );
-    }
-
-    #[test]
-    fn a_slip_is_known_by_its_neighbour() {
-        for (tags, name, value, wanted) in [
-            ("p=none", "rau", "mailto:d@e.example", Some("rua")),
-            ("p=none", "ru", "mailto:d@e.example", Some("rua")),
-            ("p=none; rua=mailto:d@e.example", "ru", "mailto:d@e.example", Some("ruf")),
-            ("p=none", "report", "mailto:d@e.example", None),
-            ("p=none", "dkim", "s", Some("adkim")),
-            ("p=none", "asfp", "s", Some("aspf")),
-            ("p=none", "pp", "none", None),
-            ("p=none; sp=none", "pp", "none", Some("np")),
-            ("p=none", "pds", "y", Some("psd")),
-            ("p=none", "x", "1", None),
-        ] {
-            let record = Record::parse(&format!("v=DMARC1; {tags}")).unwrap();
-            assert_eq!(meant(name, value, &record), wanted, "{name}={value}");
-        }
-    }
-
     proptest! {
         #[test]
         fn nothing_panics_and_what_we_write_can_be_read(
@@ -558,22 +310,12 @@ mod tests {
             any in "\\PC{0,60}",
         ) {
             for text in [text, any] {
-                let _ = (is_exact(&text), is_meant(&text));
-                for record in Record::parse(&text).into_iter().chain(repaired(&text)) {
+                if let Ok(record) = Record::parse(&text) {
                     let written = Record::parse(&record.mended(Some("d@e.example"))).unwrap();
                     prop_assert!(written.faults.is_empty() && written.standing() == Standing::Full, "{text} {written:?}");
                     prop_assert!(!written.rua.is_empty() && written.bad_addresses.is_empty());
-                    for tag in &record.tags {
-                        let _ = meant(&tag.name, &tag.value, &record);
-                    }
                 }
             }
-        }
-
-        #[test]
-        fn one_apart_is_the_same_both_ways(a in "[a-c]{0,5}", b in "[a-c]{0,5}") {
-            prop_assert_eq!(one_apart(&a, &b), one_apart(&b, &a));
-            prop_assert!(!one_apart(&a, &a));
         }
     }
 }

@@ -7,7 +7,8 @@ use waypost_types::DomainName;
 
 use super::{
     Facts, Part,
-    dmarc_record::{Record, is_exact, quoted},
+    dmarc_record::{Policy, Record},
+    dmarc_tags::{is_exact, quoted},
     dmarc_walk::Published,
     organisational,
     rules::remark,
@@ -16,6 +17,8 @@ use crate::net::{Absence, DnsFailure, Lookup, Net};
 
 /// Hosts of report addresses that are asked.
 const MOST_HOSTS: usize = 10;
+/// Addresses that can not be used and are told.
+const MOST_BAD: usize = 5;
 
 /// Looks at `rua=` and `ruf=` of a record.
 pub(super) async fn check(net: &Net, facts: &Facts, published: &Published, part: &mut Part) {
@@ -59,7 +62,7 @@ pub(super) async fn check(net: &Net, facts: &Facts, published: &Published, part:
 /// What the addresses show without asking anybody.
 fn written(facts: &Facts, record: &Record, owner: &str, part: &mut Part) {
     let mailbox = format!("dmarc@{}", facts.domain);
-    for (name, bad) in &record.bad_addresses {
+    for (name, bad) in record.bad_addresses.iter().take(MOST_BAD) {
         let seen = format!("{name}= can not be used: {} (character {}, “{}”)", bad.what, bad.at, quoted(&bad.text));
         let good = if *name == "rua" { &record.rua } else { &record.ruf };
         let mut wanted: Vec<String> = good.iter().map(|address| address.uri.clone()).collect();
@@ -76,7 +79,8 @@ fn written(facts: &Facts, record: &Record, owner: &str, part: &mut Part) {
         let seen = format!("A size limit (“!…”) stands behind {}; such limits are gone since RFC 9989", sized.join(", "));
         part.find(remark("dmarc.size_suffix", owner, seen).record("TXT", owner, record.mended(None)));
     }
-    if record.tag("rua").is_none() {
+    // A name that takes no mail and has all of its mail refused has nothing to learn from reports, nor a mailbox for them.
+    if record.tag("rua").is_none() && (facts.receives || record.own() != Policy::Reject) {
         let missing = remark("dmarc.no_rua", owner, "DMARC asks for no reports (no rua=), so nobody sees who sends in the domain's name");
         part.find(missing.with("mailbox", &mailbox).record("TXT", owner, record.mended(Some(&mailbox))));
     }

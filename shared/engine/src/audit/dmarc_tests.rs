@@ -187,8 +187,8 @@ async fn the_record_in_force_is_found() {
             "",
             "Missing",
         ),
-        (vec![("_dmarc.example", "TXT v=DMARC1; p=reject; psd=y; np=none")], vec![], "example", "reject", "p=reject"),
-        (vec![("_dmarc.example", "TXT v=DMARC1; p=reject")], vec!["dmarc.org_domain_differs"], "example", "reject", "p=reject"),
+        (vec![("_dmarc.example", "TXT v=DMARC1; p=reject; psd=y; np=none")], vec!["dmarc.missing"], "example", "reject", "p=reject"),
+        (vec![("_dmarc.example", "TXT v=DMARC1; p=reject")], vec!["dmarc.missing", "dmarc.org_domain_differs"], "example", "reject", "p=reject"),
         (vec![], vec!["dmarc.missing"], "sub.e.example", "", "Missing"),
     ] {
         let report = run_at("sub.e.example", &records, &[], &AuditOptions::default()).await;
@@ -240,6 +240,24 @@ async fn who_does_not_answer_leaves_it_open() {
 }
 
 #[tokio::test]
+async fn a_wildcard_permits_reports_and_many_addresses_have_an_end() {
+    let record = ("_dmarc.e.example", "TXT v=DMARC1; p=reject; rua=mailto:d@w.example");
+    let world = [record, ("w.example", "MX 10 mx.w.example"), ("*._report._dmarc.w.example", "TXT v=DMARC1;")];
+    let report = run_at("e.example", &world, &[], &AuditOptions::default()).await;
+    assert!(report.findings.is_empty(), "{:#?}", report.findings);
+    let report = run_at("e.example", &world[..2], &[], &AuditOptions::default()).await;
+    assert_eq!(rules(&report), ["dmarc.rua_external_unauthorised"]);
+    // A subdomain's reports are permitted under the name that publishes the record: its own audit has nothing to ask.
+    let report = run_at("sub.e.example", &world[..2], &[], &AuditOptions::default()).await;
+    assert!(report.findings.is_empty(), "{:#?}", report.findings);
+    let many: Vec<String> = (0..20).map(|at| format!("mailto:d@h{at}.e.example")).collect();
+    let report = run(&format!("v=DMARC1; p=reject; rua={}", many.join(",|"))).await;
+    assert_eq!(rules(&report), ["dmarc.rua_no_mx"; 10]);
+    let report = run(&format!("v=DMARC1; p=reject; rua=mailto:d@e.example{}", ",d".repeat(60))).await;
+    assert_eq!(rules(&report), ["dmarc.rua_syntax"; 5]);
+}
+
+#[tokio::test]
 async fn methods_that_disagree_are_told() {
     const OWN: (&str, &str) = ("_dmarc.sub.e.example", "TXT v=DMARC1; p=reject; rua=mailto:d@e.example");
     for (records, differs) in [
@@ -287,6 +305,9 @@ async fn the_detail_tells_what_is_in_force() {
     assert_eq!(seen.path.iter().map(|step| step.done).collect::<Vec<_>>(), [true, true, true, true, false, false]);
     let report = run_at("e.example", &[], &[], &AuditOptions::default()).await;
     assert_eq!(detail(&report).path[0].record.as_ref().unwrap().value, "v=DMARC1; p=none; rua=mailto:dmarc@e.example");
+    let closed = [("p.example", "TXT v=spf1 -all"), ("_dmarc.p.example", "TXT v=DMARC1; p=reject; adkim=s; aspf=s")];
+    let parked = run_at("p.example", &closed, &[], &AuditOptions::default()).await;
+    assert!(parked.findings.is_empty() && detail(&parked).path.iter().all(|step| step.done), "{parked:#?}");
     let parked = run_at("p.example", &[("p.example", "TXT v=spf1 -all")], &[], &AuditOptions::default()).await;
     assert_eq!(detail(&parked).path.iter().map(|step| step.record.as_ref().unwrap().value.as_str()).collect::<Vec<_>>(), ["v=DMARC1; p=reject"]);
 }

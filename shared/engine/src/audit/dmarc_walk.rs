@@ -3,7 +3,10 @@
 use futures::future::join_all;
 use waypost_types::DomainName;
 
-use super::dmarc_record::{Policy, Psd, Record, Standing, is_exact, is_meant};
+use super::{
+    dmarc_record::{Policy, Psd, Record, Standing},
+    dmarc_tags::{is_exact, is_meant},
+};
 use crate::net::{DnsFailure, Lookup, Net};
 
 /// Queries of a tree walk (RFC 9989 4.10).

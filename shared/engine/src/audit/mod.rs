@@ -15,7 +15,9 @@ mod dmarc_address;
 mod dmarc_path;
 mod dmarc_policy;
 mod dmarc_record;
+mod dmarc_repair;
 mod dmarc_reports;
+mod dmarc_tags;
 #[cfg(test)]
 mod dmarc_tests;
 mod dmarc_walk;

@@ -1,0 +1,133 @@
+//! What a DMARC record with mistakes was meant to say: quotes, separators and version put right, names of tags that are one letter off.
+
+use super::{
+    dmarc_record::{Policy, Record, Standing},
+    dmarc_tags::{is_quote, run_together},
+};
+
+/// A record with its quotes, separators and version put right, where that makes it one that receivers take in full.
+pub(super) fn repaired(text: &str) -> Option<Record> {
+    let plain: String = text.chars().filter(|c| !is_quote(*c)).map(|c| if c == '；' { ';' } else { c }).collect();
+    let mut pieces = Vec::new();
+    for piece in plain.split(';') {
+        let mut rest = piece.trim();
+        while let Some((at, _)) = run_together(rest) {
+            pieces.push(rest[..at].trim_end_matches(|c: char| c.is_whitespace() || matches!(c, ',' | ':' | '|')).to_owned());
+            rest = &rest[at..];
+        }
+        pieces.push(rest.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, ',' | '.')).to_owned());
+    }
+    pieces.retain(|piece| !piece.is_empty());
+    let version = pieces.first_mut().filter(|first| first.to_ascii_lowercase().replace([' ', '\t'], "") == "v=dmarc1")?;
+    "v=DMARC1".clone_into(version);
+    let joined = pieces.join(";").replace(";mailto:", ",mailto:");
+    Record::parse(&joined).ok().filter(|record| record.standing() == Standing::Full)
+}
+
+/// The tag that an unknown one was meant to be: one letter away, fit for its value, and not there yet.
+pub(super) fn meant(name: &str, value: &str, record: &Record) -> Option<&'static str> {
+    let candidates: &[&'static str] = if Policy::parse(value).is_some() {
+        &["sp", "np"]
+    } else if value.to_ascii_lowercase().starts_with("mailto:") {
+        &["rua", "ruf"]
+    } else if value.eq_ignore_ascii_case("r") || value.eq_ignore_ascii_case("s") {
+        &["adkim", "aspf"]
+    } else {
+        &["psd"]
+    };
+    let mut near = candidates.iter().copied().filter(|tag| record.tag(tag).is_none() && one_apart(name, tag));
+    let first = near.next()?;
+    // Between sp and np nobody can choose; of the addresses the first is the usual one.
+    (first == "rua" || near.next().is_none()).then_some(first)
+}
+
+/// One letter more, less or other, or two neighbours swapped.
+fn one_apart(a: &str, b: &str) -> bool {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let (long, short) = if a.len() >= b.len() { (&a, &b) } else { (&b, &a) };
+    let same = long.iter().zip(short).take_while(|(x, y)| x == y).count();
+    match long.len() - short.len() {
+        0 if same == long.len() => false,
+        0 => {
+            long[same + 1..] == short[same + 1..]
+                || (same + 1 < long.len() && long[same] == short[same + 1] && long[same + 1] == short[same] && long[same + 2..] == short[same + 2..])
+        }
+        1 => long[same + 1..] == short[same..],
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_record_is_repaired_when_it_is_clear_what_it_means() {
+        for (text, repair) in [
+            ("v=DMARC1 p=reject", Some("v=DMARC1; p=reject")),
+            ("V=dmarc1; p=reject", Some("v=DMARC1; p=reject")),
+            ("\"v=DMARC1; p=reject; rua=mailto:d@e.example\"", Some("v=DMARC1; p=reject; rua=mailto:d@e.example")),
+            ("v=DMARC1\\; p=reject", Some("v=DMARC1; p=reject")),
+            ("v=DMARC1, p=reject, rua=mailto:d@e.example", Some("v=DMARC1; p=reject; rua=mailto:d@e.example")),
+            ("v=DMARC1: p=quarantine: sp=none", Some("v=DMARC1; p=quarantine; sp=none")),
+            ("v=DMARC1; p=none; rua=mailto:a@e.example; mailto:b@e.example", Some("v=DMARC1; p=none; rua=mailto:a@e.example,mailto:b@e.example")),
+            ("v=DMARC1; p=“reject”", Some("v=DMARC1; p=reject")),
+            ("v=DMARC1; p=rejct", None),
+            ("v=DMARC1; p=none; p=reject", None),
+            ("p=none", None),
+        ] {
+            assert_eq!(repaired(text).map(|record| record.mended(None)).as_deref(), repair, "{text}");
+        }
+        let odd = Record::parse("v=DMARC1;ri=60;pct=5;fo=1:d;rf=afrf;ruf=mailto:f@e.example;np=reject;psd=n;t=y;aspf=s;adkim=r;p=reject").unwrap();
+        assert_eq!(
+            odd.mended(Some("d@e.example")),
+            "v=DMARC1; p=reject; np=reject; t=y; psd=n; aspf=s; rua=mailto:d@e.example; ruf=mailto:f@e.example; fo=1:d"
+        );
+    }
+
+    #[test]
+    fn a_slip_is_known_by_its_neighbour() {
+        for (tags, name, value, wanted) in [
+            ("p=none", "rau", "mailto:d@e.example", Some("rua")),
+            ("p=none", "ru", "mailto:d@e.example", Some("rua")),
+            ("p=none; rua=mailto:d@e.example", "ru", "mailto:d@e.example", Some("ruf")),
+            ("p=none", "report", "mailto:d@e.example", None),
+            ("p=none", "dkim", "s", Some("adkim")),
+            ("p=none", "asfp", "s", Some("aspf")),
+            ("p=none", "pp", "none", None),
+            ("p=none; sp=none", "pp", "none", Some("np")),
+            ("p=none", "pds", "y", Some("psd")),
+            ("p=none", "x", "1", None),
+        ] {
+            let record = Record::parse(&format!("v=DMARC1; {tags}")).unwrap();
+            assert_eq!(meant(name, value, &record), wanted, "{name}={value}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics_and_a_repair_is_sound(
+            text in "(v=DMARC1|V=dmarc1|\"v=DMARC1)?([;, :|]{1,2}(p|sp|np|t|psd|adkim|rua|ruf|pct|x)? ?=? ?(none|reject|y|s|mailto:a@b.c|[\\PC]{0,4})){0,7}",
+            any in "\\PC{0,60}",
+        ) {
+            for text in [text, any] {
+                let Some(record) = repaired(&text) else { continue };
+                let again = Record::parse(&record.mended(None)).unwrap();
+                prop_assert!(again.faults.is_empty() && again.standing() == Standing::Full, "{} {:?}", text, again);
+                for tag in &record.tags {
+                    prop_assert!(meant(&tag.name, &tag.value, &record).is_none_or(|tag| record.tag(tag).is_none()));
+                }
+            }
+        }
+
+        #[test]
+        fn one_apart_is_the_same_both_ways(a in "[a-c]{0,5}", b in "[a-c]{0,5}") {
+            prop_assert_eq!(one_apart(&a, &b), one_apart(&b, &a));
+            prop_assert!(!one_apart(&a, &a));
+        }
+    }
+}
