@@ -26,10 +26,11 @@ pub(crate) fn dmarc(detail: &DmarcDetail, domain: &str) -> AnyView {
             <ol class="steps">{steps}</ol>
         }
     });
-    view! {
-        <section class="card" id="dmarc" aria-labelledby="h-dmarc" data-live="dmarc">
-            <div class="card-head"><h2 id="h-dmarc">"DMARC: what happens to forged mail"</h2></div>
-            <div class="card-body">
+    // Without a record there is the way to one, and nothing in force.
+    let facts = if detail.policy.is_empty() {
+        view! { <dl class="kv">{fact("In force", status(Status::None, "nothing: there is no DMARC record"))}</dl> }.into_any()
+    } else {
+        view! {
                 <dl class="kv">
                     {fact("In force", policy(&detail.policy))}
                     {fact("Comes from", owner.into_any())}
@@ -40,7 +41,13 @@ pub(crate) fn dmarc(detail: &DmarcDetail, domain: &str) -> AnyView {
                     {fact("SPF must pass for", same(&detail.spf_alignment).into_any())}
                     {fact("Reports go to", reports.into_any())}
                 </dl>
-            </div>
+        }
+        .into_any()
+    };
+    view! {
+        <section class="card" id="dmarc" aria-labelledby="h-dmarc" data-live="dmarc">
+            <div class="card-head"><h2 id="h-dmarc">"DMARC: what happens to forged mail"</h2></div>
+            <div class="card-body">{facts}</div>
             {steps}
         </section>
     }

@@ -23,7 +23,7 @@ fn term(text: &str, lookups: u32, note: Value, policy: Value) -> Value {
     term
 }
 
-fn policy(domain: &str, service: &str, lookups: u32, void: u32, terms: Vec<Value>) -> Value {
+fn policy(domain: &str, service: &str, lookups: u32, void: u32, terms: &[Value]) -> Value {
     json!({ "domain": domain, "service": service, "record": "v=spf1 …", "lookups": lookups, "void_lookups": void, "terms": terms })
 }
 
@@ -33,15 +33,15 @@ fn spf() -> Value {
             &format!("include:{region}.spf.mailers.example"),
             1,
             Value::Null,
-            policy(&format!("{region}.spf.mailers.example"), "Mailers", 0, 0, vec![term("ip4:198.51.100.0/24", 0, Value::Null, Value::Null)]),
+            policy(&format!("{region}.spf.mailers.example"), "Mailers", 0, 0, &[term("ip4:198.51.100.0/24", 0, Value::Null, Value::Null)]),
         )
     });
     let old = json!({ "domain": "old-newsletter.example", "lookups": 0, "void_lookups": 1, "problem": "old-newsletter.example does not exist in DNS (NXDOMAIN)" });
     json!({
         "tree": { "domain": "xn--mnchen-3ya.example", "record": "v=spf1 …", "lookups": 12, "void_lookups": 1, "terms": [
             term("mx", 1, json!("leads to 192.0.2.25 and 2001:db8::25"), Value::Null),
-            term("include:_spf.mailers.example", 4, Value::Null, policy("_spf.mailers.example", "Mailers", 3, 0, regions.to_vec())),
-            term("include:_spf.a-newsletter-service-with-a-very-long-name.department.example.org", 5, json!("repeats what _spf.mailers.example says"), policy("_spf.example.org", "Newsletter <b>", 4, 0, vec![term("exists:%{i}._spf.example.org", 1, Value::Null, Value::Null)])),
+            term("include:_spf.mailers.example", 4, Value::Null, policy("_spf.mailers.example", "Mailers", 3, 0, &regions)),
+            term("include:_spf.a-newsletter-service-with-a-very-long-name.department.example.org", 5, json!("repeats what _spf.mailers.example says"), policy("_spf.example.org", "Newsletter <b>", 4, 0, &[term("exists:%{i}._spf.example.org", 1, Value::Null, Value::Null)])),
             term("include:old-newsletter.example", 1, Value::Null, old),
             term("~all", 0, Value::Null, Value::Null)
         ] },

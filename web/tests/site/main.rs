@@ -2,9 +2,9 @@
 #![cfg(feature = "ssr")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod lists;
 mod audited;
 mod domain;
+mod lists;
 mod loading;
 mod markup;
 mod organisation;

@@ -11,8 +11,8 @@ use crate::{
 
 async fn all() -> Vec<(String, String)> {
     let mut found = Vec::new();
-    let public =
-        ["/", "/login", "/signup", "/forgot", "/reset?token=x", "/verify?token=x", "/lookup/example.com", "/lookup/192.0.2.25", "/score"].map(str::to_owned);
+    let public = ["/", "/login", "/signup", "/forgot", "/reset?token=x", "/verify?token=x", "/lookup/example.com", "/lookup/192.0.2.25", "/score"]
+        .map(str::to_owned);
     for path in pages().into_iter().chain(public) {
         for role in ["viewer", "owner"] {
             let (response, html, _) = ask(member(role), get(&path)).await;
