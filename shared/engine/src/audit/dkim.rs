@@ -58,13 +58,19 @@ pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> P
                 }
             }
             Lookup::Missing(_) if one.dangles() => {}
-            Lookup::Missing(_) => dkim_remarks::missing(one, None).into_iter().for_each(|found| part.find(found)),
+            Lookup::Missing(_) => {
+                if let Some(found) = dkim_remarks::missing(one, None) {
+                    part.find(found);
+                }
+            }
             Lookup::Failed(why) => part.unknown("dkim", format!("the key of selector {} could not be asked: {why}", one.selector)),
         }
     }
     for one in answers.asked.iter().filter(|one| one.dangles()) {
         let sibling = one.leads_to().is_some_and(|organisation| served.contains(organisation));
-        dkim_remarks::dangling(one, sibling).into_iter().for_each(|found| part.find(found));
+        if let Some(found) = dkim_remarks::dangling(one, sibling) {
+            part.find(found);
+        }
     }
     sum_up(&mut part, domain, &answers, &usable);
     part
@@ -120,7 +126,9 @@ fn look(net: &Net, part: &mut Part, one: &Asked, records: &[Vec<u8>], options: &
         && let Some(first) = texts.first()
         && !texts.iter().any(|text| parse(text).is_ok_and(|key| !key.revoked))
     {
-        dkim_remarks::missing(one, Some(first)).into_iter().for_each(|found| part.find(found));
+        if let Some(found) = dkim_remarks::missing(one, Some(first)) {
+            part.find(found);
+        }
         return false;
     }
     let mut likely: Vec<&String> = texts.iter().filter(|text| one.is_known() || is_meant_as_key(text)).collect();
@@ -135,18 +143,20 @@ fn look(net: &Net, part: &mut Part, one: &Asked, records: &[Vec<u8>], options: &
     part.records.push(line);
     let parsed = parse(text);
     let key = parsed.as_ref().ok();
-    part.detail.dkim.push(DkimKey {
-        selector: one.selector.clone(),
-        origin: one.origin,
-        kind: key.map_or_else(|| kind_as_written(text), |key| if key.kind == Kind::Rsa { "rsa" } else { "ed25519" }.to_owned()),
-        bits: key.filter(|key| !key.revoked).map(|key| key.bits),
-        revoked: key.is_some_and(|key| key.revoked),
-        testing: key.is_some_and(|key| key.testing),
-        alias: one.aliases.last().cloned(),
-        service: one.service().map(str::to_owned),
-        mark: key.map_or_else(String::new, |key| key.mark.clone()),
-        first_seen,
-    });
+    if is_meant_as_key(text) {
+        part.detail.dkim.push(DkimKey {
+            selector: one.selector.clone(),
+            origin: one.origin,
+            kind: key.map_or_else(|| kind_as_written(text), |key| if key.kind == Kind::Rsa { "rsa" } else { "ed25519" }.to_owned()),
+            bits: key.filter(|key| !key.revoked).map(|key| key.bits),
+            revoked: key.is_some_and(|key| key.revoked),
+            testing: key.is_some_and(|key| key.testing),
+            alias: one.aliases.last().cloned(),
+            service: one.service().map(str::to_owned),
+            mark: key.map_or_else(String::new, |key| key.mark.clone()),
+            first_seen,
+        });
+    }
     match parsed {
         Err(fault) => dkim_remarks::fault(part, one, text, fault),
         Ok(key) if key.revoked => {

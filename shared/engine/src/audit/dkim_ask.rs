@@ -148,23 +148,27 @@ fn wildcard(nobodys: &[Option<Vec<Vec<u8>>>]) -> Wildcard {
     }
 }
 
+/// The index of a selector, its aliases, and what their end answers where the selector itself answered nothing.
+type Followed = (usize, Vec<String>, Option<Lookup<Vec<u8>>>);
+
 /// Follows the aliases of all that answered and of all that did not; an alias whose end could not be told makes its selector untold.
 async fn follow_all(net: &Net, domain: &str, asked: &mut [Asked], nobody: &str) {
     let end = Instant::now() + ALIAS_LIMIT;
+    let below = format!("_domainkey.{domain}");
+    let (below, wild_alias) = tokio::join!(in_time(net, &below, end), follow(net, nobody, end));
     // Where nothing lies below _domainkey there is no alias either (RFC 8020).
-    let empty = matches!(net.dns().txt(&format!("_domainkey.{domain}")).await, Lookup::Missing(Absence::NxDomain));
-    let wild_alias = follow(net, nobody, end).await;
+    let empty = matches!(below, Lookup::Missing(Absence::NxDomain));
     let looks: Vec<(usize, String, bool)> = asked
         .iter()
         .enumerate()
         .filter(|(_, one)| one.is_known() || matches!(one.answer, Lookup::Found(_)) || !empty)
         .map(|(index, one)| (index, one.name.clone(), matches!(one.answer, Lookup::Missing(_))))
         .collect();
-    let followed: Vec<(usize, Vec<String>, Option<Lookup<Vec<u8>>>)> = stream::iter(looks)
+    let followed: Vec<Followed> = stream::iter(looks)
         .map(|(index, name, missing)| async move {
             let aliases = follow(net, &name, end).await;
             let at_end = match aliases.last() {
-                Some(target) if missing => Some(net.dns().txt(target).await),
+                Some(target) if missing => Some(in_time(net, target, end).await),
                 _ => None,
             };
             (index, aliases, at_end)
@@ -174,16 +178,21 @@ async fn follow_all(net: &Net, domain: &str, asked: &mut [Asked], nobody: &str) 
         .await;
     for (index, aliases, at_end) in followed {
         let Some(one) = asked.get_mut(index) else { continue };
-        if !aliases.is_empty() && aliases == wild_alias {
-            continue;
-        }
-        one.aliases = aliases;
         match at_end {
-            Some(Lookup::Failed(_)) if !one.is_known() => one.aliases.clear(),
+            Some(Lookup::Failed(_)) if !one.is_known() => continue,
             Some(answer) => one.answer = answer,
             None => {}
         }
+        // Where every name is an alias (a wildcard, or the whole of _domainkey moved by DNAME), one to nothing is not of the selector's own.
+        if wild_alias.is_empty() || (aliases != wild_alias && matches!(one.answer, Lookup::Found(_))) {
+            one.aliases = aliases;
+        }
     }
+}
+
+/// TXT, as long as there is time.
+async fn in_time(net: &Net, name: &str, end: Instant) -> Lookup<Vec<u8>> {
+    tokio::time::timeout_at(end, net.dns().txt(name)).await.unwrap_or(Lookup::Failed(DnsFailure::Timeout))
 }
 
 /// The names that a name is an alias of. What is not told in time is as if there were none.

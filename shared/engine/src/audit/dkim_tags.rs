@@ -135,7 +135,7 @@ pub(super) fn pasted(text: &str) -> Option<Broken> {
             "Take out every “\\n”: the key is one line.",
         ));
     }
-    if let Some(at) = find(&|piece| piece.find('\\').or_else(|| piece.ends_with('\\').then(|| piece.len() - 1))) {
+    if let Some(at) = find(&|piece| piece.find('\\')) {
         return Some(Broken::new(
             format!("a backslash is part of the record, at character {at}"),
             "Take the backslashes out: your DNS provider needs no “\\” before “;” or quotation marks.",
@@ -147,8 +147,8 @@ pub(super) fn pasted(text: &str) -> Option<Broken> {
             "Enter the value without quotation marks: your DNS provider sets them itself.",
         ));
     }
-    let odd = text.chars().find(|c| !c.is_ascii())?;
     let at = find(&|piece| piece.find(|c: char| !c.is_ascii()))?;
+    let odd = text.chars().nth(at.checked_sub(1)?)?;
     Some(Broken::new(
         format!("the character U+{:04X} stands at character {at}, a key has letters, digits and marks of ASCII only", u32::from(odd)),
         "Copy the key again from your mail service as plain text; a word processor or web page changed it.",

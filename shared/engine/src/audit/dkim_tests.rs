@@ -100,6 +100,8 @@ async fn each_rule_fires_on_its_key_alone() {
         assert_eq!(fired(&part), wanted, "{text}: {:#?}", part.findings);
         told(&part);
     }
+    // Another record at the name is no key, so it is none among the details.
+    assert!(one("v=spf1 -all", &hand()).await.detail.dkim.is_empty());
     let two = [(NAME, txt(&format!("p={RSA_2048}"))), (NAME, txt("v=DKIM1; p="))];
     assert_eq!(fired(&look_with(&two, &[], &hand()).await), [("dkim.multiple_records", High)]);
     let other = [("google._domainkey.e.example", txt(&format!("p={RSA_2048}"))), ("google._domainkey.e.example", txt("exp=a site token"))];
@@ -222,6 +224,7 @@ async fn details_tell_of_every_key() {
     let google = of("google");
     assert_eq!((google.origin, google.kind.as_str(), google.bits), (SelectorOrigin::Catalog, "ed25519", Some(256)));
     assert_eq!((google.service.as_deref(), google.alias.as_deref(), google.first_seen), (Some("Google Workspace"), None, None));
+    assert_eq!(part.detail.dkim.len(), 4);
     assert_eq!((of("mail").kind.as_str(), of("mail").bits, of("mail").mark.as_str()), ("dsa", None, ""));
     // Behind an alias no record of one's own is proposed.
     let testing = part.findings.iter().find(|finding| finding.rule == "dkim.testing").unwrap();
@@ -280,6 +283,9 @@ async fn what_a_wildcard_says_is_no_key_of_its_own() {
     assert_eq!((fired(&part), part.detail.dkim.len()), (vec![wild], 0));
 }
 
+/// Records, what is known of the domain, and the rules that fire.
+type Case = (Vec<(&'static str, String)>, AuditOptions, Vec<(&'static str, Severity)>);
+
 #[tokio::test]
 async fn an_alias_to_nothing_is_told_apart() {
     let alias = |target: &str| format!("CNAME {target}");
@@ -290,7 +296,7 @@ async fn an_alias_to_nothing_is_told_apart() {
     let sibling =
         [("s2._domainkey.e.example", alias("s2.domainkey.u1.wl1.sendgrid.net")), ("s2.domainkey.u1.wl1.sendgrid.net", txt(&format!("p={RSA_2048}")))];
     let own = (NAME, alias("x.domainkey.u1.wl1.sendgrid.net"));
-    let cases: Vec<(Vec<(&str, String)>, AuditOptions, Vec<(&str, Severity)>)> = vec![
+    let cases: Vec<Case> = vec![
         (vec![own.clone()], seen(), vec![dangling(Severity::High), none]),
         (vec![own.clone()], hand(), vec![dangling(Severity::High), none]),
         (vec![own.clone(), ("x.domainkey.u1.wl1.sendgrid.net", "A 203.0.113.1".to_owned())], hand(), vec![dangling(Severity::High), none]),
@@ -314,6 +320,11 @@ async fn an_alias_to_nothing_is_told_apart() {
         fired(&look_with(&[wild, vec![(NAME, alias("gone.e.example"))]].concat(), &[], &hand()).await),
         [("dkim.key_missing", Severity::High), none]
     );
+    // So does one that leads every name to another one, as DNAME does.
+    let nobody = "waypost-7f3a91c2-wildcard-test._domainkey.e.example";
+    let moved = [(nobody, alias("a.other.example")), (NAME, alias("b.other.example")), ("s1._domainkey.e.example", alias("c.other.example"))];
+    let part = look_with(&[&moved[..], &[("_domainkey.e.example", "TXT x".to_owned())]].concat(), &[], &hand()).await;
+    assert_eq!(fired(&part), [("dkim.key_missing", Severity::High), none]);
     // An alias whose end can not be told is unknown.
     let part = look_with(&[(NAME, alias("mute.example"))], &[("mute.example", Say::Code(ResponseCode::ServFail))], &hand()).await;
     assert!(part.findings.is_empty() && part.unknown.iter().any(|unknown| unknown.reason.contains(OWN)), "{part:#?}");

@@ -27,8 +27,8 @@ struct Provider {
 
 #[derive(Debug, Deserialize)]
 struct Selector {
-    selector: Option<String>,
-    name: Option<String>,
+    #[serde(alias = "selector")]
+    name: String,
     vendor: Option<String>,
 }
 
@@ -58,7 +58,7 @@ pub fn common() -> &'static [String] {
         let mut all: Vec<String> = FILE
             .selector
             .iter()
-            .filter_map(|s| s.selector.clone().or_else(|| s.name.clone()))
+            .map(|s| s.name.clone())
             .chain(FILE.provider.iter().flat_map(|p| p.dkim_selectors.iter().cloned()))
             .chain(["default", "dkim", "mail", "selector1", "selector2", "google", "s1", "s2", "k1"].map(str::to_owned))
             .filter(|s| !s.is_empty() && s.len() <= 63 && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)))
@@ -94,7 +94,7 @@ pub(super) fn service_of(selector: &str) -> Option<&'static str> {
     }
     let is_it = |other: &str| other.eq_ignore_ascii_case(selector);
     let mut users: Vec<&str> = FILE.provider.iter().filter(|p| p.dkim_selectors.iter().any(|s| is_it(s))).map(|p| p.name.as_str()).collect();
-    let listed = FILE.selector.iter().find(|s| s.selector.as_deref().or(s.name.as_deref()).is_some_and(is_it));
+    let listed = FILE.selector.iter().find(|s| is_it(&s.name));
     if let Some(vendor) = listed.and_then(|s| s.vendor.as_deref()) {
         if ["generic", "many", "others", "common", ",", "style"].iter().any(|word| vendor.contains(word)) {
             return None;
