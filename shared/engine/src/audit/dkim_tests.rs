@@ -154,6 +154,20 @@ async fn what_is_broken_says_how_and_where() {
 }
 
 #[tokio::test]
+async fn an_ed25519_key_of_another_length_is_explained() {
+    for (key, words) in [
+        (ED25519_LONG, "has 44 bytes, it must have 32: it is in the longer form of key files"),
+        (RSA_2048, "has 294 bytes, it must have 32: it is an RSA key"),
+        (&ED25519[..40], "has 30 bytes, it must have 32: its end is missing"),
+        (&ED25519[..41], "has 30 bytes, it must have 32: its end is missing"),
+    ] {
+        let part = one(&format!("v=DKIM1; k=ed25519; p={key}"), &hand()).await;
+        let found = part.findings.iter().find(|finding| finding.rule == "dkim.ed25519_bad_length").unwrap();
+        assert!(found.summary.contains(words), "{}", found.summary);
+    }
+}
+
+#[tokio::test]
 async fn a_record_is_proposed_where_nothing_is_guessed() {
     let right = format!("v=DKIM1; k=rsa; p={RSA_2048}");
     for (text, wanted) in [
