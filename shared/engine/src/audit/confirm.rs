@@ -31,7 +31,9 @@ pub(super) async fn confirm(net: &Net, facts: &Facts, options: &AuditOptions, se
     for ((family, gone), server) in looks.into_iter().zip(answers) {
         let (Some(server), Some(part)) = (server, parts.get_mut(&family)) else { continue };
         let about = |subject: &str| subject == gone.name || subject == facts.domain.as_str();
-        part.findings.retain(|finding| !(about(&finding.subject) && (finding.rule.ends_with("missing") || finding.rule.ends_with("none_found"))));
+        part.findings.retain(|finding| {
+            !(about(&finding.subject) && ["missing", "none_found", "alias_dangling"].iter().any(|gone| finding.rule.ends_with(gone)))
+        });
         if part.records.is_empty() {
             part.word(Status::None, "Not confirmed");
         }

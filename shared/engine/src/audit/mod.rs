@@ -10,6 +10,12 @@ mod confirm;
 mod dane;
 mod dane_match;
 mod dkim;
+mod dkim_ask;
+mod dkim_key;
+mod dkim_remarks;
+mod dkim_tags;
+#[cfg(test)]
+mod dkim_tests;
 mod dmarc;
 mod dmarc_address;
 mod dmarc_path;
@@ -59,6 +65,7 @@ mod spf_services;
 #[cfg(test)]
 mod spf_tests;
 mod spf_wire;
+mod tags;
 #[cfg(test)]
 mod tests;
 mod tls_rpt;

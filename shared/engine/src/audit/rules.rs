@@ -137,6 +137,7 @@ mod tests {
             include_str!("spf_senders.rs"),
             include_str!("spf_wire.rs"),
             include_str!("dkim.rs"),
+            include_str!("dkim_remarks.rs"),
             include_str!("dmarc.rs"),
             include_str!("dmarc_policy.rs"),
             include_str!("dmarc_reports.rs"),

@@ -1,8 +1,10 @@
-//! DKIM selectors worth a try, and mailbox providers by their MX hosts: facts of `catalog/mailbox-providers.toml`.
+//! DKIM selectors worth a try and whose they are, and mailbox providers by their MX hosts: facts of `catalog/mailbox-providers.toml`.
 
 use std::sync::LazyLock;
 
 use serde::Deserialize;
+
+use super::spf_services;
 
 #[derive(Debug, Deserialize)]
 struct File {
@@ -10,6 +12,8 @@ struct File {
     provider: Vec<Provider>,
     #[serde(default)]
     selector: Vec<Selector>,
+    #[serde(default)]
+    sender: Vec<Sender>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -23,13 +27,29 @@ struct Provider {
 
 #[derive(Debug, Deserialize)]
 struct Selector {
-    selector: Option<String>,
-    name: Option<String>,
+    #[serde(alias = "selector")]
+    name: String,
+    vendor: Option<String>,
 }
+
+#[derive(Debug, Deserialize)]
+struct Sender {
+    name: String,
+    /// Domains that the DKIM aliases of its customers end in.
+    #[serde(default)]
+    dkim_targets: Vec<String>,
+}
+
+/// Selectors shorter than this are anybody's.
+const LEAST_TELLING: usize = 3;
 
 static FILE: LazyLock<File> = LazyLock::new(|| {
     // A test holds that it parses.
-    toml::from_str(include_str!("../../catalog/mailbox-providers.toml")).unwrap_or(File { provider: Vec::new(), selector: Vec::new() })
+    toml::from_str(include_str!("../../catalog/mailbox-providers.toml")).unwrap_or(File {
+        provider: Vec::new(),
+        selector: Vec::new(),
+        sender: Vec::new(),
+    })
 });
 
 /// Selectors to try when a domain's own are not known, each once.
@@ -38,7 +58,7 @@ pub fn common() -> &'static [String] {
         let mut all: Vec<String> = FILE
             .selector
             .iter()
-            .filter_map(|s| s.selector.clone().or_else(|| s.name.clone()))
+            .map(|s| s.name.clone())
             .chain(FILE.provider.iter().flat_map(|p| p.dkim_selectors.iter().cloned()))
             .chain(["default", "dkim", "mail", "selector1", "selector2", "google", "s1", "s2", "k1"].map(str::to_owned))
             .filter(|s| !s.is_empty() && s.len() <= 63 && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)))
@@ -60,6 +80,33 @@ pub fn provider_of(host: &str) -> Option<&'static str> {
         .map(|(_, name)| name)
 }
 
+/// The service that an alias of a DKIM key leads to.
+pub(super) fn service_of_alias(target: &str) -> Option<&'static str> {
+    let ends = |suffix: &str| target == suffix || target.strip_suffix(suffix).is_some_and(|rest| rest.ends_with('.'));
+    let known = FILE.sender.iter().find(|sender| sender.dkim_targets.iter().any(|suffix| ends(suffix))).map(|sender| sender.name.as_str());
+    known.or_else(|| spf_services::service_of(target))
+}
+
+/// The service that alone uses a selector; nothing of one that many use, such as `default` and `s1`, or that is a date.
+pub(super) fn service_of(selector: &str) -> Option<&'static str> {
+    if selector.len() < LEAST_TELLING || selector.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let is_it = |other: &str| other.eq_ignore_ascii_case(selector);
+    let mut users: Vec<&str> = FILE.provider.iter().filter(|p| p.dkim_selectors.iter().any(|s| is_it(s))).map(|p| p.name.as_str()).collect();
+    let listed = FILE.selector.iter().find(|s| is_it(&s.name));
+    if let Some(vendor) = listed.and_then(|s| s.vendor.as_deref()) {
+        if ["generic", "many", "others", "common", ",", "style"].iter().any(|word| vendor.contains(word)) {
+            return None;
+        }
+        let vendor = vendor.split_once(" (").map_or(vendor, |(name, _)| name);
+        if !users.iter().any(|user| user.starts_with(vendor)) {
+            users.push(vendor);
+        }
+    }
+    if let [only] = users.as_slice() { Some(only) } else { None }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,5 +118,33 @@ mod tests {
         assert!(common().len() > 20, "{:?}", common());
         assert_eq!(provider_of("gmail-smtp-in.l.google.com"), Some("Gmail"));
         assert_eq!(provider_of("notgoogle.com"), None);
+    }
+
+    #[test]
+    fn a_service_is_known_by_its_alias_or_by_a_selector_of_its_own() {
+        for (target, service) in [
+            ("s1.domainkey.u123.wl045.sendgrid.net", Some("Twilio SendGrid")),
+            ("selector1-e-example._domainkey.e.onmicrosoft.com", Some("Microsoft 365")),
+            ("abc.dkim.amazonses.com", Some("Amazon SES")),
+            ("dkim2.mcsv.net", Some("Mailchimp")),
+            ("notsendgrid.net", None),
+            ("s1._domainkey.other.example", None),
+        ] {
+            let found = service_of_alias(target);
+            assert!(found == service || found.zip(service).is_some_and(|(found, name)| found.starts_with(name)), "{target}: {found:?}");
+        }
+        for (selector, service) in [
+            ("google", Some("Google Workspace")),
+            ("protonmail2", Some("Proton Mail")),
+            ("klaviyo", Some("Klaviyo")),
+            ("default", None),
+            ("s1", None),
+            ("mail", None),
+            ("20230601", None),
+            ("selector1", None),
+            ("nobody-uses-this", None),
+        ] {
+            assert_eq!(service_of(selector), service, "{selector}");
+        }
     }
 }

@@ -1,0 +1,152 @@
+//! What there is to say of one DKIM key or of a selector without one.
+
+use chrono::{DateTime, Utc};
+use waypost_types::{Severity, audit::SelectorOrigin};
+
+use super::{
+    Part,
+    dkim_ask::Asked,
+    dkim_key::{Fault, Key, Kind, mended},
+    dkim_tags::{FWS, tag_list, written},
+    rules::{Remark, remark},
+};
+
+/// Days after which a key should have been changed: thirteen months.
+const MOST_DAYS: i64 = 396;
+/// Characters of a wildcard's answer that are quoted.
+const MOST_QUOTED: usize = 60;
+
+/// A finding about a selector. A record to publish goes to the name itself; behind an alias the other end must change, and the fix says so.
+fn about(one: &Asked, remark: Remark, record: Option<String>) -> Remark {
+    let Some(target) = one.aliases.last() else {
+        return match record {
+            Some(text) => remark.record("TXT", one.name.clone(), text),
+            None => remark,
+        };
+    };
+    let owner = one.service().map_or_else(String::new, |service| format!(" ({service})"));
+    let finding = remark.done();
+    let fix = format!("{} {} is an alias (CNAME): the record to change is at {target}{owner}.", finding.fix, one.name);
+    super::rules::remark(&finding.rule, &finding.subject, finding.summary).severity(finding.severity).why(finding.why).fix(fix)
+}
+
+/// A selector that answers nothing, or only what the wildcard does: only one that was seen proves that mail is signed with it.
+pub(super) fn missing(one: &Asked, wild: Option<&str>) -> Option<Remark> {
+    let name = &one.name;
+    let wild = wild.map_or_else(String::new, |text| {
+        let short: String = text.chars().take(MOST_QUOTED).collect();
+        format!("; only the wildcard answers there, with “{short}”, which is no key")
+    });
+    let found = match one.origin {
+        SelectorOrigin::Seen => {
+            remark("dkim.key_missing", name, format!("There is no DKIM key at {name}, although mail is signed with that selector{wild}"))
+        }
+        SelectorOrigin::Hand => remark("dkim.key_missing", name, format!("There is no DKIM key at {name}, a selector that was named by hand{wild}"))
+            .severity(Severity::High),
+        SelectorOrigin::Catalog => return None,
+    };
+    Some(found.with("selector", &one.selector).with("name", name))
+}
+
+/// An alias whose end has no record. `sibling`: another selector's alias to the same service gives a key, as where services hold a second
+/// selector ready for the next change of keys; then only a selector in use is worth a word.
+pub(super) fn dangling(one: &Asked, sibling: bool) -> Option<Remark> {
+    let target = one.aliases.last()?;
+    let severity = match (one.origin, sibling) {
+        (SelectorOrigin::Seen, _) | (SelectorOrigin::Hand, false) => Severity::High,
+        (SelectorOrigin::Hand, true) => Severity::Low,
+        (SelectorOrigin::Catalog, false) => Severity::Medium,
+        (SelectorOrigin::Catalog, true) => return None,
+    };
+    let service = one.service().map_or_else(|| "the sender service".to_owned(), |service| format!("the sender service ({service})"));
+    let rest = match one.origin {
+        SelectorOrigin::Seen => "although mail is signed with that selector".to_owned(),
+        _ if sibling => "while another selector of the same service has one; it may be held ready for the next change of keys".to_owned(),
+        _ => format!("{service} was cancelled or its record removed; the CNAME is left over"),
+    };
+    let summary = format!("{} is an alias of {target}, where there is no key: {rest}", one.name);
+    Some(remark("dkim.alias_dangling", &one.name, summary).severity(severity).with("name", &one.name).with("target", target))
+}
+
+/// More than one record at a selector.
+pub(super) fn several(part: &mut Part, one: &Asked, count: usize) {
+    let name = &one.name;
+    let found = remark("dkim.multiple_records", name, format!("{name} has {count} records; receivers may take any of them"));
+    part.find(about(one, found.with("name", name), None));
+}
+
+/// Why a key can not be used.
+pub(super) fn fault(part: &mut Part, one: &Asked, text: &str, fault: Fault) {
+    let name = &one.name;
+    match fault {
+        Fault::Ed25519Length { bytes, hint, better } => {
+            let hint = hint.map_or_else(String::new, |hint| format!(": {hint}"));
+            let found = remark("dkim.ed25519_bad_length", name, format!("The Ed25519 key at {name} has {bytes} bytes, it must have 32{hint}"));
+            part.find(about(one, found, better));
+        }
+        Fault::Syntax(broken) => {
+            let found = remark("dkim.syntax", name, format!("The DKIM key at {name} can not be read: {}", broken.reason)).fix(broken.fix);
+            part.find(about(one, found, mended(text)));
+        }
+    }
+}
+
+/// A revoked key. An old one withdrawn is good housekeeping; only a selector in use makes it a problem.
+pub(super) fn revoked(part: &mut Part, one: &Asked) {
+    let in_use = if one.origin == SelectorOrigin::Seen { ", although mail is signed with it" } else { "" };
+    let found = remark("dkim.revoked", &one.name, format!("The DKIM key at {} is revoked (empty p=){in_use}", one.name));
+    part.find(about(one, found.with("name", &one.name), None));
+}
+
+/// All that is to say of a key that can be used.
+pub(super) fn usable(part: &mut Part, one: &Asked, text: &str, key: &Key) {
+    let (name, selector) = (&one.name, &one.selector);
+    let mut say = |rule: &str, summary: String, record: Option<String>| part.find(about(one, remark(rule, name, summary).with("name", name), record));
+    let without = |tag: &'static str| rewritten(text, |name, value| (name != tag).then(|| value.to_owned()));
+    match key.kind {
+        Kind::Rsa if key.bits < 1024 => {
+            say("dkim.rsa_too_short", format!("DKIM key {selector} has {} bits; receivers refuse keys below 1024", key.bits), None);
+        }
+        Kind::Rsa if key.bits < 2048 => say("dkim.rsa_1024", format!("DKIM key {selector} has {} bits; 2048 is the standard", key.bits), None),
+        Kind::Rsa if key.bits > 4096 => {
+            say("dkim.rsa_too_long", format!("DKIM key {selector} has {} bits; many receivers stop at 4096", key.bits), None);
+        }
+        Kind::Rsa | Kind::Ed25519 => {}
+    }
+    if key.odd_exponent {
+        say("dkim.bad_exponent", format!("DKIM key {selector} has an RSA exponent other than 65537; some receivers refuse it"), None);
+    }
+    if key.testing {
+        let record = rewritten(text, |name, value| if name == "t" { without_flag(value) } else { Some(value.to_owned()) });
+        say("dkim.testing", format!("DKIM key {selector} is marked as a test (t=y): receivers may treat its mail as unsigned"), record);
+    }
+    if key.sha1_only {
+        say("dkim.sha1", format!("DKIM key {selector} allows SHA-1 signatures only (h=sha1), which receivers refuse"), without("h"));
+    }
+    if key.other_service {
+        say("dkim.service_type", format!("DKIM key {selector} is not for mail (s= lacks “email”)"), without("s"));
+    }
+    for broken in &key.forgiven {
+        let found = remark("dkim.syntax", name, format!("The DKIM key at {name} is refused by strict receivers: {}", broken.reason));
+        part.find(about(one, found.severity(Severity::Medium).fix(broken.fix.clone()), mended(text)));
+    }
+}
+
+/// The record with another value for a tag, or without it.
+fn rewritten(text: &str, change: impl Fn(&str, &str) -> Option<String>) -> Option<String> {
+    tag_list(text).ok().map(|list| written(&list.tags, |tag| change(tag.name, tag.value)))
+}
+
+/// `t=` without `y`.
+fn without_flag(value: &str) -> Option<String> {
+    let rest: Vec<&str> =
+        value.split(':').map(|flag| flag.trim_matches(FWS)).filter(|flag| !flag.is_empty() && !flag.eq_ignore_ascii_case("y")).collect();
+    (!rest.is_empty()).then(|| rest.join(":"))
+}
+
+/// Says so where the same key stands for too long; without knowledge of its age nothing is said.
+pub(super) fn age(part: &mut Part, one: &Asked, since: Option<DateTime<Utc>>, now: DateTime<Utc>) {
+    let Some(since) = since.filter(|since| (now - *since).num_days() > MOST_DAYS) else { return };
+    let summary = format!("DKIM key {} is the same since {} at least", one.selector, since.format("%Y-%m-%d"));
+    part.find(about(one, remark("dkim.key_old", &one.name, summary).with("name", &one.name), None));
+}
