@@ -115,6 +115,22 @@ mod tests {
     }
 
     #[test]
+    fn an_address_has_a_picture_too() {
+        let found = serde_json::json!({
+            "address": "2001:db8:85a3::8a2e:370:7334", "names": [], "reverse": { "status": "warn", "word": "Missing" }, "reverse_reason": "",
+            "blacklists": { "target": "2001:db8:85a3::8a2e:370:7334", "lists": [], "subjects": 1, "entries": [{
+                "subject": "2001:db8:85a3::8a2e:370:7334", "list": "Spamhaus ZEN", "zone": "zen.spamhaus.org", "state": "listed", "codes": ["127.0.0.3"],
+                "meaning": "", "reason": "", "severity": "critical" }] },
+            "complete": true, "checked_at": "2026-11-18T13:00:00Z", "took_ms": 2140 });
+        let preview = Preview::of_address(&serde_json::from_value(found).unwrap());
+        assert_eq!((preview.status, preview.headline.as_str()), (Status::Bad, "On one block list"));
+        assert_eq!(preview.lines, [(Status::Bad, "Listed on Spamhaus ZEN".to_owned()), (Status::Warn, "Reverse name: Missing".to_owned())]);
+        let drawn = png(&preview.svg(), &FONTS).unwrap();
+        assert_eq!(size(&drawn), SIZE);
+        std::fs::write(std::env::temp_dir().join("waypost-preview-address.png"), drawn).unwrap();
+    }
+
+    #[test]
     fn without_fonts_the_grade_is_still_drawn() {
         let bare = usvg::Options::default();
         let (c, d) = (png(&preview(Some("C")).svg(), &bare).unwrap(), png(&preview(Some("D")).svg(), &bare).unwrap());

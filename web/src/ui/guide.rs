@@ -1,6 +1,6 @@
 //! What to do about a listing: what the list is, what its answer means, what it costs, and how to get off it; and when listings were.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use chrono::{DateTime, Utc};
 use leptos::prelude::*;
@@ -60,7 +60,10 @@ fn one(zone: &str, entries: &[&ListEntry], row: Option<&ScannedList>, info: Opti
     let name = entries.first().map(|entry| entry.list.clone()).unwrap_or_default();
     let title = match entries {
         [entry] => format!("{} is listed on {name}", entry.subject),
-        many => format!("{} are listed on {name}", text::counted(u32::try_from(many.len()).unwrap_or(u32::MAX), "address", "addresses")),
+        many => {
+            let what = if many.iter().all(|entry| entry.subject.parse::<IpAddr>().is_ok()) { "addresses" } else { "names and addresses" };
+            format!("{} {what} are listed on {name}", many.len())
+        }
     };
     let (word, meaning) = severity_words(severity);
     let fact = |name: &'static str, content: AnyView| view! { <div><dt>{name}</dt><dd>{content}</dd></div> };

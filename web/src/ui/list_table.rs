@@ -32,7 +32,7 @@ pub(crate) fn list_entries(report: &BlacklistReport) -> AnyView {
             } else {
                 table(report, &listed, true, "Listings")
             };
-            let clean = (!clean.is_empty()).then(|| folded("lists-clean", lists(&clean), " found nothing", by_list(&clean, "Lists that found nothing")));
+            let clean = (!clean.is_empty()).then(|| folded("lists-clean", format!("Clean answers of {}", lists(&clean)), "", by_list(&clean, "Lists that found nothing")));
             view! { {listed}{clean} }.into_any()
         }
     };

@@ -204,6 +204,31 @@ async fn an_address_is_looked_up_where_a_domain_is() {
 }
 
 #[tokio::test]
+async fn what_many_subjects_have_in_common_is_told_by_list() {
+    let script = |request: &waypost_web::api::ApiRequest| {
+        let (status, mut body) = member("owner")(request);
+        if request.path.ends_with("lookup/example.com") {
+            let entry = |subject: &str, list: &str, state: &str| {
+                json!({ "subject": subject, "list": list, "zone": format!("{list}.example.org"), "state": state, "codes": [],
+                "meaning": "", "reason": "", "severity": "high" })
+            };
+            let subjects = ["example.com", "192.0.2.25", "192.0.2.26", "2001:db8::25"];
+            let all = subjects.iter().flat_map(|subject| [entry(subject, "quiet", "clean"), entry(subject, "dead", "unknown")]);
+            body["blacklists"] = all.chain([entry("example.com", "loud", "listed"), entry("192.0.2.25", "loud", "listed")]).collect();
+        }
+        (status, body)
+    };
+    let (_, html, _) = ask(script, get("/lookup/example.com")).await;
+    let lists = between(&html, "id=\"h-lists\"", "</section>");
+    assert_eq!(tags(lists, "tr").len(), 3 + 2 + 2, "three heads, two listings, and one row for each other list: {lists}");
+    let said = text(lists);
+    for part in ["2\u{a0}listings, 2 of 3 answered", "Clean answers of 1 list", "4 of them", "1 list could not tell"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert!(text(&html).contains("2 names and addresses are listed on loud"));
+}
+
+#[tokio::test]
 async fn lookups_say_to_other_sites_what_they_show() {
     for (path, own, said) in [
         ("/lookup/example.com", "http://localhost/lookup/xn--mnchen-3ya.example", "Grade C, 61 of 100. SPF needs 12 DNS lookups"),
