@@ -177,7 +177,7 @@ fn scan(address: &Address, show: Show, page: &str) -> AnyView {
 
 fn history(past: Result<List<Listing>, ApiFailure>, several: bool) -> AnyView {
     let body = match past {
-        Ok(past) => ui::list_history(&past.items, several),
+        Ok(past) => ui::stays(&past.items, several),
         Err(failure) => {
             view! { <div class="empty">{icon("unknown")}<h3>"The history could not be loaded"</h3><p>{failure.sentence().to_owned()}</p></div> }
                 .into_any()

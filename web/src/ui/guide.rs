@@ -2,16 +2,14 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use chrono::{DateTime, Utc};
 use leptos::prelude::*;
 use waypost_types::{
     Severity,
-    list_history::Listing,
     lists::{ListInfo, ListType},
     outcome::{BlacklistReport, ListEntry, ScannedList, Status},
 };
 
-use super::{icon, severity_words, status};
+use super::{icon, severity_words};
 use crate::text;
 
 /// Addresses that a guide names one by one.
@@ -129,57 +127,6 @@ fn answers(entries: &[&ListEntry]) -> AnyView {
         })
         .collect_view();
     lines.into_any()
-}
-
-/// A time as evidence: the day and the minute.
-fn on(at: DateTime<Utc>) -> AnyView {
-    view! { <time datetime=at.to_rfc3339() title=text::exact(at)>{text::minute(at)}</time> }.into_any()
-}
-
-/// From when to when which list had what to say. `several` names the address in each row.
-pub(crate) fn history(listings: &[Listing], several: bool) -> AnyView {
-    if listings.is_empty() {
-        return view! { <div class="empty">{icon("ok")}<h3>"No listing yet"</h3><p>"From the first listing on, this says from when to when it was on which list."</p></div> }
-            .into_any();
-    }
-    let rows = listings
-        .iter()
-        .map(|listing| {
-            let until = match listing.ended_at {
-                Some(at) => on(at),
-                None => status(listing.severity.into(), "Still listed"),
-            };
-            let lasted = text::duration((listing.ended_at.unwrap_or(listing.seen_at) - listing.began_at).num_seconds());
-            let meaning = text::sentence(&listing.meaning);
-            let quoted = (!listing.reason.is_empty()).then(|| view! { <span class="sub wrap-any">"“"{listing.reason.clone()}"”"</span> });
-            view! {
-                <tr>
-                    <th scope="row"><span>{listing.list.clone()}<span class="sub mono">{listing.zone.clone()}</span></span></th>
-                    {several.then(|| view! { <td class="mono" data-label="Address">{listing.subject.clone()}</td> })}
-                    <td data-label="From">{on(listing.began_at)}</td>
-                    <td data-label="To">{until}</td>
-                    <td class="num" data-label="For">{lasted}</td>
-                    <td data-label="What it said"><span>{meaning}" "<span class="mono xs muted">{listing.codes.join(" ")}</span>{quoted}</span></td>
-                </tr>
-            }
-        })
-        .collect_view();
-    view! {
-        <div class="table-wrap" tabindex="0" role="region" aria-label="Listing history, table">
-            <table class="table fold">
-                <caption class="vh">"Listing history"</caption>
-                <thead>
-                    <tr>
-                        <th scope="col">"List"</th>
-                        {several.then(|| view! { <th scope="col">"Address"</th> })}
-                        <th scope="col">"From"</th><th scope="col">"To"</th><th scope="col" class="num">"For"</th><th scope="col">"What it said"</th>
-                    </tr>
-                </thead>
-                <tbody>{rows}</tbody>
-            </table>
-        </div>
-    }
-    .into_any()
 }
 
 /// What kind of list it is, in a word.

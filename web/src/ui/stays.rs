@@ -1,46 +1,59 @@
-//! Past and present stays on block lists: from when to when, and why.
+//! Stays on block lists: from when to when, and what the list had to say.
 
 use chrono::{DateTime, Utc};
 use leptos::prelude::*;
-use waypost_types::{list_history::Listing, outcome::Status};
+use waypost_types::list_history::Listing;
 
-use super::{parts::day, status, time};
+use super::{icon, status};
 use crate::text;
 
-/// The table of stays; nothing when there was none.
-pub(crate) fn stays(listings: &[Listing]) -> Option<AnyView> {
+/// From when to when which list had what to say. `several` names the address in each row.
+pub(crate) fn stays(listings: &[Listing], several: bool) -> AnyView {
     if listings.is_empty() {
-        return None;
+        return view! { <div class="empty">{icon("ok")}<h3>"No listing yet"</h3><p>"From the first listing on, this says from when to when it was on which list."</p></div> }
+            .into_any();
     }
-    let rows = listings.iter().map(row).collect_view();
-    Some(
-        view! {
-            <div class="sev-head"><h3>"Stays on lists"</h3><span class="meta num">{listings.len().to_string()}</span></div>
-            <div class="table-wrap" tabindex="0" role="region" aria-label="Stays on block lists, table">
-                <table class="table fold">
-                    <caption class="vh">"Stays on block lists, what goes on first"</caption>
-                    <thead><tr><th scope="col">"List"</th><th scope="col">"State"</th><th scope="col">"From"</th><th scope="col">"Lasted"</th><th scope="col">"What it said"</th></tr></thead>
-                    <tbody>{rows}</tbody>
-                </table>
-            </div>
-        }
-        .into_any(),
-    )
-}
-
-fn row(stay: &Listing) -> AnyView {
-    let state = if stay.ended_at.is_some() { status(Status::Ok, "Ended") } else { status(stay.severity.into(), "Listed") };
-    let until = stay.ended_at.unwrap_or_else(Utc::now);
-    let said: Vec<String> = [&stay.meaning, &stay.reason].into_iter().filter(|part| !part.is_empty()).map(|part| text::sentence(part)).collect();
-    let ended = stay.ended_at.map(|at: DateTime<Utc>| view! { <span class="sub">"ended "{time(at)}</span> });
+    let rows = listings
+        .iter()
+        .map(|listing| {
+            let until = match listing.ended_at {
+                Some(at) => on(at),
+                None => status(listing.severity.into(), "Still listed"),
+            };
+            let lasted = text::duration((listing.ended_at.unwrap_or(listing.seen_at) - listing.began_at).num_seconds());
+            let meaning = text::sentence(&listing.meaning);
+            let quoted = (!listing.reason.is_empty()).then(|| view! { <span class="sub wrap-any">"“"{listing.reason.clone()}"”"</span> });
+            view! {
+                <tr>
+                    <th scope="row"><span>{listing.list.clone()}<span class="sub mono">{listing.zone.clone()}</span></span></th>
+                    {several.then(|| view! { <td class="mono" data-label="Address">{listing.subject.clone()}</td> })}
+                    <td data-label="From">{on(listing.began_at)}</td>
+                    <td data-label="To">{until}</td>
+                    <td class="num" data-label="For">{lasted}</td>
+                    <td data-label="What it said"><span>{meaning}" "<span class="mono xs muted">{listing.codes.join(" ")}</span>{quoted}</span></td>
+                </tr>
+            }
+        })
+        .collect_view();
     view! {
-        <tr>
-            <th scope="row">{stay.list.clone()}<span class="sub mono wrap-any">{stay.subject.clone()}</span></th>
-            <td data-label="State">{state}</td>
-            <td data-label="From">{day(stay.began_at)}</td>
-            <td data-label="Lasted"><span>{text::duration((until - stay.began_at).num_seconds())}{ended}</span></td>
-            <td data-label="What it said">{said.join(". ")}</td>
-        </tr>
+        <div class="table-wrap" tabindex="0" role="region" aria-label="Listing history, table">
+            <table class="table fold">
+                <caption class="vh">"Listing history"</caption>
+                <thead>
+                    <tr>
+                        <th scope="col">"List"</th>
+                        {several.then(|| view! { <th scope="col">"Address"</th> })}
+                        <th scope="col">"From"</th><th scope="col">"To"</th><th scope="col" class="num">"For"</th><th scope="col">"What it said"</th>
+                    </tr>
+                </thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </div>
     }
     .into_any()
+}
+
+/// A time as evidence: the day and the minute.
+fn on(at: DateTime<Utc>) -> AnyView {
+    view! { <time datetime=at.to_rfc3339() title=text::exact(at)>{text::minute(at)}</time> }.into_any()
 }

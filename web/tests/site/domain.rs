@@ -160,7 +160,7 @@ async fn no_change_and_no_answer_are_told_apart() {
 async fn the_domain_itself_stands_on_lists_now_and_before() {
     let html = page(&address()).await;
     let read = text(card(&html, "lists"));
-    for said in ["1\u{a0}listing", "1 of 1 answered", "Domain List", "Ended", "2\u{a0}d 1\u{a0}h", "The domain was seen in spam"] {
+    for said in ["1\u{a0}listing", "1 of 1 answered", "Domain List", "Still listed", "2\u{a0}d 1\u{a0}h", "The domain was seen in spam"] {
         assert!(read.contains(said), "{said} in {read}");
     }
     let (_, html, _) = ask(with("/outcome", (200, Value::Null)), get(&address())).await;

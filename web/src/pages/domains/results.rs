@@ -164,7 +164,7 @@ fn own_lists(loaded: &Loaded) -> Option<AnyView> {
             <section class="card" id="lists" aria-labelledby="h-lists" data-live="lists">
                 <div class="card-head"><h2 id="h-lists">"Block lists of the domain"</h2>{standing.map(|standing| ui::status(standing.status, &standing.word))}{meta}</div>
                 {body}
-                {loaded.stays.as_deref().and_then(ui::stays)}
+                {loaded.stays.as_deref().filter(|stays| !stays.is_empty()).map(|stays| view! { <div class="sev-head"><h3>"Stays on lists"</h3><span class="meta num">{stays.len().to_string()}</span></div>{ui::stays(stays, false)} })}
                 {lost}
             </section>
         }
