@@ -20,6 +20,8 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("api/mod.rs", ".method_not_allowed_fallback(method_not_allowed)", "405 as a problem"),
     ("app.rs", ".nest(\"/api\"", "what api/mod.rs made"),
     ("app.rs", ".merge(health::routes(metrics).with_state(state.clone()))", "the three routes of health.rs"),
+    ("app.rs", ".merge(preview::routes().with_state(state.clone()))", "the route of preview.rs"),
+    ("preview.rs", ".route(\"/lookup/{name}/preview.png\"", "a picture of a public lookup, under the limits of the lookup"),
     ("app.rs", ".fallback_service(pages)", "pages, which call the API as the person who asks"),
     ("health.rs", ".route(\"/healthz\"", "for probes: says that the process lives"),
     ("health.rs", ".route(\"/readyz\"", "for probes: says nothing of a tenant"),

@@ -36,11 +36,11 @@ const LATE: &str = "it did not show its certificate in time; it is asked again a
 /// Where mail is taken.
 const SMTP: u16 = 25;
 
-/// Host, address and port.
-type Place = (String, IpAddr, u16);
+/// Network, host, address and port.
+type Place = (u64, String, IpAddr, u16);
 type Slot = Arc<AsyncMutex<Option<(DateTime<Utc>, Arc<Shown>)>>>;
 
-/// Looks of this process by host, address and port. Whoever asks while another look is under way waits for it.
+/// Looks of this process by place: what one network sees another may not. Whoever asks while another look is under way waits for it.
 static KEPT: LazyLock<Mutex<HashMap<Place, Slot>>> = LazyLock::new(Mutex::default);
 
 /// What each address of a host showed.
@@ -103,7 +103,7 @@ impl<'a> Chains<'a> {
         if self.end - Instant::now() < LEAST {
             return Arc::new(Shown::Unknown(LATE.to_owned()));
         }
-        let slot = slot(&host.host, address, self.port);
+        let slot = slot((self.net.id(), host.host.clone(), address, self.port));
         let looking = async {
             let mut slot = slot.lock().await;
             let now = self.net.now();
@@ -137,13 +137,13 @@ impl<'a> Chains<'a> {
     }
 }
 
-fn slot(host: &str, address: IpAddr, port: u16) -> Slot {
+fn slot(place: Place) -> Slot {
     let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
     if kept.len() >= MOST_KEPT {
         // Those in use have another holder; they stay, so that nobody is asked twice at a time.
         kept.retain(|_, slot| Arc::strong_count(slot) > 1);
     }
-    Arc::clone(kept.entry((host.to_owned(), address, port)).or_default())
+    Arc::clone(kept.entry(place).or_default())
 }
 
 /// Why no address of a host could be seen. One is enough to know the host by: that there is no IPv6 here is no news about it.

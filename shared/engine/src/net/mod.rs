@@ -4,7 +4,10 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -126,6 +129,8 @@ pub enum DialError {
     Other(String),
 }
 
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+
 /// The network as the engine sees it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Net {
@@ -136,6 +141,7 @@ pub struct Net {
 struct Inner {
     dns: Dns,
     roots: Arc<RootCertStore>,
+    id: u64,
     own: Own,
     https: https::Https,
     config: NetConfig,
@@ -160,7 +166,13 @@ impl Net {
         }
         let roots = Arc::new(roots);
         let https = https::Https::new(Arc::clone(&roots));
-        Ok(Self { inner: Arc::new(Inner { dns, roots, own: Own::default(), https, config }) })
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        Ok(Self { inner: Arc::new(Inner { dns, roots, id, own: Own::default(), https, config }) })
+    }
+
+    /// Tells networks of a process apart.
+    pub(crate) fn id(&self) -> u64 {
+        self.inner.id
     }
 
     /// The present.
