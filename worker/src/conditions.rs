@@ -8,13 +8,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use waypost_engine::audit::Family;
+use waypost_engine::audit::{Family, NO_USUAL_SELECTOR};
 use waypost_types::{
-    conditions::{Conditions, OpenCondition, Rounds},
+    conditions::{Conditions, Member, OpenCondition, Rounds},
     finding::{Finding, Severity},
     incident::IncidentSeverity,
     judge::Policy,
-    outcome::{ListEntry, Outcome},
+    outcome::{ListEntry, ListState, Outcome},
 };
 
 /// Findings and listings of one outcome that are followed.
@@ -29,6 +29,8 @@ const NETWORK: &str = "network";
 pub struct Element {
     /// `rule|subject`, `subject|zone`.
     pub id: String,
+    /// The part of the outcome that tells of it: a record family, a zone.
+    pub part: String,
     /// The condition it belongs to when nothing else decides.
     pub condition: String,
     /// How urgent.
@@ -82,9 +84,11 @@ pub fn elements(outcome: &Outcome) -> Vec<Element> {
         Outcome::Audit(report) => {
             let element = |finding: &Finding| {
                 let severity = urgency(finding.severity)?;
+                let family = Family::of_rule(&finding.rule).map_or("audit", Family::key);
                 Some(Element {
                     id: format!("{}|{}", finding.rule, finding.subject),
-                    condition: Family::of_rule(&finding.rule).map_or("audit", Family::key).to_owned(),
+                    part: family.to_owned(),
+                    condition: family.to_owned(),
                     severity,
                     silent_first: severity == IncidentSeverity::Warning,
                     finding: finding.clone(),
@@ -97,6 +101,7 @@ pub fn elements(outcome: &Outcome) -> Vec<Element> {
                 let severity = urgency(finding.severity)?;
                 Some(Element {
                     id: format!("{}|{}", entry.subject, entry.zone),
+                    part: entry.zone.clone(),
                     condition: format!("{}|{}", entry.subject, severity.as_str()),
                     severity,
                     silent_first: true,
@@ -104,6 +109,19 @@ pub fn elements(outcome: &Outcome) -> Vec<Element> {
                 })
             };
             report.listings().filter_map(element).take(MOST_ELEMENTS).collect()
+        }
+    }
+}
+
+/// Parts of an outcome that could not be told.
+pub fn untold(outcome: &Outcome) -> BTreeSet<String> {
+    match outcome {
+        Outcome::Smtp(_) => BTreeSet::new(),
+        Outcome::Audit(report) => report.unknown.iter().filter(|part| part.reason != NO_USUAL_SELECTOR).map(|part| part.subject.clone()).collect(),
+        Outcome::Blacklist(report) => {
+            let lists = report.lists.iter().filter(|row| row.unknown > 0).map(|row| row.zone.clone());
+            let entries = report.entries.iter().filter(|entry| entry.state == ListState::Unknown).map(|entry| entry.zone.clone());
+            lists.chain(entries).collect()
         }
     }
 }
@@ -117,32 +135,48 @@ fn urgency(severity: Severity) -> Option<IncidentSeverity> {
     }
 }
 
-/// Judges what an outcome of `at` shows.
-pub fn decide(before: &Conditions, seen: &[Element], policy: Policy, at: DateTime<Utc>) -> Decision {
+/// Judges what an outcome of `at` shows, and could not tell.
+pub fn decide(before: &Conditions, seen: &[Element], untold: &BTreeSet<String>, policy: Policy, at: DateTime<Utc>) -> Decision {
     let by_id: BTreeMap<&str, &Element> = seen.iter().map(|element| (element.id.as_str(), element)).collect();
     let mut state = before.clone();
-    if !state.started {
-        state.started = true;
-        state.baseline = seen.iter().filter(|element| element.silent_first).map(|element| element.id.clone()).collect();
-    }
-    // What went and comes back is news.
-    state.baseline.retain(|id| by_id.contains_key(id.as_str()));
+    settle(&mut state, seen, &by_id, untold);
     let confirmed = confirm(&mut state, seen, &by_id, policy, at);
     let mut changes = Vec::new();
     shrink(&mut state, &by_id, policy, &mut changes);
     // What is gone and what came to the same condition are one story, so nothing ends before what is new has joined.
     open(&mut state, &confirmed, &mut changes);
     end(&mut state, &mut changes);
-    reweigh(&mut state, &by_id, &mut changes);
+    reweigh(&mut state, &mut changes);
     changes.sort_by(|a, b| a.0.cmp(&b.0));
     let recheck = !state.waiting.is_empty();
     Decision { state, changes, recheck }
 }
 
+/// What was there when it was first looked at is the baseline: all of the first look, and of each part that could not be told then what it
+/// first tells.
+fn settle(state: &mut Conditions, seen: &[Element], by_id: &BTreeMap<&str, &Element>, untold: &BTreeSet<String>) {
+    let first = !state.started;
+    state.started = true;
+    let joins = |state: &Conditions, element: &Element| element.silent_first && (first || state.untold.contains(&element.part));
+    let new: Vec<(String, IncidentSeverity)> =
+        seen.iter().filter(|element| joins(state, element)).map(|element| (element.id.clone(), element.severity)).collect();
+    for (id, severity) in new {
+        state.baseline.entry(id).or_insert(severity);
+    }
+    if first {
+        state.untold = untold.iter().take(MOST_ELEMENTS).cloned().collect();
+    } else {
+        state.untold.retain(|part| untold.contains(part));
+    }
+    // What went and comes back is news, and so is what got worse.
+    state.baseline.retain(|id, severity| by_id.get(id.as_str()).is_some_and(|element| element.severity <= *severity));
+}
+
 /// Counts a round for what is new; gives what is confirmed by it.
 fn confirm<'a>(state: &mut Conditions, seen: &'a [Element], by_id: &BTreeMap<&str, &Element>, policy: Policy, at: DateTime<Utc>) -> Vec<&'a Element> {
     let told: BTreeSet<&str> = state.open.values().flat_map(|open| open.elements.keys()).map(String::as_str).collect();
-    let news: Vec<&Element> = seen.iter().filter(|element| !told.contains(element.id.as_str()) && !state.baseline.contains(&element.id)).collect();
+    let news: Vec<&Element> =
+        seen.iter().filter(|element| !told.contains(element.id.as_str()) && !state.baseline.contains_key(&element.id)).collect();
     state.waiting.retain(|id, _| by_id.contains_key(id.as_str()));
     let mut confirmed = Vec::new();
     for element in news {
@@ -164,13 +198,13 @@ fn confirm<'a>(state: &mut Conditions, seen: &'a [Element], by_id: &BTreeMap<&st
 fn shrink(state: &mut Conditions, by_id: &BTreeMap<&str, &Element>, policy: Policy, changes: &mut Vec<(String, Change)>) {
     for (name, open) in &mut state.open {
         let mut gone = Vec::new();
-        open.elements.retain(|id, rounds| {
-            if by_id.contains_key(id.as_str()) {
-                *rounds = 0;
+        open.elements.retain(|id, member| {
+            if let Some(element) = by_id.get(id.as_str()) {
+                *member = Member { severity: element.severity, gone: 0 };
                 return true;
             }
-            *rounds = rounds.saturating_add(1);
-            let stays = *rounds < policy.recover_after.max(1);
+            member.gone = member.gone.saturating_add(1);
+            let stays = member.gone < policy.recover_after.max(1);
             if !stays {
                 gone.push(id.clone());
             }
@@ -201,14 +235,17 @@ fn open(state: &mut Conditions, confirmed: &[&Element], changes: &mut Vec<(Strin
     for severity in [IncidentSeverity::Critical, IncidentSeverity::Warning] {
         let ending = format!("|{}", severity.as_str());
         let struck: Vec<String> = groups.keys().filter(|name| name.ends_with(&ending) && !state.open.contains_key(*name)).cloned().collect();
-        if struck.len() > MOST_ADDRESSES {
+        // A wave that goes over a network scan by scan is one, too.
+        let before = state.open.keys().filter(|name| name.ends_with(&ending)).count();
+        if !struck.is_empty() && struck.len() + before > MOST_ADDRESSES {
             let all = struck.iter().filter_map(|name| groups.remove(name)).flatten().collect();
             groups.insert(format!("{NETWORK}{ending}"), all);
         }
     }
     for (name, elements) in groups {
         let ids: Vec<String> = elements.iter().map(|element| element.id.clone()).collect();
-        let joined: BTreeMap<String, u32> = ids.iter().map(|id| (id.clone(), 0)).collect();
+        let joined: BTreeMap<String, Member> =
+            elements.iter().map(|element| (element.id.clone(), Member { severity: element.severity, gone: 0 })).collect();
         if let Some(known) = state.open.get_mut(&name) {
             known.elements.extend(joined);
             changes.push((name, Change::Grew(ids)));
@@ -224,18 +261,29 @@ fn open(state: &mut Conditions, confirmed: &[&Element], changes: &mut Vec<(Strin
 fn home(state: &Conditions, element: &Element, confirmed: &[&Element]) -> String {
     let own = element.condition.clone();
     let Some((subject, severity)) = own.rsplit_once('|').filter(|_| !state.open.contains_key(&own)) else { return own };
-    let worse = format!("{subject}|{}", IncidentSeverity::Critical.as_str());
-    if worse != own && (state.open.contains_key(&worse) || confirmed.iter().any(|other| other.condition == worse)) {
-        return worse;
+    let network = |severity: &str| Some(format!("{NETWORK}|{severity}")).filter(|name| state.open.contains_key(name));
+    let critical = IncidentSeverity::Critical.as_str();
+    let worse = format!("{subject}|{critical}");
+    if worse != own {
+        if state.open.contains_key(&worse) {
+            return worse;
+        }
+        if confirmed.iter().any(|other| other.condition == worse) {
+            return network(critical).unwrap_or(worse);
+        }
+        let prefix = format!("{subject}|");
+        let told = |name: &String| state.open.get(name).is_some_and(|open| open.elements.keys().any(|id| id.starts_with(&prefix)));
+        if let Some(name) = network(critical).filter(told) {
+            return name;
+        }
     }
-    let network = format!("{NETWORK}|{severity}");
-    if state.open.contains_key(&network) { network } else { own }
+    network(severity).unwrap_or(own)
 }
 
 /// A condition is as urgent as the worst of what it is about.
-fn reweigh(state: &mut Conditions, by_id: &BTreeMap<&str, &Element>, changes: &mut Vec<(String, Change)>) {
+fn reweigh(state: &mut Conditions, changes: &mut Vec<(String, Change)>) {
     for (name, open) in &mut state.open {
-        let worst = open.elements.keys().filter_map(|id| by_id.get(id.as_str())).map(|element| element.severity).max();
+        let worst = open.elements.values().map(|member| member.severity).max();
         if let Some(worst) = worst.filter(|worst| *worst != open.severity) {
             let from = std::mem::replace(&mut open.severity, worst);
             changes.push((name.clone(), Change::Severity { from, to: worst }));

@@ -45,6 +45,8 @@ pub(crate) enum What {
     Note(String),
     /// It is over.
     Ended(String),
+    /// It is kept in another way from now on: nobody is told.
+    Superseded(String),
 }
 
 /// Follows changes with incidents.
@@ -92,6 +94,11 @@ impl Incidents {
                     self.change(tx, audience, step, &open[at], (*severity, title, summary)).await?;
                     open[at].severity = *severity;
                     open[at].id
+                }
+                (Some(at), What::Superseded(text)) if !open[at].by_hand => {
+                    let incident = open.swap_remove(at);
+                    tx.end_incident(incident.id, step.at, text).await?;
+                    incident.id
                 }
                 (Some(at), What::Note(text)) => {
                     tx.append_timeline(open[at].id, step.at, TimelineEvent::Changed, text, None).await?;

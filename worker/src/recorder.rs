@@ -78,7 +78,7 @@ impl Judged<'_> {
             return None;
         };
         let before = &self.monitor.conditions;
-        let known = |id: &String| before.baseline.contains(id) || before.open.values().any(|open| open.elements.contains_key(id));
+        let known = |id: &String| before.baseline.contains_key(id) || before.open.values().any(|open| open.elements.contains_key(id));
         let news = seen.iter().filter(|element| before.started && !known(&element.id)).collect();
         Some(history::Look { domain, report, at: self.run.at, news })
     }
@@ -146,8 +146,12 @@ fn sort_out<'a>(locked: Vec<LockedMonitor>, runs: &'a [Run], region: &str, now: 
         // What can not be told changes nothing.
         let conditions = (monitor.kind != MonitorKind::Smtp && outcome.verdict() != Verdict::Unknown && judges_conditions(&monitor, region, now))
             .then(|| {
-                let seen = conditions::elements(&outcome);
-                let decision = conditions::decide(&monitor.conditions, &seen, monitor.policy, run.at);
+                let mut seen = conditions::elements(&outcome);
+                if !monitor.conditions.started && monitor.last_at.is_some() {
+                    // Watched since before conditions were kept: what is wrong may have been told, and is no baseline.
+                    seen.iter_mut().for_each(|element| element.silent_first = false);
+                }
+                let decision = conditions::decide(&monitor.conditions, &seen, &conditions::untold(&run.outcome), monitor.policy, run.at);
                 (seen, decision)
             });
         news.push(Judged { monitor, run, outcome, summary, judgement, conditions });
@@ -159,7 +163,7 @@ fn sort_out<'a>(locked: Vec<LockedMonitor>, runs: &'a [Run], region: &str, now: 
 /// conditions and keeps its history, or an answer that differs by region would open and end incidents in turn.
 fn judges_conditions(monitor: &LockedMonitor, region: &str, now: DateTime<Utc>) -> bool {
     let oldest = now - chrono::Duration::from_std(interval_of(monitor) * 2).unwrap_or(chrono::Duration::MAX);
-    let lately = |name: &String| monitor.others.iter().any(|other| other.region == *name && other.at >= oldest);
+    let lately = |name: &String| monitor.others.iter().any(|other| other.region == *name && other.at >= oldest && other.verdict != Verdict::Unknown);
     !monitor.regions.iter().take_while(|name| *name != region).any(lately)
 }
 
@@ -176,11 +180,9 @@ fn steps_of<'a>(judged: &'a Judged<'_>) -> Vec<Step<'a>> {
 /// From when to when something is on which list.
 async fn follow_listings(tx: &mut OrgTx, news: &[Judged<'_>]) -> Result<(), WorkerError> {
     for judged in news.iter().filter(|judged| judged.conditions.is_some()) {
-        let Outcome::Blacklist(report) = &*judged.outcome else { continue };
-        let listed: Vec<&ListEntry> = report.entries.iter().filter(|entry| entry.state == ListState::Listed).collect();
-        if listed.is_empty() && judged.monitor.listed == 0 {
-            continue;
-        }
+        // What was looked at now: a listing that is carried over was not seen again.
+        let Outcome::Blacklist(report) = &*judged.run.outcome else { continue };
+        let listed: Vec<&ListEntry> = report.listings().map(|(entry, _)| entry).collect();
         tx.begin_listings(judged.monitor.id, &listed, judged.run.at).await?;
         let current = tx.current_listings(judged.monitor.id).await?;
         // Off the list, or the list is not asked any more.

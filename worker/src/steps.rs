@@ -61,7 +61,8 @@ pub(crate) fn of_decision<'a>(
         Step { monitor: monitor.id, condition: condition.clone(), kind: monitor.kind, target, outcome, at, what }
     };
     let steps = decision.changes.iter().map(step);
-    // Incidents from before conditions were judged one by one are about the monitor as a whole: what they told is told anew.
+    // Incidents from before conditions were judged one by one are about the monitor as a whole. What is still wrong is told anew: a monitor
+    // that was looked at before has no baseline.
     let old = (!monitor.conditions.started).then(|| Step {
         monitor: monitor.id,
         condition: String::new(),
@@ -69,7 +70,7 @@ pub(crate) fn of_decision<'a>(
         target,
         outcome,
         at,
-        what: What::Ended("Ended: from now on there is an incident for each thing that is found.".to_owned()),
+        what: What::Superseded("Ended: from now on there is an incident for each thing that is found. What is still wrong is told anew.".to_owned()),
     });
     old.into_iter().chain(steps).collect()
 }

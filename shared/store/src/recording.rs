@@ -35,8 +35,6 @@ pub struct LockedMonitor {
     pub judge: JudgeState,
     /// What is remembered of its conditions.
     pub conditions: Conditions,
-    /// Listings that the last scan saw.
-    pub listed: i32,
     /// When this region's last outcome was observed.
     pub last_at: Option<DateTime<Utc>>,
     /// What it said.
@@ -106,7 +104,7 @@ impl OrgTx {
         let org = self.org().0;
         let (monitors, numbers) = split(claims);
         let rows = sqlx::query!(
-            r#"SELECT m.id, u.claim, m.kind, m.target, m.interval_s, m.regions, m.policy, m.judge, m.conditions, m.listed, m.domain_id, m.server_id, m.address_id,
+            r#"SELECT m.id, u.claim, m.kind, m.target, m.interval_s, m.regions, m.policy, m.judge, m.conditions, m.domain_id, m.server_id, m.address_id,
                       u.last_at, u.last_verdict, u.next_run_at,
                       CASE WHEN u.last_verdict IN ('down', 'degraded') AND m.kind <> 'smtp' THEN
                         (SELECT o.outcome FROM last_outcomes o WHERE o.org_id = $1 AND o.monitor_id = m.id AND o.region = $2) END AS trouble
@@ -133,7 +131,6 @@ impl OrgTx {
                 policy: serde_json::from_value(row.policy)?,
                 judge: serde_json::from_value(row.judge)?,
                 conditions: serde_json::from_value(row.conditions)?,
-                listed: row.listed,
                 last_at: row.last_at,
                 last_verdict: row.last_verdict.and_then(|text| text.parse().ok()),
                 next_run_at: row.next_run_at,

@@ -24,6 +24,8 @@ pub struct OpenIncident {
     pub monitor: MonitorId,
     /// The condition of the monitor that it is about; empty where the monitor is judged as a whole.
     pub condition: String,
+    /// A person opened it.
+    pub by_hand: bool,
     /// Its title.
     pub title: String,
     /// How urgent it is now.
@@ -70,7 +72,7 @@ impl OrgTx {
         let org = self.org().0;
         let ids: Vec<Uuid> = monitors.iter().map(|monitor| monitor.0).collect();
         let rows = sqlx::query!(
-            r#"SELECT id, monitor_id AS "monitor_id!", condition, title, severity, opened_at, version FROM incidents
+            r#"SELECT id, monitor_id AS "monitor_id!", condition, evidence IS NULL OR evidence = 'null' AS "by_hand!", title, severity, opened_at, version FROM incidents
                WHERE org_id = $1 AND monitor_id = ANY($2) AND status <> 'resolved' ORDER BY id FOR UPDATE"#,
             org,
             &ids
@@ -83,6 +85,7 @@ impl OrgTx {
                     id: IncidentId(row.id),
                     monitor: MonitorId(row.monitor_id),
                     condition: row.condition,
+                    by_hand: row.by_hand,
                     title: row.title,
                     severity: row.severity.parse().map_err(|()| StoreError::Corrupt(row.severity.clone()))?,
                     opened_at: row.opened_at,

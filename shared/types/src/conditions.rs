@@ -14,9 +14,12 @@ use crate::incident::IncidentSeverity;
 pub struct Conditions {
     /// A first outcome was seen.
     pub started: bool,
-    /// What was there at the first look and is silent until it goes.
+    /// What was there at the first look and is silent until it goes or gets worse than it was.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub baseline: BTreeMap<String, IncidentSeverity>,
+    /// Parts that the first look could not tell of: what is there when they first tell belongs to the baseline, too.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    pub baseline: BTreeSet<String>,
+    pub untold: BTreeSet<String>,
     /// What was seen and is not confirmed yet.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub waiting: BTreeMap<String, Rounds>,
@@ -39,6 +42,16 @@ pub struct Rounds {
 pub struct OpenCondition {
     /// The worst among what it is about.
     pub severity: IncidentSeverity,
-    /// What it is about, each with the looks in a row that did not see it any more.
-    pub elements: BTreeMap<String, u32>,
+    /// What it is about.
+    pub elements: BTreeMap<String, Member>,
+}
+
+/// Something that a condition is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// How urgent it was when last seen.
+    pub severity: IncidentSeverity,
+    /// Looks in a row that did not see it any more.
+    #[serde(default)]
+    pub gone: u32,
 }
