@@ -129,8 +129,13 @@ impl Lookups {
         }
         if runs.len() >= MAX_KEPT {
             runs.retain(|_, kept| kept.is_current());
+            // The older half of what is finished: what runs is waited for.
             if runs.len() >= MAX_KEPT {
-                runs.clear();
+                let mut ages: Vec<Instant> = runs.values().filter(|kept| kept.run.peek().is_some()).map(|kept| kept.at).collect();
+                ages.sort_unstable();
+                if let Some(middle) = ages.get(ages.len() / 2).copied() {
+                    runs.retain(|_, kept| kept.run.peek().is_none() || kept.at > middle);
+                }
             }
         }
         let (this, name) = (self.clone(), asked.clone());

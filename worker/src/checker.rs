@@ -53,9 +53,19 @@ impl Instructions {
     /// The same for the same instructions, in this process.
     pub fn mark(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        // What prints alike is alike: no field is left out of the derived form. Keys do not print.
-        format!("{self:?}").hash(&mut hasher);
-        for (list, key) in &self.lists.keys {
+        let DomainInstructions { selectors, seen_selectors, senders, records } = &self.domain;
+        (selectors, seen_selectors, senders).hash(&mut hasher);
+        // Not since when: that differs from one organisation to the next, and what it decides is a matter of months.
+        for (family, records) in records {
+            family.hash(&mut hasher);
+            for known in records {
+                known.record.hash(&mut hasher);
+            }
+        }
+        let ListInstructions { choice, keys } = &*self.lists;
+        // What prints alike is alike: no field is left out of the derived form.
+        format!("{choice:?}").hash(&mut hasher);
+        for (list, key) in keys {
             (list, key.expose_secret()).hash(&mut hasher);
         }
         hasher.finish()

@@ -23,18 +23,14 @@ pub async fn tell(config: &WorkerConfig, store: &Store, health: &[ZoneHealth], n
         return Ok(());
     }
     store.list_health_seen(&config.region, &public, now).await?;
-    let untold = store.take_untold_lists(&config.region, now, now - SETTLED, now - AGAIN).await?;
-    if untold.is_empty() {
-        return Ok(());
-    }
-    for list in &untold {
+    let mail = |untold: &[SetAside]| {
+        let lines: Vec<(String, String)> = untold.iter().map(|list| (list.zone.clone(), list.reason.clone())).collect();
+        let mail = lists_set_aside(&config.region, &config.base_url, &lines);
+        MailBody { subject: mail.subject, text: mail.text, html: mail.html }
+    };
+    let times = (now, now - SETTLED, now - AGAIN);
+    for list in store.tell_of_lists(&config.region, times, &config.operators, config.mail_from.email.domain(), mail).await? {
         tracing::warn!(region = %list.region, list = %list.list, zone = %list.zone, reason = %list.reason, "a block list is set aside");
-    }
-    let lines: Vec<(String, String)> = untold.into_iter().map(|SetAside { zone, reason, .. }| (zone, reason)).collect();
-    let mail = lists_set_aside(&config.region, &config.base_url, &lines);
-    let body = MailBody { subject: mail.subject, text: mail.text, html: mail.html };
-    for operator in &config.operators {
-        store.enqueue_account_mail(operator, &body, config.mail_from.email.domain()).await?;
     }
     Ok(())
 }

@@ -149,7 +149,9 @@ fn sort_out<'a>(locked: Vec<LockedMonitor>, runs: &'a [Run], region: &str, now: 
                 let mut seen = conditions::elements(&outcome);
                 if !monitor.conditions.started && monitor.last_at.is_some() {
                     // Watched since before conditions were kept: what is wrong may have been told, and is no baseline.
-                    seen.iter_mut().for_each(|element| element.silent_first = false);
+                    for element in &mut seen {
+                        element.silent_first = false;
+                    }
                 }
                 let decision = conditions::decide(&monitor.conditions, &seen, &conditions::untold(&run.outcome), monitor.policy, run.at);
                 (seen, decision)

@@ -11,7 +11,7 @@ use futures::future::join_all;
 use secrecy::SecretString;
 use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
-use waypost_store::{Store, lists::SealedKey, schedule::DueUnit};
+use waypost_store::{Store, StoreError, lists::SealedKey, schedule::DueUnit};
 use waypost_types::{MonitorId, OrgId, monitor::MonitorKind};
 
 use crate::{
@@ -33,6 +33,8 @@ const GATHER: Duration = Duration::from_millis(200);
 const RECORD_AT_ONCE: usize = 250;
 /// Transactions at once.
 const TRANSACTIONS: usize = 8;
+/// Leases of looks that take long are renewed that often.
+const RENEWAL: Duration = Duration::from_secs(40);
 /// A check that has not begun this long before its lease ends is left to the next claim.
 const LEASE_MARGIN: i64 = 30;
 
@@ -88,8 +90,16 @@ impl Runner {
         failed.map_or(Ok(()), Err)
     }
 
-    async fn run_group(self: &Arc<Self>, org: OrgId, units: Vec<DueUnit>, begin_before: DateTime<Utc>) -> Result<(), WorkerError> {
-        let mut instructions = self.instructions(org, &units).await?;
+    async fn run_group(self: &Arc<Self>, org: OrgId, mut units: Vec<DueUnit>, begin_before: DateTime<Utc>) -> Result<(), WorkerError> {
+        let mut instructions = match self.instructions(org, &units).await {
+            Ok(instructions) => instructions,
+            Err(error) => {
+                // Probes need none. The others are looked at when their lease ends.
+                tracing::warn!(%org, error = chain(&error), "what is known of domains and lists could not be read");
+                units.retain(|unit| unit.kind == MonitorKind::Smtp);
+                HashMap::new()
+            }
+        };
         let mut left: HashMap<MonitorId, i64> = units.iter().map(|unit| (unit.monitor, unit.claim)).collect();
         // Each look is a task of its own: one that is not polled while others are being recorded would run into its own timeouts and
         // report an outage that is ours.
@@ -146,6 +156,7 @@ impl Runner {
         if audits.is_empty() && scans.is_empty() {
             return Ok(all);
         }
+        let _turn = self.transactions.acquire().await;
         let mut tx = self.store.org_tx(org).await?;
         if !audits.is_empty() {
             let domains = tx.domain_instructions(&audits).await?;
@@ -190,9 +201,38 @@ impl Runner {
             requested: unit.requested,
             begin_before,
         };
-        let Observation { at, outcome } = self.checks.observe(&ask).await?;
+        let look = self.checks.observe(&ask);
+        let seen = match unit.kind {
+            // The pace of the lists decides how long a scan of a network takes.
+            MonitorKind::Blacklist => self.with_lease(&unit, look).await,
+            MonitorKind::Audit | MonitorKind::Smtp => look.await,
+        };
+        let Observation { at, outcome } = seen?;
         self.port25.saw(&outcome).await;
         Some(Run { monitor: unit.monitor, claim: unit.claim, at, outcome, requested: unit.requested })
+    }
+
+    /// Renews the lease of a unit while something is done with it.
+    async fn with_lease<T>(&self, unit: &DueUnit, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                () = tokio::time::sleep(RENEWAL) => {}
+            }
+            let renewed = async {
+                let mut tx = self.store.org_tx(unit.org).await?;
+                let ours = tx.renew_lease(&self.region, unit.monitor, unit.claim, LEASE_SECONDS).await?;
+                tx.commit().await?;
+                Ok::<_, StoreError>(ours)
+            };
+            match renewed.await {
+                Ok(true) => {}
+                // Somebody else has the check by now; what is seen is of use to them all the same, since looks are shared.
+                Ok(false) => return work.await,
+                Err(error) => tracing::warn!(monitor = %unit.monitor, error = chain(&error), "a lease could not be renewed"),
+            }
+        }
     }
 
     /// Records, trying again while the database is away: what was seen is worth keeping until the lease ends and somebody else looks.

@@ -180,7 +180,9 @@ fn freshness(ask: &Ask<'_>, verdict: Verdict, provider: bool) -> Duration {
     }
     let usual = ask.interval * 4 / 5;
     // Trouble that is news to the monitor must be confirmed by a look of its own.
-    if ask.requested || (verdict != Verdict::Up && MonitorState::from(verdict) != ask.state) {
+    // What an audit or a scan finds is not told apart by its verdict: it may be news beside what is known.
+    let may_be_news = ask.kind != MonitorKind::Smtp || MonitorState::from(verdict) != ask.state;
+    if ask.requested || (verdict != Verdict::Up && may_be_news) {
         return REQUEST_SPACING.min(usual);
     }
     usual.min(usual_limit(ask.kind))
@@ -215,6 +217,7 @@ mod tests {
             (asked, Verdict::Down, true, 900),
             (up(Audit, 3600), Verdict::Up, false, 300),
             (up(Blacklist, 21_600), Verdict::Up, false, 900),
+            (Ask { state: MonitorState::Down, ..up(Blacklist, 21_600) }, Verdict::Down, false, 10),
         ];
         for (ask, verdict, provider, seconds) in table {
             assert_eq!(freshness(&ask, verdict, provider), Duration::from_secs(seconds), "{ask:?} {verdict:?}");

@@ -11,10 +11,10 @@ use std::{
     time::Duration,
 };
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::{BoxFuture, join_all};
 use scene::Scene;
-use waypost_store::instructions::DomainInstructions;
+use waypost_store::{history::KnownRecord, instructions::DomainInstructions};
 use waypost_types::{
     judge::MonitorState,
     monitor::MonitorKind,
@@ -103,6 +103,13 @@ async fn looks_are_shared_by_those_who_say_the_same_about_them() {
         }
         assert_eq!(checker.looks(), number + 1, "{instructions:?}");
     }
+    let since = |seconds: i64| {
+        let record = KnownRecord { record: "v=spf1 -all".to_owned(), since: DateTime::from_timestamp(seconds, 0).unwrap() };
+        let domain = DomainInstructions { records: [("spf".to_owned(), vec![record])].into(), ..DomainInstructions::default() };
+        Instructions { domain, ..Instructions::default() }
+    };
+    assert_eq!(since(1).mark(), since(2).mark(), "organisations that added a domain one after the other share its audits");
+    assert_ne!(since(1).mark(), Instructions::default().mark());
     assert!(!format!("{:?}", key("secret")).contains("secret"));
 }
 

@@ -6,11 +6,12 @@ use std::time::Duration;
 use axum::{Json, extract::State};
 use waypost_engine::headers::analyse;
 use waypost_types::{
-    headers::{HeaderReport, PastedMessage},
+    headers::{HeaderReport, PastedMessage, Verified},
     problem::Problem,
 };
 
 use crate::{
+    api::targets,
     http::{
         body::Body,
         org::{Member, Write},
@@ -33,12 +34,50 @@ pub async fn read(member: Member<Write>, State(state): State<AppState>, Body(pas
     let report = tokio::time::timeout(LIMIT, analyse(&state.net, pasted.message.as_bytes()))
         .await
         .map_err(|_| ApiError::field("message", "The name servers of the domains in it did not answer in time. Try again in a minute."))?;
-    if !report.selectors.is_empty() {
+    let seen = believable(&report);
+    if !seen.is_empty() {
         let mut tx = member.tx().await?;
-        for seen in &report.selectors {
-            tx.selector_seen_of(&seen.domain, &seen.selector).await?;
-        }
+        tx.selectors_seen(&seen).await?;
         tx.commit().await?;
     }
     Ok(Json(report))
+}
+
+/// Selectors that sign mail. Whoever forges a message writes what they like: only what verifies proves that a selector is in use.
+fn believable(report: &HeaderReport) -> Vec<(String, String)> {
+    let valid = report.signatures.iter().filter(|signature| signature.verified == Verified::Valid);
+    valid
+        .filter_map(|signature| {
+            let selector = targets::selectors(std::slice::from_ref(&signature.selector)).ok()?.pop()?;
+            Some((signature.domain.to_ascii_lowercase(), selector))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use waypost_types::headers::SignatureReport;
+
+    use super::*;
+
+    #[test]
+    fn only_signatures_that_verify_prove_a_selector() {
+        let signature = |selector: &str, verified| SignatureReport {
+            domain: "Example.com".to_owned(),
+            selector: selector.to_owned(),
+            verified,
+            ..SignatureReport::default()
+        };
+        let report = HeaderReport {
+            signatures: vec![
+                signature("S1", Verified::Valid),
+                signature("forged", Verified::Broken),
+                signature("gone", Verified::NoKey),
+                signature("blind", Verified::Unknown),
+                signature(&"x".repeat(5_000), Verified::Valid),
+            ],
+            ..HeaderReport::default()
+        };
+        assert_eq!(believable(&report), [("example.com".to_owned(), "s1".to_owned())]);
+    }
 }

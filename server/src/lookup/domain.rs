@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use waypost_engine::{
-    audit::{AuditOptions, audit},
+    audit::{AuditOptions, NO_USUAL_SELECTOR, audit},
     blacklist::{Lists, Scanner, Subject},
     net::Net,
 };
@@ -26,7 +26,7 @@ pub(super) async fn look(net: &Net, scanner: &Scanner, domain: &DomainName) -> L
     let cut = cut || report.is_none();
     let lists = report.unwrap_or_default();
     let took = started.elapsed();
-    let complete = !cut && !is_late(took, &lists.entries) && audit.unknown.is_empty();
+    let complete = !cut && !is_late(took, &lists.entries) && audit.unknown.iter().all(|part| part.reason == NO_USUAL_SELECTOR);
     Lookup {
         domain: domain.to_string(),
         display: domain.display(),

@@ -91,7 +91,7 @@ async fn selectors_and_senders_of_a_domain_are_kept_in_their_form() {
 }
 
 #[tokio::test]
-async fn a_pasted_message_is_read_and_its_selectors_are_remembered_where_the_domain_is_watched() {
+async fn a_pasted_message_is_read_and_what_it_claims_is_not_believed() {
     let server = server().await;
     let (mut client, org) = server.member("ann").await;
     client.post(&format!("/api/v1/orgs/{org}/domains"), &json!({ "name": "example.com" })).await;
@@ -103,7 +103,8 @@ async fn a_pasted_message_is_read_and_its_selectors_are_remembered_where_the_dom
     let read = client.post(&path, &json!({ "message": header })).await;
     assert_eq!(read.status, 200, "{read:?}");
     assert_eq!((read.body["from_domain"].as_str(), read.body["hops"].as_array().unwrap().len()), (Some("example.com"), 1));
-    assert_eq!(server.text("SELECT string_agg(selector, ' ') FROM seen_selectors").await, "news1");
+    // Nothing verifies: whoever wrote it may have made up the selector.
+    assert_eq!(server.text("SELECT count(*)::text FROM seen_selectors").await, "0");
     for wrong in [json!({ "message": "  " }), json!({})] {
         assert_eq!(client.post(&path, &wrong).await.status, 422, "{wrong}");
     }

@@ -1,6 +1,7 @@
 //! Putting mail to people about their own account into the outbox of accounts, and showing what was captured. Sending is the worker's.
 
 use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{Store, StoreError, outbox::MailBody};
@@ -25,18 +26,8 @@ pub struct CapturedMail {
 impl Store {
     /// Puts a mail in the outbox and wakes the notifiers.
     pub async fn enqueue_account_mail(&self, recipient: &str, body: &MailBody, mail_domain: &str) -> Result<(), StoreError> {
-        let id = Uuid::now_v7();
         let mut tx = self.pool().begin().await?;
-        sqlx::query!(
-            "INSERT INTO account_mail (id, recipient, message, message_id) VALUES ($1, $2, $3, $4)",
-            id,
-            recipient,
-            serde_json::to_value(body)?,
-            format!("<{}@{mail_domain}>", id.simple())
-        )
-        .execute(&mut *tx)
-        .await?;
-        sqlx::query!("SELECT pg_notify('waypost_mail', '')").execute(&mut *tx).await?;
+        put_account_mail(&mut tx, recipient, body, mail_domain).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -51,4 +42,20 @@ impl Store {
         .fetch_all(self.pool())
         .await?)
     }
+}
+
+/// Puts a mail in the outbox and wakes the notifiers when the transaction commits.
+pub(crate) async fn put_account_mail(connection: &mut PgConnection, recipient: &str, body: &MailBody, mail_domain: &str) -> Result<(), StoreError> {
+    let id = Uuid::now_v7();
+    sqlx::query!(
+        "INSERT INTO account_mail (id, recipient, message, message_id) VALUES ($1, $2, $3, $4)",
+        id,
+        recipient,
+        serde_json::to_value(body)?,
+        format!("<{}@{mail_domain}>", id.simple())
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!("SELECT pg_notify('waypost_mail', '')").execute(connection).await?;
+    Ok(())
 }

@@ -166,7 +166,10 @@ impl OrgTx {
         .await?;
         // What is looked at is another thing now.
         if patch.selectors.is_some() || patch.senders.is_some() {
-            self.request_checks_of(id.0).await?;
+            let audits = self.monitors_of(&[id.0]).await?;
+            for audit in audits.iter().filter(|monitor| monitor.kind == MonitorKind::Audit && !monitor.paused) {
+                self.request_check(audit.id).await?;
+            }
         }
         self.end_change(id.into(), patch.interval_s, patch.paused).await?;
         self.domain(id).await

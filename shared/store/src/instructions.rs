@@ -41,7 +41,7 @@ impl OrgTx {
         let rows = sqlx::query_as!(
             DomainRow,
             r#"SELECT m.id, d.id AS domain_id, d.selectors, d.senders,
-                      ARRAY(SELECT s.selector FROM seen_selectors s WHERE s.org_id = $1 AND s.domain_id = d.id ORDER BY s.seen_at DESC LIMIT $3) AS "seen!"
+                      ARRAY(SELECT s.selector FROM seen_selectors s WHERE s.org_id = $1 AND s.domain_id = d.id AND s.seen_at > now() - interval '180 days' ORDER BY s.seen_at DESC LIMIT $3) AS "seen!"
                FROM monitors m JOIN domains d ON d.org_id = $1 AND d.id = m.domain_id
                WHERE m.org_id = $1 AND m.id = ANY($2)"#,
             org,
@@ -60,15 +60,29 @@ impl OrgTx {
         Ok(rows.into_iter().map(instructions).collect())
     }
 
-    /// A signature or a report names a selector of a domain by its name: mail is signed with it. Does nothing where the domain is not watched.
-    pub async fn selector_seen_of(&mut self, domain: &str, selector: &str) -> Result<(), StoreError> {
+    /// Signatures that verify, or reports, name selectors of domains: mail is signed with them. Domains that are not watched are passed over;
+    /// of each the newest are kept, for as long as they are seen now and then.
+    pub async fn selectors_seen(&mut self, seen: &[(String, String)]) -> Result<(), StoreError> {
         let org = self.org().0;
+        let (domains, selectors): (Vec<String>, Vec<String>) = seen.iter().cloned().unzip();
         sqlx::query!(
-            "INSERT INTO seen_selectors (org_id, domain_id, selector, seen_at) SELECT $1, d.id, $3, now() FROM domains d WHERE d.org_id = $1 AND d.name = $2
+            "INSERT INTO seen_selectors (org_id, domain_id, selector, seen_at)
+             SELECT DISTINCT $1::uuid, d.id, s.selector, now() FROM UNNEST($2::text[], $3::text[]) AS s(domain, selector)
+             JOIN domains d ON d.org_id = $1 AND d.name = s.domain
              ON CONFLICT (org_id, domain_id, selector) DO UPDATE SET seen_at = excluded.seen_at",
             org,
-            domain.to_ascii_lowercase(),
-            selector.to_ascii_lowercase()
+            &domains,
+            &selectors
+        )
+        .execute(self.connection())
+        .await?;
+        sqlx::query!(
+            "DELETE FROM seen_selectors s WHERE s.org_id = $1 AND s.domain_id IN (SELECT d.id FROM domains d WHERE d.org_id = $1 AND d.name = ANY($2))
+             AND (s.seen_at < now() - interval '180 days' OR s.selector NOT IN
+               (SELECT n.selector FROM seen_selectors n WHERE n.org_id = $1 AND n.domain_id = s.domain_id ORDER BY n.seen_at DESC, n.selector LIMIT $3))",
+            org,
+            &domains,
+            MOST_SELECTORS
         )
         .execute(self.connection())
         .await?;

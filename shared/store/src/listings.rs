@@ -58,6 +58,10 @@ impl OrgTx {
     pub async fn end_listings(&mut self, ids: &[Uuid], at: DateTime<Utc>) -> Result<(), StoreError> {
         let org = self.org().0;
         sqlx::query!("UPDATE listings SET ended_at = $3 WHERE org_id = $1 AND id = ANY($2)", org, ids, at).execute(self.connection()).await?;
+        // Old stays go when others end: a monitor that nothing happens to keeps what it has.
+        sqlx::query!("DELETE FROM listings WHERE org_id = $1 AND ended_at < $2::timestamptz - interval '400 days'", org, at)
+            .execute(self.connection())
+            .await?;
         Ok(())
     }
 

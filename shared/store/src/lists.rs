@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use waypost_types::lists::{ListChoice, ZoneHealth};
 
-use crate::{OrgTx, Store, StoreError, monitors::fresh, recording::without_nul};
+use crate::{OrgTx, Store, StoreError, account_mail::put_account_mail, monitors::fresh, outbox::MailBody, recording::without_nul};
 
 /// A key as it is kept.
 pub type SealedKey = (String, Vec<u8>);
@@ -92,7 +92,8 @@ impl Store {
              SELECT DISTINCT ON (r.zone) $1, r.zone, r.list, r.ok, r.reason, r.since, $2
              FROM UNNEST($3::text[], $4::text[], $5::bool[], $6::text[], $7::timestamptz[]) AS r(zone, list, ok, reason, since) ORDER BY r.zone, r.ok
              ON CONFLICT (region, zone) DO UPDATE SET list = excluded.list, ok = excluded.ok, reason = excluded.reason, seen_at = excluded.seen_at,
-               since = CASE WHEN list_health.ok = excluded.ok THEN least(list_health.since, excluded.since) ELSE excluded.since END",
+               since = CASE WHEN list_health.ok = excluded.ok THEN least(list_health.since, excluded.since) ELSE excluded.since END
+             WHERE list_health.ok <> excluded.ok OR list_health.reason <> excluded.reason OR list_health.seen_at < excluded.seen_at - interval '10 minutes'",
             region,
             now,
             &column(|zone| &zone.zone),
@@ -106,15 +107,18 @@ impl Store {
         Ok(())
     }
 
-    /// Lists that have been set aside since before `settled` and that nobody told the operators of since `again`. Whoever takes them tells.
-    pub async fn take_untold_lists(
+    /// Tells the operators of lists that have been set aside since before `settled` and that nobody told them of since `again`: who takes the
+    /// lists writes the mails, in one transaction. Answers the lists.
+    pub async fn tell_of_lists(
         &self,
         region: &str,
-        now: DateTime<Utc>,
-        settled: DateTime<Utc>,
-        again: DateTime<Utc>,
+        (now, settled, again): (DateTime<Utc>, DateTime<Utc>, DateTime<Utc>),
+        operators: &[String],
+        mail_domain: &str,
+        mail: impl FnOnce(&[SetAside]) -> MailBody,
     ) -> Result<Vec<SetAside>, StoreError> {
-        Ok(sqlx::query_as!(
+        let mut tx = self.pool().begin().await?;
+        let untold = sqlx::query_as!(
             SetAside,
             "UPDATE list_health SET told_at = $2 WHERE region = $1 AND NOT ok AND since <= $3 AND (told_at IS NULL OR (told_at < since AND told_at < $4))
              RETURNING region, list, zone, reason, since",
@@ -123,8 +127,16 @@ impl Store {
             settled,
             again
         )
-        .fetch_all(self.pool())
-        .await?)
+        .fetch_all(&mut *tx)
+        .await?;
+        if !untold.is_empty() {
+            let body = mail(&untold);
+            for operator in operators {
+                put_account_mail(&mut tx, operator, &body, mail_domain).await?;
+            }
+        }
+        tx.commit().await?;
+        Ok(untold)
     }
 
     /// All lists that are set aside, by region and zone; what no worker tested for a day is not known any more.

@@ -306,16 +306,18 @@ impl OrgTx {
         self.monitor(id).await
     }
 
-    /// Settings of all monitors of an asset at once; their versions rise too.
+    /// Settings of all monitors of an asset at once; their versions rise too. The interval of a domain is that of its audit: lists are asked
+    /// as often as suits them.
     pub(crate) async fn update_monitors_of(&mut self, asset: Uuid, interval_s: Option<u32>, paused: Option<bool>) -> Result<(), StoreError> {
         if interval_s.is_none() && paused.is_none() {
             return Ok(());
         }
         let org = self.org().0;
         let interval = interval_s.map(|seconds| i32::try_from(seconds).unwrap_or(i32::MAX));
-        let ids = sqlx::query_scalar!(
-            "UPDATE monitors SET interval_s = coalesce($3, interval_s), paused = coalesce($4, paused), version = version + 1
-             WHERE org_id = $1 AND (domain_id = $2 OR server_id = $2 OR address_id = $2) RETURNING id",
+        let rows = sqlx::query!(
+            r#"UPDATE monitors SET interval_s = CASE WHEN domain_id = $2 AND kind = 'blacklist' THEN interval_s ELSE coalesce($3, interval_s) END,
+                 paused = coalesce($4, paused), version = version + 1
+               WHERE org_id = $1 AND (domain_id = $2 OR server_id = $2 OR address_id = $2) RETURNING id, kind, domain_id IS NOT NULL AS "of_domain!""#,
             org,
             asset,
             interval,
@@ -323,7 +325,10 @@ impl OrgTx {
         )
         .fetch_all(self.connection())
         .await?;
-        self.reschedule(&ids, interval, paused).await
+        let of_lists = |kind: &str, of_domain: bool| of_domain && kind == MonitorKind::Blacklist.as_str();
+        let ids = |lists: bool| -> Vec<Uuid> { rows.iter().filter(|row| of_lists(&row.kind, row.of_domain) == lists).map(|row| row.id).collect() };
+        self.reschedule(&ids(false), interval, paused).await?;
+        self.reschedule(&ids(true), None, paused).await
     }
 
     /// Copies settings to the schedule. A shorter interval takes hold now, not after the long one.

@@ -130,6 +130,23 @@ impl OrgTx {
         Ok(done.rows_affected())
     }
 
+    /// A look that takes long is under way: its lease ends that many seconds from now. Answers whether the claim is still ours.
+    pub async fn renew_lease(&mut self, region: &str, monitor: MonitorId, claim: i64, seconds: i32) -> Result<bool, StoreError> {
+        let org = self.org().0;
+        let done = sqlx::query!(
+            "UPDATE schedule_units SET due_at = now() + make_interval(secs => $5)
+             WHERE org_id = $1 AND monitor_id = $2 AND region = $3 AND claim = $4 AND leased",
+            org,
+            monitor.0,
+            region,
+            claim,
+            f64::from(seconds)
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
     /// “Check now”: due at once in every region, and answered by a fresh look. A unit that runs already runs once more. Wakes the schedulers.
     pub async fn request_check(&mut self, monitor: MonitorId) -> Result<(), StoreError> {
         let org = self.org().0;

@@ -80,7 +80,7 @@ fn one(zone: &str, entries: &[&ListEntry], row: Option<&ScannedList>, info: Opti
     let links = (link(info.map(|info| info.lookup_url.as_str()), "Look it up there"), link(delist, "Ask for removal"));
     let links = (links.0.is_some() || links.1.is_some()).then(|| view! { <p class="row">{links.1}{links.0}</p> });
     view! {
-        <details class="finding" data-status=kind.as_str()>
+        <details class="finding" data-status=kind.as_str() id=format!("{}-guide", anchor(zone))>
             <summary>
                 {icon(glyph)}
                 <span><span class="title">{title}</span><span class="desc">{format!("{word}: {meaning}")}</span></span>

@@ -143,7 +143,7 @@ async fn a_refused_private_list_comes_back_with_its_words_and_the_reason_at_the_
     let input = tags(&html, "input").into_iter().find(|input| input.contains("id=\"f-zone\"")).unwrap();
     assert!(input.contains("value=\"zen.spamhaus.org\"") && input.contains("aria-invalid=\"true\""), "{input}");
     assert!(text(&html).contains("which is in the catalog"));
-    assert!(html.contains("value=\"Mine &lt;b&gt;\"") || html.contains("value=\"Mine <b>\""), "the words are kept");
+    assert!(html.contains("value=\"Mine &lt;b&gt;\""), "the words are kept");
     let sent = calls.iter().find(|call| call.method == Method::Put).and_then(|call| call.body.clone()).unwrap();
     assert_eq!(sent["custom"][1], json!({ "zone": "zen.spamhaus.org", "name": "Mine <b>", "kinds": ["ip6"], "severity": "high" }));
     let (response, html, calls) = ask(member("owner"), post("/o/acme/lists/custom", "version=4&zone=a+b")).await;

@@ -148,7 +148,7 @@ fn own_lists(loaded: &Loaded) -> Option<AnyView> {
         return None;
     }
     let (body, standing) = match &loaded.scan {
-        Some(scan) => (ui::list_entries(scan), Some(ui::scanned(scan))),
+        Some(scan) => (view! { {ui::list_entries(scan)}{ui::guides(scan, &[])} }.into_any(), Some(ui::scanned(scan))),
         None => (
             view! { <div class="empty">{icon("clock")}<h3>"No scan to show yet"</h3><p>"The next one appears here by itself."</p></div> }.into_any(),
             None,
