@@ -28,6 +28,9 @@ pub async fn judge(net: &Net, helo: &str, address: IpAddr) -> Vec<Finding> {
         let reverse = first_reverse(net, address).await;
         return vec![remark("helo.not_fqdn", &shown, seen).with("ptr", reverse.as_deref().unwrap_or("its public host name")).done()];
     }
+    if let Lookup::Failed(_) = net.dns().addresses_like(&name, address).await {
+        return Vec::new();
+    }
     match net.dns().addresses(&name).await {
         Lookup::Found(addresses) if addresses.contains(&address) => Vec::new(),
         Lookup::Found(addresses) => {

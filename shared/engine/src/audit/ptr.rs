@@ -213,7 +213,7 @@ async fn reverse(net: &Net, address: IpAddr) -> Reverse {
     };
     let mut failed = None;
     for name in names.iter().take(MOST_NAMES) {
-        match net.dns().addresses(name).await {
+        match net.dns().addresses_like(name, address).await {
             Lookup::Found(addresses) if addresses.contains(&address) => return Reverse::Match(names),
             Lookup::Found(_) | Lookup::Missing(_) => {}
             Lookup::Failed(failure) => failed = Some(format!("{name}: {failure}")),

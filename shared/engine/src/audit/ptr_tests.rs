@@ -5,7 +5,10 @@ use hickory_proto::op::ResponseCode;
 use waypost_types::Severity;
 
 use super::*;
-use crate::net::tests::{Say, Server};
+use crate::net::{
+    RecordType,
+    tests::{Say, Server},
+};
 
 const SENDER: &str = "203.0.113.7";
 const REVERSE: &str = "7.113.0.203.in-addr.arpa";
@@ -89,4 +92,18 @@ async fn what_does_not_answer_is_unknown_and_all_is_bounded() {
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     let report = judge(&[("e.example", "MX 0 .")], &[], &many).await;
     assert!(report.findings.len() == 32 && report.unknown[0].reason.starts_with("68 addresses"), "{:?}", report.unknown);
+}
+
+#[tokio::test]
+async fn the_other_familys_answer_proves_nothing() {
+    // The sender's own family did not answer; that the name has an address of the other one is no mismatch.
+    let six = "7.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa";
+    let forward = [("out.e.example", Say::FailsFor(RecordType::AAAA, vec!["A 203.0.113.8".to_owned()]))];
+    let report = judge(&[("e.example", "MX 0 ."), (six, "PTR out.e.example")], &forward, &["2001:db8::7"]).await;
+    assert!(report.findings.iter().all(|finding| finding.rule != "ptr.fcrdns_mismatch"), "{:#?}", report.findings);
+    assert_eq!(report.unknown.len(), 1, "{:#?}", report.unknown);
+    // It answered, and the address is not there.
+    let forward = [("out.e.example", Say::FailsFor(RecordType::A, vec!["AAAA 2001:db8::8".to_owned()]))];
+    let report = judge(&[("e.example", "MX 0 ."), (six, "PTR out.e.example")], &forward, &["2001:db8::7"]).await;
+    assert_eq!(report.findings[0].rule, "ptr.fcrdns_mismatch");
 }

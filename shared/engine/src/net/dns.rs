@@ -220,6 +220,15 @@ impl Dns {
         }
     }
 
+    /// The addresses of a name that are of the same family as `address`: where that one question fails, whether the address is among them is
+    /// not known, whatever the other family answers.
+    pub async fn addresses_like(&self, name: &str, address: IpAddr) -> Lookup<IpAddr> {
+        match address {
+            IpAddr::V4(_) => self.a(name).await.filter_map(|v4| Some(v4.into())),
+            IpAddr::V6(_) => self.aaaa(name).await.filter_map(|v6| Some(v6.into())),
+        }
+    }
+
     /// PTR names of an address.
     pub async fn ptr(&self, address: IpAddr) -> Lookup<String> {
         let name = plain(&Name::from(address));

@@ -33,6 +33,8 @@ pub(crate) enum Say {
     Code(ResponseCode),
     /// Never answers.
     Silence,
+    /// SERVFAIL to questions of one type, these to all others.
+    FailsFor(RecordType, Vec<String>),
     /// Truncated over UDP, these over TCP.
     TcpOnly(Vec<String>),
     /// SERVFAIL with this extended error (RFC 8914), as a validating resolver answers what it found bogus; these with CD.
@@ -116,6 +118,7 @@ pub(super) fn answer(zone: &BTreeMap<String, Say>, question: &[u8], tcp: bool) -
         None => answer.metadata.response_code = ResponseCode::NXDomain,
         Some(Say::Silence) => return None,
         Some(Say::Code(code)) => answer.metadata.response_code = *code,
+        Some(Say::FailsFor(kind, _)) if asked.query_type() == *kind => answer.metadata.response_code = ResponseCode::ServFail,
         Some(Say::TcpOnly(_)) if !tcp => answer.metadata.truncation = true,
         Some(Say::Bogus(code, _)) if !question.metadata.checking_disabled => {
             answer.metadata.response_code = ResponseCode::ServFail;
@@ -123,7 +126,7 @@ pub(super) fn answer(zone: &BTreeMap<String, Say>, question: &[u8], tcp: bool) -
             edns.options_mut().insert(EdnsOption::Unknown(15, code.to_be_bytes().to_vec()));
             answer.set_edns(edns);
         }
-        Some(say @ (Say::Records(records) | Say::Vouched(records) | Say::TcpOnly(records) | Say::Bogus(_, records))) => {
+        Some(say @ (Say::Records(records) | Say::Vouched(records) | Say::TcpOnly(records) | Say::Bogus(_, records) | Say::FailsFor(_, records))) => {
             answer.metadata.authentic_data = matches!(say, Say::Vouched(_));
             let wanted = asked.query_type();
             // What an alias leads to comes with it, as from every resolver.
