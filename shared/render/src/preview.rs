@@ -103,6 +103,7 @@ impl Preview {
         let first = if lines.len() > 1 { 168.0 } else { 198.0 };
         for (nth, line) in (0_u32..).zip(&lines) {
             let y = first + f64::from(nth) * size * 1.25;
+            // Writing to a String can not fail, here and below.
             let _ = write!(svg, "<text x=\"80\" y=\"{y:.0}\" font-size=\"{size:.0}\" font-weight=\"bold\" fill=\"#12161b\">{}</text>", escaped(line));
         }
         let (fill, edge, ink) = colours(self.status);

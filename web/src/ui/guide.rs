@@ -1,4 +1,4 @@
-//! What to do about a listing: what the list is, what its answer means, what it costs, and how to get off it; and when listings were.
+//! What to do about a listing: what the list is, what its answer means, what it costs, and how to get off it.
 
 use std::{collections::BTreeMap, net::IpAddr};
 

@@ -13,7 +13,7 @@ use super::{
     dmarc, organisational,
     rules::remark,
 };
-use crate::net::{DnsFailure, HttpBytes, HttpFailure, Lookup, Net};
+use crate::net::{DnsFailure, HttpBytes, HttpFailure, Lookup, Net, proves_nothing};
 
 /// Waiting for a file; the audit has other things to wait for.
 const FETCH: Duration = Duration::from_secs(5);
@@ -225,8 +225,7 @@ async fn fetch(net: &Net, url: &str, most: usize) -> File {
         Ok(Err(failure)) => File::Unknown(failure.to_string()),
         Ok(Ok(answer)) => match answer.status {
             200 => File::Read(answer),
-            // Guards of web sites turn programs away that they do not know, and servers have bad moments.
-            401 | 403 | 408 | 429 | 500.. => File::Unknown(format!("the server answers with status {} to us", answer.status)),
+            status if proves_nothing(status) => File::Unknown(format!("the server answers with status {} to us", answer.status)),
             status => File::Fault(format!("the server answers with status {status}")),
         },
     }

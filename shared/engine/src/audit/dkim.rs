@@ -142,6 +142,7 @@ fn look(net: &Net, part: &mut Part, one: &Asked, records: &[Vec<u8>], options: &
     let first_seen = options.known.since(Family::Dkim, &line);
     part.records.push(line);
     let parsed = parse(text);
+    // What is wrong with one that can not be read is said below.
     let key = parsed.as_ref().ok();
     if is_meant_as_key(text) {
         part.detail.dkim.push(DkimKey {

@@ -1,4 +1,4 @@
-//! What the fuzzer may call of the records that an audit reads.
+//! What the fuzzer may call of the records that an audit reads. What they give is thrown away: that they come back at all is what is tried.
 
 use std::hint::black_box;
 

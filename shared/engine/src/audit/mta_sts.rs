@@ -12,7 +12,7 @@ use super::{
     mta_sts_policy::{Mode, Policy, covers, lines, parse, parse_kept},
     rules::remark,
 };
-use crate::net::{HttpFailure, Lookup, Net};
+use crate::net::{HttpFailure, Lookup, Net, proves_nothing};
 
 /// What a record begins with, to the letter.
 const VERSION: &str = "v=STSv1;";
@@ -151,6 +151,11 @@ async fn fetch(net: &Net, facts: &Facts, part: &mut Part) -> Option<(Policy, Str
             return None;
         }
     };
+    if proves_nothing(answer.status) {
+        part.unknown("mta_sts", format!("{url}: the server answers with status {} to us", answer.status));
+        part.word(Status::None, "No answer");
+        return None;
+    }
     if answer.status != 200 {
         let seen = if (300..400).contains(&answer.status) {
             format!("{url} answers with a redirect (status {}), which senders do not follow", answer.status)

@@ -67,7 +67,7 @@ pub(super) async fn check_by(asker: Asker<'_>, facts: &Facts, options: &AuditOpt
     sites(net, &zone, servers.len(), &hosts, &mut part);
     // Another look must end before the audit does, or all of this is lost.
     let time_left = || begun.elapsed() + asker.pause + SECOND + RESERVE < options.deadline;
-    let looks = if time_left() { confirmed(&asker, looks, &zone).await } else { looks };
+    let looks = if time_left() { confirmed(&asker, looks, &zone).await } else { unconfirmed(looks) };
     answers(&zone, &looks, &delegation, &mut part);
     let views = views(&looks);
     if let Some(soa) = views.first().map(|(_, view)| view.soa.clone()).or(soa.found().into_iter().next())
@@ -279,6 +279,15 @@ async fn confirmed(asker: &Asker<'_>, looks: Vec<Seen>, zone: &str) -> Vec<Seen>
         (server, address, second)
     }))
     .await
+}
+
+/// Where there is no time for a second look: what one look says of a server that seems not to have the zone proves nothing.
+fn unconfirmed(looks: Vec<Seen>) -> Vec<Seen> {
+    let doubt = |look| match look {
+        Look::Lame(how) => Look::Unknown(format!("it {how}; there was no time to ask it again")),
+        other => other,
+    };
+    looks.into_iter().map(|(server, address, look)| (server, address, doubt(look))).collect()
 }
 
 /// A second look at servers that disagree: what is the same after a moment is no transfer on its way. Nothing when they take too long.

@@ -90,6 +90,12 @@ fn unreadable(domain: &str, error: &SyntaxError, part: &mut Part) {
 async fn multiple(net: &Net, domain: &str, part: &mut Part) {
     let texts = net.dns().txt(domain).await.found().into_iter().filter(|txt| crate::spf::is_spf(txt));
     let records: Vec<String> = texts.map(|txt| String::from_utf8_lossy(&txt).into_owned()).collect();
+    if records.len() < 2 {
+        // The same question, answered otherwise a moment later: nothing to build advice on.
+        part.unknown("spf", "the name servers give more than one SPF record at one time and not at another; it is asked again");
+        part.word(Status::None, "No answer");
+        return;
+    }
     part.find(remark("spf.multiple_records", domain, format!("{domain} has {} SPF records; receivers take that as an error", records.len())).record(
         "TXT",
         domain,
@@ -124,12 +130,17 @@ fn merged(records: &[String]) -> String {
     let mut terms: Vec<&str> = records
         .iter()
         .flat_map(|record| record.split(' ').skip(1))
-        .filter(|term| !term.is_empty() && !term.to_ascii_lowercase().ends_with("all") && seen.insert(term.to_ascii_lowercase()))
+        .filter(|term| !term.is_empty() && !is_all(term) && seen.insert(term.to_ascii_lowercase()))
         .collect();
-    let all = if records.iter().any(|record| record.to_ascii_lowercase().contains("-all")) { "-all" } else { "~all" };
+    let strict = records.iter().flat_map(|record| record.split(' ')).any(|term| term.eq_ignore_ascii_case("-all"));
+    let all = if strict { "-all" } else { "~all" };
     terms.insert(0, "v=spf1");
     terms.push(all);
     terms.join(" ")
+}
+
+fn is_all(term: &str) -> bool {
+    term.trim_start_matches(['+', '-', '~', '?']).eq_ignore_ascii_case("all")
 }
 
 async fn judge(net: &Net, facts: &Facts, options: &AuditOptions, text: &str, record: &Record, part: &mut Part) {
@@ -269,5 +280,20 @@ fn endings(facts: &Facts, text: &str, record: &Record, part: &mut Part) {
             domain,
             "v=spf1 -all",
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merging_loses_no_sender_and_keeps_the_strictest_end() {
+        let merged = |records: &[&str]| merged(&records.iter().map(|record| (*record).to_owned()).collect::<Vec<_>>());
+        assert_eq!(
+            merged(&["v=spf1 mx ~all", "v=spf1 MX a:firewall include:spf-all.e.example ?all"]),
+            "v=spf1 mx a:firewall include:spf-all.e.example ~all"
+        );
+        assert_eq!(merged(&["v=spf1 a -ALL", "v=spf1 mx +all"]), "v=spf1 a mx -all");
     }
 }

@@ -108,6 +108,11 @@ pub(super) struct Https {
     port: u16,
 }
 
+/// Guards of web sites turn programs away, and servers have bad moments: such an answer proves nothing about what others are given.
+pub(crate) const fn proves_nothing(status: u16) -> bool {
+    matches!(status, 401 | 403 | 408 | 429 | 500..)
+}
+
 impl Https {
     pub fn new(roots: Arc<RootCertStore>) -> Self {
         let provider: Arc<CryptoProvider> = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -79,6 +79,7 @@ async fn policies_that_do_not_reach_senders() {
     for (answer, rule, words) in [
         (http_answer("301 Moved", "Location: https://www.e.example/\r\n", ""), "mtasts.policy_unreachable", "redirect (status 301)"),
         (http_answer("404 Not Found", "", ""), "mtasts.policy_unreachable", "status 404"),
+        (http_answer("410 Gone", "", ""), "mtasts.policy_unreachable", "status 410"),
         (large, "mtasts.policy_syntax", "larger than 64 KiB"),
         (policy("enforced", "mx.e.example"), "mtasts.policy_syntax", "enforced is none of"),
         (odd, "mtasts.policy_type", "text/html"),
@@ -89,6 +90,10 @@ async fn policies_that_do_not_reach_senders() {
         let report = sts(&authority, answer, None, &AuditOptions::default()).await;
         assert_eq!(rules(&report), [rule], "{report:#?}");
         assert!(report.findings[0].summary.contains(words), "{:?}", report.findings[0]);
+    }
+    for turned_away in ["403 Forbidden", "429 Too Many Requests", "503 Service Unavailable"] {
+        let report = sts(&authority, http_answer(turned_away, "", ""), None, &AuditOptions::default()).await;
+        assert_eq!((rules(&report), report.unknown.len()), (Vec::new(), 1), "{turned_away}: {report:#?}");
     }
     let report = sts(&authority, policy("enforce", "mail.e.example"), None, &AuditOptions::default()).await;
     assert_eq!(rules(&report), ["mtasts.mx_mismatch", "mtasts.mx_unused"]);
