@@ -9,9 +9,8 @@ pub mod fuzzing;
 pub mod headers;
 pub mod net;
 pub mod probe;
+mod shelf;
 pub mod spf;
+mod text;
 
-/// Text from the network made safe for a terminal: control characters escaped.
-pub fn printable(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
-}
+pub use text::printable;

@@ -127,7 +127,7 @@ fn issuer(name: &X509Name<'_>) -> String {
 }
 
 fn shown(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(200).collect()
+    crate::text::shown(text, 200)
 }
 
 /// Finds logo and hashes in the extension by their shape, whatever the tags around them: a `data:` address, and pairs of algorithm and value.

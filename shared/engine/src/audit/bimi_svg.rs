@@ -12,6 +12,11 @@ pub(super) const MOST_UNPACKED: usize = 256 * 1024;
 const MOST_DEPTH: usize = 64;
 /// Nodes that are parsed.
 const MOST_NODES: u32 = 50_000;
+/// Attributes of one element, and namespaces declared in all of the file: the parser compares each with all others.
+const MOST_ATTRIBUTES: usize = 256;
+const MOST_NAMESPACES: usize = 1_000;
+/// Characters of the file that a fault quotes.
+const MOST_QUOTED: usize = 60;
 /// Faults that are said.
 const MOST_FAULTS: usize = 8;
 /// How far from square a logo may be, in parts of its side: rounding.
@@ -56,8 +61,12 @@ pub(super) fn faults(bytes: &[u8]) -> Vec<String> {
     let Ok(text) = std::str::from_utf8(bytes) else { return vec!["the file is not UTF-8 text".to_owned()] };
     match depth(text) {
         Depth::Dtd => return vec!["it has a DOCTYPE".to_owned()],
+        Depth::Crowded => return vec![format!("an element has more than {MOST_ATTRIBUTES} attributes")],
         Depth::Levels(levels) if levels > MOST_DEPTH => return vec![format!("its elements are nested more than {MOST_DEPTH} deep")],
         Depth::Levels(_) => {}
+    }
+    if text.matches("xmlns").nth(MOST_NAMESPACES).is_some() {
+        return vec![format!("it declares more than {MOST_NAMESPACES} namespaces")];
     }
     let options = ParsingOptions { allow_dtd: false, nodes_limit: MOST_NODES };
     let document = match Document::parse_with_options(text, options) {
@@ -173,19 +182,21 @@ fn outside(text: &str, element: &str, faults: &mut Faults) {
     for (at, _) in lower.match_indices("url(") {
         let inner = lower[at + 4..].trim_start().trim_start_matches(['"', '\'']).trim_start();
         if !inner.starts_with('#') {
-            let end = inner.find([')', '"', '\'']).unwrap_or(inner.len());
-            faults.add(format!("{element} refers to “{}” outside of the file", short(&inner[..end])));
+            // No further than what is quoted: each of very many may have no end.
+            let address: String = inner.chars().take_while(|c| !matches!(c, ')' | '"' | '\'')).take(MOST_QUOTED + 1).collect();
+            faults.add(format!("{element} refers to “{}” outside of the file", short(&address)));
         }
     }
 }
 
 fn short(text: &str) -> String {
-    let cut: String = text.chars().filter(|c| !c.is_control()).take(60).collect();
-    if cut.len() < text.len() { format!("{cut}…") } else { cut }
+    crate::text::shown(text, MOST_QUOTED)
 }
 
 enum Depth {
     Levels(usize),
+    /// An element has more attributes than anybody writes.
+    Crowded,
     Dtd,
 }
 
@@ -207,7 +218,10 @@ fn depth(text: &str) -> Depth {
             level = level.saturating_sub(1);
             skip(rest, ">")
         } else {
-            let end = tag_end(rest);
+            let (end, attributes) = tag_end(rest);
+            if attributes > MOST_ATTRIBUTES {
+                return Depth::Crowded;
+            }
             if !rest[..end].ends_with("/>") {
                 level += 1;
                 deepest = deepest.max(level);
@@ -219,18 +233,19 @@ fn depth(text: &str) -> Depth {
     Depth::Levels(deepest)
 }
 
-/// Bytes of an opening tag; a “>” in quotes does not end it.
-fn tag_end(tag: &str) -> usize {
-    let mut quote = None;
+/// Bytes of an opening tag and the attributes in it; a “>” in quotes does not end it.
+fn tag_end(tag: &str) -> (usize, usize) {
+    let (mut quote, mut attributes) = (None, 0);
     for (at, byte) in tag.bytes().enumerate() {
         match (quote, byte) {
-            (None, b'>') => return at + 1,
+            (None, b'>') => return (at + 1, attributes),
+            (None, b'=') => attributes += 1,
             (None, b'"' | b'\'') => quote = Some(byte),
             (Some(open), byte) if open == byte => quote = None,
             _ => {}
         }
     }
-    tag.len()
+    (tag.len(), attributes)
 }
 
 #[cfg(test)]
@@ -305,6 +320,31 @@ mod tests {
         for bomb in ["<g>".repeat(80_000), "<g a='>'><!-- </g> --><![CDATA[</g>]]>".repeat(5000), "<g/><g b=\"/>\">".repeat(10_000)] {
             assert!(faults(svg(HEAD, &bomb).as_bytes())[0].contains("64 deep"));
         }
+    }
+
+    #[test]
+    fn a_file_full_of_attributes_is_not_compared_with_itself() {
+        use std::fmt::Write;
+        let many = |most: usize, one: &dyn Fn(usize) -> String| {
+            (0..most).fold(String::new(), |mut text, n| {
+                text.push_str(&one(n));
+                text
+            })
+        };
+        let few = many(MOST_ATTRIBUTES, &|n| format!(" a{n}=''"));
+        assert_eq!(faults(svg(HEAD, &format!("<g{few}/>")).as_bytes()), Vec::<String>::new());
+        let attributes = many(25_000, &|n| format!(" a{n}=''"));
+        assert!(faults(svg(HEAD, &format!("<g{attributes}/>")).as_bytes())[0].contains("256 attributes"));
+        // Each name space of a parent is handed down to every child that declares one.
+        let mut nested = many(40, &|n| format!("<g{}>", many(200, &|m| format!(" xmlns:n{}='u'", n * 200 + m))));
+        nested.push_str(&"<g xmlns:x='v'/>".repeat(5_000));
+        nested.push_str(&"</g>".repeat(40));
+        assert!(faults(svg(HEAD, &nested).as_bytes())[0].contains("1000 namespaces"));
+        // Very many references without an end, which all read the same.
+        let mut style = String::from("<style>");
+        write!(style, "{}</style>", "url(".repeat(60_000)).unwrap();
+        let faults = faults(svg(HEAD, &style).as_bytes());
+        assert!(faults.len() <= MOST_FAULTS && faults.iter().all(|fault| fault.chars().count() < 150), "{faults:?}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! audit and by the audits of a process. What could not be seen is unknown and never held against a host.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     net::IpAddr,
     sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError},
     time::Duration,
@@ -16,6 +16,7 @@ use waypost_types::{audit::MxCertificate, finding::UnknownPart, outcome::MxHost}
 use crate::{
     net::Net,
     probe::{Limits, Prober, Shown},
+    shelf::Shelf,
 };
 
 /// Hosts looked at.
@@ -26,8 +27,9 @@ const MOST_ADDRESSES: usize = 2;
 const PROVIDERS_KEPT: Duration = Duration::from_secs(15 * 60);
 /// The servers of others: so that a new look after a repair sees the repair.
 const OTHERS_KEPT: Duration = Duration::from_secs(60);
-/// Looks kept in a process, some kilobytes each.
+/// Looks kept in a process, and their certificates, some kilobytes each; a host may show far more.
 const MOST_KEPT: usize = 2048;
+const MOST_KEPT_BYTES: usize = 32 * 1024 * 1024;
 /// What is left of an audit's time for what is made of a look.
 const RESERVE: Duration = Duration::from_millis(300);
 /// With less time than this nobody is asked any more.
@@ -38,10 +40,10 @@ const SMTP: u16 = 25;
 
 /// Network, host, address and port.
 type Place = (u64, String, IpAddr, u16);
-type Slot = Arc<AsyncMutex<Option<(DateTime<Utc>, Arc<Shown>)>>>;
+type Slot = AsyncMutex<Option<(DateTime<Utc>, Arc<Shown>)>>;
 
 /// Looks of this process by place: what one network sees another may not. Whoever asks while another look is under way waits for it.
-static KEPT: LazyLock<Mutex<HashMap<Place, Slot>>> = LazyLock::new(Mutex::default);
+static KEPT: LazyLock<Mutex<Shelf<Place, Slot>>> = LazyLock::new(|| Mutex::new(Shelf::new(MOST_KEPT, MOST_KEPT_BYTES)));
 
 /// What each address of a host showed.
 pub(super) type Looks = Vec<(IpAddr, Arc<Shown>)>;
@@ -103,7 +105,8 @@ impl<'a> Chains<'a> {
         if self.end - Instant::now() < LEAST {
             return Arc::new(Shown::Unknown(LATE.to_owned()));
         }
-        let slot = slot((self.net.id(), host.host.clone(), address, self.port));
+        let place: Place = (self.net.id(), host.host.clone(), address, self.port);
+        let slot = KEPT.lock().unwrap_or_else(PoisonError::into_inner).place(place.clone());
         let looking = async {
             let mut slot = slot.lock().await;
             let now = self.net.now();
@@ -116,6 +119,7 @@ impl<'a> Chains<'a> {
             *slot = Some((now, Arc::new(Shown::Unknown(LATE.to_owned()))));
             let shown = Arc::new(self.prober().chain(&host.host, address, self.port).await);
             *slot = Some((now, Arc::clone(&shown)));
+            KEPT.lock().unwrap_or_else(PoisonError::into_inner).weigh(&place, weight(&shown));
             shown
         };
         tokio::time::timeout_at(self.end - RESERVE, looking).await.unwrap_or_else(|_| Arc::new(Shown::Unknown(LATE.to_owned())))
@@ -137,13 +141,14 @@ impl<'a> Chains<'a> {
     }
 }
 
-fn slot(place: Place) -> Slot {
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-    if kept.len() >= MOST_KEPT {
-        // Those in use have another holder; they stay, so that nobody is asked twice at a time.
-        kept.retain(|_, slot| Arc::strong_count(slot) > 1);
+/// Bytes of the certificates and names; the rest is short.
+fn weight(shown: &Shown) -> usize {
+    match shown {
+        Shown::Chain(chain) => {
+            chain.certificates.iter().map(|certificate| certificate.len()).sum::<usize>() + chain.tls.names.iter().map(String::len).sum::<usize>()
+        }
+        _ => 0,
     }
-    Arc::clone(kept.entry(place).or_default())
 }
 
 /// Why no address of a host could be seen. One is enough to know the host by: that there is no IPv6 here is no news about it.

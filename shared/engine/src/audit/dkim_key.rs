@@ -184,10 +184,11 @@ fn glued(tag: Tag<'_>) -> Option<Broken> {
     let (own, rest) = tag.value.split_once(FWS)?;
     let rest = rest.trim_start_matches(FWS);
     let (next, _) = rest.split_once('=')?;
+    let (name, own) = (quoted(tag.name), quoted(own));
     ((1..=2).contains(&next.len()) && next.bytes().all(|b| b.is_ascii_lowercase())).then(|| {
         Broken::new(
-            format!("a semicolon is missing after {}={own}, before “{next}=”", tag.name),
-            format!("Write “{}={own}; {next}=…”: a semicolon stands between two tags.", tag.name),
+            format!("a semicolon is missing after {name}={own}, before “{next}=”"),
+            format!("Write “{name}={own}; {next}=…”: a semicolon stands between two tags."),
         )
     })
 }

@@ -1,7 +1,11 @@
 //! The tags of a DMARC record as they stand in it (RFC 9989 4.8), and what keeps receivers from reading them.
 
+use std::collections::HashSet;
+
 /// Letters of a record that are quoted.
 const MOST_QUOTED: usize = 40;
+/// Faults of a record that are kept; the rest is more of the same.
+const MOST_FAULTS: usize = 50;
 
 /// Tags of the standard, in the order that we write them.
 pub(super) const TAGS: [&str; 11] = ["v", "p", "sp", "np", "t", "psd", "adkim", "aspf", "rua", "ruf", "fo"];
@@ -56,6 +60,7 @@ pub(super) fn is_quote(c: char) -> bool {
 /// Tags in their order, and the pieces that are none. Fails where the version or a repeated tag makes the whole record void.
 pub(super) fn split(text: &str) -> Result<(Vec<Tag>, Vec<Fault>), Fault> {
     let (mut tags, mut faults): (Vec<Tag>, Vec<Fault>) = (Vec::new(), Vec::new());
+    let mut names: HashSet<String> = HashSet::new();
     if !is_exact(text) {
         return Err(version_fault(text));
     }
@@ -86,17 +91,18 @@ pub(super) fn split(text: &str) -> Result<(Vec<Tag>, Vec<Fault>), Fault> {
             return Err(version_fault(text));
         }
         let name = name.to_ascii_lowercase();
-        if tags.iter().any(|tag| tag.name == name) {
-            return Err(Fault { at, what: format!("the tag {name}= stands twice") });
+        if !names.insert(name.clone()) {
+            return Err(Fault { at, what: format!("the tag {}= stands twice", quoted(&name)) });
         }
         if let Some((position, next)) = run_together(value) {
             let what = format!("a “;” is missing before {next}=");
             faults.push(Fault { at: value_at + value[..position].chars().count(), what });
         } else if value.chars().any(|c| is_quote(c) && c != '\'') {
-            faults.push(Fault { at: value_at, what: format!("quotes do not belong into {name}={}", quoted(value)) });
+            faults.push(Fault { at: value_at, what: format!("quotes do not belong into {}={}", quoted(&name), quoted(value)) });
         }
         tags.push(Tag { name, value: value.to_owned(), at: value_at });
     }
+    faults.truncate(MOST_FAULTS);
     Ok((tags, faults))
 }
 
@@ -120,17 +126,23 @@ fn version_fault(text: &str) -> Fault {
 /// Where in a value another tag begins that no semicolon parts from it.
 pub(super) fn run_together(value: &str) -> Option<(usize, &'static str)> {
     let parts = |c: char| c.is_whitespace() || matches!(c, ',' | ':' | '|' | '；');
+    // Looks no further than a name reaches: a value may be nothing but separators.
+    let ends_in_mailto = |head: &str| head.len().checked_sub(7).and_then(|at| head.get(at..)).is_some_and(|end| end.eq_ignore_ascii_case("mailto:"));
+    let begins = |rest: &str, tag: &str| {
+        rest.split_at_checked(tag.len()).is_some_and(|(name, rest)| name.eq_ignore_ascii_case(tag) && rest.trim_start().starts_with('='))
+    };
     value.char_indices().skip(1).find_map(|(at, _)| {
-        let head = &value[..at];
-        let before = head.chars().next_back().is_some_and(parts) && !head.to_ascii_lowercase().ends_with("mailto:");
-        let (name, _) = value[at..].split_once('=').filter(|_| before)?;
-        TAGS.into_iter().chain(REMOVED).find(|tag| name.trim_end().eq_ignore_ascii_case(tag)).map(|tag| (at, tag))
+        let (head, rest) = value.split_at(at);
+        if !head.ends_with(parts) || ends_in_mailto(head) {
+            return None;
+        }
+        TAGS.into_iter().chain(REMOVED).find(|tag| begins(rest, tag)).map(|tag| (at, tag))
     })
 }
 
 /// Text of a stranger for a sentence of ours.
 pub(super) fn quoted(text: &str) -> String {
-    crate::printable(&text.chars().take(MOST_QUOTED).collect::<String>())
+    crate::text::shown(text, MOST_QUOTED)
 }
 
 #[cfg(test)]
@@ -159,6 +171,22 @@ mod tests {
             ("", false, false),
         ] {
             assert_eq!((is_exact(text), is_meant(text)), (exact, intended), "{text}");
+        }
+    }
+
+    #[test]
+    fn records_as_long_as_dns_carries_are_read_once() {
+        let long: String = (0..100_000).map(|n| format!("t{n}=;")).collect();
+        assert_eq!(split(&format!("v=DMARC1;{long}")).map(|(tags, faults)| (tags.len(), faults.len())), Ok((100_001, 0)));
+        assert!(split(&format!("v=DMARC1;{long}t7=")).unwrap_err().what.contains("t7= stands twice"));
+        let separators = format!("v=DMARC1; rua={}", ", p ".repeat(200_000));
+        assert_eq!(split(&separators).map(|(_, faults)| faults.len()), Ok(0));
+        let nonsense = format!("v=DMARC1;{}", "x;".repeat(30_000));
+        assert_eq!(split(&nonsense).map(|(_, faults)| faults.len()), Ok(MOST_FAULTS));
+        let twice = format!("v=DMARC1;{0}=1;{0}=2", "x".repeat(30_000));
+        assert!(split(&twice).unwrap_err().what.chars().count() < 100);
+        for (value, found) in [("none, rua=x", Some((6, "rua"))), ("none  P  = x", Some((6, "p"))), ("mailto:p=x", None), ("none|ruax=1", None)] {
+            assert_eq!(run_together(value), found, "{value}");
         }
     }
 

@@ -101,7 +101,7 @@ pub(super) fn parse(text: &str) -> Result<Policy, String> {
 }
 
 fn shown(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(40).collect()
+    crate::text::shown(text, 40)
 }
 
 fn is_pattern(pattern: &str) -> bool {

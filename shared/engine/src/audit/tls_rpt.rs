@@ -139,7 +139,7 @@ fn mailbox(rest: &str) -> Result<DomainName, &'static str> {
 }
 
 fn shown(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(80).collect()
+    crate::text::shown(text, 80)
 }
 
 #[cfg(test)]

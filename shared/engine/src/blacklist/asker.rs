@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use tokio::{
     sync::Mutex as Flight,
     time::{Instant, timeout_at},
@@ -16,6 +17,7 @@ use waypost_types::outcome::ListState;
 use super::{
     catalog::Zone,
     decode::{RESOLVER_HINT, decode},
+    lists::Wanted,
     pace::{Paces, Pacing},
 };
 use crate::net::{Absence, DnsFailure, Lookup, Net};
@@ -32,6 +34,8 @@ const KEPT: usize = 100_000;
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// The text of a listing is an extra; it gets this long.
 const TEXT_TIME: Duration = Duration::from_secs(3);
+/// Characters of it.
+const TEXT_SHOWN: usize = 500;
 /// Addresses read of one answer.
 const MAX_ADDRESSES: usize = 32;
 
@@ -78,7 +82,8 @@ impl Asker {
     }
 
     /// The answer to a name in a zone: a kept one, the one that is in the air, or a new one.
-    pub async fn answer(&self, zone: &Zone, name: &str, deadline: Instant) -> Answer {
+    pub async fn answer(&self, wanted: &Wanted, name: &str, deadline: Instant) -> Answer {
+        let zone = wanted.zone.as_ref();
         let flight = self.flight(name);
         let Ok(mut known) = timeout_at(deadline, flight.lock()).await else { return Answer::NoTime(too_late()) };
         if let Some((until, answer)) = &*known
@@ -90,10 +95,15 @@ impl Asker {
         if let Answer::Addresses(addresses, text) = &mut answer
             && decode(zone, addresses).state == ListState::Listed
         {
-            *text = self.text(zone, name, deadline).await;
+            *text = self.text(wanted, name, deadline).await;
         }
         *known = keep.map(|keep| (Instant::now() + keep, answer.clone()));
         answer
+    }
+
+    /// The time of the network.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.net.now()
     }
 
     /// Asks for addresses at the list's pace, keeping nothing. With how long the answer may be kept.
@@ -131,12 +141,12 @@ impl Asker {
     }
 
     /// What the list says about a listing, at its pace, too; nothing when there is no time for it.
-    async fn text(&self, zone: &Zone, name: &str, deadline: Instant) -> String {
+    async fn text(&self, wanted: &Wanted, name: &str, deadline: Instant) -> String {
         let deadline = deadline.min(Instant::now() + TEXT_TIME);
-        let pace = self.paces.of(zone);
+        let pace = self.paces.of(&wanted.zone);
         let Ok(_turn) = self.paces.turn(&pace, deadline).await else { return String::new() };
         match timeout_at(deadline, self.net.dns().txt(name)).await {
-            Ok(Lookup::Found(texts)) => texts.first().map(|text| crate::probe::shown(text, 500)).unwrap_or_default(),
+            Ok(Lookup::Found(texts)) => texts.first().map(|text| wanted.shown(text, TEXT_SHOWN)).unwrap_or_default(),
             _ => String::new(),
         }
     }

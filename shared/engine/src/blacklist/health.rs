@@ -2,7 +2,6 @@
 //! failure for five minutes and longer when it lasts.
 
 use std::{
-    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -10,7 +9,10 @@ use std::{
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use secrecy::ExposeSecret;
-use tokio::{sync::Mutex as Flight, time::Instant};
+use tokio::{
+    sync::{Mutex as Flight, Semaphore},
+    time::Instant,
+};
 use waypost_types::{lists::ZoneHealth, outcome::ListState};
 
 use super::{
@@ -20,6 +22,7 @@ use super::{
     lists::Wanted,
     plan::{TestPoints, test_points},
 };
+use crate::shelf::Shelf;
 
 /// How long a good verdict stands.
 pub(super) const GOOD_FOR: Duration = Duration::from_secs(3600);
@@ -33,6 +36,8 @@ const EXAM_TIME: Duration = Duration::from_secs(30);
 const MAX_POINTS: usize = 3;
 /// Zones remembered.
 const KEPT: usize = 10_000;
+/// Examinations that go on at once; at the start every list wants one.
+pub(super) const EXAMS_AT_ONCE: usize = 16;
 
 /// What an examination says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,17 +77,24 @@ impl Held {
     }
 }
 
-type Cell = Arc<Flight<Option<Held>>>;
-
+/// What is known about one zone; whoever examines it holds the verdict's lock.
+#[derive(Default)]
 struct Known {
-    cell: Cell,
-    shown: Option<ZoneHealth>,
+    verdict: Flight<Option<Held>>,
+    shown: Mutex<Option<ZoneHealth>>,
 }
 
 /// What is known about the zones, by the name under which they are asked and the kind of subject. Such names may have keys in them.
-#[derive(Default)]
 pub(super) struct Health {
-    zones: Mutex<HashMap<(String, Kind), Known>>,
+    zones: Mutex<Shelf<(String, Kind), Known>>,
+    exams: Semaphore,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        // What is known of a zone is short: the count bounds it.
+        Self { zones: Mutex::new(Shelf::new(KEPT, usize::MAX)), exams: Semaphore::new(EXAMS_AT_ONCE) }
+    }
 }
 
 impl std::fmt::Debug for Health {
@@ -94,11 +106,12 @@ impl std::fmt::Debug for Health {
 impl Health {
     /// The verdict about a zone for a kind of subject, asked for once however many wait for it. A good one is not older than `age`.
     pub async fn of(&self, asker: &Asker, wanted: &Wanted, kind: Kind, age: Duration) -> Verdict {
-        let cell = self.cell(wanted, kind);
-        let mut known = cell.lock().await;
-        if let Some(held) = known.as_ref().filter(|held| held.stands(age)) {
+        let known = self.known(wanted, kind);
+        let mut held = known.verdict.lock().await;
+        if let Some(held) = held.as_ref().filter(|held| held.stands(age)) {
             return held.verdict.clone();
         }
+        let Ok(_turn) = self.exams.acquire().await else { return Verdict::Bad("the list could not be tested".to_owned()) };
         let points = test_points(&wanted.zone, kind, wanted.key.as_ref(), rand::random());
         let deadline = Instant::now() + EXAM_TIME;
         let verdict = wanted.without_key(examine(asker, wanted, &points, deadline).await);
@@ -106,53 +119,49 @@ impl Health {
             // Too much to do here is no fault of the list.
             return verdict;
         }
-        *known = Some(Held::after(known.as_ref(), verdict.clone()));
-        self.show(wanted, kind, &verdict);
+        *held = Some(Held::after(held.as_ref(), verdict.clone()));
+        known.show(wanted, kind, &verdict, asker.now());
         verdict
     }
 
     /// Sets a zone aside that stopped answering.
-    pub async fn set_aside(&self, wanted: &Wanted, kind: Kind, reason: String) {
-        let cell = self.cell(wanted, kind);
+    pub async fn set_aside(&self, wanted: &Wanted, kind: Kind, reason: String, now: DateTime<Utc>) {
+        let known = self.known(wanted, kind);
         let verdict = Verdict::Bad(reason);
-        let mut known = cell.lock().await;
+        let mut held = known.verdict.lock().await;
         // Scans side by side all notice it; it counts once.
-        if known.as_ref().is_some_and(|held| held.is_bad() && held.stands(GOOD_FOR)) {
+        if held.as_ref().is_some_and(|held| held.is_bad() && held.stands(GOOD_FOR)) {
             return;
         }
-        *known = Some(Held::after(known.as_ref(), verdict.clone()));
-        drop(known);
-        self.show(wanted, kind, &verdict);
+        *held = Some(Held::after(held.as_ref(), verdict.clone()));
+        known.show(wanted, kind, &verdict, now);
     }
 
     /// What is known about every zone that was examined.
     pub fn all(&self) -> Vec<ZoneHealth> {
         let zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<ZoneHealth> = zones.values().filter_map(|known| known.shown.clone()).collect();
+        let mut all: Vec<ZoneHealth> =
+            zones.values().filter_map(|known| known.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()).collect();
         all.sort_by(|a, b| a.zone.cmp(&b.zone).then_with(|| (a.kind as u8).cmp(&(b.kind as u8))));
         all
     }
 
-    fn cell(&self, wanted: &Wanted, kind: Kind) -> Cell {
-        let mut zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
-        if zones.len() >= KEPT {
-            zones.retain(|_, known| Arc::strong_count(&known.cell) > 1);
-        }
-        let known = zones.entry((key_of(wanted), kind)).or_insert_with(|| Known { cell: Cell::default(), shown: None });
-        known.cell.clone()
+    fn known(&self, wanted: &Wanted, kind: Kind) -> Arc<Known> {
+        self.zones.lock().unwrap_or_else(PoisonError::into_inner).place((key_of(wanted), kind))
     }
+}
 
-    fn show(&self, wanted: &Wanted, kind: Kind, verdict: &Verdict) {
+impl Known {
+    fn show(&self, wanted: &Wanted, kind: Kind, verdict: &Verdict, now: DateTime<Utc>) {
         let (ok, reason) = match verdict {
             Verdict::Good => (true, String::new()),
             Verdict::ListingsOnly(reason) => (true, reason.clone()),
             Verdict::Bad(reason) => (false, reason.clone()),
         };
-        let mut zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(known) = zones.get_mut(&(key_of(wanted), kind)) else { return };
-        let since: DateTime<Utc> = known.shown.as_ref().filter(|shown| shown.ok == ok).map_or_else(Utc::now, |shown| shown.since);
+        let mut told = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = told.as_ref().filter(|told| told.ok == ok).map_or(now, |told| told.since);
         let (id, zone) = (wanted.zone.id.clone(), wanted.zone.zone.clone());
-        known.shown = Some(ZoneHealth { id, zone, kind, ok, reason, since, keyed: wanted.key.is_some(), private: wanted.private });
+        *told = Some(ZoneHealth { id, zone, kind, ok, reason, since, keyed: wanted.key.is_some(), private: wanted.private });
     }
 }
 

@@ -60,6 +60,8 @@ pub(super) struct Pace {
     turns: Semaphore,
     interval: Duration,
     next: Mutex<Instant>,
+    /// The next slot of an examination, before all others.
+    ahead: Mutex<Instant>,
 }
 
 /// The right to ask one question; given back when dropped.
@@ -95,6 +97,7 @@ impl Paces {
                 turns: Semaphore::new(self.at_once_per_zone()),
                 interval: Duration::from_secs(1) / self.rate_of(zone),
                 next: Mutex::new(Instant::now()),
+                ahead: Mutex::new(Instant::now()),
             })
         };
         zones.entry(zone.zone.clone()).or_insert_with(pace).clone()
@@ -103,30 +106,31 @@ impl Paces {
     /// Waits for a turn at this pace, until the deadline at most.
     pub async fn turn<'a>(&'a self, pace: &'a Pace, deadline: Instant) -> Result<Turn<'a>, TooBusy> {
         let turn = timeout_at(deadline, pace.turns.acquire()).await.map_err(|_| TooBusy)?.map_err(|_| TooBusy)?;
-        sleep_until(pace.slot(deadline)?).await;
+        sleep_until(taken(&pace.next, pace.interval, deadline)?).await;
         let global = timeout_at(deadline, self.all.acquire()).await.map_err(|_| TooBusy)?.map_err(|_| TooBusy)?;
         Ok(Turn(Some(turn), global))
     }
 
-    /// A turn before everybody who waits at this pace, for the few questions by which a list is examined: those who wait come later by as much.
+    /// A turn before everybody who waits at this pace, for the few questions by which a list is examined: those who wait come later by as
+    /// much, and among themselves they keep the pace.
     pub async fn turn_ahead<'a>(&'a self, pace: &Pace, deadline: Instant) -> Result<Turn<'a>, TooBusy> {
-        pace.slot(Instant::now() + FAR)?;
+        let at = taken(&pace.ahead, pace.interval, deadline)?;
+        taken(&pace.next, pace.interval, Instant::now() + FAR)?;
+        sleep_until(at).await;
         let global = timeout_at(deadline, self.all.acquire()).await.map_err(|_| TooBusy)?.map_err(|_| TooBusy)?;
         Ok(Turn(None, global))
     }
 }
 
-impl Pace {
-    /// Takes the next slot, unless it is after the deadline.
-    fn slot(&self, deadline: Instant) -> Result<Instant, TooBusy> {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = (*next).max(Instant::now());
-        if at > deadline {
-            return Err(TooBusy);
-        }
-        *next = at + self.interval;
-        Ok(at)
+/// Takes the next slot, unless it is after the deadline.
+fn taken(next: &Mutex<Instant>, interval: Duration, deadline: Instant) -> Result<Instant, TooBusy> {
+    let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
+    let at = (*next).max(Instant::now());
+    if at > deadline {
+        return Err(TooBusy);
     }
+    *next = at + interval;
+    Ok(at)
 }
 
 #[cfg(test)]
@@ -165,5 +169,17 @@ mod tests {
         assert_eq!(paces.turn(&pace, start + Duration::from_millis(1500)).await.map(|_| ()), Err(TooBusy));
         // The refused turns took no slot.
         assert!(paces.turn(&pace, start + Duration::from_millis(2500)).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_examination_keeps_the_pace_of_its_list() {
+        let paces = Paces::new(Pacing { per_second: 4, ..Pacing::default() });
+        let pace = paces.of(&foreign("bl.lists.test"));
+        let start = Instant::now();
+        let turns = (0..6).map(|_| async {
+            let _turn = paces.turn_ahead(&pace, start + Duration::from_secs(60)).await.unwrap();
+            start.elapsed().as_millis() / 250
+        });
+        assert_eq!(futures::future::join_all(turns).await, [0, 1, 2, 3, 4, 5]);
     }
 }

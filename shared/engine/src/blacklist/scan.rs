@@ -1,6 +1,7 @@
 //! A scan: every subject on every list that takes it, at each list's pace, within a deadline. What is left then is unknown.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     sync::{
         Arc,
@@ -150,11 +151,11 @@ impl Scanner {
         if failures.load(Ordering::Relaxed) >= ENOUGH_FAILURES {
             let reason = format!("not asked: the list failed to answer several times in a row; {RESOLVER_HINT}");
             if !given_up.swap(true, Ordering::Relaxed) {
-                self.0.health.set_aside(wanted, kind, reason.clone()).await;
+                self.0.health.set_aside(wanted, kind, reason.clone(), self.0.asker.now()).await;
             }
             return (asked.at, unknown(zone, subject, reason));
         }
-        let answer = self.0.asker.answer(zone, &asked.name, deadline).await;
+        let answer = self.0.asker.answer(wanted, &asked.name, deadline).await;
         match answer {
             Answer::Failed(_) => failures.fetch_add(1, Ordering::Relaxed),
             Answer::NoTime(_) => 0,
@@ -234,17 +235,29 @@ fn unknown(zone: &Zone, subject: &Subject, reason: String) -> ListEntry {
 impl Wanted {
     /// The text without the key: a list may say the name it was asked back, and so may a resolver.
     pub(super) fn masked(&self, text: String) -> String {
-        let Some(key) = &self.key else { return text };
-        let key = key.expose_secret().to_ascii_lowercase();
-        let mut rest = text.as_str();
-        let mut masked = String::with_capacity(text.len());
-        while let Some(at) = rest.to_ascii_lowercase().find(&key) {
-            masked.push_str(&rest[..at]);
-            masked.push('…');
-            rest = &rest[at + key.len()..];
+        if self.key.is_none() { text } else { String::from_utf8_lossy(&self.without(text.as_bytes())).into_owned() }
+    }
+
+    /// What a list says, for people: first the key is taken out, then the text is cut. The other way round a part of the key would be left.
+    pub(super) fn shown(&self, text: &[u8], most: usize) -> String {
+        crate::text::shown(self.without(text), most)
+    }
+
+    /// Keys are ASCII, so what is left of a text is a text.
+    fn without<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {
+        let Some(key) = self.key.as_ref().map(|key| key.expose_secret().as_bytes()).filter(|key| !key.is_empty()) else { return text.into() };
+        let mut masked = Vec::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(first) = rest.first() {
+            if rest.get(..key.len()).is_some_and(|head| head.eq_ignore_ascii_case(key)) {
+                masked.extend_from_slice("…".as_bytes());
+                rest = &rest[key.len()..];
+            } else {
+                masked.push(*first);
+                rest = &rest[1..];
+            }
         }
-        masked.push_str(rest);
-        masked
+        masked.into()
     }
 
     /// A verdict without the key.

@@ -329,6 +329,7 @@ async fn answers_are_kept_as_long_as_the_list_allows() {
     let (net, asked) = net().await;
     let one = Asker::new(&net, Pacing::default());
     let (zone, deadline) = (foreign("soa.lists.test"), Instant::now() + LIMIT);
+    let wanted = &zones(&["soa"]).wanted[0];
     for (minimum, kept) in [("300", 300), ("5", 30), ("86400", 900), ("none", 60)] {
         let (answer, keep) = one.ask(&zone, &format!("{minimum}.soa.lists.test"), deadline).await;
         assert_eq!((answer, keep), (Answer::Absent, Some(Duration::from_secs(kept))), "{minimum}");
@@ -336,13 +337,13 @@ async fn answers_are_kept_as_long_as_the_list_allows() {
     let count = |name: &str| asked.lock().unwrap().iter().filter(|asked| *asked == name).count();
     let name = "again.soa.lists.test";
     for _ in 0..3 {
-        assert_eq!(one.answer(&zone, name, deadline).await, Answer::Absent);
+        assert_eq!(one.answer(wanted, name, deadline).await, Answer::Absent);
     }
     assert_eq!(count(name), 1);
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(61)).await;
     tokio::time::resume();
-    assert_eq!(one.answer(&zone, name, Instant::now() + LIMIT).await, Answer::Absent);
+    assert_eq!(one.answer(wanted, name, Instant::now() + LIMIT).await, Answer::Absent);
     assert_eq!(count(name), 2);
 }
 
@@ -403,4 +404,37 @@ proptest::proptest! {
         let masked = lists.wanted[0].masked(told);
         proptest::prop_assert!(!masked.to_ascii_lowercase().contains(&key.to_ascii_lowercase()));
     }
+}
+
+#[test]
+fn a_key_across_the_cut_leaves_nothing_of_itself() {
+    let keys = BTreeMap::from([("spamhaus-dqs-zen".to_owned(), SecretString::from(KEY))]);
+    let lists = Lists::named(&["spamhaus-dqs-zen".to_owned()], &keys);
+    for lead in 480..=500 {
+        let told = format!("{}{}.zen.dq.spamhaus.net", "-".repeat(lead), KEY.to_uppercase());
+        let shown = lists.wanted[0].shown(told.as_bytes(), 500);
+        assert!(shown.chars().count() <= 501 && !shown.contains('S'), "{lead}: {shown}");
+    }
+    assert_eq!(zones(&["bl"]).wanted[0].shown(b"plain \xff", 500), "plain \\xff");
+}
+
+/// A server that hears everything and never answers.
+#[tokio::test]
+async fn few_lists_are_examined_at_once() {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let net = Net::new(NetConfig { resolvers: vec![socket.local_addr().unwrap()], ..NetConfig::default() }).unwrap();
+    let names: Vec<String> = (0..60).map(|n| format!("z{n}")).collect();
+    let lists = zones(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let scanner = Scanner::new(&net);
+    // Before the first of them is given up, all that may begin have begun.
+    let report = scanner.scan(&subjects(&["192.0.2.9"]), &lists, Duration::from_millis(500)).await;
+    assert!(report.entries.len() == 60 && report.entries.iter().all(|entry| entry.state == ListState::Unknown));
+    let mut asked = std::collections::BTreeSet::new();
+    let mut packet = [0; 1500];
+    while let Ok(length) = socket.try_recv(&mut packet) {
+        let question = Message::from_vec(&packet[..length]).unwrap();
+        let name = question.queries[0].name().to_ascii();
+        asked.insert(name.trim_end_matches(".lists.test.").rsplit('.').next().unwrap().to_owned());
+    }
+    assert_eq!(asked.len(), super::health::EXAMS_AT_ONCE, "{asked:?}");
 }

@@ -110,7 +110,7 @@ fn pairs(plain: &[&Token]) -> Vec<(String, Option<String>)> {
 }
 
 fn cut(text: &str) -> String {
-    text.chars().take(60).collect()
+    crate::text::shown(text, 60)
 }
 
 /// Reads an unfolded Received-SPF field.

@@ -102,7 +102,7 @@ fn is_message_id(id: &str) -> bool {
 }
 
 fn cut(text: &str) -> String {
-    text.chars().take(80).collect()
+    crate::text::shown(text, 80)
 }
 
 /// One-click unsubscription of bulk mail (RFC 8058).

@@ -4,6 +4,8 @@ use super::HttpFailure;
 
 /// Bytes of status line and headers.
 const MOST_HEAD: usize = 16 * 1024;
+/// Bytes of the line before a chunk.
+const MOST_CHUNK_LINE: usize = 1024;
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,11 +44,12 @@ pub(super) struct Reader {
     max_bytes: usize,
     head: Option<Head>,
     buffer: Vec<u8>,
+    chunks: Chunks,
 }
 
 impl Reader {
     pub fn new(max_bytes: usize) -> Self {
-        Self { max_bytes, head: None, buffer: Vec::new() }
+        Self { max_bytes, head: None, buffer: Vec::new(), chunks: Chunks::default() }
     }
 
     /// Takes in more bytes.
@@ -73,7 +76,7 @@ impl Reader {
             Body::Chunks if self.buffer.len() > self.max_bytes.saturating_mul(2).saturating_add(MOST_HEAD) => {
                 return Err(HttpFailure::TooLarge(self.max_bytes));
             }
-            Body::Chunks => self.buffer.ends_with(b"\r\n\r\n") && unchunk(&self.buffer).is_ok(),
+            Body::Chunks => self.chunks.read(&self.buffer)?,
             Body::ToTheEnd if self.buffer.len() > self.max_bytes => return Err(HttpFailure::TooLarge(self.max_bytes)),
             Body::ToTheEnd => false,
         };
@@ -90,7 +93,8 @@ impl Reader {
                 bytes.truncate(length);
                 bytes
             }
-            Body::Chunks => unchunk(&bytes)?,
+            Body::Chunks if self.chunks.read(&bytes)? => std::mem::take(&mut self.chunks.body),
+            Body::Chunks => return Err(BROKEN_CHUNK),
             Body::ToTheEnd => bytes,
         };
         if answer.body.len() > self.max_bytes { Err(HttpFailure::TooLarge(self.max_bytes)) } else { Ok(answer) }
@@ -123,24 +127,37 @@ fn head(bytes: &[u8]) -> Result<Head, HttpFailure> {
     Ok(Head { answer: Answer { status, content_type, location: header("location"), body: Vec::new() }, body })
 }
 
-fn unchunk(mut rest: &[u8]) -> Result<Vec<u8>, HttpFailure> {
-    let bad = HttpFailure::Protocol("a broken chunk");
-    let mut body = Vec::new();
-    loop {
-        let end = rest.windows(2).position(|w| w == b"\r\n").ok_or(bad.clone())?;
-        let size = std::str::from_utf8(&rest[..end])
-            .ok()
-            .and_then(|line| usize::from_str_radix(line.split(';').next()?.trim(), 16).ok())
-            .ok_or(bad.clone())?;
-        rest = &rest[end + 2..];
-        if size == 0 {
-            return Ok(body);
+const BROKEN_CHUNK: HttpFailure = HttpFailure::Protocol("a broken chunk");
+
+/// A body taken out of its chunks as they come whole; what was read once is not read again.
+#[derive(Debug, Default)]
+struct Chunks {
+    body: Vec<u8>,
+    /// Bytes of the buffer that are read.
+    at: usize,
+    ended: bool,
+}
+
+impl Chunks {
+    /// Goes on with all that came so far; true after the last chunk. Trailers are not waited for.
+    fn read(&mut self, buffer: &[u8]) -> Result<bool, HttpFailure> {
+        while !self.ended {
+            let rest = buffer.get(self.at..).unwrap_or_default();
+            let Some(end) = rest.windows(2).take(MOST_CHUNK_LINE).position(|w| w == b"\r\n") else {
+                return if rest.len() > MOST_CHUNK_LINE { Err(BROKEN_CHUNK) } else { Ok(false) };
+            };
+            let size = std::str::from_utf8(&rest[..end])
+                .ok()
+                .and_then(|line| usize::from_str_radix(line.split(';').next()?.trim(), 16).ok())
+                .ok_or(BROKEN_CHUNK)?;
+            if size > rest.len().saturating_sub(end + 4) && size > 0 {
+                return Ok(false);
+            }
+            self.body.extend_from_slice(&rest[end + 2..end + 2 + size]);
+            self.at += end + size + 4;
+            self.ended = size == 0;
         }
-        if size > rest.len().saturating_sub(2) {
-            return Err(bad);
-        }
-        body.extend_from_slice(&rest[..size]);
-        rest = &rest[size + 2..];
+        Ok(true)
     }
 }
 
@@ -168,7 +185,10 @@ mod tests {
             assert_eq!(body("Transfer-Encoding: chunked\r\n", "2\r\nab\r\n1;x\r\nc\r\n0\r\n\r\n"), Ok(b"abc".to_vec()));
             assert_eq!(body("", "abc"), Ok(b"abc".to_vec()));
             assert!(body("Content-Length: 9\r\n", "abc").is_err());
-            assert!(body("Transfer-Encoding: chunked\r\n", "ffffffffffffffff\r\nab").is_err());
+            assert_eq!(body("Transfer-Encoding: chunked\r\n", "1\r\na\r\n0\r\nX: y\r\n\r\n"), Ok(b"a".to_vec()));
+            for broken in ["ffffffffffffffff\r\nab", "2\r\nab\r\n", "x\r\n", "", "1\r\na"] {
+                assert_eq!(body("Transfer-Encoding: chunked\r\n", broken), Err(BROKEN_CHUNK), "{broken}");
+            }
         }
         assert!(read(b"SSH-2.0-x\r\n", 9, 9).is_err());
     }
@@ -183,6 +203,16 @@ mod tests {
         let chunked = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n{large}\r\n0\r\n\r\n");
         assert_eq!(read(chunked.as_bytes(), 50, 100), Err(HttpFailure::TooLarge(100)));
         assert_eq!(read(&vec![b'x'; 20_000], 4096, 100), Err(HttpFailure::Protocol("the headers do not end")));
+    }
+
+    #[test]
+    fn chunks_are_read_once_however_they_come() {
+        // Each chunk is a line end, so that each of half a million reads looks like the last one: to begin anew with each would take hours.
+        let chunks = "2\r\n\r\n\r\n".repeat(500_000);
+        let answer = read(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n").as_bytes(), 7, 2_000_000).unwrap();
+        assert_eq!(answer.body.len(), 1_000_000);
+        let endless = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;{}", "x".repeat(5_000));
+        assert_eq!(read(endless.as_bytes(), 9, 1_000_000), Err(BROKEN_CHUNK));
     }
 
     #[test]

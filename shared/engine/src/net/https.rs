@@ -176,7 +176,7 @@ fn checked(text: &str) -> Result<Url, HttpFailure> {
 }
 
 fn shown(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(120).collect()
+    crate::text::shown(text, 120)
 }
 
 async fn exchange(net: &Net, url: &Url, accept: &str, max_bytes: usize) -> Result<http::Answer, HttpFailure> {

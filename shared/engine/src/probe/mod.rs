@@ -42,7 +42,6 @@ use crate::net::{Absence, DialError, Lookup, Net};
 use tls::Tls;
 
 pub use chain::{Shown, ShownChain};
-pub(crate) use reply::shown;
 
 /// How the reason of an unknown outcome begins when outbound port 25 seems blocked here.
 pub const PORT25_BLOCKED: &str = "outbound port 25 seems blocked from here";

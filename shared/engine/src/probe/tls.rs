@@ -209,7 +209,7 @@ fn read(judged: &mut Judged, parsed: &X509Certificate<'_>) {
 }
 
 fn cut(text: &str) -> String {
-    super::reply::shown(text.as_bytes(), 300)
+    crate::text::shown(text, 300)
 }
 
 fn unix(time: DateTime<Utc>) -> UnixTime {

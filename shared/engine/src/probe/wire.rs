@@ -13,8 +13,9 @@ use waypost_types::outcome::{Speaker, TranscriptLine};
 
 use super::{
     Limits,
-    reply::{LINE_SHOWN, Reply, ReplyError, ReplyParser, shown},
+    reply::{LINE_SHOWN, Reply, ReplyError, ReplyParser},
 };
+use crate::text::shown;
 
 /// How a wait ended badly.
 #[derive(Debug, thiserror::Error)]

@@ -87,6 +87,8 @@ pub const MAX_LOOKUPS: u32 = 10;
 pub const MAX_VOID_LOOKUPS: u32 = 2;
 /// RFC 7208 4.6.4: names of an `mx`, names of a `ptr`.
 pub const MAX_NAMES: usize = 10;
+/// Characters of an explanation; a reply of SMTP has no more.
+const MOST_EXPLAINED: usize = 500;
 
 struct Stop {
     result: SpfResult,
@@ -376,7 +378,7 @@ impl<D: SpfDns> Evaluation<'_, D> {
         let [text] = records.as_slice() else { return None };
         let text = std::str::from_utf8(text).ok().filter(|text| text.is_ascii())?;
         let parsed = MacroString::parse(text, Context::Text).ok()?;
-        Some(self.expand_text(&parsed, domain).await)
+        Some(crate::text::shown(self.expand_text(&parsed, domain).await, MOST_EXPLAINED))
     }
 }
 

@@ -9,6 +9,9 @@ pub enum Context {
     Text,
 }
 
+/// Octets after which nothing is expanded any more; a record of 64 KiB may ask for some megabytes.
+const MOST_EXPANDED: usize = 100_000;
+
 /// A parsed macro string.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MacroString {
@@ -100,10 +103,13 @@ impl MacroString {
         self.parts.iter().any(|part| matches!(part, Part::Expand { letter: 'p', .. }))
     }
 
-    /// Puts the facts in. `value` gives what a letter stands for.
+    /// Puts the facts in. `value` gives what a letter stands for. A string that grows beyond all names is not made longer.
     pub fn expand(&self, value: impl Fn(char) -> String) -> String {
         let mut text = String::new();
         for part in &self.parts {
+            if text.len() > MOST_EXPANDED {
+                break;
+            }
             match part {
                 Part::Literal(literal) => text.push_str(literal),
                 Part::Expand { letter, escape, keep, reverse, delimiters } => {
@@ -173,4 +179,16 @@ pub fn fit(name: &str) -> &str {
         }
     }
     name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_record_asks_to_expand_has_an_end() {
+        let long = MacroString::parse(&"%{S}".repeat(16_000), Context::Text).unwrap();
+        let expanded = long.expand(|_| "ü".repeat(300));
+        assert!(expanded.len() <= MOST_EXPANDED + 2_000, "{}", expanded.len());
+    }
 }

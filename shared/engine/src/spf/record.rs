@@ -81,13 +81,16 @@ pub struct DualCidr {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("“{term}” at character {position}: {reason}")]
 pub struct SyntaxError {
-    /// The term at fault.
+    /// The term at fault, cut where it is longer than any name.
     pub term: String,
     /// Its first character, counted from 1.
     pub position: usize,
     /// What is wrong with it.
     pub reason: &'static str,
 }
+
+/// Characters of a term that an error quotes.
+const MOST_QUOTED: usize = 300;
 
 /// Why a second `redirect` or `exp` is refused (RFC 7208 6).
 pub const MODIFIER_TWICE: &str = "this modifier may stand only once";
@@ -106,7 +109,7 @@ pub fn parse(record: &[u8]) -> Result<Record, SyntaxError> {
     let mut position = 1;
     for (index, term) in text.split(' ').enumerate() {
         if index > 0 && !term.is_empty() {
-            let fail = |reason| SyntaxError { term: term.to_owned(), position, reason };
+            let fail = |reason| SyntaxError { term: crate::text::shown(term, MOST_QUOTED), position, reason };
             parse_term(term, &mut parsed).map_err(fail)?;
         }
         position += term.len() + 1;
