@@ -274,8 +274,9 @@ pub struct SignatureReport {
     pub verified: Verified,
     /// Why, in a sentence.
     pub reason: String,
-    /// `d=` is aligned with From (relaxed, RFC 9989).
-    pub aligned: bool,
+    /// `d=` is aligned with From, as the DMARC policy wants it (RFC 9989 4.10); absent when it could not be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aligned: Option<bool>,
     /// The field as it stands, unfolded.
     pub raw: String,
 }

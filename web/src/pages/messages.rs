@@ -146,7 +146,7 @@ fn signatures(all: &[SignatureReport]) -> AnyView {
             <tr>
                 <th scope="row">{ui::breakable(&signature.domain)}<span class="sub mono">{signature.selector.clone()}</span></th>
                 <td data-label="State">{verified(signature.verified)}</td>
-                <td data-label="Aligned with From">{if signature.aligned { "Yes" } else { "No" }}</td>
+                <td data-label="Aligned with From">{match signature.aligned { Some(true) => "Yes", Some(false) => "No", None => "Not known" }}</td>
                 <td data-label="Algorithm"><span class="mono xs">{signature.algorithm.clone()}</span></td>
                 <td data-label="Why"><span>{text::sentence(&signature.reason)}</span></td>
             </tr>

@@ -18,6 +18,7 @@ mod dkim_tags;
 mod dkim_tests;
 mod dmarc;
 mod dmarc_address;
+mod dmarc_alignment;
 mod dmarc_path;
 mod dmarc_policy;
 mod dmarc_record;
@@ -75,6 +76,7 @@ mod untold;
 mod web;
 
 pub use dkim::NO_USUAL_SELECTOR;
+pub(crate) use dmarc_alignment::Alignments;
 pub use selectors::provider_of;
 pub use untold::leaves_open;
 

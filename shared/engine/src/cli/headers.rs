@@ -217,7 +217,11 @@ fn write_signatures(out: &mut impl Write, report: &HeaderReport) -> io::Result<(
         heading(out, "DKIM signatures")?;
     }
     for signature in &report.signatures {
-        let aligned = if signature.aligned { "aligned" } else { "not aligned" };
+        let aligned = match signature.aligned {
+            Some(true) => "aligned",
+            Some(false) => "not aligned",
+            None => "alignment not known",
+        };
         let about = format!("d={} s={} {}, {aligned}: {}", signature.domain, signature.selector, signature.algorithm, signature.reason);
         writeln!(out, "  {} {}", verified(signature.verified), printable(&about))?;
     }

@@ -1,6 +1,10 @@
-//! Whether the domain of From agrees with the domains that SPF and DKIM vouch for, by the relaxed rules of RFC 9989.
+//! Whether the domain of From agrees with the domains that SPF and DKIM vouch for, by the rules of RFC 9989.
 
-use waypost_types::headers::{Alignment, AuthMethod, AuthResults, ReceivedSpf, SignatureReport, Verified};
+use std::collections::BTreeSet;
+
+use waypost_types::headers::{Alignment, AuthMethod, AuthResults, HeaderReport, ReceivedSpf, SignatureReport, Verified};
+
+use crate::audit::Alignments;
 
 /// What alignment is judged by.
 #[derive(Debug)]
@@ -10,12 +14,38 @@ pub(super) struct Facts<'a> {
     pub(super) authentication: &'a [AuthResults],
     pub(super) received_spf: &'a [ReceivedSpf],
     pub(super) signatures: &'a [SignatureReport],
+    /// How domains stand to the one in From.
+    pub(super) alignments: &'a Alignments,
 }
 
-/// Equal, or of one organisation by the public suffix list.
-pub(super) fn aligned(from: &str, other: &str) -> bool {
-    let (from, other) = (from.trim_end_matches('.').to_ascii_lowercase(), other.trim_end_matches('.').to_ascii_lowercase());
-    !from.is_empty() && (from == other || psl::domain_str(&from).is_some_and(|organisation| psl::domain_str(&other) == Some(organisation)))
+impl<'a> Facts<'a> {
+    /// Those of a report.
+    pub(super) fn of(report: &'a HeaderReport, alignments: &'a Alignments) -> Self {
+        Self {
+            from: report.from_domain.as_deref(),
+            return_path: report.return_path.as_deref(),
+            authentication: &report.authentication,
+            received_spf: &report.received_spf,
+            signatures: &report.signatures,
+            alignments,
+        }
+    }
+
+    /// The domain that SPF speaks for.
+    fn envelope(&self) -> Option<String> {
+        // For the null sender SPF speaks for the HELO name (RFC 7208 2.4).
+        let spf = believed(self.authentication, "spf").next();
+        let named =
+            spf.and_then(|spf| ["smtp.mailfrom", "smtp.mail", "smtp.helo"].into_iter().find_map(|name| spf.property(name).and_then(domain_of)));
+        let noted = self.received_spf.first().and_then(|field| field.properties.iter().find(|property| property.name == "envelope-from"));
+        named.or_else(|| self.return_path.and_then(domain_of)).or_else(|| noted.and_then(|property| domain_of(&property.value)))
+    }
+
+    /// All domains whose alignment counts.
+    pub(super) fn domains(&self) -> BTreeSet<String> {
+        let signed = self.signatures.iter().map(|signature| signature.domain.clone());
+        signed.chain(believed(self.authentication, "dkim").filter_map(signer)).chain(self.envelope()).filter(|domain| !domain.is_empty()).collect()
+    }
 }
 
 /// The domain of an address, or the text itself where it is a domain alone.
@@ -44,13 +74,10 @@ pub(super) fn receiver_verified(authentication: &[AuthResults], domain: &str) ->
 /// Judges it.
 pub(super) fn judge(facts: &Facts<'_>) -> Alignment {
     let spf = believed(facts.authentication, "spf").next();
-    // For the null sender SPF speaks for the HELO name (RFC 7208 2.4).
-    let named = spf.and_then(|spf| ["smtp.mailfrom", "smtp.mail", "smtp.helo"].into_iter().find_map(|name| spf.property(name).and_then(domain_of)));
-    let noted = facts.received_spf.first().and_then(|field| field.properties.iter().find(|property| property.name == "envelope-from"));
-    let envelope_domain = named.or_else(|| facts.return_path.and_then(domain_of)).or_else(|| noted.and_then(|property| domain_of(&property.value)));
+    let envelope_domain = facts.envelope();
     let spf_result = spf.map(|spf| spf.result.clone());
-    let spf_aligned = facts.from.zip(envelope_domain.as_deref()).map(|(from, envelope)| aligned(from, envelope));
-    let dkim_aligned = facts.from.and_then(|from| dkim(from, facts));
+    let spf_aligned = facts.from.and(envelope_domain.as_deref()).and_then(|envelope| facts.alignments.spf(envelope));
+    let dkim_aligned = facts.from.and_then(|_| dkim(facts));
     let mut out = Alignment {
         envelope_domain,
         spf_result,
@@ -63,16 +90,26 @@ pub(super) fn judge(facts: &Facts<'_>) -> Alignment {
     out
 }
 
-fn dkim(from: &str, facts: &Facts<'_>) -> Option<bool> {
-    let ours: Vec<&SignatureReport> = facts.signatures.iter().filter(|signature| signature.aligned).collect();
-    let told: Vec<&AuthMethod> =
-        believed(facts.authentication, "dkim").filter(|result| signer(result).is_some_and(|domain| aligned(from, &domain))).collect();
-    if ours.iter().any(|signature| signature.verified == Verified::Valid) || told.iter().any(|result| result.result == "pass") {
-        return Some(true);
+fn dkim(facts: &Facts<'_>) -> Option<bool> {
+    let ours: Vec<(Option<bool>, &SignatureReport)> = facts
+        .signatures
+        .iter()
+        .map(|signature| (facts.alignments.dkim(&signature.domain), signature))
+        .filter(|(aligned, _)| *aligned != Some(false))
+        .collect();
+    let told: Vec<(Option<bool>, &AuthMethod)> = believed(facts.authentication, "dkim")
+        .filter_map(|result| Some((facts.alignments.dkim(&signer(result)?), result)))
+        .filter(|(aligned, _)| *aligned != Some(false))
+        .collect();
+    let verified = ours.iter().filter(|(_, signature)| signature.verified == Verified::Valid).map(|(aligned, _)| *aligned);
+    let passed: Vec<Option<bool>> = verified.chain(told.iter().filter(|(_, result)| result.result == "pass").map(|(aligned, _)| *aligned)).collect();
+    if !passed.is_empty() {
+        // One that passes and may be aligned or not leaves it open.
+        return passed.contains(&Some(true)).then_some(true);
     }
     // What could not be verified here and what the receiver did not judge is not known.
-    let open = ours.iter().any(|signature| matches!(signature.verified, Verified::Unknown | Verified::NoKey));
-    let refused = !told.is_empty() && told.iter().all(|result| !matches!(result.result.as_str(), "temperror" | "none"));
+    let open = ours.iter().any(|(_, signature)| matches!(signature.verified, Verified::Unknown | Verified::NoKey));
+    let refused = !told.is_empty() && told.iter().all(|(_, result)| !matches!(result.result.as_str(), "temperror" | "none"));
     (!open || refused).then_some(false)
 }
 
@@ -85,12 +122,32 @@ fn words(from: Option<&str>, alignment: &Alignment) -> String {
     };
     let spf = match (alignment.spf_result.as_deref(), alignment.envelope_domain.as_deref(), alignment.spf_aligned) {
         (Some(result), Some(domain), Some(true)) => format!("SPF gave {result} for {domain}, which is aligned"),
-        (Some(result), Some(domain), _) => format!("SPF gave {result} for {domain}, which is not aligned"),
+        (Some(result), Some(domain), Some(false)) => format!("SPF gave {result} for {domain}, which is not aligned"),
+        (Some(result), Some(domain), None) => format!("SPF gave {result} for {domain}; whether that is aligned could not be told"),
         (None, Some(domain), Some(true)) => format!("no receiver that can be believed gave an SPF result; {domain} is aligned"),
-        (None, Some(domain), _) => format!("no receiver that can be believed gave an SPF result; {domain} is not aligned"),
+        (None, Some(domain), Some(false)) => format!("no receiver that can be believed gave an SPF result; {domain} is not aligned"),
+        (None, Some(domain), None) => {
+            format!("no receiver that can be believed gave an SPF result; whether {domain} is aligned could not be told")
+        }
         _ => "the envelope sender is not known".to_owned(),
     };
     format!("{dkim}; {spf}")
+}
+
+/// The end of the sentence where the domain asks for a failure report about such a message (`fo`, RFC 9989 4.7).
+pub(super) fn failure_report(facts: &Facts<'_>, alignment: &Alignment) -> String {
+    let Some(fo) = &facts.alignments.failure_reports else { return String::new() };
+    let spf_fails = alignment.spf_result.as_deref().is_some_and(|result| result != "pass");
+    let spf_no = spf_fails || alignment.spf_aligned == Some(false);
+    let dkim_no = alignment.dkim_aligned == Some(false);
+    let wanted = fo.split(':').map(str::trim).any(|option| match option {
+        "0" => spf_no && dkim_no,
+        "1" => spf_no || dkim_no,
+        "d" => facts.signatures.iter().any(|signature| signature.verified == Verified::Broken),
+        "s" => spf_fails,
+        _ => false,
+    });
+    if wanted { format!("; the domain asks for a failure report about such a message (ruf, fo={fo})") } else { String::new() }
 }
 
 /// SPF passed for an aligned domain.
@@ -104,22 +161,13 @@ mod tests {
     use crate::headers::auth_results;
 
     #[test]
-    fn organisations_align() {
-        for (from, other, expected) in [
-            ("example.com", "example.com", true),
-            ("news.example.com", "bounce.Example.com.", true),
-            ("example.co.uk", "other.co.uk", false),
-            ("example.com", "example.com.evil.example", false),
-            ("a.github.io", "b.github.io", false),
-            ("", "", false),
-        ] {
-            assert_eq!(aligned(from, other), expected, "{from} {other}");
-        }
-    }
-
-    #[test]
     fn dkim_by_verification_and_by_what_can_be_believed() {
-        let signature = |aligned, verified| SignatureReport { aligned, verified, ..SignatureReport::default() };
+        let alignments = Alignments::relaxed("example.com", &[]);
+        let signature = |aligned: bool, verified| {
+            let domain = if aligned { "example.com" } else { "esp.example" }.to_owned();
+            SignatureReport { domain, verified, ..SignatureReport::default() }
+        };
+        let open = |verified| SignatureReport { domain: "untold.com".to_owned(), verified, ..SignatureReport::default() };
         let says = |text: &str, believable| AuthResults { believable, ..auth_results::parse(text, false) };
         for (signatures, fields, expected) in [
             (vec![signature(true, Verified::Valid)], vec![], Some(true)),
@@ -131,8 +179,19 @@ mod tests {
             (vec![signature(true, Verified::Unknown)], vec![says("mx; dkim=fail header.i=@example.com", true)], Some(false)),
             (vec![signature(true, Verified::Unknown)], vec![says("mx; dkim=temperror header.d=example.com", true)], None),
             (vec![], vec![], Some(false)),
+            (vec![open(Verified::Valid)], vec![], None),
+            (vec![open(Verified::Broken)], vec![], Some(false)),
+            (vec![open(Verified::Valid), signature(true, Verified::Valid)], vec![], Some(true)),
+            (vec![], vec![says("mx; dkim=pass header.d=untold.com", true)], None),
         ] {
-            let facts = Facts { from: Some("example.com"), return_path: None, authentication: &fields, received_spf: &[], signatures: &signatures };
+            let facts = Facts {
+                from: Some("example.com"),
+                return_path: None,
+                authentication: &fields,
+                received_spf: &[],
+                signatures: &signatures,
+                alignments: &alignments,
+            };
             assert_eq!(judge(&facts).dkim_aligned, expected, "{signatures:?} {fields:?}");
         }
     }
@@ -148,7 +207,15 @@ mod tests {
             ("mx; none", Some(""), None, false),
         ] {
             let fields = [AuthResults { believable: true, ..auth_results::parse(field, false) }];
-            let facts = Facts { from: Some("example.com"), return_path: path, authentication: &fields, received_spf: &[], signatures: &[] };
+            let alignments = Alignments::relaxed("example.com", &["bounce.example.com", "mail.example.com"]);
+            let facts = Facts {
+                from: Some("example.com"),
+                return_path: path,
+                authentication: &fields,
+                received_spf: &[],
+                signatures: &[],
+                alignments: &alignments,
+            };
             let alignment = judge(&facts);
             assert_eq!((alignment.envelope_domain.as_deref(), spf_passes(&alignment)), (domain, passes), "{field}");
         }

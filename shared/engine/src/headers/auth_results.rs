@@ -32,8 +32,8 @@ pub(super) fn parse(raw: &str, arc: bool) -> AuthResults {
     if out.authserv_id.is_none() {
         out.remarks.push("The field names no authserv-id (who checked), as Microsoft 365 leaves it out".to_owned());
     }
-    for section in sections {
-        if out.results.len() >= MAX_RESULTS {
+    for (at, section) in sections.enumerate() {
+        if at >= MAX_RESULTS {
             out.remarks.push(format!("Only the first {MAX_RESULTS} results are read"));
             break;
         }

@@ -2,6 +2,8 @@
 
 /// No more header fields than this are looked at.
 pub(super) const MAX_FIELDS: usize = 2_000;
+/// Octets of a field whose addresses or encoded words are read.
+const MAX_PARSED: usize = 16 * 1024;
 /// Text of a field that is shown is cut here.
 const MAX_SHOWN: usize = 8_000;
 
@@ -17,6 +19,13 @@ pub(super) struct Field<'a> {
 impl Field<'_> {
     pub(super) fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    /// The value for parsers that go back where they failed, and so may read a long field over and over: cut at the end of an address or a word.
+    pub(super) fn start(&self) -> &[u8] {
+        let Some(start) = self.value.get(..MAX_PARSED) else { return self.value };
+        let end = start.iter().rposition(|byte| matches!(byte, b',' | b' ' | b'\n')).unwrap_or(0);
+        start.get(..end).unwrap_or_default()
     }
 
     /// The value unfolded: line ends gone, runs of blanks before folded lines one blank.

@@ -32,7 +32,7 @@ use waypost_types::{
 };
 
 use crate::{
-    audit::{AuditOptions, Family, audit_families},
+    audit::{Alignments, AuditOptions, Family, audit_families},
     net::Net,
 };
 use fields::{Field, Parts};
@@ -58,10 +58,15 @@ pub async fn analyse(net: &Net, raw: &[u8]) -> HeaderReport {
         report.body_present = false;
     }
     let mut strict_keys = Vec::new();
-    let dmarc = policy(net, report.from_domain.as_deref());
+    let domains = alignment::Facts::of(&report, &Alignments::default()).domains();
+    let from_domain = report.from_domain.clone();
+    let dmarc = async {
+        let from = from_domain.as_deref();
+        tokio::join!(policy(net, from), Alignments::ask(net, from.unwrap_or_default(), &domains))
+    };
     let signed = !report.signatures.is_empty() || arc::fields(&parts) > 0;
     let parsed = if signed { signatures::too_much(&parts, &message).map_or_else(|| Ok(signatures::prepared(&message)), Err) } else { Ok(None) };
-    let dmarc = match &parsed {
+    let (dmarc, alignments) = match &parsed {
         Ok(Some(parsed)) => {
             let (keys, dmarc) = tokio::join!(Keys::ask(net, signatures::key_names(parsed)), dmarc);
             verify(&mut report, &parts, parsed, &keys).await;
@@ -84,13 +89,7 @@ pub async fn analyse(net: &Net, raw: &[u8]) -> HeaderReport {
     if report.arc.reason.is_empty() {
         "There is no ARC chain: no forwarder has sealed the message".clone_into(&mut report.arc.reason);
     }
-    report.alignment = alignment::judge(&alignment::Facts {
-        from: report.from_domain.as_deref(),
-        return_path: report.return_path.as_deref(),
-        authentication: &report.authentication,
-        received_spf: &report.received_spf,
-        signatures: &report.signatures,
-    });
+    align(&mut report, &alignments);
     match dmarc {
         Ok(policy) => {
             report.alignment.words.push_str(policy.strictness());
@@ -120,7 +119,7 @@ fn told(parts: &Parts<'_>) -> HeaderReport {
     let (authentication, belief) = belief::read(parts);
     let from = addresses(parts);
     let from_domain = from.first().filter(|address| address.contains('@')).and_then(|address| alignment::domain_of(address));
-    let signatures = signatures::all(parts, from_domain.as_deref());
+    let signatures = signatures::all(parts);
     let selectors: BTreeSet<SeenSelector> = signatures
         .iter()
         .filter(|signature| !signature.domain.is_empty() && !signature.selector.is_empty())
@@ -211,6 +210,22 @@ fn forgive_changed_copy(report: &mut HeaderReport) {
     }
 }
 
+/// Says of each signature and of the whole how it stands to From.
+fn align(report: &mut HeaderReport, alignments: &Alignments) {
+    for signature in &mut report.signatures {
+        signature.aligned = report.from_domain.as_ref().map_or(Some(false), |_| alignments.dkim(&signature.domain));
+    }
+    let facts = alignment::Facts::of(report, alignments);
+    let mut judged = alignment::judge(&facts);
+    judged.words.push_str(&alignment::failure_report(&facts, &judged));
+    report.alignment = judged;
+    let open = report.alignment.envelope_domain.is_some() && report.alignment.spf_aligned.is_none();
+    if report.from_domain.is_some() && (open || report.signatures.iter().any(|signature| signature.aligned.is_none())) {
+        let reason = alignments.unknown.clone().unwrap_or_else(|| "The message names too many domains of one organisation".to_owned());
+        report.unknown.push(UnknownPart { subject: "alignment".to_owned(), reason });
+    }
+}
+
 /// The DMARC policy of a domain as published now; empty where it has none.
 #[derive(Debug, Default)]
 struct Policy {
@@ -219,7 +234,7 @@ struct Policy {
 }
 
 impl Policy {
-    /// What a strict policy asks for, as the end of a sentence: alignment in the report is the relaxed kind.
+    /// What a strict policy asks for, as the end of a sentence.
     fn strictness(&self) -> &'static str {
         let strict = |mode: &str| mode == "strict";
         match self.detail.as_ref().map(|detail| (strict(&detail.dkim_alignment), strict(&detail.spf_alignment))) {
@@ -248,7 +263,7 @@ async fn policy(net: &Net, domain: Option<&str>) -> Result<Policy, String> {
 fn addresses(parts: &Parts<'_>) -> Vec<String> {
     let mut out = Vec::new();
     for field in parts.all("From").take(MAX_FROM) {
-        let HeaderValue::Address(value) = MessageStream::new(field.value).parse_address() else { continue };
+        let HeaderValue::Address(value) = MessageStream::new(field.start()).parse_address() else { continue };
         let take = |list: Vec<mail_parser::Addr<'_>>, out: &mut Vec<String>| {
             out.extend(list.into_iter().filter_map(|one| one.address.map(|address| address.to_lowercase())));
         };
@@ -263,7 +278,7 @@ fn addresses(parts: &Parts<'_>) -> Vec<String> {
 
 /// Text with its encoded words decoded (RFC 2047).
 fn decoded(field: &Field<'_>) -> Option<String> {
-    match MessageStream::new(field.value).parse_unstructured() {
+    match MessageStream::new(field.start()).parse_unstructured() {
         HeaderValue::Text(text) => Some(text.chars().take(1_000).collect()),
         _ => None,
     }

@@ -128,8 +128,9 @@ fn bulk(report: &HeaderReport, parts: &Parts<'_>, out: &mut Vec<Remark>) {
 
 /// What the signatures themselves do wrong. Those of others (a list, a gateway) are not the sender's to repair: only aligned ones count where one exists.
 fn signatures(report: &HeaderReport, look: &Look<'_>, out: &mut Vec<Remark>) {
-    let any_ours = report.signatures.iter().any(|signature| signature.aligned);
-    let ours: Vec<(usize, &SignatureReport)> = report.signatures.iter().enumerate().filter(|(_, signature)| signature.aligned || !any_ours).collect();
+    let any_ours = report.signatures.iter().any(|signature| signature.aligned == Some(true));
+    let ours: Vec<(usize, &SignatureReport)> =
+        report.signatures.iter().enumerate().filter(|(_, signature)| signature.aligned == Some(true) || !any_ours).collect();
     let delivered = report.hops.iter().rev().find_map(|hop| hop.time);
     for (at, signature) in &ours {
         let name = format!("{}._domainkey.{}", signature.selector, signature.domain);
@@ -148,7 +149,7 @@ fn signatures(report: &HeaderReport, look: &Look<'_>, out: &mut Vec<Remark>) {
         }
         let times = signature.signed_fields.iter().filter(|field| *field == "from").count();
         let present = look.parts.all("From").count();
-        if signature.aligned && !signature.signed_fields.is_empty() && times <= present {
+        if signature.aligned == Some(true) && !signature.signed_fields.is_empty() && times <= present {
             let seen =
                 format!("The signature lists From {times} times for {present} From fields; once more would keep another From from being added");
             out.push(remark("dkim.from_not_oversigned", &name, seen.replace("1 times", "once").replace("1 From fields", "1 From field")));
@@ -208,7 +209,7 @@ fn identity(report: &HeaderReport, parts: &Parts<'_>, out: &mut Vec<Remark>) {
     if let Some(provider) = freemail::provider(from)
         && !list
         && !spf_passes(&report.alignment)
-        && report.signatures.iter().all(|signature| !signature.aligned)
+        && report.signatures.iter().all(|signature| signature.aligned == Some(false))
         && report.alignment.spf_aligned == Some(false)
     {
         out.push(remark(
@@ -218,7 +219,7 @@ fn identity(report: &HeaderReport, parts: &Parts<'_>, out: &mut Vec<Remark>) {
         ));
         return;
     }
-    let seen = if report.signatures.iter().any(|signature| signature.aligned) {
+    let seen = if report.signatures.iter().any(|signature| signature.aligned == Some(true)) {
         format!("The signature of {from} does not verify, and no other is aligned with From")
     } else {
         let domains: Vec<&str> = report.signatures.iter().map(|signature| signature.domain.as_str()).collect();

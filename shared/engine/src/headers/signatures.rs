@@ -15,7 +15,6 @@ use mail_auth::{
 use waypost_types::headers::{SignatureReport, Verified};
 
 use super::{
-    alignment::aligned,
     fields::{Field, Parts},
     keys::{Key, Keys},
 };
@@ -24,6 +23,9 @@ use super::{
 pub(super) const MAX_SIGNATURES: usize = 30;
 /// Names in `h=`.
 const MAX_SIGNED: usize = 1_000;
+/// Octets of a signature field that are read, and characters of one of its tags but `h=`.
+const MAX_FIELD: usize = 64 * 1024;
+const MAX_VALUE: usize = 500;
 /// Octets of a header that signatures are verified in.
 const MAX_HEADER: usize = 1_000_000;
 
@@ -100,13 +102,14 @@ fn time(text: Option<String>) -> Option<DateTime<Utc>> {
 }
 
 /// A signature as the field has it, not verified.
-fn read(field: &Field<'_>, from: Option<&str>) -> SignatureReport {
+fn read(field: &Field<'_>) -> SignatureReport {
     let raw = field.text();
-    let whole = String::from_utf8_lossy(field.value);
-    let tag = |name: &str| tag(&whole, name);
+    let whole = String::from_utf8_lossy(field.value.get(..MAX_FIELD).unwrap_or(field.value));
+    let tags = |name: &str| tag(&whole, name);
+    let tag = |name: &str| tags(name).map(|value| if value.len() > MAX_VALUE { value.chars().take(MAX_VALUE).collect() } else { value });
     let domain = tag("d").unwrap_or_default().to_ascii_lowercase();
     SignatureReport {
-        aligned: from.is_some_and(|from| aligned(from, &domain)),
+        aligned: None,
         selector: tag("s").unwrap_or_default(),
         algorithm: tag("a").unwrap_or_default().to_ascii_lowercase(),
         canonicalization: match tag("c").map(|c| c.to_ascii_lowercase()) {
@@ -115,7 +118,7 @@ fn read(field: &Field<'_>, from: Option<&str>) -> SignatureReport {
             None => "simple/simple".to_owned(),
         },
         identity: tag("i"),
-        signed_fields: tag("h")
+        signed_fields: tags("h")
             .unwrap_or_default()
             .to_ascii_lowercase()
             .split(':')
@@ -134,8 +137,8 @@ fn read(field: &Field<'_>, from: Option<&str>) -> SignatureReport {
 }
 
 /// All signatures, not verified.
-pub(super) fn all(parts: &Parts<'_>, from: Option<&str>) -> Vec<SignatureReport> {
-    parts.all("DKIM-Signature").take(MAX_SIGNATURES).map(|field| read(field, from)).collect()
+pub(super) fn all(parts: &Parts<'_>) -> Vec<SignatureReport> {
+    parts.all("DKIM-Signature").take(MAX_SIGNATURES).map(read).collect()
 }
 
 /// The authenticator of mail-auth with no server to ask: keys come from [`Keys`] alone.
