@@ -4,6 +4,7 @@ use axum::{extract::Path, http::StatusCode};
 use leptos::prelude::*;
 use waypost_types::{lists::ListInfo, lookup::Lookup, outcome::BlacklistReport};
 
+use super::lookup_head::{self, Head};
 use crate::{
     api::ApiFailure,
     ssr::{Answer, Shared, Visit, page, redirect, shared_page},
@@ -140,8 +141,6 @@ fn result_page(visit: &Visit, found: Lookup) -> axum::response::Response {
             (Some(_), 1) => format!("{}. One thing to mend.", ui::score_sentence(audit)),
             (Some(_), many) => format!("{}. {many} things to mend.", ui::score_sentence(audit)),
         };
-        let incomplete = (!found.complete)
-            .then(|| view! { <div class="banner" role="status" data-status="warn">{icon("warn")}<div><strong>"Not everything answered in time. "</strong>"What is missing is named below; look again in a minute."</div></div> });
         let lists = (!found.blacklists.is_empty()).then(|| block_lists(&scan, &found.guides));
         let seen = (!audit.records.is_empty())
             .then(|| view! { <section class="card" aria-labelledby="h-rec"><div class="card-head"><h2 id="h-rec">"Records as seen"</h2></div>{ui::records(audit)}</section> });
@@ -149,32 +148,27 @@ fn result_page(visit: &Visit, found: Lookup) -> axum::response::Response {
             .findings
             .is_empty()
             .then(|| view! { <div class="empty"><h3>"No findings"</h3><p>"Everything that could be checked is as it should be."</p></div> });
-        let link = format!("{}/lookup/{}", visit.site.config.base_url, text::encoded(&found.domain));
-        let watch = if visit.has_session { "/app".to_owned() } else { format!("/signup?add={}", text::encoded(&found.domain)) };
+        let path = format!("/lookup/{}", text::encoded(&found.domain));
+        let head = Head {
+            mark: ui::grade(audit.grade.as_deref(), true).into_any(),
+            name: &found.display,
+            also: Some(ui::ascii_form(&found.display, &found.domain).into_any()),
+            sentence,
+            checked_at: found.checked_at,
+            took_ms: found.took_ms,
+            path: &path,
+            signup: format!("/signup?add={}", text::encoded(&found.domain)),
+            why: "Records change. Waypost tells you when one breaks.",
+            body: Some(view! { <h2 class="vh">"Checks"</h2>{ui::checks_strip(audit, &ui::scanned(&scan))} }.into_any()),
+        };
+        let head = lookup_head::card(visit, head);
         ui::public(
             visit,
             view! {
                 <main id="content" class="site stack">
                     <section class="hero" aria-label="Look up another domain">{search(found.display.clone(), None)}</section>
-                    {incomplete}
-                    <section class="card" aria-labelledby="h-res">
-                        <div class="result-head">
-                            {ui::grade(audit.grade.as_deref(), true)}
-                            <div>
-                                <h1 id="h-res" class="h2">{ui::breakable(&found.display)}</h1>
-                                {ui::ascii_form(&found.display, &found.domain)}
-                                <p class="soft mt1 num">{sentence}</p>
-                                <p class="sm muted mt1">"Checked "{ui::time(found.checked_at)}{format!(", in {}", text::millis(u32::try_from(found.took_ms).ok().map(f64::from)))}</p>
-                            </div>
-                            <div class="row">
-                                <button class="btn" type="button" data-copy="link">{icon("link")}<span class="btn-word" aria-live="polite">"Copy link"</span></button>
-                                <span id="link" class="vh">{link}</span>
-                            </div>
-                        </div>
-                        <h2 class="vh">"Checks"</h2>
-                        {ui::checks_strip(audit, &ui::scanned(&scan))}
-                        <div class="card-foot result-foot"><span>"Records change. Waypost tells you when one breaks."</span><a class="btn btn-primary btn-name ml" href=watch>{format!("Monitor {}", found.display)}</a></div>
-                    </section>
+                    {lookup_head::incomplete(found.complete)}
+                    {head}
                     {ui::lost_points(audit, "f")}
                     <section class="card" id="findings" aria-labelledby="h-find">
                         <div class="card-head"><h2 id="h-find">"Findings"</h2></div>

@@ -8,11 +8,13 @@ use waypost_types::{
     outcome::{CheckSummary, Status},
 };
 
-use super::landing;
+use super::{
+    landing,
+    lookup_head::{self, Head},
+};
 use crate::{
     ssr::{Answer, Shared, Visit, shared_page},
-    text,
-    ui::{self, icon},
+    text, ui,
 };
 
 /// The address that somebody typed, if it is one; IPv6 in brackets too.
@@ -44,31 +46,26 @@ fn result(visit: &Visit, found: &AddressLookup) -> axum::response::Response {
     let shared = Shared { description: format!("{said} {}", found.reverse_reason), path: path.clone() };
     let title = format!("{}: block lists and reverse name", found.address);
     shared_page(visit, &title, &shared, || {
-        let incomplete = (!found.complete)
-            .then(|| view! { <div class="banner" role="status" data-status="warn">{icon("warn")}<div><strong>"Not everything answered in time. "</strong>"What is missing is named below; look again in a minute."</div></div> });
-        let link = format!("{}{path}", visit.site.config.base_url);
-        let watch = if visit.has_session { "/app" } else { "/signup" };
+        let head = Head {
+            mark: view! { <div>{ui::badge(lists.status, &lists.word)}</div> }.into_any(),
+            name: &found.address,
+            also: None,
+            sentence: said,
+            checked_at: found.checked_at,
+            took_ms: found.took_ms,
+            path: &path,
+            signup: "/signup".to_owned(),
+            why: "Listings come without notice. Waypost tells you of each.",
+            body: None,
+        };
+        let head = lookup_head::card(visit, head);
         ui::public(
             visit,
             view! {
                 <main id="content" class="site stack">
                     <section class="hero" aria-label="Look up something else">{landing::search(found.address.clone(), None)}</section>
-                    {incomplete}
-                    <section class="card" aria-labelledby="h-res">
-                        <div class="result-head">
-                            <div>{ui::badge(lists.status, &lists.word)}</div>
-                            <div>
-                                <h1 id="h-res" class="h2">{ui::breakable(&found.address)}</h1>
-                                <p class="soft mt1 num">{said}</p>
-                                <p class="sm muted mt1">"Checked "{ui::time(found.checked_at)}{format!(", in {}", text::millis(u32::try_from(found.took_ms).ok().map(f64::from)))}</p>
-                            </div>
-                            <div class="row">
-                                <button class="btn" type="button" data-copy="link">{icon("link")}<span class="btn-word" aria-live="polite">"Copy link"</span></button>
-                                <span id="link" class="vh">{link}</span>
-                            </div>
-                        </div>
-                        <div class="card-foot result-foot"><span>"Listings come without notice. Waypost tells you of each."</span><a class="btn btn-primary btn-name ml" href=watch>{format!("Monitor {}", found.address)}</a></div>
-                    </section>
+                    {lookup_head::incomplete(found.complete)}
+                    {head}
                     <section class="card" aria-labelledby="h-ptr">
                         <div class="card-head"><h2 id="h-ptr">"Reverse name"</h2>{ui::status(found.reverse.status, &found.reverse.word)}</div>
                         {reverse(found)}

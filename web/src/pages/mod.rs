@@ -8,6 +8,7 @@ pub(crate) mod incidents;
 pub(crate) mod landing;
 pub(crate) mod lists;
 mod lookup_address;
+mod lookup_head;
 pub(crate) mod mailbox;
 pub(crate) mod messages;
 pub(crate) mod overview;

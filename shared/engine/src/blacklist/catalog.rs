@@ -27,6 +27,9 @@ pub struct Zone {
     pub lists: String,
     #[serde(default)]
     pub codes: BTreeMap<String, String>,
+    /// Those of `codes` that are no listing.
+    #[serde(default)]
+    pub harmless: Vec<String>,
     #[serde(default)]
     pub bitmask: BTreeMap<String, String>,
     #[serde(default)]
@@ -190,6 +193,7 @@ pub fn foreign(suffix: &str) -> Zone {
         operator: String::new(),
         lists: String::new(),
         codes: BTreeMap::new(),
+        harmless: Vec::new(),
         bitmask: BTreeMap::new(),
         error_codes: BTreeMap::new(),
         test_listed: Vec::new(),
@@ -219,6 +223,7 @@ mod tests {
         let file: File = toml::from_str(include_str!("../../catalog/dnsbl.toml")).unwrap();
         assert!(file.zone.len() > 100 && file.retired.len() > 100);
         assert!(default_zones().count() > 30);
+        assert!(file.zone.iter().all(|zone| zone.harmless.iter().all(|code| zone.codes.contains_key(code))));
         for zone in zones() {
             assert!(retired(&zone.zone).is_none(), "{}", zone.zone);
             assert!(zone.rate.is_none_or(|rate| (1..=100).contains(&rate)), "{}", zone.id);

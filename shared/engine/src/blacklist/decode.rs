@@ -27,9 +27,6 @@ enum Answer<'a> {
     Nothing,
 }
 
-/// Zones that mix colours: the listings among their codes; every other code is praise or a remark.
-const MIXED: [(&str, [Ipv4Addr; 2]); 1] = [("hostkarma", [Ipv4Addr::new(127, 0, 0, 2), Ipv4Addr::new(127, 0, 0, 4)])];
-
 /// Reads the A records of a zone.
 pub(super) fn decode(zone: &Zone, answers: &[Ipv4Addr]) -> Decoded {
     let unknown = |reason: String| Decoded { state: ListState::Unknown, meaning: String::new(), reason, severity: zone.severity };
@@ -99,8 +96,8 @@ fn read(zone: &Zone, answer: Ipv4Addr) -> Answer<'_> {
         return Answer::Error(format!("{answer}: {text}; nothing is listed"));
     }
     if let Some(meaning) = zone.codes.get(&answer.to_string()) {
-        let harmless = MIXED.iter().any(|(id, listings)| *id == zone.id && !listings.contains(&answer));
-        return if harmless { Answer::Harmless(meaning) } else { Answer::Listing(vec![meaning]) };
+        // Zones that mix colours have codes that are praise or a remark.
+        return if zone.harmless.contains(&answer.to_string()) { Answer::Harmless(meaning) } else { Answer::Listing(vec![meaning]) };
     }
     let last = answer.octets()[3];
     if !zone.bitmask.is_empty() && answer.octets()[..3] == [127, 0, 0] {

@@ -12,6 +12,8 @@ use waypost_engine::{
 };
 use waypost_types::{DomainName, finding::Severity, outcome::AuditReport};
 
+use super::Tally;
+
 /// Arguments of `waypost audit` and its single forms.
 #[derive(Debug, clap::Args)]
 pub struct AuditArgs {
@@ -38,22 +40,15 @@ pub async fn run(net: &Net, args: AuditArgs, families: &[Family], json: bool, fa
         deadline: Duration::from_secs(args.deadline),
         ..AuditOptions::default()
     };
-    let (mut found, mut untold) = (false, false);
+    let mut tally = Tally::default();
     for domain in &args.domains {
         let report = audit_families(net, domain, &options, families).await;
-        found |= report.findings.iter().any(|finding| finding.severity >= fail_on);
-        untold |= is_untold(&report, families);
+        tally.add(&report.findings, fail_on, is_untold(&report, families));
         if let Err(error) = write(&report, json) {
             eprintln!("waypost: {error}");
         }
     }
-    if found {
-        ExitCode::from(1)
-    } else if untold {
-        ExitCode::from(3)
-    } else {
-        ExitCode::SUCCESS
-    }
+    tally.code()
 }
 
 /// A whole audit stands on MX, SPF and DMARC; that no DKIM selector could be guessed does not make it worthless. A single audit stands on itself.

@@ -17,6 +17,8 @@ use waypost_types::{
     headers::{ArcState, AuthResults, HeaderReport, Hop, Verified},
 };
 
+use super::Tally;
+
 /// Arguments of `waypost headers`.
 #[derive(Debug, clap::Args)]
 pub struct HeadersArgs {
@@ -27,7 +29,7 @@ pub struct HeadersArgs {
 
 /// Runs it, one file after the other: 1 with a finding at or above `fail_on`, 2 for a file that can not be read, 3 when what matters could not be told.
 pub async fn run(net: &Net, args: HeadersArgs, json: bool, fail_on: Severity) -> ExitCode {
-    let (mut found, mut untold) = (false, false);
+    let mut tally = Tally::default();
     for file in &args.files {
         let raw = match read(file) {
             Ok(raw) => raw,
@@ -37,20 +39,13 @@ pub async fn run(net: &Net, args: HeadersArgs, json: bool, fail_on: Severity) ->
             }
         };
         let report = analyse(net, &raw).await;
-        found |= report.findings.iter().any(|finding| finding.severity >= fail_on);
-        untold |= is_untold(&report);
+        tally.add(&report.findings, fail_on, is_untold(&report));
         let written = if json { write_json(&report) } else { write_text(&mut anstream::stdout().lock(), file, &report) };
         if let Err(error) = written {
             eprintln!("waypost: {error}");
         }
     }
-    if found {
-        ExitCode::from(1)
-    } else if untold {
-        ExitCode::from(3)
-    } else {
-        ExitCode::SUCCESS
-    }
+    tally.code()
 }
 
 /// Whoever gives a header without its body knows that body hashes can not be checked; a text without header fields tells nothing at all.

@@ -13,7 +13,7 @@ use waypost_engine::{
     audit::Family,
     net::{Net, NetConfig},
 };
-use waypost_types::finding::Severity;
+use waypost_types::finding::{Finding, Severity};
 
 /// Checks mail domains, mail servers and addresses.
 #[derive(Debug, clap::Parser)]
@@ -85,6 +85,24 @@ enum Parse {
     Headers(headers::HeadersArgs),
 }
 
+/// What a command found that goes through its arguments one after the other, for its exit code: a finding outweighs what could not be told.
+#[derive(Debug, Default, Clone, Copy)]
+struct Tally {
+    found: bool,
+    untold: bool,
+}
+
+impl Tally {
+    fn add(&mut self, findings: &[Finding], fail_on: Severity, untold: bool) {
+        self.found |= findings.iter().any(|finding| finding.severity >= fail_on);
+        self.untold |= untold;
+    }
+
+    fn code(self) -> ExitCode {
+        ExitCode::from(if self.found { 1 } else { u8::from(self.untold) * 3 })
+    }
+}
+
 /// `IP:PORT`, or an address alone for port 53.
 fn parse_resolver(text: &str) -> Result<SocketAddr, String> {
     text.parse()
@@ -136,6 +154,21 @@ mod tests {
     use clap::{CommandFactory, Parser};
 
     use super::*;
+
+    #[test]
+    fn a_finding_outweighs_what_could_not_be_told() {
+        let high: Finding = serde_json::from_str(r#"{"rule":"a.b","severity":"high","subject":"a","summary":"b","fix":"c"}"#).unwrap();
+        for (steps, code) in [
+            (vec![], 0),
+            (vec![(vec![], true), (vec![], false)], 3),
+            (vec![(vec![high.clone()], false), (vec![], true)], 1),
+            (vec![(vec![Finding { severity: Severity::Low, ..high.clone() }], false)], 0),
+        ] {
+            let mut tally = Tally::default();
+            steps.iter().for_each(|(findings, untold)| tally.add(findings, Severity::Medium, *untold));
+            assert_eq!(format!("{:?}", tally.code()), format!("{:?}", ExitCode::from(code)), "{steps:?}");
+        }
+    }
 
     #[test]
     fn arguments_are_well_formed() {

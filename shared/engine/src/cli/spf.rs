@@ -64,13 +64,9 @@ async fn draw(net: &Net, domain: &str, json: bool, fail_on: Severity) -> ExitCod
     if let Err(error) = written.and_then(|()| audit::write(&report, json)) {
         eprintln!("waypost: {error}");
     }
-    if report.findings.iter().any(|finding| finding.severity >= fail_on) {
-        ExitCode::from(1)
-    } else if audit::is_untold(&report, &[Family::Spf]) {
-        ExitCode::from(3)
-    } else {
-        ExitCode::SUCCESS
-    }
+    let mut tally = super::Tally::default();
+    tally.add(&report.findings, fail_on, audit::is_untold(&report, &[Family::Spf]));
+    tally.code()
 }
 
 fn write(evaluation: &SpfEvaluation, json: bool) -> std::io::Result<()> {

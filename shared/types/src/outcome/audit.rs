@@ -1,0 +1,158 @@
+//! What the audit of a domain found.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Verdict, verdict_of_findings};
+use crate::{
+    audit::{AuditDetail, LostPoints},
+    finding::{Finding, Severity, UnknownPart},
+};
+
+/// The audit of one domain.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AuditReport {
+    /// ASCII name of the domain.
+    pub domain: String,
+    /// 0 to 100; `None` when too much is unknown to say.
+    pub score: Option<u8>,
+    /// `A` to `F`; `None` with the score.
+    pub grade: Option<String>,
+    /// Worst first.
+    pub findings: Vec<Finding>,
+    /// Parts that could not be told.
+    pub unknown: Vec<UnknownPart>,
+    /// One line per record family for tiles and tables: `mx`, `spf`, `dkim`, `dmarc`, `mta_sts`, `tls_rpt`, `bimi`, `dane`, `ptr`, `dnssec`.
+    pub checks: BTreeMap<String, CheckSummary>,
+    /// The records as seen: family → lines.
+    pub records: BTreeMap<String, Vec<String>>,
+    /// MX hosts in order of preference, with the addresses they resolve to.
+    #[serde(default)]
+    pub mx_hosts: Vec<MxHost>,
+    /// The domain itself and its `www`, where they have addresses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub web_hosts: Vec<WebHost>,
+    /// What each rule took from the score, the most first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<LostPoints>,
+    /// What is there, by record family.
+    #[serde(default)]
+    pub detail: AuditDetail,
+}
+
+impl AuditReport {
+    /// A report about nothing yet, to be filled.
+    pub fn empty(domain: impl Into<String>) -> Self {
+        Self {
+            domain: domain.into(),
+            score: None,
+            grade: None,
+            findings: Vec::new(),
+            unknown: Vec::new(),
+            checks: BTreeMap::new(),
+            records: BTreeMap::new(),
+            mx_hosts: Vec::new(),
+            web_hosts: Vec::new(),
+            lost: Vec::new(),
+            detail: AuditDetail::default(),
+        }
+    }
+
+    /// Unknown when nothing at all could be told; otherwise as the findings say.
+    pub fn verdict(&self) -> Verdict {
+        match verdict_of_findings(&self.findings) {
+            Verdict::Up if !self.unknown.is_empty() && self.records.is_empty() && self.findings.is_empty() => Verdict::Unknown,
+            verdict => verdict,
+        }
+    }
+}
+
+/// A record family in three words at most.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CheckSummary {
+    /// The colour and icon it gets.
+    pub status: Status,
+    /// The finding, not the colour: `p=none`, `2 keys`, `Not set`.
+    pub word: String,
+}
+
+/// How a value is shown: icon, colour and the words of the design's status table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Checked and good.
+    Ok,
+    /// Works, costs reputation or breaks soon.
+    Warn,
+    /// Lost, refused or unsafe now.
+    Bad,
+    /// Good to know.
+    Info,
+    /// Not known or not wanted, never green.
+    None,
+}
+
+impl Status {
+    /// The value of `data-status`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warn => "warn",
+            Self::Bad => "bad",
+            Self::Info => "info",
+            Self::None => "none",
+        }
+    }
+}
+
+impl From<Severity> for Status {
+    fn from(severity: Severity) -> Self {
+        match severity {
+            Severity::Critical | Severity::High => Self::Bad,
+            Severity::Medium => Self::Warn,
+            Severity::Low | Severity::Info => Self::Info,
+        }
+    }
+}
+
+impl From<Verdict> for Status {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Up => Self::Ok,
+            Verdict::Degraded => Self::Warn,
+            Verdict::Down => Self::Bad,
+            Verdict::Unknown => Self::None,
+        }
+    }
+}
+
+/// An MX host of a domain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct MxHost {
+    /// Preference, lowest first.
+    pub preference: u16,
+    /// Host name, ASCII.
+    pub host: String,
+    /// Its addresses, IPv4 first.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+    pub addresses: Vec<IpAddr>,
+    /// The mailbox provider the catalog knows it as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+}
+
+/// A web host of a domain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct WebHost {
+    /// Host name, ASCII.
+    pub host: String,
+    /// Its addresses, IPv4 first.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+    pub addresses: Vec<IpAddr>,
+}

@@ -1,0 +1,163 @@
+//! What SMTP conversations with a host showed.
+
+use std::net::IpAddr;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::Verdict;
+use crate::finding::Finding;
+
+/// How TLS is spoken on a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum ProbeMode {
+    /// No TLS at all.
+    Plain,
+    /// STARTTLS after EHLO (RFC 3207).
+    Starttls,
+    /// TLS from the first byte (RFC 8314).
+    Implicit,
+}
+
+impl ProbeMode {
+    /// The mode people expect on a port: 465 is implicit, everything else STARTTLS.
+    pub const fn of_port(port: u16) -> Self {
+        if port == 465 { Self::Implicit } else { Self::Starttls }
+    }
+
+    /// The written form.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Starttls => "starttls",
+            Self::Implicit => "implicit",
+        }
+    }
+}
+
+/// All conversations of one check of one host and port: one per address.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SmtpReport {
+    /// Host name as watched.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// How TLS is spoken.
+    pub mode: ProbeMode,
+    /// The worst over the addresses; unknown when the name did not resolve for a reason that is not the target's.
+    pub verdict: Verdict,
+    /// One sentence: what happened and what it suggests.
+    pub summary: String,
+    /// One per address.
+    pub probes: Vec<ProbeReport>,
+}
+
+/// One SMTP conversation with one address.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ProbeReport {
+    /// Host name or address asked for.
+    pub host: String,
+    /// The address connected to; `None` when there was none.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub address: Option<IpAddr>,
+    /// TCP port.
+    pub port: u16,
+    /// How TLS was to be spoken.
+    pub mode: ProbeMode,
+    /// This conversation's verdict.
+    pub verdict: Verdict,
+    /// Why, in one sentence.
+    pub reason: String,
+    /// Milliseconds per stage; a stage that was not reached is absent.
+    pub stage_ms: StageMs,
+    /// The TLS session, when there was one.
+    pub tls: Option<TlsReport>,
+    /// Extensions offered in the last EHLO reply, keyword first.
+    pub extensions: Vec<String>,
+    /// Greeting text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub banner: Option<String>,
+    /// Remarks.
+    pub findings: Vec<Finding>,
+    /// Who said what, when; secrets masked.
+    pub transcript: Vec<TranscriptLine>,
+}
+
+/// Milliseconds per stage of a conversation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[allow(missing_docs)] // the names are the stages
+pub struct StageMs {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub banner: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ehlo: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total: Option<f64>,
+}
+
+/// What a TLS handshake showed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TlsReport {
+    /// `TLSv1.2`, `TLSv1.3`.
+    pub version: String,
+    /// IANA name of the cipher suite.
+    pub cipher: String,
+    /// Chains to a trusted root and is within its dates.
+    pub trusted: bool,
+    /// The certificate names the host.
+    pub name_matches: bool,
+    /// End of validity of the leaf.
+    pub expires: Option<DateTime<Utc>>,
+    /// Subject of the leaf.
+    #[serde(default)]
+    pub subject: String,
+    /// Issuer of the leaf.
+    #[serde(default)]
+    pub issuer: String,
+    /// DNS names of the leaf.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// Why it is not trusted, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust_problem: Option<String>,
+    /// SHA-256 of the leaf, hexadecimal.
+    #[serde(default)]
+    pub fingerprint: String,
+}
+
+/// One line of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TranscriptLine {
+    /// Milliseconds since the start of the conversation.
+    pub at_ms: u64,
+    /// Who spoke.
+    pub from: Speaker,
+    /// The line without its end, control characters escaped, cut at 1,000 characters.
+    pub line: String,
+}
+
+/// A side of the conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Speaker {
+    /// Waypost.
+    Client,
+    /// The server watched.
+    Server,
+}
