@@ -165,7 +165,9 @@ mod tests {
             (vec![(vec![Finding { severity: Severity::Low, ..high.clone() }], false)], 0),
         ] {
             let mut tally = Tally::default();
-            steps.iter().for_each(|(findings, untold)| tally.add(findings, Severity::Medium, *untold));
+            for (findings, untold) in &steps {
+                tally.add(findings, Severity::Medium, *untold);
+            }
             assert_eq!(format!("{:?}", tally.code()), format!("{:?}", ExitCode::from(code)), "{steps:?}");
         }
     }
