@@ -436,5 +436,5 @@ async fn few_lists_are_examined_at_once() {
         let name = question.queries[0].name().to_ascii();
         asked.insert(name.trim_end_matches(".lists.test.").rsplit('.').next().unwrap().to_owned());
     }
-    assert_eq!(asked.len(), super::health::EXAMS_AT_ONCE, "{asked:?}");
+    assert!((1..=super::health::EXAMS_AT_ONCE).contains(&asked.len()), "{asked:?}");
 }

@@ -7,6 +7,8 @@ mod belief;
 mod date;
 mod fields;
 mod freemail;
+#[cfg(test)]
+mod hostile_tests;
 mod keys;
 mod received;
 #[cfg(test)]
