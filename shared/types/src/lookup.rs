@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    finding::Finding,
     lists::ListInfo,
     outcome::{AuditReport, BlacklistReport, CheckSummary, ListEntry, ScannedList},
 };
@@ -53,6 +54,9 @@ pub struct AddressLookup {
     pub reverse: CheckSummary,
     /// The same as a sentence.
     pub reverse_reason: String,
+    /// What is wrong with them, and how to mend it.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
     /// Block lists.
     pub blacklists: BlacklistReport,
     /// Of the lists that list it: what the catalog says of them.
@@ -74,4 +78,21 @@ pub struct ReverseName {
     pub name: String,
     /// Whether it resolves to the address; absent when that could not be told.
     pub leads_back: Option<bool>,
+}
+
+/// The reverse names of an address that sends mail: `waypost ptr ADDRESS --json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReverseReport {
+    /// The address as RFC 5952 writes it.
+    pub address: String,
+    /// Its reverse names, ten at most.
+    pub names: Vec<ReverseName>,
+    /// Whether one leads back to it and was chosen by somebody, in three words at most.
+    pub reverse: CheckSummary,
+    /// The same as a sentence.
+    pub reason: String,
+    /// What is wrong with them.
+    pub findings: Vec<Finding>,
+    /// False when something that was asked was not answered.
+    pub complete: bool,
 }

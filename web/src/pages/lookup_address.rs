@@ -69,6 +69,7 @@ fn result(visit: &Visit, found: &AddressLookup) -> axum::response::Response {
                     <section class="card" aria-labelledby="h-ptr">
                         <div class="card-head"><h2 id="h-ptr">"Reverse name"</h2>{ui::status(found.reverse.status, &found.reverse.word)}</div>
                         {reverse(found)}
+                        {(!found.findings.is_empty()).then(|| ui::findings(&found.findings, "r"))}
                     </section>
                     {landing::block_lists(&found.blacklists, &found.guides)}
                 </main>

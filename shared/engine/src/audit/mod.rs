@@ -52,6 +52,7 @@ mod ptr;
 mod ptr_names;
 #[cfg(test)]
 mod ptr_tests;
+mod reverse;
 pub mod rules;
 pub mod score;
 mod selectors;
@@ -77,6 +78,7 @@ mod web;
 
 pub use dkim::NO_USUAL_SELECTOR;
 pub(crate) use dmarc_alignment::Alignments;
+pub use reverse::reverse;
 pub use selectors::provider_of;
 pub use untold::leaves_open;
 

@@ -4,9 +4,9 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use futures::future::join_all;
-use hickory_proto::rr::Name;
 use waypost_types::{
     Severity,
+    lookup::ReverseName,
     outcome::{MxHost, Status},
 };
 
@@ -14,24 +14,23 @@ use super::{
     AuditOptions, Facts, Part,
     local_names::under,
     organisational,
-    ptr_names::{Generic, generic},
+    reverse::{self, Back, MOST_NAMES, Names, back},
     rules::remark,
 };
 use crate::{
-    net::{Lookup, Net, not_public, plain},
+    net::Net,
     spf::{SpfResult, check_host},
 };
 
 /// Addresses looked at.
 const MOST_ADDRESSES: usize = 32;
-/// Names of one address that are resolved back and shown.
-const MOST_NAMES: usize = 10;
 /// Addresses that a sentence names.
 const NAMED: usize = 4;
 
 /// What an address's reverse name shows.
 enum Reverse {
-    Match(Vec<String>),
+    /// The names, and how many there are in all.
+    Match(Vec<String>, usize),
     Mismatch(Vec<String>),
     Missing,
     Unknown(String),
@@ -80,24 +79,22 @@ pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> P
         part.unknown("ptr", format!("{} addresses beyond the first {MOST_ADDRESSES} were not looked at", all.len() - MOST_ADDRESSES));
     }
     let looks = join_all(all.into_iter().take(MOST_ADDRESSES).map(|target| async move {
-        let (reverse, sends) = tokio::join!(reverse(net, target.address), sends(net, facts, &target));
-        (target, reverse, sends)
+        let (found, sends) = tokio::join!(look(net, target.address), sends(net, facts, &target));
+        (target, found, sends)
     }))
     .await;
     let (mut matched, mut missing, mut unlike) = (0, 0, 0);
     let mut foreign = Vec::new();
-    for (target, reverse, sends) in looks {
+    for (target, found, sends) in looks {
         let address = target.address;
-        let subject = address.to_string();
         // An MX host takes mail; only where it sends too does the reverse name decide whether its mail is taken.
         let severity = if sends { Severity::Critical } else { Severity::Medium };
         let wanted = target.wanted(facts.domain.as_str());
-        let record = |found: super::rules::Remark| found.record("PTR", plain(&Name::from(address)), format!("{wanted}."));
-        match reverse {
-            Reverse::Match(names) => {
+        match found {
+            Reverse::Match(names, count) => {
                 matched += 1;
                 part.records.push(format!("{address} {}", listed(&names, " ")));
-                if target.is_own() && !good(&mut part, facts, &target, &names, sends) && sends {
+                if target.is_own() && !good(&mut part, facts, &target, &names, count, sends) && sends {
                     foreign.push(format!("{address} ({})", names.first().map_or("", String::as_str)));
                 }
             }
@@ -105,23 +102,13 @@ pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> P
                 unlike += 1;
                 part.records.push(format!("{address} {}", listed(&names, " ")));
                 if target.is_own() {
-                    let seen = format!("The reverse name of {address}, {}, does not resolve back to it", listed(&names, ", "));
-                    let first = names.first().map_or(wanted.as_str(), String::as_str);
-                    let kind = if address.is_ipv4() { "A" } else { "AAAA" };
-                    part.find(
-                        remark("ptr.fcrdns_mismatch", &subject, seen)
-                            .severity(severity)
-                            .with("name", first)
-                            .with("ip", &subject)
-                            .record(kind, first, &subject),
-                    );
+                    part.find(reverse::mismatch(address, &strs(&names), &wanted).severity(severity));
                 }
             }
             Reverse::Missing => {
                 missing += 1;
                 if target.is_own() {
-                    let seen = format!("{} has no reverse name", target.shown());
-                    part.find(record(remark("ptr.missing", &subject, seen).severity(severity).with("helo", &wanted)));
+                    part.find(reverse::missing(address, &target.shown(), &wanted).severity(severity));
                 }
             }
             Reverse::Unknown(reason) => part.unknown("ptr", format!("{address}: {reason}")),
@@ -164,15 +151,15 @@ fn targets<'a>(facts: &'a Facts, options: &'a AuditOptions) -> Vec<Target<'a>> {
 }
 
 /// Remarks what is wrong with names that lead back. Says whether one of them is of the organisation's own, or was remarked already.
-fn good(part: &mut Part, facts: &Facts, target: &Target<'_>, names: &[String], sends: bool) -> bool {
+fn good(part: &mut Part, facts: &Facts, target: &Target<'_>, names: &[String], count: usize, sends: bool) -> bool {
     let address = target.address;
     let subject = address.to_string();
     let domain = organisational(facts.domain.as_str());
     let mut own = vec![domain];
     own.extend(target.host.map(|host| organisational(&host.host)));
     let wanted = target.wanted(facts.domain.as_str());
-    if names.len() > 1 {
-        let seen = format!("{address} has {} reverse names: {}", names.len(), listed(names, ", "));
+    if count > 1 {
+        let seen = format!("{address} has {count} reverse names: {}", listed(names, ", "));
         let keep = names.iter().find(|name| **name == wanted).or(names.first()).map_or("", String::as_str);
         part.find(remark("ptr.multiple", &subject, seen).with("name", keep));
     }
@@ -182,47 +169,28 @@ fn good(part: &mut Part, facts: &Facts, target: &Target<'_>, names: &[String], s
     if !sends {
         return false;
     }
-    let kinds: Vec<Option<Generic>> = names.iter().map(|name| generic(name, address, &own)).collect();
-    // One name that somebody chose is enough.
-    if kinds.iter().any(Option::is_none) {
-        return false;
-    }
-    let (how, severity) = if kinds.contains(&Some(Generic::Line)) {
-        ("looks like that of a dial-up line", Severity::High)
-    } else {
-        ("is one that its hoster made of the address", Severity::Medium)
-    };
-    let seen = format!("The reverse name of {address}, {}, {how}", listed(names, ", "));
-    part.find(remark("ptr.generic", &subject, seen).severity(severity).with("name", &wanted).record(
-        "PTR",
-        plain(&Name::from(address)),
-        format!("{wanted}."),
-    ));
+    let Some(found) = reverse::unchosen(address, &strs(names), &own, &wanted) else { return false };
+    part.find(found);
     true
 }
 
-async fn reverse(net: &Net, address: IpAddr) -> Reverse {
-    // Reverse zones of private networks are nobody's business but theirs, and what the public DNS says of them means nothing.
-    if let Some(reason) = not_public(address).filter(|_| net.egress_check(address).is_err()) {
-        return Reverse::Unknown(format!("it is {reason}; its reverse name can be told in its own network only"));
-    }
-    let names = match net.dns().ptr(address).await {
-        Lookup::Found(names) => names,
-        Lookup::Missing(_) => return Reverse::Missing,
-        Lookup::Failed(failure) => return Reverse::Unknown(failure.to_string()),
+async fn look(net: &Net, address: IpAddr) -> Reverse {
+    let (names, count) = match reverse::names(net, address).await {
+        Names::Some(names, count) => (names, count),
+        Names::Missing => return Reverse::Missing,
+        Names::Unknown(reason) => return Reverse::Unknown(reason),
     };
-    let mut failed = None;
-    for name in names.iter().take(MOST_NAMES) {
-        match net.dns().addresses_like(name, address).await {
-            Lookup::Found(addresses) if addresses.contains(&address) => return Reverse::Match(names),
-            Lookup::Found(_) | Lookup::Missing(_) => {}
-            Lookup::Failed(failure) => failed = Some(format!("{name}: {failure}")),
-        }
+    let strings = |names: Vec<ReverseName>| names.into_iter().map(|name| name.name).collect();
+    match back(&names, count) {
+        Back::Match(_) => Reverse::Match(strings(names), count),
+        Back::Mismatch => Reverse::Mismatch(strings(names)),
+        Back::Unknown(name) => Reverse::Unknown(format!("{name}: its addresses could not be told")),
+        Back::TooMany => Reverse::Unknown(format!("it has {count} reverse names, and the first {MOST_NAMES} do not lead back to it")),
     }
-    if failed.is_none() && names.len() > MOST_NAMES {
-        failed = Some(format!("it has {} reverse names, and the first {MOST_NAMES} do not lead back to it", names.len()));
-    }
-    failed.map_or(Reverse::Mismatch(names), Reverse::Unknown)
+}
+
+fn strs(names: &[String]) -> Vec<&str> {
+    names.iter().map(String::as_str).collect()
 }
 
 /// Whether it is known to send, or the domain's own policy lets this MX host's address send for it.
@@ -234,7 +202,7 @@ async fn sends(net: &Net, facts: &Facts, target: &Target<'_>) -> bool {
 }
 
 fn listed(names: &[String], between: &str) -> String {
-    names.iter().take(MOST_NAMES).cloned().collect::<Vec<_>>().join(between)
+    names.join(between)
 }
 
 fn some(all: &[String]) -> String {

@@ -6,13 +6,19 @@ use std::{
     time::Duration,
 };
 
+use anstyle::{AnsiColor, Style};
 use waypost_engine::{
     audit::{AuditOptions, Family, audit_families},
     net::Net,
+    printable,
 };
-use waypost_types::{DomainName, finding::Severity, outcome::AuditReport};
+use waypost_types::{
+    DomainName,
+    finding::{Finding, Severity},
+    outcome::{AuditReport, Status},
+};
 
-use super::Tally;
+use super::{Tally, colour, complain};
 
 /// Arguments of `waypost audit` and its single forms.
 #[derive(Debug, clap::Args)]
@@ -20,6 +26,13 @@ pub struct AuditArgs {
     /// Domains
     #[arg(required = true, value_name = "DOMAIN", value_parser = parse_domain)]
     domains: Vec<DomainName>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// How an audit is done.
+#[derive(Debug, clap::Args)]
+pub struct Settings {
     /// DKIM selectors that sign the domain's mail, tried beside the usual ones
     #[arg(long, value_delimiter = ',', value_name = "SELECTOR,…")]
     selector: Vec<String>,
@@ -28,27 +41,42 @@ pub struct AuditArgs {
     deadline: u64,
 }
 
+impl Settings {
+    pub(super) fn deadline(&self) -> Duration {
+        Duration::from_secs(self.deadline)
+    }
+}
+
 pub(super) fn parse_domain(text: &str) -> Result<DomainName, String> {
     text.parse().map_err(|error: waypost_types::name::NameError| error.to_string())
 }
 
 /// Runs it, one domain after the other: 1 with a finding at or above `fail_on`, 3 when what matters could not be told.
 pub async fn run(net: &Net, args: AuditArgs, families: &[Family], json: bool, fail_on: Severity) -> ExitCode {
-    let options = AuditOptions {
-        selectors: args.selector,
-        look_at_certificates: true,
-        deadline: Duration::from_secs(args.deadline),
-        ..AuditOptions::default()
-    };
     let mut tally = Tally::default();
     for domain in &args.domains {
-        let report = audit_families(net, domain, &options, families).await;
-        tally.add(&report.findings, fail_on, is_untold(&report, families));
-        if let Err(error) = write(&report, json) {
-            eprintln!("waypost: {error}");
-        }
+        audit_one(net, domain, &args.settings, families, json, fail_on, &mut tally).await;
     }
     tally.code()
+}
+
+/// Audits a domain, prints what was found and counts it for the exit code.
+pub(super) async fn audit_one(
+    net: &Net,
+    domain: &DomainName,
+    settings: &Settings,
+    families: &[Family],
+    json: bool,
+    fail_on: Severity,
+    tally: &mut Tally,
+) {
+    let options =
+        AuditOptions { selectors: settings.selector.clone(), look_at_certificates: true, deadline: settings.deadline(), ..AuditOptions::default() };
+    let report = audit_families(net, domain, &options, families).await;
+    tally.add(&report.findings, fail_on, is_untold(&report, families));
+    if let Err(error) = write(&report, json) {
+        complain(&error);
+    }
 }
 
 /// A whole audit stands on MX, SPF and DMARC; that no DKIM selector could be guessed does not make it worthless. A single audit stands on itself.
@@ -56,36 +84,88 @@ pub(super) fn is_untold(report: &AuditReport, families: &[Family]) -> bool {
     report.unknown.iter().any(|part| families.len() == 1 || matches!(part.subject.as_str(), "mx" | "spf" | "dmarc"))
 }
 
+/// The colour of a status, where a person reads.
+pub(super) fn status_style(status: Status) -> Style {
+    match status {
+        Status::Ok => AnsiColor::Green.on_default(),
+        Status::Warn => AnsiColor::Yellow.on_default(),
+        Status::Bad => AnsiColor::Red.on_default().bold(),
+        Status::Info => AnsiColor::Cyan.on_default(),
+        Status::None => Style::new().dimmed(),
+    }
+}
+
 /// Prints a report: one line of JSON, or text for people.
 pub(super) fn write(report: &AuditReport, json: bool) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = anstream::stdout().lock();
     if json {
         serde_json::to_writer(&mut out, report)?;
         return writeln!(out);
     }
+    write_text(&mut out, report)
+}
+
+fn write_text(out: &mut impl Write, report: &AuditReport) -> io::Result<()> {
+    let bold = Style::new().bold();
     match (report.score, &report.grade) {
-        (Some(score), Some(grade)) => writeln!(out, "{}: {score} of 100, grade {grade}", report.domain)?,
-        _ => writeln!(out, "{}: too much is unknown for a score", report.domain)?,
+        (Some(score), Some(grade)) => writeln!(out, "{bold}{}{bold:#}: {score} of 100, grade {grade}", report.domain)?,
+        _ => writeln!(out, "{bold}{}{bold:#}: too much is unknown for a score", report.domain)?,
     }
     for family in Family::ALL {
         let Some(summary) = report.checks.get(family.key()) else { continue };
-        writeln!(out, "  {:<8} {:<5} {}", family.key(), summary.status.as_str(), summary.word)?;
+        let style = status_style(summary.status);
+        writeln!(out, "  {:<8} {style}{:<5}{style:#} {}", family.key(), summary.status.as_str(), summary.word)?;
         for record in report.records.get(family.key()).into_iter().flatten().flat_map(|record| record.lines()) {
-            writeln!(out, "                 {}", waypost_engine::printable(record))?;
+            writeln!(out, "                 {}", printable(record))?;
         }
     }
-    for finding in &report.findings {
-        writeln!(out, "\n  {:<8} {}: {}", finding.severity.as_str(), finding.rule, waypost_engine::printable(&finding.summary))?;
-        writeln!(out, "           {}", waypost_engine::printable(&finding.fix))?;
-        if let Some(record) = &finding.record {
-            writeln!(out, "           {} {} {}", record.name, record.kind, waypost_engine::printable(&record.value))?;
-        }
-    }
+    write_findings(out, &report.findings)?;
     if !report.unknown.is_empty() {
         writeln!(out, "\n  Could not be told:")?;
     }
     for part in &report.unknown {
-        writeln!(out, "  {:<8} {}", part.subject, waypost_engine::printable(&part.reason))?;
+        writeln!(out, "  {:<8} {}", part.subject, printable(&part.reason))?;
     }
     writeln!(out)
+}
+
+/// What was found, each with its fix and the record to paste.
+pub(super) fn write_findings(out: &mut impl Write, findings: &[Finding]) -> io::Result<()> {
+    for finding in findings {
+        let style = colour(finding.severity);
+        writeln!(out, "\n  {style}{:<8}{style:#} {}: {}", finding.severity.as_str(), finding.rule, printable(&finding.summary))?;
+        writeln!(out, "           {}", printable(&finding.fix))?;
+        if let Some(record) = &finding.record {
+            writeln!(out, "           {} {} {}", record.name, record.kind, printable(&record.value))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use waypost_types::finding::SuggestedRecord;
+
+    use super::*;
+
+    #[test]
+    fn findings_are_coloured_for_people_and_harmless() {
+        let finding = Finding {
+            rule: "spf.missing".to_owned(),
+            severity: Severity::High,
+            subject: "a.example".to_owned(),
+            summary: "No \u{1b}[31mrecord".to_owned(),
+            why: String::new(),
+            fix: "Publish one".to_owned(),
+            record: Some(SuggestedRecord { name: "a.example".to_owned(), kind: "TXT".to_owned(), value: "v=spf1 -all".to_owned() }),
+            reference: String::new(),
+        };
+        let mut coloured = Vec::new();
+        write_findings(&mut coloured, std::slice::from_ref(&finding)).unwrap();
+        let mut plain = anstream::StripStream::new(Vec::new());
+        write_findings(&mut plain, &[finding]).unwrap();
+        let (coloured, plain) = (String::from_utf8(coloured).unwrap(), String::from_utf8(plain.into_inner()).unwrap());
+        assert!(coloured.contains("\u{1b}[1m") && !coloured.contains("\u{1b}[31mrecord"), "{coloured:?}");
+        assert!(plain.contains("high     spf.missing: ") && plain.ends_with("           a.example TXT v=spf1 -all\n"), "{plain}");
+    }
 }

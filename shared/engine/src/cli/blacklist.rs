@@ -21,6 +21,8 @@ use waypost_types::{
     outcome::{BlacklistReport, ListEntry, ListState},
 };
 
+use super::{colour, complain};
+
 /// Without `--deadline`: at least this long.
 const SHORTEST: Duration = Duration::from_secs(60);
 /// Longest key file read.
@@ -115,7 +117,7 @@ pub async fn run(net: &Net, args: BlacklistArgs, json: bool, fail_on: Severity) 
     let mut out = anstream::stdout().lock();
     let written = if json { write_json(&mut out, &report) } else { write_text(&mut out, &report, args.verbose) };
     if let Err(error) = written {
-        eprintln!("waypost: {error}");
+        complain(&error);
     }
     exit_code(&report, fail_on)
 }
@@ -160,14 +162,16 @@ fn write_text(out: &mut impl Write, report: &BlacklistReport, verbose: bool) -> 
             line(out, AnsiColor::Green.on_default(), "clean", &format!("{} on {} ({})", entry.subject, entry.list, entry.zone))?;
         }
     } else {
-        let mut reasons: Vec<(&str, BTreeSet<&str>, usize)> = Vec::new();
+        let mut reasons: Vec<(String, BTreeSet<&str>, usize)> = Vec::new();
         for entry in of(ListState::Unknown) {
-            match reasons.iter_mut().find(|(reason, ..)| *reason == entry.reason) {
+            // A reason that names the list's own zone is the same for all of them.
+            let reason = entry.reason.replace(&entry.zone, "…");
+            match reasons.iter_mut().find(|(known, ..)| *known == reason) {
                 Some((_, lists, count)) => {
                     lists.insert(&entry.list);
                     *count += 1;
                 }
-                None => reasons.push((&entry.reason, BTreeSet::from([entry.list.as_str()]), 1)),
+                None => reasons.push((reason, BTreeSet::from([entry.list.as_str()]), 1)),
             }
         }
         for (reason, lists, count) in reasons {
@@ -183,14 +187,6 @@ fn write_text(out: &mut impl Write, report: &BlacklistReport, verbose: bool) -> 
 
 fn line(out: &mut impl Write, style: Style, word: &str, text: &str) -> io::Result<()> {
     writeln!(out, "{style}{word:<8}{style:#} {text}")
-}
-
-fn colour(severity: Severity) -> Style {
-    match severity {
-        Severity::Critical | Severity::High => AnsiColor::Red.on_default().bold(),
-        Severity::Medium => AnsiColor::Yellow.on_default(),
-        Severity::Low | Severity::Info => AnsiColor::Cyan.on_default(),
-    }
 }
 
 #[cfg(test)]
@@ -240,10 +236,10 @@ mod tests {
             delist_url: Some("https://example.com/out".to_owned()),
         };
         let entries = vec![
-            entry("192.0.2.1", "a", ListState::Unknown, Severity::High, "refused"),
+            entry("192.0.2.1", "a", ListState::Unknown, Severity::High, "2.0.0.127.a.example is not known"),
             entry("192.0.2.1", "b", ListState::Listed, Severity::Low, ""),
             entry("192.0.2.1", "c", ListState::Listed, Severity::Critical, "see the page"),
-            entry("192.0.2.2", "a", ListState::Unknown, Severity::High, "refused"),
+            entry("192.0.2.2", "d", ListState::Unknown, Severity::High, "2.0.0.127.d.example is not known"),
             entry("192.0.2.2", "b", ListState::Clean, Severity::Low, ""),
             entry("192.0.2.2", "c", ListState::Listed, Severity::Critical, "see the page"),
         ];
@@ -258,9 +254,9 @@ mod tests {
             "listed   192.0.2.1 on c (c.example) spam source: see the page\n         removal: https://example.com/out\n\
              listed   192.0.2.2 on c (c.example) spam source: see the page\n\
              listed   192.0.2.1 on b (b.example) spam source\n         removal: https://example.com/out\n\
-             unknown  a, 2 questions: refused\n3 listed, 1 clean, 2 could not be told\n"
+             unknown  a, d: 2.0.0.127.… is not known\n3 listed, 1 clean, 2 could not be told\n"
         );
-        assert!(text(true).contains("unknown  192.0.2.2 on a (a.example) refused\nclean    192.0.2.2 on b (b.example)\n"));
+        assert!(text(true).contains("unknown  192.0.2.2 on d (d.example) 2.0.0.127.d.example is not known\nclean    192.0.2.2 on b (b.example)\n"));
         let mut json = Vec::new();
         write_json(&mut json, &report).unwrap();
         assert_eq!(String::from_utf8(json).unwrap().lines().count(), 6);

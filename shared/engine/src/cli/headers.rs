@@ -42,7 +42,7 @@ pub async fn run(net: &Net, args: HeadersArgs, json: bool, fail_on: Severity) ->
         tally.add(&report.findings, fail_on, is_untold(&report));
         let written = if json { write_json(&report) } else { write_text(&mut anstream::stdout().lock(), file, &report) };
         if let Err(error) = written {
-            eprintln!("waypost: {error}");
+            super::complain(&error);
         }
     }
     tally.code()

@@ -4,11 +4,13 @@ mod audit;
 mod blacklist;
 mod headers;
 mod probe;
+mod ptr;
 mod spf;
 mod spf_tree;
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{io, net::SocketAddr, path::PathBuf, process::ExitCode};
 
+use anstyle::{AnsiColor, Style};
 use waypost_engine::{
     audit::Family,
     net::{Net, NetConfig},
@@ -71,8 +73,8 @@ enum Command {
     Bimi(audit::AuditArgs),
     /// Audit DANE only
     Dane(audit::AuditArgs),
-    /// Audit reverse DNS of the MX hosts only
-    Ptr(audit::AuditArgs),
+    /// Reverse DNS of addresses, or of the MX hosts of domains
+    Ptr(ptr::PtrArgs),
     /// Audit DNSSEC only
     Dnssec(audit::AuditArgs),
     /// Audit name servers only
@@ -114,6 +116,22 @@ fn parse_severity(text: &str) -> Result<Severity, String> {
     text.parse().map_err(|()| "one of critical, high, medium, low, info".to_owned())
 }
 
+/// Says that output could not be written. Whoever reads it may stop early, as `head` does: that is no mistake.
+fn complain(error: &io::Error) {
+    if error.kind() != io::ErrorKind::BrokenPipe {
+        eprintln!("waypost: {error}");
+    }
+}
+
+/// The colour of a severity, where a person reads.
+fn colour(severity: Severity) -> Style {
+    match severity {
+        Severity::Critical | Severity::High => AnsiColor::Red.on_default().bold(),
+        Severity::Medium => AnsiColor::Yellow.on_default(),
+        Severity::Low | Severity::Info => AnsiColor::Cyan.on_default(),
+    }
+}
+
 /// Runs the command.
 pub async fn run(args: Args) -> ExitCode {
     let Common { json, resolver, fail_on, ca_file } = args.common;
@@ -132,6 +150,7 @@ pub async fn run(args: Args) -> ExitCode {
     let (args, families) = match args.command {
         Command::Spf(args) => return spf::run(&net, &args, json, fail_on).await,
         Command::Probe(args) => return probe::run(&net, args, json, fail_on).await,
+        Command::Ptr(args) => return ptr::run(&net, args, json, fail_on).await,
         Command::Blacklist(args) => return blacklist::run(&net, args, json, fail_on).await,
         Command::Headers(args) | Command::Parse(Parse::Headers(args)) => return headers::run(&net, args, json, fail_on).await,
         Command::Audit(args) => (args, Family::ALL.to_vec()),
@@ -142,7 +161,6 @@ pub async fn run(args: Args) -> ExitCode {
         Command::TlsRpt(args) => (args, one(Family::TlsRpt)),
         Command::Bimi(args) => (args, one(Family::Bimi)),
         Command::Dane(args) => (args, one(Family::Dane)),
-        Command::Ptr(args) => (args, one(Family::Ptr)),
         Command::Dnssec(args) => (args, one(Family::Dnssec)),
         Command::Ns(args) => (args, one(Family::Ns)),
     };

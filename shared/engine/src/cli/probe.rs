@@ -15,6 +15,8 @@ use waypost_types::{
     outcome::{ProbeMode, ProbeReport, SmtpReport, Speaker, Verdict},
 };
 
+use super::audit::{status_style, write_findings};
+
 /// Arguments of `waypost probe`.
 #[derive(Debug, clap::Args)]
 pub struct ProbeArgs {
@@ -74,7 +76,7 @@ pub async fn run(net: &Net, args: ProbeArgs, json: bool, fail_on: Severity) -> E
     // Whoever types a command knows their network: a time-out on port 25 is the answer here.
     let report = Prober::new(net).with_port25(Port25Memory::open()).probe(&target).await;
     if let Err(error) = write(&report, json) {
-        eprintln!("waypost: {error}");
+        super::complain(&error);
     }
     exit_code(&report, fail_on)
 }
@@ -101,7 +103,7 @@ fn exit_code(report: &SmtpReport, fail_on: Severity) -> ExitCode {
 }
 
 fn write(report: &SmtpReport, json: bool) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = anstream::stdout().lock();
     for probe in &report.probes {
         if json {
             serde_json::to_writer(&mut out, probe)?;
@@ -115,7 +117,8 @@ fn write(report: &SmtpReport, json: bool) -> io::Result<()> {
 
 fn write_text(out: &mut impl Write, probe: &ProbeReport) -> io::Result<()> {
     let address = probe.address.map(|address| format!(" ({address})")).unwrap_or_default();
-    writeln!(out, "{}{address} port {} {}: {}", probe.host, probe.port, probe.mode.as_str(), probe.verdict.as_str())?;
+    let style = status_style(probe.verdict.into());
+    writeln!(out, "{}{address} port {} {}: {style}{}{style:#}", probe.host, probe.port, probe.mode.as_str(), probe.verdict.as_str())?;
     writeln!(out, "  {}", probe.reason)?;
     let stages = probe.stage_ms;
     let named = [
@@ -134,9 +137,9 @@ fn write_text(out: &mut impl Write, probe: &ProbeReport) -> io::Result<()> {
         let trust = tls.trust_problem.as_deref().unwrap_or("trusted");
         writeln!(out, "  {} {}: {}{expires}, {trust}", tls.version, tls.cipher, tls.subject)?;
     }
-    for finding in &probe.findings {
-        writeln!(out, "  {:<8} {}: {}", finding.severity.as_str(), finding.rule, finding.summary)?;
-        writeln!(out, "           {}", finding.fix)?;
+    write_findings(out, &probe.findings)?;
+    if !probe.transcript.is_empty() {
+        writeln!(out)?;
     }
     for line in &probe.transcript {
         let arrow = if line.from == Speaker::Client { '>' } else { '<' };

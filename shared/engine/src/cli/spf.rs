@@ -38,7 +38,7 @@ pub async fn run(net: &Net, args: &SpfArgs, json: bool, fail_on: Severity) -> Ex
     let mail_from = args.mail_from.as_ref().map_or_else(|| format!("postmaster@{domain}").into(), |from| from.to_string_lossy());
     let evaluation = check_host(net.dns(), ip, &domain, &mail_from, &helo, net.now().timestamp()).await;
     if let Err(error) = write(&evaluation, json) {
-        eprintln!("waypost: {error}");
+        super::complain(&error);
     }
     match evaluation.result {
         SpfResult::Fail | SpfResult::PermError => ExitCode::from(1),
@@ -62,7 +62,7 @@ async fn draw(net: &Net, domain: &str, json: bool, fail_on: Severity) -> ExitCod
         None => Ok(()),
     };
     if let Err(error) = written.and_then(|()| audit::write(&report, json)) {
-        eprintln!("waypost: {error}");
+        super::complain(&error);
     }
     let mut tally = super::Tally::default();
     tally.add(&report.findings, fail_on, audit::is_untold(&report, &[Family::Spf]));

@@ -1,0 +1,104 @@
+//! `waypost ptr`: the reverse names of addresses, or those of the MX hosts of domains.
+
+use std::{
+    io::{self, Write},
+    net::IpAddr,
+    process::ExitCode,
+};
+
+use waypost_engine::{
+    audit::{Family, reverse},
+    net::Net,
+    printable,
+};
+use waypost_types::{
+    DomainName,
+    finding::Severity,
+    lookup::{ReverseName, ReverseReport},
+};
+
+use super::{
+    Tally,
+    audit::{Settings, audit_one, parse_domain, status_style, write_findings},
+    complain,
+};
+
+/// Arguments of `waypost ptr`.
+#[derive(Debug, clap::Args)]
+pub struct PtrArgs {
+    /// Addresses that send mail, or domains whose MX hosts are looked at
+    #[arg(required = true, value_name = "IP|DOMAIN", value_parser = parse_target)]
+    targets: Vec<Target>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Debug, Clone)]
+enum Target {
+    Address(IpAddr),
+    Domain(DomainName),
+}
+
+fn parse_target(text: &str) -> Result<Target, String> {
+    match text.trim_matches(['[', ']']).parse::<IpAddr>() {
+        Ok(address) => Ok(Target::Address(address.to_canonical())),
+        Err(_) => parse_domain(text).map(Target::Domain),
+    }
+}
+
+/// Runs it, one after the other: 1 with a finding at or above `fail_on`, 3 when what matters could not be told.
+pub async fn run(net: &Net, args: PtrArgs, json: bool, fail_on: Severity) -> ExitCode {
+    let mut tally = Tally::default();
+    for target in args.targets {
+        match target {
+            Target::Domain(domain) => audit_one(net, &domain, &args.settings, &[Family::Ptr], json, fail_on, &mut tally).await,
+            Target::Address(address) => {
+                let Ok(report) = tokio::time::timeout(args.settings.deadline(), reverse(net, address)).await else {
+                    eprintln!("waypost: the reverse names of {address} could not be told in time");
+                    tally.add(&[], fail_on, true);
+                    continue;
+                };
+                tally.add(&report.findings, fail_on, !report.complete);
+                let mut out = anstream::stdout().lock();
+                if let Err(error) = if json { write_json(&mut out, &report) } else { write_text(&mut out, &report) } {
+                    complain(&error);
+                }
+            }
+        }
+    }
+    tally.code()
+}
+
+fn write_json(out: &mut impl Write, report: &ReverseReport) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, report)?;
+    writeln!(out)
+}
+
+fn write_text(out: &mut impl Write, report: &ReverseReport) -> io::Result<()> {
+    let style = status_style(report.reverse.status);
+    writeln!(out, "{}: {style}{}{style:#}", report.address, report.reverse.word)?;
+    writeln!(out, "  {}", printable(&report.reason))?;
+    for ReverseName { name, leads_back } in &report.names {
+        let back = match leads_back {
+            Some(true) => "leads back",
+            Some(false) => "does not lead back",
+            None => "could not be told",
+        };
+        writeln!(out, "  {}  {back}", printable(name))?;
+    }
+    write_findings(out, &report.findings)?;
+    writeln!(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_domains_are_told_apart() {
+        for (text, address) in [("192.0.2.1", true), ("[2001:db8::1]", true), ("::ffff:192.0.2.1", true), ("mail.example", false)] {
+            assert_eq!(matches!(parse_target(text), Ok(Target::Address(_))), address, "{text}");
+        }
+        assert!(parse_target("no name").is_err());
+    }
+}
