@@ -253,8 +253,25 @@ pub async fn audit_families(net: &Net, domain: &DomainName, options: &AuditOptio
 
 /// `authority_port` is where name servers listen that are asked themselves: tests have no port 53.
 async fn audit_families_at(net: &Net, domain: &DomainName, options: &AuditOptions, families: &[Family], authority_port: u16) -> AuditReport {
-    let end = tokio::time::Instant::now() + options.deadline;
-    look_at(net, domain, options, families, (end, authority_port), &Chains::new(net, options.look_at_certificates, end)).await
+    let times = Times::of(options);
+    look_at(net, domain, options, families, (times, authority_port), &Chains::new(net, options.look_at_certificates, times.looks)).await
+}
+
+/// When an audit stops waiting.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    /// For what the families look at.
+    looks: tokio::time::Instant,
+    /// For all of it: what is gone is confirmed in between.
+    all: tokio::time::Instant,
+}
+
+impl Times {
+    /// From now on.
+    fn of(options: &AuditOptions) -> Self {
+        let all = tokio::time::Instant::now() + options.deadline;
+        Self { looks: all - confirm::reserve(options), all }
+    }
 }
 
 async fn look_at(
@@ -262,9 +279,12 @@ async fn look_at(
     domain: &DomainName,
     options: &AuditOptions,
     families: &[Family],
-    (end, authority_port): (tokio::time::Instant, u16),
+    (times, authority_port): (Times, u16),
     chains: &Chains<'_>,
 ) -> AuditReport {
+    let end = times.looks;
+    // Families that plan a second look count with the time that they have.
+    let options = &AuditOptions { deadline: options.deadline.saturating_sub(times.all - times.looks), ..options.clone() };
     let mut parts: BTreeMap<Family, Part> = BTreeMap::new();
     let (facts, mx) = if let Ok(found) = tokio::time::timeout_at(end, mx::look(net, domain, options)).await {
         found
@@ -306,9 +326,7 @@ async fn look_at(
     };
     let (found, web_hosts) = tokio::join!(futures::future::join_all(jobs), web);
     parts.extend(found);
-    if tokio::time::timeout_at(end, confirm::confirm(net, &facts, options, authority_port, &mut parts)).await.is_err() {
-        tracing::debug!(domain = facts.domain.as_str(), "what is gone could not be confirmed in time");
-    }
+    confirm::confirm(net, &facts, options, (times.all, authority_port), &mut parts).await;
     let mut report = AuditReport { web_hosts, ..report(&facts, parts) };
     report.detail.certificates = chains.seen();
     report.unknown.extend(chains.unseen());
