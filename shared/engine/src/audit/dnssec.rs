@@ -19,6 +19,15 @@ const SERVFAIL: u16 = 2;
 const NXDOMAIN: u16 = 3;
 /// RFC 8914: the resolver could not reach anybody, or blocks the name, which says nothing of signatures.
 const NOT_ABOUT_SIGNATURES: [u16; 13] = [3, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24];
+/// RFC 8914: the resolver says itself that validation failed.
+const ABOUT_SIGNATURES: [u16; 9] = [6, 7, 8, 9, 10, 11, 12, 25, 27];
+/// Before a resolver that failed without a word is asked again: it may answer from its cache of failures until then (RFC 9520 3.2; five
+/// seconds are usual).
+const PAUSE: std::time::Duration = std::time::Duration::from_secs(6);
+/// The second look takes no longer.
+const SECOND: std::time::Duration = std::time::Duration::from_millis(1500);
+/// Of the audit's time, what was before this check and comes after it.
+const RESERVE: std::time::Duration = std::time::Duration::from_secs(2);
 /// Signatures made on the fly live for a day or two; only those made to last are told to be late.
 const LASTING: Duration = Duration::days(7);
 /// All signing software renews earlier than this.
@@ -67,7 +76,7 @@ pub(super) async fn signed(net: &Net, name: &str) -> Signed {
     if passes_signatures(net).await { Signed::No } else { Signed::Unknown(STRIPPED.to_owned()) }
 }
 
-const STRIPPED: &str = "the resolver passes no DNSSEC records on; with another resolver this could be told";
+pub(super) const STRIPPED: &str = "the resolver passes no DNSSEC records on; with another resolver this could be told";
 
 /// Whether the resolver hands out signatures at all: those of the root are always there.
 pub(super) async fn passes_signatures(net: &Net) -> bool {
@@ -87,24 +96,38 @@ pub(super) async fn vouched(net: &Net, name: &str, kind: RecordType) -> Option<b
     (answer.code == NO_ERROR).then_some(answer.authentic)
 }
 
-pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> Part {
+pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> Part {
+    check_after(PAUSE, net, facts, options).await
+}
+
+/// The same with a pause of one's own, for tests.
+pub(super) async fn check_after(pause: std::time::Duration, net: &Net, facts: &Facts, options: &AuditOptions) -> Part {
+    let end = tokio::time::Instant::now() + options.deadline.saturating_sub(RESERVE);
     let mut part = Part::default();
     let domain = facts.domain.as_str();
     if facts.nxdomain {
         part.word(Status::None, "No such domain");
         return part;
     }
-    let (signed, validated) = tokio::join!(signed(net, domain), net.query(None, domain, RecordType::SOA, VALIDATED));
-    let authentic = validated.as_ref().is_ok_and(|answer| answer.code == NO_ERROR && answer.authentic);
-    let refused = match &validated {
-        Ok(answer) if answer.code == SERVFAIL => bogus(net, domain).await,
-        _ => None,
+    let looking = async {
+        let signed = signed(net, domain).await;
+        let seen = match &signed {
+            Signed::Yes { zone, ds } => look(net, zone, ds).await,
+            Signed::No | Signed::Unknown(_) => Zone::default(),
+        };
+        (signed, seen)
     };
+    let ((signed, seen), verdict) = tokio::join!(looking, verdict(net, domain, pause, end));
+    let (authentic, refused, untold) = match verdict {
+        Verdict::Answers { authentic } => (authentic, None, None),
+        Verdict::Bogus(words) => (false, Some(words), None),
+        Verdict::Unknown(reason) => (false, None, Some(reason)),
+    };
+    let answers = refused.is_none() && untold.is_none();
     match signed {
         Signed::Yes { zone, ds } => {
             part.records = ds.iter().map(|ds| format!("DS {} {} {}", ds.tag, ds.algorithm, ds.digest_type)).collect();
             weak(&mut part, &zone, &ds);
-            let seen = look(net, &zone, &ds).await;
             part.records
                 .extend(seen.keys.iter().filter(|key| key.is_entry_point()).map(|key| format!("DNSKEY {} {} {}", key.flags, key.tag, key.algorithm)));
             // A resolver that vouches for the zone has seen more than we have.
@@ -122,18 +145,18 @@ pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> 
                     part.find(remark("dnssec.bogus", domain, format!("{seen}{confirmed}; validating receivers see no domain at all")));
                 }
             }
-            if let Some(reason) = seen.unknown {
+            for reason in [seen.unknown, seen.soa_unknown].into_iter().flatten() {
                 part.unknown("dnssec", reason);
             }
             match (part.findings.iter().any(|finding| BROKEN.contains(&finding.rule.as_str())), net.trusts_ad()) {
                 (true, _) => part.word(Status::Bad, "Broken"),
                 (false, true) if authentic => part.word_by_findings(Status::Ok, "Validated"),
-                (false, true) if validated.is_ok_and(|answer| answer.code == NO_ERROR) => part.word_by_findings(Status::None, "Not validated"),
+                (false, true) if answers => part.word_by_findings(Status::None, "Not validated"),
                 _ => part.word_by_findings(Status::Ok, "Signed"),
             }
         }
-        _ if refused.is_some() => {
-            part.find(broken_for_everybody(domain, &refused.unwrap_or_default()));
+        Signed::No | Signed::Unknown(_) if let Some(words) = &refused => {
+            part.find(broken_for_everybody(domain, words));
             part.word(Status::Bad, "Broken");
         }
         Signed::No | Signed::Unknown(_) if authentic && net.trusts_ad() => part.word(Status::Ok, "Validated"),
@@ -145,6 +168,10 @@ pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> 
             part.unknown("dnssec", reason);
             part.word(Status::None, "No answer");
         }
+    }
+    // What was found broken in the records is so, whatever the resolver makes of it.
+    if let Some(reason) = untold.filter(|_| part.unknown.is_empty() && !part.findings.iter().any(|finding| BROKEN.contains(&finding.rule.as_str()))) {
+        part.unknown("dnssec", reason);
     }
     part
 }
@@ -160,6 +187,8 @@ struct Zone {
     key_signatures: Vec<Signature>,
     /// Signatures over the SOA; nothing where no SOA came.
     soa_signatures: Option<Vec<Signature>>,
+    /// Why none came.
+    soa_unknown: Option<String>,
     /// Why something could not be told.
     unknown: Option<String>,
 }
@@ -181,11 +210,15 @@ async fn look(net: &Net, zone: &str, ds: &[Signer]) -> Zone {
         Ok(answers) => answers,
         Err(reason) => return Zone { unknown: Some(reason), ..Zone::default() },
     };
-    let soa = fine(soa_answer, "SOA").ok().filter(|answers| answers.iter().any(|record| record.record_type() == RecordType::SOA));
+    let (soa, soa_unknown) = match fine(soa_answer, "SOA") {
+        Ok(answers) => (Some(answers).filter(|answers| answers.iter().any(|record| record.record_type() == RecordType::SOA)), None),
+        Err(reason) => (None, Some(reason)),
+    };
     let seen = Zone {
         keys: keys(&answers),
         key_signatures: signatures(&answers, RecordType::DNSKEY),
         soa_signatures: soa.map(|answers| signatures(&answers, RecordType::SOA)),
+        soa_unknown,
         unknown: None,
     };
     let told = seen.names_a_key(zone, ds) && !seen.key_signatures.is_empty() && seen.soa_signatures.as_ref().is_none_or(|all| !all.is_empty());
@@ -267,7 +300,11 @@ fn weak(part: &mut Part, zone: &str, ds: &[Signer]) {
 /// No DS: the zone is not signed, or nobody can know that it is.
 async fn unsigned(net: &Net, domain: &str, part: &mut Part) {
     let zone = organisational(domain);
-    let found = net.query(None, zone, RecordType::DNSKEY, UNCHECKED).await.map(|answer| keys(&answer.answers)).unwrap_or_default();
+    let found = match net.query(None, zone, RecordType::DNSKEY, UNCHECKED).await {
+        Ok(answer) if matches!(answer.code, NO_ERROR | NXDOMAIN) => keys(&answer.answers),
+        Ok(answer) => return part.unknown("dnssec", format!("the resolver answers the question for the DNSKEY of {zone} with code {}", answer.code)),
+        Err(failure) => return part.unknown("dnssec", format!("the DNSKEY of {zone}: {failure}")),
+    };
     match found.iter().find(|key| key.is_entry_point()) {
         Some(key) => part.find(
             remark("dnssec.no_ds", zone, format!("{zone} is signed, but its parent has no DS for it, so nobody checks the signatures")).record(
@@ -280,17 +317,66 @@ async fn unsigned(net: &Net, domain: &str, part: &mut Part) {
     }
 }
 
-/// A resolver that refuses the answer and gives it when told not to validate has found it bogus. Says what it says of the reason.
-async fn bogus(net: &Net, domain: &str) -> Option<String> {
-    let unchecked = net.query(None, domain, RecordType::SOA, UNCHECKED).await.ok()?;
-    // The same question once more: a server that failed only for a moment is not bogus.
-    let again = net.query(None, domain, RecordType::SOA, VALIDATED).await.ok()?;
-    let about = |code: u16| !NOT_ABOUT_SIGNATURES.contains(&code);
-    if unchecked.code != NO_ERROR || again.code != SERVFAIL || (!again.extended.is_empty() && !again.extended.iter().any(|(code, _)| about(*code))) {
-        return None;
+/// What the resolver makes of the domain when it may validate.
+enum Verdict {
+    /// It answers; with whether it vouches for the answer.
+    Answers { authentic: bool },
+    /// It refuses what it gives to who does not want it validated; what it says of the reason.
+    Bogus(String),
+    /// Why that could not be told.
+    Unknown(String),
+}
+
+/// A resolver that fails with the question and answers it when told not to validate has found it bogus, when it says so (RFC 8914) or when
+/// it does the same again after its cache of failures has forgotten: a server that failed for a moment looks alike.
+async fn verdict(net: &Net, domain: &str, pause: std::time::Duration, end: tokio::time::Instant) -> Verdict {
+    let first = match ask_twice(net, domain).await {
+        Said::Told(verdict) => return verdict,
+        Said::FailsWithoutAWord => "the resolver fails with it when it validates, and does not say why",
+    };
+    let again_at = tokio::time::Instant::now() + pause;
+    if again_at + SECOND > end {
+        return Verdict::Unknown(format!("{first}; there was no time to ask again"));
     }
-    let said = again.extended.iter().find(|(code, _)| about(*code));
-    Some(said.map(|(code, text)| extended(*code, text)).unwrap_or_default())
+    tokio::time::sleep_until(again_at).await;
+    match tokio::time::timeout(SECOND, ask_twice(net, domain)).await {
+        Ok(Said::FailsWithoutAWord) => Verdict::Bogus(String::new()),
+        Ok(Said::Told(Verdict::Answers { .. })) => Verdict::Unknown(format!("{first}, and answers when it is asked again")),
+        Ok(Said::Told(verdict)) => verdict,
+        Err(_) => Verdict::Unknown(format!("{first}, and does not answer when it is asked again")),
+    }
+}
+
+/// What one question with validation and, where it fails, one without say.
+enum Said {
+    Told(Verdict),
+    /// SERVFAIL with validation, an answer without, and no extended error that tells.
+    FailsWithoutAWord,
+}
+
+async fn ask_twice(net: &Net, domain: &str) -> Said {
+    let unknown = |why: String| Said::Told(Verdict::Unknown(format!("whether validating receivers see the domain: {why}")));
+    let refused = match net.query(None, domain, RecordType::SOA, VALIDATED).await {
+        Ok(answer) if answer.code == SERVFAIL => answer,
+        Ok(answer) if matches!(answer.code, NO_ERROR | NXDOMAIN) => {
+            return Said::Told(Verdict::Answers { authentic: answer.code == NO_ERROR && answer.authentic });
+        }
+        Ok(answer) => return unknown(format!("the resolver answers the question for the SOA of {domain} with code {}", answer.code)),
+        Err(failure) => return unknown(failure.to_string()),
+    };
+    match net.query(None, domain, RecordType::SOA, UNCHECKED).await {
+        Ok(answer) if answer.code == NO_ERROR => {}
+        Ok(_) => return unknown("the resolver fails with it even when it does not validate".to_owned()),
+        Err(failure) => return unknown(failure.to_string()),
+    }
+    let named = |codes: &[u16]| refused.extended.iter().find(|(code, _)| codes.contains(code));
+    if let Some((code, text)) = named(&ABOUT_SIGNATURES) {
+        Said::Told(Verdict::Bogus(extended(*code, text)))
+    } else if let Some((code, _)) = named(&NOT_ABOUT_SIGNATURES) {
+        unknown(format!("the resolver could not ask its name servers, or blocks it (extended error {code})"))
+    } else {
+        Said::FailsWithoutAWord
+    }
 }
 
 /// An extended error (RFC 8914 4) in words, with the resolver's own where it has any.

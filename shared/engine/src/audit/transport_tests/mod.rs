@@ -1,7 +1,10 @@
 //! DANE, MTA-STS, TLS-RPT and DNSSEC against servers on loopback: what each rule fires on, and what it lets be.
 #![allow(clippy::unwrap_used)]
 
-use std::{net::SocketAddr, sync::atomic::Ordering};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+};
 
 use hickory_proto::op::ResponseCode;
 
