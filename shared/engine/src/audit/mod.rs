@@ -215,6 +215,12 @@ impl Part {
         self.unknown.push(UnknownPart { subject: subject.to_owned(), reason: reason.to_string() });
     }
 
+    /// One rule could not be told; the rest of its family could. Its finding of an earlier audit stays open.
+    fn untold(&mut self, rule: &'static str, reason: impl std::fmt::Display) {
+        debug_assert!(rules::rule(rule).is_some(), "{rule}");
+        self.unknown(rule, reason);
+    }
+
     /// The word when nothing is wrong; findings colour it.
     fn word(&mut self, status: Status, word: impl Into<String>) {
         self.summary = Some(CheckSummary { status, word: word.into() });
