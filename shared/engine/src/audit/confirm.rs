@@ -12,7 +12,11 @@ use futures::future::join_all;
 use tokio::time::Instant;
 use waypost_types::outcome::Status;
 
-use super::{AuditOptions, Facts, Family, Part, organisational};
+use super::{
+    AuditOptions, Facts, Family, Part,
+    dnssec::{NO_ERROR, NXDOMAIN},
+    organisational,
+};
 use crate::net::{Lookup, Net, QueryFlags, RecordType};
 
 /// Servers of a zone that are asked.
@@ -29,8 +33,6 @@ const LIMIT: Duration = Duration::from_secs(3);
 const RESERVE: Duration = Duration::from_secs(4);
 /// What is left of it for the report.
 const MARGIN: Duration = Duration::from_millis(100);
-const NO_ERROR: u16 = 0;
-const NXDOMAIN: u16 = 3;
 
 /// Endings of the rules that fire because a record is not there.
 const ABSENT: [&str; 5] = ["missing", "none_found", "alias_dangling", "wrong_location", "domain_no_a_fallback"];
@@ -248,10 +250,13 @@ mod tests {
         ("example", "NS ns.e.example"),
     ];
 
+    /// Records and other answers of the resolver.
+    type Resolved<'a> = (&'a [(&'a str, &'a str)], &'a [(&'a str, Say)]);
+
     /// What the audit says when the resolver knows only `seen` and the zone's own server says `records` and `others`.
     async fn look_with(
         (family, before, domain): (Family, &[&str], &str),
-        seen: (&[(&str, &str)], &[(&str, Say)]),
+        seen: Resolved<'_>,
         port: u16,
         deadline: Duration,
     ) -> (Vec<String>, Vec<String>) {

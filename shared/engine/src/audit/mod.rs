@@ -29,6 +29,7 @@ mod dmarc_tests;
 mod dmarc_walk;
 mod dnssec;
 mod dnssec_records;
+mod dnssec_verdict;
 pub mod drift;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;

@@ -190,7 +190,7 @@ mod tests {
             read.set(read.get() + 1);
             prop_assert!(policy.max_age <= MAX_AGE_LIMIT && (policy.mode == Mode::None || !policy.mx.is_empty()));
             prop_assert!(policy.mx.iter().all(|pattern| is_pattern(pattern) && covers(pattern, &pattern.replace("*.", "a."))));
-            let mx: String = policy.mx.iter().map(|pattern| format!("mx: {pattern}\r\n")).collect();
+            let mx: String = policy.mx.iter().flat_map(|pattern| ["mx: ", pattern.as_str(), "\r\n"]).collect();
             let again = format!("version: STSv1\r\nmode: {}\r\n{mx}max_age: {}\r\n", policy.mode.as_str(), policy.max_age);
             prop_assert_eq!(parse(&again), Ok(policy.clone()));
             prop_assert_eq!(parse_kept(&lines(&text)), Some(policy));

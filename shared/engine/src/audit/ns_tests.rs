@@ -92,8 +92,8 @@ async fn what_is_not_told_of_the_servers_names_is_unknown() {
     for (kind, untold) in [(RecordType::CNAME, "ns.cname"), (RecordType::AAAA, "ns")] {
         let server = Server::start(&records, &[("ns2.e.example", Say::FailsFor(kind, vec!["A 127.0.0.3".to_owned()]))]).await;
         let facts = Facts { domain: "e.example".parse().unwrap(), hosts: Vec::new(), nxdomain: false, null_mx: false, receives: true };
-        let part = ns::check_by(Asker { net: &server.net(), port, pause: Duration::ZERO }, &facts, &AuditOptions::default()).await;
-        assert!(part.unknown.iter().any(|one| one.subject == untold && one.reason.contains("ns2.e.example")), "{part:#?}");
+        let judged = ns::check_by(Asker { net: &server.net(), port, pause: Duration::ZERO }, &facts, &AuditOptions::default()).await;
+        assert!(judged.unknown.iter().any(|one| one.subject == untold && one.reason.contains("ns2.e.example")), "{judged:#?}");
     }
 }
 

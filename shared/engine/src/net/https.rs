@@ -99,11 +99,20 @@ impl HttpFailure {
     /// True when the failure says something about the host rather than about us or the way to it.
     pub const fn is_the_hosts(&self) -> bool {
         match self {
-            Self::BadUrl(_) | Self::NoAddress(_) | Self::Certificate(_) | Self::Tls(_) => true,
-            Self::TooLarge(_) | Self::TooManyRedirects | Self::Protocol(_) | Self::Dial(DialError::Refused) => true,
+            Self::BadUrl(_)
+            | Self::NoAddress(_)
+            | Self::Certificate(_)
+            | Self::Tls(_)
+            | Self::TooLarge(_)
+            | Self::TooManyRedirects
+            | Self::Protocol(_)
+            | Self::Dial(DialError::Refused) => true,
             // The resolver's, the way's, or our own: a firewall resets connections too.
-            Self::Dns(_) | Self::TimedOut | Self::Io(_) | Self::Setup(_) => false,
-            Self::Dial(DialError::TimedOut | DialError::Unreachable | DialError::Reset | DialError::Forbidden(_) | DialError::Other(_)) => false,
+            Self::Dns(_)
+            | Self::TimedOut
+            | Self::Io(_)
+            | Self::Setup(_)
+            | Self::Dial(DialError::TimedOut | DialError::Unreachable | DialError::Reset | DialError::Forbidden(_) | DialError::Other(_)) => false,
         }
     }
 }
