@@ -157,7 +157,10 @@ pub fn decide(before: &Conditions, seen: &[Element], untold: &BTreeSet<String>, 
 fn settle(state: &mut Conditions, seen: &[Element], by_id: &BTreeMap<&str, &Element>, untold: &BTreeSet<String>) {
     let first = !state.started;
     state.started = true;
-    let joins = |state: &Conditions, element: &Element| element.silent_first && (first || state.untold.contains(&element.part));
+    // A part that is unknown may be one rule alone.
+    let untold_then =
+        |state: &Conditions, element: &Element| [&element.part, &element.finding.rule].into_iter().any(|part| state.untold.contains(part));
+    let joins = |state: &Conditions, element: &Element| element.silent_first && (first || untold_then(state, element));
     let new: Vec<(String, IncidentSeverity)> =
         seen.iter().filter(|element| joins(state, element)).map(|element| (element.id.clone(), element.severity)).collect();
     for (id, severity) in new {

@@ -102,6 +102,8 @@ fn stories_of_audits() {
         // What the first look could not tell is no news when it is first told; later it is.
         "?spf=. spf.no_all~=. spf.no_all~=. 0=. spf.no_all~=. spf.no_all~=+spf(spf.no_all)",
         "?dmarc=. spf.no_all~=. spf.no_all~=+spf(spf.no_all)",
+        "?spf.no_all=. spf.no_all~=. spf.no_all~=.",
+        "?spf.other=. spf.no_all~=. spf.no_all~=+spf(spf.no_all)",
         // The baseline that gets worse is news.
         "spf.a~=. spf.a=. spf.a=+spf(spf.a)",
         // The same trouble in another form is the same incident.

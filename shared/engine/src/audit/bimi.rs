@@ -9,11 +9,13 @@ use super::{
     AuditOptions, Facts, Part,
     bimi_mark::{self, Mark},
     bimi_svg,
-    dkim::tags,
-    dmarc, organisational,
+    dmarc_record::{Policy, Record},
+    dmarc_walk::{Published, Walk, enforced, walk},
+    organisational,
     rules::remark,
+    tags::tags,
 };
-use crate::net::{DnsFailure, HttpBytes, HttpFailure, Lookup, Net, proves_nothing};
+use crate::net::{HttpBytes, HttpFailure, Lookup, Net, proves_nothing};
 
 /// Waiting for a file; the audit has other things to wait for.
 const FETCH: Duration = Duration::from_secs(5);
@@ -165,45 +167,42 @@ pub(super) fn parse(text: &str) -> Result<Logo, String> {
     Ok(Logo::Published { logo: named(logo), certificate: named(certificate) })
 }
 
-/// What the DMARC policy lacks for BIMI: quarantine or reject for the domain, nothing weaker below, no part of the mail left out, no test.
-async fn enforcement(net: &Net, facts: &Facts) -> Result<Vec<String>, DnsFailure> {
-    let domain = facts.domain.as_str();
-    let enforced = dmarc::enforces(net, &facts.domain).await?;
-    let parent = organisational(domain);
-    let mut names = vec![domain];
-    if parent != domain {
-        names.push(parent);
-    }
-    let mut lacks = Vec::new();
-    for name in names {
-        let records = match super::texts(net, &format!("_dmarc.{name}")).await {
-            Lookup::Found(records) => records,
-            Lookup::Missing(_) => continue,
-            Lookup::Failed(failure) => return Err(failure),
-        };
-        for record in records.iter().filter(|text| text.trim_start().to_ascii_lowercase().starts_with("v=dmarc1")).take(1) {
-            lacks.extend(weakness(record, name == parent).into_iter().map(|what| format!("the record of {name} has {what}")));
-        }
-    }
-    if !enforced && lacks.is_empty() {
-        lacks.push("there is none of quarantine or reject".to_owned());
+/// What the DMARC policy lacks for BIMI, or why that could not be told.
+async fn enforcement(net: &Net, facts: &Facts) -> Result<Vec<String>, String> {
+    let walk = walk(net, &facts.domain).await.map_err(|(name, failure)| format!("{name}: {failure}"))?;
+    let lacks = lacks(&walk);
+    if lacks.is_empty() && walk.organisation.is_none() {
+        return Err(format!("a name above {} did not answer", facts.domain));
     }
     Ok(lacks)
 }
 
-/// Tags that keep a policy from being enforced in full. `sp=` and `p=` of the organisational domain must not be none.
-fn weakness(record: &str, organisational: bool) -> Vec<String> {
-    let Ok(tags) = tags(record) else { return Vec::new() };
-    let tag = |name: &str| tags.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_ascii_lowercase());
-    let mut found = Vec::new();
-    if let Some(percent) = tag("pct").and_then(|value| value.parse::<u32>().ok()).filter(|percent| *percent < 100) {
-        found.push(format!("pct={percent}"));
+/// Quarantine or reject for the domain, nothing weaker below its organisation, no part of the mail left out, no test.
+fn lacks(walk: &Walk) -> Vec<String> {
+    let organisation = walk.organisation_record.as_ref();
+    let mut records: Vec<&Published> = walk.policy.iter().map(|(_, published)| published).chain(organisation).collect();
+    records.dedup_by_key(|published| &published.at);
+    let mut lacks = Vec::new();
+    for Published { at, record, .. } in records {
+        let whole = organisation.is_some_and(|organisation| organisation.at == *at);
+        lacks.extend(weakness(record, whole).into_iter().map(|what| format!("the record of {at} has {what}")));
     }
-    if tag("t").as_deref() == Some("y") {
+    if lacks.is_empty() && !enforced(walk, true) {
+        lacks.push("there is none of quarantine or reject".to_owned());
+    }
+    lacks
+}
+
+/// Tags that keep a policy from being enforced in full. `sp=` and `p=` of the organisational domain must not be none.
+fn weakness(record: &Record, organisational: bool) -> Vec<String> {
+    let mut found = Vec::new();
+    found.extend(record.share().map(|percent| format!("pct={percent}")));
+    if record.testing {
         found.push("t=y".to_owned());
     }
     if organisational {
-        found.extend(["p", "sp"].into_iter().filter(|name| tag(name).as_deref() == Some("none")).map(|name| format!("{name}=none")));
+        let none = [("p", &record.p), ("sp", &record.sp)].into_iter().filter(|(_, said)| said.value() == Some(Policy::None));
+        found.extend(none.map(|(name, _)| format!("{name}=none")));
     }
     found
 }
@@ -334,9 +333,10 @@ mod tests {
             ("v=DMARC1; p=reject; sp=none", true, &["sp=none"]),
             ("v=DMARC1; p=reject; sp=none", false, &[]),
             ("v=DMARC1; p=none", true, &["p=none"]),
-            ("v=DMARC1; broken", true, &[]),
+            ("v=DMARC1; P=None; SP=NONE; T=Y", true, &["t=y", "p=none", "sp=none"]),
         ] {
-            assert_eq!(weakness(record, organisational), wanted, "{record}");
+            let record = Record::parse(record).unwrap();
+            assert_eq!(weakness(&record, organisational), wanted, "{record:?}");
         }
     }
 }

@@ -141,19 +141,41 @@ static GOOD: LazyLock<Vec<u8>> = LazyLock::new(|| {
     rustls_pemfile::certs(&mut file.as_bytes()).next().unwrap().unwrap().to_vec()
 });
 
-proptest! {
-    #[test]
-    fn nothing_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200), at in 0_usize..2000, byte: u8) {
-        let _: Result<_, _> = bimi_mark::read(&bytes);
+/// A PEM file with this certificate: lines as some program cuts and ends them, with words around them.
+fn armoured(der: &[u8], width: usize, end: &str, before: &str) -> String {
+    let text = STANDARD.encode(der);
+    let body: Vec<&str> = text.as_bytes().chunks(width).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    format!("{before}{end}-----BEGIN CERTIFICATE-----{end}{}{end}-----END CERTIFICATE-----{end}", body.join(end))
+}
+
+#[test]
+fn a_certificate_is_read_however_its_file_is_laid_out_and_whatever_byte_is_wrong() {
+    let good = bimi_mark::read(armoured(&GOOD, 64, "\n", "").as_bytes()).unwrap();
+    let read = std::cell::Cell::new(0_u32);
+    let config = proptest::test_runner::Config { failure_persistence: None, ..Default::default() };
+    let cases = config.cases;
+    let inputs = (
+        proptest::collection::vec(any::<u8>(), 0..200),
+        (16_usize..100, prop_oneof![Just("\n"), Just("\r\n")], "[A-Za-z0-9 :]{0,40}"),
+        (any::<prop::sample::Index>(), any::<u8>()),
+    );
+    let ran = proptest::test_runner::TestRunner::new(config).run(&inputs, |(noise, (width, end, before), (at, byte))| {
+        let _: Result<_, _> = bimi_mark::read(&noise);
+        prop_assert_eq!(bimi_mark::read(armoured(&GOOD, width, end, &before).as_bytes()), Ok(good.clone()));
         // A certificate with a byte changed is as near to a good one as a broken one comes.
         let mut der = GOOD.clone();
-        let at = at % der.len();
+        let at = at.index(der.len());
         der[at] = byte;
-        let file = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(&der));
-        if let Ok(mark) = bimi_mark::read(file.as_bytes()) {
-            let _: Vec<String> = mark.faults(&owners(), Some(LOGO.as_bytes()), Utc::now());
+        if let Ok(mark) = bimi_mark::read(armoured(&der, width, end, &before).as_bytes()) {
+            read.set(read.get() + 1);
+            prop_assert!(!mark.issuer.chars().any(char::is_control) && mark.chained.is_none());
+            // Its issuer does not stand behind it: that at least is always said.
+            prop_assert!(!mark.faults(&owners(), Some(LOGO.as_bytes()), Utc::now()).is_empty());
         }
-    }
+        Ok(())
+    });
+    assert!(ran.is_ok(), "{ran:?}");
+    assert!(read.get() * 4 > cases, "only {} of {cases} could be read: the others try nothing", read.get());
 }
 
 /// Serves these files at e.example and audits its BIMI.

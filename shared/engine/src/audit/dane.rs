@@ -13,13 +13,13 @@ use super::{
     Facts, Part,
     certificates::{Chains, Looks, MOST_HOSTS},
     dane_match::{Match, Tlsa, record_for},
-    dnssec::{Signed, passes_signatures, signed, vouched},
+    dnssec::{STRIPPED, Signed, passes_signatures, signed, vouched},
     dnssec_records::signatures,
     organisational,
     rules::remark,
 };
 use crate::{
-    net::{Lookup, Net, QueryFlags, RecordType},
+    net::{DnsFailure, Lookup, Net, QueryFlags, RecordType},
     probe::Shown,
 };
 
@@ -27,8 +27,10 @@ use crate::{
 const MOST_ALIASES: usize = 4;
 /// Hosts that other families ask about.
 const FIRST_HOSTS: usize = 4;
-/// TLSA records of a host that are looked at.
-const MOST_RECORDS: usize = 20;
+/// TLSA records of a host that are held against its certificate; more do not fit into an answer of 64 KiB with a digest each.
+const MOST_RECORDS: usize = 1_500;
+/// Those that are shown, each with what is wrong with it.
+const MOST_SHOWN: usize = 20;
 
 /// Whether senders believe the records.
 enum Trust {
@@ -49,6 +51,11 @@ struct Host<'a> {
 }
 
 impl Host<'_> {
+    /// The records that are shown.
+    fn shown(&self) -> &[String] {
+        &self.records[..self.records.len().min(MOST_SHOWN)]
+    }
+
     fn tlsa(&self) -> impl Iterator<Item = (&str, Result<Tlsa, &'static str>)> {
         self.records.iter().map(|text| (text.as_str(), Tlsa::parse(text)))
     }
@@ -91,9 +98,13 @@ pub(super) async fn check(net: &Net, facts: &Facts, chains: &Chains<'_>) -> Part
             let seen = format!("{} of {} MX hosts have no TLSA records: {}", without.len(), facts.hosts.len(), without.join(", "));
             part.find(remark("dane.partial", facts.domain.as_str(), seen));
         }
-        if matches!(trust(net, facts.domain.as_str(), facts.domain.as_str(), RecordType::MX).await, Trust::No(_)) {
-            let seen = format!("The MX hosts have TLSA records, but the MX record of {} is not signed itself", facts.domain);
-            part.find(remark("dane.insecure_mx", facts.domain.as_str(), seen));
+        match trust(net, facts.domain.as_str(), facts.domain.as_str(), RecordType::MX).await {
+            Trust::Yes => {}
+            Trust::No(_) => {
+                let seen = format!("The MX hosts have TLSA records, but the MX record of {} is not signed itself", facts.domain);
+                part.find(remark("dane.insecure_mx", facts.domain.as_str(), seen));
+            }
+            Trust::Unknown(reason) => part.untold("dane.insecure_mx", reason),
         }
     }
     match (with.len(), failed) {
@@ -105,20 +116,33 @@ pub(super) async fn check(net: &Net, facts: &Facts, chains: &Chains<'_>) -> Part
     part
 }
 
-/// Whether one of the first MX hosts has TLSA records. What could not be told counts as none.
-pub(super) async fn in_use(net: &Net, facts: &Facts) -> bool {
-    let looks = facts.hosts.iter().take(FIRST_HOSTS).map(|mx| async move { net.dns().tlsa(&format!("_25._tcp.{}", mx.host)).await.found() });
-    join_all(looks).await.iter().any(|records| !records.is_empty())
+/// Whether one of the first MX hosts has TLSA records; an error where none is seen and one of them did not tell.
+pub(super) async fn in_use(net: &Net, facts: &Facts) -> Result<bool, DnsFailure> {
+    let looks = facts.hosts.iter().take(FIRST_HOSTS).map(|mx| async move { net.dns().tlsa(&format!("_25._tcp.{}", mx.host)).await });
+    let mut in_use = Ok(false);
+    for look in join_all(looks).await {
+        match look {
+            Lookup::Found(_) => return Ok(true),
+            Lookup::Missing(_) => {}
+            Lookup::Failed(failure) => in_use = Err(failure),
+        }
+    }
+    in_use
 }
 
 /// The records of a host, under the name it is an alias of where it is one, with what senders make of them.
 async fn look<'a>(net: &Net, mx: &'a MxHost, chains: &Chains<'_>) -> Lookup<Host<'a>> {
     let mut bases = vec![mx.host.clone()];
-    while bases.len() <= MOST_ALIASES
-        && let Some(target) = net.dns().cname(&bases[bases.len() - 1]).await.found().into_iter().next()
-        && !bases.contains(&target)
-    {
-        bases.push(target);
+    while bases.len() <= MOST_ALIASES {
+        match net.dns().cname(&bases[bases.len() - 1]).await {
+            Lookup::Found(targets) => match targets.into_iter().next().filter(|target| !bases.contains(target)) {
+                Some(target) => bases.push(target),
+                None => break,
+            },
+            Lookup::Missing(_) => break,
+            // The records may stand under the name that it leads to.
+            Lookup::Failed(failure) => return Lookup::Failed(failure),
+        }
     }
     let first = bases.pop().unwrap_or_default();
     let mut found = net.dns().tlsa(&format!("_25._tcp.{first}")).await;
@@ -161,10 +185,12 @@ async fn trust(net: &Net, name: &str, owner: &str, kind: RecordType) -> Trust {
     match net.query(None, owner, kind, flags).await {
         Ok(answer) if answer.answers.iter().any(|record| record.record_type() == kind) => {
             // Below a signed zone there may be one that is not.
-            if signatures(&answer.answers, kind).is_empty() && passes_signatures(net).await {
+            if !signatures(&answer.answers, kind).is_empty() {
+                Trust::Yes
+            } else if passes_signatures(net).await {
                 Trust::No("they carry no signatures")
             } else {
-                Trust::Yes
+                Trust::Unknown(STRIPPED.to_owned())
             }
         }
         Ok(answer) => Trust::Unknown(format!("the resolver answers the question for {owner} with code {}", answer.code)),
@@ -174,7 +200,7 @@ async fn trust(net: &Net, name: &str, owner: &str, kind: RecordType) -> Trust {
 
 fn judge(part: &mut Part, net: &Net, facts: &Facts, host: &Host<'_>) {
     let owner = host.owner.as_str();
-    part.records.extend(host.records.iter().map(|record| format!("{owner} {record}")));
+    part.records.extend(host.shown().iter().map(|record| format!("{owner} {record}")));
     let ignored = match &host.trust {
         Trust::Yes => None,
         Trust::No(why) => {
@@ -187,7 +213,7 @@ fn judge(part: &mut Part, net: &Net, facts: &Facts, host: &Host<'_>) {
             None
         }
     };
-    for (text, tlsa) in host.tlsa() {
+    for (text, tlsa) in host.tlsa().take(MOST_SHOWN) {
         let bad = match &tlsa {
             Err(why) => Some(*why),
             Ok(tlsa) => tlsa.malformed(),
@@ -209,7 +235,7 @@ fn judge(part: &mut Part, net: &Net, facts: &Facts, host: &Host<'_>) {
     if !matches!(host.trust, Trust::No(_)) {
         compare(part, net, facts, host);
     }
-    part.detail.dane.extend(host.tlsa().map(|(text, tlsa)| detail(net, facts, host, text, tlsa.as_ref(), ignored.as_deref())));
+    part.detail.dane.extend(host.tlsa().take(MOST_SHOWN).map(|(text, tlsa)| detail(net, facts, host, text, tlsa.as_ref(), ignored.as_deref())));
 }
 
 /// Holds the usable records against what the host shows.

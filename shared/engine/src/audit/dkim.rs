@@ -7,7 +7,6 @@ use waypost_types::{
     outcome::Status,
 };
 
-pub(super) use super::tags::tags;
 use super::{
     AuditOptions, Facts, Family, Part,
     dkim_ask::{Answers, Asked, Wildcard, ask},
@@ -73,6 +72,9 @@ pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> P
         }
     }
     sum_up(&mut part, domain, &answers, &usable);
+    if let Some(failure) = &answers.untold_alias {
+        part.untold("dkim.alias_dangling", format!("the aliases of the selectors of {domain}: {failure}"));
+    }
     part
 }
 

@@ -74,6 +74,8 @@ pub(super) struct Answers {
     pub(super) wildcard: Wildcard,
     /// Of a selector from the catalog that earlier audits knew nothing of.
     pub(super) failed_guess: Option<DnsFailure>,
+    /// Why one of the aliases could not be followed.
+    pub(super) untold_alias: Option<DnsFailure>,
 }
 
 /// Asks for all selectors at once.
@@ -110,9 +112,9 @@ pub(super) async fn ask(net: &Net, domain: &str, options: &AuditOptions) -> Answ
             _ => keep,
         }
     });
-    follow_all(net, domain, &mut asked, &nobodys[0].name).await;
+    let untold_alias = follow_all(net, domain, &mut asked, &nobodys[0].name).await;
     asked.retain(|one| one.is_known() || one.dangles() || !matches!(one.answer, Lookup::Missing(_)));
-    Answers { asked, wildcard, failed_guess }
+    Answers { asked, wildcard, failed_guess, untold_alias }
 }
 
 /// The selectors to ask, each once, with the best that is known of it.
@@ -149,13 +151,25 @@ fn wildcard(nobodys: &[Option<Vec<Vec<u8>>>]) -> Wildcard {
 }
 
 /// The index of a selector, its aliases, and what their end answers where the selector itself answered nothing.
-type Followed = (usize, Vec<String>, Option<Lookup<Vec<u8>>>);
+type Followed = (usize, Aliases, Option<Lookup<Vec<u8>>>);
 
-/// Follows the aliases of all that answered and of all that did not; an alias whose end could not be told makes its selector untold.
-async fn follow_all(net: &Net, domain: &str, asked: &mut [Asked], nobody: &str) {
+/// The names that a name is an alias of, one after the other, and why there may be more.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Aliases {
+    names: Vec<String>,
+    untold: Option<DnsFailure>,
+}
+
+/// Follows the aliases of all that answered and of all that did not; an alias whose end could not be told makes its selector untold. Gives why an alias could not be followed.
+async fn follow_all(net: &Net, domain: &str, asked: &mut [Asked], nobody: &str) -> Option<DnsFailure> {
     let end = Instant::now() + ALIAS_LIMIT;
     let below = format!("_domainkey.{domain}");
     let (below, wild_alias) = tokio::join!(in_time(net, &below, end), follow(net, nobody, end));
+    // Without it a wildcard's aliases would be taken for the selectors' own.
+    if wild_alias.untold.is_some() {
+        return wild_alias.untold;
+    }
+    let wild_alias = wild_alias.names;
     // Where nothing lies below _domainkey there is no alias either (RFC 8020).
     let empty = matches!(below, Lookup::Missing(Absence::NxDomain));
     let looks: Vec<(usize, String, bool)> = asked
@@ -167,8 +181,8 @@ async fn follow_all(net: &Net, domain: &str, asked: &mut [Asked], nobody: &str) 
     let followed: Vec<Followed> = stream::iter(looks)
         .map(|(index, name, missing)| async move {
             let aliases = follow(net, &name, end).await;
-            let at_end = match aliases.last() {
-                Some(target) if missing => Some(in_time(net, target, end).await),
+            let at_end = match aliases.names.last() {
+                Some(target) if missing && aliases.untold.is_none() => Some(in_time(net, target, end).await),
                 _ => None,
             };
             (index, aliases, at_end)
@@ -176,10 +190,18 @@ async fn follow_all(net: &Net, domain: &str, asked: &mut [Asked], nobody: &str) 
         .buffered(AT_ONCE)
         .collect()
         .await;
-    for (index, aliases, at_end) in followed {
+    let mut untold = None;
+    for (index, Aliases { names: aliases, untold: why }, at_end) in followed {
         let Some(one) = asked.get_mut(index) else { continue };
+        if why.is_some() {
+            untold = untold.or(why);
+            continue;
+        }
         match at_end {
-            Some(Lookup::Failed(_)) if !one.is_known() => continue,
+            Some(Lookup::Failed(failure)) if !one.is_known() => {
+                untold = untold.or(Some(failure));
+                continue;
+            }
             Some(answer) => one.answer = answer,
             None => {}
         }
@@ -188,6 +210,7 @@ async fn follow_all(net: &Net, domain: &str, asked: &mut [Asked], nobody: &str) 
             one.aliases = aliases;
         }
     }
+    untold
 }
 
 /// TXT, as long as there is time.
@@ -195,16 +218,21 @@ async fn in_time(net: &Net, name: &str, end: Instant) -> Lookup<Vec<u8>> {
     tokio::time::timeout_at(end, net.dns().txt(name)).await.unwrap_or(Lookup::Failed(DnsFailure::Timeout))
 }
 
-/// The names that a name is an alias of. What is not told in time is as if there were none.
-async fn follow(net: &Net, name: &str, end: Instant) -> Vec<String> {
-    let mut steps: Vec<String> = Vec::new();
-    while steps.len() < MOST_ALIASES {
-        let at = steps.last().map_or(name, String::as_str);
-        let Ok(Lookup::Found(targets)) = tokio::time::timeout_at(end, net.dns().cname(at)).await else { break };
-        let Some(target) = targets.into_iter().next().filter(|target| !steps.contains(target)) else { break };
-        steps.push(target);
+/// The names that a name is an alias of.
+async fn follow(net: &Net, name: &str, end: Instant) -> Aliases {
+    let mut names: Vec<String> = Vec::new();
+    while names.len() < MOST_ALIASES {
+        let at = names.last().map_or(name, String::as_str);
+        let targets = match tokio::time::timeout_at(end, net.dns().cname(at)).await.unwrap_or(Lookup::Failed(DnsFailure::Timeout)) {
+            Lookup::Found(targets) => targets,
+            // A name too long to be asked is no alias.
+            Lookup::Missing(_) | Lookup::Failed(DnsFailure::BadName(_)) => break,
+            Lookup::Failed(failure) => return Aliases { names, untold: Some(failure) },
+        };
+        let Some(target) = targets.into_iter().next().filter(|target| !names.contains(target)) else { break };
+        names.push(target);
     }
-    steps
+    Aliases { names, untold: None }
 }
 
 #[cfg(test)]

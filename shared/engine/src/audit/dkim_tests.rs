@@ -7,7 +7,10 @@ use proptest::prelude::*;
 use waypost_types::{Severity, audit::SelectorOrigin, outcome::MxHost};
 
 use super::*;
-use crate::net::tests::{Say, Server};
+use crate::net::{
+    RecordType,
+    tests::{Say, Server},
+};
 
 const RSA_512: &str =
     "MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAKdOWDk0v3foujJ+XRN/FYLZfKnbm6Hn8CX29//KaHKulp3VG4afVuWQ++GkT2oGqMqkPP9BveThueQBZ3nxYBkCAwEAAQ==";
@@ -380,5 +383,17 @@ proptest! {
             let _: bool = dkim_key::is_meant_as_key(&text);
             let _: String = dkim_key::kind_as_written(&text);
         }
+    }
+}
+
+#[tokio::test]
+async fn aliases_that_can_not_be_followed_leave_their_findings_open() {
+    let fails = |name| (name, Say::FailsFor(RecordType::CNAME, vec!["A 203.0.113.1".to_owned()]));
+    // What every name is an alias of is not told: a selector's alias can not be told from it.
+    for name in [NAME, "waypost-7f3a91c2-wildcard-test._domainkey.e.example"] {
+        let records = if name == NAME { vec![] } else { vec![(NAME, "CNAME gone.provider.example".to_owned())] };
+        let part = look_with(&records, &[fails(name)], &hand()).await;
+        assert!(!part.findings.iter().any(|finding| finding.rule == "dkim.alias_dangling"), "{part:#?}");
+        assert!(part.unknown.iter().any(|one| one.subject == "dkim.alias_dangling"), "{part:#?}");
     }
 }

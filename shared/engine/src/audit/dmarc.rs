@@ -72,7 +72,8 @@ async fn judge(net: &Net, facts: &Facts, options: &AuditOptions, walk: &Walk, pa
     let since = options.known.since(Family::Dmarc, &line);
     if *origin == Origin::Own {
         let way = steps(start(facts, options, walk));
-        let seen = Seen { facts, walk, published, since, next: way.iter().find(|step| !step.done).and_then(|step| step.record.as_ref()) };
+        let seen =
+            Seen { facts, walk, published, since, now: net.now(), next: way.iter().find(|step| !step.done).and_then(|step| step.record.as_ref()) };
         dmarc_policy::own(&seen, part);
         dmarc_reports::check(net, facts, published, part).await;
     } else {
@@ -83,7 +84,7 @@ async fn judge(net: &Net, facts: &Facts, options: &AuditOptions, walk: &Walk, pa
         if of_registry(*origin, published) {
             registry(domain, published, part);
         } else {
-            dmarc_policy::inherited(&Seen { facts, walk, published, since, next: None }, part);
+            dmarc_policy::inherited(&Seen { facts, walk, published, since, now: net.now(), next: None }, part);
         }
     }
     two_methods(facts, walk, part);
@@ -174,21 +175,47 @@ async fn misplaced(net: &Net, domain: &str, part: &mut Part) -> bool {
     let names = [domain.to_owned(), format!("dmarc.{domain}"), format!("_dmarc.{domain}.{domain}")];
     let answers = join_all(names.iter().map(|name| super::texts(net, name))).await;
     // A name that does not answer proves no mistake.
-    let stray = names.iter().zip(answers).find_map(|(name, answer)| Some((name, answer.found().into_iter().find(|text| is_meant(text))?)));
-    let Some((name, text)) = stray else { return false };
+    let (mut stray, mut untold) = (None, None);
+    for (name, answer) in names.iter().zip(answers) {
+        match answer {
+            Lookup::Found(texts) => stray = stray.or_else(|| Some((name, texts.into_iter().find(|text| is_meant(text))?))),
+            Lookup::Missing(_) | Lookup::Failed(DnsFailure::BadName(_)) => {}
+            Lookup::Failed(failure) => untold = Some(format!("whether a DMARC record stands at {name} by mistake: {failure}")),
+        }
+    }
+    let Some((name, text)) = stray else {
+        if let Some(reason) = untold {
+            part.untold("dmarc.wrong_location", reason);
+        }
+        return false;
+    };
     let owner = format!("_dmarc.{domain}");
     let seen = format!("A DMARC record stands at {name}; receivers look for it at {owner} only");
     part.find(remark("dmarc.wrong_location", domain, seen).with("found", name).record("TXT", owner, text));
     true
 }
 
-/// Asks for the record of a name that nobody made: only a wildcard answers.
+/// Asks for the record of a name that nobody made: only a wildcard answers. It matters where it speaks for the domain's own `_dmarc` too, or
+/// where it is taken for the policy of every name; a domain's own record hides it, and receivers discard other text (RFC 9989 4.10).
 async fn wildcard(net: &Net, facts: &Facts) -> Result<Option<String>, (String, DnsFailure)> {
+    let untold = |failure| (format!("names below {}", facts.domain), failure);
     let name = format!("_dmarc.wp{:012x}.{}", rand::random::<u64>() >> 16, facts.domain);
-    match super::texts(net, &name).await {
-        Lookup::Found(texts) => Ok(texts.into_iter().next()),
-        Lookup::Missing(_) | Lookup::Failed(DnsFailure::BadName(_)) => Ok(None),
-        Lookup::Failed(failure) => Err((format!("names below {}", facts.domain), failure)),
+    let mut texts = match super::texts(net, &name).await {
+        Lookup::Found(texts) => texts,
+        Lookup::Missing(_) | Lookup::Failed(DnsFailure::BadName(_)) => return Ok(None),
+        Lookup::Failed(failure) => return Err(untold(failure)),
+    };
+    texts.sort();
+    if let Some(policy) = texts.iter().find(|text| is_meant(text)) {
+        return Ok(Some(policy.clone()));
+    }
+    match super::texts(net, &format!("_dmarc.{}", facts.domain)).await {
+        Lookup::Found(mut own) => {
+            own.sort();
+            Ok(if own == texts { texts.into_iter().next() } else { None })
+        }
+        Lookup::Missing(_) => Ok(None),
+        Lookup::Failed(failure) => Err(untold(failure)),
     }
 }
 
@@ -197,7 +224,8 @@ fn wild_answer(facts: &Facts, wild: Result<Option<String>, (String, DnsFailure)>
     match wild {
         Ok(None) => {}
         Ok(Some(text)) => {
-            let seen = format!("A wildcard below {domain} answers for every _dmarc name under it, with “{}”", quoted(&text));
+            let whom = if is_meant(&text) { "every _dmarc name under it" } else { "_dmarc, where no record of its own stands," };
+            let seen = format!("A wildcard below {domain} answers for {whom} with “{}”", quoted(&text));
             part.find(remark("dmarc.cname_or_wildcard", domain, seen));
         }
         Err((name, failure)) => part.unknown("dmarc", format!("{name}: {failure}")),
@@ -207,7 +235,14 @@ fn wild_answer(facts: &Facts, wild: Result<Option<String>, (String, DnsFailure)>
 /// Receivers of the older standard find the organisation by the public suffix list, those of the present one by the walk.
 fn two_methods(facts: &Facts, walk: &Walk, part: &mut Part) {
     let domain = facts.domain.as_str();
-    let (Some(walked), Some(listed)) = (walk.organisation.as_deref(), psl::domain_str(domain)) else { return };
+    let Some(walked) = walk.organisation.as_deref() else {
+        // Whether sp= and np= of its own record are read hangs on it as well.
+        for rule in ["dmarc.org_domain_differs", "dmarc.sp_weaker", "dmarc.np_missing"] {
+            part.untold(rule, format!("the organisational domain of {domain}: a name above it did not answer"));
+        }
+        return;
+    };
+    let Some(listed) = psl::domain_str(domain) else { return };
     if walked == listed {
         return;
     }

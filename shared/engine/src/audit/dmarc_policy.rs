@@ -29,6 +29,7 @@ pub(super) struct Seen<'a> {
     pub(super) published: &'a Published,
     /// Since when it stands as it is, when earlier audits tell.
     pub(super) since: Option<DateTime<Utc>>,
+    pub(super) now: DateTime<Utc>,
     /// The record of the next step to a stronger policy.
     pub(super) next: Option<&'a SuggestedRecord>,
 }
@@ -138,7 +139,7 @@ fn policies(seen: &Seen<'_>, owner: &str, part: &mut Part) {
         part.find(remark("dmarc.test_mode", owner, words).record("TXT", owner, full));
     }
     // sp and np are read at the organisation's name only.
-    if !seen.walk.is_organisation() {
+    if seen.walk.organisation.is_none() || !seen.walk.is_organisation() {
         return;
     }
     if subdomains < own {
@@ -156,7 +157,7 @@ fn policies(seen: &Seen<'_>, owner: &str, part: &mut Part) {
 
 /// A policy of none: the right beginning, and no protection for good.
 fn watching(seen: &Seen<'_>, subject: &str, words: String, next: Option<&SuggestedRecord>, part: &mut Part) {
-    let long = seen.since.map(|since| (since, Utc::now() - since > TimeDelta::days(WATCHING)));
+    let long = seen.since.map(|since| (since, seen.now - since > TimeDelta::days(WATCHING)));
     let mut found = match long {
         Some((since, true)) => remark("dmarc.p_none", subject, format!("{words}, since {}", since.format("%Y-%m-%d"))),
         Some((since, false)) => {

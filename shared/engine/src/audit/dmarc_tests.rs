@@ -1,6 +1,8 @@
 //! Audits of DMARC records against a small name server: what each rule fires on and what it leaves alone, whose record is in force, the detail.
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 use hickory_proto::op::ResponseCode;
 use waypost_types::{Severity, audit::DmarcDetail};
@@ -285,13 +287,61 @@ async fn sp_and_np_count_at_the_organisation_only() {
 }
 
 #[tokio::test]
-async fn wildcards_below_the_domain_are_seen() {
-    let report = run("v=DMARC1; p=reject; rua=mailto:d@e.example").await;
-    assert!(!rules(&report).contains(&"dmarc.cname_or_wildcard"));
-    let records = [("*.e.example", "TXT v=spf1 -all"), ("_dmarc.e.example", "TXT v=DMARC1; p=reject")];
-    let report = run_at("e.example", &records, &[], &AuditOptions::default()).await;
-    let found = report.findings.iter().find(|finding| finding.rule == "dmarc.cname_or_wildcard").unwrap();
-    assert!(found.severity == Severity::Low && found.summary.contains("“v=spf1 -all”"), "{found:#?}");
+async fn wildcards_are_told_where_they_answer_for_dmarc() {
+    const OWN: (&str, &str) = ("_dmarc.e.example", "TXT v=DMARC1; p=reject");
+    for (records, words) in [
+        (vec![OWN], None),
+        // Its own record hides the wildcard, and receivers discard what it says of other names.
+        (vec![("*.e.example", "TXT v=spf1 -all"), OWN], None),
+        (vec![("*.e.example", "TXT v=spf1 -all"), ("_dmarc.e.example", "A 203.0.113.1")], None),
+        (vec![("*.e.example", "TXT v=spf1 -all")], Some("answers for _dmarc, where no record of its own stands, with “v=spf1 -all”")),
+        (vec![("*.e.example", "TXT v=DMARC1; p=none")], Some("answers for every _dmarc name under it with “v=DMARC1; p=none”")),
+        (vec![("*.e.example", "TXT v=DMARC1; p=none"), OWN], Some("every _dmarc name")),
+    ] {
+        let report = run_at("e.example", &records, &[], &AuditOptions::default()).await;
+        let found = report.findings.iter().find(|finding| finding.rule == "dmarc.cname_or_wildcard");
+        assert_eq!(found.is_some(), words.is_some(), "{records:?}: {:#?}", report.findings);
+        assert!(words.is_none_or(|words| found.unwrap().summary.contains(words)), "{found:#?}");
+    }
+}
+
+#[tokio::test]
+async fn questions_that_fail_leave_findings_open() {
+    let fail = |name| [(name, Say::Code(ResponseCode::ServFail))];
+    // A record at a wrong name may be there still; that there is none at the right one is proven all the same.
+    let report = run_at("e.example", &[], &fail("dmarc.e.example"), &AuditOptions::default()).await;
+    assert_eq!(rules(&report), ["dmarc.missing"]);
+    assert!(report.unknown.iter().any(|part| part.subject == "dmarc.wrong_location"), "{:?}", report.unknown);
+    // Whose organisation it is decides whether its sp and np are read.
+    let own = [("_dmarc.sub.e.example", "TXT v=DMARC1; p=reject; sp=none; rua=mailto:d@e.example")];
+    let report = run_at("sub.e.example", &own, &fail("_dmarc.e.example"), &AuditOptions::default()).await;
+    assert_eq!(rules(&report), Vec::<&str>::new(), "{:#?}", report.findings);
+    let untold: Vec<&str> = report.unknown.iter().map(|part| part.subject.as_str()).collect();
+    assert_eq!(untold, ["dmarc.org_domain_differs", "dmarc.sp_weaker", "dmarc.np_missing"]);
+}
+
+#[derive(Debug)]
+struct Stopped(DateTime<Utc>);
+
+impl crate::net::Clock for Stopped {
+    fn now(&self) -> DateTime<Utc> {
+        self.0
+    }
+}
+
+#[tokio::test]
+async fn how_long_it_watches_is_by_the_clock_of_the_audit() {
+    let record = "v=DMARC1; p=none; rua=mailto:d@e.example";
+    let since = Utc::now();
+    let server = Server::start(&[WORLD, &[("_dmarc.e.example", &format!("TXT {record}"))]].concat(), &[]).await;
+    for (days, severity) in [(30, Severity::Low), (91, Severity::Medium)] {
+        let clock = Arc::new(Stopped(since + TimeDelta::days(days)));
+        let net = Net::new(crate::net::NetConfig { resolvers: vec![server.address], clock, ..Default::default() }).unwrap();
+        let known = Known { records: [("dmarc".to_owned(), vec![(record.to_owned(), since)])].into() };
+        let options = AuditOptions { known, ..AuditOptions::default() };
+        let report = audit_families(&net, &"e.example".parse().unwrap(), &options, &[Family::Dmarc]).await;
+        assert_eq!(report.findings.iter().find(|finding| finding.rule == "dmarc.p_none").unwrap().severity, severity, "{days}");
+    }
 }
 
 #[tokio::test]

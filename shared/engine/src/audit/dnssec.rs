@@ -7,6 +7,7 @@ use waypost_types::outcome::Status;
 use super::{
     AuditOptions, Facts, Part,
     dnssec_records::{Key, Names, Signature, Signer, algorithm, is_weak, keys, signatures, signers},
+    dnssec_verdict::{self, Verdict},
     organisational,
     rules::remark,
 };
@@ -14,11 +15,10 @@ use crate::net::{Net, QueryFlags, RawAnswer, RecordType};
 
 /// Labels above a name that are looked at.
 const MOST_STEPS: usize = 8;
-const NO_ERROR: u16 = 0;
-const SERVFAIL: u16 = 2;
-const NXDOMAIN: u16 = 3;
-/// RFC 8914: the resolver could not reach anybody, or blocks the name, which says nothing of signatures.
-const NOT_ABOUT_SIGNATURES: [u16; 13] = [3, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24];
+pub(super) const NO_ERROR: u16 = 0;
+pub(super) const NXDOMAIN: u16 = 3;
+/// Of the audit's time, what was before this check and comes after it.
+const RESERVE: std::time::Duration = std::time::Duration::from_secs(2);
 /// Signatures made on the fly live for a day or two; only those made to last are told to be late.
 const LASTING: Duration = Duration::days(7);
 /// All signing software renews earlier than this.
@@ -29,8 +29,8 @@ const BROKEN: [&str; 2] = ["dnssec.bogus", "dnssec.ds_without_key"];
 const SKEW: Duration = Duration::hours(1);
 
 /// Ask as a validator does, and be given what it would refuse.
-const UNCHECKED: QueryFlags = QueryFlags { recursion: true, dnssec_ok: true, checking_disabled: true };
-const VALIDATED: QueryFlags = QueryFlags { checking_disabled: false, ..UNCHECKED };
+pub(super) const UNCHECKED: QueryFlags = QueryFlags { recursion: true, dnssec_ok: true, checking_disabled: true };
+pub(super) const VALIDATED: QueryFlags = QueryFlags { checking_disabled: false, ..UNCHECKED };
 
 /// Whether a name lies in a signed zone.
 pub(super) enum Signed {
@@ -67,7 +67,7 @@ pub(super) async fn signed(net: &Net, name: &str) -> Signed {
     if passes_signatures(net).await { Signed::No } else { Signed::Unknown(STRIPPED.to_owned()) }
 }
 
-const STRIPPED: &str = "the resolver passes no DNSSEC records on; with another resolver this could be told";
+pub(super) const STRIPPED: &str = "the resolver passes no DNSSEC records on; with another resolver this could be told";
 
 /// Whether the resolver hands out signatures at all: those of the root are always there.
 pub(super) async fn passes_signatures(net: &Net) -> bool {
@@ -87,24 +87,38 @@ pub(super) async fn vouched(net: &Net, name: &str, kind: RecordType) -> Option<b
     (answer.code == NO_ERROR).then_some(answer.authentic)
 }
 
-pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> Part {
+pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> Part {
+    check_after(dnssec_verdict::PAUSE, net, facts, options).await
+}
+
+/// The same with a pause of one's own, for tests.
+pub(super) async fn check_after(pause: std::time::Duration, net: &Net, facts: &Facts, options: &AuditOptions) -> Part {
+    let end = tokio::time::Instant::now() + options.deadline.saturating_sub(RESERVE);
     let mut part = Part::default();
     let domain = facts.domain.as_str();
     if facts.nxdomain {
         part.word(Status::None, "No such domain");
         return part;
     }
-    let (signed, validated) = tokio::join!(signed(net, domain), net.query(None, domain, RecordType::SOA, VALIDATED));
-    let authentic = validated.as_ref().is_ok_and(|answer| answer.code == NO_ERROR && answer.authentic);
-    let refused = match &validated {
-        Ok(answer) if answer.code == SERVFAIL => bogus(net, domain).await,
-        _ => None,
+    let looking = Box::pin(async {
+        let signed = signed(net, domain).await;
+        let seen = match &signed {
+            Signed::Yes { zone, ds } => look(net, zone, ds).await,
+            Signed::No | Signed::Unknown(_) => Zone::default(),
+        };
+        (signed, seen)
+    });
+    let ((signed, seen), verdict) = tokio::join!(looking, Box::pin(dnssec_verdict::verdict(net, domain, pause, end)));
+    let (authentic, refused, untold) = match verdict {
+        Verdict::Answers { authentic } => (authentic, None, None),
+        Verdict::Bogus(words) => (false, Some(words), None),
+        Verdict::Unknown(reason) => (false, None, Some(reason)),
     };
+    let answers = refused.is_none() && untold.is_none();
     match signed {
         Signed::Yes { zone, ds } => {
             part.records = ds.iter().map(|ds| format!("DS {} {} {}", ds.tag, ds.algorithm, ds.digest_type)).collect();
             weak(&mut part, &zone, &ds);
-            let seen = look(net, &zone, &ds).await;
             part.records
                 .extend(seen.keys.iter().filter(|key| key.is_entry_point()).map(|key| format!("DNSKEY {} {} {}", key.flags, key.tag, key.algorithm)));
             // A resolver that vouches for the zone has seen more than we have.
@@ -122,18 +136,18 @@ pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> 
                     part.find(remark("dnssec.bogus", domain, format!("{seen}{confirmed}; validating receivers see no domain at all")));
                 }
             }
-            if let Some(reason) = seen.unknown {
+            for reason in [seen.unknown, seen.soa_unknown].into_iter().flatten() {
                 part.unknown("dnssec", reason);
             }
             match (part.findings.iter().any(|finding| BROKEN.contains(&finding.rule.as_str())), net.trusts_ad()) {
                 (true, _) => part.word(Status::Bad, "Broken"),
                 (false, true) if authentic => part.word_by_findings(Status::Ok, "Validated"),
-                (false, true) if validated.is_ok_and(|answer| answer.code == NO_ERROR) => part.word_by_findings(Status::None, "Not validated"),
+                (false, true) if answers => part.word_by_findings(Status::None, "Not validated"),
                 _ => part.word_by_findings(Status::Ok, "Signed"),
             }
         }
-        _ if refused.is_some() => {
-            part.find(broken_for_everybody(domain, &refused.unwrap_or_default()));
+        Signed::No | Signed::Unknown(_) if let Some(words) = &refused => {
+            part.find(broken_for_everybody(domain, words));
             part.word(Status::Bad, "Broken");
         }
         Signed::No | Signed::Unknown(_) if authentic && net.trusts_ad() => part.word(Status::Ok, "Validated"),
@@ -145,6 +159,10 @@ pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> 
             part.unknown("dnssec", reason);
             part.word(Status::None, "No answer");
         }
+    }
+    // What was found broken in the records is so, whatever the resolver makes of it.
+    if let Some(reason) = untold.filter(|_| part.unknown.is_empty() && !part.findings.iter().any(|finding| BROKEN.contains(&finding.rule.as_str()))) {
+        part.unknown("dnssec", reason);
     }
     part
 }
@@ -160,6 +178,8 @@ struct Zone {
     key_signatures: Vec<Signature>,
     /// Signatures over the SOA; nothing where no SOA came.
     soa_signatures: Option<Vec<Signature>>,
+    /// Why none came.
+    soa_unknown: Option<String>,
     /// Why something could not be told.
     unknown: Option<String>,
 }
@@ -181,11 +201,15 @@ async fn look(net: &Net, zone: &str, ds: &[Signer]) -> Zone {
         Ok(answers) => answers,
         Err(reason) => return Zone { unknown: Some(reason), ..Zone::default() },
     };
-    let soa = fine(soa_answer, "SOA").ok().filter(|answers| answers.iter().any(|record| record.record_type() == RecordType::SOA));
+    let (soa, soa_unknown) = match fine(soa_answer, "SOA") {
+        Ok(answers) => (Some(answers).filter(|answers| answers.iter().any(|record| record.record_type() == RecordType::SOA)), None),
+        Err(reason) => (None, Some(reason)),
+    };
     let seen = Zone {
         keys: keys(&answers),
         key_signatures: signatures(&answers, RecordType::DNSKEY),
         soa_signatures: soa.map(|answers| signatures(&answers, RecordType::SOA)),
+        soa_unknown,
         unknown: None,
     };
     let told = seen.names_a_key(zone, ds) && !seen.key_signatures.is_empty() && seen.soa_signatures.as_ref().is_none_or(|all| !all.is_empty());
@@ -267,7 +291,11 @@ fn weak(part: &mut Part, zone: &str, ds: &[Signer]) {
 /// No DS: the zone is not signed, or nobody can know that it is.
 async fn unsigned(net: &Net, domain: &str, part: &mut Part) {
     let zone = organisational(domain);
-    let found = net.query(None, zone, RecordType::DNSKEY, UNCHECKED).await.map(|answer| keys(&answer.answers)).unwrap_or_default();
+    let found = match net.query(None, zone, RecordType::DNSKEY, UNCHECKED).await {
+        Ok(answer) if matches!(answer.code, NO_ERROR | NXDOMAIN) => keys(&answer.answers),
+        Ok(answer) => return part.unknown("dnssec", format!("the resolver answers the question for the DNSKEY of {zone} with code {}", answer.code)),
+        Err(failure) => return part.unknown("dnssec", format!("the DNSKEY of {zone}: {failure}")),
+    };
     match found.iter().find(|key| key.is_entry_point()) {
         Some(key) => part.find(
             remark("dnssec.no_ds", zone, format!("{zone} is signed, but its parent has no DS for it, so nobody checks the signatures")).record(
@@ -277,56 +305,5 @@ async fn unsigned(net: &Net, domain: &str, part: &mut Part) {
             ),
         ),
         None => part.find(remark("dnssec.unsigned", domain, format!("{domain} is not signed with DNSSEC"))),
-    }
-}
-
-/// A resolver that refuses the answer and gives it when told not to validate has found it bogus. Says what it says of the reason.
-async fn bogus(net: &Net, domain: &str) -> Option<String> {
-    let unchecked = net.query(None, domain, RecordType::SOA, UNCHECKED).await.ok()?;
-    // The same question once more: a server that failed only for a moment is not bogus.
-    let again = net.query(None, domain, RecordType::SOA, VALIDATED).await.ok()?;
-    let about = |code: u16| !NOT_ABOUT_SIGNATURES.contains(&code);
-    if unchecked.code != NO_ERROR || again.code != SERVFAIL || (!again.extended.is_empty() && !again.extended.iter().any(|(code, _)| about(*code))) {
-        return None;
-    }
-    let said = again.extended.iter().find(|(code, _)| about(*code));
-    Some(said.map(|(code, text)| extended(*code, text)).unwrap_or_default())
-}
-
-/// An extended error (RFC 8914 4) in words, with the resolver's own where it has any.
-fn extended(code: u16, text: &str) -> String {
-    let words = match code {
-        1 => "none of its key algorithms is supported",
-        2 => "none of its DS digests is supported",
-        5 => "it can not be told whether it is signed",
-        6 => "its signatures do not hold",
-        7 => "its signatures have expired",
-        8 => "its signatures are not valid yet",
-        9 => "it has no key that its DS names",
-        10 => "its signatures are missing",
-        11 => "its key is not marked as a zone key",
-        12 => "the proof that a record is missing is missing itself",
-        25 => "the lifetime of its signatures can not be used",
-        27 => "its NSEC3 parameters are not supported",
-        _ => "",
-    };
-    let text: String = text.trim().chars().filter(|c| !c.is_control()).take(160).collect();
-    match (words, text.as_str()) {
-        ("", "") => String::new(),
-        (words, "") => format!(": {words}"),
-        ("", text) => format!(" ({text})"),
-        (words, text) => format!(": {words} (the resolver says “{text}”)"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn extended_errors_are_said_in_words() {
-        assert_eq!(extended(7, ""), ": its signatures have expired");
-        assert!(extended(9, "no SEP for e.example").contains("no key") && extended(9, "no SEP for e.example").contains("“no SEP"));
-        assert_eq!((extended(99, ""), extended(99, "odd")), (String::new(), " (odd)".to_owned()));
     }
 }

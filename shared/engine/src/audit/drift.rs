@@ -9,7 +9,7 @@ use waypost_types::{
     outcome::AuditReport,
 };
 
-use super::{Family, NO_USUAL_SELECTOR, dkim::tags};
+use super::{Family, NO_USUAL_SELECTOR, tags::tags};
 use crate::spf;
 
 /// Changes told of one event; more are counted.

@@ -30,6 +30,7 @@ mod dmarc_tests;
 mod dmarc_walk;
 mod dnssec;
 mod dnssec_records;
+mod dnssec_verdict;
 pub mod drift;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
@@ -219,6 +220,12 @@ impl Part {
         self.unknown.push(UnknownPart { subject: subject.to_owned(), reason: reason.to_string() });
     }
 
+    /// One rule could not be told; the rest of its family could. Its finding of an earlier audit stays open.
+    fn untold(&mut self, rule: &'static str, reason: impl std::fmt::Display) {
+        debug_assert!(rules::rule(rule).is_some(), "{rule}");
+        self.unknown(rule, reason);
+    }
+
     /// The word when nothing is wrong; findings colour it.
     fn word(&mut self, status: Status, word: impl Into<String>) {
         self.summary = Some(CheckSummary { status, word: word.into() });
@@ -257,8 +264,25 @@ pub async fn audit_families(net: &Net, domain: &DomainName, options: &AuditOptio
 
 /// `authority_port` is where name servers listen that are asked themselves: tests have no port 53.
 async fn audit_families_at(net: &Net, domain: &DomainName, options: &AuditOptions, families: &[Family], authority_port: u16) -> AuditReport {
-    let end = tokio::time::Instant::now() + options.deadline;
-    look_at(net, domain, options, families, (end, authority_port), &Chains::new(net, options.look_at_certificates, end)).await
+    let times = Times::of(options);
+    look_at(net, domain, options, families, (times, authority_port), &Chains::new(net, options.look_at_certificates, times.looks)).await
+}
+
+/// When an audit stops waiting.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    /// For what the families look at.
+    looks: tokio::time::Instant,
+    /// For all of it: what is gone is confirmed in between.
+    all: tokio::time::Instant,
+}
+
+impl Times {
+    /// From now on.
+    fn of(options: &AuditOptions) -> Self {
+        let all = tokio::time::Instant::now() + options.deadline;
+        Self { looks: all - confirm::reserve(options), all }
+    }
 }
 
 async fn look_at(
@@ -266,9 +290,12 @@ async fn look_at(
     domain: &DomainName,
     options: &AuditOptions,
     families: &[Family],
-    (end, authority_port): (tokio::time::Instant, u16),
+    (times, authority_port): (Times, u16),
     chains: &Chains<'_>,
 ) -> AuditReport {
+    let end = times.looks;
+    // Families that plan a second look count with the time that they have.
+    let options = &AuditOptions { deadline: options.deadline.saturating_sub(times.all - times.looks), ..options.clone() };
     let mut parts: BTreeMap<Family, Part> = BTreeMap::new();
     let (facts, mx) = if let Ok(found) = tokio::time::timeout_at(end, mx::look(net, domain, options)).await {
         found
@@ -310,9 +337,7 @@ async fn look_at(
     };
     let (found, web_hosts) = tokio::join!(futures::future::join_all(jobs), web);
     parts.extend(found);
-    if tokio::time::timeout_at(end, confirm::confirm(net, &facts, options, authority_port, &mut parts)).await.is_err() {
-        tracing::debug!(domain = facts.domain.as_str(), "what is gone could not be confirmed in time");
-    }
+    confirm::confirm(net, &facts, options, (times.all, authority_port), &mut parts).await;
     let mut report = AuditReport { web_hosts, ..report(&facts, parts) };
     report.detail.certificates = chains.seen();
     report.unknown.extend(chains.unseen());

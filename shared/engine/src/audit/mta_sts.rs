@@ -8,9 +8,9 @@ use super::{
     AuditOptions, Facts, Family, Part,
     certificates::{self, Chains, MOST_HOSTS},
     dane,
-    dkim::tags,
     mta_sts_policy::{Mode, Policy, covers, lines, parse, parse_kept},
     rules::remark,
+    tags::tags,
 };
 use crate::net::{HttpFailure, Lookup, Net, proves_nothing};
 
@@ -47,7 +47,11 @@ pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions, chai
     let exact: Vec<&String> = records.iter().filter(|text| text.starts_with(VERSION)).collect();
     let Some(first) = exact.first().copied().or(records.first()).cloned() else {
         // DANE protects the same way: who has it lacks less.
-        if facts.receives && !dane::in_use(net, facts).await {
+        let protected = if facts.receives { dane::in_use(net, facts).await } else { Ok(true) };
+        if let Err(failure) = &protected {
+            part.unknown("mta_sts", format!("whether DANE is in use, without which MTA-STS is missing: {failure}"));
+        }
+        if protected == Ok(false) {
             let fix = format!(
                 "Serve at https://mta-sts.{domain}{PATH} the lines {}; then publish this record. After some weeks of clean TLS reports change the mode to enforce.",
                 policy_lines(facts)

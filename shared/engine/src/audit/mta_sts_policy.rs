@@ -165,11 +165,38 @@ mod tests {
         assert!(!policy("mx: a.example").says_the_same(&policy("mx: b.example")));
     }
 
-    proptest! {
-        #[test]
-        fn nothing_panics(text in "\\PC{0,80}", value in "[ -~]{0,40}") {
-            let _: Result<_, _> = parse(&text);
-            let _: Result<_, _> = parse(&format!("version: STSv1\nmode: {value}\nmx: {value}\nmax_age: {value}"));
-        }
+    /// A policy as somebody writes it: its lines in any order, well formed or a little off.
+    fn written() -> impl Strategy<Value = String> {
+        let line = prop_oneof![
+            4 => "mx: ?(\\*\\.)?[a-zA-Z0-9-]{1,9}(\\.[a-z]{1,5}){0,2}\\.?",
+            1 => "(mode|version|max_age|mx|[a-z]{1,4}): ?[ -~]{0,9}",
+            1 => "[ -~]{0,12}",
+            2 => Just(String::new()),
+        ];
+        let fixed = ("version ?: ?STSv1", "mode:\\s?(enforce|testing|none)", "max_age: ?(0|[1-9][0-9]{0,7})").prop_map(|(v, m, a)| vec![v, m, a]);
+        (fixed, proptest::collection::vec(line, 0..4), prop_oneof![Just("\n"), Just("\r\n")])
+            .prop_flat_map(|(fixed, more, end)| (Just([fixed, more].concat()).prop_shuffle(), Just(end)))
+            .prop_map(|(lines, end)| lines.join(end))
+    }
+
+    #[test]
+    fn what_is_read_can_be_written_again() {
+        let read = std::cell::Cell::new(0_u32);
+        let config = proptest::test_runner::Config { failure_persistence: None, ..Default::default() };
+        let cases = config.cases;
+        let ran = proptest::test_runner::TestRunner::new(config).run(&(written(), "\\PC{0,80}"), |(text, noise)| {
+            let _: Result<_, _> = parse(&noise);
+            let Ok(policy) = parse(&text) else { return Ok(()) };
+            read.set(read.get() + 1);
+            prop_assert!(policy.max_age <= MAX_AGE_LIMIT && (policy.mode == Mode::None || !policy.mx.is_empty()));
+            prop_assert!(policy.mx.iter().all(|pattern| is_pattern(pattern) && covers(pattern, &pattern.replace("*.", "a."))));
+            let mx: String = policy.mx.iter().flat_map(|pattern| ["mx: ", pattern.as_str(), "\r\n"]).collect();
+            let again = format!("version: STSv1\r\nmode: {}\r\n{mx}max_age: {}\r\n", policy.mode.as_str(), policy.max_age);
+            prop_assert_eq!(parse(&again), Ok(policy.clone()));
+            prop_assert_eq!(parse_kept(&lines(&text)), Some(policy));
+            Ok(())
+        });
+        assert!(ran.is_ok(), "{ran:?}");
+        assert!(read.get() * 5 > cases, "only {} of {cases} were policies: the others try nothing", read.get());
     }
 }

@@ -11,7 +11,7 @@ use waypost_types::{
 use super::{AuditOptions, Facts, Part, local_names::local_ending, mx_set, rules::remark, selectors};
 use crate::{
     net::{Absence, Lookup, Net, not_public},
-    spf::fetch,
+    spf::{FetchError, fetch},
 };
 
 /// MX hosts looked at; more than anybody needs, few enough to be bounded.
@@ -74,9 +74,13 @@ async fn without_mx(net: &Net, name: &str, facts: &mut Facts, part: &mut Part) {
         Lookup::Missing(_) => {
             facts.receives = false;
             // A domain that says that nobody sends for it is parked, not broken.
-            if matches!(fetch(net.dns(), name).await, Ok(Some(txt)) if txt.trim_ascii_end().eq_ignore_ascii_case(b"v=spf1 -all")) {
-                part.word(Status::None, "Takes no mail");
-                return;
+            match fetch(net.dns(), name).await {
+                Ok(Some(txt)) if txt.trim_ascii_end().eq_ignore_ascii_case(b"v=spf1 -all") => return part.word(Status::None, "Takes no mail"),
+                Err(FetchError::Dns(failure)) => {
+                    part.untold("mx.missing", format!("there is no MX record and no address; whether it is parked, by its SPF record: {failure}"));
+                    return part.word(Status::None, "No answer");
+                }
+                Ok(_) | Err(FetchError::Multiple) => {}
             }
             part.find(
                 remark("mx.missing", name, format!("{name} has no MX record and no address: it can not receive mail"))
@@ -102,17 +106,21 @@ async fn null_mx(net: &Net, name: &str, options: &AuditOptions, part: &mut Part)
         part.find(
             remark("mx.null_sends", name, format!("{name} says that it takes no mail (null MX), and {how}")).with("host", format!("mail.{name}")),
         );
-    } else if let Ok(Some(policy)) = fetch(net.dns(), name).await
-        && lets_somebody_send(&policy)
-    {
-        let policy = String::from_utf8_lossy(&policy).into_owned();
-        let seen = format!("{name} says that it takes no mail (null MX), and its SPF record lets hosts send for it: {policy}");
-        part.find(
-            remark("mx.null_sends", name, seen)
-                .severity(Severity::Low)
-                .fix("If the domain sends mail, give it an MX record that takes the replies. If it does not, say so in SPF as well.")
-                .record("TXT", name, "v=spf1 -all"),
-        );
+    } else {
+        match fetch(net.dns(), name).await {
+            Ok(Some(policy)) if lets_somebody_send(&policy) => {
+                let policy = String::from_utf8_lossy(&policy).into_owned();
+                let seen = format!("{name} says that it takes no mail (null MX), and its SPF record lets hosts send for it: {policy}");
+                part.find(
+                    remark("mx.null_sends", name, seen)
+                        .severity(Severity::Low)
+                        .fix("If the domain sends mail, give it an MX record that takes the replies. If it does not, say so in SPF as well.")
+                        .record("TXT", name, "v=spf1 -all"),
+                );
+            }
+            Err(FetchError::Dns(failure)) => part.untold("mx.null_sends", format!("the SPF record of {name}: {failure}")),
+            Ok(_) | Err(FetchError::Multiple) => {}
+        }
     }
     part.word_by_findings(Status::Ok, "Takes no mail");
 }
@@ -141,15 +149,17 @@ async fn with_mx(net: &Net, name: &str, records: Vec<(u16, String)>, facts: &mut
     let answers = join_all(hosts.iter().map(|(_, host)| async move {
         // What is no public name is not asked; the resolver library would answer “localhost” by itself.
         if host.parse::<IpAddr>().is_ok() || is_local(host, name) {
-            return (Lookup::Missing(Absence::NoData), None);
+            return (Lookup::Missing(Absence::NoData), Lookup::Missing(Absence::NoData));
         }
-        let (addresses, alias) = tokio::join!(net.dns().addresses(host), net.dns().cname(host));
-        (addresses, alias.found().into_iter().next())
+        tokio::join!(net.dns().addresses(host), net.dns().cname(host))
     }))
     .await;
     let mut dead = Vec::new();
     for ((preference, host), (addresses, alias)) in hosts.iter().zip(answers) {
-        if let Some(alias) = alias {
+        if let Lookup::Failed(failure) = &alias {
+            part.untold("mx.cname", format!("whether {host} is an alias: {failure}"));
+        }
+        if let Some(alias) = alias.found().into_iter().next() {
             part.find(
                 remark("mx.cname", host, format!("The MX host {host} is an alias of {alias}"))
                     .fix(format!("Let the MX record name {alias} itself."))
@@ -189,7 +199,12 @@ async fn ipv6_only(net: &Net, name: &str, hosts: &[MxHost], part: &mut Part) {
         return;
     }
     let v4 = join_all(hosts.iter().map(|host| net.dns().a(&host.host))).await;
-    if v4.iter().all(|answer| matches!(answer, Lookup::Missing(_))) {
+    if v4.iter().any(|answer| matches!(answer, Lookup::Found(_))) {
+        return;
+    }
+    if let Some(failure) = v4.iter().find_map(|answer| if let Lookup::Failed(failure) = answer { Some(failure) } else { None }) {
+        part.untold("mx.no_ipv4", format!("whether an MX host has an IPv4 address: {failure}"));
+    } else {
         let seen = format!("No MX host of {name} has an IPv4 address: senders without IPv6 can not deliver");
         part.find(remark("mx.no_ipv4", name, seen).with("host", &found[0].host));
     }

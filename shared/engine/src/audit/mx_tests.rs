@@ -6,7 +6,7 @@ use waypost_types::Severity;
 
 use super::*;
 use crate::net::{
-    Egress, NetConfig,
+    Egress, NetConfig, RecordType,
     tests::{Say, Server},
 };
 
@@ -69,6 +69,24 @@ async fn each_rule_fires_on_its_record_alone() {
         let part = look(&records, &AuditOptions::default()).await;
         assert_eq!(seen(&part), wanted, "{records:?}: {:#?}", part.findings);
         assert!(part.findings.iter().all(|finding| !finding.fix.contains('{')), "{:#?}", part.findings);
+    }
+}
+
+#[tokio::test]
+async fn questions_that_fail_make_no_findings_and_leave_old_ones_open() {
+    let fails = |kind, records: &[&str]| Say::FailsFor(kind, records.iter().map(|record| (*record).to_owned()).collect());
+    let a = RecordType::A;
+    for (name, say, records, untold) in [
+        // Parked or broken: its SPF record would tell.
+        ("e.example", fails(RecordType::TXT, &["NS ns.e.example"]), vec![], "mx.missing"),
+        ("e.example", fails(RecordType::TXT, &["MX 0 ."]), vec![], "mx.null_sends"),
+        ("mx.e.example", fails(RecordType::CNAME, &["A 203.0.113.5"]), vec![("e.example", "MX 10 mx.e.example")], "mx.cname"),
+        ("mx.e.example", fails(a, &["AAAA 2600::1"]), vec![("e.example", "MX 10 mx.e.example")], "mx.no_ipv4"),
+    ] {
+        let server = Server::start(&records, &[(name, say)]).await;
+        let part = mx::look(&server.net(), &"e.example".parse().unwrap(), &AuditOptions::default()).await.1;
+        assert!(!part.findings.iter().any(|finding| finding.rule == untold), "{untold}: {part:#?}");
+        assert!(part.unknown.iter().any(|one| one.subject == untold), "{untold}: {part:#?}");
     }
 }
 

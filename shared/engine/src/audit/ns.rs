@@ -70,9 +70,16 @@ pub(super) async fn check_by(asker: Asker<'_>, facts: &Facts, options: &AuditOpt
     let looks = if time_left() { confirmed(&asker, looks, &zone).await } else { unconfirmed(looks) };
     answers(&zone, &looks, &delegation, &mut part);
     let views = views(&looks);
-    if let Some(soa) = views.first().map(|(_, view)| view.soa.clone()).or(soa.found().into_iter().next())
-        && let Some(found) = ns_soa::judge(&zone, &soa)
-    {
+    let soa = match (views.first(), soa) {
+        (Some((_, view)), _) => Some(view.soa.clone()),
+        (None, Lookup::Found(records)) => records.into_iter().next(),
+        (None, Lookup::Missing(_)) => None,
+        (None, Lookup::Failed(failure)) => {
+            part.unknown("ns", format!("the SOA of {zone}: {failure}"));
+            None
+        }
+    };
+    if let Some(found) = soa.and_then(|soa| ns_soa::judge(&zone, &soa)) {
         part.find(found);
     }
     let disagreed = disagreements(&views);
@@ -166,7 +173,12 @@ fn sites(net: &Net, zone: &str, count: usize, hosts: &[Host], part: &mut Part) {
     }
     for host in hosts {
         let name = &host.name;
-        if let Some(alias) = &host.alias {
+        if let Lookup::Failed(failure) = &host.alias {
+            part.untold("ns.cname", format!("whether {name} is an alias: {failure}"));
+        }
+        if let Lookup::Found(aliases) = &host.alias
+            && let Some(alias) = aliases.first()
+        {
             let seen = format!("The name server {name} is an alias of {alias}; an NS record must name a host itself");
             part.find(remark("ns.cname", name, seen).with("alias", alias).record("NS", zone, format!("{alias}.")));
         }
@@ -174,7 +186,7 @@ fn sites(net: &Net, zone: &str, count: usize, hosts: &[Host], part: &mut Part) {
             part.find(
                 remark("ns.no_address", name, format!("The name server {name} of {zone} has no address, so nobody can ask it")).with("ns", name),
             );
-        } else if let Some(failure) = host.failure().filter(|_| host.addresses().is_empty()) {
+        } else if let Some(failure) = host.failure() {
             part.unknown("ns", format!("addresses of {name}: {failure}"));
         }
         let addresses = host.addresses();

@@ -8,7 +8,10 @@ use std::{
 
 use hickory_proto::rr::RData;
 
-use crate::net::{DialError, Lookup, Net, QueryFlags, RawAnswer, RecordType, Soa, plain};
+use crate::{
+    net::{DialError, Lookup, Net, QueryFlags, RawAnswer, RecordType, Soa, plain},
+    spf::is_spf,
+};
 
 /// Waiting for one answer of a server.
 const LIMIT: Duration = Duration::from_secs(4);
@@ -34,14 +37,14 @@ pub(super) struct Host {
     pub v4: Lookup<Ipv4Addr>,
     pub v6: Lookup<Ipv6Addr>,
     /// What it is an alias of.
-    pub alias: Option<String>,
+    pub alias: Lookup<String>,
 }
 
 impl Host {
     pub async fn find(net: &Net, name: &str) -> Self {
         let dns = net.dns();
         let (v4, v6, alias) = tokio::join!(dns.a(name), dns.aaaa(name), dns.cname(name));
-        Self { name: name.to_owned(), v4, v6, alias: alias.found().into_iter().next() }
+        Self { name: name.to_owned(), v4, v6, alias }
     }
 
     /// All its addresses, IPv4 first.
@@ -134,7 +137,9 @@ impl Asker<'_> {
                     _ => None,
                 }),
                 spf: set(spf, |data| match data {
-                    RData::TXT(txt) => spf_text(&txt.txt_data.concat()),
+                    RData::TXT(txt) => {
+                        Some(txt.txt_data.concat()).filter(|bytes| is_spf(bytes)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+                    }
                     _ => None,
                 }),
                 tcp,
@@ -173,9 +178,4 @@ fn set(answer: Result<RawAnswer, String>, pick: impl Fn(&RData) -> Option<String
         return None;
     }
     Some(answer.answers.iter().filter_map(|record| pick(&record.data)).take(MOST_RECORDS).collect())
-}
-
-fn spf_text(bytes: &[u8]) -> Option<String> {
-    let is_spf = bytes.get(..6).is_some_and(|head| head.eq_ignore_ascii_case(b"v=spf1")) && matches!(bytes.get(6), None | Some(b' '));
-    is_spf.then(|| String::from_utf8_lossy(bytes).into_owned())
 }

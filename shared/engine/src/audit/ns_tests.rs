@@ -8,6 +8,7 @@ use waypost_types::Severity;
 
 use super::{ns_ask::Asker, *};
 use crate::net::{
+    RecordType,
     nameserver::Authoritative,
     tests::{Say, Server},
 };
@@ -82,6 +83,18 @@ async fn judge_with(zones: &[Zone], parent: Option<&[&str]>, records: &[(&str, &
 
 fn found<'a>(part: &'a Part, rule: &str) -> Option<&'a Finding> {
     part.findings.iter().find(|finding| finding.rule == rule)
+}
+
+#[tokio::test]
+async fn what_is_not_told_of_the_servers_names_is_unknown() {
+    let port = start(&[ZONE, ZONE], BOTH).await;
+    let records: Vec<(&str, &str)> = RESOLVED.iter().copied().filter(|(name, _)| *name != "ns2.e.example").collect();
+    for (kind, untold) in [(RecordType::CNAME, "ns.cname"), (RecordType::AAAA, "ns")] {
+        let server = Server::start(&records, &[("ns2.e.example", Say::FailsFor(kind, vec!["A 127.0.0.3".to_owned()]))]).await;
+        let facts = Facts { domain: "e.example".parse().unwrap(), hosts: Vec::new(), nxdomain: false, null_mx: false, receives: true };
+        let judged = ns::check_by(Asker { net: &server.net(), port, pause: Duration::ZERO }, &facts, &AuditOptions::default()).await;
+        assert!(judged.unknown.iter().any(|one| one.subject == untold && one.reason.contains("ns2.e.example")), "{judged:#?}");
+    }
 }
 
 const BOTH: Option<&[&str]> = Some(&["ns1.e.example", "ns2.e.example"]);

@@ -88,6 +88,13 @@ pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> P
     for (target, found, sends) in looks {
         let address = target.address;
         // An MX host takes mail; only where it sends too does the reverse name decide whether its mail is taken.
+        let sends = match sends {
+            Ok(sends) => sends,
+            Err(why) => {
+                part.unknown("ptr", format!("whether {address} sends for the domain: {why}"));
+                continue;
+            }
+        };
         let severity = if sends { Severity::Critical } else { Severity::Medium };
         let wanted = target.wanted(facts.domain.as_str());
         match found {
@@ -193,12 +200,13 @@ fn strs(names: &[String]) -> Vec<&str> {
     names.iter().map(String::as_str).collect()
 }
 
-/// Whether it is known to send, or the domain's own policy lets this MX host's address send for it.
-async fn sends(net: &Net, facts: &Facts, target: &Target<'_>) -> bool {
-    let Some(host) = target.host.filter(|_| target.origin.is_none()) else { return target.origin.is_some() };
+/// Whether it is known to send, or the domain's own policy lets this MX host's address send for it. An error where the policy could not be told.
+async fn sends(net: &Net, facts: &Facts, target: &Target<'_>) -> Result<bool, String> {
+    let Some(host) = target.host.filter(|_| target.origin.is_none()) else { return Ok(target.origin.is_some()) };
     let domain = facts.domain.as_str();
     let sender = format!("postmaster@{domain}");
-    check_host(net.dns(), target.address, domain, &sender, &host.host, net.now().timestamp()).await.result == SpfResult::Pass
+    let said = check_host(net.dns(), target.address, domain, &sender, &host.host, net.now().timestamp()).await;
+    if said.result == SpfResult::TempError { Err(said.explanation) } else { Ok(said.result == SpfResult::Pass) }
 }
 
 fn listed(names: &[String], between: &str) -> String {

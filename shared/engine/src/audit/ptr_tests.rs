@@ -107,3 +107,13 @@ async fn the_other_familys_answer_proves_nothing() {
     let report = judge(&[("e.example", "MX 0 ."), (six, "PTR out.e.example")], &forward, &["2001:db8::7"]).await;
     assert_eq!(report.findings[0].rule, "ptr.fcrdns_mismatch");
 }
+
+#[tokio::test]
+async fn an_address_of_which_nobody_tells_whether_it_sends_is_unknown() {
+    let records = [("e.example", "MX 10 mx.e.example"), ("mx.e.example", "A 203.0.113.7"), (SENDER, "TXT x")];
+    let fails = [("e.example", Say::FailsFor(RecordType::TXT, vec!["MX 10 mx.e.example".to_owned()]))];
+    let report = judge(&records[1..], &fails, &[]).await;
+    assert_eq!(seen(&report), []);
+    assert!(report.unknown.iter().any(|part| part.subject == "ptr" && part.reason.contains("sends for the domain")), "{report:#?}");
+    assert_eq!(seen(&judge(&records, &[], &[]).await), [("ptr.missing", Severity::Medium)]);
+}

@@ -169,10 +169,14 @@ async fn soft(net: &Net, facts: &Facts, cost: &Cost, part: &mut Part) {
     let Some((whose, _)) = spf_open::effective_all(&cost.tree).filter(|(_, all)| all.is_some_and(|all| all.eq_ignore_ascii_case("~all"))) else {
         return;
     };
-    if dmarc::enforces(net, &facts.domain).await == Ok(false) {
-        let domain = facts.domain.as_str();
-        let led = if whose == domain { String::new() } else { format!(" in the record of {whose}") };
-        part.find(remark("spf.softfail_only", domain, format!("SPF ends in “~all”{led}, and no DMARC policy has mail refused that fails")));
+    match dmarc::enforces(net, &facts.domain).await {
+        Ok(true) => {}
+        Ok(false) => {
+            let domain = facts.domain.as_str();
+            let led = if whose == domain { String::new() } else { format!(" in the record of {whose}") };
+            part.find(remark("spf.softfail_only", domain, format!("SPF ends in “~all”{led}, and no DMARC policy has mail refused that fails")));
+        }
+        Err(failure) => part.untold("spf.softfail_only", format!("whether DMARC has mail refused that fails: {failure}")),
     }
 }
 

@@ -287,8 +287,15 @@ impl Walk<'_> {
     /// Notes a name whose registered domain does not exist: whoever registers it decides who may send.
     async fn lapse(&self, name: &str, step: &mut Step) {
         let registered = organisational(name);
-        if registered != organisational(self.first) && registered.contains('.') && self.net.dns().soa(registered).await.is_nxdomain() {
-            step.seen.lapsed.insert((name.to_owned(), registered.to_owned()));
+        if registered == organisational(self.first) || !registered.contains('.') {
+            return;
+        }
+        match self.net.dns().soa(registered).await {
+            Lookup::Missing(Absence::NxDomain) => {
+                step.seen.lapsed.insert((name.to_owned(), registered.to_owned()));
+            }
+            Lookup::Failed(failure) => step.seen.failed.push((registered.to_owned(), failure)),
+            Lookup::Found(_) | Lookup::Missing(Absence::NoData) => {}
         }
     }
 

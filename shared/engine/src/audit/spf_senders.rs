@@ -7,8 +7,8 @@ use waypost_types::audit::SpfSender;
 
 use super::{AuditOptions, Facts, Part, organisational, rules::remark};
 use crate::{
-    net::Net,
-    spf::{Mechanism, Record, SpfEvaluation, SpfResult, check_host, fetch},
+    net::{Lookup, Net},
+    spf::{FetchError, Mechanism, Record, SpfEvaluation, SpfResult, check_host, fetch},
 };
 
 /// Known senders that are looked at.
@@ -125,10 +125,9 @@ async fn not_allowed(net: &Net, facts: &Facts, candidates: &[Candidate], results
         }
     }
     let known: BTreeSet<IpAddr> = candidates.iter().map(|candidate| candidate.address).collect();
-    let web: Vec<Candidate> = net
-        .dns()
-        .addresses(domain)
-        .await
+    let addresses = net.dns().addresses(domain).await;
+    let mut untold = if let Lookup::Failed(failure) = &addresses { Some(format!("the addresses of {domain}: {failure}")) } else { None };
+    let web: Vec<Candidate> = addresses
         .found()
         .into_iter()
         .take(MOST_OWN)
@@ -137,23 +136,37 @@ async fn not_allowed(net: &Net, facts: &Facts, candidates: &[Candidate], results
         .collect();
     let web_results = evaluate(net, domain, &web).await;
     names.extend(web.iter().zip(&web_results).filter(|(_, result)| refused(result)).map(|(host, _)| format!("{} ({})", host.origin, host.address)));
+    let own = candidates.iter().zip(results).filter(|(candidate, _)| candidate.own_host.is_some());
+    for (candidate, result) in own.chain(web.iter().zip(&web_results)).filter(|(_, result)| result.result == SpfResult::TempError) {
+        untold.get_or_insert_with(|| format!("whether {} ({}) may send: {}", candidate.address, candidate.origin, result.explanation));
+    }
     if !names.is_empty() {
         let seen = format!("SPF lets these hosts of the domain send no mail: {}", names.join(", "));
         part.find(remark("spf.host_not_allowed", domain, seen));
+    } else if let Some(reason) = untold {
+        part.untold("spf.host_not_allowed", reason);
     }
 }
 
 /// Own MX hosts that may send but whose own name has no policy: notices with an empty sender are judged by that name.
 async fn helo(net: &Net, facts: &Facts, candidates: &[Candidate], results: &[SpfEvaluation], part: &mut Part) {
+    let temporary = |(candidate, result): (&Candidate, &SpfEvaluation)| candidate.own_host.is_some() && result.result == SpfResult::TempError;
+    if candidates.iter().zip(results).any(temporary) {
+        part.untold("spf.helo_missing", "whether the domain's own hosts may send was not answered");
+    }
     let passes = candidates.iter().zip(results).filter(|(_, result)| result.result == SpfResult::Pass);
     let hosts: BTreeSet<&str> =
         passes.filter_map(|(candidate, _)| candidate.own_host.as_deref()).filter(|host| *host != facts.domain.as_str()).collect();
     let hosts: Vec<&str> = hosts.into_iter().take(MOST_HELO).collect();
     let records = join_all(hosts.iter().map(|host| fetch(net.dns(), host))).await;
     for (host, record) in hosts.into_iter().zip(records) {
-        if record == Ok(None) {
-            let seen = format!("{host} may send for the domain, and its own name has no SPF record");
-            part.find(remark("spf.helo_missing", host, seen).with("helo", host).record("TXT", host, "v=spf1 a -all"));
+        match record {
+            Ok(None) => {
+                let seen = format!("{host} may send for the domain, and its own name has no SPF record");
+                part.find(remark("spf.helo_missing", host, seen).with("helo", host).record("TXT", host, "v=spf1 a -all"));
+            }
+            Err(FetchError::Dns(failure)) => part.untold("spf.helo_missing", format!("the SPF record of {host}: {failure}")),
+            Ok(Some(_)) | Err(FetchError::Multiple) => {}
         }
     }
 }

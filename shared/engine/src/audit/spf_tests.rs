@@ -5,7 +5,10 @@ use hickory_proto::op::ResponseCode;
 use waypost_types::audit::{SpfDetail, SpfNode};
 
 use super::*;
-use crate::net::tests::{Say, Server};
+use crate::net::{
+    RecordType,
+    tests::{Say, Server},
+};
 
 /// Names that every case has beside its own.
 const WORLD: &[(&str, &str)] = &[
@@ -113,6 +116,37 @@ async fn a_soft_fail_is_enough_where_dmarc_enforces_or_can_not_be_told() {
     let mute = [("_dmarc.e.example", Say::Code(ResponseCode::ServFail))];
     let report = run(&[("e.example", "TXT v=spf1 mx ~all")], &mute, &AuditOptions::default()).await;
     assert!(!rules(&report).contains(&"spf.softfail_only"), "{:?}", rules(&report));
+    assert!(report.unknown.iter().any(|part| part.subject == "spf.softfail_only"), "{:?}", report.unknown);
+}
+
+#[tokio::test]
+async fn questions_that_fail_leave_findings_open() {
+    let servfail = || Say::Code(ResponseCode::ServFail);
+    let fails = |kind, record: &str| Say::FailsFor(kind, vec![record.to_owned()]);
+    for (record, name, say, untold) in [
+        // Whether the domain's own address may send.
+        ("TXT v=spf1 ip4:203.0.113.5 -all", "e.example", None, "spf.host_not_allowed"),
+        // Whether its MX host may, and whether that one's name has a policy.
+        ("TXT v=spf1 include:mute.test -all", "mute.test", Some(servfail()), "spf.host_not_allowed"),
+        ("TXT v=spf1 include:mute.test -all", "mute.test", Some(servfail()), "spf.helo_missing"),
+        ("TXT v=spf1 a:mx2.e.example -all", "mx2.e.example", Some(fails(RecordType::TXT, "A 203.0.113.6")), "spf.helo_missing"),
+        // Whether a name that it trusts is registered at all.
+        ("TXT v=spf1 mx include:spf.lapsed.example -all", "lapsed.example", Some(servfail()), "spf"),
+    ] {
+        let (mut records, mut others) = (vec![], vec![]);
+        match say {
+            None => others.push((name, Say::FailsFor(RecordType::A, vec![record.to_owned(), "MX 10 mx.e.example".to_owned()]))),
+            Some(say) => {
+                records.extend([("e.example", record), ("e.example", "MX 20 mx2.e.example")]);
+                others.push((name, say));
+            }
+        }
+        let world: Vec<(&str, &str)> = WORLD.iter().copied().filter(|(owner, _)| others.iter().all(|(name, _)| name != owner)).collect();
+        let server = Server::start(&[&world[..], &records].concat(), &others).await;
+        let report = audit_families(&server.net(), &"e.example".parse().unwrap(), &AuditOptions::default(), &[Family::Spf]).await;
+        assert!(!rules(&report).contains(&untold), "{record}: {report:#?}");
+        assert!(report.unknown.iter().any(|part| part.subject == untold), "{record}: {report:#?}");
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use super::{Part, rules::remark};
 use crate::{
-    net::{Net, QueryFlags, RecordType},
+    net::{DnsFailure, Lookup, Net, QueryFlags, RecordType},
     spf::{is_spf, is_term},
 };
 
@@ -22,22 +22,32 @@ const RECORD_HEAD: usize = 12;
 /// What a look at the wire saw.
 #[derive(Debug, Default)]
 pub(super) struct Wire {
-    /// All TXT records of the name, each in its strings; empty where that could not be told.
+    /// All TXT records of the name, each in its strings.
     records: Vec<Vec<Vec<u8>>>,
+    /// Why they could not be told.
+    untold: Option<DnsFailure>,
     /// A record of the retired type exists.
     retired: bool,
 }
 
-/// Asks; what does not answer tells nothing.
+/// Asks. That a server does not answer for the retired type is common, and leaves nothing open: its rule is a hint.
 pub(super) async fn look(net: &Net, domain: &str) -> Wire {
     let flags = QueryFlags { recursion: true, ..QueryFlags::default() };
     let (records, retired) = tokio::join!(net.dns().txt_parts(domain), net.query(None, domain, RecordType::from(TYPE_SPF), flags));
     let retired = retired.is_ok_and(|answer| answer.code == 0 && answer.answers.iter().any(|record| u16::from(record.record_type()) == TYPE_SPF));
-    Wire { records: records.found(), retired }
+    match records {
+        Lookup::Failed(failure) => Wire { untold: Some(failure), retired, ..Wire::default() },
+        records => Wire { records: records.found(), untold: None, retired },
+    }
 }
 
 /// Remarks what was seen.
 pub(super) fn judge(domain: &str, wire: &Wire, part: &mut Part) {
+    if let Some(failure) = &wire.untold {
+        for rule in ["spf.too_long_string", "spf.record_too_big"] {
+            part.untold(rule, format!("the strings of the TXT records of {domain}: {failure}"));
+        }
+    }
     for strings in &wire.records {
         if let Some(better) = mended(strings) {
             let seen = "The SPF record is cut into strings with no space between two terms: receivers join them into one wrong word";
@@ -164,7 +174,7 @@ mod tests {
     fn sizes_and_the_retired_type() {
         let rules = |records: Vec<Vec<Vec<u8>>>, retired| {
             let mut part = Part::default();
-            judge("e.example", &Wire { records, retired }, &mut part);
+            judge("e.example", &Wire { records, retired, ..Wire::default() }, &mut part);
             part.findings.into_iter().map(|finding| finding.rule).collect::<Vec<_>>()
         };
         let spf = cut("v=spf1 -all");

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use reqwest::Url;
 use waypost_types::{DomainName, outcome::Status};
 
-use super::{AuditOptions, Facts, Part, dane, dkim::tags, dmarc_reports::takes_mail, mta_sts, rules::remark};
+use super::{AuditOptions, Facts, Part, dane, dmarc_reports::takes_mail, mta_sts, rules::remark, tags::tags};
 use crate::net::{Lookup, Net};
 
 /// What a record begins with, to the letter; records that do not are no TLS-RPT records to senders.
@@ -75,11 +75,15 @@ pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> 
 async fn missing(net: &Net, facts: &Facts, part: &mut Part, owner: &str, suggestion: &str) {
     let domain = facts.domain.as_str();
     let (sts, dane) = tokio::join!(mta_sts::records(net, domain), dane::in_use(net, facts));
-    let policy = match (!sts.found().is_empty(), dane) {
-        (true, true) => "MTA-STS and DANE are set, but nobody is told when they fail",
-        (true, false) => "MTA-STS is set, but nobody is told when it fails",
-        (false, true) => "DANE is set, but nobody is told when it fails",
-        (false, false) => return,
+    let policy = match (sts, dane) {
+        (Lookup::Found(_), Ok(true)) => "MTA-STS and DANE are set, but nobody is told when they fail",
+        (Lookup::Found(_), Ok(false) | Err(_)) => "MTA-STS is set, but nobody is told when it fails",
+        (Lookup::Missing(_) | Lookup::Failed(_), Ok(true)) => "DANE is set, but nobody is told when it fails",
+        (Lookup::Missing(_), Ok(false)) => return,
+        (Lookup::Failed(failure), Ok(false) | Err(_)) | (Lookup::Missing(_), Err(failure)) => {
+            part.unknown("tls_rpt", format!("whether MTA-STS or DANE is in use, which should be reported on: {failure}"));
+            return;
+        }
     };
     part.find(
         remark("tlsrpt.missing", domain, format!("{policy} (no TLS-RPT)"))

@@ -144,8 +144,8 @@ fn signatures(report: &HeaderReport, look: &Look<'_>, out: &mut Vec<Remark>) {
         if let Some(length) = signature.body_length {
             out.push(remark("dkim.body_length", &name, format!("The signature covers only the first {length} octets of the body (l={length})")));
         }
-        if let Some(seen) = expiry(signature, delivered) {
-            out.push(remark("dkim.expired", &name, seen));
+        if let Some((rule, seen)) = expiry(signature, delivered) {
+            out.push(remark(rule, &name, seen));
         }
         let times = signature.signed_fields.iter().filter(|field| *field == "from").count();
         let present = look.parts.all("From").count();
@@ -169,14 +169,16 @@ fn signatures(report: &HeaderReport, look: &Look<'_>, out: &mut Vec<Remark>) {
     unsubscribe_signed(report, look.parts, out);
 }
 
-fn expiry(signature: &SignatureReport, delivered: Option<DateTime<Utc>>) -> Option<String> {
+/// That it had expired, or that it soon does: the rule, and what is seen.
+fn expiry(signature: &SignatureReport, delivered: Option<DateTime<Utc>>) -> Option<(&'static str, String)> {
     let expires = signature.expires?;
     if delivered.is_some_and(|delivered| expires < delivered) {
-        return Some(format!("The signature expired at {}, before the message was delivered", expires.format("%Y-%m-%d %H:%M UTC")));
+        let seen = format!("The signature expired at {}, before the message was delivered", expires.format("%Y-%m-%d %H:%M UTC"));
+        return Some(("dkim.expired", seen));
     }
     let signed = signature.signed_at?;
     let lasts = expires - signed;
-    (lasts < SHORT).then(|| format!("The signature lasts {} minutes only (x= after t=)", lasts.num_minutes()))
+    (lasts < SHORT).then(|| ("dkim.expiry_short", format!("The signature lasts {} minutes only (x= after t=)", lasts.num_minutes())))
 }
 
 /// RFC 8058 4: a signature that passes covers both fields.

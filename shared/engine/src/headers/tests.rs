@@ -131,7 +131,7 @@ async fn what_does_not_verify_says_why() {
     let expired = DkimSigner::from_key(rsa()).domain("example.org").selector("s1").headers(FIELDS).expiration(1).sign(PLAIN.as_bytes()).unwrap();
     let report = analyse(&server.net(), (expired.to_header() + PLAIN).as_bytes()).await;
     assert_eq!(report.signatures[0].verified, Verified::Valid, "{}", report.signatures[0].reason);
-    assert_eq!(rules(&report), ["dkim.expired"]);
+    assert_eq!(rules(&report), ["dkim.expiry_short"]);
 }
 
 /// Seals as the forwarder of `list.example` does.
@@ -241,9 +241,12 @@ async fn every_rule_fires_where_it_should_and_only_there() {
         (with(&signature("a=rsa-sha256")), "dkim.body_length", false),
         (with(&signature("a=rsa-sha256").replace("from:from", "from")), "dkim.from_not_oversigned", true),
         (with(&signature("a=rsa-sha256")), "dkim.from_not_oversigned", false),
-        (with(&signature("a=rsa-sha256; t=1706696429; x=1706697000")), "dkim.expired", true),
+        (with(&signature("a=rsa-sha256; t=1706696429; x=1706697000")), "dkim.expiry_short", true),
+        (with(&signature("a=rsa-sha256; t=1706696429; x=1706697000")), "dkim.expired", false),
         (with(&signature("a=rsa-sha256; t=1706000000; x=1706696430")), "dkim.expired", true),
+        (with(&signature("a=rsa-sha256; t=1706000000; x=1706696430")), "dkim.expiry_short", false),
         (with(&signature("a=rsa-sha256; t=1706696429; x=1707301229")), "dkim.expired", false),
+        (with(&signature("a=rsa-sha256; t=1706696429; x=1707301229")), "dkim.expiry_short", false),
         (with(&signature("a=rsa-sha256").replace("d=example.org", "d=esp.example")), "dkim.not_aligned", true),
         (signed(PLAIN), "dkim.not_aligned", false),
         (with(""), "dkim.not_aligned", false),

@@ -6,6 +6,8 @@ use super::HttpFailure;
 const MOST_HEAD: usize = 16 * 1024;
 /// Bytes of the line before a chunk.
 const MOST_CHUNK_LINE: usize = 1024;
+/// Interim answers (1xx) that are read past.
+const MOST_INTERIM: usize = 10;
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,21 +45,23 @@ struct Head {
 pub(super) struct Reader {
     max_bytes: usize,
     head: Option<Head>,
+    /// Interim answers before it.
+    interim: usize,
     buffer: Vec<u8>,
     chunks: Chunks,
 }
 
 impl Reader {
     pub fn new(max_bytes: usize) -> Self {
-        Self { max_bytes, head: None, buffer: Vec::new(), chunks: Chunks::default() }
+        Self { max_bytes, head: None, interim: 0, buffer: Vec::new(), chunks: Chunks::default() }
     }
 
     /// Takes in more bytes.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Progress, HttpFailure> {
         // An end of headers may lie across two reads.
-        let seen = self.buffer.len().saturating_sub(3);
+        let mut seen = self.buffer.len().saturating_sub(3);
         self.buffer.extend_from_slice(bytes);
-        if self.head.is_none() {
+        while self.head.is_none() {
             let Some(split) = self.buffer[seen..].windows(4).position(|w| w == b"\r\n\r\n").map(|at| at + seen) else {
                 if self.buffer.len() > MOST_HEAD {
                     return Err(HttpFailure::Protocol("the headers do not end"));
@@ -66,7 +70,15 @@ impl Reader {
             };
             let head = head(&self.buffer[..split])?;
             self.buffer.drain(..split + 4);
-            self.head = Some(head);
+            seen = 0;
+            match head.answer.status {
+                // Nobody asked it to.
+                101 => return Err(HttpFailure::Protocol("it switches to another protocol")),
+                // RFC 9110 15.2: any number of these, without a body, come before the answer.
+                100..=199 if self.interim == MOST_INTERIM => return Err(HttpFailure::Protocol("only interim answers come")),
+                100..=199 => self.interim += 1,
+                _ => self.head = Some(head),
+            }
         }
         let Some(head) = &self.head else { return Ok(Progress::More) };
         let whole = match head.body {
@@ -191,6 +203,20 @@ mod tests {
             }
         }
         assert!(read(b"SSH-2.0-x\r\n", 9, 9).is_err());
+    }
+
+    #[test]
+    fn interim_answers_are_read_past() {
+        let hints = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\nContent-Length: 9\r\n\r\n";
+        let last = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        for step in [1, 4, 4096] {
+            let read = |times: usize| read(format!("HTTP/1.1 100 Continue\r\n\r\n{}{last}", hints.repeat(times)).as_bytes(), step, 100);
+            let answer = read(9).unwrap();
+            assert_eq!((answer.status, answer.body.as_slice()), (200, &b"ok"[..]));
+            assert_eq!(read(10), Err(HttpFailure::Protocol("only interim answers come")));
+        }
+        assert!(read(b"HTTP/1.1 101 Switching Protocols\r\n\r\n", 9, 9).is_err());
+        assert_eq!(read(hints.as_bytes(), 9, 9), Err(HttpFailure::Protocol("no end of headers")));
     }
 
     #[test]

@@ -75,6 +75,9 @@ pub enum HttpFailure {
     /// The handshake failed otherwise.
     #[error("the TLS handshake failed: {0}")]
     Tls(String),
+    /// We could not begin.
+    #[error("TLS could not be set up here: {0}")]
+    Setup(String),
     /// Took too long.
     #[error("no complete answer within 8 s")]
     TimedOut,
@@ -94,9 +97,23 @@ pub enum HttpFailure {
 
 impl HttpFailure {
     /// True when the failure says something about the host rather than about us or the way to it.
-    pub fn is_the_hosts(&self) -> bool {
-        !matches!(self, Self::Dns(_) | Self::TimedOut | Self::Io(_))
-            && !matches!(self, Self::Dial(DialError::Forbidden(_) | DialError::TimedOut | DialError::Unreachable | DialError::Other(_)))
+    pub const fn is_the_hosts(&self) -> bool {
+        match self {
+            Self::BadUrl(_)
+            | Self::NoAddress(_)
+            | Self::Certificate(_)
+            | Self::Tls(_)
+            | Self::TooLarge(_)
+            | Self::TooManyRedirects
+            | Self::Protocol(_)
+            | Self::Dial(DialError::Refused) => true,
+            // The resolver's, the way's, or our own: a firewall resets connections too.
+            Self::Dns(_)
+            | Self::TimedOut
+            | Self::Io(_)
+            | Self::Setup(_)
+            | Self::Dial(DialError::TimedOut | DialError::Unreachable | DialError::Reset | DialError::Forbidden(_) | DialError::Other(_)) => false,
+        }
     }
 }
 
@@ -184,8 +201,9 @@ async fn exchange(net: &Net, url: &Url, accept: &str, max_bytes: usize) -> Resul
     let bare = host.trim_matches(['[', ']']);
     let stream = connect(net, bare).await?;
     let https = net.https();
-    let config = https.config.clone().ok_or_else(|| HttpFailure::Tls("TLS could not be set up here".to_owned()))?;
-    let name = ServerName::try_from(bare.to_owned()).map_err(|error| HttpFailure::Tls(error.to_string()))?;
+    let config = https.config.clone().ok_or_else(|| HttpFailure::Setup("there is no version of it to speak".to_owned()))?;
+    let name =
+        ServerName::try_from(bare.to_owned()).map_err(|error| HttpFailure::BadUrl(format!("“{bare}” can not stand in a certificate: {error}")))?;
     let mut tls = TlsConnector::from(config).connect(name, stream).await.map_err(|error| handshake_failure(&error, bare))?;
     let target = match url.query() {
         Some(query) => format!("{}?{query}", url.path()),
@@ -234,16 +252,19 @@ async fn connect(net: &Net, host: &str) -> Result<TcpStream, HttpFailure> {
 
 /// What went wrong with TLS; a certificate that no client accepts is told apart.
 fn handshake_failure(error: &std::io::Error, host: &str) -> HttpFailure {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    let Some(rustls::Error::InvalidCertificate(certificate)) = inner else {
-        return match error.kind() {
-            // Without a word it could be anybody on the way.
-            std::io::ErrorKind::UnexpectedEof => HttpFailure::Io("it was closed during the TLS handshake".to_owned()),
-            std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::ConnectionAborted | std::io::ErrorKind::BrokenPipe => {
-                HttpFailure::Io("it was reset during the TLS handshake".to_owned())
-            }
-            _ => HttpFailure::Tls(error.to_string()),
-        };
+    let certificate = match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(certificate)) => certificate,
+        Some(other) => return HttpFailure::Tls(other.to_string()),
+        // Without a word of TLS it could be anybody on the way.
+        None => {
+            return HttpFailure::Io(match error.kind() {
+                std::io::ErrorKind::UnexpectedEof => "it was closed during the TLS handshake".to_owned(),
+                std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::ConnectionAborted | std::io::ErrorKind::BrokenPipe => {
+                    "it was reset during the TLS handshake".to_owned()
+                }
+                _ => format!("during the TLS handshake: {error}"),
+            });
+        }
     };
     HttpFailure::Certificate(match certificate {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => format!("the certificate of {host} has expired"),
@@ -290,9 +311,24 @@ mod tests {
 
     #[test]
     fn what_is_ours_is_not_the_hosts() {
-        for failure in [HttpFailure::TimedOut, HttpFailure::Dial(DialError::TimedOut), HttpFailure::Io("x".to_owned())] {
+        let denied = super::super::EgressDenied { address: "10.0.0.1".parse().unwrap(), reason: "a private address" };
+        let here = |kind: std::io::ErrorKind| HttpFailure::Dial(super::super::dial_error(&kind.into()));
+        for failure in [
+            HttpFailure::TimedOut,
+            HttpFailure::Io("x".to_owned()),
+            HttpFailure::Setup("x".to_owned()),
+            HttpFailure::Dns(DnsFailure::Timeout),
+            HttpFailure::Dial(DialError::Forbidden(denied)),
+            here(std::io::ErrorKind::TimedOut),
+            here(std::io::ErrorKind::ConnectionReset),
+            here(std::io::ErrorKind::HostUnreachable),
+            here(std::io::ErrorKind::AddrNotAvailable),
+            HttpFailure::Dial(super::super::dial_error(&std::io::Error::from_raw_os_error(24))), // too many open files
+            handshake_failure(&std::io::ErrorKind::Other.into(), "e.example"),
+        ] {
             assert!(!failure.is_the_hosts(), "{failure}");
         }
+        assert!(handshake_failure(&std::io::Error::other(rustls::Error::NoCertificatesPresented), "e.example").is_the_hosts());
         for failure in [HttpFailure::Certificate("x".to_owned()), HttpFailure::TooLarge(1), HttpFailure::Dial(DialError::Refused)] {
             assert!(failure.is_the_hosts(), "{failure}");
         }

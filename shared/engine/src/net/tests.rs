@@ -1,7 +1,12 @@
 //! The resolver and the single question against a small name server on loopback: what it answers is told apart as it should be.
 #![allow(clippy::unwrap_used)]
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicU32},
+    time::Duration,
+};
 
 use hickory_proto::{
     op::{Edns, Message, ResponseCode},
@@ -39,6 +44,8 @@ pub(crate) enum Say {
     TcpOnly(Vec<String>),
     /// SERVFAIL with this extended error (RFC 8914), as a validating resolver answers what it found bogus; these with CD.
     Bogus(u16, Vec<String>),
+    /// SERVFAIL to so many questions that are to be validated, these to all others.
+    FailsAtFirst(Arc<AtomicU32>, Vec<String>),
 }
 
 /// A name server on loopback that knows some names; all others are NXDOMAIN, without a SOA, as plain servers answer.
@@ -120,13 +127,23 @@ pub(super) fn answer(zone: &BTreeMap<String, Say>, question: &[u8], tcp: bool) -
         Some(Say::Code(code)) => answer.metadata.response_code = *code,
         Some(Say::FailsFor(kind, _)) if asked.query_type() == *kind => answer.metadata.response_code = ResponseCode::ServFail,
         Some(Say::TcpOnly(_)) if !tcp => answer.metadata.truncation = true,
+        Some(Say::FailsAtFirst(left, _)) if !question.metadata.checking_disabled && one_less(left) => {
+            answer.metadata.response_code = ResponseCode::ServFail;
+        }
         Some(Say::Bogus(code, _)) if !question.metadata.checking_disabled => {
             answer.metadata.response_code = ResponseCode::ServFail;
             let mut edns = Edns::new();
             edns.options_mut().insert(EdnsOption::Unknown(15, code.to_be_bytes().to_vec()));
             answer.set_edns(edns);
         }
-        Some(say @ (Say::Records(records) | Say::Vouched(records) | Say::TcpOnly(records) | Say::Bogus(_, records) | Say::FailsFor(_, records))) => {
+        Some(
+            say @ (Say::Records(records)
+            | Say::Vouched(records)
+            | Say::TcpOnly(records)
+            | Say::Bogus(_, records)
+            | Say::FailsFor(_, records)
+            | Say::FailsAtFirst(_, records)),
+        ) => {
             answer.metadata.authentic_data = matches!(say, Say::Vouched(_));
             let wanted = asked.query_type();
             // What an alias leads to comes with it, as from every resolver.
@@ -148,6 +165,11 @@ pub(super) fn answer(zone: &BTreeMap<String, Say>, question: &[u8], tcp: bool) -
         }
     }
     Some(answer.to_vec().unwrap())
+}
+
+/// Whether some were left; then there is one less.
+fn one_less(left: &AtomicU32) -> bool {
+    left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
 }
 
 /// What `*` below the closest name that exists says (RFC 4592 3.3.1).

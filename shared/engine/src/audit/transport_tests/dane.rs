@@ -32,6 +32,44 @@ async fn tlsa_records_are_held_against_the_chain_that_is_shown() {
 }
 
 #[tokio::test]
+async fn a_record_that_matches_counts_however_many_do_not() {
+    let authority = Authority::new();
+    let issued = authority.issue("mx.e.example", |_| {});
+    let (address, _) = smtp(Some(&issued), "127.0.0.1:0").await;
+    // They sort before it.
+    let old = (0..22).map(|number| format!("2 0 1 {number:064x}"));
+    let report = dane(&authority, Some(address), &old.chain([record(&issued, 0, 3)]).collect::<Vec<_>>()).await;
+    assert_eq!((rules(&report), report.unknown.len()), (Vec::new(), 0), "{report:#?}");
+    assert_eq!((report.records["dane"].len(), report.detail.dane.len()), (20, 20));
+}
+
+#[tokio::test]
+async fn questions_that_fail_make_no_findings_and_end_none() {
+    let authority = Authority::new();
+    let issued = authority.issue("mx.e.example", |_| {});
+    let mx = [("e.example", "MX 10 mx.e.example"), ("mx.e.example", "A 127.0.0.1"), ("_mta-sts.e.example", "TXT other")];
+    let mute = [("_25._tcp.mx.e.example", Say::Code(ResponseCode::ServFail))];
+    let dns = Server::start(&mx, &mute).await;
+    let report = look(&dns.net(), None, &AuditOptions::default(), &[Family::MtaSts, Family::TlsRpt]).await;
+    let untold: Vec<&str> = report.unknown.iter().map(|part| part.subject.as_str()).collect();
+    assert_eq!((rules(&report), untold), (Vec::new(), vec!["mta_sts", "tls_rpt"]), "{report:#?}");
+    // What is known to be in use needs its reports, whatever the rest is.
+    let sts = [mx[0], mx[1], ("_mta-sts.e.example", "TXT v=STSv1; id=1;")];
+    let report = look(&Server::start(&sts, &mute).await.net(), None, &AuditOptions::default(), &[Family::TlsRpt]).await;
+    assert_eq!((rules(&report), report.unknown.len()), (vec!["tlsrpt.missing"], 0), "{report:#?}");
+    // The host may be an alias of one that has the records.
+    let fails = [("mx.e.example", Say::FailsFor(RecordType::CNAME, vec!["A 127.0.0.1".to_owned()]))];
+    let report = look(&Server::start(&mx[..1], &fails).await.net(), None, &AuditOptions::default(), &[Family::Dane]).await;
+    assert!(report.unknown.iter().any(|part| part.subject == "dane"), "{report:#?}");
+    // Whether the MX record is signed is not told.
+    let tlsa = Say::Vouched([record(&issued, 0, 3), record(&issued, 1, 2)].iter().map(|record| format!("TLSA {record}")).collect());
+    let silent = Say::FailsFor(RecordType::DS, vec!["MX 10 mx.e.example".to_owned()]);
+    let dns = Server::start(&[mx[1]], &[("_25._tcp.mx.e.example", tlsa), ("e.example", silent)]).await;
+    let report = look(&authority.net(dns.address, true, None), None, &AuditOptions::default(), &[Family::Dane]).await;
+    assert!(!rules(&report).contains(&"dane.tlsa_without_dnssec"), "{report:#?}");
+}
+
+#[tokio::test]
 async fn an_issuer_in_the_record_needs_the_name_as_well() {
     let authority = Authority::new();
     for (name, fine) in [("mx.e.example", true), ("e.example", true), ("other.example", false)] {

@@ -92,5 +92,40 @@ async fn what_a_validating_resolver_refuses_is_bogus() {
         let bogus = report.findings.iter().find(|finding| finding.rule == "dnssec.bogus");
         assert_eq!(bogus.is_some(), words.is_some(), "{code}: {report:#?}");
         assert!(words.is_none_or(|words| bogus.unwrap().summary.contains(words)), "{bogus:?}");
+        // What is not proven is not fine either.
+        assert_eq!(report.unknown.iter().any(|part| part.subject == "dnssec"), words.is_none(), "{code}: {report:#?}");
     }
+}
+
+#[tokio::test]
+async fn a_resolver_that_fails_without_a_word_is_asked_again_before_it_counts() {
+    let zone: Vec<String> = signed_zone(-9, 200, 200).into_iter().map(|(_, record)| record).chain(["SOA ns.e.example".to_owned()]).collect();
+    let facts = Facts { domain: "e.example".parse().unwrap(), hosts: Vec::new(), nxdomain: false, null_mx: false, receives: true };
+    let pause = Duration::from_millis(20);
+    for (failures, deadline, bogus, untold) in [
+        (u32::MAX, 9_000, true, None),
+        (1, 9_000, false, Some("answers when it is asked again")),
+        (u32::MAX, 1_000, false, Some("no time to ask again")),
+        (0, 9_000, false, None),
+    ] {
+        let dns = Server::start(&[], &[("e.example", Say::FailsAtFirst(Arc::new(failures.into()), zone.clone()))]).await;
+        let options = AuditOptions { deadline: Duration::from_millis(deadline), ..AuditOptions::default() };
+        let part = crate::audit::dnssec::check_after(pause, &dns.net(), &facts, &options).await;
+        assert_eq!(part.findings.iter().any(|finding| finding.rule == "dnssec.bogus"), bogus, "{failures} {part:#?}");
+        assert_eq!(part.unknown.iter().any(|one| untold.is_some_and(|words| one.reason.contains(words))), untold.is_some(), "{failures} {part:#?}");
+        assert!(untold.is_some() || part.unknown.is_empty(), "{part:#?}");
+    }
+}
+
+#[tokio::test]
+async fn questions_that_fail_decide_nothing_of_signatures() {
+    // No DS, and whether there are keys is not told.
+    let fails = [("e.example", Say::FailsFor(RecordType::DNSKEY, vec!["MX 10 mx.e.example".to_owned(), "SOA ns.e.example".to_owned()]))];
+    let report = dnssec(&[], &fails, false).await;
+    assert_eq!((rules(&report), report.unknown.len()), (Vec::new(), 1), "{report:#?}");
+    // When the signatures over the SOA end is not told.
+    let zone = signed_zone(-9, 200, 200).into_iter().map(|(_, record)| record).chain(["MX 10 mx.e.example".to_owned()]).collect();
+    let report = dnssec(&[], &[("e.example", Say::FailsFor(RecordType::SOA, zone))], false).await;
+    assert_eq!((rules(&report), report.checks["dnssec"].word.as_str()), (Vec::new(), "Signed"));
+    assert!(report.unknown.iter().any(|part| part.subject == "dnssec"), "{report:#?}");
 }

@@ -1,7 +1,10 @@
 //! DANE, MTA-STS, TLS-RPT and DNSSEC against servers on loopback: what each rule fires on, and what it lets be.
 #![allow(clippy::unwrap_used)]
 
-use std::{net::SocketAddr, sync::atomic::Ordering};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+};
 
 use hickory_proto::op::ResponseCode;
 
@@ -21,9 +24,9 @@ use crate::net::{
 };
 
 async fn look(net: &Net, smtp: Option<SocketAddr>, options: &AuditOptions, families: &[Family]) -> AuditReport {
-    let end = tokio::time::Instant::now() + options.deadline;
-    let chains = Chains::new(net, options.look_at_certificates, end).at_port(smtp.map_or(9, |address| address.port()));
-    look_at(net, &"e.example".parse().unwrap(), options, families, (end, confirm::PORT), &chains).await
+    let times = Times::of(options);
+    let chains = Chains::new(net, options.look_at_certificates, times.looks).at_port(smtp.map_or(9, |address| address.port()));
+    look_at(net, &"e.example".parse().unwrap(), options, families, (times, confirm::PORT), &chains).await
 }
 
 fn looking() -> AuditOptions {
