@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use waypost_types::audit::SelectorOrigin;
 
 use super::{AuditOptions, Family, dkim_key, organisational, selectors};
-use crate::net::{Absence, DnsFailure, Lookup, Net};
+use crate::net::{DnsFailure, Lookup, Net};
 
 /// Names asked at once.
 const AT_ONCE: usize = 24;
@@ -82,8 +82,8 @@ pub(super) async fn ask(net: &Net, domain: &str, options: &AuditOptions) -> Answ
     let mut asked: Vec<Asked> = stream::iter(wanted)
         .map(|(selector, origin)| async move {
             let name = format!("{selector}._domainkey.{domain}");
-            let answer = net.dns().txt(&name).await;
-            Asked { selector, name, origin, answer, aliases: Vec::new(), wild: false }
+            let (answer, aliases) = net.dns().txt_with_aliases(&name).await;
+            Asked { selector, name, origin, answer, aliases, wild: false }
         })
         .buffered(AT_ONCE)
         .collect()
@@ -110,7 +110,7 @@ pub(super) async fn ask(net: &Net, domain: &str, options: &AuditOptions) -> Answ
             _ => keep,
         }
     });
-    follow_all(net, domain, &mut asked, &nobodys[0].name).await;
+    alias_all(net, &mut asked, &nobodys[0].aliases).await;
     asked.retain(|one| one.is_known() || one.dangles() || !matches!(one.answer, Lookup::Missing(_)));
     Answers { asked, wildcard, failed_guess }
 }
@@ -148,51 +148,27 @@ fn wildcard(nobodys: &[Option<Vec<Vec<u8>>>]) -> Wildcard {
     }
 }
 
-/// The index of a selector, its aliases, and what their end answers where the selector itself answered nothing.
-type Followed = (usize, Vec<String>, Option<Lookup<Vec<u8>>>);
-
-/// Follows the aliases of all that answered and of all that did not; an alias whose end could not be told makes its selector untold.
-async fn follow_all(net: &Net, domain: &str, asked: &mut [Asked], nobody: &str) {
+/// An answer said what the name is an alias of. A failure did not: for selectors that somebody named it is asked, since it says whose they are.
+async fn alias_all(net: &Net, asked: &mut [Asked], wild_alias: &[String]) {
     let end = Instant::now() + ALIAS_LIMIT;
-    let below = format!("_domainkey.{domain}");
-    let (below, wild_alias) = tokio::join!(in_time(net, &below, end), follow(net, nobody, end));
-    // Where nothing lies below _domainkey there is no alias either (RFC 8020).
-    let empty = matches!(below, Lookup::Missing(Absence::NxDomain));
-    let looks: Vec<(usize, String, bool)> = asked
+    let untold: Vec<(usize, String)> = asked
         .iter()
         .enumerate()
-        .filter(|(_, one)| one.is_known() || matches!(one.answer, Lookup::Found(_)) || !empty)
-        .map(|(index, one)| (index, one.name.clone(), matches!(one.answer, Lookup::Missing(_))))
+        .filter(|(_, one)| one.is_known() && matches!(one.answer, Lookup::Failed(_)))
+        .map(|(index, one)| (index, one.name.clone()))
         .collect();
-    let followed: Vec<Followed> = stream::iter(looks)
-        .map(|(index, name, missing)| async move {
-            let aliases = follow(net, &name, end).await;
-            let at_end = match aliases.last() {
-                Some(target) if missing => Some(in_time(net, target, end).await),
-                _ => None,
-            };
-            (index, aliases, at_end)
-        })
-        .buffered(AT_ONCE)
-        .collect()
-        .await;
-    for (index, aliases, at_end) in followed {
-        let Some(one) = asked.get_mut(index) else { continue };
-        match at_end {
-            Some(Lookup::Failed(_)) if !one.is_known() => continue,
-            Some(answer) => one.answer = answer,
-            None => {}
-        }
-        // Where every name is an alias (a wildcard, or the whole of _domainkey moved by DNAME), one to nothing is not of the selector's own.
-        if wild_alias.is_empty() || (aliases != wild_alias && matches!(one.answer, Lookup::Found(_))) {
+    let following = stream::iter(untold).map(|(index, name)| async move { (index, follow(net, &name, end).await) });
+    for (index, aliases) in following.buffered(AT_ONCE).collect::<Vec<_>>().await {
+        if let Some(one) = asked.get_mut(index) {
             one.aliases = aliases;
         }
     }
-}
-
-/// TXT, as long as there is time.
-async fn in_time(net: &Net, name: &str, end: Instant) -> Lookup<Vec<u8>> {
-    tokio::time::timeout_at(end, net.dns().txt(name)).await.unwrap_or(Lookup::Failed(DnsFailure::Timeout))
+    for one in asked {
+        // Where every name is an alias (a wildcard, or the whole of _domainkey moved by DNAME), one to nothing is not of the selector's own.
+        if !wild_alias.is_empty() && (one.aliases == wild_alias || !matches!(one.answer, Lookup::Found(_))) {
+            one.aliases.clear();
+        }
+    }
 }
 
 /// The names that a name is an alias of. What is not told in time is as if there were none.
