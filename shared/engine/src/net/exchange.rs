@@ -3,6 +3,7 @@
 
 use std::{
     net::SocketAddr,
+    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
@@ -36,6 +37,10 @@ const FEW: usize = 4;
 const MOST: usize = 16;
 /// Questions in the air; more wait.
 const IN_FLIGHT: usize = 2048;
+/// New ones at one resolver: more at once overflow its buffer (128 KiB hold about 170 packets), and what is lost there waits for a whole try.
+const BURST: usize = 100;
+/// A question this old has been read by the resolver; it makes room, however long its answer takes.
+const YOUNG: Duration = Duration::from_millis(50);
 /// Silences in a row after which a resolver is asked last, and for how long. A single one may be the fault of the domain's name servers.
 const SILENCES: u32 = 4;
 const ASKED_LAST: Duration = Duration::from_secs(10);
@@ -50,6 +55,7 @@ pub(super) struct Exchange {
 #[derive(Debug)]
 struct Resolver {
     address: SocketAddr,
+    burst: Semaphore,
     sockets: Mutex<Vec<Open>>,
     silences: AtomicU32,
     silent_at: Mutex<Option<Instant>>,
@@ -74,6 +80,7 @@ impl Exchange {
     pub fn new(resolvers: &[SocketAddr]) -> Self {
         let resolver = |address: &SocketAddr| Resolver {
             address: *address,
+            burst: Semaphore::new(BURST),
             sockets: Mutex::default(),
             silences: AtomicU32::new(0),
             silent_at: Mutex::default(),
@@ -171,9 +178,9 @@ impl Resolver {
 
     async fn try_once(&self, question: &Question, flags: QueryFlags, edns: bool, tcp: bool) -> Result<Vec<u8>, Lost> {
         if !tcp {
-            let mut answer = self.socket().await?.ask(question, flags, edns).await;
+            let mut answer = self.over_udp(question, flags, edns).await;
             if answer == Err(Lost::Closed) {
-                answer = self.socket().await?.ask(question, flags, edns).await;
+                answer = self.over_udp(question, flags, edns).await;
             }
             let answer = answer?;
             if !wire::is_truncated(&answer) {
@@ -181,6 +188,18 @@ impl Resolver {
             }
         }
         timeout(TRY, over_tcp(self.address, question, flags, edns)).await.map_err(|_| Lost::Timeout)?.map_err(|_| Lost::Unreachable)
+    }
+
+    async fn over_udp(&self, question: &Question, flags: QueryFlags, edns: bool) -> Result<Vec<u8>, Lost> {
+        // Never closed.
+        let Ok(new) = self.burst.acquire().await else { return Err(Lost::Closed) };
+        let socket = self.socket().await?;
+        let mut asking = pin!(socket.ask(question, flags, edns));
+        if let Ok(answer) = timeout(YOUNG, asking.as_mut()).await {
+            return answer;
+        }
+        drop(new);
+        asking.await
     }
 
     /// One of this runtime's sockets at random, that has room.

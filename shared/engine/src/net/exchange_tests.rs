@@ -241,10 +241,10 @@ async fn keep(answers: &Answers, name: &str, octets: usize) -> usize {
 async fn kept_answers_have_bounds_in_number_and_in_octets_and_the_newest_stay() {
     let answers = Answers::default();
     for n in 0..5000 {
-        keep(&answers, &format!("n{n}.example"), 0).await;
+        keep(&answers, &format!("n{n}.example"), 250).await;
     }
     assert_eq!(answers.size().0, 4096);
-    assert_eq!((keep(&answers, "n4999.example", 0).await, keep(&answers, "n2000.example", 0).await), (0, 0));
+    assert_eq!((keep(&answers, "n4999.example", 250).await, keep(&answers, "n2000.example", 250).await), (0, 0));
     for n in 0..200 {
         keep(&answers, &format!("large{n}.example"), 60_000).await;
     }
@@ -269,4 +269,34 @@ async fn an_absence_is_as_good_as_its_soa_says() {
     assert_eq!((lookup, ttl), (Lookup::Missing(Absence::NxDomain), Some(Duration::from_secs(120))));
     assert!(net.dns().a("a.example").await.is_nxdomain());
     assert_eq!(asked.load(Ordering::Relaxed), 1);
+}
+
+/// A resolver that reads nothing until 100 questions have come would lose what comes beyond its buffer.
+#[tokio::test]
+async fn only_so_many_new_questions_are_sent_at_once_and_the_others_follow() {
+    let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let net = net(&[udp.local_addr().unwrap()]);
+    let names: Vec<String> = (0..250).map(|n| format!("n{n}.example")).collect();
+    let asking = join_all(names.iter().map(|name| net.dns().a(name)));
+    let answering = async {
+        let (mut buffer, mut first) = ([0_u8; 4096], 0);
+        let mut seen = 0;
+        while seen < 250 {
+            // What is in the buffer before anything was answered.
+            if seen == 0 {
+                while net.dns().exchange().state().0 < 100 {
+                    tokio::task::yield_now().await;
+                }
+                first = net.dns().exchange().state().0;
+            }
+            let (length, from) = udp.recv_from(&mut buffer).await.unwrap();
+            let answer = with(&Message::from_vec(&buffer[..length]).unwrap(), "192.0.2.1");
+            udp.send_to(&answer.to_vec().unwrap(), from).await.unwrap();
+            seen += 1;
+        }
+        first
+    };
+    let (answers, first) = tokio::join!(asking, answering);
+    assert!(answers.into_iter().all(|answer| answer == found("192.0.2.1")));
+    assert_eq!(first, 100);
 }
