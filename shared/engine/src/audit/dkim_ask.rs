@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use waypost_types::audit::SelectorOrigin;
 
 use super::{AuditOptions, Family, dkim_key, organisational, selectors};
-use crate::net::{Absence, DnsFailure, Lookup, Net};
+use crate::net::{DnsFailure, Lookup, Net};
 
 /// Names asked at once.
 const AT_ONCE: usize = 24;
@@ -74,7 +74,7 @@ pub(super) struct Answers {
     pub(super) wildcard: Wildcard,
     /// Of a selector from the catalog that earlier audits knew nothing of.
     pub(super) failed_guess: Option<DnsFailure>,
-    /// Why one of the aliases could not be followed.
+    /// Why it could not be told whether an alias to nothing is a selector's own.
     pub(super) untold_alias: Option<DnsFailure>,
 }
 
@@ -84,8 +84,8 @@ pub(super) async fn ask(net: &Net, domain: &str, options: &AuditOptions) -> Answ
     let mut asked: Vec<Asked> = stream::iter(wanted)
         .map(|(selector, origin)| async move {
             let name = format!("{selector}._domainkey.{domain}");
-            let answer = net.dns().txt(&name).await;
-            Asked { selector, name, origin, answer, aliases: Vec::new(), wild: false }
+            let (answer, aliases) = net.dns().txt_with_aliases(&name).await;
+            Asked { selector, name, origin, answer, aliases, wild: false }
         })
         .buffered(AT_ONCE)
         .collect()
@@ -112,7 +112,7 @@ pub(super) async fn ask(net: &Net, domain: &str, options: &AuditOptions) -> Answ
             _ => keep,
         }
     });
-    let untold_alias = follow_all(net, domain, &mut asked, &nobodys[0].name).await;
+    let untold_alias = alias_all(net, &mut asked, &nobodys[0]).await;
     asked.retain(|one| one.is_known() || one.dangles() || !matches!(one.answer, Lookup::Missing(_)));
     Answers { asked, wildcard, failed_guess, untold_alias }
 }
@@ -150,89 +150,44 @@ fn wildcard(nobodys: &[Option<Vec<Vec<u8>>>]) -> Wildcard {
     }
 }
 
-/// The index of a selector, its aliases, and what their end answers where the selector itself answered nothing.
-type Followed = (usize, Aliases, Option<Lookup<Vec<u8>>>);
-
-/// The names that a name is an alias of, one after the other, and why there may be more.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Aliases {
-    names: Vec<String>,
-    untold: Option<DnsFailure>,
-}
-
-/// Follows the aliases of all that answered and of all that did not; an alias whose end could not be told makes its selector untold. Gives why an alias could not be followed.
-async fn follow_all(net: &Net, domain: &str, asked: &mut [Asked], nobody: &str) -> Option<DnsFailure> {
+/// An answer said what the name is an alias of. A failure did not: for selectors that somebody named it is asked, since it says whose they are.
+/// Gives why it could not be told whether every name is an alias.
+async fn alias_all(net: &Net, asked: &mut [Asked], nobody: &Asked) -> Option<DnsFailure> {
     let end = Instant::now() + ALIAS_LIMIT;
-    let below = format!("_domainkey.{domain}");
-    let (below, wild_alias) = tokio::join!(in_time(net, &below, end), follow(net, nobody, end));
-    // Without it a wildcard's aliases would be taken for the selectors' own.
-    if wild_alias.untold.is_some() {
-        return wild_alias.untold;
-    }
-    let wild_alias = wild_alias.names;
-    // Where nothing lies below _domainkey there is no alias either (RFC 8020).
-    let empty = matches!(below, Lookup::Missing(Absence::NxDomain));
-    let looks: Vec<(usize, String, bool)> = asked
+    let untold: Vec<(usize, String)> = asked
         .iter()
         .enumerate()
-        .filter(|(_, one)| one.is_known() || matches!(one.answer, Lookup::Found(_)) || !empty)
-        .map(|(index, one)| (index, one.name.clone(), matches!(one.answer, Lookup::Missing(_))))
+        .filter(|(_, one)| one.is_known() && matches!(one.answer, Lookup::Failed(_)))
+        .map(|(index, one)| (index, one.name.clone()))
         .collect();
-    let followed: Vec<Followed> = stream::iter(looks)
-        .map(|(index, name, missing)| async move {
-            let aliases = follow(net, &name, end).await;
-            let at_end = match aliases.names.last() {
-                Some(target) if missing && aliases.untold.is_none() => Some(in_time(net, target, end).await),
-                _ => None,
-            };
-            (index, aliases, at_end)
-        })
-        .buffered(AT_ONCE)
-        .collect()
-        .await;
-    let mut untold = None;
-    for (index, Aliases { names: aliases, untold: why }, at_end) in followed {
-        let Some(one) = asked.get_mut(index) else { continue };
-        if why.is_some() {
-            untold = untold.or(why);
-            continue;
-        }
-        match at_end {
-            Some(Lookup::Failed(failure)) if !one.is_known() => {
-                untold = untold.or(Some(failure));
-                continue;
-            }
-            Some(answer) => one.answer = answer,
-            None => {}
-        }
-        // Where every name is an alias (a wildcard, or the whole of _domainkey moved by DNAME), one to nothing is not of the selector's own.
-        if wild_alias.is_empty() || (aliases != wild_alias && matches!(one.answer, Lookup::Found(_))) {
+    let following = stream::iter(untold).map(|(index, name)| async move { (index, follow(net, &name, end).await) });
+    for (index, aliases) in following.buffered(AT_ONCE).collect::<Vec<_>>().await {
+        if let Some(one) = asked.get_mut(index) {
             one.aliases = aliases;
+        }
+    }
+    let untold = failure(&nobody.answer);
+    for one in asked {
+        // Where every name is an alias (a wildcard, or the whole of _domainkey moved by DNAME), one to nothing is not of the selector's own.
+        // Where that could not be told, it may not be.
+        let every = untold.is_some() || !nobody.aliases.is_empty();
+        if every && (one.aliases == nobody.aliases || !matches!(one.answer, Lookup::Found(_))) {
+            one.aliases.clear();
         }
     }
     untold
 }
 
-/// TXT, as long as there is time.
-async fn in_time(net: &Net, name: &str, end: Instant) -> Lookup<Vec<u8>> {
-    tokio::time::timeout_at(end, net.dns().txt(name)).await.unwrap_or(Lookup::Failed(DnsFailure::Timeout))
-}
-
-/// The names that a name is an alias of.
-async fn follow(net: &Net, name: &str, end: Instant) -> Aliases {
-    let mut names: Vec<String> = Vec::new();
-    while names.len() < MOST_ALIASES {
-        let at = names.last().map_or(name, String::as_str);
-        let targets = match tokio::time::timeout_at(end, net.dns().cname(at)).await.unwrap_or(Lookup::Failed(DnsFailure::Timeout)) {
-            Lookup::Found(targets) => targets,
-            // A name too long to be asked is no alias.
-            Lookup::Missing(_) | Lookup::Failed(DnsFailure::BadName(_)) => break,
-            Lookup::Failed(failure) => return Aliases { names, untold: Some(failure) },
-        };
-        let Some(target) = targets.into_iter().next().filter(|target| !names.contains(target)) else { break };
-        names.push(target);
+/// The names that a name is an alias of. What is not told in time is as if there were none.
+async fn follow(net: &Net, name: &str, end: Instant) -> Vec<String> {
+    let mut steps: Vec<String> = Vec::new();
+    while steps.len() < MOST_ALIASES {
+        let at = steps.last().map_or(name, String::as_str);
+        let Ok(Lookup::Found(targets)) = tokio::time::timeout_at(end, net.dns().cname(at)).await else { break };
+        let Some(target) = targets.into_iter().next().filter(|target| !steps.contains(target)) else { break };
+        steps.push(target);
     }
-    Aliases { names, untold: None }
+    steps
 }
 
 #[cfg(test)]

@@ -2,19 +2,20 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
-use super::query::{self, QueryFlags};
-use hickory_resolver::{
-    Resolver, TokioResolver,
-    config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts},
-    net::{DnsError, NetError, runtime::TokioRuntimeProvider},
-    proto::{
-        op::ResponseCode,
-        rr::{Name, RData, RecordType},
-        serialize::binary::BinEncodable,
-    },
+use hickory_proto::{
+    op::ResponseCode,
+    rr::{Name, RData, RecordType},
+    serialize::binary::BinEncodable,
+};
+
+use super::{
+    answers::{Answer, Answers, MOST_ALIASES},
+    exchange::Exchange,
+    wire::{QueryFlags, Question},
 };
 
 /// The answer to one question.
@@ -84,74 +85,101 @@ impl<T> Lookup<T> {
     }
 }
 
-/// The resolver: hickory's, with names taken as absolute, no hosts file, and a cache too short to hide a change.
-#[derive(Clone)]
-pub struct Dns {
-    resolver: TokioResolver,
-    first: Option<SocketAddr>,
+/// The resolvers: names are absolute, no hosts file, and answers are kept for too short a time to hide a change.
+#[derive(Debug, Clone)]
+pub struct Dns(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    exchange: Exchange,
+    answers: Answers,
 }
 
-impl std::fmt::Debug for Dns {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Dns").finish_non_exhaustive()
-    }
+/// What a look-up of one type came to.
+struct Found {
+    data: Lookup<Arc<Answer>>,
+    /// The time it is good for.
+    ttl: Option<Duration>,
+    /// The names that the name is an alias of, one after the other.
+    aliases: Vec<String>,
 }
 
-/// One try at one server.
-const TRY: Duration = Duration::from_millis(2500);
-/// All of it, whatever the resolver does inside.
-const LIMIT: Duration = Duration::from_secs(8);
-/// Kept no longer than this, so that "check now" after a repair sees the repair.
-const POSITIVE_MAX: Duration = Duration::from_secs(60);
-const NEGATIVE_MAX: Duration = Duration::from_secs(5);
+/// How look-ups are put.
+const LOOK_UP: QueryFlags = QueryFlags { recursion: true, dnssec_ok: false, checking_disabled: false };
+/// Another resolver may know better.
+const ELSEWHERE: [ResponseCode; 2] = [ResponseCode::ServFail, ResponseCode::Refused];
 
 impl Dns {
     /// With these servers, or the system's when there are none.
     pub fn new(servers: &[SocketAddr]) -> Result<Self, String> {
-        let mut first = servers.first().copied();
-        let builder = if servers.is_empty() {
-            let (config, _) =
-                hickory_resolver::system_conf::read_system_conf().map_err(|e| format!("the system's resolver configuration can not be read: {e}"))?;
-            let servers = config.name_servers().to_vec();
-            first = servers.first().map(|server| SocketAddr::new(server.ip, server.connections.first().map_or(53, |connection| connection.port)));
-            Resolver::builder_with_config(ResolverConfig::from_parts(None, Vec::new(), servers), TokioRuntimeProvider::default())
-        } else {
-            let servers = servers.iter().map(|server| name_server(*server)).collect();
-            Resolver::builder_with_config(ResolverConfig::from_parts(None, Vec::new(), servers), TokioRuntimeProvider::default())
+        let exchange = if servers.is_empty() { Exchange::new(&systems_own()?) } else { Exchange::new(servers) };
+        Ok(Self(Arc::new(Inner { exchange, answers: Answers::default() })))
+    }
+
+    /// The way to the resolvers, for questions whose answers are looked at as they came.
+    pub(super) fn exchange(&self) -> &Exchange {
+        &self.0.exchange
+    }
+
+    /// The number of answers kept, and their octets.
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> (usize, usize) {
+        self.0.answers.size()
+    }
+
+    async fn answer(&self, question: &Question) -> Result<Arc<Answer>, DnsFailure> {
+        let ask = async || {
+            let packet = self.0.exchange.ask(question, LOOK_UP, &ELSEWHERE).await?;
+            Answer::read(&packet, question).map(Arc::new).map_err(DnsFailure::Other)
         };
-        let mut options = ResolverOpts::default();
-        options.timeout = TRY;
-        options.attempts = 2;
-        options.edns0 = true;
-        options.ndots = 0;
-        options.use_hosts_file = ResolveHosts::Never;
-        options.positive_max_ttl = Some(POSITIVE_MAX);
-        options.negative_max_ttl = Some(NEGATIVE_MAX);
-        options.try_tcp_on_error = true;
-        options.cache_size = 4096;
-        let resolver = builder.with_options(options).build().map_err(|e| format!("the resolver could not be set up: {e}"))?;
-        Ok(Self { resolver, first })
+        self.0.answers.get(question, ask).await
+    }
+
+    /// Asks, and goes on where an answer ends with an alias.
+    async fn find(&self, name: &str, kind: RecordType) -> Found {
+        let mut found = Found { data: Lookup::Missing(Absence::NoData), ttl: None, aliases: Vec::new() };
+        let Some(mut question) = Question::new(name, kind) else {
+            found.data = Lookup::Failed(DnsFailure::BadName(name.to_owned()));
+            return found;
+        };
+        loop {
+            let answer = match self.answer(&question).await {
+                Ok(answer) => answer,
+                Err(failure) => {
+                    found.data = Lookup::Failed(failure);
+                    return found;
+                }
+            };
+            found.ttl = found.ttl.into_iter().chain(answer.good_for()).min();
+            let aliases: Vec<String> = answer.aliases.iter().map(plain).collect();
+            let circle = answer.endless || aliases.iter().any(|alias| found.aliases.contains(alias));
+            found.aliases.extend(aliases);
+            found.data = match answer.code {
+                ResponseCode::NXDomain => Lookup::Missing(Absence::NxDomain),
+                ResponseCode::NoError if !answer.data.is_empty() => Lookup::Found(vec![answer]),
+                ResponseCode::NoError if circle || found.aliases.len() > MOST_ALIASES => {
+                    Lookup::Failed(DnsFailure::Other("the aliases are too many, or go in a circle".to_owned()))
+                }
+                ResponseCode::NoError => {
+                    if let (Some(next), false) = (answer.aliases.last().and_then(|name| question.at(name)), answer.proven) {
+                        question = next;
+                        continue;
+                    }
+                    Lookup::Missing(Absence::NoData)
+                }
+                code => Lookup::Failed(failure_of(code)),
+            };
+            return found;
+        }
     }
 
     async fn lookup<T>(&self, name: &str, kind: RecordType, pick: impl FnMut(&RData) -> Option<T>) -> Lookup<T> {
-        let Some(name) = absolute(name) else { return Lookup::Failed(DnsFailure::BadName(name.to_owned())) };
-        let answer = match tokio::time::timeout(LIMIT, self.resolver.lookup(name, kind)).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => return outcome_of(&error),
-            Err(_) => return Lookup::Failed(DnsFailure::Timeout),
-        };
-        let records: Vec<T> =
-            answer.answers().iter().filter(|record| record.record_type() == kind).map(|record| &record.data).filter_map(pick).collect();
-        if records.is_empty() { Lookup::Missing(Absence::NoData) } else { Lookup::Found(records) }
+        read(self.find(name, kind).await.data, pick)
     }
 
     /// TXT: one entry per record, its character-strings joined without anything between (RFC 7208 3.3), bytes as they are.
     pub async fn txt(&self, name: &str) -> Lookup<Vec<u8>> {
-        self.lookup(name, RecordType::TXT, |data| match data {
-            RData::TXT(txt) => Some(txt.txt_data.concat()),
-            _ => None,
-        })
-        .await
+        self.lookup(name, RecordType::TXT, joined).await
     }
 
     /// TXT in the character-strings as they are published (RFC 1035 3.3.14), not joined.
@@ -174,30 +202,20 @@ impl Dns {
 
     /// A.
     pub async fn a(&self, name: &str) -> Lookup<Ipv4Addr> {
-        self.lookup(name, RecordType::A, |data| match data {
-            RData::A(a) => Some(a.0),
-            _ => None,
-        })
-        .await
+        self.lookup(name, RecordType::A, address).await
+    }
+
+    /// TXT as [`Self::txt`] has it, with the names that the name is an alias of, one after the other.
+    pub(crate) async fn txt_with_aliases(&self, name: &str) -> (Lookup<Vec<u8>>, Vec<String>) {
+        let found = self.find(name, RecordType::TXT).await;
+        (read(found.data, joined), found.aliases)
     }
 
     /// A, with the time the answer is good for: the least TTL of the records, or of the zone's SOA for an absence (RFC 2308 5). `None` when
     /// the answer says nothing about it.
     pub async fn a_timed(&self, name: &str) -> (Lookup<Ipv4Addr>, Option<Duration>) {
-        let Some(name) = absolute(name) else { return (Lookup::Failed(DnsFailure::BadName(name.to_owned())), None) };
-        let seconds = |ttl: u32| Duration::from_secs(ttl.into());
-        let answer = match tokio::time::timeout(LIMIT, self.resolver.lookup(name, RecordType::A)).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => {
-                let ttl = if let NetError::Dns(DnsError::NoRecordsFound(none)) = &error { none.negative_ttl } else { None };
-                return (outcome_of(&error), ttl.map(seconds));
-            }
-            Err(_) => return (Lookup::Failed(DnsFailure::Timeout), None),
-        };
-        let ttl = answer.answers().iter().map(|record| record.ttl).min();
-        let addresses: Vec<Ipv4Addr> =
-            answer.answers().iter().filter_map(|record| if let RData::A(a) = &record.data { Some(a.0) } else { None }).collect();
-        (if addresses.is_empty() { Lookup::Missing(Absence::NoData) } else { Lookup::Found(addresses) }, ttl.map(seconds))
+        let found = self.find(name, RecordType::A).await;
+        (read(found.data, address), found.ttl)
     }
 
     /// AAAA.
@@ -231,14 +249,7 @@ impl Dns {
 
     /// PTR names of an address.
     pub async fn ptr(&self, address: IpAddr) -> Lookup<String> {
-        let name = plain(&Name::from(address));
-        // The resolver library answers “localhost” for loopback by itself; what the zone says is what counts.
-        if address.is_loopback()
-            && let Some(server) = self.first
-        {
-            return raw_ptr(server, &name).await;
-        }
-        self.names(&name, RecordType::PTR).await
+        self.names(&plain(&Name::from(address)), RecordType::PTR).await
     }
 
     /// NS.
@@ -285,11 +296,6 @@ impl Dns {
         })
         .await
     }
-
-    /// The resolver that single questions go to.
-    pub(super) fn first(&self) -> Option<SocketAddr> {
-        self.first
-    }
 }
 
 /// A delegation signer (RFC 4034 5), without its digest.
@@ -332,46 +338,38 @@ impl Soa {
     }
 }
 
-fn name_server(address: SocketAddr) -> NameServerConfig {
-    let port = |mut connection: ConnectionConfig| {
-        connection.port = address.port();
-        connection
+/// The servers that the system is set up to ask.
+fn systems_own() -> Result<Vec<SocketAddr>, String> {
+    let (config, _) =
+        hickory_resolver::system_conf::read_system_conf().map_err(|e| format!("the system's resolver configuration can not be read: {e}"))?;
+    let address = |server: &hickory_resolver::config::NameServerConfig| {
+        SocketAddr::new(server.ip, server.connections.first().map_or(53, |connection| connection.port))
     };
-    NameServerConfig::new(address.ip(), true, vec![port(ConnectionConfig::udp()), port(ConnectionConfig::tcp())])
+    Ok(config.name_servers().iter().map(address).collect())
 }
 
-/// An absolute name from its labels as they are: SPF macros make labels that no parser of host names would take.
-pub(super) fn absolute(name: &str) -> Option<Name> {
-    let name = name.strip_suffix('.').unwrap_or(name);
-    if name.is_empty() {
-        return Some(Name::root());
+fn read<T>(found: Lookup<Arc<Answer>>, pick: impl FnMut(&RData) -> Option<T>) -> Lookup<T> {
+    match found {
+        Lookup::Found(answers) => {
+            let records: Vec<T> = answers.iter().flat_map(|answer| &answer.data).filter_map(pick).collect();
+            if records.is_empty() { Lookup::Missing(Absence::NoData) } else { Lookup::Found(records) }
+        }
+        Lookup::Missing(absence) => Lookup::Missing(absence),
+        Lookup::Failed(failure) => Lookup::Failed(failure),
     }
-    let labels: Vec<&[u8]> = name.split('.').map(str::as_bytes).collect();
-    if labels.iter().any(|label| label.is_empty() || label.len() > 63) {
-        return None;
-    }
-    let mut name = Name::from_labels(labels).ok()?;
-    name.set_fqdn(true);
-    Some(name)
 }
 
-/// Labels as they are, in lower case: what [`absolute`] reads back. No escapes, since SPF allows names with colons and slashes.
+fn joined(data: &RData) -> Option<Vec<u8>> {
+    if let RData::TXT(txt) = data { Some(txt.txt_data.concat()) } else { None }
+}
+
+fn address(data: &RData) -> Option<Ipv4Addr> {
+    if let RData::A(a) = data { Some(a.0) } else { None }
+}
+
+/// Labels as they are, in lower case: what a question is made from. No escapes, since SPF allows names with colons and slashes.
 pub(crate) fn plain(name: &Name) -> String {
     name.iter().map(|label| String::from_utf8_lossy(label).to_ascii_lowercase()).collect::<Vec<_>>().join(".")
-}
-
-fn outcome_of<T>(error: &NetError) -> Lookup<T> {
-    match error {
-        NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
-            ResponseCode::NXDomain => Lookup::Missing(Absence::NxDomain),
-            ResponseCode::NoError => Lookup::Missing(Absence::NoData),
-            code => Lookup::Failed(failure_of(code)),
-        },
-        NetError::Dns(DnsError::ResponseCode(code)) => Lookup::Failed(failure_of(*code)),
-        NetError::Timeout => Lookup::Failed(DnsFailure::Timeout),
-        NetError::NoConnections => Lookup::Failed(DnsFailure::Other("the resolver can not be reached".to_owned())),
-        other => Lookup::Failed(DnsFailure::Other(other.to_string())),
-    }
 }
 
 fn failure_of(code: ResponseCode) -> DnsFailure {
@@ -379,27 +377,5 @@ fn failure_of(code: ResponseCode) -> DnsFailure {
         ResponseCode::ServFail => DnsFailure::ServFail,
         ResponseCode::Refused => DnsFailure::Refused,
         code => DnsFailure::Other(code.to_string()),
-    }
-}
-
-async fn raw_ptr(server: SocketAddr, name: &str) -> Lookup<String> {
-    let flags = QueryFlags { recursion: true, ..QueryFlags::default() };
-    let answer = match query::ask(server, name, RecordType::PTR, flags).await {
-        Ok(answer) => answer,
-        Err(failure) => return Lookup::Failed(failure),
-    };
-    let names: Vec<String> = answer
-        .answers
-        .iter()
-        .filter_map(|record| match &record.data {
-            RData::PTR(name) => Some(plain(&name.0)),
-            _ => None,
-        })
-        .collect();
-    match ResponseCode::from(0, u8::try_from(answer.code & 15).unwrap_or(2)) {
-        ResponseCode::NoError if names.is_empty() => Lookup::Missing(Absence::NoData),
-        ResponseCode::NoError => Lookup::Found(names),
-        ResponseCode::NXDomain => Lookup::Missing(Absence::NxDomain),
-        code => Lookup::Failed(failure_of(code)),
     }
 }

@@ -17,18 +17,24 @@ use tokio::net::TcpStream;
 
 use own::Own;
 
+mod answers;
 #[cfg(test)]
 pub(crate) mod authority;
 mod dns;
 mod egress;
+mod exchange;
+#[cfg(test)]
+mod exchange_tests;
 mod http;
 mod https;
 #[cfg(test)]
 pub(crate) mod nameserver;
 mod own;
 mod query;
+mod socket;
 #[cfg(test)]
 pub(crate) mod tests;
+mod wire;
 
 pub(crate) use dns::plain;
 pub use dns::{Absence, Dns, DnsFailure, Ds, Lookup, Soa};
@@ -37,12 +43,11 @@ pub use egress::{Egress, EgressDenied};
 pub use hickory_proto::rr::RecordType;
 pub(crate) use https::proves_nothing;
 pub use https::{HttpAnswer, HttpBytes, HttpFailure};
-pub use query::{QueryFlags, RawAnswer};
+pub use query::RawAnswer;
+pub use wire::QueryFlags;
 
 /// A single question to the resolvers, all of them together.
 const QUESTION: Duration = Duration::from_secs(5);
-/// Resolvers that a single question goes on to.
-const OTHER_RESOLVERS: usize = 2;
 
 /// Where time comes from.
 pub trait Clock: Send + Sync + std::fmt::Debug {
@@ -220,23 +225,13 @@ impl Net {
     /// Asks one server itself, or the configured resolver when there is none, and where that one does not answer the next. A server that a zone
     /// names passes the egress guard first.
     pub async fn query(&self, server: Option<SocketAddr>, name: &str, kind: RecordType, flags: QueryFlags) -> Result<RawAnswer, DnsFailure> {
+        let question = wire::Question::new(name, kind).ok_or_else(|| DnsFailure::BadName(name.to_owned()))?;
         if let Some(server) = server {
             self.egress_check(server.ip()).map_err(|denied| DnsFailure::Other(denied.to_string()))?;
-            return query::ask(server, name, kind, flags).await;
+            return query::ask(server, &question, flags).await;
         }
-        let first = self.inner.dns.first().ok_or_else(|| DnsFailure::Other("no resolver is configured".to_owned()))?;
-        let others = self.inner.config.resolvers.iter().copied().filter(|other| *other != first).take(OTHER_RESOLVERS);
-        let asking = async {
-            let mut answer = query::ask(first, name, kind, flags).await;
-            for other in others {
-                if answer.is_ok() {
-                    break;
-                }
-                answer = query::ask(other, name, kind, flags).await;
-            }
-            answer
-        };
-        tokio::time::timeout(QUESTION, asking).await.unwrap_or(Err(DnsFailure::Timeout))
+        let answer = tokio::time::timeout(QUESTION, self.inner.dns.exchange().ask(&question, flags, &[])).await;
+        RawAnswer::read(&answer.unwrap_or(Err(DnsFailure::Timeout))?)
     }
 
     /// Whether the operator trusts the AD bit of the resolver.

@@ -20,10 +20,7 @@ use tokio::{
     net::{TcpListener, UdpSocket},
 };
 
-use super::{
-    dns::absolute,
-    tests::{Say, answer},
-};
+use super::tests::{Say, absolute, answer};
 
 /// What the server has.
 #[derive(Debug)]

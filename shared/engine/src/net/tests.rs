@@ -27,6 +27,21 @@ use tokio::{
 
 use super::*;
 
+/// An absolute name from its labels as they are.
+pub(crate) fn absolute(name: &str) -> Option<Name> {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    if name.is_empty() {
+        return Some(Name::root());
+    }
+    let labels: Vec<&[u8]> = name.split('.').map(str::as_bytes).collect();
+    if labels.iter().any(|label| label.is_empty() || label.len() > 63) {
+        return None;
+    }
+    let mut name = Name::from_labels(labels).ok()?;
+    name.set_fqdn(true);
+    Some(name)
+}
+
 /// What the server does with a name.
 #[derive(Debug, Clone)]
 pub(crate) enum Say {
@@ -189,7 +204,7 @@ fn unknown(code: RecordType, hex: &str) -> RData {
 
 fn data(text: &str) -> RData {
     let (kind, value) = text.split_once(' ').unwrap();
-    let name = |text: &str| if text == "." { Name::root() } else { dns::absolute(text).unwrap() };
+    let name = |text: &str| if text == "." { Name::root() } else { absolute(text).unwrap() };
     match kind {
         "TXT" => RData::TXT(TXT::new(value.split('|').map(str::to_owned).collect())),
         "A" => RData::A(A(value.parse().unwrap())),
