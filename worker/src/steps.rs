@@ -56,7 +56,9 @@ pub(crate) fn of_decision<'a>(
             }
             Change::Grew(ids) => What::Note(wording::grew(&named(ids))),
             Change::Shrank(ids) => What::Note(wording::shrank(ids)),
-            Change::Ended => What::Ended(wording::ended(monitor.kind, target, condition)),
+            Change::LetGo(gone) => What::Note(format!("{} Others remain.", wording::let_go(monitor.kind, gone))),
+            Change::Ended(gone) if gone.is_empty() => What::Ended(wording::ended(monitor.kind, target, condition)),
+            Change::Ended(gone) => What::LetGo(wording::let_go(monitor.kind, gone)),
         };
         Step { monitor: monitor.id, condition: condition.clone(), kind: monitor.kind, target, outcome, at, what }
     };

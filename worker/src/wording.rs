@@ -8,7 +8,10 @@ use waypost_types::{
     outcome::{AuditReport, BlacklistReport, Outcome, SmtpReport, Verdict},
 };
 
-use crate::{checker::split_target, conditions::Element};
+use crate::{
+    checker::split_target,
+    conditions::{Element, LetGo},
+};
 
 /// Longest title in characters.
 const TITLE_CHARS: usize = 160;
@@ -137,6 +140,24 @@ pub fn ended(kind: MonitorKind, target: &str, condition: &str) -> String {
         (MonitorKind::Blacklist, Some(("network", _)) | None) => format!("The addresses of {target} are off the lists that this was about."),
         (MonitorKind::Blacklist, Some((subject, _))) => format!("{subject} is off the lists that this was about."),
         _ => format!("{} of {target} shows none of these findings any more.", family_name(condition)),
+    }
+}
+
+/// What is said of what is no longer believed though nobody saw it go.
+pub fn let_go(kind: MonitorKind, gone: &[LetGo]) -> String {
+    let said: Vec<String> = gone.iter().take(MOST_NAMED).map(|gone| let_go_one(kind, gone)).collect();
+    format!("{}{}. It is not known whether it is over.", said.join("; "), more(gone.len()))
+}
+
+fn let_go_one(kind: MonitorKind, gone: &LetGo) -> String {
+    let (left, right) = gone.id.split_once('|').unwrap_or((&gone.id, ""));
+    let what = match kind {
+        MonitorKind::Blacklist => format!("{left} on {right}"),
+        _ => format!("{left} of {right}"),
+    };
+    match gone.since {
+        Some(since) => format!("{what} can no longer be looked at since {}", since.format("%Y-%m-%d %H:%M UTC")),
+        None => format!("{what} is no longer asked for: the list is retired or switched off"),
     }
 }
 

@@ -15,7 +15,7 @@ pub mod history;
 pub mod idempotency;
 pub mod incidents;
 pub mod instructions;
-mod listings;
+pub mod listings;
 pub mod lists;
 pub mod live;
 mod migrate;
