@@ -15,6 +15,7 @@ pub mod history;
 pub mod idempotency;
 pub mod incidents;
 pub mod instructions;
+pub mod list_health;
 pub mod listings;
 pub mod lists;
 pub mod live;
