@@ -282,8 +282,8 @@ async fn discover(tx: &mut OrgTx, news: &[Judged<'_>]) -> Result<bool, WorkerErr
     for judged in news {
         let report = match (&*judged.run.outcome, judged.monitor.domain_id, judged.monitor.server_id) {
             (Outcome::Audit(report), Some(_), _) => report,
-            // Once: what a host resolves to may be another address with every probe.
-            (Outcome::Smtp(report), _, Some(server)) if judged.monitor.last_at.is_none() => {
+            // Once an hour: a server moves seldom, and is probed every few minutes.
+            (Outcome::Smtp(report), _, Some(server)) if is_first_of_hour(judged.monitor.last_at, judged.run.at) => {
                 let addresses: Vec<IpAddr> = report.probes.iter().filter_map(|probe| probe.address).collect();
                 new |= !tx.discover_addresses(server, &addresses, &judged.monitor.regions).await?.is_empty();
                 continue;
@@ -298,6 +298,10 @@ async fn discover(tx: &mut OrgTx, news: &[Judged<'_>]) -> Result<bool, WorkerErr
         new |= !tx.discover(domain, report, &judged.monitor.regions).await?.is_empty();
     }
     Ok(new)
+}
+
+fn is_first_of_hour(last: Option<DateTime<Utc>>, at: DateTime<Utc>) -> bool {
+    last.is_none_or(|last| last.timestamp().div_euclid(3600) != at.timestamp().div_euclid(3600))
 }
 
 /// One notification per kind of news.
