@@ -261,3 +261,29 @@ async fn what_can_not_be_looked_at_any_more_is_closed_as_that_and_not_as_deliste
     assert_eq!(stays.iter().map(|stay| stay.ending).collect::<Vec<_>>(), [ListingEnd::Untold, ListingEnd::NotAsked]);
     assert_eq!(stays[0].ended_at, Some(stays[0].seen_at), "nobody knows what came after");
 }
+
+#[tokio::test]
+async fn a_change_of_many_long_records_is_cut_and_what_is_very_old_goes() {
+    let scene = Scene::new().await;
+    let (domain, _) = scene.domain("e.example").await;
+    let event = |at, many: usize| waypost_types::drift::RecordEvent {
+        id: uuid::Uuid::now_v7(),
+        at,
+        family: "ns".to_owned(),
+        changes: (0..many)
+            .map(|n| waypost_types::drift::RecordChange { kind: ChangeKind::Added, text: format!("{n} {}", "ü".repeat(9_000)) })
+            .collect(),
+        before: Vec::new(),
+        after: (0..many).map(|n| format!("{n} {}", "x".repeat(9_000))).collect(),
+        worse: false,
+    };
+    let now = Utc::now();
+    let mut tx = scene.db.store.org_tx(scene.org).await.unwrap();
+    tx.add_record_change(domain, &event(now - TimeDelta::days(401), 1)).await.unwrap();
+    tx.add_record_change(domain, &event(now, 500)).await.unwrap();
+    let kept = tx.record_changes(domain, None, 10).await.unwrap();
+    assert_eq!(kept.len(), 1, "the old one is gone");
+    assert_eq!((kept[0].after.len(), kept[0].after[40].as_str(), kept[0].changes.len()), (41, "… and 460 more", 40));
+    let bytes = |event: &waypost_types::drift::RecordEvent| serde_json::to_string(event).unwrap().len();
+    assert!(bytes(&kept[0]) < 300_000, "{}", bytes(&kept[0]));
+}
