@@ -58,7 +58,6 @@ pub enum Standing {
 pub fn standing(id: &str, now: &Outcome) -> Standing {
     let Some((left, right)) = id.split_once('|') else { return Standing::Told };
     match now {
-        Outcome::Smtp(_) => Standing::Told,
         Outcome::Audit(report) => {
             let finding = Finding {
                 rule: left.to_owned(),
@@ -74,7 +73,7 @@ pub fn standing(id: &str, now: &Outcome) -> Standing {
         }
         Outcome::Blacklist(report) if !report.asks(left, right) => Standing::NotAsked,
         Outcome::Blacklist(report) if report.state_of(left, right) == ListState::Unknown => Standing::Untold,
-        Outcome::Blacklist(_) => Standing::Told,
+        Outcome::Smtp(_) | Outcome::Blacklist(_) => Standing::Told,
     }
 }
 

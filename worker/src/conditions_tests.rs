@@ -217,3 +217,10 @@ fn what_can_not_be_looked_at_is_believed_for_a_bounded_time() {
     let off = decide(&alone, look(&[], &|_| Standing::NotAsked, at), policy);
     assert_eq!(off.changes, [("192.0.2.1|critical".to_owned(), Change::Ended(vec![let_go(None)]))]);
 }
+
+#[test]
+fn what_pages_group_by_family_is_what_conditions_are_named_by() {
+    for rule in ["mtasts.mx_mismatch", "tlsrpt.syntax", "helo.mismatch", "soa.values", "spf.missing", "dkim.revoked", "ptr.missing", "bimi.missing"] {
+        assert_eq!(Family::of_rule(rule).map(Family::key), Some(waypost_types::finding::family_key(rule)), "{rule}");
+    }
+}

@@ -74,21 +74,10 @@ fn list_sentence(report: &BlacklistReport) -> String {
     }
 }
 
-/// Title and summary of an incident about a confirmed state.
-pub fn incident_words(kind: MonitorKind, target: &str, state: MonitorState, outcome: &Outcome) -> (String, String) {
-    let findings = outcome.findings();
-    let (title, summary) = match (outcome, worst(&findings)) {
-        (Outcome::Smtp(report), finding) => smtp_words(target, state, report, finding),
-        (Outcome::Audit(report), Some(finding)) => (format!("{}: {}", report.domain, finding.summary), advice(finding)),
-        (Outcome::Blacklist(_), Some(finding)) => {
-            let more = match findings.len() {
-                0 | 1 => String::new(),
-                n => format!(" and {}", count(n - 1, "more list")),
-            };
-            (format!("{}{more}", finding.summary), advice(finding))
-        }
-        (_, None) => (format!("{target}: {} found a problem", name_of(kind)), sentence(outcome)),
-    };
+/// Title and summary of an incident about the confirmed state of a mail server.
+pub fn incident_words(target: &str, state: MonitorState, report: &SmtpReport) -> (String, String) {
+    let findings: Vec<Finding> = report.probes.iter().flat_map(|probe| probe.findings.clone()).collect();
+    let (title, summary) = smtp_words(target, state, report, worst(&findings));
     (cut(title.trim_end_matches('.')), summary)
 }
 
@@ -208,24 +197,12 @@ fn advice(finding: &Finding) -> String {
     if finding.fix.is_empty() { text } else { format!("{text} Next step: {}", full_stop(&finding.fix)) }
 }
 
-/// What is said when it is over.
-pub fn recovery_words(kind: MonitorKind, target: &str, outcome: &Outcome) -> String {
+/// What is said when a mail server answers again.
+pub fn recovery_words(target: &str, outcome: &Outcome) -> String {
     let (host, port) = split_target(target);
-    match kind {
-        MonitorKind::Smtp => match latency_ms(outcome) {
-            Some(ms) => format!("{host} answers on port {port} again, in {ms:.0} ms."),
-            None => format!("{host} answers on port {port} again."),
-        },
-        MonitorKind::Audit => format!("The audit of {target} is clean again. {}", sentence(outcome)),
-        MonitorKind::Blacklist => format!("{target} is off the lists. {}", sentence(outcome)),
-    }
-}
-
-fn name_of(kind: MonitorKind) -> &'static str {
-    match kind {
-        MonitorKind::Audit => "the audit",
-        MonitorKind::Smtp => "the probe",
-        MonitorKind::Blacklist => "the block-list scan",
+    match latency_ms(outcome) {
+        Some(ms) => format!("{host} answers on port {port} again, in {ms:.0} ms."),
+        None => format!("{host} answers on port {port} again."),
     }
 }
 
