@@ -128,6 +128,12 @@ fn shared(found: &Lookup) -> Shared {
     Shared { description, path: format!("/lookup/{}", text::encoded(&found.domain)) }
 }
 
+/// Where whoever wants something watched is led: to its form, over sign-up for those who are new here.
+pub(super) fn watch(visit: &Visit, what: &str) -> String {
+    let door = if visit.has_session { "/app" } else { "/signup" };
+    format!("{door}?add={}", text::encoded(what))
+}
+
 fn result_page(visit: &Visit, found: Lookup) -> axum::response::Response {
     let title = format!("{}: mail check", found.display);
     let (scan, shared) = (found.scan(), shared(&found));
@@ -150,7 +156,7 @@ fn result_page(visit: &Visit, found: Lookup) -> axum::response::Response {
             .is_empty()
             .then(|| view! { <div class="empty"><h3>"No findings"</h3><p>"Everything that could be checked is as it should be."</p></div> });
         let link = format!("{}/lookup/{}", visit.site.config.base_url, text::encoded(&found.domain));
-        let watch = if visit.has_session { "/app".to_owned() } else { format!("/signup?add={}", text::encoded(&found.domain)) };
+        let watch = watch(visit, &found.domain);
         ui::public(
             visit,
             view! {

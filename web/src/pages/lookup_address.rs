@@ -47,7 +47,7 @@ fn result(visit: &Visit, found: &AddressLookup) -> axum::response::Response {
         let incomplete = (!found.complete)
             .then(|| view! { <div class="banner" role="status" data-status="warn">{icon("warn")}<div><strong>"Not everything answered in time. "</strong>"What is missing is named below; look again in a minute."</div></div> });
         let link = format!("{}{path}", visit.site.config.base_url);
-        let watch = if visit.has_session { "/app" } else { "/signup" };
+        let watch = landing::watch(visit, &found.address);
         ui::public(
             visit,
             view! {
