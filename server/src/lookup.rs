@@ -30,6 +30,8 @@ use crate::http::problem::ApiError;
 const KEEP: Duration = Duration::from_secs(300);
 const KEEP_INCOMPLETE: Duration = Duration::from_secs(60);
 const MAX_KEPT: usize = 1_000;
+/// Bytes of answers and pictures that are kept: an answer of a domain with many hosts on many lists is a thousand times a small one.
+const MAX_KEPT_BYTES: usize = 64 * 1024 * 1024;
 const AT_ONCE: usize = 16;
 /// The audit's share of the ten seconds, that of reverse names, and the block lists'.
 const AUDIT_TIME: Duration = Duration::from_millis(6_500);
@@ -67,6 +69,12 @@ struct Kept {
 }
 
 impl Kept {
+    /// Nothing while it runs: then it is waited for, and so few run at once that they are no matter.
+    fn bytes(&self) -> usize {
+        let answer = self.run.peek().and_then(Option::as_ref).map_or(0, |answer| answer.json.len());
+        answer + self.picture.get().map_or(0, Bytes::len)
+    }
+
     /// True while it is given to whoever asks: it runs, or it is young enough for what it could tell.
     fn is_current(&self) -> bool {
         self.at.elapsed()
@@ -127,17 +135,7 @@ impl Lookups {
         {
             return kept.clone();
         }
-        if runs.len() >= MAX_KEPT {
-            runs.retain(|_, kept| kept.is_current());
-            // The older half of what is finished: what runs is waited for.
-            if runs.len() >= MAX_KEPT {
-                let mut ages: Vec<Instant> = runs.values().filter(|kept| kept.run.peek().is_some()).map(|kept| kept.at).collect();
-                ages.sort_unstable();
-                if let Some(middle) = ages.get(ages.len() / 2).copied() {
-                    runs.retain(|_, kept| kept.run.peek().is_none() || kept.at > middle);
-                }
-            }
-        }
+        make_room(&mut runs, MAX_KEPT, MAX_KEPT_BYTES);
         let (this, name) = (self.clone(), asked.clone());
         // On its own task: a visitor who leaves does not stop it for the others.
         let task = tokio::spawn(async move { this.look(&name).await });
@@ -169,6 +167,20 @@ impl Lookups {
     }
 }
 
+/// Lets go of what is stale, and then of the older half of what is finished, until one more fits: what runs is waited for.
+fn make_room(runs: &mut HashMap<Asked, Kept>, most: usize, most_bytes: usize) {
+    let full = |runs: &HashMap<Asked, Kept>| runs.len() >= most || runs.values().map(Kept::bytes).sum::<usize>() >= most_bytes;
+    if full(runs) {
+        runs.retain(|_, kept| kept.is_current());
+    }
+    while full(runs) {
+        let mut ages: Vec<Instant> = runs.values().filter(|kept| kept.run.peek().is_some()).map(|kept| kept.at).collect();
+        ages.sort_unstable();
+        let Some(middle) = ages.get(ages.len() / 2).copied() else { return };
+        runs.retain(|_, kept| kept.run.peek().is_none() || kept.at > middle);
+    }
+}
+
 /// A scan within its time; `None` when it did not end.
 async fn scan(scanner: &Scanner, subjects: &[Subject], lists: &Lists, limit: Duration) -> Option<BlacklistReport> {
     tokio::time::timeout(limit + Duration::from_millis(250), scanner.scan(subjects, lists, limit)).await.ok()
@@ -187,4 +199,41 @@ fn is_late(took: Duration, entries: &[ListEntry]) -> bool {
 
 fn millis(took: Duration) -> u64 {
     u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A run that is done, of so many bytes, begun so long ago.
+    async fn done(bytes: usize, ago: u64) -> Kept {
+        let answer = Answer { json: vec![b'x'; bytes].into(), complete: true };
+        let run: Running = async move { Some(answer) }.boxed().shared();
+        run.clone().await;
+        Kept { run, at: Instant::now().checked_sub(Duration::from_secs(ago)).unwrap(), picture: Picture::default() }
+    }
+
+    fn asked(last: u8) -> Asked {
+        Asked::Address([192, 0, 2, last].into())
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_is_bounded_by_bytes_and_what_runs_stays() {
+        let running: Running = std::future::pending::<Option<Answer>>().boxed().shared();
+        let mut runs = HashMap::from([(asked(0), Kept { run: running, at: Instant::now(), picture: Picture::default() })]);
+        for last in 1..=8 {
+            runs.insert(asked(last), done(100, u64::from(last)).await);
+        }
+        make_room(&mut runs, 1_000, 1_000);
+        assert_eq!(runs.len(), 9, "there is room");
+        make_room(&mut runs, 1_000, 500);
+        assert!(runs.values().map(Kept::bytes).sum::<usize>() < 500);
+        assert!(runs.contains_key(&asked(0)) && runs.contains_key(&asked(1)) && !runs.contains_key(&asked(8)), "the newest stay");
+        // A picture counts, too.
+        runs[&asked(1)].picture.set(vec![0; 900].into()).unwrap();
+        make_room(&mut runs, 1_000, 900);
+        assert!(runs.values().map(Kept::bytes).sum::<usize>() < 900);
+        make_room(&mut runs, 1, 1_000);
+        assert_eq!(runs.into_keys().collect::<Vec<_>>(), [asked(0)]);
+    }
 }

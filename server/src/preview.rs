@@ -1,7 +1,7 @@
 //! `GET /lookup/{name}/preview.png`: the picture that stands beside a shared link. It is drawn once per lookup, from the answer that is kept; where
 //! none is, the lookup runs as it does for the page, under the same limits.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
 use axum::{
     Router,
@@ -27,6 +27,8 @@ use crate::{
 
 /// Pictures drawn at once.
 static DRAWING: Semaphore = Semaphore::const_new(2);
+/// How long a visitor waits for a picture, for its turn and its drawing. Who shares a link asks again.
+const WAIT: Duration = Duration::from_secs(5);
 /// The fonts of this machine, read once. Without any the picture has no text, and still its grade.
 static FONTS: LazyLock<usvg::Options<'static>> = LazyLock::new(|| {
     let mut options = usvg::Options::default();
@@ -55,12 +57,16 @@ async fn picture(State(state): State<AppState>, client: ClientAddress, path: Res
     };
     lookup::take(&state, client, &asked)?;
     let (json, place) = state.lookups.with_picture(&asked).await?;
-    let png = place.get_or_try_init(|| drawn(asked, json)).await?.clone();
+    let png = in_time(WAIT, place.get_or_try_init(|| drawn(&DRAWING, asked, json))).await??.clone();
     Ok(([(header::CONTENT_TYPE, "image/png"), (header::CACHE_CONTROL, "public, max-age=300")], png).into_response())
 }
 
-async fn drawn(asked: Asked, json: Bytes) -> Result<Bytes, ApiError> {
-    let _turn = DRAWING.acquire().await.map_err(ApiError::internal)?;
+async fn in_time<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T, ApiError> {
+    tokio::time::timeout(limit, work).await.map_err(|_| ApiError::Busy { seconds: 10 })
+}
+
+async fn drawn(turns: &Semaphore, asked: Asked, json: Bytes) -> Result<Bytes, ApiError> {
+    let _turn = turns.acquire().await.map_err(ApiError::internal)?;
     let work = tokio::task::spawn_blocking(move || {
         let preview = match asked {
             Asked::Domain(_) => serde_json::from_slice(&json).map(|found| Preview::of_domain(&found)),
@@ -128,6 +134,13 @@ mod tests {
         let drawn = png(&preview.svg(), &FONTS).unwrap();
         assert_eq!(size(&drawn), SIZE);
         std::fs::write(std::env::temp_dir().join("waypost-preview-address.png"), drawn).unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_waits_too_long_for_a_picture_is_told_when_to_come_back() {
+        let (nobody_ends, asked) = (Semaphore::new(0), Asked::Address([192, 0, 2, 1].into()));
+        let refused = in_time(Duration::from_millis(1), drawn(&nobody_ends, asked, Bytes::new())).await.unwrap_err().into_response();
+        assert_eq!((refused.status().as_u16(), &refused.headers()[header::RETRY_AFTER]), (503, &header::HeaderValue::from_static("10")));
     }
 
     #[test]

@@ -1,22 +1,89 @@
 //! What was known and can not be told now: not an all-clear. A finding whose part of the audit is unknown this time, and a listing on a
 //! list that does not answer, are carried over from the outcome before, so that an incident does not end because a resolver was slow.
+//!
+//! Not without end: a list that died and a family that never answers again would keep their incidents open for ever. Since when something
+//! can not be looked at is remembered in the monitor's conditions, by the region that judges them; what it gave up no region carries on.
 
 use std::sync::Arc;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use waypost_engine::audit::{NO_USUAL_SELECTOR, leaves_open};
 use waypost_types::{
-    finding::Finding,
-    outcome::{AuditReport, Outcome},
+    conditions::Conditions,
+    finding::{Finding, Severity},
+    outcome::{AuditReport, ListState, Outcome},
 };
 
 /// Added to what is carried over.
 const AS_BEFORE: &str = " (as last seen; it could not be looked at now)";
 
-/// The outcome with what it could not tell taken from the one before.
-pub fn carry(before: Option<&Outcome>, now: &Arc<Outcome>) -> Arc<Outcome> {
+/// How long is believed what can not be looked at any more. Lists and name servers come back within days; what is silent for a week is no
+/// outage, and whoever asked for removal meanwhile is not told for ever that it did not work.
+pub const CARRIED_FOR: TimeDelta = TimeDelta::days(7);
+
+/// Who looks at a monitor, when, and what is remembered of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Memory<'a> {
+    /// What the region that judges remembers.
+    pub conditions: &'a Conditions,
+    /// This region judges. Any other believes of the past what the judging one does, and nothing else.
+    pub judges: bool,
+    /// When it looked.
+    pub at: DateTime<Utc>,
+}
+
+impl Memory<'_> {
+    fn believes(&self, id: &str) -> bool {
+        !given_up(self.conditions, id, self.at) && (self.judges || self.conditions.remember(id))
+    }
+}
+
+/// Whether something could not be looked at for so long that it is no longer believed.
+pub fn given_up(conditions: &Conditions, id: &str, at: DateTime<Utc>) -> bool {
+    conditions.unseen.get(id).is_some_and(|since| *since + CARRIED_FOR <= at)
+}
+
+/// What a look says of something that was found before, by its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It was looked at: it is there or not.
+    Told,
+    /// It could not be looked at.
+    Untold,
+    /// Nobody asks any more: the list is retired or switched off.
+    NotAsked,
+}
+
+/// What `now` says of a finding (`rule|subject`) or a listing (`subject|zone`), wherever it was found before.
+pub fn standing(id: &str, now: &Outcome) -> Standing {
+    let Some((left, right)) = id.split_once('|') else { return Standing::Told };
+    match now {
+        Outcome::Audit(report) => {
+            let finding = Finding {
+                rule: left.to_owned(),
+                severity: Severity::Info,
+                subject: right.to_owned(),
+                summary: String::new(),
+                why: String::new(),
+                fix: String::new(),
+                record: None,
+                reference: String::new(),
+            };
+            if is_open(&finding, report) { Standing::Untold } else { Standing::Told }
+        }
+        Outcome::Blacklist(report) if !report.asks(left, right) => Standing::NotAsked,
+        Outcome::Blacklist(report) if report.state_of(left, right) == ListState::Unknown => Standing::Untold,
+        Outcome::Smtp(_) | Outcome::Blacklist(_) => Standing::Told,
+    }
+}
+
+/// The outcome with what it could not tell taken from the one before, as long as that is believed.
+pub fn carry(before: Option<&Outcome>, now: &Arc<Outcome>, memory: Memory<'_>) -> Arc<Outcome> {
     match (before, &**now) {
         (Some(Outcome::Audit(before)), Outcome::Audit(report)) => {
-            let kept: Vec<Finding> = before.findings.iter().filter(|finding| is_open(finding, report)).map(as_before).collect();
+            let believed = |finding: &&Finding| memory.believes(&finding_id(finding));
+            let open = before.findings.iter().filter(|finding| is_open(finding, report));
+            let kept: Vec<Finding> = open.filter(believed).map(as_before).collect();
             if kept.is_empty() {
                 return Arc::clone(now);
             }
@@ -27,9 +94,32 @@ pub fn carry(before: Option<&Outcome>, now: &Arc<Outcome>) -> Arc<Outcome> {
         }
         (Some(Outcome::Blacklist(before)), Outcome::Blacklist(report)) => {
             let mut report = report.clone();
-            if report.keep_listings_of(before) { Arc::new(Outcome::Blacklist(report)) } else { Arc::clone(now) }
+            if report.keep_listings_of(before, |entry| memory.believes(&listing_id(&entry.subject, &entry.zone))) {
+                Arc::new(Outcome::Blacklist(report))
+            } else {
+                Arc::clone(now)
+            }
         }
         _ => Arc::clone(now),
+    }
+}
+
+/// Names a finding of a monitor.
+pub fn finding_id(finding: &Finding) -> String {
+    format!("{}|{}", finding.rule, finding.subject)
+}
+
+/// Names a listing of a monitor.
+pub fn listing_id(subject: &str, zone: &str) -> String {
+    format!("{subject}|{zone}")
+}
+
+/// Names what was found in an outcome, whatever its severity.
+pub fn found(outcome: &Outcome) -> Vec<String> {
+    match outcome {
+        Outcome::Smtp(_) => Vec::new(),
+        Outcome::Audit(report) => report.findings.iter().map(finding_id).collect(),
+        Outcome::Blacklist(report) => report.listings().map(|(entry, _)| listing_id(&entry.subject, &entry.zone)).collect(),
     }
 }
 
@@ -79,27 +169,58 @@ mod tests {
         })))
     }
 
+    fn at() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+    }
+
+    fn carried(before: Option<&Outcome>, now: &Arc<Outcome>) -> Arc<Outcome> {
+        carry(before, now, Memory { conditions: &Conditions::default(), judges: true, at: at() })
+    }
+
+    #[test]
+    fn what_is_unknown_for_too_long_is_believed_by_no_region() {
+        let (broken, slow) = (audit(&["spf.missing", "dmarc.missing"], &[]), audit(&[], &[("spf", "late"), ("dmarc", "late")]));
+        let since = at() - CARRIED_FOR;
+        let conditions = Conditions {
+            unseen: [("spf.missing|example.com".to_owned(), since), ("dmarc.missing|example.com".to_owned(), since + TimeDelta::seconds(1))].into(),
+            ..Conditions::default()
+        };
+        let rules = |judges| {
+            let now = carry(Some(&broken), &slow, Memory { conditions: &conditions, judges, at: at() });
+            now.findings().iter().map(|finding| finding.rule.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(rules(true), ["dmarc.missing"]);
+        // What the region that judges does not know, another does not bring back.
+        assert!(rules(false).is_empty());
+    }
+
+    #[test]
+    fn a_list_that_is_not_asked_says_nothing() {
+        let report = BlacklistReport { entries: Vec::new(), ..BlacklistReport::empty("192.0.2.1") };
+        assert_eq!(standing("192.0.2.1|bl.example", &Outcome::Blacklist(Box::new(report))), Standing::NotAsked);
+    }
+
     #[test]
     fn what_could_not_be_told_is_not_clean() {
         let broken = audit(&["spf.missing", "dmarc.missing"], &[]);
-        let policy = carry(Some(&audit(&["mtasts.mx_mismatch"], &[])), &audit(&[], &[("mta_sts", "late")]));
+        let policy = carried(Some(&audit(&["mtasts.mx_mismatch"], &[])), &audit(&[], &[("mta_sts", "late")]));
         assert_eq!(policy.findings().len(), 1, "areas of rules and keys of families are not spelled alike");
         let slow = audit(&[], &[("spf", "the resolver did not answer in time")]);
-        let carried = carry(Some(&broken), &slow);
-        assert_eq!(carried.verdict(), Verdict::Down);
-        assert_eq!(carried.findings().len(), 1, "DMARC was looked at and is fine");
+        let kept = carried(Some(&broken), &slow);
+        assert_eq!(kept.verdict(), Verdict::Down);
+        assert_eq!(kept.findings().len(), 1, "DMARC was looked at and is fine");
         // And again, from what was carried over itself.
-        let again = carry(Some(&carried), &slow);
-        assert_eq!(again.findings(), carried.findings());
-        assert_eq!(carry(Some(&again), &audit(&[], &[])).verdict(), Verdict::Up);
-        assert_eq!(carry(None, &slow).verdict(), Verdict::Up);
+        let again = carried(Some(&kept), &slow);
+        assert_eq!(again.findings(), kept.findings());
+        assert_eq!(carried(Some(&again), &audit(&[], &[])).verdict(), Verdict::Up);
+        assert_eq!(carried(None, &slow).verdict(), Verdict::Up);
     }
 
     #[test]
     fn what_was_told_anew_is_not_doubled_and_a_key_that_is_gone_is_gone() {
         let broken = audit(&["spf.missing", "dkim.revoked"], &[]);
         let same = audit(&["spf.missing"], &[("spf", "includes did not answer"), ("dkim", NO_USUAL_SELECTOR)]);
-        assert_eq!(carry(Some(&broken), &same).findings().len(), 1);
+        assert_eq!(carried(Some(&broken), &same).findings().len(), 1);
     }
 
     #[test]
@@ -119,10 +240,10 @@ mod tests {
         let clean = || ListEntry { zone: "other.example".to_owned(), ..entry(ListState::Clean, "") };
         let listed = scan(vec![entry(ListState::Listed, ""), clean()]);
         let silent = scan(vec![entry(ListState::Unknown, "refused"), clean()]);
-        let carried = carry(Some(&listed), &silent);
-        assert_eq!(carried.verdict(), Verdict::Down);
-        let Outcome::Blacklist(report) = &*carried else { panic!("a scan stays one") };
+        let kept = carried(Some(&listed), &silent);
+        assert_eq!(kept.verdict(), Verdict::Down);
+        let Outcome::Blacklist(report) = &*kept else { panic!("a scan stays one") };
         assert_eq!(report.entries[0].reason, "as last seen; now: refused");
-        assert_eq!(carry(Some(&carried), &scan(vec![entry(ListState::Clean, ""), clean()])).verdict(), Verdict::Up);
+        assert_eq!(carried(Some(&kept), &scan(vec![entry(ListState::Clean, ""), clean()])).verdict(), Verdict::Up);
     }
 }

@@ -17,6 +17,8 @@ use waypost_types::{
     outcome::{ListEntry, ListState, Outcome},
 };
 
+use crate::carry::{Standing, finding_id, given_up, listing_id};
+
 /// Findings and listings of one outcome that are followed.
 const MOST_ELEMENTS: usize = 2_000;
 /// With more addresses of a network newly listed at once the network is the condition.
@@ -62,8 +64,34 @@ pub enum Change {
         /// After.
         to: IncidentSeverity,
     },
-    /// Nothing of it is left.
-    Ended,
+    /// These can not be looked at any more and are no longer believed; others stay.
+    LetGo(Vec<LetGo>),
+    /// Nothing of it is left. What of it was let go in the end without being seen to be gone.
+    Ended(Vec<LetGo>),
+}
+
+/// Something that is no longer believed, though nobody saw it go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LetGo {
+    /// The element.
+    pub id: String,
+    /// Since when it could not be looked at; `None` where it is not asked for any more.
+    pub since: Option<DateTime<Utc>>,
+}
+
+/// A look at a target, as the judge takes it.
+#[derive(Clone, Copy)]
+pub struct Look<'a> {
+    /// What it shows, with what is carried over.
+    pub seen: &'a [Element],
+    /// Parts that it could not tell.
+    pub untold: &'a BTreeSet<String>,
+    /// Everything that it shows of whatever severity, by id.
+    pub found: &'a [String],
+    /// What it says of something that was found before, without what is carried over.
+    pub standing: &'a dyn Fn(&str) -> Standing,
+    /// When it was.
+    pub at: DateTime<Utc>,
 }
 
 /// What the judge decides.
@@ -86,7 +114,7 @@ pub fn elements(outcome: &Outcome) -> Vec<Element> {
                 let severity = urgency(finding.severity)?;
                 let family = Family::of_rule(&finding.rule).map_or("audit", Family::key);
                 Some(Element {
-                    id: format!("{}|{}", finding.rule, finding.subject),
+                    id: finding_id(finding),
                     part: family.to_owned(),
                     condition: family.to_owned(),
                     severity,
@@ -100,7 +128,7 @@ pub fn elements(outcome: &Outcome) -> Vec<Element> {
             let element = |(entry, finding): (&ListEntry, Finding)| {
                 let severity = urgency(finding.severity)?;
                 Some(Element {
-                    id: format!("{}|{}", entry.subject, entry.zone),
+                    id: listing_id(&entry.subject, &entry.zone),
                     part: entry.zone.clone(),
                     condition: format!("{}|{}", entry.subject, severity.as_str()),
                     severity,
@@ -135,14 +163,15 @@ fn urgency(severity: Severity) -> Option<IncidentSeverity> {
     }
 }
 
-/// Judges what an outcome of `at` shows, and could not tell.
-pub fn decide(before: &Conditions, seen: &[Element], untold: &BTreeSet<String>, policy: Policy, at: DateTime<Utc>) -> Decision {
-    let by_id: BTreeMap<&str, &Element> = seen.iter().map(|element| (element.id.as_str(), element)).collect();
+/// Judges what a look shows, and could not tell.
+pub fn decide(before: &Conditions, look: Look<'_>, policy: Policy) -> Decision {
+    let by_id: BTreeMap<&str, &Element> = look.seen.iter().map(|element| (element.id.as_str(), element)).collect();
     let mut state = before.clone();
-    settle(&mut state, seen, &by_id, untold);
-    let confirmed = confirm(&mut state, seen, &by_id, policy, at);
+    mark_unseen(&mut state, look);
+    settle(&mut state, look, &by_id);
+    let confirmed = confirm(&mut state, look, policy);
     let mut changes = Vec::new();
-    shrink(&mut state, &by_id, policy, &mut changes);
+    shrink(&mut state, look, &by_id, policy, &mut changes);
     // What is gone and what came to the same condition are one story, so nothing ends before what is new has joined.
     open(&mut state, &confirmed, &mut changes);
     end(&mut state, &mut changes);
@@ -152,9 +181,18 @@ pub fn decide(before: &Conditions, seen: &[Element], untold: &BTreeSet<String>, 
     Decision { state, changes, recheck }
 }
 
+/// Remembers since when what was found before can not be looked at, until it can.
+fn mark_unseen(state: &mut Conditions, look: Look<'_>) {
+    let before = std::mem::take(&mut state.unseen);
+    let members = state.open.values().flat_map(|open| open.elements.keys());
+    let known: BTreeSet<&String> = before.keys().chain(members).chain(look.found).collect();
+    let unseen = known.into_iter().filter(|id| (look.standing)(id) == Standing::Untold);
+    state.unseen = unseen.take(MOST_ELEMENTS).map(|id| (id.clone(), before.get(id).copied().unwrap_or(look.at))).collect();
+}
+
 /// What was there when it was first looked at is the baseline: all of the first look, and of each part that could not be told then what it
 /// first tells.
-fn settle(state: &mut Conditions, seen: &[Element], by_id: &BTreeMap<&str, &Element>, untold: &BTreeSet<String>) {
+fn settle(state: &mut Conditions, Look { seen, untold, standing, .. }: Look<'_>, by_id: &BTreeMap<&str, &Element>) {
     let first = !state.started;
     state.started = true;
     // A part that is unknown may be one rule alone.
@@ -172,15 +210,18 @@ fn settle(state: &mut Conditions, seen: &[Element], by_id: &BTreeMap<&str, &Elem
         state.untold.retain(|part| untold.contains(part));
     }
     // What went and comes back is news, and so is what got worse.
-    state.baseline.retain(|id, severity| by_id.get(id.as_str()).is_some_and(|element| element.severity <= *severity));
+    state.baseline.retain(|id, severity| match by_id.get(id.as_str()) {
+        Some(element) => element.severity <= *severity,
+        None => standing(id) == Standing::Untold,
+    });
 }
 
 /// Counts a round for what is new; gives what is confirmed by it.
-fn confirm<'a>(state: &mut Conditions, seen: &'a [Element], by_id: &BTreeMap<&str, &Element>, policy: Policy, at: DateTime<Utc>) -> Vec<&'a Element> {
+fn confirm<'a>(state: &mut Conditions, Look { seen, at, .. }: Look<'a>, policy: Policy) -> Vec<&'a Element> {
     let told: BTreeSet<&str> = state.open.values().flat_map(|open| open.elements.keys()).map(String::as_str).collect();
     let news: Vec<&Element> =
         seen.iter().filter(|element| !told.contains(element.id.as_str()) && !state.baseline.contains_key(&element.id)).collect();
-    state.waiting.retain(|id, _| by_id.contains_key(id.as_str()));
+    state.waiting.retain(|id, _| seen.iter().any(|element| element.id == *id));
     let mut confirmed = Vec::new();
     for element in news {
         let rounds = state.waiting.entry(element.id.clone()).or_insert(Rounds { count: 0, at: DateTime::<Utc>::MIN_UTC });
@@ -197,13 +238,22 @@ fn confirm<'a>(state: &mut Conditions, seen: &'a [Element], by_id: &BTreeMap<&st
     confirmed
 }
 
-/// Takes away what is gone for long enough.
-fn shrink(state: &mut Conditions, by_id: &BTreeMap<&str, &Element>, policy: Policy, changes: &mut Vec<(String, Change)>) {
-    for (name, open) in &mut state.open {
-        let mut gone = Vec::new();
+/// Takes away what is gone for long enough, and what is no longer believed.
+fn shrink(state: &mut Conditions, look: Look<'_>, by_id: &BTreeMap<&str, &Element>, policy: Policy, changes: &mut Vec<(String, Change)>) {
+    let mut open = std::mem::take(&mut state.open);
+    for (name, open) in &mut open {
+        let (mut gone, mut let_go) = (Vec::new(), Vec::new());
         open.elements.retain(|id, member| {
             if let Some(element) = by_id.get(id.as_str()) {
                 *member = Member { severity: element.severity, gone: 0 };
+                return true;
+            }
+            let standing = (look.standing)(id);
+            if standing == Standing::NotAsked || given_up(state, id, look.at) {
+                let_go.push(LetGo { id: id.clone(), since: state.unseen.get(id).copied() });
+                return false;
+            }
+            if standing == Standing::Untold {
                 return true;
             }
             member.gone = member.gone.saturating_add(1);
@@ -216,17 +266,27 @@ fn shrink(state: &mut Conditions, by_id: &BTreeMap<&str, &Element>, policy: Poli
         if !gone.is_empty() {
             changes.push((name.clone(), Change::Shrank(gone)));
         }
+        if !let_go.is_empty() {
+            changes.push((name.clone(), Change::LetGo(let_go)));
+        }
     }
+    state.open = open;
 }
 
 /// Ends what has nothing left.
-fn end(state: &mut Conditions, changes: &mut [(String, Change)]) {
-    for (name, change) in changes {
-        if state.open.get(name).is_some_and(|open| open.elements.is_empty()) {
-            *change = Change::Ended;
-        }
+fn end(state: &mut Conditions, changes: &mut Vec<(String, Change)>) {
+    let empty: Vec<String> = state.open.iter().filter(|(_, open)| open.elements.is_empty()).map(|(name, _)| name.clone()).collect();
+    for name in empty {
+        state.open.remove(&name);
+        let mut let_go = Vec::new();
+        changes.retain_mut(|(of, change)| {
+            if let (true, Change::LetGo(some)) = (*of == name, &mut *change) {
+                let_go.append(some);
+            }
+            *of != name
+        });
+        changes.push((name, Change::Ended(let_go)));
     }
-    state.open.retain(|_, open| !open.elements.is_empty());
 }
 
 /// Puts what is confirmed into conditions.

@@ -61,7 +61,9 @@ fn play(fail_after: u32, recover_after: u32, story: &str) -> String {
         let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap() + TimeDelta::seconds(60 * i64::try_from(number).unwrap());
         let (untold, words): (Vec<&str>, Vec<&str>) = look.split(',').filter(|word| *word != "0").partition(|word| word.starts_with('?'));
         let seen: Vec<Element> = words.into_iter().map(element).collect();
-        let decision = decide(&state, &seen, &untold.iter().map(|part| part[1..].to_owned()).collect(), policy, at);
+        let untold: BTreeSet<String> = untold.iter().map(|part| part[1..].to_owned()).collect();
+        let standing = |id: &str| if untold.iter().any(|part| id.starts_with(part)) { Standing::Untold } else { Standing::Told };
+        let decision = decide(&state, Look { seen: &seen, untold: &untold, found: &[], standing: &standing, at }, policy);
         let all = |ids: &[String]| ids.iter().map(|id| short(id)).collect::<Vec<_>>().join(",");
         let words: Vec<String> = decision
             .changes
@@ -73,7 +75,8 @@ fn play(fail_after: u32, recover_after: u32, story: &str) -> String {
                     Change::Grew(elements) => format!("^{name}({})", all(elements)),
                     Change::Shrank(elements) => format!("v{name}({})", all(elements)),
                     Change::Severity { .. } => format!("!{name}"),
-                    Change::Ended => format!("-{name}"),
+                    Change::LetGo(gone) => format!("~{name}({})", all(&gone.iter().map(|gone| gone.id.clone()).collect::<Vec<_>>())),
+                    Change::Ended(_) => format!("-{name}"),
                 }
             })
             .collect();
@@ -101,6 +104,8 @@ fn stories_of_audits() {
         "0=. spf.a~=. spf.a~=+spf(spf.a) spf.a~,spf.b=. spf.a~,spf.b=^spf(spf.b);!spf spf.a~=vspf(spf.b);!spf 0=-spf",
         // What the first look could not tell is no news when it is first told; later it is.
         "?spf=. spf.no_all~=. spf.no_all~=. 0=. spf.no_all~=. spf.no_all~=+spf(spf.no_all)",
+        // Silence of a part ends nothing that is open about it, whoever looks.
+        "0=. spf.a=. spf.a=+spf(spf.a) ?spf=. 0=-spf",
         "?dmarc=. spf.no_all~=. spf.no_all~=+spf(spf.no_all)",
         "?spf.no_all=. spf.no_all~=. spf.no_all~=.",
         "?spf.other=. spf.no_all~=. spf.no_all~=+spf(spf.no_all)",
@@ -156,10 +161,11 @@ fn recovery_takes_as_many_looks_as_the_policy_says_and_one_look_counts_once() {
     let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
     let policy = Policy::default();
     let (seen, none) = ([element("spf.missing")], BTreeSet::new());
-    let first = decide(&Conditions::default(), &seen, &none, policy, at);
-    let again = decide(&first.state, &seen, &none, policy, at);
+    let look = |at| Look { seen: &seen, untold: &none, found: &[], standing: &|_| Standing::Told, at };
+    let first = decide(&Conditions::default(), look(at), policy);
+    let again = decide(&first.state, look(at), policy);
     assert!(again.changes.is_empty() && again.recheck, "the same look twice confirms nothing");
-    assert_eq!(decide(&again.state, &seen, &none, policy, at + TimeDelta::seconds(1)).changes.len(), 1);
+    assert_eq!(decide(&again.state, look(at + TimeDelta::seconds(1)), policy).changes.len(), 1);
 }
 
 #[test]
@@ -178,4 +184,45 @@ fn what_is_low_is_no_condition_and_a_flood_is_bounded() {
     let report = |entries| Outcome::Blacklist(Box::new(BlacklistReport { entries, ..BlacklistReport::empty("t") }));
     assert!(elements(&report(vec![entry(1, Severity::Low), entry(2, Severity::Info)])).is_empty());
     assert_eq!(elements(&report((0..5_000).map(|n| entry(n, Severity::High)).collect())).len(), MOST_ELEMENTS);
+}
+
+#[test]
+fn what_can_not_be_looked_at_is_believed_for_a_bounded_time() {
+    use crate::carry::CARRIED_FOR;
+    let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+    let policy = Policy { fail_after: 1, recover_after: 3, quorum: 0 };
+    let (none, first) = (BTreeSet::new(), [element("1@zen")]);
+    let both = [element("1@zen"), element("1@cop")];
+    let look = |seen, standing, at| Look { seen, untold: &none, found: &[], standing, at };
+    let told: &dyn Fn(&str) -> Standing = &|_| Standing::Told;
+    let dead: &dyn Fn(&str) -> Standing = &|id| if id.ends_with("zen") { Standing::Untold } else { Standing::Told };
+    let start = decide(&Conditions::default(), look(&[], told, at), policy).state;
+    let listed = decide(&start, look(&both, told, at), policy).state;
+    // The list dies: nothing happens until the time is over, and then only to what was on it.
+    let silent = decide(&listed, look(&both, dead, at), policy);
+    assert!(silent.changes.is_empty());
+    assert_eq!(silent.state.unseen.into_iter().collect::<Vec<_>>(), [(first[0].id.clone(), at)]);
+    let still = decide(&decide(&listed, look(&both, dead, at), policy).state, look(&both, dead, at + CARRIED_FOR / 2), policy).state;
+    let over = decide(&still, look(&both[1..], dead, at + CARRIED_FOR), policy);
+    let let_go = |since| LetGo { id: first[0].id.clone(), since };
+    assert_eq!(over.changes, [("192.0.2.1|critical".to_owned(), Change::LetGo(vec![let_go(Some(at))]))]);
+    // It is not news of another region that carries it on, and one answer of the list clears the memory.
+    assert!(given_up(&over.state, &first[0].id, at + CARRIED_FOR));
+    assert!(decide(&over.state, look(&both[1..], told, at + CARRIED_FOR), policy).state.unseen.is_empty());
+    // Nothing else was left: the condition ends, and says of what it did not see the end.
+    let alone = decide(&start, look(&first, told, at), policy).state;
+    let alone = decide(&alone, look(&first, dead, at), policy).state;
+    let over = decide(&alone, look(&[], dead, at + CARRIED_FOR), policy);
+    assert_eq!(over.changes, [("192.0.2.1|critical".to_owned(), Change::Ended(vec![let_go(Some(at))]))]);
+    assert!(over.state.open.is_empty());
+    // A list that is not asked any more is let go at once.
+    let off = decide(&alone, look(&[], &|_| Standing::NotAsked, at), policy);
+    assert_eq!(off.changes, [("192.0.2.1|critical".to_owned(), Change::Ended(vec![let_go(None)]))]);
+}
+
+#[test]
+fn what_pages_group_by_family_is_what_conditions_are_named_by() {
+    for rule in ["mtasts.mx_mismatch", "tlsrpt.syntax", "helo.mismatch", "soa.values", "spf.missing", "dkim.revoked", "ptr.missing", "bimi.missing"] {
+        assert_eq!(Family::of_rule(rule).map(Family::key), Some(waypost_types::finding::family_key(rule)), "{rule}");
+    }
 }

@@ -1,6 +1,6 @@
 //! From confirmed changes to incidents: which one opens, changes or ends, what its timeline says and who is mailed.
 
-use waypost_render::mail::{IncidentMail, Mail, incident_changed, incident_opened, incident_recovered, incident_url};
+use waypost_render::mail::{IncidentMail, Mail, incident_changed, incident_let_go, incident_opened, incident_recovered, incident_url};
 use waypost_store::{
     OrgTx,
     outbox::MailBody,
@@ -45,6 +45,8 @@ pub(crate) enum What {
     Note(String),
     /// It is over.
     Ended(String),
+    /// Nobody can tell any more whether it is over: it is closed, and that is no recovery.
+    LetGo(String),
     /// It is kept in another way from now on: nobody is told.
     Superseded(String),
 }
@@ -87,7 +89,12 @@ impl Incidents {
             let id = match (at, &step.what) {
                 (Some(at), What::Ended(summary)) => {
                     let incident = open.swap_remove(at);
-                    self.end(tx, audience, step, &incident, summary).await?;
+                    self.end(tx, audience, step, &incident, (summary, incident_recovered)).await?;
+                    incident.id
+                }
+                (Some(at), What::LetGo(summary)) => {
+                    let incident = open.swap_remove(at);
+                    self.end(tx, audience, step, &incident, (summary, incident_let_go)).await?;
                     incident.id
                 }
                 (Some(at), What::Stands { severity, title, summary, .. }) if *severity != open[at].severity => {
@@ -158,7 +165,14 @@ impl Incidents {
         self.enqueue(tx, audience, incident.id, &format!("changed:{version}"), incident_changed(&mail, incident.severity)).await
     }
 
-    async fn end(&self, tx: &mut OrgTx, audience: &Audience, step: &Step<'_>, incident: &OpenIncident, summary: &str) -> Result<(), WorkerError> {
+    async fn end(
+        &self,
+        tx: &mut OrgTx,
+        audience: &Audience,
+        step: &Step<'_>,
+        incident: &OpenIncident,
+        (summary, write): (&str, fn(&IncidentMail<'_>) -> Mail),
+    ) -> Result<(), WorkerError> {
         tx.end_incident(incident.id, step.at, summary).await?;
         let url = incident_url(&self.base_url, &audience.slug, incident.id);
         let mail = IncidentMail {
@@ -171,7 +185,7 @@ impl Incidents {
             opened_at: incident.opened_at,
             at: step.at,
         };
-        self.enqueue(tx, audience, incident.id, "resolved", incident_recovered(&mail)).await?;
+        self.enqueue(tx, audience, incident.id, "resolved", write(&mail)).await?;
         tracing::info!(org = %tx.org(), incident = %incident.id, monitor = %step.monitor, "incident ended");
         Ok(())
     }

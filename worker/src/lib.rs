@@ -74,7 +74,10 @@ pub async fn run_with(config: WorkerConfig, store: Store, checker: Arc<dyn Check
     }
     {
         let (config, store, shutdown) = (config.clone(), store.clone(), shutdown.clone());
-        loops.spawn(async move { queue::run(&config, &store, &runner, &shutdown).await });
+        loops.spawn(async move {
+            queue::run(&config, &store, &runner, &shutdown).await;
+            runner.finish().await;
+        });
     }
     {
         let bells = bells.clone();

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use waypost_render::mail::lists_set_aside;
-use waypost_store::{Store, lists::SetAside, outbox::MailBody};
+use waypost_store::{Store, list_health::SetAside, outbox::MailBody};
 use waypost_types::lists::ZoneHealth;
 
 use crate::{WorkerConfig, WorkerError};

@@ -4,23 +4,24 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use chrono::{DateTime, SubsecRound as _, Utc};
-use uuid::Uuid;
 use waypost_engine::audit::provider_of;
 use waypost_store::{
     OrgTx, Store,
+    listings::{CurrentListing, EndedListing},
     recording::{LockedMonitor, Recorded, Repeat},
 };
 use waypost_types::{
     MonitorId, OrgId,
     event::LiveEvent,
     judge::RegionOutcome,
+    list_history::ListingEnd,
     monitor::MonitorKind,
     outcome::{ListEntry, ListState, Outcome, Verdict},
 };
 
 use crate::{
     WorkerError,
-    carry::carry,
+    carry::{CARRIED_FOR, Memory, Standing, carry, found, listing_id, standing},
     checker::split_target,
     conditions::{self, Decision, Element},
     history,
@@ -130,7 +131,8 @@ fn sort_out<'a>(locked: Vec<LockedMonitor>, runs: &'a [Run], region: &str, now: 
             repeats.push((monitor, run));
             continue;
         }
-        let outcome = carry(monitor.trouble.as_ref(), &run.outcome);
+        let judges = monitor.kind != MonitorKind::Smtp && judges_conditions(&monitor, region, now);
+        let outcome = carry(monitor.trouble.as_ref(), &run.outcome, Memory { conditions: &monitor.conditions, judges, at: run.at });
         let summary = sentence(&outcome);
         let mut latest = monitor.others.clone();
         latest.push(RegionOutcome {
@@ -143,22 +145,31 @@ fn sort_out<'a>(locked: Vec<LockedMonitor>, runs: &'a [Run], region: &str, now: 
         let context =
             JudgeContext { now, policy: monitor.policy, interval: vote_interval(&monitor), kind: monitor.kind, regions: monitor.regions.len() };
         let judgement = judge(&monitor.judge, &latest, &context);
-        // What can not be told changes nothing.
-        let conditions = (monitor.kind != MonitorKind::Smtp && outcome.verdict() != Verdict::Unknown && judges_conditions(&monitor, region, now))
-            .then(|| {
-                let mut seen = conditions::elements(&outcome);
-                if !monitor.conditions.started && monitor.last_at.is_some() {
-                    // Watched since before conditions were kept: what is wrong may have been told, and is no baseline.
-                    for element in &mut seen {
-                        element.silent_first = false;
-                    }
-                }
-                let decision = conditions::decide(&monitor.conditions, &seen, &conditions::untold(&run.outcome), monitor.policy, run.at);
-                (seen, decision)
-            });
+        // What can not be told changes nothing, but how long what an incident is about can not be told.
+        let tells = outcome.verdict() != Verdict::Unknown || !monitor.conditions.open.is_empty();
+        let conditions = (judges && tells).then(|| judge_conditions(&monitor, run, &outcome));
         news.push(Judged { monitor, run, outcome, summary, judgement, conditions });
     }
     (news, repeats)
+}
+
+fn judge_conditions(monitor: &LockedMonitor, run: &Run, outcome: &Outcome) -> (Vec<Element>, Decision) {
+    let mut seen = conditions::elements(outcome);
+    if !monitor.conditions.started && monitor.last_at.is_some() {
+        // Watched since before conditions were kept: what is wrong may have been told, and is no baseline.
+        for element in &mut seen {
+            element.silent_first = false;
+        }
+    }
+    let look = conditions::Look {
+        seen: &seen,
+        untold: &conditions::untold(&run.outcome),
+        found: &found(outcome),
+        standing: &|id| standing(id, &run.outcome),
+        at: run.at,
+    };
+    let decision = conditions::decide(&monitor.conditions, look, monitor.policy);
+    (seen, decision)
 }
 
 /// DNS says the same everywhere, so that one region's word is enough: the first of the monitor's regions that looked lately judges its
@@ -187,13 +198,19 @@ async fn follow_listings(tx: &mut OrgTx, news: &[Judged<'_>]) -> Result<(), Work
         let listed: Vec<&ListEntry> = report.listings().map(|(entry, _)| entry).collect();
         tx.begin_listings(judged.monitor.id, &listed, judged.run.at).await?;
         let current = tx.current_listings(judged.monitor.id).await?;
-        // Off the list, or the list is not asked any more.
-        let asked = |zone: &str| report.lists.is_empty() || report.lists.iter().any(|row| row.zone == zone);
-        let is_over = |(_, subject, zone): &&(Uuid, String, String)| report.state_of(subject, zone) == ListState::Clean || !asked(zone);
-        let over: Vec<Uuid> = current.iter().filter(is_over).map(|(id, ..)| *id).collect();
-        if !over.is_empty() {
-            tx.end_listings(&over, judged.run.at).await?;
-        }
+        let at = judged.run.at;
+        let over = |stay: CurrentListing| {
+            let (ended_at, ending) = match standing(&listing_id(&stay.subject, &stay.zone), &judged.run.outcome) {
+                Standing::Told if report.state_of(&stay.subject, &stay.zone) == ListState::Clean => (at, ListingEnd::Gone),
+                Standing::NotAsked => (at, ListingEnd::NotAsked),
+                // What came after it was last seen nobody knows.
+                Standing::Untold if stay.seen_at + CARRIED_FOR <= at => (stay.seen_at, ListingEnd::Untold),
+                Standing::Told | Standing::Untold => return None,
+            };
+            Some(EndedListing { id: stay.id, ended_at, ending })
+        };
+        let over: Vec<EndedListing> = current.into_iter().filter_map(over).collect();
+        tx.end_listings(&over, at).await?;
     }
     Ok(())
 }
@@ -265,8 +282,8 @@ async fn discover(tx: &mut OrgTx, news: &[Judged<'_>]) -> Result<bool, WorkerErr
     for judged in news {
         let report = match (&*judged.run.outcome, judged.monitor.domain_id, judged.monitor.server_id) {
             (Outcome::Audit(report), Some(_), _) => report,
-            // Once: what a host resolves to may be another address with every probe.
-            (Outcome::Smtp(report), _, Some(server)) if judged.monitor.last_at.is_none() => {
+            // Once an hour: a server moves seldom, and is probed every few minutes.
+            (Outcome::Smtp(report), _, Some(server)) if is_first_of_hour(judged.monitor.last_at, judged.run.at) => {
                 let addresses: Vec<IpAddr> = report.probes.iter().filter_map(|probe| probe.address).collect();
                 new |= !tx.discover_addresses(server, &addresses, &judged.monitor.regions).await?.is_empty();
                 continue;
@@ -281,6 +298,10 @@ async fn discover(tx: &mut OrgTx, news: &[Judged<'_>]) -> Result<bool, WorkerErr
         new |= !tx.discover(domain, report, &judged.monitor.regions).await?.is_empty();
     }
     Ok(new)
+}
+
+fn is_first_of_hour(last: Option<DateTime<Utc>>, at: DateTime<Utc>) -> bool {
+    last.is_none_or(|last| last.timestamp().div_euclid(3600) != at.timestamp().div_euclid(3600))
 }
 
 /// One notification per kind of news.

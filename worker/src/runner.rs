@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use secrecy::SecretString;
 use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use waypost_store::{Store, StoreError, lists::SealedKey, schedule::DueUnit};
 use waypost_types::{MonitorId, OrgId, monitor::MonitorKind};
 
@@ -50,6 +50,8 @@ pub struct Runner {
     seal: Option<Seal>,
     /// Bounds our transactions, so that the pool has room for pages when the worker runs inside the server.
     transactions: Semaphore,
+    /// Scans that go on after the task that brought them has ended.
+    scans: TaskTracker,
     shutdown: CancellationToken,
 }
 
@@ -64,11 +66,13 @@ impl Runner {
             recorder,
             seal,
             transactions: Semaphore::new(TRANSACTIONS),
+            scans: TaskTracker::new(),
             shutdown,
         }
     }
 
-    /// Runs a batch to its end, or until shutdown: then what was seen is recorded and the rest is given back.
+    /// Runs a batch to its end, or until shutdown: then what was seen is recorded and the rest is given back. Scans take minutes, at the pace
+    /// of the lists: they go on by themselves, or a few of them would hold all the places of the queue and no probe would begin.
     pub async fn run(self: &Arc<Self>, batch: CheckBatch) -> Result<(), WorkerError> {
         let waited = (Utc::now() - batch.claimed_at).to_std().unwrap_or_default();
         metrics::histogram!("waypost_queue_wait_seconds").record(waited.as_secs_f64());
@@ -77,17 +81,28 @@ impl Runner {
             batch.groups.iter().flat_map(|group| group.units.iter().map(|(monitor, claim)| (group.org, *monitor, *claim))).collect();
         let mut units = self.store.load_claimed_units(&self.region, &claims).await?;
         units.sort_unstable_by_key(|unit| unit.org);
-        let mut groups: Vec<Vec<DueUnit>> = Vec::new();
-        for unit in units {
-            match groups.last_mut() {
-                Some(group) if group[0].org == unit.org => group.push(unit),
-                _ => groups.push(vec![unit]),
-            }
+        let (scans, units): (Vec<DueUnit>, Vec<DueUnit>) = units.into_iter().partition(|unit| unit.kind == MonitorKind::Blacklist);
+        for group in by_org(scans) {
+            let runner = Arc::clone(self);
+            self.scans.spawn(async move {
+                // Nobody waits for them: what could not be recorded is looked at again when its lease ends.
+                if let Err(error) = runner.run_group(group[0].org, group, begin_before).await {
+                    tracing::error!(error = chain(&error), "scans could not be recorded");
+                }
+            });
         }
+        let groups = by_org(units);
         let failed =
             join_all(groups.into_iter().map(|group| self.run_group(group[0].org, group, begin_before))).await.into_iter().find_map(Result::err);
         // Groups do not hold each other up; the first failure fails the task, and whoever repeats it finds the others recorded.
         failed.map_or(Ok(()), Err)
+    }
+
+    /// Waits for the scans that are under way; after a shutdown they are given back at once.
+    pub async fn finish(&self) {
+        self.scans.close();
+        self.scans.wait().await;
+        self.scans.reopen();
     }
 
     async fn run_group(self: &Arc<Self>, org: OrgId, mut units: Vec<DueUnit>, begin_before: DateTime<Utc>) -> Result<(), WorkerError> {
@@ -282,4 +297,16 @@ impl Runner {
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// Units that are sorted by organisation, one group for each.
+fn by_org(units: Vec<DueUnit>) -> Vec<Vec<DueUnit>> {
+    let mut groups: Vec<Vec<DueUnit>> = Vec::new();
+    for unit in units {
+        match groups.last_mut() {
+            Some(group) if group[0].org == unit.org => group.push(unit),
+            _ => groups.push(vec![unit]),
+        }
+    }
+    groups
 }

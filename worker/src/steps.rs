@@ -15,16 +15,15 @@ use crate::{
 
 /// Of a monitor that is judged as a whole. A first outcome that is no failure, and a state that can not be told, neither open nor end anything.
 pub(crate) fn of_transition<'a>(monitor: &'a LockedMonitor, outcome: &'a Outcome, transition: &Transition) -> Option<Step<'a>> {
+    let Outcome::Smtp(report) = outcome else { return None };
     let target = monitor.target.as_str();
     let what = match transition.severity {
         Some(severity) => {
-            let (title, summary) = incident_words(monitor.kind, target, transition.to, outcome);
+            let (title, summary) = incident_words(target, transition.to, report);
             let better = matches!((transition.from, transition.to), (MonitorState::Down, MonitorState::Degraded));
             What::Stands { severity, title, summary, better }
         }
-        None if transition.to == MonitorState::Up && transition.from != MonitorState::Pending => {
-            What::Ended(recovery_words(monitor.kind, target, outcome))
-        }
+        None if transition.to == MonitorState::Up && transition.from != MonitorState::Pending => What::Ended(recovery_words(target, outcome)),
         None => return None,
     };
     Some(Step { monitor: monitor.id, condition: String::new(), kind: monitor.kind, target, outcome, at: transition.at, what })
@@ -56,7 +55,9 @@ pub(crate) fn of_decision<'a>(
             }
             Change::Grew(ids) => What::Note(wording::grew(&named(ids))),
             Change::Shrank(ids) => What::Note(wording::shrank(ids)),
-            Change::Ended => What::Ended(wording::ended(monitor.kind, target, condition)),
+            Change::LetGo(gone) => What::Note(format!("{} Others remain.", wording::let_go(monitor.kind, gone))),
+            Change::Ended(gone) if gone.is_empty() => What::Ended(wording::ended(monitor.kind, target, condition)),
+            Change::Ended(gone) => What::LetGo(wording::let_go(monitor.kind, gone)),
         };
         Step { monitor: monitor.id, condition: condition.clone(), kind: monitor.kind, target, outcome, at, what }
     };

@@ -8,7 +8,10 @@ use waypost_types::{
     outcome::{AuditReport, BlacklistReport, Outcome, SmtpReport, Verdict},
 };
 
-use crate::{checker::split_target, conditions::Element};
+use crate::{
+    checker::split_target,
+    conditions::{Element, LetGo},
+};
 
 /// Longest title in characters.
 const TITLE_CHARS: usize = 160;
@@ -71,21 +74,10 @@ fn list_sentence(report: &BlacklistReport) -> String {
     }
 }
 
-/// Title and summary of an incident about a confirmed state.
-pub fn incident_words(kind: MonitorKind, target: &str, state: MonitorState, outcome: &Outcome) -> (String, String) {
-    let findings = outcome.findings();
-    let (title, summary) = match (outcome, worst(&findings)) {
-        (Outcome::Smtp(report), finding) => smtp_words(target, state, report, finding),
-        (Outcome::Audit(report), Some(finding)) => (format!("{}: {}", report.domain, finding.summary), advice(finding)),
-        (Outcome::Blacklist(_), Some(finding)) => {
-            let more = match findings.len() {
-                0 | 1 => String::new(),
-                n => format!(" and {}", count(n - 1, "more list")),
-            };
-            (format!("{}{more}", finding.summary), advice(finding))
-        }
-        (_, None) => (format!("{target}: {} found a problem", name_of(kind)), sentence(outcome)),
-    };
+/// Title and summary of an incident about the confirmed state of a mail server.
+pub fn incident_words(target: &str, state: MonitorState, report: &SmtpReport) -> (String, String) {
+    let findings: Vec<Finding> = report.probes.iter().flat_map(|probe| probe.findings.clone()).collect();
+    let (title, summary) = smtp_words(target, state, report, worst(&findings));
     (cut(title.trim_end_matches('.')), summary)
 }
 
@@ -140,6 +132,24 @@ pub fn ended(kind: MonitorKind, target: &str, condition: &str) -> String {
     }
 }
 
+/// What is said of what is no longer believed though nobody saw it go.
+pub fn let_go(kind: MonitorKind, gone: &[LetGo]) -> String {
+    let said: Vec<String> = gone.iter().take(MOST_NAMED).map(|gone| let_go_one(kind, gone)).collect();
+    format!("{}{}. It is not known whether it is over.", said.join("; "), more(gone.len()))
+}
+
+fn let_go_one(kind: MonitorKind, gone: &LetGo) -> String {
+    let (left, right) = gone.id.split_once('|').unwrap_or((&gone.id, ""));
+    let what = match kind {
+        MonitorKind::Blacklist => format!("{left} on {right}"),
+        _ => format!("{left} of {right}"),
+    };
+    match gone.since {
+        Some(since) => format!("{what} can no longer be looked at since {}", since.format("%Y-%m-%d %H:%M UTC")),
+        None => format!("{what} is no longer asked for: the list is retired or switched off"),
+    }
+}
+
 fn family_name(key: &str) -> String {
     match key {
         "mta_sts" => "MTA-STS".to_owned(),
@@ -187,24 +197,12 @@ fn advice(finding: &Finding) -> String {
     if finding.fix.is_empty() { text } else { format!("{text} Next step: {}", full_stop(&finding.fix)) }
 }
 
-/// What is said when it is over.
-pub fn recovery_words(kind: MonitorKind, target: &str, outcome: &Outcome) -> String {
+/// What is said when a mail server answers again.
+pub fn recovery_words(target: &str, outcome: &Outcome) -> String {
     let (host, port) = split_target(target);
-    match kind {
-        MonitorKind::Smtp => match latency_ms(outcome) {
-            Some(ms) => format!("{host} answers on port {port} again, in {ms:.0} ms."),
-            None => format!("{host} answers on port {port} again."),
-        },
-        MonitorKind::Audit => format!("The audit of {target} is clean again. {}", sentence(outcome)),
-        MonitorKind::Blacklist => format!("{target} is off the lists. {}", sentence(outcome)),
-    }
-}
-
-fn name_of(kind: MonitorKind) -> &'static str {
-    match kind {
-        MonitorKind::Audit => "the audit",
-        MonitorKind::Smtp => "the probe",
-        MonitorKind::Blacklist => "the block-list scan",
+    match latency_ms(outcome) {
+        Some(ms) => format!("{host} answers on port {port} again, in {ms:.0} ms."),
+        None => format!("{host} answers on port {port} again."),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use waypost_types::outcome::{ListEntry, ListState};
 
 use super::*;
-use crate::checker::stub_outcome;
+use crate::{checker::stub_outcome, conditions::elements};
 
 fn finding(severity: Severity, summary: &str) -> Finding {
     Finding {
@@ -45,25 +45,26 @@ fn scan(states: &[(&str, ListState)]) -> Outcome {
 
 #[test]
 fn incidents_say_what_was_seen_and_what_to_do() {
-    let down = stub_outcome("mail.example.com", 25, Verdict::Down);
-    let (title, summary) = incident_words(MonitorKind::Smtp, "mail.example.com:25", MonitorState::Down, &down);
+    let Outcome::Smtp(down) = stub_outcome("mail.example.com", 25, Verdict::Down) else { panic!("a probe") };
+    let (title, summary) = incident_words("mail.example.com:25", MonitorState::Down, &down);
     assert_eq!(title, "Port 25 of mail.example.com does not answer");
     assert_eq!(summary, "The connection was refused. Next step: check that the mail server runs and that the firewall lets port 25 in.");
 
+    let words = |target: &str, outcome: &Outcome| {
+        let seen = elements(outcome);
+        condition_words(target, outcome, &seen.iter().collect::<Vec<_>>())
+    };
     let broken = audit(vec![finding(Severity::Low, "No BIMI record"), finding(Severity::High, "SPF record cannot be parsed")]);
-    let (title, summary) = incident_words(MonitorKind::Audit, "example.com", MonitorState::Down, &broken);
+    let (title, summary) = words("example.com", &broken);
     assert_eq!(title, "example.com: SPF record cannot be parsed");
     assert_eq!(summary, "SPF record cannot be parsed. Receivers treat the domain as if it had no SPF. Next step: Correct the record.");
 
     let listed = scan(&[("SpamCop", ListState::Listed), ("Other", ListState::Clean)]);
-    let (title, summary) = incident_words(MonitorKind::Blacklist, "203.0.113.40", MonitorState::Down, &listed);
+    let (title, summary) = words("203.0.113.40", &listed);
     assert_eq!(title, "203.0.113.40 is listed on SpamCop");
     assert!(summary.ends_with("ask for removal at https://example.com/remove."), "{summary}");
     let both = scan(&[("SpamCop", ListState::Listed), ("Other", ListState::Listed)]);
-    assert_eq!(
-        incident_words(MonitorKind::Blacklist, "203.0.113.40", MonitorState::Down, &both).0,
-        "203.0.113.40 is listed on SpamCop and 1 more list"
-    );
+    assert_eq!(words("203.0.113.40", &both).0, "203.0.113.40 is listed on SpamCop and 1 more list");
 }
 
 #[test]
@@ -86,5 +87,6 @@ fn sentences_are_short_and_true() {
 #[test]
 fn a_title_stays_one_short_line() {
     let long = audit(vec![finding(Severity::High, &"x".repeat(400))]);
-    assert_eq!(incident_words(MonitorKind::Audit, "example.com", MonitorState::Down, &long).0.chars().count(), TITLE_CHARS);
+    let seen = elements(&long);
+    assert_eq!(condition_words("example.com", &long, &[&seen[0]]).0.chars().count(), TITLE_CHARS);
 }

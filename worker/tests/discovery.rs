@@ -10,7 +10,7 @@ use scene::Scene;
 use waypost_types::{
     MonitorId,
     monitor::MonitorKind,
-    outcome::{AuditReport, MxHost, Outcome, Verdict, WebHost},
+    outcome::{AuditReport, MxHost, Outcome, ProbeReport, Verdict, WebHost},
 };
 use waypost_worker::{
     checker::stub_outcome,
@@ -94,25 +94,54 @@ async fn web_hosts_lead_to_addresses_and_what_a_watched_network_holds_is_not_wat
     assert!(addresses(&scene).await.starts_with("198.51.100.1/32 web=example.com, 203"));
 }
 
+/// A probe that met these addresses.
+fn probe_of(addresses: &[&str]) -> Outcome {
+    let Outcome::Smtp(mut report) = stub_outcome("mail.example.com", 25, Verdict::Up) else { panic!("a probe") };
+    let first = report.probes[0].clone();
+    report.probes = addresses.iter().map(|address| ProbeReport { address: Some(address.parse().unwrap()), ..first.clone() }).collect();
+    Outcome::Smtp(report)
+}
+
 #[tokio::test]
-async fn a_server_that_somebody_added_leads_to_its_address_once() {
+async fn the_addresses_of_a_server_that_was_added_by_hand_are_followed_and_let_go() {
     let scene = Scene::new().await;
-    let id = uuid::Uuid::now_v7();
-    let monitor = scene.monitor(MonitorKind::Smtp, "relay.example:25", 300).await;
+    let monitor = scene.monitor(MonitorKind::Smtp, "mail.example.com:25", 300).await;
+    let server = uuid::Uuid::now_v7();
     scene
         .run_sql(&format!(
-            "INSERT INTO servers (org_id, id, host, ports, source) VALUES ('{}', '{id}', 'relay.example', '{{25}}', 'manual');
-             UPDATE monitors SET server_id = '{id}'",
-            scene.org.0
+            "INSERT INTO servers (org_id, id, host, ports, source) VALUES ('{0}', '{server}', 'mail.example.com', '{{25}}', 'manual');
+             UPDATE monitors SET server_id = '{server}' WHERE id = '{1}'",
+            scene.org.0, monitor.0
         ))
         .await;
-    let seen_at = |address: &str| {
-        let Outcome::Smtp(mut report) = stub_outcome("relay.example", 25, Verdict::Up) else { panic!("an SMTP outcome") };
-        report.probes[0].address = Some(address.parse().unwrap());
-        Outcome::Smtp(report)
+    // Another hour begins.
+    let later = || {
+        scene.run_sql("UPDATE schedule_units SET last_at = last_at - interval '2 hours'; UPDATE addresses SET seen_at = seen_at - interval '2 hours'")
     };
-    record(&scene, monitor, seen_at("203.0.113.5")).await;
-    record(&scene, monitor, seen_at("203.0.113.6")).await;
-    assert_eq!(addresses(&scene).await, "203.0.113.5/32 server=relay.example");
-    assert_eq!(scene.value::<String>("SELECT target FROM monitors WHERE kind = 'blacklist'").await, "203.0.113.5");
+    record(&scene, monitor, probe_of(&["203.0.113.1", "203.0.113.2"])).await;
+    assert_eq!(addresses(&scene).await, "203.0.113.1/32 server=mail.example.com, 203.0.113.2/32 server=mail.example.com");
+    later().await;
+    record(&scene, monitor, probe_of(&["203.0.113.1", "203.0.113.3"])).await;
+    let three = "203.0.113.1/32 server=mail.example.com, 203.0.113.2/32 server=mail.example.com, 203.0.113.3/32 server=mail.example.com";
+    assert_eq!(addresses(&scene).await, three, "the new one is watched, the other not let go at once");
+    later().await;
+    record(&scene, monitor, probe_of(&[])).await;
+    scene.run_sql("UPDATE addresses SET seen_at = seen_at - interval '8 days'").await;
+    later().await;
+    record(&scene, monitor, probe_of(&[])).await;
+    assert_eq!(addresses(&scene).await, three, "no answer takes nothing away");
+    later().await;
+    record(&scene, monitor, probe_of(&["203.0.113.1", "203.0.113.3"])).await;
+    assert_eq!(
+        addresses(&scene).await,
+        "203.0.113.1/32 server=mail.example.com, 203.0.113.2/32 server=, 203.0.113.3/32 server=mail.example.com",
+        "what it has not had for a week is no longer its own"
+    );
+    // A host that rotates is bounded.
+    for round in 0..4 {
+        later().await;
+        let pool: Vec<String> = (0..4).map(|n| format!("203.0.113.{}", 10 + 4 * round + n)).collect();
+        record(&scene, monitor, probe_of(&pool.iter().map(String::as_str).collect::<Vec<_>>())).await;
+    }
+    assert_eq!(scene.value::<i64>("SELECT count(*) FROM addresses WHERE 'mail.example.com' = ANY(hosts)").await, 8);
 }

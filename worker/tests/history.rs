@@ -10,6 +10,7 @@ use scene::Scene;
 use waypost_types::{
     Finding, MonitorId, Severity, UnknownPart,
     drift::ChangeKind,
+    list_history::ListingEnd,
     monitor::MonitorKind,
     outcome::{AuditReport, BlacklistReport, CheckSummary, ListEntry, ListState, Outcome, Status},
 };
@@ -221,4 +222,68 @@ async fn the_first_scan_is_silent_and_listings_have_their_story() {
     let listings = tx.listings_of(&[monitor], 10).await.unwrap();
     assert_eq!((listings.len(), listings[0].zone.as_str(), listings[0].ended_at), (4, "a.example", None));
     assert!(listings[0].began_at > Utc::now() - TimeDelta::minutes(5));
+}
+
+#[tokio::test]
+async fn what_can_not_be_looked_at_any_more_is_closed_as_that_and_not_as_delisted() {
+    let scene = Scene::new().await;
+    let monitor = scene.monitor(MonitorKind::Blacklist, "203.0.113.7", 3600).await;
+    let story = Story::of(scene, monitor);
+    let (a, b) = ("203.0.113.7@a.example", "203.0.113.7@b.example");
+    story.sees(scan(&[(a, "-"), (b, "-")])).await;
+    for _ in 0..2 {
+        story.sees(scan(&[(a, "+"), (b, "+")])).await;
+    }
+    story.sees(scan(&[(a, "?"), (b, "+")])).await;
+    assert!(story.incidents().await.contains(" open: "));
+    // A week goes by.
+    story
+        .scene
+        .run_sql(
+            "UPDATE monitors SET conditions = jsonb_set(conditions, '{unseen,203.0.113.7|a.example}', to_jsonb(now() - interval '7 days 1 hour'));
+        UPDATE listings SET began_at = began_at - interval '8 days', seen_at = seen_at - interval '8 days' WHERE zone = 'a.example'",
+        )
+        .await;
+    story.sees(scan(&[(a, "?"), (b, "+")])).await;
+    assert!(story.incidents().await.contains(" open: "), "the other list still says so");
+    // The other list is switched off.
+    story.sees(scan(&[(a, "?")])).await;
+    assert!(story.incidents().await.contains(" resolved: "));
+    let timeline: String = story.scene.value("SELECT string_agg(text, E'\\n' ORDER BY at, id) FROM incident_timeline").await;
+    assert!(timeline.contains("203.0.113.7 on a.example can no longer be looked at since "), "{timeline}");
+    assert!(timeline.contains("203.0.113.7 on b.example is no longer asked for"), "{timeline}");
+    assert!(!timeline.contains("off the list"), "{timeline}");
+    let subject: String = story.scene.value("SELECT message->>'subject' FROM outbox ORDER BY id DESC LIMIT 1").await;
+    assert!(subject.starts_with("[Closed] "), "{subject}");
+    let mut tx = story.scene.db.store.org_tx(story.scene.org).await.unwrap();
+    let mut stays = tx.listings_of(&[monitor], 10).await.unwrap();
+    stays.sort_by(|x, y| x.zone.cmp(&y.zone));
+    assert_eq!(stays.iter().map(|stay| stay.ending).collect::<Vec<_>>(), [ListingEnd::Untold, ListingEnd::NotAsked]);
+    assert_eq!(stays[0].ended_at, Some(stays[0].seen_at), "nobody knows what came after");
+}
+
+#[tokio::test]
+async fn a_change_of_many_long_records_is_cut_and_what_is_very_old_goes() {
+    let scene = Scene::new().await;
+    let (domain, _) = scene.domain("e.example").await;
+    let event = |at, many: usize| waypost_types::drift::RecordEvent {
+        id: uuid::Uuid::now_v7(),
+        at,
+        family: "ns".to_owned(),
+        changes: (0..many)
+            .map(|n| waypost_types::drift::RecordChange { kind: ChangeKind::Added, text: format!("{n} {}", "ü".repeat(9_000)) })
+            .collect(),
+        before: Vec::new(),
+        after: (0..many).map(|n| format!("{n} {}", "x".repeat(9_000))).collect(),
+        worse: false,
+    };
+    let now = Utc::now();
+    let mut tx = scene.db.store.org_tx(scene.org).await.unwrap();
+    tx.add_record_change(domain, &event(now - TimeDelta::days(401), 1)).await.unwrap();
+    tx.add_record_change(domain, &event(now, 500)).await.unwrap();
+    let kept = tx.record_changes(domain, None, 10).await.unwrap();
+    assert_eq!(kept.len(), 1, "the old one is gone");
+    assert_eq!((kept[0].after.len(), kept[0].after[40].as_str(), kept[0].changes.len()), (41, "… and 460 more", 40));
+    let bytes = |event: &waypost_types::drift::RecordEvent| serde_json::to_string(event).unwrap().len();
+    assert!(bytes(&kept[0]) < 300_000, "{}", bytes(&kept[0]));
 }

@@ -347,3 +347,47 @@ async fn a_shutdown_gives_back_what_is_not_done() {
     let due: i64 = scene.value("SELECT count(*) FROM schedule_units WHERE NOT leased AND due_at <= now()").await;
     assert_eq!(due, 5);
 }
+
+/// Scans never end, probes do.
+struct StuckScans;
+
+impl Checker for StuckScans {
+    fn check<'a>(&'a self, kind: MonitorKind, target: &'a str, _: &'a Instructions) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            if kind == MonitorKind::Blacklist {
+                std::future::pending::<()>().await;
+            }
+            stub_outcome(target, 25, Verdict::Up)
+        })
+    }
+
+    fn is_provider(&self, _: &str) -> bool {
+        false
+    }
+}
+
+#[tokio::test]
+async fn scans_that_are_stuck_hold_no_place_of_the_queue_and_are_given_back() {
+    let scene = Scene::new().await;
+    let probe = scene.monitor(MonitorKind::Smtp, "mx.example:25", 300).await;
+    let scan = scene.monitor(MonitorKind::Blacklist, "203.0.113.7", 21_600).await;
+    let stop = CancellationToken::new();
+    let checks = Arc::new(SharedChecks::new(Arc::new(StuckScans), scene.db.store.clone(), "local", 8, 8));
+    let runner = Arc::new(Runner::new("local", scene.db.store.clone(), checks, recorder(&scene), None, stop.clone()));
+    let claimed = scene.claim(Utc::now()).await;
+    assert_eq!(claimed.len(), 2);
+    let units = claimed.iter().map(|unit| (unit.monitor, unit.claim)).collect();
+    // The task ends although the scan does not.
+    tokio::time::timeout(
+        Duration::from_secs(60),
+        runner.run(CheckBatch { claimed_at: Utc::now(), groups: vec![OrgGroup { org: scene.org, units }] }),
+    )
+    .await
+    .expect("a scan holds the task")
+    .unwrap();
+    assert_eq!((scene.results(probe).await, scene.results(scan).await), (1, 0));
+    assert!(!scene.idle(scan).await, "still under way");
+    stop.cancel();
+    runner.finish().await;
+    assert!(scene.idle(scan).await, "given back at the end");
+}

@@ -1,10 +1,10 @@
 //! `domains`: what an organisation watches by its name.
 
-use axum::{Json, http::StatusCode};
+use axum::{Json, extract::RawPathParams, http::StatusCode};
 use waypost_store::monitors::Added;
 use waypost_types::{
     DomainId,
-    asset::{Domain, DomainPatch, NewDomain},
+    asset::{Domain, DomainPatch, NewDomain, SeenSelector},
     drift::RecordEvent,
     list_history::Listing,
     monitor::MonitorKind,
@@ -91,6 +91,28 @@ pub async fn history(domain: Of<Read, Domain>, page: Page) -> Result<Json<List<R
     responses((status = 200, body = List<Listing>), (status = 404, body = Problem)))]
 pub async fn listings(domain: Of<Read, Domain>) -> Result<Json<List<Listing>>, ApiError> {
     super::addresses::listings_of(&domain.member, &domain.row.monitors).await
+}
+
+/// DKIM selectors that mail of it was seen to be signed with.
+#[utoipa::path(get, path = "/v1/orgs/{org}/domains/{id}/selectors", tag = "domains", params(("org" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = List<SeenSelector>), (status = 404, body = Problem)))]
+pub async fn selectors(domain: Of<Read, Domain>) -> Result<Json<List<SeenSelector>>, ApiError> {
+    let mut tx = domain.member.tx().await?;
+    let items = tx.seen_selectors(domain.row.id).await?;
+    tx.commit().await?;
+    Ok(Json(List { items, next: None }))
+}
+
+/// Forgets a selector that was seen, until it is seen again.
+#[utoipa::path(delete, path = "/v1/orgs/{org}/domains/{id}/selectors/{selector}", tag = "domains",
+    params(("org" = String, Path), ("id" = String, Path), ("selector" = String, Path)),
+    responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub async fn forget_selector(domain: Of<Write, Domain>, params: RawPathParams) -> Result<StatusCode, ApiError> {
+    let selector = params.iter().find(|(key, _)| *key == "selector").map(|(_, value)| value).ok_or(ApiError::NotFound)?;
+    let mut tx = domain.member.tx().await?;
+    tx.forget_selector(domain.row.id, selector).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Stops watching a domain.

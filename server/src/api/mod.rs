@@ -51,6 +51,8 @@ pub fn routes(state: &AppState) -> (Router<AppState>, OpenApi) {
         .routes(routes!(domains::check))
         .routes(routes!(domains::history))
         .routes(routes!(domains::listings))
+        .routes(routes!(domains::selectors))
+        .routes(routes!(domains::forget_selector))
         .routes(routes!(servers::list, servers::create))
         .routes(routes!(servers::get, servers::update, servers::delete))
         .routes(routes!(servers::check))

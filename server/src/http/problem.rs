@@ -57,7 +57,7 @@ pub enum ApiError {
     #[error("The query string can not be used: {0}")]
     BadQuery(String),
     /// The body is too large.
-    #[error("The body is larger than 64 KiB.")]
+    #[error("This is too large: at most {} KiB are taken.", crate::http::body::MAX_BODY / 1024)]
     TooLarge,
     /// The body is of another kind.
     #[error("Send the body as application/json.")]
@@ -79,6 +79,12 @@ pub enum ApiError {
     /// Too often.
     #[error("Too many attempts. Try again in {seconds} s.")]
     TooMany {
+        /// How long to wait.
+        seconds: u64,
+    },
+    /// Too much is asked of us at once.
+    #[error("Too much is asked for right now. Try again in {seconds} s.")]
+    Busy {
         /// How long to wait.
         seconds: u64,
     },
@@ -127,6 +133,7 @@ impl ApiError {
             Self::Stale => (StatusCode::PRECONDITION_FAILED, "stale", "Changed meanwhile"),
             Self::Limit { .. } => (StatusCode::FORBIDDEN, "limit", "Limit reached"),
             Self::TooMany { .. } => (StatusCode::TOO_MANY_REQUESTS, "too-many", "Too many attempts"),
+            Self::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy"),
             Self::TooSlow => (StatusCode::SERVICE_UNAVAILABLE, "too-slow", "Too slow"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available right now"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
@@ -181,7 +188,7 @@ impl IntoResponse for ApiError {
                     extend("existing", Value::String(existing));
                 }
             }
-            Self::TooMany { seconds } => retry_after = Some(seconds),
+            Self::TooMany { seconds } | Self::Busy { seconds } => retry_after = Some(seconds),
             Self::Unavailable(_) => retry_after = Some(2),
             _ => {}
         }

@@ -43,6 +43,8 @@ const TABLE: &[(&str, &str, Door)] = &[
     ("POST", "/api/v1/orgs/{org}/domains/{id}/check", Door::Write),
     ("GET", "/api/v1/orgs/{org}/domains/{id}/history", Door::Read),
     ("GET", "/api/v1/orgs/{org}/domains/{id}/listings", Door::Read),
+    ("GET", "/api/v1/orgs/{org}/domains/{id}/selectors", Door::Read),
+    ("DELETE", "/api/v1/orgs/{org}/domains/{id}/selectors/{selector}", Door::Write),
     ("GET", "/api/v1/orgs/{org}/addresses/{id}/listings", Door::Read),
     ("GET", "/api/v1/orgs/{org}/servers", Door::Read),
     ("POST", "/api/v1/orgs/{org}/servers", Door::Write),
@@ -105,6 +107,7 @@ impl Ids {
             .replace("{id}", id)
             .replace("{domain}", "example.com")
             .replace("{list}", "spamhaus-zen")
+            .replace("{selector}", "s1")
             .replace("{result}", "res_00000000000000000000000000000000")
     }
 }
@@ -130,6 +133,22 @@ async fn every_route_is_in_the_table() {
     let server = server().await;
     let table: BTreeSet<(String, String)> = TABLE.iter().map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned())).collect();
     assert_eq!(routes_of(&server), table);
+}
+
+/// Served beside the API's resources, to everybody, with nothing of anybody's in it.
+const BESIDE: &[&str] =
+    &["/api/openapi.json", "/api/v1/openapi.json", "/api/docs", "/api/v1/docs", "/healthz", "/readyz", "/lookup/{name}/preview.png"];
+
+#[tokio::test]
+async fn no_route_is_served_that_the_document_does_not_know() {
+    let server = server().await;
+    // axum lists its routes nowhere but here. When it ceases to, nothing is found and this fails.
+    let inside = format!("{:?}", server.router);
+    // What follows are the answers for all that is no route.
+    let (routes, _) = inside.split_once("fallback_router").unwrap();
+    let found: BTreeSet<&str> = routes.split('"').filter(|text| text.starts_with('/') && !text.contains("__private__")).collect();
+    let known: BTreeSet<&str> = TABLE.iter().map(|(_, path, _)| *path).chain(BESIDE.iter().copied()).collect();
+    assert_eq!(found, known);
 }
 
 #[tokio::test]

@@ -88,6 +88,17 @@ async fn selectors_and_senders_of_a_domain_are_kept_in_their_form() {
         let answer = client.get(&format!("{path}/{list}")).await;
         assert_eq!((answer.status.as_u16(), &answer.body["items"]), (200, &json!([])), "{list}");
     }
+    // One that was seen in mail is shown, and forgotten on request.
+    let id = made.id().trim_start_matches("dom_").to_owned();
+    server
+        .sql(format!(
+            "INSERT INTO seen_selectors (org_id, domain_id, selector, seen_at) SELECT org_id, id, 'forged', now() FROM domains WHERE id = '{id}'"
+        ))
+        .await;
+    assert_eq!(client.get(&format!("{path}/selectors")).await.body["items"][0]["selector"], "forged");
+    assert_eq!(client.delete(&format!("{path}/selectors/forged")).await.status, 204);
+    assert_eq!(client.get(&format!("{path}/selectors")).await.body["items"], json!([]));
+    assert_eq!(client.delete(&format!("{path}/selectors/forged")).await.status, 404);
 }
 
 #[tokio::test]

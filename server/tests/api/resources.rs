@@ -137,6 +137,12 @@ async fn an_incident_is_taken_commented_and_ended() {
     assert_eq!((incident.status.as_u16(), incident.body["status"].as_str()), (201, Some("open")), "{incident:?}");
     assert_eq!(client.post(&format!("/api/v1/orgs/{org}/incidents"), &new).await.body["existing"].as_str(), Some(incident.id()));
     let path = format!("/api/v1/orgs/{org}/incidents/{}", incident.id());
+    // What the judge found of one condition is an incident of its own, and keeps nobody from saying something about the whole.
+    server.sql(format!("UPDATE incidents SET condition = 'spf', evidence = '{{}}' WHERE id = '{}'", incident.id().trim_start_matches("inc_"))).await;
+    let beside = client.post(&format!("/api/v1/orgs/{org}/incidents"), &new).await;
+    assert_eq!(beside.status, 201, "{:?}", beside.body);
+    client.send("DELETE", &format!("/api/v1/orgs/{org}/incidents/{}", beside.id()), &[], axum::body::Body::empty()).await;
+    server.sql(format!("UPDATE incidents SET condition = '', evidence = NULL WHERE id = '{}'", incident.id().trim_start_matches("inc_"))).await;
     let taken = client.json("PATCH", &path, &[("if-match", "\"1\"")], &json!({ "status": "acknowledged", "comment": "On it." })).await;
     assert_eq!((taken.status.as_u16(), taken.body["status"].as_str()), (200, Some("acknowledged")), "{taken:?}");
     assert_eq!(client.get(&format!("/api/v1/orgs/{org}/incidents?status=active")).await.body["items"].as_array().unwrap().len(), 1);

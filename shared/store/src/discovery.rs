@@ -22,6 +22,9 @@ const MAX_NAMES: i32 = 50;
 /// Addresses of one host that are followed.
 const MAX_ADDRESSES: usize = 8;
 
+/// Days after which an address that a server does not have any more is let go. Rotating names come round within that time.
+const LET_GO_DAYS: i32 = 7;
+
 /// What was new.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Discovered {
@@ -47,8 +50,18 @@ struct Seen<'a> {
     host: &'a str,
     addresses: &'a [IpAddr],
     source: Source,
+    known: Known,
+}
+
+/// What becomes of the addresses that a host had before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Known {
+    /// They are no longer its own.
+    Replaced,
     /// Providers and content networks rotate their addresses with every answer: those first seen stay, or every look would bring new ones.
-    keeps_first: bool,
+    Stays,
+    /// They are let go elsewhere.
+    Beside,
 }
 
 impl OrgTx {
@@ -82,11 +95,16 @@ impl OrgTx {
         }
         self.link_servers(domain, &linked).await?;
         for host in &hosts {
-            let seen = Seen { host: &host.host, addresses: &host.addresses, source: Source::Mx, keeps_first: host.provider.is_some() };
+            let seen = Seen {
+                host: &host.host,
+                addresses: &host.addresses,
+                source: Source::Mx,
+                known: if host.provider.is_some() { Known::Stays } else { Known::Replaced },
+            };
             self.take_addresses(seen, regions, &mut left, &mut found).await?;
         }
         for host in report.web_hosts.iter().filter(|host| DomainName::from_ascii(&host.host).is_ok()) {
-            let seen = Seen { host: &host.host, addresses: &host.addresses, source: Source::Web, keeps_first: true };
+            let seen = Seen { host: &host.host, addresses: &host.addresses, source: Source::Web, known: Known::Stays };
             self.take_addresses(seen, regions, &mut left, &mut found).await?;
         }
         self.take_domain_lists(domain, &report.domain, regions, &mut left, &mut found).await?;
@@ -94,17 +112,41 @@ impl OrgTx {
         Ok(found)
     }
 
-    /// Takes up the addresses that a server has which somebody added: they are looked for on the lists as those of MX hosts are.
+    /// Takes up the addresses that a server has now which somebody added: they are looked for on the lists as those of MX hosts are. One that
+    /// it has not had for a week is no longer its own, and stays watched like that of an MX host that moved. No addresses tell nothing.
     pub async fn discover_addresses(&mut self, server: ServerId, addresses: &[IpAddr], regions: &[String]) -> Result<Discovered, StoreError> {
         let org = self.org().0;
         let mut found = Discovered::default();
-        let mut left = self.monitor_room().await?.left;
+        if addresses.is_empty() {
+            return Ok(found);
+        }
         // What an MX record names is followed by the audit of its domain.
         let host = sqlx::query_scalar!("SELECT host FROM servers WHERE org_id = $1 AND id = $2 AND source = 'manual'", org, server.0)
             .fetch_optional(self.connection())
             .await?;
         let Some(host) = host else { return Ok(found) };
-        let seen = Seen { host: &host, addresses, source: Source::Server, keeps_first: true };
+        let now: Vec<IpNetwork> = addresses.iter().map(|address| single(*address)).collect();
+        sqlx::query!("UPDATE addresses SET seen_at = now() WHERE org_id = $1 AND $2 = ANY(hosts) AND net >>= ANY($3::cidr[])", org, host, &now)
+            .execute(self.connection())
+            .await?;
+        sqlx::query!(
+            "UPDATE addresses SET hosts = array_remove(hosts, $2) WHERE org_id = $1 AND $2 = ANY(hosts) AND seen_at < now() - make_interval(days => $3)",
+            org,
+            host,
+            LET_GO_DAYS
+        )
+        .execute(self.connection())
+        .await?;
+        let known =
+            sqlx::query_scalar!(r#"SELECT net FROM addresses WHERE org_id = $1 AND $2 = ANY(hosts)"#, org, host).fetch_all(self.connection()).await?;
+        // A host that rotates its addresses has the first of them watched, not each in turn.
+        let is_new = |address: &&IpAddr| !known.iter().any(|net| net.contains(**address));
+        let new: Vec<IpAddr> = addresses.iter().filter(is_new).take(MAX_ADDRESSES.saturating_sub(known.len())).copied().collect();
+        if new.is_empty() {
+            return Ok(found);
+        }
+        let mut left = self.monitor_room().await?.left;
+        let seen = Seen { host: &host, addresses: &new, source: Source::Server, known: Known::Beside };
         self.take_addresses(seen, regions, &mut left, &mut found).await?;
         self.tell_discovered(&found, server.to_string()).await?;
         Ok(found)
@@ -207,7 +249,7 @@ impl OrgTx {
     async fn take_addresses(&mut self, seen: Seen<'_>, regions: &[String], left: &mut i64, found: &mut Discovered) -> Result<(), StoreError> {
         let org = self.org().0;
         let now: Vec<IpNetwork> = seen.addresses.iter().take(MAX_ADDRESSES).map(|address| single(*address)).collect();
-        if seen.keeps_first {
+        if seen.known == Known::Stays {
             let known =
                 sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM addresses WHERE org_id = $1 AND $2 = ANY(hosts)) AS "known!""#, org, seen.host)
                     .fetch_one(self.connection())
@@ -215,7 +257,7 @@ impl OrgTx {
             if known {
                 return Ok(());
             }
-        } else if !now.is_empty() {
+        } else if seen.known == Known::Replaced && !now.is_empty() {
             sqlx::query!(
                 "UPDATE addresses SET hosts = array_remove(hosts, $2) WHERE org_id = $1 AND $2 = ANY(hosts) AND NOT net = ANY($3::cidr[])",
                 org,

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use waypost_types::{DomainId, drift::RecordEvent};
+use waypost_types::{
+    DomainId,
+    drift::{RecordChange, RecordEvent},
+};
 
 use crate::{
     OrgTx, StoreError,
@@ -14,6 +17,14 @@ use crate::{
 
 /// Changes kept of one record family of one domain.
 const KEPT_CHANGES: i64 = 200;
+
+/// And for so long: as listings and hour rollups are.
+const KEPT_DAYS: i32 = 400;
+/// Records told of one change on each side, and characters of each. A zone may name hundreds of long ones, and change them at every look.
+const MOST_LINES: usize = 40;
+const MOST_CHARS: usize = 2_000;
+/// Differences told of one change.
+const MOST_DIFFERENCES: usize = 40;
 
 /// A record and the time at which it was first seen as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,10 +69,11 @@ impl OrgTx {
         Ok(())
     }
 
-    /// Adds a change to the history of a domain; the oldest of many go.
+    /// Adds a change to the history of a domain, cut to what people read; the oldest of many go, and what is very old.
     pub async fn add_record_change(&mut self, domain: DomainId, event: &RecordEvent) -> Result<(), StoreError> {
         let org = self.org().0;
-        let lines = |lines: &[String]| lines.iter().map(|line| without_nul(line)).collect::<Vec<String>>();
+        let changes: Vec<RecordChange> =
+            event.changes.iter().take(MOST_DIFFERENCES).map(|change| RecordChange { text: cut(&change.text), ..change.clone() }).collect();
         sqlx::query!(
             "INSERT INTO record_changes (org_id, id, domain_id, family, at, changes, before, after, worse) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             org,
@@ -69,7 +81,7 @@ impl OrgTx {
             domain.0,
             event.family,
             event.at,
-            clean(serde_json::to_value(&event.changes)?),
+            clean(serde_json::to_value(&changes)?),
             &lines(&event.before),
             &lines(&event.after),
             event.worse
@@ -78,11 +90,14 @@ impl OrgTx {
         .await?;
         sqlx::query!(
             "DELETE FROM record_changes WHERE org_id = $1 AND domain_id = $2 AND family = $3
-             AND id <= (SELECT id FROM record_changes WHERE org_id = $1 AND domain_id = $2 AND family = $3 ORDER BY id DESC OFFSET $4 LIMIT 1)",
+             AND (at < $5::timestamptz - make_interval(days => $6) OR
+               id <= (SELECT id FROM record_changes WHERE org_id = $1 AND domain_id = $2 AND family = $3 ORDER BY id DESC OFFSET $4 LIMIT 1))",
             org,
             domain.0,
             event.family,
-            KEPT_CHANGES
+            KEPT_CHANGES,
+            event.at,
+            KEPT_DAYS
         )
         .execute(self.connection())
         .await?;
@@ -124,6 +139,22 @@ impl OrgTx {
         .await?
         .map(RecordEvent::try_from)
         .transpose()
+    }
+}
+
+/// Records as the history tells them: what is too much is counted.
+fn lines(records: &[String]) -> Vec<String> {
+    let mut told: Vec<String> = records.iter().take(MOST_LINES).map(|record| cut(&without_nul(record))).collect();
+    if records.len() > MOST_LINES {
+        told.push(format!("… and {} more", records.len() - MOST_LINES));
+    }
+    told
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(MOST_CHARS) {
+        None => text.to_owned(),
+        Some((at, _)) => format!("{}…", &text[..at]),
     }
 }
 

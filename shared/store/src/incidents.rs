@@ -45,6 +45,7 @@ pub(crate) struct IncidentRow {
     pub monitor_id: Option<Uuid>,
     pub kind: String,
     pub target: String,
+    pub condition: String,
     pub title: String,
     pub summary: String,
     pub severity: String,
@@ -63,6 +64,7 @@ impl TryFrom<IncidentRow> for Incident {
             monitor_id: row.monitor_id.map(MonitorId),
             kind: row.kind.parse().map_err(|()| StoreError::Corrupt(row.kind.clone()))?,
             target: row.target,
+            condition: row.condition,
             title: row.title,
             summary: row.summary,
             severity: row.severity.parse().map_err(|()| StoreError::Corrupt(row.severity.clone()))?,
@@ -78,7 +80,8 @@ impl TryFrom<IncidentRow> for Incident {
 }
 
 impl OrgTx {
-    /// Opens an incident by hand. One monitor has at most one that is not over.
+    /// Opens an incident by hand, about the monitor as a whole: one that is not over there is no second beside. What its audit or scan found
+    /// are incidents of their own.
     pub async fn add_incident(
         &mut self,
         monitor: MonitorId,
@@ -92,9 +95,13 @@ impl OrgTx {
         let about = sqlx::query!("SELECT kind, target FROM monitors WHERE org_id = $1 AND id = $2 FOR UPDATE", org, monitor.0)
             .fetch_one(self.connection())
             .await?;
-        let open = sqlx::query_scalar!("SELECT id FROM incidents WHERE org_id = $1 AND monitor_id = $2 AND status <> 'resolved'", org, monitor.0)
-            .fetch_optional(self.connection())
-            .await?;
+        let open = sqlx::query_scalar!(
+            "SELECT id FROM incidents WHERE org_id = $1 AND monitor_id = $2 AND condition = '' AND status <> 'resolved'",
+            org,
+            monitor.0
+        )
+        .fetch_optional(self.connection())
+        .await?;
         if let Some(id) = open {
             return Ok(Added::Exists(IncidentId(id)));
         }
@@ -112,7 +119,7 @@ impl OrgTx {
         let org = self.org().0;
         let row = sqlx::query_as!(
             IncidentRow,
-            "SELECT id, monitor_id, kind, target, title, summary, severity, status, opened_at, acknowledged_at, resolved_at, version
+            "SELECT id, monitor_id, kind, target, condition, title, summary, severity, status, opened_at, acknowledged_at, resolved_at, version
              FROM incidents WHERE org_id = $1 AND id = $2",
             org,
             id.0
@@ -152,7 +159,7 @@ impl OrgTx {
         let (before_at, before_id) = filter.before.map_or((None, None), |(at, id)| (Some(at), Some(id.0)));
         sqlx::query_as!(
             IncidentRow,
-            "SELECT id, monitor_id, kind, target, title, summary, severity, status, opened_at, acknowledged_at, resolved_at, version FROM incidents
+            "SELECT id, monitor_id, kind, target, condition, title, summary, severity, status, opened_at, acknowledged_at, resolved_at, version FROM incidents
              WHERE org_id = $1 AND ($2::text IS NULL OR status = $2) AND (NOT $3 OR status <> 'resolved') AND ($4::uuid IS NULL OR monitor_id = $4)
                AND ($5::timestamptz IS NULL OR (opened_at, id) < ($5, $6::uuid))
              ORDER BY opened_at DESC, id DESC LIMIT $7",

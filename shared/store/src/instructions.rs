@@ -5,7 +5,7 @@ use std::{collections::HashMap, net::IpAddr};
 
 use sqlx::types::ipnetwork::IpNetwork;
 use uuid::Uuid;
-use waypost_types::{DomainId, MonitorId};
+use waypost_types::{DomainId, MonitorId, asset::SeenSelector};
 
 use crate::{OrgTx, StoreError, history::KnownRecords};
 
@@ -58,6 +58,30 @@ impl OrgTx {
             (MonitorId(row.id), DomainInstructions { selectors: row.selectors, seen_selectors: row.seen, senders, records })
         };
         Ok(rows.into_iter().map(instructions).collect())
+    }
+
+    /// The selectors that mail of a domain was seen to be signed with, the newest first.
+    pub async fn seen_selectors(&mut self, domain: DomainId) -> Result<Vec<SeenSelector>, StoreError> {
+        let org = self.org().0;
+        Ok(sqlx::query_as!(
+            SeenSelector,
+            "SELECT selector, seen_at FROM seen_selectors WHERE org_id = $1 AND domain_id = $2 AND seen_at > now() - interval '180 days'
+             ORDER BY seen_at DESC, selector LIMIT $3",
+            org,
+            domain.0,
+            MOST_SELECTORS
+        )
+        .fetch_all(self.connection())
+        .await?)
+    }
+
+    /// Forgets a selector that was seen; the domain is looked at anew without it.
+    pub async fn forget_selector(&mut self, domain: DomainId, selector: &str) -> Result<(), StoreError> {
+        let org = self.org().0;
+        let gone = sqlx::query!("DELETE FROM seen_selectors WHERE org_id = $1 AND domain_id = $2 AND selector = $3", org, domain.0, selector)
+            .execute(self.connection())
+            .await?;
+        if gone.rows_affected() == 0 { Err(StoreError::NotFound) } else { Ok(()) }
     }
 
     /// Signatures that verify, or reports, name selectors of domains: mail is signed with them. Domains that are not watched are passed over;

@@ -2,12 +2,40 @@
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
-use waypost_types::{MonitorId, list_history::Listing, outcome::ListEntry};
+use waypost_types::{
+    MonitorId,
+    list_history::{Listing, ListingEnd},
+    outcome::ListEntry,
+};
 
 use crate::{OrgTx, StoreError, recording::without_nul};
 
 /// Listings of one scan that are followed.
 const MOST_LISTINGS: usize = 2_000;
+
+/// A stay that goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CurrentListing {
+    /// Its row.
+    pub id: Uuid,
+    /// The address or domain.
+    pub subject: String,
+    /// The list.
+    pub zone: String,
+    /// When it was last seen there.
+    pub seen_at: DateTime<Utc>,
+}
+
+/// A stay that is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndedListing {
+    /// Its row.
+    pub id: Uuid,
+    /// When it ended, as far as anybody knows.
+    pub ended_at: DateTime<Utc>,
+    /// How.
+    pub ending: ListingEnd,
+}
 
 impl OrgTx {
     /// Takes up what a scan saw: what is listed begins or goes on.
@@ -45,19 +73,38 @@ impl OrgTx {
         Ok(())
     }
 
-    /// The listings of a monitor that go on: row, subject and zone.
-    pub async fn current_listings(&mut self, monitor: MonitorId) -> Result<Vec<(Uuid, String, String)>, StoreError> {
+    /// The listings of a monitor that go on.
+    pub async fn current_listings(&mut self, monitor: MonitorId) -> Result<Vec<CurrentListing>, StoreError> {
         let org = self.org().0;
-        let rows = sqlx::query!("SELECT id, subject, zone FROM listings WHERE org_id = $1 AND monitor_id = $2 AND ended_at IS NULL", org, monitor.0)
-            .fetch_all(self.connection())
-            .await?;
-        Ok(rows.into_iter().map(|row| (row.id, row.subject, row.zone)).collect())
+        Ok(sqlx::query_as!(
+            CurrentListing,
+            "SELECT id, subject, zone, seen_at FROM listings WHERE org_id = $1 AND monitor_id = $2 AND ended_at IS NULL",
+            org,
+            monitor.0
+        )
+        .fetch_all(self.connection())
+        .await?)
     }
 
-    /// These are over.
-    pub async fn end_listings(&mut self, ids: &[Uuid], at: DateTime<Utc>) -> Result<(), StoreError> {
+    /// These are over, as it is known at `at`.
+    pub async fn end_listings(&mut self, over: &[EndedListing], at: DateTime<Utc>) -> Result<(), StoreError> {
+        if over.is_empty() {
+            return Ok(());
+        }
         let org = self.org().0;
-        sqlx::query!("UPDATE listings SET ended_at = $3 WHERE org_id = $1 AND id = ANY($2)", org, ids, at).execute(self.connection()).await?;
+        let ids: Vec<Uuid> = over.iter().map(|stay| stay.id).collect();
+        let ends: Vec<DateTime<Utc>> = over.iter().map(|stay| stay.ended_at).collect();
+        let endings: Vec<String> = over.iter().map(|stay| stay.ending.as_str().to_owned()).collect();
+        sqlx::query!(
+            "UPDATE listings l SET ended_at = e.ended_at, ending = e.ending
+             FROM UNNEST($2::uuid[], $3::timestamptz[], $4::text[]) AS e(id, ended_at, ending) WHERE l.org_id = $1 AND l.id = e.id",
+            org,
+            &ids,
+            &ends,
+            &endings
+        )
+        .execute(self.connection())
+        .await?;
         // Old stays go when others end: a monitor that nothing happens to keeps what it has.
         sqlx::query!("DELETE FROM listings WHERE org_id = $1 AND ended_at < $2::timestamptz - interval '400 days'", org, at)
             .execute(self.connection())
@@ -70,7 +117,7 @@ impl OrgTx {
         let org = self.org().0;
         let ids: Vec<Uuid> = monitors.iter().map(|monitor| monitor.0).collect();
         let rows = sqlx::query!(
-            "SELECT id, subject, zone, list, severity, codes, meaning, reason, began_at, seen_at, ended_at FROM listings
+            "SELECT id, subject, zone, list, severity, codes, meaning, reason, began_at, seen_at, ended_at, ending FROM listings
              WHERE org_id = $1 AND monitor_id = ANY($2) ORDER BY ended_at IS NOT NULL, began_at DESC, id DESC LIMIT $3",
             org,
             &ids,
@@ -92,6 +139,7 @@ impl OrgTx {
                     began_at: row.began_at,
                     seen_at: row.seen_at,
                     ended_at: row.ended_at,
+                    ending: row.ending.parse().map_err(|()| StoreError::Corrupt(row.ending.clone()))?,
                 })
             })
             .collect()

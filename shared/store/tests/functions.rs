@@ -156,9 +156,20 @@ async fn a_new_partition_does_not_keep_recorders_waiting_behind_a_long_reader() 
     scene.run(&format!("DROP TABLE {}", newest[0])).await;
     scene.run("BEGIN; LOCK TABLE check_results IN ACCESS SHARE MODE").await;
     let store = scene.db.store.clone();
-    let refused = store.maintain_result_partitions(Utc::now(), 36500).await.unwrap_err();
     // lock_not_available
-    assert!(matches!(&refused, StoreError::Database(sqlx::Error::Database(db)) if db.code().as_deref() == Some("55P03")), "{refused:?}");
+    let is_locked = |error: &StoreError| matches!(error, StoreError::Database(sqlx::Error::Database(db)) if db.code().as_deref() == Some("55P03"));
+    let refused = store.maintain_result_partitions(Utc::now(), 36500).await.unwrap_err();
+    assert!(is_locked(&refused), "{refused:?}");
     scene.run("COMMIT").await;
-    assert_eq!(store.maintain_result_partitions(Utc::now(), 36500).await.unwrap(), 1);
+    // The database's own housekeeping may hold the table for a moment, and midnight may bring one partition more: what counts is that the
+    // one that was missing is made by one of the next turns.
+    let mut made = store.maintain_result_partitions(Utc::now(), 36500).await;
+    for _ in 0..10 {
+        if !made.as_ref().is_err_and(is_locked) {
+            break;
+        }
+        made = store.maintain_result_partitions(Utc::now(), 36500).await;
+    }
+    assert!(made.unwrap() >= 1);
+    assert_eq!(scene.texts(&format!("SELECT coalesce(to_regclass('{}')::text, 'missing')", newest[0])).await, newest);
 }

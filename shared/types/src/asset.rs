@@ -78,6 +78,16 @@ pub struct Domain {
     pub created_at: DateTime<Utc>,
 }
 
+/// A DKIM selector that mail of a domain was signed with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SeenSelector {
+    /// What stands before `._domainkey`.
+    pub selector: String,
+    /// When it was last seen.
+    pub seen_at: DateTime<Utc>,
+}
+
 /// `POST domains`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

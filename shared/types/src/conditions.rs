@@ -26,6 +26,16 @@ pub struct Conditions {
     /// What an incident is open about, by the condition's name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub open: BTreeMap<String, OpenCondition>,
+    /// What was found before and can not be looked at: since when. It is believed for a bounded time only.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub unseen: BTreeMap<String, DateTime<Utc>>,
+}
+
+impl Conditions {
+    /// Whether this is remembered as something that is or may be wrong.
+    pub fn remember(&self, id: &str) -> bool {
+        self.baseline.contains_key(id) || self.waiting.contains_key(id) || self.open.values().any(|open| open.elements.contains_key(id))
+    }
 }
 
 /// Looks in a row that said the same.

@@ -64,6 +64,17 @@ pub struct Finding {
     pub reference: String,
 }
 
+/// Key of the record family that a rule's findings belong to: the rule's area names it, or is part of it.
+pub fn family_key(rule: &str) -> &str {
+    match rule.split_once('.').map_or(rule, |(area, _)| area) {
+        "mtasts" => "mta_sts",
+        "tlsrpt" => "tls_rpt",
+        "helo" => "ptr",
+        "soa" => "ns",
+        other => other,
+    }
+}
+
 /// A record to publish.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -120,6 +120,10 @@ pub struct Incident {
     /// The story so far, oldest first; empty in lists.
     #[serde(default)]
     pub timeline: Vec<TimelineEntry>,
+    /// What of the target it is about: a record family (`spf`), an address on lists of one severity (`192.0.2.1|critical`), addresses of a
+    /// network (`network|critical`). Empty where it is about the whole.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub condition: String,
     /// The outcome that confirmed it; absent in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Outcome>,

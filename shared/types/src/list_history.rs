@@ -6,6 +6,38 @@ use uuid::Uuid;
 
 use crate::finding::Severity;
 
+/// How a stay on a list ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ListingEnd {
+    /// The list said that it is gone.
+    #[default]
+    Gone,
+    /// The list did not answer any more; the end is when it was last seen.
+    Untold,
+    /// The list is not asked any more: it is retired or switched off.
+    NotAsked,
+}
+
+impl ListingEnd {
+    /// The written form.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Gone => "gone",
+            Self::Untold => "untold",
+            Self::NotAsked => "not_asked",
+        }
+    }
+}
+
+impl std::str::FromStr for ListingEnd {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        [Self::Gone, Self::Untold, Self::NotAsked].into_iter().find(|end| end.as_str() == text).ok_or(())
+    }
+}
+
 /// One stay on one list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -33,4 +65,7 @@ pub struct Listing {
     pub seen_at: DateTime<Utc>,
     /// When it was gone; absent while it is listed.
     pub ended_at: Option<DateTime<Utc>>,
+    /// How it ended; of no meaning while it is listed.
+    #[serde(default)]
+    pub ending: ListingEnd,
 }

@@ -97,6 +97,11 @@ impl BlacklistReport {
         }
     }
 
+    /// Whether this scan asked the list of a zone about a subject.
+    pub fn asks(&self, subject: &str, zone: &str) -> bool {
+        self.entries.iter().any(|entry| entry.subject == subject && entry.zone == zone) || (self.row(zone).is_some() && self.is_about(subject))
+    }
+
     /// The same without what `lists` tells already: clean entries are dropped and unknown ones folded. A report about few subjects stays as it is.
     #[must_use]
     pub fn compact(mut self) -> Self {
@@ -115,10 +120,11 @@ impl BlacklistReport {
         self
     }
 
-    /// Keeps what `before` saw listed where it can not be told now: a list that does not answer takes nobody off. True when something was kept.
-    pub fn keep_listings_of(&mut self, before: &Self) -> bool {
+    /// Keeps what `before` saw listed where it can not be told now and `believed` still: a list that does not answer takes nobody off. True
+    /// when something was kept.
+    pub fn keep_listings_of(&mut self, before: &Self, believed: impl Fn(&ListEntry) -> bool) -> bool {
         let mut kept = false;
-        for listed in before.entries.iter().filter(|entry| entry.state == ListState::Listed) {
+        for listed in before.entries.iter().filter(|entry| entry.state == ListState::Listed && believed(entry)) {
             let (at, row) = (
                 self.entries.iter().position(|entry| entry.subject == listed.subject && entry.zone == listed.zone),
                 self.lists.iter_mut().find(|row| row.zone == listed.zone),
@@ -361,19 +367,19 @@ mod tests {
         let before = rows(&before).compact();
         for now in [rows(&partly), rows(&partly).compact()] {
             let mut now = now;
-            assert!(now.keep_listings_of(&before));
+            assert!(now.keep_listings_of(&before, |_| true));
             assert_eq!((now.state_of("198.51.100.7", "bl0.example"), now.state_of("198.51.100.8", "bl0.example")), (Listed, Clean));
             assert_eq!(now.counts(), ListCounts { listed: 1, clean: 31, unknown: 0 });
             let kept = now.entries.iter().find(|entry| entry.state == Listed).unwrap();
             assert_eq!(kept.reason, "as last seen; now: late");
-            assert!(!now.clone().keep_listings_of(&before), "kept once");
+            assert!(!now.clone().keep_listings_of(&before, |_| true), "kept once");
         }
         let mut clean = rows(&[(Clean, ""); 32]).compact();
-        assert!(!clean.keep_listings_of(&before) && clean.verdict() == Verdict::Up);
+        assert!(!clean.keep_listings_of(&before, |_| true) && clean.verdict() == Verdict::Up);
         let mut silent = rows(&[(Unknown, "refused"); 32]).compact();
-        assert!(silent.keep_listings_of(&before) && silent.verdict() == Verdict::Down && silent.findings().len() == 2);
+        assert!(silent.keep_listings_of(&before, |_| true) && silent.verdict() == Verdict::Down && silent.findings().len() == 2);
         let mut elsewhere = BlacklistReport { lists: silent.lists.clone(), ..BlacklistReport::empty("203.0.113.0/24") };
-        assert!(!elsewhere.keep_listings_of(&before), "no longer looked for");
+        assert!(!elsewhere.keep_listings_of(&before, |_| true), "no longer looked for");
     }
 
     fn states() -> impl Strategy<Value = Vec<(ListState, &'static str)>> {

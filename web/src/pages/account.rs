@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use serde_json::{Value, json};
 use waypost_types::account::{ForgotPassword, Login, Me, ResetPassword, SignedIn, Signup, VerifyEmail};
 
+use super::add;
 use crate::{
     api::ApiFailure,
     ssr::{Answer, Fields, Visit, page, redirect},
@@ -73,8 +74,7 @@ pub(crate) async fn signup(visit: Visit, fields: Fields) -> Answer {
         organisation: fields.text("organisation").to_owned(),
     };
     match visit.api.post::<SignedIn>("auth/signup", &body).await {
-        Ok(signed) if fields.text("add").is_empty() => Ok(redirect(&first_page(&signed))),
-        Ok(signed) => Ok(redirect(&format!("{}/add?domain={}", first_page(&signed), text::encoded(fields.text("add"))))),
+        Ok(signed) => Ok(redirect(&add::page_of(&first_page(&signed), fields.text("add")))),
         Err(failure) if failure.is_input() => Ok(signup_page(&visit, &fields, Some(&failure))),
         Err(failure) => Err(failure),
     }
@@ -133,7 +133,8 @@ pub(crate) async fn logout(visit: Visit) -> Answer {
 pub(crate) async fn app(visit: Visit) -> Answer {
     let me: Me = visit.api.get("me").await?;
     let org = me.orgs.first().ok_or_else(ApiFailure::not_found)?;
-    Ok(redirect(&format!("/o/{}", text::encoded(&org.slug))))
+    let add = visit.query().remove("add").unwrap_or_default();
+    Ok(redirect(&add::page_of(&format!("/o/{}", text::encoded(&org.slug)), &add)))
 }
 
 pub(crate) async fn show_forgot(visit: Visit) -> Answer {

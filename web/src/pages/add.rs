@@ -3,7 +3,7 @@
 use axum::extract::Path;
 use leptos::prelude::*;
 
-use super::settings;
+use super::{lookup_address, settings};
 use crate::{
     api::ApiFailure,
     ssr::{Answer, Fields, Visit, page},
@@ -12,8 +12,18 @@ use crate::{
 };
 
 pub(crate) async fn show(visit: Visit, Path(org): Path<String>) -> Answer {
-    let domain = visit.query().remove("domain").unwrap_or_default();
-    draw(&visit, &org, &Fields::of([("name", domain)]), None, "").await
+    let mut query = visit.query();
+    let (name, cidr) = (query.remove("domain").unwrap_or_default(), query.remove("address").unwrap_or_default());
+    draw(&visit, &org, &Fields::of([("name", name), ("cidr", cidr)]), None, "").await
+}
+
+/// The page that adds `what`, a domain or an address that was looked up, below the organisation's page; that page itself for nothing.
+pub(super) fn page_of(org_page: &str, what: &str) -> String {
+    match (what, lookup_address::typed(what)) {
+        ("", _) => org_page.to_owned(),
+        (_, Some(address)) => format!("{org_page}/add?address={}", text::encoded(&address.to_string())),
+        (domain, None) => format!("{org_page}/add?domain={}", text::encoded(domain)),
+    }
 }
 
 /// The page again, with what was wrong about the form whose first field is `form`.

@@ -113,7 +113,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, failure: Option<&ApiFailure>) 
             note: note(address.source),
         };
         let content = view! {
-            {settings::notice(visit, failure)}
+            {settings::notice(visit, &address.monitors, failure)}
             {ui::head(&name, None, sub, settings::check_button(&frame, &base, &address.monitors))}
             {what_to_do(&address, &catalog)}
             <section class="card" aria-labelledby="h-lists" data-live="lists">

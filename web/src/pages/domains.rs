@@ -2,13 +2,14 @@
 
 mod one;
 mod results;
+mod selectors;
 mod senders;
 
 use axum::{extract::Path, http::StatusCode};
 use leptos::prelude::*;
 use waypost_types::{asset::Domain, outcome::Status, page::List};
 
-pub(crate) use self::one::{change, check, remove, show};
+pub(crate) use self::one::{change, check, forget, remove, show};
 use crate::{
     ssr::{Answer, Fields, Visit, org_path, page, redirect},
     text,

@@ -4,9 +4,12 @@ use axum::{extract::Path, http::StatusCode};
 use leptos::prelude::*;
 use serde_json::{Value, json};
 use waypost_types::{
+    finding::{Finding, Severity, family_key},
     incident::{Incident, IncidentStatus, TimelineEntry, TimelineEvent},
+    list_settings::ListSettings,
+    lists::ListInfo,
     monitor::MonitorKind,
-    outcome::{Outcome, Speaker},
+    outcome::{AuditReport, BlacklistReport, Outcome, Speaker},
     page::List,
 };
 
@@ -49,6 +52,11 @@ pub(crate) async fn show(visit: Visit, Path((org, id)): Path<(String, String)>) 
 async fn draw(visit: &Visit, org: &str, id: &str, typed: &str, failure: Option<&ApiFailure>) -> Answer {
     let path = target(org, id).api("");
     let (frame, incident) = tokio::try_join!(visit.frame(org), visit.api.get::<Incident>(&path))?;
+    // Without the catalog the guides say less, and nothing else is missing.
+    let catalog = match incident.kind {
+        MonitorKind::Blacklist => visit.api.get::<ListSettings>(&org_path(org, "lists")).await.map(|lists| lists.catalog).unwrap_or_default(),
+        MonitorKind::Audit | MonitorKind::Smtp => Vec::new(),
+    };
     let typed = typed.to_owned();
     Ok(page(visit, settings::status(failure), &incident.title.clone(), || {
         let root = format!("/o/{}", text::encoded(org));
@@ -59,7 +67,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &str, failure: Option<&
             {incident.resolved_at.map(|at| view! { ". Resolved "{ui::time(at)} })}"."
         };
         let evidence = incident.evidence.as_ref().map(|outcome| {
-            view! { <section class="card" aria-labelledby="h-ev" data-live="evidence"><div class="card-head"><h2 id="h-ev">"Evidence"</h2><span class="meta">"the check that confirmed it"</span></div>{proof(outcome)}</section> }
+            view! { <section class="card" aria-labelledby="h-ev" data-live="evidence"><div class="card-head"><h2 id="h-ev">"Evidence"</h2><span class="meta">"the check that confirmed it"</span></div>{proof(outcome, &incident.condition)}</section> }
         });
         let gate = Gate::change(&frame, "comment");
         let comment = view! {
@@ -69,7 +77,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &str, failure: Option<&
         };
         let timeline = incident.timeline.iter().rev().map(entry).collect_view();
         let content = view! {
-            {settings::notice(visit, failure)}
+            {settings::notice(visit, &[], failure)}
             {ui::head(&incident.title, Some(ui::incident_badge(&incident)), sub, actions(&frame, &incident, &base))}
             <div class="grid">
                 <div class="c8 stack">
@@ -77,6 +85,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &str, failure: Option<&
                         <div class="card-head"><h2 id="h-what">"What happened"</h2></div>
                         <div class="card-body"><p class="prose">{text::sentence(&incident.summary)}</p></div>
                     </section>
+                    {what_to_do(&incident, &catalog)}
                     <section class="card" aria-labelledby="h-t">
                         <div class="card-head"><h2 id="h-t">"Timeline"</h2></div>
                         <div class="card-body">
@@ -169,13 +178,51 @@ fn entry(entry: &TimelineEntry) -> AnyView {
     .into_any()
 }
 
-fn proof(outcome: &Outcome) -> AnyView {
-    match outcome {
-        Outcome::Audit(audit) => view! { {ui::findings(&audit.findings, "e")}{ui::unknown_parts(&audit.unknown)} }.into_any(),
-        Outcome::Blacklist(report) => {
-            let report = report.as_ref();
-            view! { {ui::guides(report, &[])}{ui::list_entries(report)} }.into_any()
+/// What the incident is about, each with why it matters, how to mend it and the record to publish or the way off the list.
+fn what_to_do(incident: &Incident, catalog: &[ListInfo]) -> Option<AnyView> {
+    let told = match incident.evidence.as_ref()? {
+        Outcome::Audit(audit) => {
+            let about: Vec<Finding> = split(audit, &incident.condition).0;
+            (!about.is_empty()).then(|| ui::findings(&about, "w"))
         }
+        Outcome::Blacklist(report) => ui::guides_first_open(&of_condition(report, &incident.condition), catalog),
+        Outcome::Smtp(_) => None,
+    }?;
+    Some(
+        view! {
+            <section class="card" id="what-to-do" aria-labelledby="h-do" data-live="guide">
+                <div class="card-head"><h2 id="h-do">"What to do"</h2></div>
+                {told}
+            </section>
+        }
+        .into_any(),
+    )
+}
+
+/// Findings that an incident is about, and the others of the same audit. What is not serious enough opens none.
+fn split(audit: &AuditReport, condition: &str) -> (Vec<Finding>, Vec<Finding>) {
+    let about = |finding: &Finding| (condition.is_empty() || family_key(&finding.rule) == condition) && finding.severity >= Severity::Medium;
+    audit.findings.iter().cloned().partition(about)
+}
+
+/// The report with the listings that an incident is about.
+fn of_condition(report: &BlacklistReport, condition: &str) -> BlacklistReport {
+    let mut report = report.clone();
+    if let Some((subject, _)) = condition.split_once('|').filter(|(subject, _)| *subject != "network") {
+        report.entries.retain(|entry| entry.subject == subject);
+    }
+    report
+}
+
+fn proof(outcome: &Outcome, condition: &str) -> AnyView {
+    match outcome {
+        Outcome::Audit(audit) => {
+            let others = split(audit, condition).1;
+            let head = (!others.is_empty())
+                .then(|| view! { <p class="card-body sm soft">"What the same audit found beside it. It is no part of this incident."</p> });
+            view! { {head}{ui::findings(&others, "e")}{ui::unknown_parts(&audit.unknown)} }.into_any()
+        }
+        Outcome::Blacklist(report) => ui::list_entries(report),
         Outcome::Smtp(report) => {
             let probes = report
                 .probes

@@ -157,7 +157,7 @@ fn result_page(visit: &Visit, found: Lookup) -> axum::response::Response {
             checked_at: found.checked_at,
             took_ms: found.took_ms,
             path: &path,
-            signup: format!("/signup?add={}", text::encoded(&found.domain)),
+            watched: &found.domain,
             why: "Records change. Waypost tells you when one breaks.",
             body: Some(view! { <h2 class="vh">"Checks"</h2>{ui::checks_strip(audit, &ui::scanned(&scan))} }.into_any()),
         };

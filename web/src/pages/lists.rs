@@ -1,5 +1,7 @@
 //! Which block lists an organisation asks: the catalog with a switch each, private lists, and keys for lists that take one.
 
+use std::collections::BTreeSet;
+
 use axum::{extract::Path, http::StatusCode};
 use leptos::prelude::*;
 use serde_json::Value;
@@ -38,7 +40,8 @@ pub(crate) async fn show(visit: Visit, Path(org): Path<String>) -> Answer {
 pub(crate) async fn choose(visit: Visit, Path(org): Path<String>, fields: Fields) -> Answer {
     let now = load(&visit, &org).await?;
     let mut choice = now.choice.clone();
-    for list in now.catalog.iter().filter(|list| list.queryable) {
+    let before: BTreeSet<&str> = fields.text("before").split(' ').collect();
+    for list in now.catalog.iter().filter(|list| list.queryable && was_switched(list, &fields, &before)) {
         let wanted = !fields.text(&switch(list)).is_empty();
         choice.on.remove(&list.id);
         choice.off.remove(&list.id);
@@ -50,6 +53,11 @@ pub(crate) async fn choose(visit: Visit, Path(org): Path<String>, fields: Fields
     }
     let body = serde_json::to_value(&choice).unwrap_or_default();
     put(&visit, &org, "catalog", &fields, &body, "lists").await
+}
+
+/// Whether the form changes the switch of a list. What it leaves as it was shown somebody else may have changed meanwhile.
+fn was_switched(list: &ListInfo, fields: &Fields, before: &BTreeSet<&str>) -> bool {
+    fields.text(&switch(list)).is_empty() == before.contains(list.id.as_str())
 }
 
 /// Adds a private list.
@@ -153,7 +161,7 @@ fn notice(visit: &Visit, refused: Option<Refused<'_>>) -> Option<AnyView> {
         Some(Refused { failure, .. }) if failure.status == 412 => (
             "warn",
             "alert",
-            "Somebody else changed the lists in the meantime. These are the current ones; make your change again if it is still wanted.".to_owned(),
+            "Somebody else changed the lists in the meantime, so nothing was saved. What you entered is still here, on top of what they saved; save again if it is still wanted.".to_owned(),
         ),
         Some(Refused { failure, .. }) => {
             ("bad", "alert", failure.fields().first().map_or_else(|| failure.sentence().to_owned(), |error| error.message.clone()))
@@ -173,8 +181,10 @@ fn notice(visit: &Visit, refused: Option<Refused<'_>>) -> Option<AnyView> {
 }
 
 fn catalog(gate: &Gate, settings: &ListSettings, base: &str, refused: Option<Refused<'_>>) -> AnyView {
-    // After a refusal that is not about the version, the switches stay as they were set.
-    let sent = refused.filter(|refused| refused.form == "catalog" && refused.failure.status != 412).map(|refused| refused.fields);
+    // After a refusal the switches stay as they were set, those that were not touched as they are now.
+    let sent = refused.filter(|refused| refused.form == "catalog").map(|refused| refused.fields);
+    let before: Vec<&str> = settings.catalog.iter().filter(|list| is_on(settings, list)).map(|list| list.id.as_str()).collect();
+    let before = before.join(" ");
     let groups = SEVERITIES
         .into_iter()
         .filter_map(|severity| {
@@ -200,7 +210,7 @@ fn catalog(gate: &Gate, settings: &ListSettings, base: &str, refused: Option<Ref
         })
         .collect_view();
     let version = settings.version.to_string();
-    let fields = view! { <input type="hidden" name="version" value=version/>{groups} };
+    let fields = view! { <input type="hidden" name="version" value=version/><input type="hidden" name="before" value=before/>{groups} };
     view! {
         <section class="card form-card" aria-labelledby="h-catalog">
             <div class="card-head"><h2 id="h-catalog">"Lists of the catalog"</h2><span class="meta">"Grouped by what a listing costs"</span></div>
@@ -222,7 +232,8 @@ fn effect(meaning: &str, severity: Severity) -> &str {
 
 fn row(settings: &ListSettings, list: &ListInfo, sent: Option<&Fields>) -> AnyView {
     let name = switch(list);
-    let on = sent.map_or_else(|| is_on(settings, list), |fields| !fields.text(&name).is_empty());
+    let switched = sent.filter(|fields| was_switched(list, fields, &fields.text("before").split(' ').collect()));
+    let on = switched.map_or_else(|| is_on(settings, list), |fields| !fields.text(&name).is_empty());
     let state = match () {
         () if !list.queryable => ui::status(Status::None, "By hand only"),
         () if on && list.needs_key && !settings.keys.contains(&list.id) && list.takes_key => ui::status(Status::Warn, "Needs a key"),

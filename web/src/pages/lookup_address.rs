@@ -54,7 +54,7 @@ fn result(visit: &Visit, found: &AddressLookup) -> axum::response::Response {
             checked_at: found.checked_at,
             took_ms: found.took_ms,
             path: &path,
-            signup: "/signup".to_owned(),
+            watched: &found.address,
             why: "Listings come without notice. Waypost tells you of each.",
             body: None,
         };

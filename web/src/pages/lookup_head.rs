@@ -22,8 +22,8 @@ pub(super) struct Head<'a> {
     pub took_ms: u64,
     /// Of the result, from the root.
     pub path: &'a str,
-    /// What signing up begins with.
-    pub signup: String,
+    /// What is watched when one signs up from here: the domain in ASCII, or the address.
+    pub watched: &'a str,
     /// Why one would have it watched.
     pub why: &'static str,
     /// Between head and foot.
@@ -41,7 +41,7 @@ pub(super) fn incomplete(complete: bool) -> Option<AnyView> {
 /// The first card of a result.
 pub(super) fn card(visit: &Visit, head: Head<'_>) -> AnyView {
     let link = format!("{}{}", visit.site.config.base_url, head.path);
-    let watch = if visit.has_session { "/app".to_owned() } else { head.signup };
+    let watch = watch(visit, head.watched);
     let took = text::millis(u32::try_from(head.took_ms).ok().map(f64::from));
     view! {
         <section class="card" aria-labelledby="h-res">
@@ -63,4 +63,10 @@ pub(super) fn card(visit: &Visit, head: Head<'_>) -> AnyView {
         </section>
     }
     .into_any()
+}
+
+/// Where whoever wants something watched is led: to its form, over sign-up for those who are new here.
+fn watch(visit: &Visit, what: &str) -> String {
+    let door = if visit.has_session { "/app" } else { "/signup" };
+    format!("{door}?add={}", text::encoded(what))
 }

@@ -20,13 +20,27 @@ pub(crate) async fn show(visit: Visit, Path(org): Path<String>) -> Answer {
 }
 
 pub(crate) async fn read(visit: Visit, Path(org): Path<String>, fields: Fields) -> Answer {
+    if fields.too_large() {
+        let failure = ApiFailure::field("message", TOO_LARGE.to_owned());
+        return draw(&visit, &org, &fields, Some(&failure), None).await;
+    }
     let body = PastedMessage { message: fields.raw("message").to_owned() };
     match visit.api.post::<HeaderReport>(&org_path(&org, "messages"), &body).await {
         Ok(report) => draw(&visit, &org, &fields, None, Some(report)).await,
+        Err(failure) if failure.status == 413 => {
+            let failure = ApiFailure::field("message", STILL_TOO_LARGE.to_owned());
+            draw(&visit, &org, &fields, Some(&failure), None).await
+        }
         Err(failure) if failure.is_input() => draw(&visit, &org, &fields, Some(&failure), None).await,
         Err(failure) => Err(failure),
     }
 }
+
+/// It was read and is there again.
+const STILL_TOO_LARGE: &str = "The message is too large to be read as a whole. Keep its header, which ends at the first empty line, and send that.";
+/// It was not even read.
+const TOO_LARGE: &str =
+    "The message is too large to be read. Paste its header alone, which ends at the first empty line; “back” in your browser shows what you pasted.";
 
 async fn draw(visit: &Visit, org: &str, fields: &Fields, failure: Option<&ApiFailure>, report: Option<HeaderReport>) -> Answer {
     let frame = visit.frame(org).await?;

@@ -117,8 +117,8 @@ fn port_tile(tile: &PortTile, base: &str) -> AnyView {
         .iter()
         .map(|host| {
             let name = match host.server_id {
-                Some(id) => view! { <a href=format!("{base}/servers/{id}") title=host.host.clone()>{host.host.clone()}</a> }.into_any(),
-                None => view! { <span title=host.host.clone()>{host.host.clone()}</span> }.into_any(),
+                Some(id) => view! { <a href=format!("{base}/servers/{id}") title=host.host.clone()>{ui::breakable(&host.host)}</a> }.into_any(),
+                None => view! { <span title=host.host.clone()>{ui::breakable(&host.host)}</span> }.into_any(),
             };
             view! { <li>{name}{ui::state_status(host.state, host.latency_ms.is_some())}<span class="num muted">{text::millis(host.latency_ms)}</span></li> }
         })

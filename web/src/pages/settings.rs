@@ -1,6 +1,9 @@
 //! The settings that everything watched has: interval, pause and removal, each based on a version.
 
+use std::collections::HashMap;
+
 use axum::response::Response;
+use chrono::Utc;
 use leptos::prelude::*;
 use serde_json::{Value, json};
 use waypost_types::monitor::{Monitor, MonitorKind};
@@ -112,15 +115,25 @@ impl Target<'_> {
 /// Asks for a check at once.
 pub(super) async fn check(visit: &Visit, target: &Target<'_>) -> Result<Response, ApiFailure> {
     visit.api.act(&target.api("/check"), &json!({})).await?;
-    Ok(redirect(&format!("{}?asked=1", target.page())))
+    Ok(redirect(&format!("{}?asked={}", target.page(), Utc::now().timestamp())))
 }
 
 /// Changes; the failure is given back when the page should show it.
 pub(super) async fn change(visit: &Visit, target: &Target<'_>, version: i64, patch: &Value) -> Result<Result<Response, ApiFailure>, ApiFailure> {
     match visit.api.patch(&target.api(""), version, patch).await {
-        Ok(()) => Ok(Ok(redirect(&target.page()))),
+        Ok(()) => Ok(Ok(redirect(&format!("{}{}", target.page(), done(patch))))),
         Err(failure) if failure.is_input() || failure.status == 412 => Ok(Err(failure)),
         Err(failure) => Err(failure),
+    }
+}
+
+/// What the page is told about a change of settings; whatever else was done shows by itself.
+fn done(patch: &Value) -> &'static str {
+    match patch.get("paused").and_then(Value::as_bool) {
+        Some(true) => "?saved=paused",
+        Some(false) => "?saved=resumed",
+        None if ["interval_s", "selectors", "senders"].iter().any(|field| patch.get(field).is_some()) => "?saved=settings",
+        None => "",
     }
 }
 
@@ -133,19 +146,37 @@ pub(super) async fn remove(visit: &Visit, target: &Target<'_>, version: i64) -> 
     }
 }
 
-/// What a page says above its content: that a check was asked for, or why a change was not made.
-pub(super) fn notice(visit: &Visit, failure: Option<&ApiFailure>) -> Option<AnyView> {
-    let (kind, said) = match failure {
-        Some(failure) if failure.status == 412 => (
+/// What a page says above its content: that a check was asked for and has not answered yet, what was saved, or why a change was not made.
+pub(super) fn notice(visit: &Visit, monitors: &[Monitor], failure: Option<&ApiFailure>) -> AnyView {
+    let said = match failure {
+        Some(failure) if failure.status == 412 => Some((
             "warn",
-            "Somebody else changed this in the meantime. These are the current values; make your change again if it is still wanted.".to_owned(),
-        ),
-        Some(failure) => ("bad", failure.fields().first().map_or_else(|| failure.sentence().to_owned(), |error| error.message.clone())),
-        None if visit.query().contains_key("asked") => ("info", "A check was asked for. The result appears here by itself.".to_owned()),
-        None => return None,
+            "Somebody else changed this in the meantime, so nothing was saved. What you entered is still here, with what they saved beside it; save again if it is still wanted.".to_owned(),
+        )),
+        Some(failure) => {
+            Some(("bad", failure.fields().first().map_or_else(|| failure.sentence().to_owned(), |error| error.message.clone())))
+        }
+        None => note(&visit.query(), monitors).map(|(kind, said)| (kind, said.to_owned())),
     };
     let role = if failure.is_some() { "alert" } else { "status" };
-    Some(view! { <div class="banner" role=role data-status=kind>{icon(kind)}<div>{said}</div></div> }.into_any())
+    let banner = said.map(|(kind, said)| view! { <div class="banner" role=role data-status=kind>{icon(kind)}<div>{said}</div></div> });
+    // Empty it stays, so that a page that is open loses the notice when the answer is there.
+    view! { <div class="notice" data-live="notice">{banner}</div> }.into_any()
+}
+
+/// What the address of the page says was done just now.
+fn note(query: &HashMap<String, String>, monitors: &[Monitor]) -> Option<(&'static str, &'static str)> {
+    if let Some(asked) = query.get("asked").and_then(|at| at.parse::<i64>().ok()) {
+        let answered = monitors.iter().filter_map(|monitor| monitor.last_checked_at).any(|at| at.timestamp() >= asked);
+        return (!answered).then_some(("info", "A check was asked for. The result appears here by itself."));
+    }
+    match query.get("saved").map(String::as_str) {
+        Some("settings") => Some(("ok", "The settings are saved. They count from the next check on.")),
+        Some("paused") => Some(("ok", "The checks are paused.")),
+        Some("resumed") => Some(("ok", "The checks go on.")),
+        Some("forgotten") => Some(("ok", "The selector is forgotten. It comes back when a message that is signed with it is seen.")),
+        _ => None,
+    }
 }
 
 /// The status of a page that shows a failure.

@@ -40,6 +40,7 @@ pub(super) fn router(site: Site) -> Router {
         .route("/o/{org}/domains/{id}/check", post(domains::check).get(back))
         .route("/o/{org}/domains/{id}/settings", post(domains::change).get(back))
         .route("/o/{org}/domains/{id}/delete", post(domains::remove).get(back))
+        .route("/o/{org}/domains/{id}/selectors", post(domains::forget).get(back))
         .route("/o/{org}/messages", get(messages::show).post(messages::read))
         .route("/o/{org}/servers", get(servers::list).post(servers::create))
         .route("/o/{org}/servers/{id}", get(servers::show))

@@ -5,7 +5,7 @@ use std::{collections::HashMap, convert::Infallible, sync::Arc};
 use axum::{
     Form,
     extract::{FromRequest, FromRequestParts, Request, State},
-    http::{HeaderMap, HeaderValue, Method, header, request::Parts},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -72,7 +72,10 @@ impl Visit {
     pub(crate) fn page_acted_on(&self) -> &str {
         let path = self.here.split('?').next().unwrap_or_default();
         match path.rsplit_once('/') {
-            Some((page, "check" | "settings" | "delete" | "acknowledge" | "comment" | "resolve" | "custom" | "remove" | "key" | "forget")) => page,
+            Some((
+                page,
+                "check" | "settings" | "delete" | "acknowledge" | "comment" | "resolve" | "custom" | "remove" | "key" | "forget" | "selectors",
+            )) => page,
             _ => path,
         }
     }
@@ -129,32 +132,50 @@ impl<S: Send + Sync> FromRequestParts<S> for Visit {
 }
 
 /// A form that was sent. Unreadable bodies count as empty: the fields then say what is missing.
-pub(crate) struct Fields(HashMap<String, String>);
+pub(crate) struct Fields {
+    pairs: HashMap<String, String>,
+    too_large: bool,
+}
 
 impl Fields {
     /// Nothing was sent yet.
     pub(crate) fn empty() -> Self {
-        Self(HashMap::new())
+        Self::with(HashMap::new())
+    }
+
+    const fn with(pairs: HashMap<String, String>) -> Self {
+        Self { pairs, too_large: false }
+    }
+
+    /// The same without these fields.
+    pub(crate) fn without(&self, names: &[&str]) -> Self {
+        let kept = self.pairs.iter().filter(|(name, _)| !names.contains(&name.as_str()));
+        Self::with(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
+
+    /// More was sent than any form of ours holds, so that nothing of it was read.
+    pub(crate) const fn too_large(&self) -> bool {
+        self.too_large
     }
 
     /// With these values.
     pub(crate) fn of<const N: usize>(pairs: [(&str, String); N]) -> Self {
-        Self(pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+        Self::with(pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 
     /// A field, without spaces around; empty when absent.
     pub(crate) fn text(&self, name: &str) -> &str {
-        self.0.get(name).map_or("", |value| value.trim())
+        self.pairs.get(name).map_or("", |value| value.trim())
     }
 
     /// A field as it was typed; `None` where the form had none.
     pub(crate) fn given(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.pairs.get(name).map(String::as_str)
     }
 
     /// A field as it was typed.
     pub(crate) fn raw(&self, name: &str) -> &str {
-        self.0.get(name).map_or("", String::as_str)
+        self.pairs.get(name).map_or("", String::as_str)
     }
 
     /// The version a change is based on; 0, which is never current, when absent.
@@ -168,7 +189,10 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
         let form = Form::<Vec<(String, String)>>::from_request(request, state).await;
-        Ok(Self(form.map(|Form(pairs)| pairs.into_iter().collect()).unwrap_or_default()))
+        Ok(match form {
+            Ok(Form(pairs)) => Self::with(pairs.into_iter().collect()),
+            Err(refused) => Self { too_large: refused.into_response().status() == StatusCode::PAYLOAD_TOO_LARGE, ..Self::empty() },
+        })
     }
 }
 

@@ -27,6 +27,15 @@ pub(super) fn anchor(zone: &str) -> String {
 
 /// One guide per list with a listing, the worst first; nothing when there is none. The catalog may be empty: the scan tells the most important.
 pub(crate) fn guides(report: &BlacklistReport, catalog: &[ListInfo]) -> Option<AnyView> {
+    unfolded(report, catalog, false)
+}
+
+/// The same, with the worst one open: where they are what the page is about.
+pub(crate) fn guides_first_open(report: &BlacklistReport, catalog: &[ListInfo]) -> Option<AnyView> {
+    unfolded(report, catalog, true)
+}
+
+fn unfolded(report: &BlacklistReport, catalog: &[ListInfo], first_open: bool) -> Option<AnyView> {
     let mut by_list: BTreeMap<&str, Vec<&ListEntry>> = BTreeMap::new();
     for (entry, _) in report.listings() {
         by_list.entry(&entry.zone).or_default().push(entry);
@@ -38,16 +47,17 @@ pub(crate) fn guides(report: &BlacklistReport, catalog: &[ListInfo]) -> Option<A
     sorted.sort_by_key(|(zone, entries)| (std::cmp::Reverse(entries.iter().map(|entry| entry.severity).max()), *zone));
     let all = sorted
         .into_iter()
-        .map(|(zone, entries)| {
+        .enumerate()
+        .map(|(nth, (zone, entries))| {
             let row = report.lists.iter().find(|row| row.zone == zone);
             let info = catalog.iter().find(|info| row.is_some_and(|row| row.id == info.id) || info.zone == zone);
-            one(zone, &entries, row, info)
+            one(zone, &entries, row, info, first_open && nth == 0)
         })
         .collect_view();
     Some(all.into_any())
 }
 
-fn one(zone: &str, entries: &[&ListEntry], row: Option<&ScannedList>, info: Option<&ListInfo>) -> AnyView {
+fn one(zone: &str, entries: &[&ListEntry], row: Option<&ScannedList>, info: Option<&ListInfo>, open: bool) -> AnyView {
     let severity = entries.iter().map(|entry| entry.severity).max().unwrap_or(Severity::Info);
     let kind = Status::from(severity);
     let glyph = match kind {
@@ -80,7 +90,7 @@ fn one(zone: &str, entries: &[&ListEntry], row: Option<&ScannedList>, info: Opti
     let links = (link(info.map(|info| info.lookup_url.as_str()), "Look it up there"), link(delist, "Ask for removal"));
     let links = (links.0.is_some() || links.1.is_some()).then(|| view! { <p class="row">{links.1}{links.0}</p> });
     view! {
-        <details class="finding" data-status=kind.as_str() id=format!("{}-guide", anchor(zone))>
+        <details class="finding" data-status=kind.as_str() id=format!("{}-guide", anchor(zone)) open=open>
             <summary>
                 {icon(glyph)}
                 <span><span class="title">{title}</span><span class="desc">{format!("{word}: {meaning}")}</span></span>

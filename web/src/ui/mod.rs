@@ -27,7 +27,7 @@ pub(crate) use detail::{details, on_this_page};
 pub(crate) use form::{Form, interval_choices};
 pub(crate) use gate::{Button, Gate};
 pub(crate) use grid::{Show, grid};
-pub(crate) use guide::{guides, type_word};
+pub(crate) use guide::{guides, guides_first_open, type_word};
 pub(crate) use history::{Shown as HistoryShown, history};
 pub(crate) use incident::{incident_badge, incident_item};
 pub(crate) use list_table::list_entries;

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use leptos::prelude::*;
-use waypost_types::list_history::Listing;
+use waypost_types::list_history::{Listing, ListingEnd};
 
 use super::{icon, status};
 use crate::text;
@@ -17,7 +17,13 @@ pub(crate) fn stays(listings: &[Listing], several: bool) -> AnyView {
         .iter()
         .map(|listing| {
             let until = match listing.ended_at {
-                Some(at) => on(at),
+                Some(at) => match listing.ending {
+                    ListingEnd::Gone => on(at),
+                    ListingEnd::Untold => view! { "Unknown since "{on(at)}<span class="sub">"The list does not answer"</span> }.into_any(),
+                    ListingEnd::NotAsked => {
+                        view! { "Not asked since "{on(at)}<span class="sub">"The list is retired or switched off"</span> }.into_any()
+                    }
+                },
                 None => status(listing.severity.into(), "Still listed"),
             };
             let lasted = text::duration((listing.ended_at.unwrap_or(listing.seen_at) - listing.began_at).num_seconds());

@@ -109,7 +109,7 @@ async fn the_page_of_an_address_stands_without_catalog_and_history() {
 
 #[tokio::test]
 async fn a_choice_is_put_with_its_version_and_keeps_private_lists() {
-    let (response, _, calls) = ask(member("owner"), post("/o/acme/lists", "version=4&ask-keyed=1")).await;
+    let (response, _, calls) = ask(member("owner"), post("/o/acme/lists", "version=4&before=example&ask-keyed=1")).await;
     assert_eq!((response.status(), &response.headers()[header::LOCATION]), (StatusCode::SEE_OTHER, &"/o/acme/lists?saved=lists".parse().unwrap()));
     let put = calls.iter().find(|call| call.method == Method::Put).unwrap();
     assert_eq!((put.path.as_str(), put.if_match), ("/api/v1/orgs/acme/lists", Some(4)));
@@ -178,6 +178,31 @@ async fn somebody_elses_change_of_the_lists_is_said() {
         assert_eq!(response.status(), StatusCode::PRECONDITION_FAILED, "{path}");
         assert!(html.contains("Somebody else changed the lists"), "{path}");
     }
+    // What was entered is there again, and based on what is there now.
+    let (_, html, _) = ask(script, post("/o/acme/lists/custom", "version=3&zone=bl.example.net&ip6=1&severity=low&name=Mine")).await;
+    let form = between(&html, "action=\"/o/acme/lists/custom\"", "</form>");
+    for part in ["value=\"bl.example.net\"", "value=\"Mine\"", "name=\"version\" value=\"4\""] {
+        assert!(form.contains(part), "{part}: {form}");
+    }
+    let on = |html: &str, list: &str| {
+        tags(html, "input").into_iter().find(|input| input.contains(&format!("name=\"ask-{list}\""))).unwrap().contains("checked")
+    };
+    // “example” was switched off here; “keyed” was left off, whoever switches it on meanwhile.
+    let (_, html, _) = ask(script, post("/o/acme/lists", "version=3&before=example")).await;
+    assert!(!on(&html, "example"));
+    let (_, html, _) = ask(script, post("/o/acme/lists", "version=3&before=keyed&ask-keyed=1")).await;
+    assert!(on(&html, "example"), "not touched, so as it is now");
+    assert!(!on(&html, "keyed"), "not touched, so as it is now");
+    let (_, html, _) = ask(script, post("/o/acme/lists", "version=3&before=example&ask-example=1&ask-keyed=1")).await;
+    assert!(on(&html, "keyed"), "switched on here");
+}
+
+#[tokio::test]
+async fn a_choice_leaves_alone_what_it_did_not_touch() {
+    let script = |request: &waypost_web::api::ApiRequest| if request.method == Method::Put { (200, json!({})) } else { member("owner")(request) };
+    let (_, _, calls) = ask(script, post("/o/acme/lists", "version=4&before=&ask-keyed=1")).await;
+    let sent = calls.iter().find(|call| call.method == Method::Put).unwrap().body.clone().unwrap();
+    assert_eq!((&sent["off"], &sent["on"]), (&json!([]), &json!(["gone", "keyed"])));
 }
 
 #[tokio::test]

@@ -4,9 +4,11 @@
 
 mod audited;
 mod domain;
+mod incidents;
 mod lists;
 mod loading;
 mod markup;
+mod notices;
 mod organisation;
 mod pages;
 mod policy;

@@ -102,7 +102,7 @@ async fn signing_in_sets_the_cookie_and_goes_only_to_local_paths() {
 #[tokio::test]
 async fn changes_carry_the_version_they_are_based_on() {
     let (response, _, calls) = ask(|_| (200, json!({})), post("/o/acme/domains/dom_1/settings", "version=7&interval_s=3600&paused=true")).await;
-    assert_eq!(response.headers()[header::LOCATION], "/o/acme/domains/dom_1");
+    assert_eq!(response.headers()[header::LOCATION], "/o/acme/domains/dom_1?saved=paused");
     assert_eq!(calls[0].if_match, Some(7));
     assert_eq!(calls[0].body, Some(json!({ "interval_s": 3600, "paused": true })));
 }

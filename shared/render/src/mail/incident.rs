@@ -1,4 +1,4 @@
-//! Mails about incidents: opened, changed, recovered.
+//! Mails about incidents: opened, changed, recovered, let go.
 
 use chrono::{DateTime, Utc};
 use waypost_types::{IncidentId, incident::IncidentSeverity};
@@ -50,6 +50,13 @@ pub fn incident_recovered(incident: &IncidentMail<'_>) -> Mail {
     let mut letter = letter(incident, "Recovered", format!("Recovered: {}", incident.title), vec![incident.summary.to_owned(), lasted], "#1a7f4b");
     letter.subject = format!("[Recovered] {}", incident.title);
     letter.render()
+}
+
+/// It is closed because nobody can tell any more whether it is over.
+pub fn incident_let_go(incident: &IncidentMail<'_>) -> Mail {
+    let next = "Whether it is over is not known. If it can be looked at again and is still there, a new incident says so.";
+    let paragraphs = vec![incident.summary.to_owned(), next.to_owned()];
+    letter(incident, "Closed", format!("Closed: {}", incident.title), paragraphs, "#5b6472").render()
 }
 
 fn letter<'a>(incident: &IncidentMail<'a>, label: &str, heading: String, paragraphs: Vec<String>, accent: &'static str) -> Letter<'a> {
@@ -138,6 +145,8 @@ mod tests {
         insta::assert_snapshot!("opened_text", incident_opened(&sample()).text);
         insta::assert_snapshot!("opened_html", incident_opened(&sample()).html);
         insta::assert_snapshot!("changed_text", incident_changed(&changed, IncidentSeverity::Critical).text);
+        let unknown = incident_let_go(&recovered);
+        assert!(unknown.subject.starts_with("[Closed] ") && !unknown.text.contains("Nothing needs to be done"), "{}", unknown.text);
         insta::assert_snapshot!("recovered_text", incident_recovered(&recovered).text);
         assert_eq!(incident_opened(&sample()).subject, "[Critical] Port 25 of mail.example.com does not answer");
         assert_eq!(incident_recovered(&recovered).subject, "[Recovered] Port 25 of mail.example.com does not answer");

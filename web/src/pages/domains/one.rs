@@ -3,7 +3,7 @@
 use axum::extract::Path;
 use leptos::prelude::*;
 use waypost_types::{
-    asset::{Address, Domain, Server},
+    asset::{Address, Domain, SeenSelector, Server},
     drift::RecordEvent,
     list_history::Listing,
     monitor::MonitorKind,
@@ -11,11 +11,11 @@ use waypost_types::{
     page::List,
 };
 
-use super::{results::results, senders};
+use super::{results::results, selectors, senders};
 use crate::{
     api::ApiFailure,
     pages::settings::{self, Shown, Target},
-    ssr::{Answer, Fields, Visit, org_path, page},
+    ssr::{Answer, Fields, Visit, org_path, page, redirect},
     text,
     ui::{self, Place, icon},
 };
@@ -34,6 +34,8 @@ pub(super) struct Loaded {
     pub(super) stays: Option<Vec<Listing>>,
     /// The latest scan of the domain itself.
     pub(super) scan: Option<BlacklistReport>,
+    /// Selectors that mail was signed with.
+    pub(super) seen: Option<Vec<SeenSelector>>,
 }
 
 pub(crate) async fn show(visit: Visit, Path((org, id)): Path<(String, String)>) -> Answer {
@@ -47,6 +49,8 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Optio
     let (path, servers, addresses) = (target.api(""), org_path(org, "servers?limit=200"), org_path(org, "addresses?limit=200"));
     let (history, stays) = (target.api(&format!("/history?limit={EVENTS}{after}")), target.api("/listings"));
     let (history, stays) = (visit.api.get::<List<RecordEvent>>(&history), visit.api.get::<List<Listing>>(&stays));
+    let seen = target.api("/selectors");
+    let seen = visit.api.get::<List<SeenSelector>>(&seen);
     let needed = async {
         tokio::try_join!(
             visit.frame(org),
@@ -55,7 +59,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Optio
             visit.api.get::<List<Address>>(&addresses)
         )
     };
-    let (needed, history, stays) = tokio::join!(needed, history, stays);
+    let (needed, history, stays, seen) = tokio::join!(needed, history, stays, seen);
     let (frame, domain, servers, addresses) = needed?;
     let scan = match settings::main_monitor(&domain.monitors, MonitorKind::Blacklist) {
         Some(monitor) => visit.api.get::<Option<Outcome>>(&org_path(org, &format!("monitors/{}/outcome", monitor.id))).await.ok().flatten(),
@@ -66,7 +70,8 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Optio
         _ => None,
     };
     let (history, stays) = (history.ok(), stays.ok().map(|list| list.items));
-    let loaded = Loaded { domain, servers: servers.items, addresses, history, older: cursor.is_some(), stays, scan };
+    let seen = seen.ok().map(|list| list.items);
+    let loaded = Loaded { domain, servers: servers.items, addresses, history, older: cursor.is_some(), stays, scan, seen };
     let domain = &loaded.domain;
     Ok(page(visit, settings::status(failure), &domain.display.clone(), || {
         let root = format!("/o/{}", text::encoded(org));
@@ -77,9 +82,10 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Optio
             {domain.next_check_at.filter(|_| domain.last_checked_at.is_some()).map(|at| view! { ", again "{ui::time(at)} })}"."
         };
         let crumbs = vec![(Some(format!("{root}/domains")), "Domains".to_owned()), (None, domain.display.clone())];
-        // After somebody else's change the current values are shown; what is only mistyped stays as it was typed.
-        let nothing = Fields::empty();
-        let typed = if failure.is_some_and(|failure| failure.status == 412) { &nothing } else { typed };
+        // After somebody else's change what was typed stays; what was not touched is as it is now.
+        let overtaken = failure.is_some_and(|failure| failure.status == 412);
+        let touched = if overtaken { senders::touched(typed) } else { typed.without(&[]) };
+        let typed = &touched;
         let shown = Shown {
             base: base.clone(),
             kind: MonitorKind::Audit,
@@ -90,9 +96,10 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Optio
             note: Some("The servers and addresses that it led to stay; remove them by themselves."),
         };
         let content = view! {
-            {notice(visit, failure)}
+            {notice(visit, &loaded.domain, failure)}
             {ui::head(&domain.display, None, sub, settings::check_button(&frame, &base, &domain.monitors))}
             {results(&loaded, &root, &base)}
+            {selectors::card(&frame, &loaded, &base)}
             {settings::card(&frame, &shown, Some(senders::fields(domain, typed, failure)))}
         };
         ui::shell(&frame, Place::Domains, crumbs, content)
@@ -100,12 +107,12 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Optio
 }
 
 /// What is wrong with a field far down the page leads there.
-fn notice(visit: &Visit, failure: Option<&ApiFailure>) -> Option<AnyView> {
-    let Some((field, message)) = failure.and_then(senders::field_at_fault) else { return settings::notice(visit, failure) };
-    Some(
-        view! { <div class="banner" role="alert" data-status="bad">{icon("bad")}<div><strong>"The settings were not saved. "</strong><a href=format!("#f-{field}")>{message}</a></div></div> }
-            .into_any(),
-    )
+fn notice(visit: &Visit, domain: &Domain, failure: Option<&ApiFailure>) -> AnyView {
+    let Some((field, message)) = failure.and_then(senders::field_at_fault) else {
+        return settings::notice(visit, &domain.monitors, failure);
+    };
+    view! { <div class="banner" role="alert" data-status="bad">{icon("bad")}<div><strong>"The settings were not saved. "</strong><a href=format!("#f-{field}")>{message}</a></div></div> }
+        .into_any()
 }
 
 const fn target<'a>(org: &'a str, id: &'a str) -> Target<'a> {
@@ -125,6 +132,13 @@ pub(crate) async fn change(visit: Visit, Path((org, id)): Path<(String, String)>
         Ok(response) => Ok(response),
         Err(failure) => draw(&visit, &org, &id, &fields, Some(&failure)).await,
     }
+}
+
+/// Forgets a selector that was seen.
+pub(crate) async fn forget(visit: Visit, Path((org, id)): Path<(String, String)>, fields: Fields) -> Answer {
+    let target = target(&org, &id);
+    visit.api.forget(&target.api(&format!("/selectors/{}", text::encoded(fields.text("selector"))))).await?;
+    Ok(redirect(&format!("{}?saved=forgotten", target.page())))
 }
 
 pub(crate) async fn remove(visit: Visit, Path((org, id)): Path<(String, String)>, fields: Fields) -> Answer {

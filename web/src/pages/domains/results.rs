@@ -39,6 +39,17 @@ pub(super) fn results(loaded: &Loaded, root: &str, base: &str) -> AnyView {
     let paused = settings::main_monitor(&domain.monitors, MonitorKind::Audit).is_some_and(|monitor| monitor.paused);
     // A grade is there, so nothing is pending: until a second audit confirms a bad one, the grade speaks for itself.
     let badge = (paused || domain.state != MonitorState::Pending).then(|| ui::state_badge(domain.state, true, paused));
+    // A good grade beside a bad state looks like a contradiction until it is said what each is about.
+    let about = match domain.state {
+        MonitorState::Degraded if !paused => {
+            Some("Degraded: at least one finding of medium severity stands. The grade weighs all findings together.")
+        }
+        MonitorState::Down if !paused => {
+            Some("Down: at least one finding of high or critical severity stands. The grade weighs all findings together.")
+        }
+        _ => None,
+    }
+    .map(|said| view! { <p class="xs muted mt2">{said}</p> });
     let seen = (!audit.records.is_empty()).then(|| {
         view! {
             <section class="card" id="records" aria-labelledby="h-rec" data-live="records">
@@ -57,7 +68,7 @@ pub(super) fn results(loaded: &Loaded, root: &str, base: &str) -> AnyView {
         <div class="grid" data-live="audit">
             <section class="card c4" aria-labelledby="h-g">
                 <div class="card-head"><h2 id="h-g">"Grade"</h2>{badge}</div>
-                <div class="card-body"><div class="row nowrap">{ui::grade(audit.grade.as_deref(), true)}<div><p class="num">{ui::score_sentence(audit)}</p><p class="xs mt1"><a href="/score">"How it is counted"</a></p></div></div></div>
+                <div class="card-body"><div class="row nowrap">{ui::grade(audit.grade.as_deref(), true)}<div><p class="num">{ui::score_sentence(audit)}</p><p class="xs mt1"><a href="/score">"How it is counted"</a></p></div></div>{about}</div>
             </section>
             <section class="card c8" aria-labelledby="h-k">
                 <div class="card-head"><h2 id="h-k">"Checks"</h2></div>

@@ -24,13 +24,27 @@ fn parts(text: &str) -> impl Iterator<Item = &str> {
 pub(super) fn fields(domain: &Domain, typed: &Fields, failure: Option<&ApiFailure>) -> AnyView {
     let form = Form::new(typed, failure, &SHOWN);
     let (selectors, senders) = (written(&domain.selectors), written(&domain.senders));
+    let overtaken = failure.is_some_and(|failure| failure.status == 412);
+    let theirs = |name: &str, now: &str| {
+        let differs = overtaken && typed.given(name).is_some_and(|typed| parts(typed).ne(parts(now)));
+        let now = if now.is_empty() { "none".to_owned() } else { now.replace('\n', ", ") };
+        differs.then(|| view! { <p class="sm" data-status="warn">"Saved by somebody else meanwhile: "<span class="mono wrap-any">{now}</span></p> })
+    };
     view! {
         {form.area("selectors", "DKIM selectors", &selectors, "One per line or with commas: the value of s= in the DKIM-Signature header of a message you sent. Usual ones are tried anyway.")}
+        {theirs("selectors", &selectors)}
         {form.area("senders", "Addresses that send for it", &senders, "IP addresses of servers and services that must pass SPF, one per line or with commas.")}
+        {theirs("senders", &senders)}
         <input type="hidden" name="selectors_before" value=written(&domain.selectors)/>
         <input type="hidden" name="senders_before" value=written(&domain.senders)/>
     }
     .into_any()
+}
+
+/// What was typed, without the fields that were left as they were shown.
+pub(super) fn touched(typed: &Fields) -> Fields {
+    let same = |name: &&&str| parts(typed.raw(name)).eq(parts(typed.raw(&format!("{name}_before"))));
+    typed.without(&SHOWN.iter().filter(same).copied().collect::<Vec<_>>())
 }
 
 /// Whether a failure is shown at one of the fields, and which.

@@ -1,0 +1,57 @@
+//! The page of an incident: what it is about and what to do, apart from what the same check found beside it.
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::{
+    organisation::{INCIDENT, member},
+    support::{ask, between, get, tags, text},
+};
+
+/// The page of an incident about this.
+async fn page(kind: &'static str, condition: &'static str, evidence: Value) -> String {
+    let owner = member("owner");
+    let script = move |request: &waypost_web::api::ApiRequest| {
+        let (status, mut body) = owner(request);
+        if request.path.ends_with(INCIDENT) {
+            (body["kind"], body["condition"], body["evidence"]) = (json!(kind), json!(condition), evidence.clone());
+        }
+        (status, body)
+    };
+    let (response, html, _) = ask(script, get(&format!("/o/acme/incidents/{INCIDENT}"))).await;
+    assert_eq!(response.status(), StatusCode::OK, "{html}");
+    html
+}
+
+#[tokio::test]
+async fn an_audits_incident_says_why_how_and_with_which_record() {
+    let finding = |rule: &str, severity: &str| {
+        json!({ "rule": rule, "severity": severity, "subject": "e.example", "summary": format!("{rule} was found"), "why": format!("Why of {rule}."), "fix": format!("Mend {rule}."),
+            "record": { "kind": "TXT", "name": "e.example", "value": format!("v=spf1 {rule} -all") }, "reference": "RFC 7208" })
+    };
+    let evidence = json!({ "kind": "audit", "domain": "e.example", "score": 40, "grade": "D", "checks": {}, "records": {}, "unknown": [],
+        "findings": [finding("spf.missing", "high"), finding("mtasts.mode", "medium"), finding("spf.note", "low")] });
+    let html = page("audit", "spf", evidence).await;
+    let told = text(between(&html, "id=\"h-do\"", "</section>"));
+    for part in ["Why of spf.missing.", "Mend spf.missing.", "v=spf1 spf.missing -all"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(!told.contains("mtasts.mode") && !told.contains("spf.note"), "{told}");
+    let beside = text(between(&html, "id=\"h-ev\"", "</section>"));
+    assert!(beside.contains("Mend mtasts.mode.") && !beside.contains("Mend spf.missing."), "{beside}");
+}
+
+#[tokio::test]
+async fn a_listings_incident_has_the_catalogs_way_off_the_list() {
+    let entry = |subject: &str| json!({ "subject": subject, "list": "Example List", "zone": "dnsbl.example.org", "state": "listed", "codes": ["127.0.0.2"], "meaning": "spam", "reason": "", "severity": "critical" });
+    let evidence = json!({ "kind": "blacklist", "target": "192.0.2.0/24", "entries": [entry("192.0.2.7"), entry("192.0.2.9")] });
+    let html = page("blacklist", "192.0.2.7|critical", evidence.clone()).await;
+    let guide = between(&html, "id=\"h-do\"", "</section>");
+    assert!(tags(guide, "details")[0].contains("open"), "it is what the page is about");
+    let told = text(guide);
+    for part in ["192.0.2.7 is listed on Example List", "Run by Example Operator.", "Ask at the form.", "After 7 days."] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let html = page("blacklist", "network|critical", evidence).await;
+    assert!(text(between(&html, "id=\"h-do\"", "</section>")).contains("2 addresses are listed on Example List"));
+}
