@@ -4,7 +4,7 @@
 use chrono::{Duration as Days, Utc};
 use hickory_proto::op::ResponseCode;
 use proptest::prelude::*;
-use waypost_types::{Severity, audit::SelectorOrigin, outcome::MxHost};
+use waypost_types::{Severity, audit::SelectorOrigin};
 
 use super::*;
 use crate::net::tests::{Say, Server};
@@ -26,7 +26,7 @@ const OWN: &str = "tst7";
 const NAME: &str = "tst7._domainkey.e.example";
 
 fn facts() -> Facts {
-    Facts { domain: "e.example".parse().unwrap(), hosts: Vec::<MxHost>::new(), nxdomain: false, null_mx: false, receives: true }
+    Facts::of(&"e.example".parse().unwrap())
 }
 
 /// A record of the server, in strings that DNS allows.

@@ -250,6 +250,15 @@ pub(crate) struct Facts {
     null_mx: bool,
     /// It has MX records or addresses of its own.
     receives: bool,
+    /// Which of its hosts or of their addresses could not be told: what builds on them is not told either.
+    untold: Option<String>,
+}
+
+impl Facts {
+    /// Nothing is known of it yet.
+    fn of(domain: &DomainName) -> Self {
+        Self { domain: domain.clone(), hosts: Vec::new(), nxdomain: false, null_mx: false, receives: true, untold: None }
+    }
 }
 
 /// Audits a domain. Never fails: what could not be told is in `unknown`.
@@ -302,7 +311,7 @@ async fn look_at(
     } else {
         let mut part = Part::default();
         part.unknown("mx", LATE);
-        (Facts { domain: domain.clone(), hosts: Vec::new(), nxdomain: false, null_mx: false, receives: true }, part)
+        (Facts { untold: Some("the MX hosts were not found in time".to_owned()), ..Facts::of(domain) }, part)
     };
     if families.contains(&Family::Mx) {
         parts.insert(Family::Mx, mx);

@@ -22,10 +22,11 @@ const MOST_SHOWN: usize = 50;
 /// Asks MX and addresses, which other families build on.
 pub(super) async fn look(net: &Net, domain: &DomainName, options: &AuditOptions) -> (Facts, Part) {
     let mut part = Part::default();
-    let mut facts = Facts { domain: domain.clone(), hosts: Vec::new(), nxdomain: false, null_mx: false, receives: true };
+    let mut facts = Facts::of(domain);
     let name = domain.as_str();
     match net.dns().mx(name).await {
         Lookup::Failed(failure) => {
+            facts.untold = Some(format!("the MX hosts: {failure}"));
             part.unknown("mx", failure);
             part.word(Status::None, "No answer");
         }
@@ -60,7 +61,9 @@ pub(super) async fn look(net: &Net, domain: &DomainName, options: &AuditOptions)
 
 /// Without MX the domain's own address takes the mail, when it has one (RFC 5321 5.1).
 async fn without_mx(net: &Net, name: &str, facts: &mut Facts, part: &mut Part) {
-    match net.dns().addresses(name).await {
+    let (addresses, half) = net.dns().addresses_and_failure(name).await;
+    facts.untold = half.map(|failure| format!("some addresses of {name}: {failure}"));
+    match addresses {
         Lookup::Found(addresses) => {
             part.find(remark("mx.domain_no_a_fallback", name, "No MX record: mail goes to the domain's own address").record(
                 "MX",
@@ -149,13 +152,16 @@ async fn with_mx(net: &Net, name: &str, records: Vec<(u16, String)>, facts: &mut
     let answers = join_all(hosts.iter().map(|(_, host)| async move {
         // What is no public name is not asked; the resolver library would answer “localhost” by itself.
         if host.parse::<IpAddr>().is_ok() || is_local(host, name) {
-            return (Lookup::Missing(Absence::NoData), Lookup::Missing(Absence::NoData));
+            return ((Lookup::Missing(Absence::NoData), None), Lookup::Missing(Absence::NoData));
         }
-        tokio::join!(net.dns().addresses(host), net.dns().cname(host))
+        tokio::join!(net.dns().addresses_and_failure(host), net.dns().cname(host))
     }))
     .await;
     let mut dead = Vec::new();
-    for ((preference, host), (addresses, alias)) in hosts.iter().zip(answers) {
+    for ((preference, host), ((addresses, half), alias)) in hosts.iter().zip(answers) {
+        if let Some(failure) = half {
+            facts.untold = Some(format!("some addresses of {host}: {failure}"));
+        }
         if let Lookup::Failed(failure) = &alias {
             part.untold("mx.cname", format!("whether {host} is an alias: {failure}"));
         }

@@ -77,7 +77,7 @@ async fn judge_with(zones: &[Zone], parent: Option<&[&str]>, records: &[(&str, &
     let port = start(zones, parent).await;
     let server = Server::start(records, &[]).await;
     let net = server.net();
-    let facts = Facts { domain: "e.example".parse().unwrap(), hosts: Vec::new(), nxdomain: false, null_mx: false, receives: true };
+    let facts = Facts::of(&"e.example".parse().unwrap());
     ns::check_by(Asker { net: &net, port, pause: Duration::ZERO }, &facts, &AuditOptions::default()).await
 }
 
@@ -91,7 +91,7 @@ async fn what_is_not_told_of_the_servers_names_is_unknown() {
     let records: Vec<(&str, &str)> = RESOLVED.iter().copied().filter(|(name, _)| *name != "ns2.e.example").collect();
     for (kind, untold) in [(RecordType::CNAME, "ns.cname"), (RecordType::AAAA, "ns")] {
         let server = Server::start(&records, &[("ns2.e.example", Say::FailsFor(kind, vec!["A 127.0.0.3".to_owned()]))]).await;
-        let facts = Facts { domain: "e.example".parse().unwrap(), hosts: Vec::new(), nxdomain: false, null_mx: false, receives: true };
+        let facts = Facts::of(&"e.example".parse().unwrap());
         let judged = ns::check_by(Asker { net: &server.net(), port, pause: Duration::ZERO }, &facts, &AuditOptions::default()).await;
         assert!(judged.unknown.iter().any(|one| one.subject == untold && one.reason.contains("ns2.e.example")), "{judged:#?}");
     }
@@ -199,7 +199,7 @@ async fn names_and_addresses_of_servers_are_judged_by_themselves() {
         egress: crate::net::Egress::Guarded { allow: Vec::new() },
         ..crate::net::NetConfig::default()
     };
-    let facts = Facts { domain: "e.example".parse().unwrap(), hosts: Vec::new(), nxdomain: false, null_mx: false, receives: true };
+    let facts = Facts::of(&"e.example".parse().unwrap());
     let part = ns::check(&Net::new(guarded).unwrap(), &facts, &AuditOptions::default()).await;
     assert!(found(&part, "ns.private_address").unwrap().summary.contains("a loopback address"));
 }
@@ -211,7 +211,7 @@ async fn an_address_that_can_not_be_told_is_unknown() {
     let port = start(&[ZONE], BOTH).await;
     let server = Server::start(&records, &others).await;
     let net = server.net();
-    let facts = Facts { domain: "e.example".parse().unwrap(), hosts: Vec::new(), nxdomain: false, null_mx: false, receives: true };
+    let facts = Facts::of(&"e.example".parse().unwrap());
     let judged = ns::check_by(Asker { net: &net, port, pause: Duration::ZERO }, &facts, &AuditOptions::default()).await;
     assert!(found(&judged, "ns.no_address").is_none() && judged.unknown.iter().any(|unknown| unknown.reason.contains("ns2.e.example")));
     assert!(found(&judged, "ns.no_ipv6").is_none() && found(&judged, "ns.same_network").is_none());

@@ -70,9 +70,17 @@ impl Target<'_> {
 pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> Part {
     let mut part = Part::default();
     let all = targets(facts, options);
+    if let Some(why) = &facts.untold {
+        part.unknown("ptr", format!("not all addresses are known: {why}"));
+    }
     // A domain that does not exist sends nothing; that it is missing is said once.
     if all.is_empty() || facts.nxdomain {
-        part.word(Status::None, if facts.nxdomain { "No such domain" } else { "No hosts" });
+        let word = match facts.untold {
+            _ if facts.nxdomain => "No such domain",
+            Some(_) => "No answer",
+            None => "No hosts",
+        };
+        part.word(Status::None, word);
         return part;
     }
     if all.len() > MOST_ADDRESSES {

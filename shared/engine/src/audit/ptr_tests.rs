@@ -117,3 +117,21 @@ async fn an_address_of_which_nobody_tells_whether_it_sends_is_unknown() {
     assert!(report.unknown.iter().any(|part| part.subject == "ptr" && part.reason.contains("sends for the domain")), "{report:#?}");
     assert_eq!(seen(&judge(&records, &[], &[]).await), [("ptr.missing", Severity::Medium)]);
 }
+
+#[tokio::test]
+async fn hosts_and_addresses_that_are_not_told_are_not_gone() {
+    let there = [("e.example", "MX 10 mx.e.example"), ("mx.e.example", "A 203.0.113.7"), (REVERSE, "PTR mx.e.example"), ("gone.example", "MX 0 .")];
+    assert!(judge(&there, &[], &[]).await.unknown.is_empty());
+    let fails = || Say::Code(ResponseCode::ServFail);
+    let half = Say::FailsFor(RecordType::AAAA, vec!["A 203.0.113.7".to_owned()]);
+    for (others, why) in [(("e.example", fails()), "MX"), (("mx.e.example", fails()), "mx.e.example"), (("mx.e.example", half), "mx.e.example")] {
+        let records: Vec<_> = there.into_iter().filter(|(name, _)| *name != others.0).collect();
+        let report = judge(&records, &[others], &[]).await;
+        let untold = report.unknown.iter().find(|part| part.subject == "ptr").unwrap();
+        assert!(untold.reason.contains(why), "{}", untold.reason);
+        // History takes such a look for none.
+        let known = [format!("{SENDER} mx.e.example")];
+        let kept = super::drift::records_of(&report, Family::Ptr, &known);
+        assert!(kept.is_none_or(|kept| kept == known), "{report:#?}");
+    }
+}

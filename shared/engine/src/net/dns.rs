@@ -79,6 +79,11 @@ impl<T> Lookup<T> {
         }
     }
 
+    /// Why it could not be told.
+    pub fn failure(&self) -> Option<&DnsFailure> {
+        if let Self::Failed(failure) = self { Some(failure) } else { None }
+    }
+
     /// True for NXDOMAIN.
     pub fn is_nxdomain(&self) -> bool {
         matches!(self, Self::Missing(Absence::NxDomain))
@@ -229,13 +234,20 @@ impl Dns {
 
     /// A and AAAA at once, IPv4 first. Missing when both are; failed when nothing was found and one could not be told.
     pub async fn addresses(&self, name: &str) -> Lookup<IpAddr> {
+        self.addresses_and_failure(name).await.0
+    }
+
+    /// The same with why one of the two could not be told: then there may be more addresses than were found.
+    pub async fn addresses_and_failure(&self, name: &str) -> (Lookup<IpAddr>, Option<DnsFailure>) {
         let (v4, v6) = tokio::join!(self.a(name), self.aaaa(name));
-        match (v4, v6) {
+        let failure = v4.failure().or(v6.failure()).cloned();
+        let answer = match (v4, v6) {
             (Lookup::Found(v4), v6) => Lookup::Found(v4.into_iter().map(IpAddr::from).chain(v6.found().into_iter().map(IpAddr::from)).collect()),
             (_, Lookup::Found(v6)) => Lookup::Found(v6.into_iter().map(IpAddr::from).collect()),
             (Lookup::Failed(failure), _) | (_, Lookup::Failed(failure)) => Lookup::Failed(failure),
             (Lookup::Missing(absence), Lookup::Missing(_)) => Lookup::Missing(absence),
-        }
+        };
+        (answer, failure)
     }
 
     /// The addresses of a name that are of the same family as `address`: where that one question fails, whether the address is among them is

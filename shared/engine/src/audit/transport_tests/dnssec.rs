@@ -100,7 +100,7 @@ async fn what_a_validating_resolver_refuses_is_bogus() {
 #[tokio::test]
 async fn a_resolver_that_fails_without_a_word_is_asked_again_before_it_counts() {
     let zone: Vec<String> = signed_zone(-9, 200, 200).into_iter().map(|(_, record)| record).chain(["SOA ns.e.example".to_owned()]).collect();
-    let facts = Facts { domain: "e.example".parse().unwrap(), hosts: Vec::new(), nxdomain: false, null_mx: false, receives: true };
+    let facts = Facts::of(&"e.example".parse().unwrap());
     let pause = Duration::from_millis(20);
     for (failures, deadline, bogus, untold) in [
         (u32::MAX, 9_000, true, None),
