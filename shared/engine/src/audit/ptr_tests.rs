@@ -131,7 +131,7 @@ async fn hosts_and_addresses_that_are_not_told_are_not_gone() {
         assert!(untold.reason.contains(why), "{}", untold.reason);
         // History takes such a look for none.
         let known = [format!("{SENDER} mx.e.example")];
-        let kept = super::drift::records_of(&report, Family::Ptr, &known);
+        let kept = drift::records_of(&report, Family::Ptr, &known);
         assert!(kept.is_none_or(|kept| kept == known), "{report:#?}");
     }
 }
