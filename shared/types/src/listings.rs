@@ -178,9 +178,10 @@ fn finding(entry: &ListEntry, row: Option<&ScannedList>) -> Finding {
         (None, Some(url)) => format!("Stop the cause first, then ask for removal at {url}."),
         (None, None) => "Stop the cause first; the entry expires by itself.".to_owned(),
     };
+    let meaning = capital(&entry.meaning);
     let why = match said(|row| &row.effect) {
-        Some(effect) => format!("{} {effect}", full_stop(&entry.meaning)),
-        None => entry.meaning.clone(),
+        Some(effect) => format!("{} {effect}", full_stop(&meaning)),
+        None => meaning,
     };
     Finding {
         rule: if entry.severity == Severity::Critical { "blocklist.critical" } else { "blocklist.other" }.to_owned(),
@@ -192,6 +193,12 @@ fn finding(entry: &ListEntry, row: Option<&ScannedList>) -> Finding {
         record: None,
         reference: "RFC 5782".to_owned(),
     }
+}
+
+/// A sentence begins with a capital.
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 fn full_stop(text: &str) -> String {
@@ -347,7 +354,7 @@ mod tests {
         let findings = report.findings();
         assert_eq!(findings.iter().map(|finding| finding.rule.as_str()).collect::<Vec<_>>(), ["blocklist.critical", "blocklist.other"]);
         assert_eq!(findings[0].fix, "Stop the cause first. Ask the operator. Removal: https://example.com/out");
-        assert_eq!(findings[0].why, "spam source. Mail is refused.");
+        assert_eq!(findings[0].why, "Spam source. Mail is refused.");
         assert_eq!(report.counts(), ListCounts { listed: 2, clean: 1, unknown: 0 });
         assert_eq!(report.verdict(), Verdict::Down);
         // From before reports had lists.

@@ -2,7 +2,11 @@
 
 use axum::{extract::Path, http::StatusCode};
 use leptos::prelude::*;
-use waypost_types::{lists::ListInfo, lookup::Lookup, outcome::BlacklistReport};
+use waypost_types::{
+    lists::ListInfo,
+    lookup::Lookup,
+    outcome::{BlacklistReport, Status},
+};
 
 use super::lookup_head::{self, Head};
 use crate::{
@@ -141,6 +145,12 @@ fn result_page(visit: &Visit, found: Lookup) -> axum::response::Response {
             (Some(_), 1) => format!("{}. One thing to mend.", ui::score_sentence(audit)),
             (Some(_), many) => format!("{}. {many} things to mend.", ui::score_sentence(audit)),
         };
+        // The score is about the domain's own set-up; what lists say of it must not be overlooked beside a good one.
+        let standing = ui::scanned(&scan);
+        let sentence = match standing.status {
+            Status::Bad | Status::Warn => format!("{sentence} {} on block lists.", standing.word),
+            _ => sentence,
+        };
         let lists = (!found.blacklists.is_empty()).then(|| block_lists(&scan, &found.guides));
         let seen = (!audit.records.is_empty())
             .then(|| view! { <section class="card" aria-labelledby="h-rec"><div class="card-head"><h2 id="h-rec">"Records as seen"</h2></div>{ui::records(audit)}</section> });
@@ -159,7 +169,7 @@ fn result_page(visit: &Visit, found: Lookup) -> axum::response::Response {
             path: &path,
             watched: &found.domain,
             why: "Records change. Waypost tells you when one breaks.",
-            body: Some(view! { <h2 class="vh">"Checks"</h2>{ui::checks_strip(audit, &ui::scanned(&scan))} }.into_any()),
+            body: Some(view! { <h2 class="vh">"Checks"</h2>{ui::checks_strip(audit, &standing)} }.into_any()),
         };
         let head = lookup_head::card(visit, head);
         ui::public(

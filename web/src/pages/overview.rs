@@ -140,7 +140,7 @@ fn blacklists(addresses: &[Address], base: &str) -> Option<AnyView> {
     if addresses.is_empty() {
         return None;
     }
-    let standing = ui::listings(addresses.iter());
+    let standing = ui::listings(addresses.iter(), None);
     let badge = ui::badge(standing.status, &standing.word);
     let rows = addresses
         .iter()

@@ -19,10 +19,11 @@ fn counted(listed: u32, status: Status) -> CheckSummary {
     summary(status, text::counted(listed, "listing", "listings"))
 }
 
-/// Several addresses together; the worst sets the whole.
-pub(crate) fn listings<'a>(addresses: impl Iterator<Item = &'a Address> + Clone) -> CheckSummary {
-    let listed: u32 = addresses.clone().map(|address| address.listed).sum();
-    let down = addresses.clone().any(|address| address.state == MonitorState::Down);
+/// Several addresses together, and a domain's own scan; the worst sets the whole.
+pub(crate) fn listings<'a>(addresses: impl Iterator<Item = &'a Address> + Clone, domain: Option<&BlacklistReport>) -> CheckSummary {
+    let own = domain.map_or(0, |scan| scan.counts().listed);
+    let listed: u32 = own + addresses.clone().map(|address| address.listed).sum::<u32>();
+    let down = addresses.clone().any(|address| address.state == MonitorState::Down) || domain.is_some_and(|scan| scanned(scan).status == Status::Bad);
     match () {
         () if listed > 0 => counted(listed, if down { Status::Bad } else { Status::Warn }),
         () if addresses.clone().all(|address| address.asked == 0) => summary(Status::None, "Pending"),
@@ -34,7 +35,7 @@ pub(crate) fn listings<'a>(addresses: impl Iterator<Item = &'a Address> + Clone)
 
 /// One address, in text or in a table.
 pub(crate) fn listing_status(address: &Address) -> AnyView {
-    let standing = listings(std::iter::once(address));
+    let standing = listings(std::iter::once(address), None);
     status(standing.status, &standing.word)
 }
 

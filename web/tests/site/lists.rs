@@ -251,6 +251,8 @@ async fn what_many_subjects_have_in_common_is_told_by_list() {
         assert!(said.contains(part), "{part}: {said}");
     }
     assert!(text(&html).contains("2 names and addresses are listed on loud"));
+    // A good score beside it must not hide them.
+    assert!(html.contains("to mend. 2\u{a0}listings on block lists."));
 }
 
 #[tokio::test]

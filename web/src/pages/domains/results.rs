@@ -5,7 +5,7 @@ use waypost_types::{
     asset::{Address, Server},
     judge::MonitorState,
     monitor::MonitorKind,
-    outcome::{AuditReport, CheckSummary, Status},
+    outcome::{AuditReport, BlacklistReport, CheckSummary, Status},
     page::List,
 };
 
@@ -16,14 +16,15 @@ use crate::{
 };
 
 /// What block lists say of the addresses of a domain's MX hosts, as far as they are watched.
-fn listings(audit: &AuditReport, addresses: &List<Address>) -> CheckSummary {
+/// Of the MX hosts' addresses and of the domain itself.
+fn listings(audit: &AuditReport, addresses: &List<Address>, scan: Option<&BlacklistReport>) -> CheckSummary {
     let of_hosts = |address: &&Address| audit.mx_hosts.iter().flat_map(|host| &host.addresses).any(|mx| address.cidr.net().contains(mx));
     let watched: Vec<&Address> = addresses.items.iter().filter(of_hosts).collect();
-    if watched.is_empty() {
+    if watched.is_empty() && scan.is_none_or(|scan| scan.counts().listed == 0) {
         let word = if addresses.next.is_some() { "Not known" } else { "Not watched" };
         return CheckSummary { status: Status::None, word: word.to_owned() };
     }
-    ui::listings(watched.into_iter())
+    ui::listings(watched.into_iter(), scan)
 }
 
 pub(super) fn results(loaded: &Loaded, root: &str, base: &str) -> AnyView {
@@ -72,7 +73,7 @@ pub(super) fn results(loaded: &Loaded, root: &str, base: &str) -> AnyView {
             </section>
             <section class="card c8" aria-labelledby="h-k">
                 <div class="card-head"><h2 id="h-k">"Checks"</h2></div>
-                {ui::checks_strip(audit, &listings(audit, &loaded.addresses))}
+                {ui::checks_strip(audit, &listings(audit, &loaded.addresses, loaded.scan.as_ref()))}
             </section>
         </div>
         {ui::lost_points(audit, "f")}
