@@ -111,6 +111,7 @@ fn sum_up(part: &mut Part, domain: &str, answers: &Answers, usable: &Usable) {
                 part.word_by_findings(Status::None, "All revoked");
                 return;
             }
+            None if !answers.guessed => part.unknown("dkim", "no selector was named, and none was to be guessed"),
             None => part.unknown("dkim", NO_USUAL_SELECTOR),
         }
     }

@@ -71,6 +71,8 @@ pub(super) enum Wildcard {
 #[derive(Debug)]
 pub(super) struct Answers {
     pub(super) asked: Vec<Asked>,
+    /// The usual selectors were tried, too.
+    pub(super) guessed: bool,
     pub(super) wildcard: Wildcard,
     /// Of a selector from the catalog that earlier audits knew nothing of.
     pub(super) failed_guess: Option<DnsFailure>,
@@ -114,14 +116,14 @@ pub(super) async fn ask(net: &Net, domain: &str, options: &AuditOptions) -> Answ
     });
     let untold_alias = alias_all(net, &mut asked, &nobodys[0]).await;
     asked.retain(|one| one.is_known() || one.dangles() || !matches!(one.answer, Lookup::Missing(_)));
-    Answers { asked, wildcard, failed_guess, untold_alias }
+    Answers { asked, guessed: options.guess_selectors, wildcard, failed_guess, untold_alias }
 }
 
 /// The selectors to ask, each once, with the best that is known of it.
 fn wanted(options: &AuditOptions) -> Vec<(String, SelectorOrigin)> {
     let seen = options.seen_selectors.iter().take(MOST_BY_HAND).map(|selector| (selector.clone(), SelectorOrigin::Seen));
     let by_hand = options.selectors.iter().take(MOST_BY_HAND).map(|selector| (selector.clone(), SelectorOrigin::Hand));
-    let guessed = selectors::common().iter().map(|selector| (selector.clone(), SelectorOrigin::Catalog));
+    let guessed = selectors::common().iter().filter(|_| options.guess_selectors).map(|selector| (selector.clone(), SelectorOrigin::Catalog));
     let mut asked = HashSet::new();
     seen.chain(by_hand).chain(guessed).filter(|(selector, _)| asked.insert(selector.to_ascii_lowercase())).collect()
 }
@@ -199,5 +201,7 @@ mod tests {
         let options = AuditOptions { selectors: vec!["One".into(), "two".into()], seen_selectors: vec!["one".into()], ..AuditOptions::default() };
         let wanted = wanted(&options);
         assert_eq!(wanted[..2], [("one".to_owned(), SelectorOrigin::Seen), ("two".to_owned(), SelectorOrigin::Hand)]);
+        assert!(wanted.len() > 100);
+        assert_eq!(super::wanted(&AuditOptions { guess_selectors: false, ..options }).len(), 2);
     }
 }

@@ -393,3 +393,11 @@ async fn what_every_name_is_an_alias_of_must_be_told_before_one_to_nothing_is_a_
     let part = look_with(&records, &[], &hand()).await;
     assert!(part.findings.iter().any(|finding| finding.rule == "dkim.alias_dangling") && part.unknown.is_empty(), "{part:#?}");
 }
+
+#[tokio::test]
+async fn selectors_are_guessed_only_where_that_is_wanted() {
+    let usual = [("google._domainkey.e.example", txt(&format!("p={RSA_2048}")))];
+    assert!(look_with(&usual, &[], &AuditOptions::default()).await.unknown.is_empty());
+    let part = look_with(&usual, &[], &AuditOptions { guess_selectors: false, ..AuditOptions::default() }).await;
+    assert!(part.records.is_empty() && part.unknown.len() == 1 && part.unknown[0].reason != NO_USUAL_SELECTOR, "{part:#?}");
+}

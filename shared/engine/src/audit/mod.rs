@@ -102,6 +102,8 @@ use certificates::Chains;
 pub struct AuditOptions {
     /// DKIM selectors that somebody named.
     pub selectors: Vec<String>,
+    /// Try the usual DKIM selectors beside them.
+    pub guess_selectors: bool,
     /// DKIM selectors that signatures or reports name: mail is signed with them.
     pub seen_selectors: Vec<String>,
     /// Addresses that send for the domain, each with why we think so.
@@ -118,6 +120,7 @@ impl Default for AuditOptions {
     fn default() -> Self {
         Self {
             selectors: Vec::new(),
+            guess_selectors: true,
             seen_selectors: Vec::new(),
             senders: Vec::new(),
             known: Known::default(),

@@ -18,7 +18,7 @@ use waypost_types::{
     outcome::{AuditReport, Status},
 };
 
-use super::{Tally, colour, complain};
+use super::{Tally, colour, complain, write_json};
 
 /// Arguments of `waypost audit` and its single forms.
 #[derive(Debug, clap::Args)]
@@ -36,6 +36,9 @@ pub struct Settings {
     /// DKIM selectors that sign the domain's mail, tried beside the usual ones
     #[arg(long, value_delimiter = ',', value_name = "SELECTOR,…")]
     selector: Vec<String>,
+    /// Look at the named selectors only: the usual ones, over two hundred, are most of an audit's questions
+    #[arg(long)]
+    no_guess: bool,
     /// Seconds after which what is left counts as unknown
     #[arg(long, default_value_t = 20, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=600))]
     deadline: u64,
@@ -97,12 +100,10 @@ pub(super) fn status_style(status: Status) -> Style {
 
 /// Prints a report: one line of JSON, or text for people.
 pub(super) fn write(report: &AuditReport, json: bool) -> io::Result<()> {
-    let mut out = anstream::stdout().lock();
     if json {
-        serde_json::to_writer(&mut out, report)?;
-        return writeln!(out);
+        return write_json(report);
     }
-    write_text(&mut out, report)
+    write_text(&mut anstream::stdout().lock(), report)
 }
 
 fn write_text(out: &mut impl Write, report: &AuditReport) -> io::Result<()> {

@@ -40,7 +40,7 @@ pub async fn run(net: &Net, args: HeadersArgs, json: bool, fail_on: Severity) ->
         };
         let report = analyse(net, &raw).await;
         tally.add(&report.findings, fail_on, is_untold(&report));
-        let written = if json { write_json(&report) } else { write_text(&mut anstream::stdout().lock(), file, &report) };
+        let written = if json { super::write_json(&report) } else { write_text(&mut anstream::stdout().lock(), file, &report) };
         if let Err(error) = written {
             super::complain(&error);
         }
@@ -64,12 +64,6 @@ fn read(file: &Path) -> io::Result<Vec<u8>> {
         std::fs::File::open(file)?.take(bound).read_to_end(&mut raw)?;
     }
     Ok(raw)
-}
-
-fn write_json(report: &HeaderReport) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    serde_json::to_writer(&mut out, report)?;
-    writeln!(out)
 }
 
 const BOLD: Style = Style::new().bold();

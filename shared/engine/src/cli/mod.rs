@@ -8,7 +8,12 @@ mod ptr;
 mod spf;
 mod spf_tree;
 
-use std::{io, net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use anstyle::{AnsiColor, Style};
 use waypost_engine::{
@@ -121,6 +126,13 @@ fn complain(error: &io::Error) {
     if error.kind() != io::ErrorKind::BrokenPipe {
         eprintln!("waypost: {error}");
     }
+}
+
+/// One line of JSON.
+fn write_json(report: &impl serde::Serialize) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer(&mut out, report)?;
+    writeln!(out)
 }
 
 /// The colour of a severity, where a person reads.

@@ -15,7 +15,10 @@ use waypost_types::{
     outcome::{ProbeMode, ProbeReport, SmtpReport, Speaker, Verdict},
 };
 
-use super::audit::{status_style, write_findings};
+use super::{
+    audit::{status_style, write_findings},
+    write_json,
+};
 
 /// Arguments of `waypost probe`.
 #[derive(Debug, clap::Args)]
@@ -103,13 +106,11 @@ fn exit_code(report: &SmtpReport, fail_on: Severity) -> ExitCode {
 }
 
 fn write(report: &SmtpReport, json: bool) -> io::Result<()> {
-    let mut out = anstream::stdout().lock();
     for probe in &report.probes {
         if json {
-            serde_json::to_writer(&mut out, probe)?;
-            writeln!(out)?;
+            write_json(probe)?;
         } else {
-            write_text(&mut out, probe)?;
+            write_text(&mut anstream::stdout().lock(), probe)?;
         }
     }
     Ok(())

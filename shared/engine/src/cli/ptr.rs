@@ -20,7 +20,7 @@ use waypost_types::{
 use super::{
     Tally,
     audit::{Settings, audit_one, parse_domain, status_style, write_findings},
-    complain,
+    complain, write_json,
 };
 
 /// Arguments of `waypost ptr`.
@@ -59,19 +59,13 @@ pub async fn run(net: &Net, args: PtrArgs, json: bool, fail_on: Severity) -> Exi
                     continue;
                 };
                 tally.add(&report.findings, fail_on, !report.complete);
-                let mut out = anstream::stdout().lock();
-                if let Err(error) = if json { write_json(&mut out, &report) } else { write_text(&mut out, &report) } {
+                if let Err(error) = if json { write_json(&report) } else { write_text(&mut anstream::stdout().lock(), &report) } {
                     complain(&error);
                 }
             }
         }
     }
     tally.code()
-}
-
-fn write_json(out: &mut impl Write, report: &ReverseReport) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, report)?;
-    writeln!(out)
 }
 
 fn write_text(out: &mut impl Write, report: &ReverseReport) -> io::Result<()> {

@@ -70,11 +70,10 @@ async fn draw(net: &Net, domain: &str, json: bool, fail_on: Severity) -> ExitCod
 }
 
 fn write(evaluation: &SpfEvaluation, json: bool) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
     if json {
-        serde_json::to_writer(&mut out, evaluation)?;
-        return writeln!(out);
+        return super::write_json(evaluation);
     }
+    let mut out = std::io::stdout().lock();
     writeln!(out, "{}: {}", evaluation.result.as_str(), waypost_engine::printable(&evaluation.explanation))?;
     if let Some(term) = &evaluation.mechanism {
         writeln!(out, "  matched {term}")?;
