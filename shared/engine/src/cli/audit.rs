@@ -48,6 +48,16 @@ impl Settings {
     pub(super) fn deadline(&self) -> Duration {
         Duration::from_secs(self.deadline)
     }
+
+    fn options(&self) -> AuditOptions {
+        AuditOptions {
+            selectors: self.selector.clone(),
+            guess_selectors: !self.no_guess,
+            look_at_certificates: true,
+            deadline: self.deadline(),
+            ..AuditOptions::default()
+        }
+    }
 }
 
 pub(super) fn parse_domain(text: &str) -> Result<DomainName, String> {
@@ -73,9 +83,7 @@ pub(super) async fn audit_one(
     fail_on: Severity,
     tally: &mut Tally,
 ) {
-    let options =
-        AuditOptions { selectors: settings.selector.clone(), look_at_certificates: true, deadline: settings.deadline(), ..AuditOptions::default() };
-    let report = audit_families(net, domain, &options, families).await;
+    let report = audit_families(net, domain, &settings.options(), families).await;
     tally.add(&report.findings, fail_on, is_untold(&report, families));
     if let Err(error) = write(&report, json) {
         complain(&error);
@@ -148,6 +156,14 @@ mod tests {
     use waypost_types::finding::SuggestedRecord;
 
     use super::*;
+
+    #[test]
+    fn what_is_asked_for_is_what_is_done() {
+        let settings = Settings { selector: vec!["s1".to_owned()], no_guess: true, deadline: 7 };
+        let options = settings.options();
+        assert!(!options.guess_selectors && options.selectors == ["s1"] && options.deadline == Duration::from_secs(7));
+        assert!(Settings { no_guess: false, ..settings }.options().guess_selectors);
+    }
 
     #[test]
     fn findings_are_coloured_for_people_and_harmless() {
