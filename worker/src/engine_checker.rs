@@ -93,6 +93,7 @@ fn options_of(known: &DomainInstructions) -> AuditOptions {
         seen_selectors: known.seen_selectors.clone(),
         senders: known.senders.iter().map(|address| (*address, "named as a sender".to_owned())).collect(),
         known: Known { records: known.records.iter().map(|(family, records)| (family.clone(), seen(records))).collect() },
+        guess_selectors: true,
         look_at_certificates: true,
         deadline: AUDIT_DEADLINE,
     }
