@@ -132,7 +132,8 @@ impl Notifier {
             }
             MailOwner::Org(org, incident) => {
                 let mut tx = self.store.org_tx(org).await?;
-                if tx.mark_mail(mail.id, now, attempt).await? && !matches!(attempt, Attempt::Retry(..) | Attempt::Untried(_)) && incident.is_some() {
+                if tx.mark_message(mail.id, now, attempt).await? && !matches!(attempt, Attempt::Retry(..) | Attempt::Untried(_)) && incident.is_some()
+                {
                     let ids = incident.iter().map(ToString::to_string).collect();
                     tx.notify(&waypost_types::event::LiveEvent::Incidents { ids }).await?;
                 }
