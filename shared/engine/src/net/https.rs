@@ -221,9 +221,9 @@ pub(super) async fn post(net: &Net, post: &HttpPost) -> Result<HttpReceipt, Http
     Ok(HttpReceipt { status: answer.status, retry_after: answer.retry_after, body: String::from_utf8_lossy(&answer.body).into_owned() })
 }
 
-/// Says whether requests can go to an address; what its host is shows when they do.
-pub fn check_url(text: &str) -> Result<(), HttpFailure> {
-    checked(text).map(drop)
+/// An address that requests can go to, written as they will read it. Where its host is shows when they do.
+pub fn check_url(text: &str) -> Result<String, HttpFailure> {
+    checked(text).map(String::from)
 }
 
 /// An address that may be asked: `https:`, a host, the usual port, no login.
