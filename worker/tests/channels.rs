@@ -85,9 +85,9 @@ impl Receiver {
                     let Ok(mut stream) = acceptor.accept(stream).await else { return };
                     let mut request = String::new();
                     while !whole(&request) {
-                        let mut part = vec![0; 4096];
-                        match stream.read(&mut part).await {
-                            Ok(length) if length > 0 => request.push_str(std::str::from_utf8(&part[..length]).unwrap()),
+                        let mut chunk = vec![0; 4096];
+                        match stream.read(&mut chunk).await {
+                            Ok(length) if length > 0 => request.push_str(std::str::from_utf8(&chunk[..length]).unwrap()),
                             _ => return,
                         }
                     }

@@ -45,9 +45,8 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
                 json!({ "score": null, "counts": { "domains": 0, "servers": 0, "addresses": 0, "monitors": 0, "open_incidents": 0 },
                     "last_checked_at": null, "ports": [], "domains": [], "addresses": [], "incidents": [], "port25_blocked": null })
             }
-            "orgs/empty/domains" | "orgs/empty/servers" | "orgs/empty/addresses" | "orgs/empty/incidents" => list(Vec::new()),
+            "orgs/empty/domains" | "orgs/empty/servers" | "orgs/empty/addresses" | "orgs/empty/incidents" | "orgs/empty/channels" => list(Vec::new()),
             "orgs/acme/channels" => list(vec![channel(true), channel(false)]),
-            "orgs/empty/channels" => list(Vec::new()),
             "orgs/acme/lists" => lists(),
             "orgs/empty/lists" => json!({ "catalog": [], "choice": {}, "keys": [], "version": 0 }),
             "lookup/example.com" => lookup(),

@@ -58,9 +58,10 @@ fn each_provider_is_sent_its_form() {
     for kind in ChannelKind::ALL {
         for what in [EventKind::Opened, EventKind::Resolved] {
             let post = made(*kind, &event(what));
-            let headers: String = post.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+            let mut head = vec![format!("POST {}", post.url)];
+            head.extend(post.headers.iter().map(|(name, value)| format!("{name}: {value}")));
             let body = serde_json::to_string_pretty(&serde_json::from_str::<Value>(&post.body).unwrap()).unwrap();
-            insta::assert_snapshot!(format!("{}_{}", kind.as_str(), what.as_str()), format!("POST {}\n{headers}\n{body}", post.url));
+            insta::assert_snapshot!(format!("{}_{}", kind.as_str(), what.as_str()), format!("{}\n\n{body}", head.join("\n")));
         }
     }
 }
