@@ -9,7 +9,7 @@ use waypost_store::Store;
 use waypost_worker::{SignupPolicy, seal::Seal};
 
 use crate::{
-    http::rate::RateLimit,
+    http::{problem::ApiError, rate::RateLimit},
     live::Live,
     lookup::Lookups,
     overview::Overviews,
@@ -107,5 +107,11 @@ impl AppState {
             net,
             overviews: Overviews::default(),
         }
+    }
+
+    /// What seals secrets; without it the field that holds one can not be taken.
+    pub fn seal(&self, field: &str) -> Result<&Seal, ApiError> {
+        let seal = self.settings.seal.as_ref();
+        seal.ok_or_else(|| ApiError::field(field, "This installation can not keep keys yet: whoever runs it has to set WAYPOST_SECRET_KEY."))
     }
 }

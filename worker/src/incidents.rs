@@ -8,6 +8,7 @@ use waypost_store::{
 };
 use waypost_types::{
     IncidentId, MonitorId,
+    channel::{ChannelEvent, EventKind},
     incident::{IncidentSeverity, TimelineEvent},
     monitor::MonitorKind,
     outcome::Outcome,
@@ -89,12 +90,12 @@ impl Incidents {
             let id = match (at, &step.what) {
                 (Some(at), What::Ended(summary)) => {
                     let incident = open.swap_remove(at);
-                    self.end(tx, audience, step, &incident, (summary, incident_recovered)).await?;
+                    self.end(tx, audience, step, &incident, (summary, EventKind::Resolved, incident_recovered)).await?;
                     incident.id
                 }
                 (Some(at), What::LetGo(summary)) => {
                     let incident = open.swap_remove(at);
-                    self.end(tx, audience, step, &incident, (summary, incident_let_go)).await?;
+                    self.end(tx, audience, step, &incident, (summary, EventKind::LetGo, incident_let_go)).await?;
                     incident.id
                 }
                 (Some(at), What::Stands { severity, title, summary, .. }) if *severity != open[at].severity => {
@@ -135,7 +136,7 @@ impl Incidents {
         let id = tx.open_incident(&opening).await?;
         let url = incident_url(&self.base_url, &audience.slug, id);
         let mail = IncidentMail { org: &audience.name, url: &url, title, summary, target, severity, opened_at: at, at };
-        self.enqueue(tx, audience, id, "opened", incident_opened(&mail)).await?;
+        self.tell(tx, audience, (id, "opened", EventKind::Opened), &mail, incident_opened(&mail)).await?;
         tracing::info!(org = %tx.org(), incident = %id, %monitor, severity = severity.as_str(), "incident opened");
         metrics::counter!("waypost_incidents_opened_total", "severity" => severity.as_str()).increment(1);
         Ok(id)
@@ -162,7 +163,8 @@ impl Incidents {
             opened_at: incident.opened_at,
             at: step.at,
         };
-        self.enqueue(tx, audience, incident.id, &format!("changed:{version}"), incident_changed(&mail, incident.severity)).await
+        let event = format!("changed:{version}");
+        self.tell(tx, audience, (incident.id, &event, EventKind::Changed), &mail, incident_changed(&mail, incident.severity)).await
     }
 
     async fn end(
@@ -171,7 +173,7 @@ impl Incidents {
         audience: &Audience,
         step: &Step<'_>,
         incident: &OpenIncident,
-        (summary, write): (&str, fn(&IncidentMail<'_>) -> Mail),
+        (summary, kind, write): (&str, EventKind, fn(&IncidentMail<'_>) -> Mail),
     ) -> Result<(), WorkerError> {
         tx.end_incident(incident.id, step.at, summary).await?;
         let url = incident_url(&self.base_url, &audience.slug, incident.id);
@@ -185,14 +187,36 @@ impl Incidents {
             opened_at: incident.opened_at,
             at: step.at,
         };
-        self.enqueue(tx, audience, incident.id, "resolved", write(&mail)).await?;
+        self.tell(tx, audience, (incident.id, "resolved", kind), &mail, write(&mail)).await?;
         tracing::info!(org = %tx.org(), incident = %incident.id, monitor = %step.monitor, "incident ended");
         Ok(())
     }
 
-    async fn enqueue(&self, tx: &mut OrgTx, audience: &Audience, incident: IncidentId, event: &str, mail: Mail) -> Result<(), WorkerError> {
+    /// Members by mail, and the organisation's channels.
+    async fn tell(
+        &self,
+        tx: &mut OrgTx,
+        audience: &Audience,
+        (incident, event, kind): (IncidentId, &str, EventKind),
+        about: &IncidentMail<'_>,
+        mail: Mail,
+    ) -> Result<(), WorkerError> {
+        let key = format!("incident:{incident}:{event}");
         let body = MailBody { subject: mail.subject, text: mail.text, html: mail.html };
-        tx.enqueue_mails(Some(incident), &format!("incident:{incident}:{event}"), &self.mail_domain, &audience.recipients, &body).await?;
+        tx.enqueue_mails(Some(incident), &key, &self.mail_domain, &audience.recipients, &body).await?;
+        let told = ChannelEvent {
+            kind,
+            incident: Some(incident),
+            org: about.org.to_owned(),
+            title: about.title.to_owned(),
+            summary: about.summary.to_owned(),
+            target: about.target.to_owned(),
+            severity: about.severity,
+            opened_at: about.opened_at,
+            at: about.at,
+            url: about.url.to_owned(),
+        };
+        tx.enqueue_for_channels(incident, &key, &told).await?;
         Ok(())
     }
 }

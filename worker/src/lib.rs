@@ -7,6 +7,7 @@
 mod backoff;
 pub mod batch;
 mod carry;
+pub mod channels;
 pub mod checker;
 mod clock;
 pub mod conditions;
@@ -36,6 +37,7 @@ pub mod wording;
 
 use std::sync::Arc;
 
+use chrono::Utc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use waypost_engine::net::Net;
@@ -48,18 +50,38 @@ pub use error::WorkerError;
 pub use maintenance::maintain;
 pub use queue::{migrate_queue, queue_is_ready};
 
-use crate::{checker::Checker, listener::Bells, notifier::Notifier, recorder::Recorder, runner::Runner, shared_checks::SharedChecks};
+use crate::{
+    channels::sender::ChannelSender,
+    checker::Checker,
+    listener::Bells,
+    notifier::{Notifier, keep_sending},
+    recorder::Recorder,
+    runner::Runner,
+    shared_checks::SharedChecks,
+};
 
 /// Runs all loops of a region by the engine on `net`; see [`run_with`].
 pub async fn run(config: WorkerConfig, store: Store, net: Net, shutdown: CancellationToken) -> Result<(), WorkerError> {
     let regions = store.regions().await?;
     let reached = regions.iter().find(|region| region.name == config.region).and_then(|region| region.port25_reached_at);
-    run_with(config, store, Arc::new(EngineChecker::new(&net, reached)), shutdown).await
+    let checker = Arc::new(EngineChecker::new(&net, reached));
+    run_loops(config, store, checker, Some(net), shutdown).await
 }
 
 /// Runs all loops of a region with `checker` until `shutdown`; then work that is under way is finished or given back. Survives a database
-/// that goes away and returns. Fails at once when the configuration can not be used, or when a loop breaks, which is a bug.
+/// that goes away and returns. Fails at once when the configuration can not be used, or when a loop breaks, which is a bug. Channels are told
+/// nothing: there is no network to do it over.
 pub async fn run_with(config: WorkerConfig, store: Store, checker: Arc<dyn Checker>, shutdown: CancellationToken) -> Result<(), WorkerError> {
+    run_loops(config, store, checker, None, shutdown).await
+}
+
+async fn run_loops(
+    config: WorkerConfig,
+    store: Store,
+    checker: Arc<dyn Checker>,
+    net: Option<Net>,
+    shutdown: CancellationToken,
+) -> Result<(), WorkerError> {
     let notifier = Notifier::new(&config, store.clone(), shutdown.clone())?;
     let checks = Arc::new(SharedChecks::new(checker, store.clone(), &config.region, config.concurrent_probes, config.concurrent_audits));
     let recorder = Recorder::new(store.clone(), &config.base_url, config.mail_from.email.domain());
@@ -80,8 +102,13 @@ pub async fn run_with(config: WorkerConfig, store: Store, checker: Arc<dyn Check
         });
     }
     {
-        let bells = bells.clone();
-        loops.spawn(async move { notifier::run(&notifier, &bells.mail).await });
+        let (bells, shutdown) = (bells.clone(), shutdown.clone());
+        loops.spawn(async move { keep_sending("notifier", &shutdown, &bells.mail, || notifier.send_due(Utc::now())).await });
+    }
+    if let Some(net) = net {
+        let sender = ChannelSender::new(store.clone(), net, config.seal.clone(), shutdown.clone());
+        let (bells, shutdown) = (bells.clone(), shutdown.clone());
+        loops.spawn(async move { keep_sending("channels", &shutdown, &bells.channels, || sender.send_due(Utc::now())).await });
     }
     {
         let (store, shutdown) = (store.clone(), shutdown.clone());

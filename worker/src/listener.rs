@@ -14,6 +14,15 @@ use crate::{WorkerError, backoff::forever};
 pub(crate) struct Bells {
     pub due: Notify,
     pub mail: Notify,
+    pub channels: Notify,
+}
+
+impl Bells {
+    /// Something waits in the outbox.
+    fn message(&self) {
+        self.mail.notify_one();
+        self.channels.notify_one();
+    }
 }
 
 pub(crate) async fn run(store: &Store, bells: &Bells, shutdown: &CancellationToken) {
@@ -22,13 +31,13 @@ pub(crate) async fn run(store: &Store, bells: &Bells, shutdown: &CancellationTok
         listener.listen_all(["waypost_due", "waypost_mail"]).await?;
         // What was notified before we listened is unknown: look once.
         bells.due.notify_one();
-        bells.mail.notify_one();
+        bells.message();
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return Ok::<_, WorkerError>(Duration::ZERO),
                 received = listener.recv() => match received?.channel() {
                     "waypost_due" => bells.due.notify_one(),
-                    _ => bells.mail.notify_one(),
+                    _ => bells.message(),
                 },
             }
         }

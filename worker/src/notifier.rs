@@ -1,7 +1,7 @@
 //! The notifier: claims messages that wait, sends each outside of any transaction, and marks it with the receiver's answer. Between the
 //! receiver's acceptance and our mark a kill repeats the message under the same Message-ID; nothing else does.
 
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, stream};
@@ -33,7 +33,7 @@ const LEASE_SECONDS: i32 = 120;
 /// For one conversation with our mail server.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 /// For saying what became of a message, a database that is being restarted included.
-const MARK_TIMEOUT: Duration = Duration::from_secs(15);
+pub(crate) const MARK_TIMEOUT: Duration = Duration::from_secs(15);
 /// Attempts before a message is given up.
 pub const MAX_ATTEMPTS: i32 = 12;
 /// Longest answer that is kept.
@@ -107,22 +107,7 @@ impl Notifier {
         };
         metrics::counter!("waypost_mails_total", "result" => result).increment(1);
         tracing::info!(mail = %mail.id, attempt = mail.attempts, result, "mail");
-        self.mark_surely(&mail, now, attempt, lease_ends).await
-    }
-
-    /// A message that was accepted must not be sent again because the database was away for a moment: marks until it is marked or the
-    /// lease ends.
-    async fn mark_surely(&self, mail: &ClaimedMail, now: DateTime<Utc>, attempt: Attempt<'_>, lease_ends: Instant) -> Result<(), WorkerError> {
-        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
-        loop {
-            match self.mark(mail, now, attempt).await {
-                Err(error) if Instant::now() + Duration::from_secs(5) < lease_ends => {
-                    tracing::warn!(mail = %mail.id, error = chain(&error), "a message could not be marked; trying again");
-                    tokio::time::sleep(backoff.next_delay()).await;
-                }
-                result => return result,
-            }
-        }
+        surely(&mail.id, lease_ends, || self.mark(&mail, now, attempt)).await
     }
 
     async fn mark(&self, mail: &ClaimedMail, now: DateTime<Utc>, attempt: Attempt<'_>) -> Result<(), WorkerError> {
@@ -132,7 +117,8 @@ impl Notifier {
             }
             MailOwner::Org(org, incident) => {
                 let mut tx = self.store.org_tx(org).await?;
-                if tx.mark_mail(mail.id, now, attempt).await? && !matches!(attempt, Attempt::Retry(..) | Attempt::Untried(_)) && incident.is_some() {
+                if tx.mark_message(mail.id, now, attempt).await? && !matches!(attempt, Attempt::Retry(..) | Attempt::Untried(_)) && incident.is_some()
+                {
                     let ids = incident.iter().map(ToString::to_string).collect();
                     tx.notify(&waypost_types::event::LiveEvent::Incidents { ids }).await?;
                 }
@@ -143,8 +129,25 @@ impl Notifier {
     }
 }
 
+/// A message that was accepted must not be sent again because the database was away for a moment: marks until it is marked or the lease ends.
+pub(crate) async fn surely<F>(id: &uuid::Uuid, lease_ends: Instant, mark: impl Fn() -> F) -> Result<(), WorkerError>
+where
+    F: Future<Output = Result<(), WorkerError>>,
+{
+    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+    loop {
+        match mark().await {
+            Err(error) if Instant::now() + Duration::from_secs(5) < lease_ends => {
+                tracing::warn!(message = %id, error = chain(&error), "a message could not be marked; trying again");
+                tokio::time::sleep(backoff.next_delay()).await;
+            }
+            result => return result,
+        }
+    }
+}
+
 /// 30 s, doubling, up to an hour.
-fn retry_delay(attempts: i32) -> TimeDelta {
+pub(crate) fn retry_delay(attempts: i32) -> TimeDelta {
     let doublings = u32::try_from(attempts - 1).unwrap_or_default().min(7);
     TimeDelta::seconds((30_i64 << doublings).min(3_600))
 }
@@ -178,15 +181,17 @@ fn compose(from: &Mailbox, mail: &ClaimedMail) -> Result<Message, String> {
 }
 
 /// An answer as it is kept: one line, bounded.
-fn answer(text: &str) -> String {
+pub(crate) fn answer(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").chars().filter(|c| !c.is_control()).take(ANSWER_CHARS).collect()
 }
 
 /// Sends until shutdown; woken when a message is put into the outbox.
-pub(crate) async fn run(notifier: &Notifier, woken: &Notify) {
-    let shutdown = &notifier.shutdown;
-    forever("notifier", shutdown, || async {
-        if notifier.send_due(Utc::now()).await? > 0 {
+pub(crate) async fn keep_sending<F>(name: &'static str, shutdown: &CancellationToken, woken: &Notify, send_due: impl Fn() -> F)
+where
+    F: Future<Output = Result<usize, WorkerError>>,
+{
+    forever(name, shutdown, || async {
+        if send_due().await? > 0 {
             return Ok::<_, WorkerError>(Duration::ZERO);
         }
         tokio::select! {

@@ -68,10 +68,7 @@ pub async fn set_key(
     }
     let key: SecretString = new.key.trim().to_owned().into();
     check_key(&key).map_err(|reason| ApiError::field("key", reason))?;
-    let seal = state.settings.seal.as_ref();
-    let seal =
-        seal.ok_or_else(|| ApiError::field("key", "This installation can not keep keys yet: whoever runs it has to set WAYPOST_SECRET_KEY."))?;
-    let sealed = seal.seal(member.org.id, &key_of(&list), &key).map_err(ApiError::internal)?;
+    let sealed = state.seal("key")?.seal(member.org.id, &key_of(&list), &key).map_err(ApiError::internal)?;
     let mut tx = member.tx().await?;
     tx.set_list_key(&list, &sealed).await?;
     tx.commit().await?;

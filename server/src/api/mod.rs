@@ -1,6 +1,7 @@
 //! The API: one file per group of endpoints. Every route is annotated, so that the OpenAPI document and the router can not differ.
 
 pub mod addresses;
+pub mod channels;
 pub mod docs;
 pub mod domains;
 pub mod events;
@@ -62,6 +63,10 @@ pub fn routes(state: &AppState) -> (Router<AppState>, OpenApi) {
         .routes(routes!(addresses::listings))
         .routes(routes!(lists::get, lists::choose))
         .routes(routes!(lists::set_key, lists::remove_key))
+        .routes(routes!(channels::list, channels::create))
+        .routes(routes!(channels::get, channels::update, channels::delete))
+        .routes(routes!(channels::test))
+        .routes(routes!(channels::deliveries))
         .routes(routes!(messages::read))
         .routes(routes!(monitors::list, monitors::create))
         .routes(routes!(monitors::get, monitors::update, monitors::delete))

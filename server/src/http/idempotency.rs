@@ -1,7 +1,7 @@
 //! `Idempotency-Key`: a repeated POST gets the first one's answer.
 
 use axum::{
-    body::{Body, to_bytes},
+    body::{Body, Bytes, to_bytes},
     extract::{FromRequestParts, Request, State},
     http::{HeaderValue, Method, StatusCode, header},
     middleware::Next,
@@ -24,6 +24,10 @@ const HEADER: &str = "idempotency-key";
 const KEPT_HEADERS: [header::HeaderName; 3] = [header::CONTENT_TYPE, header::ETAG, header::LOCATION];
 /// Larger answers are not kept; our POSTs answer a resource.
 const MAX_ANSWER: usize = 1024 * 1024;
+
+/// What is kept of an answer in place of its body: an answer may show a secret once, a kept one must not.
+#[derive(Debug, Clone)]
+pub struct KeptBody(pub Bytes);
 
 /// Runs a POST with a key once, and answers its repetitions from memory.
 pub async fn remember_posts(State(state): State<AppState>, request: Request, next: Next) -> Response {
@@ -82,7 +86,8 @@ async fn keep(member: &Member<Write>, key: &str, response: Response) -> Result<R
             .iter()
             .filter_map(|name| Some((name.to_string(), Value::String(parts.headers.get(name)?.to_str().ok()?.to_owned()))))
             .collect();
-        let body = String::from_utf8_lossy(&bytes).into_owned();
+        let kept = parts.extensions.get::<KeptBody>().map_or(&bytes, |KeptBody(kept)| kept);
+        let body = String::from_utf8_lossy(kept).into_owned();
         tx.finish_idempotent(key, parts.status.as_u16(), &json!({ "headers": headers, "body": body })).await?;
     }
     tx.commit().await?;

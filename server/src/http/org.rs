@@ -38,6 +38,18 @@ impl Need for Write {
     const ROLE: Role = Role::TO_CHANGE;
 }
 
+/// Decides who is told of what happens.
+#[derive(Debug, Clone, Copy)]
+pub struct Manage;
+impl Need for Manage {
+    const ROLE: Role = Role::TO_MANAGE;
+}
+
+/// What changes something.
+pub trait Change: Need {}
+impl Change for Write {}
+impl Change for Manage {}
+
 /// A member of the organisation in the path, with the role that `N` needs.
 #[derive(Debug, Clone)]
 pub struct Member<N> {
@@ -58,7 +70,7 @@ impl<N: Need> Member<N> {
     }
 }
 
-impl Member<Write> {
+impl<N: Change> Member<N> {
     /// Takes one of the organisation's checks out of turn: asked for, new, or resumed. Fails when there were too many.
     pub fn take_check(&self) -> Result<(), ApiError> {
         self.limits.check.take(&self.org.id.to_string())

@@ -18,6 +18,18 @@ enum Door {
     Read,
     /// Editors and above.
     Write,
+    /// Admins and owners.
+    Manage,
+}
+
+impl Door {
+    fn closed_to(self, role: &str) -> bool {
+        match self {
+            Self::Open | Self::Person | Self::Read => false,
+            Self::Write => role == "viewer",
+            Self::Manage => matches!(role, "viewer" | "editor"),
+        }
+    }
 }
 
 const TABLE: &[(&str, &str, Door)] = &[
@@ -62,6 +74,13 @@ const TABLE: &[(&str, &str, Door)] = &[
     ("PUT", "/api/v1/orgs/{org}/lists", Door::Write),
     ("PUT", "/api/v1/orgs/{org}/lists/keys/{list}", Door::Write),
     ("DELETE", "/api/v1/orgs/{org}/lists/keys/{list}", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/channels", Door::Read),
+    ("POST", "/api/v1/orgs/{org}/channels", Door::Manage),
+    ("GET", "/api/v1/orgs/{org}/channels/{id}", Door::Read),
+    ("PATCH", "/api/v1/orgs/{org}/channels/{id}", Door::Manage),
+    ("DELETE", "/api/v1/orgs/{org}/channels/{id}", Door::Manage),
+    ("POST", "/api/v1/orgs/{org}/channels/{id}/test", Door::Manage),
+    ("GET", "/api/v1/orgs/{org}/channels/{id}/deliveries", Door::Read),
     ("POST", "/api/v1/orgs/{org}/messages", Door::Write),
     ("GET", "/api/v1/orgs/{org}/monitors", Door::Read),
     ("POST", "/api/v1/orgs/{org}/monitors", Door::Write),
@@ -88,6 +107,7 @@ struct Ids {
     address: String,
     monitor: String,
     incident: String,
+    channel: String,
 }
 
 impl Ids {
@@ -98,6 +118,7 @@ impl Ids {
             ("/addresses", &self.address),
             ("/monitors", &self.monitor),
             ("/incidents", &self.incident),
+            ("/channels", &self.channel),
         ]
         .into_iter()
         .find(|(part, _)| route.contains(part))
@@ -119,7 +140,9 @@ async fn fill(client: &mut Client<'_>, org: &str) -> Ids {
     let monitor = server.body["monitors"][0]["id"].as_str().unwrap().to_owned();
     let address = client.post(&at("addresses"), &json!({ "cidr": "203.0.113.7" })).await.id().to_owned();
     let incident = client.post(&at("incidents"), &json!({ "title": "Slow", "severity": "warning", "monitor_id": monitor })).await;
-    Ids { org: org.to_owned(), domain, server: server.id().to_owned(), address, monitor, incident: incident.id().to_owned() }
+    let channel = json!({ "name": "Tools", "kind": "webhook", "url": "https://127.0.0.1/hook" });
+    let channel = client.post(&at("channels"), &channel).await.id().to_owned();
+    Ids { org: org.to_owned(), domain, server: server.id().to_owned(), address, monitor, incident: incident.id().to_owned(), channel }
 }
 
 fn routes_of(server: &Server) -> BTreeSet<(String, String)> {
@@ -181,14 +204,14 @@ async fn every_route_denies_whom_it_should() {
     let user = me.body["user"]["id"].as_str().unwrap().trim_start_matches("usr_").to_owned();
     for role in ["viewer", "editor", "admin", "owner"] {
         server.sql(format!("UPDATE memberships SET role = '{role}' WHERE user_id = '{user}'")).await;
-        for (method, route, door) in TABLE.iter().copied().filter(|(.., door)| matches!(door, Door::Read | Door::Write)) {
+        for (method, route, door) in TABLE.iter().copied().filter(|(.., door)| matches!(door, Door::Read | Door::Write | Door::Manage)) {
             // A stream has no end to wait for; the live tests read it.
             if route.ends_with("/events") {
                 continue;
             }
             let answer = owner.send(method, &ids.path(&ids.org, route), &[("content-type", "text/plain"), ("if-match", "\"99\"")], garbage()).await;
             let status = answer.status.as_u16();
-            if door == Door::Write && role == "viewer" {
+            if door.closed_to(role) {
                 assert_eq!(status, 403, "{role}: {method} {route}");
             } else {
                 assert!(!matches!(status, 401 | 403 | 405) && status < 500, "{role}: {method} {route} answered {status} {:?}", answer.body);

@@ -108,13 +108,14 @@ impl OrgTx {
 
     /// Marks an outbox message after an attempt, and tells the incident's timeline what the receiver said. Answers false when the
     /// message was sent or given up already: then nothing changes.
-    pub async fn mark_mail(&mut self, id: Uuid, now: DateTime<Utc>, attempt: Attempt<'_>) -> Result<bool, StoreError> {
+    pub async fn mark_message(&mut self, id: Uuid, now: DateTime<Utc>, attempt: Attempt<'_>) -> Result<bool, StoreError> {
         let org = self.org().0;
         let Marks { state, answer, next, attempts } = attempt.marks();
         let row = sqlx::query!(
             "UPDATE outbox SET state = $3, last_answer = coalesce($4, last_answer), next_attempt_at = coalesce($5, next_attempt_at),
                     sent_at = CASE WHEN $3 = 'sent' THEN $6::timestamptz END, attempts = attempts - $7::int
-             WHERE org_id = $1 AND id = $2 AND state = 'pending' RETURNING incident_id, recipient",
+             WHERE org_id = $1 AND id = $2 AND state = 'pending'
+             RETURNING incident_id, recipient, (SELECT c.name FROM channels c WHERE c.org_id = $1 AND c.id = outbox.channel_id) AS told",
             org,
             id,
             state,
@@ -127,9 +128,13 @@ impl OrgTx {
         .await?;
         let Some(row) = row else { return Ok(false) };
         if let Some(incident) = row.incident_id.map(IncidentId) {
+            let (did, can, whom) = match row.told {
+                Some(channel) => ("Told", "tell", channel),
+                None => ("Mailed", "mail", row.recipient),
+            };
             let line = match attempt {
-                Attempt::Sent(answer) => Some((TimelineEvent::Notified, format!("Mailed {}: {answer}", row.recipient))),
-                Attempt::Failed(answer) => Some((TimelineEvent::NotifyFailed, format!("Could not mail {}: {answer}", row.recipient))),
+                Attempt::Sent(answer) => Some((TimelineEvent::Notified, format!("{did} {whom}: {answer}"))),
+                Attempt::Failed(answer) => Some((TimelineEvent::NotifyFailed, format!("Could not {can} {whom}: {answer}"))),
                 Attempt::Retry(..) | Attempt::Untried(_) => None,
             };
             if let Some((event, text)) = line {
@@ -141,7 +146,7 @@ impl OrgTx {
 }
 
 impl Store {
-    /// Claims messages of all tenants for `lease_s` seconds.
+    /// Claims mails of all tenants for `lease_s` seconds.
     pub async fn claim_outbox(&self, now: DateTime<Utc>, limit: i32, lease_s: i32) -> Result<Vec<ClaimedMail>, StoreError> {
         let rows = sqlx::query!(
             r#"SELECT org_id AS "org_id!", id AS "id!", incident_id, recipient AS "recipient!", message AS "message!", message_id AS "message_id!", attempts AS "attempts!"

@@ -88,7 +88,10 @@ async fn fill(owner: &mut PgConnection, org: Uuid) {
          INSERT INTO incidents (org_id, id, monitor_id, kind, target, title, summary, severity, opened_at)
          VALUES ('{org}', '{id}', '{id}', 'smtp', 'mx.example.com:25', 'x', 'x', 'critical', now());
          INSERT INTO incident_timeline (org_id, id, incident_id, at, event, text) VALUES ('{org}', '{id}', '{id}', now(), 'opened', 'x');
-         INSERT INTO outbox (org_id, id, incident_id, event_key, recipient, message, message_id) VALUES ('{org}', '{id}', '{id}', 'x', 'x', '{{}}', 'x');"
+         INSERT INTO outbox (org_id, id, incident_id, event_key, recipient, message, message_id) VALUES ('{org}', '{id}', '{id}', 'x', 'x', '{{}}', 'x');
+         INSERT INTO channels (org_id, id, name, kind, shown, sealed, min_severity) VALUES ('{org}', '{id}', 'x', 'slack', 'x', '', 'info');
+         INSERT INTO channel_deliveries (org_id, id, channel_id, event, at, attempt, result, answer, took_ms)
+           VALUES ('{org}', '{id}', '{id}', 'test', now(), 1, 'sent', 'ok', 5);"
     )))
     .execute(owner)
     .await

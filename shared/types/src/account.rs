@@ -23,6 +23,8 @@ pub enum Role {
 impl Role {
     /// The weakest role that changes what is watched: the API's rule, and what pages show as closed to others.
     pub const TO_CHANGE: Self = Self::Editor;
+    /// The weakest role that decides who is told: it hands what happens here to others.
+    pub const TO_MANAGE: Self = Self::Admin;
 
     /// The written form.
     pub const fn as_str(self) -> &'static str {

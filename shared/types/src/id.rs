@@ -92,6 +92,10 @@ ids! {
     TimelineId = "tml";
     /// One recorded run of a check.
     ResultId = "res";
+    /// Where an organisation is told of incidents.
+    ChannelId = "chn";
+    /// One attempt to tell a channel something.
+    DeliveryId = "dlv";
 }
 
 #[cfg(test)]

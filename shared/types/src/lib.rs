@@ -7,6 +7,7 @@
 pub mod account;
 pub mod asset;
 pub mod audit;
+pub mod channel;
 pub mod conditions;
 pub mod drift;
 pub mod event;
@@ -29,5 +30,5 @@ pub mod problem;
 pub mod score;
 
 pub use finding::{Finding, Severity, UnknownPart};
-pub use id::{AddressId, DomainId, IncidentId, MonitorId, OrgId, ServerId, UserId};
+pub use id::{AddressId, ChannelId, DomainId, IncidentId, MonitorId, OrgId, ServerId, UserId};
 pub use name::{Cidr, DomainName, EmailAddress, NameError};

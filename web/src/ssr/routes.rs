@@ -12,7 +12,7 @@ use axum::{
 use super::{Site, Visit, redirect, visit};
 use crate::{
     api::ApiFailure,
-    pages::{account, add, addresses, domains, incidents, landing, lists, mailbox, messages, overview, score, servers},
+    pages::{account, add, addresses, channels, domains, incidents, landing, lists, mailbox, messages, overview, score, servers},
 };
 
 /// More than any form of ours holds: a pasted message of the size that the API takes, percent-encoded.
@@ -57,6 +57,10 @@ pub(super) fn router(site: Site) -> Router {
         .route("/o/{org}/lists/remove", post(lists::remove).get(back))
         .route("/o/{org}/lists/key", post(lists::set_key).get(back))
         .route("/o/{org}/lists/forget", post(lists::forget_key).get(back))
+        .route("/o/{org}/channels", get(channels::show).post(channels::create))
+        .route("/o/{org}/channels/test", post(channels::test).get(back))
+        .route("/o/{org}/channels/settings", post(channels::change).get(back))
+        .route("/o/{org}/channels/delete", post(channels::remove).get(back))
         .route("/o/{org}/incidents", get(incidents::list))
         .route("/o/{org}/incidents/{id}", get(incidents::show))
         .route("/o/{org}/incidents/{id}/acknowledge", post(incidents::acknowledge).get(back))

@@ -74,7 +74,8 @@ impl Visit {
         match path.rsplit_once('/') {
             Some((
                 page,
-                "check" | "settings" | "delete" | "acknowledge" | "comment" | "resolve" | "custom" | "remove" | "key" | "forget" | "selectors",
+                "check" | "settings" | "delete" | "acknowledge" | "comment" | "resolve" | "custom" | "remove" | "key" | "forget" | "selectors"
+                | "test",
             )) => page,
             _ => path,
         }

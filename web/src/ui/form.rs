@@ -67,6 +67,20 @@ impl<'a> Form<'a> {
         .into_any()
     }
 
+    /// A secret that may be left out; it never comes back.
+    pub(crate) fn secret(&self, name: &'static str, label: &'static str, hint: &'static str) -> AnyView {
+        let (message, described) = self.message(name, hint);
+        let wrong = message.is_some().then_some("true");
+        view! {
+            <div class="field">
+                <label for=format!("f-{name}")>{label}</label>
+                <input class="input" id=format!("f-{name}") type="password" name=name autocomplete="off" spellcheck="false" aria-invalid=wrong aria-describedby=described/>
+                {below(name, message, hint)}
+            </div>
+        }
+        .into_any()
+    }
+
     /// A text of many lines that must be there.
     pub(crate) fn long_text(&self, name: &'static str, label: &'static str, rows: u32, hint: &'static str) -> AnyView {
         // What stands in a text area is not escaped for us.

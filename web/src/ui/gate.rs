@@ -21,6 +21,11 @@ impl Gate {
         Self { have: frame.org.role, need: Role::TO_CHANGE, hint: format!("gate-{place}") }
     }
 
+    /// For what decides who is told.
+    pub(crate) fn manage(frame: &Frame, place: &str) -> Self {
+        Self { need: Role::TO_MANAGE, ..Self::change(frame, place) }
+    }
+
     /// Whether the visitor may.
     fn is_open(&self) -> bool {
         self.have >= self.need

@@ -17,6 +17,7 @@ pub(crate) enum Place {
     Servers,
     Domains,
     Addresses,
+    Channels,
     Elsewhere,
 }
 
@@ -153,6 +154,8 @@ fn sidebar(frame: &Frame, place: Place) -> AnyView {
                     {link("/domains", Place::Domains, "globe", "Domains", counts.domains, false)}
                     {link("/addresses", Place::Addresses, "list", "Blacklists", counts.addresses, false)}
                 </ul>
+                <p class="nav-title" id="nav-alerting">"Alerting"</p>
+                <ul aria-labelledby="nav-alerting">{link("/channels", Place::Channels, "bell", "Channels", 0, false)}</ul>
                 {others.then(|| view! { <p class="nav-title" id="nav-orgs">"Other organisations"</p><ul aria-labelledby="nav-orgs">{orgs}</ul> })}
             </nav>
             <div class="side-foot">

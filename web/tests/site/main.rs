@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod audited;
+mod channels;
 mod domain;
 mod incidents;
 mod lists;

@@ -9,6 +9,7 @@ pub const DOMAIN: &str = "dom_00000000000000000000000000000001";
 pub const SERVER: &str = "srv_00000000000000000000000000000002";
 pub const ADDRESS: &str = "adr_00000000000000000000000000000003";
 pub const INCIDENT: &str = "inc_00000000000000000000000000000004";
+pub const CHANNEL: &str = "chn_00000000000000000000000000000001";
 pub const NETWORK: &str = "adr_00000000000000000000000000000008";
 /// The block-list scan of the domain itself.
 const SCAN: &str = "mon_00000000000000000000000000000006";
@@ -17,7 +18,7 @@ const LONG: &str = "a-mail-server-with-a-very-long-name-that-somebody-chose.sub.
 
 /// Every page of `acme`, and those of `empty` that look otherwise.
 pub fn pages() -> Vec<String> {
-    let mut pages: Vec<String> = ["", "/add", "/domains", "/servers", "/addresses", "/lists", "/incidents"]
+    let mut pages: Vec<String> = ["", "/add", "/domains", "/servers", "/addresses", "/lists", "/incidents", "/channels"]
         .into_iter()
         .flat_map(|rest| [format!("/o/acme{rest}"), format!("/o/empty{rest}")])
         .collect();
@@ -44,7 +45,8 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
                 json!({ "score": null, "counts": { "domains": 0, "servers": 0, "addresses": 0, "monitors": 0, "open_incidents": 0 },
                     "last_checked_at": null, "ports": [], "domains": [], "addresses": [], "incidents": [], "port25_blocked": null })
             }
-            "orgs/empty/domains" | "orgs/empty/servers" | "orgs/empty/addresses" | "orgs/empty/incidents" => list(Vec::new()),
+            "orgs/empty/domains" | "orgs/empty/servers" | "orgs/empty/addresses" | "orgs/empty/incidents" | "orgs/empty/channels" => list(Vec::new()),
+            "orgs/acme/channels" => list(vec![channel(true), channel(false)]),
             "orgs/acme/lists" => lists(),
             "orgs/empty/lists" => json!({ "catalog": [], "choice": {}, "keys": [], "version": 0 }),
             "lookup/example.com" => lookup(),
@@ -63,6 +65,7 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
                 Some(("addresses", ADDRESS)) => address(),
                 Some(("addresses", NETWORK)) => network(),
                 Some(("addresses", rest)) if rest.ends_with("/listings") => list(listings()),
+                Some(("channels", rest)) if rest == format!("{CHANNEL}/deliveries") => list(vec![delivery()]),
                 Some(("incidents", INCIDENT)) => incident(),
                 Some(("monitors", rest)) if rest.ends_with("/outcome") => smtp(),
                 Some(("monitors", rest)) if rest.ends_with("/rollups") => list(rollups()),
@@ -195,6 +198,17 @@ fn network() -> Value {
             list("Dead List", "dead.example.org", [0, 0, 256], "the list refuses public resolvers", json!([]))] });
     json!({ "id": NETWORK, "cidr": "198.51.100.0/24", "source": "manual", "hosts": [], "state": "degraded", "listed": 4, "answered": 3, "asked": 4, "last_checked_at": AT, "next_check_at": AT,
         "report": report, "monitors": [monitor("06", "blacklist", "198.51.100.0/24", "degraded")], "version": 3, "created_at": AT })
+}
+
+/// A channel that is on, or one that is off.
+pub fn channel(enabled: bool) -> Value {
+    json!({ "id": if enabled { CHANNEL } else { "chn_00000000000000000000000000000002" }, "name": "Tools <b>", "kind": "slack", "shown": "https://hooks.slack.com/…a1b2",
+        "min_severity": "warning", "enabled": enabled, "created_at": AT, "version": 4 })
+}
+
+fn delivery() -> Value {
+    json!({ "id": "dlv_00000000000000000000000000000001", "at": AT, "event": "test", "incident_id": null, "attempt": 1, "result": "failed", "status": 404,
+        "answer": "404 no_service <b>", "took_ms": 120 })
 }
 
 fn listings() -> Vec<Value> {

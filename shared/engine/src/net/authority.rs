@@ -63,13 +63,11 @@ impl Authority {
         let file = format!("waypost-ca-{}-{}.pem", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let path: PathBuf = std::env::temp_dir().join(file);
         std::fs::write(&path, self.root.pem()).unwrap();
-        let config = NetConfig { resolvers: vec![resolver], trust_ad, ca_file: Some(path.clone()), ..NetConfig::default() };
+        let https_port = https.map_or(443, |address| address.port());
+        let config = NetConfig { resolvers: vec![resolver], trust_ad, ca_file: Some(path.clone()), https_port, ..NetConfig::default() };
         let net = Net::new(config).unwrap();
         std::fs::remove_file(&path).unwrap();
-        match https {
-            Some(address) => net.with_https_at(address.port()),
-            None => net,
-        }
+        net
     }
 }
 
@@ -86,6 +84,11 @@ impl Issued {
 
     /// An HTTPS server on loopback that answers each request with what `answer` makes of its path.
     pub(crate) async fn https(&self, answer: impl Fn(&str) -> String + Send + Sync + 'static) -> SocketAddr {
+        self.https_requests(move |request| answer(request.split(' ').nth(1).unwrap())).await
+    }
+
+    /// The same, with what it makes of the whole request.
+    pub(crate) async fn https_requests(&self, answer: impl Fn(&str) -> String + Send + Sync + 'static) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (acceptor, answer) = (self.acceptor(), Arc::new(answer));
@@ -98,8 +101,7 @@ impl Issued {
                     let mut request = vec![0; 4096];
                     let length = stream.read(&mut request).await.unwrap();
                     let request = String::from_utf8_lossy(&request[..length]).into_owned();
-                    let path = request.split(' ').nth(1).unwrap();
-                    stream.write_all(answer(path).as_bytes()).await.unwrap();
+                    stream.write_all(answer(&request).as_bytes()).await.unwrap();
                     // The reader may have gone already.
                     if stream.shutdown().await.is_err() {}
                 });

@@ -17,6 +17,8 @@ pub(super) struct Answer {
     pub content_type: String,
     /// `Location`.
     pub location: Option<String>,
+    /// `Retry-After`, as it came.
+    pub retry_after: Option<String>,
     pub body: Vec<u8>,
 }
 
@@ -95,21 +97,33 @@ impl Reader {
         if whole { self.end().map(Progress::Done) } else { Ok(Progress::More) }
     }
 
+    /// What came so far, where it is enough to know the status: whoever sends something asks for no more.
+    pub fn so_far(&self) -> Option<Answer> {
+        let Head { answer, body } = self.head.as_ref()?;
+        let came = match body {
+            Body::Chunks => &self.chunks.body,
+            Body::Length(_) | Body::ToTheEnd => &self.buffer,
+        };
+        let body = came.get(..self.max_bytes).unwrap_or(came).to_vec();
+        Some(Answer { body, ..answer.clone() })
+    }
+
     /// The connection ended, or the answer is whole.
     pub fn end(&mut self) -> Result<Answer, HttpFailure> {
-        let Head { mut answer, body } = self.head.take().ok_or(HttpFailure::Protocol("no end of headers"))?;
-        let mut bytes = std::mem::take(&mut self.buffer);
-        answer.body = match body {
-            Body::Length(length) if length > bytes.len() => return Err(HttpFailure::Protocol("the body is shorter than it says")),
-            Body::Length(length) => {
-                bytes.truncate(length);
-                bytes
-            }
-            Body::Chunks if self.chunks.read(&bytes)? => std::mem::take(&mut self.chunks.body),
+        let Head { answer, body } = self.head.as_ref().ok_or(HttpFailure::Protocol("no end of headers"))?;
+        let length = match body {
+            Body::Length(length) if *length > self.buffer.len() => return Err(HttpFailure::Protocol("the body is shorter than it says")),
+            Body::Length(length) => *length,
+            Body::Chunks if self.chunks.read(&self.buffer)? => self.chunks.body.len(),
             Body::Chunks => return Err(BROKEN_CHUNK),
-            Body::ToTheEnd => bytes,
+            Body::ToTheEnd => self.buffer.len(),
         };
-        if answer.body.len() > self.max_bytes { Err(HttpFailure::TooLarge(self.max_bytes)) } else { Ok(answer) }
+        if length > self.max_bytes {
+            return Err(HttpFailure::TooLarge(self.max_bytes));
+        }
+        let mut bytes = std::mem::take(if matches!(body, Body::Chunks) { &mut self.chunks.body } else { &mut self.buffer });
+        bytes.truncate(length);
+        Ok(Answer { body: bytes, ..answer.clone() })
     }
 }
 
@@ -136,7 +150,8 @@ fn head(bytes: &[u8]) -> Result<Head, HttpFailure> {
         header("content-length").and_then(|value| value.parse().ok()).map_or(Body::ToTheEnd, Body::Length)
     };
     let content_type = header("content-type").unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    Ok(Head { answer: Answer { status, content_type, location: header("location"), body: Vec::new() }, body })
+    let answer = Answer { status, content_type, location: header("location"), retry_after: header("retry-after"), body: Vec::new() };
+    Ok(Head { answer, body })
 }
 
 const BROKEN_CHUNK: HttpFailure = HttpFailure::Protocol("a broken chunk");

@@ -1,23 +1,28 @@
-//! A small GET over HTTPS for policy files and logos: the address is resolved and checked here, the certificate too, and bytes, redirects and
-//! time are bounded. What an answer looks like on the wire is in `http`.
+//! Small requests over HTTPS, GET for policy files and logos, POST for messages to people's tools: the address is resolved and checked here,
+//! the certificate too, and bytes, redirects and time are bounded. What an answer looks like on the wire is in `http`.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt::Write as _, net::SocketAddr, sync::Arc, time::Duration};
 
 use reqwest::Url;
 use rustls::{CertificateError, ClientConfig, RootCertStore, crypto::CryptoProvider, pki_types::ServerName};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    time::Instant,
 };
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
     DialError, DnsFailure, Lookup, Net,
     http::{self, Progress},
 };
 
-/// All of it, with its redirects.
+/// All of a GET, with its redirects.
 const LIMIT: Duration = Duration::from_secs(8);
+/// All of a POST.
+const POST_LIMIT: Duration = Duration::from_secs(10);
+/// Bytes of the answer to a POST that are looked at.
+const MOST_ANSWER: usize = 4 * 1024;
 const CONNECT: Duration = Duration::from_secs(3);
 /// Bytes of a policy file (RFC 8461 3.3 lets senders cap it there).
 const MOST_BYTES: usize = 64 * 1024;
@@ -25,9 +30,6 @@ const MOST_BYTES: usize = 64 * 1024;
 const MOST_ADDRESSES: usize = 4;
 /// Redirects that are followed, where any are.
 const MOST_REDIRECTS: usize = 3;
-/// HTTPS; no other port is connected to.
-const PORT: u16 = 443;
-
 /// An answer as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpAnswer {
@@ -52,6 +54,35 @@ pub struct HttpBytes {
     pub redirects: usize,
     /// The body.
     pub body: Vec<u8>,
+}
+
+/// Something to send.
+#[derive(Clone)]
+pub struct HttpPost {
+    /// An `https:` address on port 443.
+    pub url: String,
+    /// Beside those that every request has.
+    pub headers: Vec<(&'static str, String)>,
+    /// JSON.
+    pub body: String,
+}
+
+impl std::fmt::Debug for HttpPost {
+    /// Addresses and headers hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HttpPost").finish_non_exhaustive()
+    }
+}
+
+/// What the other side said to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpReceipt {
+    /// Status code. A redirect is not followed: it is the answer.
+    pub status: u16,
+    /// `Retry-After`, as it came.
+    pub retry_after: Option<String>,
+    /// The beginning of the body, as text.
+    pub body: String,
 }
 
 /// Why there is no answer.
@@ -79,8 +110,8 @@ pub enum HttpFailure {
     #[error("TLS could not be set up here: {0}")]
     Setup(String),
     /// Took too long.
-    #[error("no complete answer within 8 s")]
-    TimedOut,
+    #[error("no complete answer within {} s", .0.as_secs())]
+    TimedOut(Duration),
     /// More than we take.
     #[error("the answer is larger than {} KiB", .0 / 1024)]
     TooLarge(usize),
@@ -109,7 +140,7 @@ impl HttpFailure {
             | Self::Dial(DialError::Refused) => true,
             // The resolver's, the way's, or our own: a firewall resets connections too.
             Self::Dns(_)
-            | Self::TimedOut
+            | Self::TimedOut(_)
             | Self::Io(_)
             | Self::Setup(_)
             | Self::Dial(DialError::TimedOut | DialError::Unreachable | DialError::Reset | DialError::Forbidden(_) | DialError::Other(_)) => false,
@@ -121,7 +152,7 @@ impl HttpFailure {
 #[derive(Debug)]
 pub(super) struct Https {
     config: Option<Arc<ClientConfig>>,
-    /// Where hosts listen; another port in tests only.
+    /// Where hosts listen.
     port: u16,
 }
 
@@ -131,26 +162,21 @@ pub(crate) const fn proves_nothing(status: u16) -> bool {
 }
 
 impl Https {
-    pub fn new(roots: Arc<RootCertStore>) -> Self {
+    pub fn new(roots: Arc<RootCertStore>, port: u16) -> Self {
         let provider: Arc<CryptoProvider> = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             // It fails only where the TLS library was built without a protocol version; each fetch says so then.
             .map(|builder| Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
             .ok();
-        Self { config, port: PORT }
-    }
-
-    #[cfg(test)]
-    pub fn at_port(&mut self, port: u16) {
-        self.port = port;
+        Self { config, port }
     }
 }
 
 /// A policy file: no redirects, at most 64 KiB.
 pub(super) async fn get(net: &Net, host: &str, path: &str) -> Result<HttpAnswer, HttpFailure> {
     let url = checked(&format!("https://{host}{path}"))?;
-    let answer = tokio::time::timeout(LIMIT, exchange(net, &url, "text/plain", MOST_BYTES)).await.unwrap_or(Err(HttpFailure::TimedOut))?;
+    let answer = tokio::time::timeout(LIMIT, exchange(net, &url, "text/plain", MOST_BYTES)).await.unwrap_or(Err(HttpFailure::TimedOut(LIMIT)))?;
     Ok(HttpAnswer { status: answer.status, content_type: answer.content_type, body: String::from_utf8_lossy(&answer.body).into_owned() })
 }
 
@@ -169,10 +195,38 @@ pub(super) async fn fetch(net: &Net, address: &str, max_bytes: usize) -> Result<
         }
         Err(HttpFailure::TooManyRedirects)
     };
-    tokio::time::timeout(LIMIT, following).await.unwrap_or(Err(HttpFailure::TimedOut))
+    tokio::time::timeout(LIMIT, following).await.unwrap_or(Err(HttpFailure::TimedOut(LIMIT)))
 }
 
-/// An address that may be fetched: `https:`, a host, the usual port, no login.
+/// Sends once. From the moment its status is known the other side has answered, whatever becomes of the rest.
+pub(super) async fn post(net: &Net, post: &HttpPost) -> Result<HttpReceipt, HttpFailure> {
+    let ends = Instant::now() + POST_LIMIT;
+    let url = checked(&post.url)?;
+    let mut extra = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", post.body.len());
+    for (name, value) in &post.headers {
+        if value.bytes().any(|byte| byte.is_ascii_control()) {
+            return Err(HttpFailure::BadUrl(format!("the header {name} can not be sent: it holds control characters")));
+        }
+        // A String takes all that is written to it.
+        let _ = write!(extra, "{name}: {value}\r\n");
+    }
+    let mut reader = http::Reader::new(MOST_ANSWER);
+    let exchanging = async {
+        let mut tls = secure(net, &url).await?;
+        tls.write_all(request("POST", &url, "*/*", &extra, &post.body).as_bytes()).await.map_err(broken)?;
+        answer(&mut tls, &mut reader).await
+    };
+    let answered = tokio::time::timeout_at(ends, exchanging).await.unwrap_or(Err(HttpFailure::TimedOut(POST_LIMIT)));
+    let answer = answered.or_else(|failure| reader.so_far().ok_or(failure))?;
+    Ok(HttpReceipt { status: answer.status, retry_after: answer.retry_after, body: String::from_utf8_lossy(&answer.body).into_owned() })
+}
+
+/// An address that requests can go to, written as they will read it. Where its host is shows when they do.
+pub fn check_url(text: &str) -> Result<String, HttpFailure> {
+    checked(text).map(String::from)
+}
+
+/// An address that may be asked: `https:`, a host, the usual port, no login.
 fn checked(text: &str) -> Result<Url, HttpFailure> {
     let bad = |why: &str| HttpFailure::BadUrl(format!("“{}” {why}", shown(text)));
     let url = Url::parse(text).map_err(|error| bad(&format!("is not an address: {error}")))?;
@@ -197,28 +251,41 @@ fn shown(text: &str) -> String {
 }
 
 async fn exchange(net: &Net, url: &Url, accept: &str, max_bytes: usize) -> Result<http::Answer, HttpFailure> {
+    let mut tls = secure(net, url).await?;
+    tls.write_all(request("GET", url, accept, "", "").as_bytes()).await.map_err(broken)?;
+    answer(&mut tls, &mut http::Reader::new(max_bytes)).await
+}
+
+fn request(method: &str, url: &Url, accept: &str, extra: &str, body: &str) -> String {
     let host = url.host_str().unwrap_or_default();
-    let bare = host.trim_matches(['[', ']']);
+    let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let path = url.path();
+    format!("{method} {path}{query} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: waypost\r\nAccept: {accept}\r\n{extra}Connection: close\r\n\r\n{body}")
+}
+
+#[allow(clippy::needless_pass_by_value)] // for map_err
+fn broken(error: std::io::Error) -> HttpFailure {
+    HttpFailure::Io(error.to_string())
+}
+
+/// A connection to a checked address of the host, whose certificate was checked too.
+async fn secure(net: &Net, url: &Url) -> Result<TlsStream<TcpStream>, HttpFailure> {
+    let bare = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let stream = connect(net, bare).await?;
-    let https = net.https();
-    let config = https.config.clone().ok_or_else(|| HttpFailure::Setup("there is no version of it to speak".to_owned()))?;
+    let config = net.https().config.clone().ok_or_else(|| HttpFailure::Setup("there is no version of it to speak".to_owned()))?;
     let name =
         ServerName::try_from(bare.to_owned()).map_err(|error| HttpFailure::BadUrl(format!("“{bare}” can not stand in a certificate: {error}")))?;
-    let mut tls = TlsConnector::from(config).connect(name, stream).await.map_err(|error| handshake_failure(&error, bare))?;
-    let target = match url.query() {
-        Some(query) => format!("{}?{query}", url.path()),
-        None => url.path().to_owned(),
-    };
-    let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: waypost\r\nAccept: {accept}\r\nConnection: close\r\n\r\n");
-    tls.write_all(request.as_bytes()).await.map_err(|error| HttpFailure::Io(error.to_string()))?;
-    let mut reader = http::Reader::new(max_bytes);
+    TlsConnector::from(config).connect(name, stream).await.map_err(|error| handshake_failure(&error, bare))
+}
+
+async fn answer(tls: &mut TlsStream<TcpStream>, reader: &mut http::Reader) -> Result<http::Answer, HttpFailure> {
     let mut chunk = [0; 8192];
     loop {
         let read = match tls.read(&mut chunk).await {
             Ok(read) => read,
             // Many servers close without a TLS goodbye; what came is judged by its length.
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => 0,
-            Err(error) => return Err(HttpFailure::Io(error.to_string())),
+            Err(error) => return Err(broken(error)),
         };
         if read == 0 {
             return reader.end();
@@ -314,7 +381,7 @@ mod tests {
         let denied = super::super::EgressDenied { address: "10.0.0.1".parse().unwrap(), reason: "a private address" };
         let here = |kind: std::io::ErrorKind| HttpFailure::Dial(super::super::dial_error(&kind.into()));
         for failure in [
-            HttpFailure::TimedOut,
+            HttpFailure::TimedOut(LIMIT),
             HttpFailure::Io("x".to_owned()),
             HttpFailure::Setup("x".to_owned()),
             HttpFailure::Dns(DnsFailure::Timeout),
@@ -364,6 +431,57 @@ mod tests {
         assert!(matches!(cut, HttpFailure::Io(_)) && !cut.is_the_hosts(), "{cut}");
         let gone = net.https_get("gone.example", "/").await.unwrap_err();
         assert_eq!(gone, HttpFailure::NoAddress("gone.example".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn what_is_posted_arrives_and_the_status_is_the_answer_whatever_follows() {
+        let dns = Server::start(&[("e.example", "A 127.0.0.1")], &[]).await;
+        let authority = Authority::new();
+        let seen: Arc<std::sync::Mutex<Vec<String>>> = Arc::default();
+        let kept = Arc::clone(&seen);
+        let answer = move |request: &str| {
+            kept.lock().unwrap().push(request.to_owned());
+            match request.split(' ').nth(1).unwrap() {
+                "/fine?a=b" => http_answer("202 Accepted", "", "ok"),
+                "/busy" => http_answer("429 Too Many Requests", "Retry-After: 7\r\n", "slow down"),
+                "/moved" => http_answer("307 Moved", "Location: https://e.example/fine\r\n", ""),
+                "/large" => http_answer("200 OK", "", &"x".repeat(MOST_ANSWER + 1)),
+                "/chunks" => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\nz".to_owned(),
+                "/short" => "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc".to_owned(),
+                _ => String::new(),
+            }
+        };
+        let address = authority.issue("e.example", |_| {}).https_requests(answer).await;
+        let net = authority.net(dns.address, false, Some(address));
+        let send = async |path: &str| {
+            let post = HttpPost { url: format!("https://e.example{path}"), headers: vec![("X-Id", "7".to_owned())], body: "{\"ä\":1}".to_owned() };
+            net.https_post(&post).await
+        };
+        let receipt = |status, retry_after: Option<&str>, body: &str| {
+            Ok(HttpReceipt { status, retry_after: retry_after.map(str::to_owned), body: body.to_owned() })
+        };
+        assert_eq!(send("/fine?a=b").await, receipt(202, None, "ok"));
+        let request = seen.lock().unwrap().pop().unwrap();
+        let (head, body) = request.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("POST /fine?a=b HTTP/1.1\r\nHost: e.example\r\n"), "{head}");
+        assert!(head.contains("\r\nX-Id: 7\r\n") && head.contains("\r\nContent-Length: 8\r\n"), "{head}");
+        assert_eq!(body, "{\"ä\":1}");
+        assert_eq!(send("/busy").await, receipt(429, Some("7"), "slow down"));
+        assert_eq!(send("/moved").await, receipt(307, None, ""));
+        assert_eq!(send("/large").await.map(|receipt| receipt.status), Ok(200));
+        assert_eq!(send("/chunks").await, receipt(200, None, "ab"));
+        assert_eq!(send("/short").await, receipt(200, None, "abc"));
+        assert!(matches!(send("/nothing").await, Err(HttpFailure::Protocol(_))));
+        assert_eq!(seen.lock().unwrap().len(), 6, "nothing is sent twice");
+        let forged = HttpPost { url: "https://e.example/".to_owned(), headers: vec![("X-Id", "7\r\nX: y".to_owned())], body: String::new() };
+        assert!(matches!(net.https_post(&forged).await, Err(HttpFailure::BadUrl(_))));
+        let guarded = Net::new(crate::net::NetConfig {
+            resolvers: vec![dns.address],
+            egress: crate::net::Egress::Guarded { allow: Vec::new() },
+            ..crate::net::NetConfig::default()
+        });
+        let inside = HttpPost { url: "https://e.example/".to_owned(), headers: Vec::new(), body: String::new() };
+        assert!(matches!(guarded.unwrap().https_post(&inside).await, Err(HttpFailure::Dial(DialError::Forbidden(_)))));
     }
 
     #[tokio::test]

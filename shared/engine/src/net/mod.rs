@@ -42,7 +42,7 @@ pub(crate) use egress::not_public;
 pub use egress::{Egress, EgressDenied};
 pub use hickory_proto::rr::RecordType;
 pub(crate) use https::proves_nothing;
-pub use https::{HttpAnswer, HttpBytes, HttpFailure};
+pub use https::{HttpAnswer, HttpBytes, HttpFailure, HttpPost, HttpReceipt, check_url};
 pub use query::RawAnswer;
 pub use wire::QueryFlags;
 
@@ -78,6 +78,8 @@ pub struct NetConfig {
     pub ca_file: Option<PathBuf>,
     /// What we say in EHLO.
     pub ehlo_name: String,
+    /// The port of every HTTPS request: 443, and another where a test listens.
+    pub https_port: u16,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
 }
@@ -91,6 +93,7 @@ impl Default for NetConfig {
             egress: Egress::Unrestricted,
             ca_file: None,
             ehlo_name: "waypost.invalid".to_owned(),
+            https_port: 443,
             clock: Arc::new(SystemClock),
         }
     }
@@ -171,7 +174,7 @@ impl Net {
             }
         }
         let roots = Arc::new(roots);
-        let https = https::Https::new(Arc::clone(&roots));
+        let https = https::Https::new(Arc::clone(&roots), config.https_port);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         Ok(Self { inner: Arc::new(Inner { dns, roots, id, own: Own::default(), https, config }) })
     }
@@ -250,17 +253,14 @@ impl Net {
         https::fetch(self, url, max_bytes).await
     }
 
-    fn https(&self) -> &https::Https {
-        &self.inner.https
+    /// POST to an `https:` address on port 443, whose host is resolved and checked here: no redirect is followed, of the answer 4 KiB are
+    /// looked at, at most 10 s in all.
+    pub async fn https_post(&self, post: &HttpPost) -> Result<HttpReceipt, HttpFailure> {
+        https::post(self, post).await
     }
 
-    /// For tests, which can not listen on port 443.
-    #[cfg(test)]
-    fn with_https_at(mut self, port: u16) -> Self {
-        if let Some(inner) = Arc::get_mut(&mut self.inner) {
-            inner.https.at_port(port);
-        }
-        self
+    fn https(&self) -> &https::Https {
+        &self.inner.https
     }
 }
 

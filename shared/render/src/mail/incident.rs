@@ -47,7 +47,7 @@ pub fn incident_changed(incident: &IncidentMail<'_>, before: IncidentSeverity) -
 /// It is over.
 pub fn incident_recovered(incident: &IncidentMail<'_>) -> Mail {
     let lasted = format!("It lasted {}. Nothing needs to be done.", duration(incident.opened_at, incident.at));
-    let mut letter = letter(incident, "Recovered", format!("Recovered: {}", incident.title), vec![incident.summary.to_owned(), lasted], "#1a7f4b");
+    let mut letter = letter(incident, "Recovered", format!("Recovered: {}", incident.title), vec![incident.summary.to_owned(), lasted], RECOVERED);
     letter.subject = format!("[Recovered] {}", incident.title);
     letter.render()
 }
@@ -56,7 +56,7 @@ pub fn incident_recovered(incident: &IncidentMail<'_>) -> Mail {
 pub fn incident_let_go(incident: &IncidentMail<'_>) -> Mail {
     let next = "Whether it is over is not known. If it can be looked at again and is still there, a new incident says so.";
     let paragraphs = vec![incident.summary.to_owned(), next.to_owned()];
-    letter(incident, "Closed", format!("Closed: {}", incident.title), paragraphs, "#5b6472").render()
+    letter(incident, "Closed", format!("Closed: {}", incident.title), paragraphs, CLOSED).render()
 }
 
 fn letter<'a>(incident: &IncidentMail<'a>, label: &str, heading: String, paragraphs: Vec<String>, accent: &'static str) -> Letter<'a> {
@@ -91,7 +91,13 @@ fn word(severity: IncidentSeverity) -> &'static str {
     }
 }
 
-fn accent(severity: IncidentSeverity) -> &'static str {
+/// The colour of what is over, `#rrggbb`.
+pub const RECOVERED: &str = "#1a7f4b";
+/// The colour of what was closed without being known to be over.
+pub const CLOSED: &str = "#5b6472";
+
+/// The colour of a severity, `#rrggbb`.
+pub fn accent(severity: IncidentSeverity) -> &'static str {
     match severity {
         IncidentSeverity::Critical => "#c0262d",
         IncidentSeverity::Warning => "#b45309",

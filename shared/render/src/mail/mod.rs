@@ -7,7 +7,7 @@ mod layout;
 mod operator;
 
 pub use account::{password_reset, verification};
-pub use incident::{IncidentMail, incident_changed, incident_let_go, incident_opened, incident_recovered, incident_url};
+pub use incident::{CLOSED, IncidentMail, RECOVERED, accent, incident_changed, incident_let_go, incident_opened, incident_recovered, incident_url};
 pub use operator::lists_set_aside;
 
 /// A rendered mail.

@@ -1,0 +1,188 @@
+//! `channels`: where an organisation is told of incidents beside mail. Admins decide on them, since they hand what happens here to others;
+//! addresses and keys are never given back.
+
+use axum::{Extension, Json, extract::State, http::StatusCode};
+use waypost_store::{
+    OrgTx, StoreError,
+    channels::{AddChannel, ChannelChange, new_channel_id, new_delivery_id},
+};
+use waypost_types::{
+    ChannelId, OrgId,
+    channel::{Channel, ChannelEvent, ChannelKind, ChannelPatch, Delivery, DeliveryResult, EventKind, MadeChannel, NewChannel},
+    incident::IncidentSeverity,
+    page::List,
+    problem::Problem,
+};
+use waypost_worker::channels::{ChannelSecret, Fault, attempt};
+
+use crate::{
+    http::{
+        body::Body,
+        condition::{IfMatch, Versioned},
+        idempotency::KeptBody,
+        org::{Manage, Member, Of, Read, TenantRow, tenant_row},
+        problem::ApiError,
+    },
+    state::AppState,
+};
+
+const MAX_NAME: usize = 80;
+
+tenant_row!("channels": Channel, ChannelId, channel);
+
+impl TenantRow for MadeChannel {
+    const NAME: &'static str = <Channel as TenantRow>::NAME;
+    type Id = ChannelId;
+    fn id(&self) -> ChannelId {
+        self.channel.id
+    }
+    fn version(&self) -> i64 {
+        self.channel.version
+    }
+    async fn load(tx: &mut OrgTx, id: ChannelId) -> Result<Self, StoreError> {
+        Ok(Self { channel: tx.channel(id).await?, signing_key: None })
+    }
+}
+
+impl From<Fault> for ApiError {
+    fn from(fault: Fault) -> Self {
+        Self::field(fault.field, fault.message)
+    }
+}
+
+/// All channels, oldest first: there are 20 at most.
+#[utoipa::path(get, path = "/v1/orgs/{org}/channels", tag = "channels", params(("org" = String, Path)),
+    responses((status = 200, body = List<Channel>), (status = 401, body = Problem), (status = 404, body = Problem)))]
+pub async fn list(member: Member<Read>) -> Result<Json<List<Channel>>, ApiError> {
+    let mut tx = member.tx().await?;
+    let items = tx.channels().await?;
+    tx.commit().await?;
+    Ok(Json(List { items, next: None }))
+}
+
+/// Adds a channel. For a webhook the answer shows the key of its signatures, this once.
+#[utoipa::path(post, path = "/v1/orgs/{org}/channels", tag = "channels", params(("org" = String, Path)), request_body = NewChannel,
+    responses((status = 201, body = MadeChannel), (status = 403, body = Problem), (status = 422, body = Problem)))]
+pub async fn create(
+    State(state): State<AppState>,
+    member: Member<Manage>,
+    Body(new): Body<NewChannel>,
+) -> Result<(Extension<KeptBody>, Versioned<MadeChannel>), ApiError> {
+    let name = named(&new.name)?;
+    let secret = ChannelSecret::new(new.kind, new.url.as_deref(), new.token.as_deref())?;
+    let id = new_channel_id();
+    let sealed = secret.seal(state.seal("url")?, member.org.id, id, new.kind).map_err(ApiError::internal)?;
+    let mut tx = member.tx().await?;
+    let add = AddChannel { id, name, kind: new.kind, secret: &sealed, min_severity: new.min_severity, enabled: new.enabled };
+    let channel = tx.add_channel(&add).await?;
+    let kept = KeptBody(serde_json::to_vec(&channel).map_err(ApiError::internal)?.into());
+    let signing_key = secret.token().filter(|_| new.kind == ChannelKind::Webhook).map(str::to_owned);
+    Ok((Extension(kept), member.created(tx, MadeChannel { channel, signing_key }).await?))
+}
+
+/// A channel.
+#[utoipa::path(get, path = "/v1/orgs/{org}/channels/{id}", tag = "channels", params(("org" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = Channel), (status = 404, body = Problem)))]
+pub async fn get(channel: Of<Read, Channel>) -> Versioned<Channel> {
+    Versioned::ok(channel.row)
+}
+
+/// Its name, its address, what it hears of, and whether.
+#[utoipa::path(patch, path = "/v1/orgs/{org}/channels/{id}", tag = "channels",
+    params(("org" = String, Path), ("id" = String, Path), ("if-match" = Option<String>, Header)), request_body = ChannelPatch,
+    responses((status = 200, body = Channel), (status = 403, body = Problem), (status = 404, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem)))]
+pub async fn update(
+    State(state): State<AppState>,
+    channel: Of<Manage, Channel>,
+    IfMatch(expected): IfMatch,
+    Body(patch): Body<ChannelPatch>,
+) -> Result<Versioned<Channel>, ApiError> {
+    let Of { member, row } = channel;
+    let name = patch.name.as_deref().map(named).transpose()?;
+    let mut tx = member.tx().await?;
+    let secret = if patch.url.is_some() || patch.token.is_some() {
+        let before = opened(&state, &mut tx, member.org.id, row.id).await?;
+        let secret = before.changed(row.kind, patch.url.as_deref(), patch.token.as_deref())?;
+        Some(secret.seal(state.seal("url")?, member.org.id, row.id, row.kind).map_err(ApiError::internal)?)
+    } else {
+        None
+    };
+    let change = ChannelChange { name, secret: secret.as_ref(), min_severity: patch.min_severity, enabled: patch.enabled };
+    let changed = tx.update_channel(row.id, expected, &change).await?;
+    member.changed(tx, changed).await
+}
+
+/// Removes a channel. What waits for it is not sent.
+#[utoipa::path(delete, path = "/v1/orgs/{org}/channels/{id}", tag = "channels",
+    params(("org" = String, Path), ("id" = String, Path), ("if-match" = Option<String>, Header)),
+    responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem), (status = 412, body = Problem)))]
+pub async fn delete(channel: Of<Manage, Channel>, IfMatch(expected): IfMatch) -> Result<StatusCode, ApiError> {
+    let mut tx = channel.member.tx().await?;
+    tx.remove_channel(channel.row.id, expected).await?;
+    channel.member.deleted(tx).await
+}
+
+/// Sends a test message now, and answers what the other side said. A pager opens an alert by it, which is resolved there.
+#[utoipa::path(post, path = "/v1/orgs/{org}/channels/{id}/test", tag = "channels", params(("org" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = Delivery), (status = 403, body = Problem), (status = 404, body = Problem), (status = 429, body = Problem)))]
+pub async fn test(State(state): State<AppState>, channel: Of<Manage, Channel>) -> Result<Json<Delivery>, ApiError> {
+    let Of { member, row } = channel;
+    member.take_check()?;
+    let mut tx = member.tx().await?;
+    let secret = opened(&state, &mut tx, member.org.id, row.id).await?;
+    tx.commit().await?;
+    let id = new_delivery_id();
+    let now = state.net.now();
+    let event = ChannelEvent {
+        kind: EventKind::Test,
+        incident: None,
+        org: member.org.name.clone(),
+        title: "Waypost reaches this channel".to_owned(),
+        summary: format!("{} asked for this test. Incidents will look like it.", member.user.email),
+        target: row.name.clone(),
+        severity: IncidentSeverity::Info,
+        opened_at: now,
+        at: now,
+        url: format!("{}/o/{}", state.settings.base_url, member.org.slug),
+    };
+    let tried = attempt(&state.net, row.kind, &secret, &event, &format!("msg_{}", id.0.simple())).await;
+    let delivery = Delivery {
+        id,
+        at: now,
+        event: event.kind,
+        incident_id: None,
+        attempt: 1,
+        // A test is not repeated by itself.
+        result: if tried.result == DeliveryResult::Sent { DeliveryResult::Sent } else { DeliveryResult::Failed },
+        status: tried.status,
+        took_ms: tried.took_ms(),
+        answer: tried.answer,
+    };
+    let mut tx = member.tx().await?;
+    tx.add_delivery(row.id, &delivery).await?;
+    tx.commit().await?;
+    Ok(Json(delivery))
+}
+
+/// The newest hundred attempts to tell it something, newest first.
+#[utoipa::path(get, path = "/v1/orgs/{org}/channels/{id}/deliveries", tag = "channels", params(("org" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = List<Delivery>), (status = 404, body = Problem)))]
+pub async fn deliveries(channel: Of<Read, Channel>) -> Result<Json<List<Delivery>>, ApiError> {
+    let mut tx = channel.member.tx().await?;
+    let items = tx.deliveries(channel.row.id).await?;
+    tx.commit().await?;
+    Ok(Json(List { items, next: None }))
+}
+
+async fn opened(state: &AppState, tx: &mut OrgTx, org: OrgId, channel: ChannelId) -> Result<ChannelSecret, ApiError> {
+    let sealed = tx.channel_secret(channel).await?;
+    ChannelSecret::open(state.seal("url")?, org, channel, &sealed).map_err(ApiError::internal)
+}
+
+fn named(text: &str) -> Result<&str, ApiError> {
+    let name = text.trim();
+    if name.is_empty() || name.chars().count() > MAX_NAME || name.chars().any(char::is_control) {
+        return Err(ApiError::field("name", format!("Give a name of 1 to {MAX_NAME} characters on one line.")));
+    }
+    Ok(name)
+}

@@ -1,0 +1,358 @@
+//! Channels, the messages that wait for them, and what became of each attempt. Addresses and keys are sealed: the store can not read them.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+use waypost_types::{
+    ChannelId, IncidentId, OrgId,
+    channel::{Channel, ChannelEvent, ChannelKind, Delivery},
+    id::DeliveryId,
+    incident::IncidentSeverity,
+};
+
+use crate::{
+    OrgTx, Store, StoreError,
+    monitors::fresh,
+    recording::{clean, without_nul},
+};
+
+/// Channels of an organisation at most.
+const MAX_CHANNELS: i64 = 20;
+/// Attempts of a channel that are kept.
+const KEPT_DELIVERIES: i64 = 100;
+
+/// A secret as it is kept, and what may be seen of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedChannel {
+    /// Address and keys, sealed for the channel's id.
+    pub sealed: Vec<u8>,
+    /// Host and last characters.
+    pub shown: String,
+}
+
+/// A channel to add. Its secret is sealed for its id, so the id comes first: [`new_channel_id`].
+#[derive(Debug, Clone)]
+pub struct AddChannel<'a> {
+    /// Its id.
+    pub id: ChannelId,
+    /// What people call it.
+    pub name: &'a str,
+    /// How it is spoken to.
+    pub kind: ChannelKind,
+    /// Its secret.
+    pub secret: &'a SealedChannel,
+    /// What it hears of.
+    pub min_severity: IncidentSeverity,
+    /// Whether it is told anything.
+    pub enabled: bool,
+}
+
+/// What changes of a channel; what is `None` stays.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ChannelChange<'a> {
+    /// Another name.
+    pub name: Option<&'a str>,
+    /// Another secret.
+    pub secret: Option<&'a SealedChannel>,
+    /// Another least severity.
+    pub min_severity: Option<IncidentSeverity>,
+    /// On or off.
+    pub enabled: Option<bool>,
+}
+
+/// A claimed message: to be sent, then marked before its lease ends.
+#[derive(Debug, Clone)]
+pub struct ClaimedMessage {
+    /// Row id.
+    pub id: Uuid,
+    /// Whose it is.
+    pub org: OrgId,
+    /// What it is about.
+    pub incident: Option<IncidentId>,
+    /// What happened.
+    pub event: ChannelEvent,
+    /// The same on every attempt.
+    pub message_id: String,
+    /// This attempt's number, from 1.
+    pub attempts: i32,
+    /// Where it goes.
+    pub channel: ChannelId,
+    /// How that is spoken to.
+    pub kind: ChannelKind,
+    /// Its secret.
+    pub sealed: Vec<u8>,
+    /// Whether it is told anything by now.
+    pub enabled: bool,
+}
+
+/// An id for a channel that is about to be made.
+pub fn new_channel_id() -> ChannelId {
+    ChannelId(Uuid::now_v7())
+}
+
+/// An id for an attempt.
+pub fn new_delivery_id() -> DeliveryId {
+    DeliveryId(Uuid::now_v7())
+}
+
+struct ChannelRow {
+    id: Uuid,
+    name: String,
+    kind: String,
+    shown: String,
+    min_severity: String,
+    enabled: bool,
+    created_at: DateTime<Utc>,
+    version: i64,
+}
+
+impl TryFrom<ChannelRow> for Channel {
+    type Error = StoreError;
+    fn try_from(row: ChannelRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: ChannelId(row.id),
+            name: row.name,
+            kind: row.kind.parse().map_err(|()| StoreError::Corrupt(row.kind.clone()))?,
+            shown: row.shown,
+            min_severity: row.min_severity.parse().map_err(|()| StoreError::Corrupt(row.min_severity.clone()))?,
+            enabled: row.enabled,
+            created_at: row.created_at,
+            version: row.version,
+        })
+    }
+}
+
+impl OrgTx {
+    /// All channels, oldest first: there are few.
+    pub async fn channels(&mut self) -> Result<Vec<Channel>, StoreError> {
+        let org = self.org().0;
+        let rows = sqlx::query_as!(
+            ChannelRow,
+            "SELECT id, name, kind, shown, min_severity, enabled, created_at, version FROM channels WHERE org_id = $1 ORDER BY id",
+            org
+        )
+        .fetch_all(self.connection())
+        .await?;
+        rows.into_iter().map(Channel::try_from).collect()
+    }
+
+    /// A channel.
+    pub async fn channel(&mut self, id: ChannelId) -> Result<Channel, StoreError> {
+        let org = self.org().0;
+        sqlx::query_as!(
+            ChannelRow,
+            "SELECT id, name, kind, shown, min_severity, enabled, created_at, version FROM channels WHERE org_id = $1 AND id = $2",
+            org,
+            id.0
+        )
+        .fetch_one(self.connection())
+        .await?
+        .try_into()
+    }
+
+    /// A channel's secret, sealed. The row stays locked until the transaction ends.
+    pub async fn channel_secret(&mut self, id: ChannelId) -> Result<Vec<u8>, StoreError> {
+        let org = self.org().0;
+        Ok(sqlx::query_scalar!("SELECT sealed FROM channels WHERE org_id = $1 AND id = $2 FOR UPDATE", org, id.0)
+            .fetch_one(self.connection())
+            .await?)
+    }
+
+    /// Adds a channel. `Limit` when there are enough.
+    pub async fn add_channel(&mut self, new: &AddChannel<'_>) -> Result<Channel, StoreError> {
+        let org = self.org().0;
+        // The organisation's row, so that two who add at once do not both find room.
+        sqlx::query!("SELECT id FROM orgs WHERE id = $1 FOR NO KEY UPDATE", org).fetch_one(self.connection()).await?;
+        let there = sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM channels WHERE org_id = $1"#, org).fetch_one(self.connection()).await?;
+        if there >= MAX_CHANNELS {
+            return Err(StoreError::Limit { what: "channels", limit: MAX_CHANNELS });
+        }
+        sqlx::query!(
+            "INSERT INTO channels (org_id, id, name, kind, shown, sealed, min_severity, enabled) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            org,
+            new.id.0,
+            new.name,
+            new.kind.as_str(),
+            new.secret.shown,
+            new.secret.sealed,
+            new.min_severity.as_str(),
+            new.enabled
+        )
+        .execute(self.connection())
+        .await?;
+        self.channel(new.id).await
+    }
+
+    /// Changes a channel. `Stale` when the caller saw another version.
+    pub async fn update_channel(&mut self, id: ChannelId, expected: Option<i64>, change: &ChannelChange<'_>) -> Result<Channel, StoreError> {
+        let org = self.org().0;
+        let version = self.lock_channel(id).await?;
+        fresh(expected, version)?;
+        sqlx::query!(
+            "UPDATE channels SET name = coalesce($3, name), sealed = coalesce($4, sealed), shown = coalesce($5, shown),
+                    min_severity = coalesce($6, min_severity), enabled = coalesce($7, enabled), version = version + 1
+             WHERE org_id = $1 AND id = $2",
+            org,
+            id.0,
+            change.name,
+            change.secret.map(|secret| secret.sealed.as_slice()),
+            change.secret.map(|secret| secret.shown.as_str()),
+            change.min_severity.map(IncidentSeverity::as_str),
+            change.enabled
+        )
+        .execute(self.connection())
+        .await?;
+        self.channel(id).await
+    }
+
+    /// Removes a channel with what waits for it. `Stale` when the caller saw another version.
+    pub async fn remove_channel(&mut self, id: ChannelId, expected: Option<i64>) -> Result<(), StoreError> {
+        let org = self.org().0;
+        let version = self.lock_channel(id).await?;
+        fresh(expected, version)?;
+        sqlx::query!("DELETE FROM channels WHERE org_id = $1 AND id = $2", org, id.0).execute(self.connection()).await?;
+        Ok(())
+    }
+
+    async fn lock_channel(&mut self, id: ChannelId) -> Result<i64, StoreError> {
+        let org = self.org().0;
+        Ok(sqlx::query_scalar!("SELECT version FROM channels WHERE org_id = $1 AND id = $2 FOR UPDATE", org, id.0)
+            .fetch_one(self.connection())
+            .await?)
+    }
+
+    /// Puts a message per channel into the outbox: for those that are on and hear of that severity, and those that were told of the
+    /// incident before, which would otherwise never hear that it got better. An event that is there already makes no second row.
+    /// Answers how many are new.
+    pub async fn enqueue_for_channels(&mut self, incident: IncidentId, event_key: &str, event: &ChannelEvent) -> Result<u64, StoreError> {
+        let org = self.org().0;
+        let channels = sqlx::query_scalar!(
+            "SELECT c.id FROM channels c
+             WHERE c.org_id = $1 AND c.enabled
+               AND (array_position(ARRAY['info', 'warning', 'critical'], c.min_severity) <= array_position(ARRAY['info', 'warning', 'critical'], $3)
+                    OR EXISTS (SELECT FROM outbox o WHERE o.org_id = $1 AND o.channel_id = c.id AND o.incident_id = $2))
+             ORDER BY c.id FOR KEY SHARE",
+            org,
+            incident.0,
+            event.severity.as_str()
+        )
+        .fetch_all(self.connection())
+        .await?;
+        if channels.is_empty() {
+            return Ok(0);
+        }
+        let ids: Vec<Uuid> = channels.iter().map(|_| Uuid::now_v7()).collect();
+        let message_ids: Vec<String> = ids.iter().map(|id| format!("msg_{}", id.simple())).collect();
+        let recipients: Vec<String> = channels.iter().map(|id| ChannelId(*id).to_string()).collect();
+        let done = sqlx::query!(
+            "INSERT INTO outbox (org_id, id, incident_id, event_key, channel, channel_id, recipient, message, message_id)
+             SELECT $1, r.id, $2, $3, 'channel', r.channel_id, r.recipient, $4, r.message_id
+             FROM UNNEST($5::uuid[], $6::uuid[], $7::text[], $8::text[]) AS r(id, channel_id, recipient, message_id)
+             ON CONFLICT (org_id, event_key, channel, recipient) DO NOTHING",
+            org,
+            incident.0,
+            event_key,
+            clean(serde_json::to_value(event)?),
+            &ids,
+            &channels,
+            &recipients,
+            &message_ids
+        )
+        .execute(self.connection())
+        .await?;
+        self.notify_mail().await?;
+        Ok(done.rows_affected())
+    }
+
+    /// Keeps an attempt, and of a channel's attempts the newest hundred. One whose channel is gone is not kept.
+    pub async fn add_delivery(&mut self, channel: ChannelId, delivery: &Delivery) -> Result<(), StoreError> {
+        let org = self.org().0;
+        sqlx::query!(
+            "INSERT INTO channel_deliveries (org_id, id, channel_id, incident_id, event, at, attempt, result, status, answer, took_ms)
+             SELECT $1, $2, c.id, $4, $5, $6, $7, $8, $9, $10, $11 FROM channels c WHERE c.org_id = $1 AND c.id = $3 FOR KEY SHARE",
+            org,
+            delivery.id.0,
+            channel.0,
+            delivery.incident_id.map(|id| id.0),
+            delivery.event.as_str(),
+            delivery.at,
+            delivery.attempt,
+            delivery.result.as_str(),
+            delivery.status.map(i32::from),
+            without_nul(&delivery.answer),
+            i64::try_from(delivery.took_ms).unwrap_or(i64::MAX)
+        )
+        .execute(self.connection())
+        .await?;
+        sqlx::query!(
+            "DELETE FROM channel_deliveries WHERE org_id = $1 AND id IN (
+               SELECT id FROM channel_deliveries WHERE org_id = $1 AND channel_id = $2 ORDER BY at DESC, id DESC OFFSET $3)",
+            org,
+            channel.0,
+            KEPT_DELIVERIES
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// The attempts of a channel that are kept, newest first.
+    pub async fn deliveries(&mut self, channel: ChannelId) -> Result<Vec<Delivery>, StoreError> {
+        let org = self.org().0;
+        let rows = sqlx::query!(
+            "SELECT id, incident_id, event, at, attempt, result, status, answer, took_ms FROM channel_deliveries
+             WHERE org_id = $1 AND channel_id = $2 ORDER BY at DESC, id DESC LIMIT $3",
+            org,
+            channel.0,
+            KEPT_DELIVERIES
+        )
+        .fetch_all(self.connection())
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(Delivery {
+                    id: DeliveryId(row.id),
+                    at: row.at,
+                    event: row.event.parse().map_err(|()| StoreError::Corrupt(row.event.clone()))?,
+                    incident_id: row.incident_id.map(IncidentId),
+                    attempt: row.attempt,
+                    result: row.result.parse().map_err(|()| StoreError::Corrupt(row.result.clone()))?,
+                    status: row.status.and_then(|status| u16::try_from(status).ok()),
+                    answer: row.answer,
+                    took_ms: u64::try_from(row.took_ms).unwrap_or_default(),
+                })
+            })
+            .collect()
+    }
+}
+
+impl Store {
+    /// Claims messages for channels of all tenants for `lease_s` seconds. Of an incident a channel gets one after the other.
+    pub async fn claim_channel_messages(&self, now: DateTime<Utc>, limit: i32, lease_s: i32) -> Result<Vec<ClaimedMessage>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT org_id AS "org_id!", id AS "id!", incident_id, message AS "message!", message_id AS "message_id!", attempts AS "attempts!",
+                      channel_id AS "channel_id!", kind AS "kind!", sealed AS "sealed!", enabled AS "enabled!"
+               FROM claim_channel_messages($1, $2, $3)"#,
+            now,
+            limit,
+            lease_s
+        )
+        .fetch_all(self.pool())
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(ClaimedMessage {
+                    id: row.id,
+                    org: OrgId(row.org_id),
+                    incident: row.incident_id.map(IncidentId),
+                    event: serde_json::from_value(row.message)?,
+                    message_id: row.message_id,
+                    attempts: row.attempts,
+                    channel: ChannelId(row.channel_id),
+                    kind: row.kind.parse().map_err(|()| StoreError::Corrupt(row.kind.clone()))?,
+                    sealed: row.sealed,
+                    enabled: row.enabled,
+                })
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,78 @@
+//! The page of channels: what it shows, what its forms send, and that secrets do not come back.
+
+use axum::http::{StatusCode, header};
+use serde_json::json;
+use waypost_web::api::{ApiRequest, Method};
+
+use crate::{
+    organisation::{CHANNEL, channel, member},
+    support::{ask, between, get, post, problem, tags, text},
+};
+
+#[tokio::test]
+async fn channels_are_shown_with_what_they_hear_and_a_test_says_what_was_answered() {
+    let (_, html, _) = ask(member("owner"), get("/o/acme/channels")).await;
+    let said = text(between(&html, "id=\"h-channels\"", "</section>"));
+    for part in ["Tools &lt;b&gt;", "Slack https://hooks.slack.com/…a1b2", "Warnings and worse", "On", "Off"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let (response, _, calls) = ask(
+        |request: &ApiRequest| if request.method == Method::Post { (200, json!({})) } else { member("owner")(request) },
+        post("/o/acme/channels/test", &format!("id={CHANNEL}&version=4")),
+    )
+    .await;
+    assert_eq!(calls[0].path, format!("/api/v1/orgs/acme/channels/{CHANNEL}/test"));
+    assert_eq!(response.headers()[header::LOCATION], format!("/o/acme/channels?tested={CHANNEL}"));
+    let (_, html, _) = ask(member("owner"), get(&format!("/o/acme/channels?tested={CHANNEL}"))).await;
+    let banner = tags(&html, "div").into_iter().find(|tag| tag.contains("role=\"alert\"")).unwrap();
+    assert!(banner.contains("data-status=\"bad\""));
+    assert!(text(&html).contains("Tools &lt;b&gt; did not take the message: 404 no_service &lt;b&gt;"));
+}
+
+#[tokio::test]
+async fn a_webhooks_key_is_shown_in_the_answer_alone() {
+    let made = || {
+        let mut made = channel(true);
+        made["signing_key"] = "whsec_shown-once".into();
+        made
+    };
+    let script = move |request: &ApiRequest| if request.method == Method::Post { (201, made()) } else { member("owner")(request) };
+    let form = "name=Tools&kind=webhook&url=https%3A%2F%2Ftools.example%2Fhook&token=&min_severity=critical";
+    let (response, html, calls) = ask(script, post("/o/acme/channels", form)).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert!(html.contains("whsec_shown-once"));
+    let sent = calls.iter().find(|call| call.method == Method::Post).unwrap().body.clone().unwrap();
+    assert_eq!(sent, json!({ "name": "Tools", "kind": "webhook", "url": "https://tools.example/hook", "token": null, "min_severity": "critical" }));
+}
+
+#[tokio::test]
+async fn a_refused_channel_keeps_its_words_but_not_its_token() {
+    let script = |request: &ApiRequest| {
+        if request.method == Method::Post { problem(422, "", &[("url", "The address can not be used.")]) } else { member("owner")(request) }
+    };
+    let form = "name=Night&kind=ntfy&url=http%3A%2F%2Fntfy.example%2Fx&token=hunter2&min_severity=info";
+    let (response, html, _) = ask(script, post("/o/acme/channels", form)).await;
+    assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(html.contains("value=\"Night\"") && !html.contains("hunter2"));
+    assert!(text(&html).contains("The address can not be used."));
+    let chosen: Vec<&str> = tags(&html, "option").into_iter().filter(|option| option.contains("selected")).collect();
+    assert!(chosen.iter().any(|option| option.contains("ntfy")) && chosen.iter().any(|option| option.contains("info")), "{chosen:?}");
+}
+
+#[tokio::test]
+async fn a_channel_is_switched_and_removed_as_it_was_seen() {
+    for (path, form, method, body) in [
+        ("/o/acme/channels/settings", "&enabled=false", Method::Patch, Some(json!({ "enabled": false }))),
+        ("/o/acme/channels/delete", "", Method::Delete, None),
+    ] {
+        let form = format!("id={CHANNEL}&version=4{form}");
+        let (response, _, calls) = ask(move |_: &ApiRequest| (200, json!({})), post(path, &form)).await;
+        assert_eq!(response.status(), StatusCode::SEE_OTHER, "{path}");
+        assert_eq!((calls[0].method, calls[0].if_match, &calls[0].body), (method, Some(4), &body), "{path}");
+        assert_eq!(calls[0].path, format!("/api/v1/orgs/acme/channels/{CHANNEL}"));
+        let stale = move |request: &ApiRequest| if request.method == method { problem(412, "", &[]) } else { member("owner")(request) };
+        let (response, html, _) = ask(stale, post(path, &form)).await;
+        assert_eq!(response.status(), StatusCode::PRECONDITION_FAILED, "{path}");
+        assert!(html.contains("Somebody else changed the channel"), "{path}");
+    }
+}

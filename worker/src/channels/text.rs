@@ -1,0 +1,96 @@
+//! Words and colours that providers share, and texts cut to what an API takes.
+
+use waypost_render::mail::{CLOSED, RECOVERED, accent};
+use waypost_types::{
+    channel::{ChannelEvent, EventKind},
+    incident::IncidentSeverity,
+};
+
+/// What happened, in two words.
+pub(super) const fn state(event: &ChannelEvent) -> &'static str {
+    match (event.kind, event.severity) {
+        (EventKind::Opened, IncidentSeverity::Critical) => "Critical",
+        (EventKind::Opened, IncidentSeverity::Warning) => "Warning",
+        (EventKind::Opened, IncidentSeverity::Info) => "Info",
+        (EventKind::Changed, IncidentSeverity::Critical) => "Now critical",
+        (EventKind::Changed, IncidentSeverity::Warning) => "Now a warning",
+        (EventKind::Changed, IncidentSeverity::Info) => "Now info",
+        (EventKind::Resolved, _) => "Resolved",
+        (EventKind::LetGo, _) => "Closed, can not be looked at",
+        (EventKind::Test, _) => "Test",
+    }
+}
+
+/// State and title on one line.
+pub(super) fn headline(event: &ChannelEvent) -> String {
+    format!("{}: {}", state(event), line(&event.title))
+}
+
+/// Whether it is over.
+pub(super) const fn is_over(event: &ChannelEvent) -> bool {
+    matches!(event.kind, EventKind::Resolved | EventKind::LetGo)
+}
+
+/// `#rrggbb`.
+pub(super) fn colour(event: &ChannelEvent) -> &'static str {
+    match event.kind {
+        EventKind::Resolved => RECOVERED,
+        EventKind::LetGo => CLOSED,
+        EventKind::Opened | EventKind::Changed | EventKind::Test => accent(event.severity),
+    }
+}
+
+/// White space and control characters become single spaces.
+pub(super) fn line(text: &str) -> String {
+    let calm: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    calm.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// At most `most` characters, an ellipsis among them where some are gone.
+pub(super) fn within(text: &str, most: usize) -> String {
+    escaped_within(text, most, |c, out| out.push(c))
+}
+
+/// The same of a text that `escape` writes character by character: no escape is cut in two.
+pub(super) fn escaped_within(text: &str, most: usize, escape: impl Fn(char, &mut String)) -> String {
+    let mut out = String::new();
+    let (mut length, mut room_for_dots) = (0, 0);
+    for c in text.chars() {
+        let before = out.len();
+        escape(c, &mut out);
+        length += out[before..].chars().count();
+        if length > most {
+            out.truncate(room_for_dots);
+            out.push('…');
+            break;
+        }
+        if length < most {
+            room_for_dots = out.len();
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_cut_between_escapes() {
+        let escape = |c: char, out: &mut String| if c == '&' { out.push_str("&amp;") } else { out.push(c) };
+        for (text, most, wanted) in [
+            ("abc", 3, "abc"),
+            ("abcd", 3, "ab…"),
+            ("a&", 6, "a&amp;"),
+            ("a&", 5, "a…"),
+            ("&&", 5, "…"),
+            ("&&", 6, "&amp;…"),
+            ("&&", 10, "&amp;&amp;"),
+            ("äöü", 2, "ä…"),
+            ("", 3, ""),
+        ] {
+            assert_eq!(escaped_within(text, most, escape), wanted, "{text} {most}");
+        }
+        assert_eq!(line(" a\r\n\tb\u{0}c "), "a b c");
+    }
+}
