@@ -163,7 +163,7 @@ mod tests {
     fn audit(rules: &[&str], unknown: &[(&str, &str)]) -> Arc<Outcome> {
         Arc::new(Outcome::Audit(Box::new(AuditReport {
             findings: rules.iter().map(|rule| finding(rule)).collect(),
-            unknown: unknown.iter().map(|(subject, reason)| UnknownPart { subject: (*subject).to_owned(), reason: (*reason).to_owned() }).collect(),
+            unknown: unknown.iter().map(|(subject, reason)| UnknownPart::new(*subject, *reason)).collect(),
             records: [("mx".to_owned(), vec!["10 mx.example.com".to_owned()])].into(),
             ..AuditReport::empty("example.com")
         })))

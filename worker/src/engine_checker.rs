@@ -62,7 +62,7 @@ impl EngineChecker {
         match DomainName::from_ascii(target) {
             Ok(domain) => audit(&self.net, &domain, &options_of(known)).await,
             Err(error) => {
-                let unknown = vec![UnknownPart { subject: "mx".to_owned(), reason: error.to_string() }];
+                let unknown = vec![UnknownPart::new("mx", error.to_string())];
                 AuditReport { unknown, ..AuditReport::empty(target) }
             }
         }

@@ -62,7 +62,7 @@ fn audit(records: &[(&str, &str)], findings: &[(&str, Severity)], unknown: &[&st
     let checks = ["spf", "dmarc", "mx"].map(|family| (family.to_owned(), CheckSummary { status: Status::Ok, word: "x".to_owned() }));
     Outcome::Audit(Box::new(AuditReport {
         findings: findings.iter().map(finding).collect(),
-        unknown: unknown.iter().map(|part| UnknownPart { subject: (*part).to_owned(), reason: "late".to_owned() }).collect(),
+        unknown: unknown.iter().map(|part| UnknownPart::new(*part, "late")).collect(),
         checks: checks.into(),
         records: records.iter().map(|(family, record)| ((*family).to_owned(), vec![(*record).to_owned()])).collect(),
         ..AuditReport::empty("e.example")

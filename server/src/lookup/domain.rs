@@ -60,7 +60,7 @@ fn subjects(domain: &DomainName, audit: &AuditReport) -> Vec<Subject> {
 
 fn nothing_known(domain: &DomainName) -> AuditReport {
     let reason = "The name servers did not answer in time. Try again in a minute.".to_owned();
-    AuditReport { unknown: vec![UnknownPart { subject: "audit".to_owned(), reason }], ..AuditReport::empty(domain.as_str()) }
+    AuditReport { unknown: vec![UnknownPart::new("audit", reason)], ..AuditReport::empty(domain.as_str()) }
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ impl OrgTx {
         .await?)
     }
 
-    /// Forgets a selector that was seen; the domain is looked at anew without it.
+    /// Forgets a selector that was seen: the next audit does not ask for it.
     pub async fn forget_selector(&mut self, domain: DomainId, selector: &str) -> Result<(), StoreError> {
         let org = self.org().0;
         let gone = sqlx::query!("DELETE FROM seen_selectors WHERE org_id = $1 AND domain_id = $2 AND selector = $3", org, domain.0, selector)

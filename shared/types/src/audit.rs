@@ -18,6 +18,9 @@ pub struct AuditDetail {
     /// DKIM keys found, one per selector.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dkim: Vec<DkimKey>,
+    /// Selectors that had a key at the last audit and that nobody names any more: they were not asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dkim_unasked: Vec<String>,
     /// The DMARC policy in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dmarc: Option<DmarcDetail>,
@@ -38,9 +41,10 @@ pub struct AuditDetail {
 impl AuditDetail {
     /// Takes in what another family tells.
     pub fn take(&mut self, other: Self) {
-        let Self { spf, dkim, dmarc, mta_sts, bimi, dane, certificates } = other;
+        let Self { spf, dkim, dkim_unasked, dmarc, mta_sts, bimi, dane, certificates } = other;
         self.spf = spf.or(self.spf.take());
         self.dkim.extend(dkim);
+        self.dkim_unasked.extend(dkim_unasked);
         self.dmarc = dmarc.or(self.dmarc.take());
         self.mta_sts = mta_sts.or(self.mta_sts.take());
         self.bimi = bimi.or(self.bimi.take());

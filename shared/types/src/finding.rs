@@ -93,6 +93,16 @@ pub struct SuggestedRecord {
 pub struct UnknownPart {
     /// What it is about: `spf`, `mx`, a zone, a host.
     pub subject: String,
+    /// The one address, server or name of it that could not be told, where the others could.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
     /// Why, and what would help.
     pub reason: String,
+}
+
+impl UnknownPart {
+    /// All of `subject` could not be told.
+    pub fn new(subject: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { subject: subject.into(), about: None, reason: reason.into() }
+    }
 }

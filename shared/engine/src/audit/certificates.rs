@@ -96,7 +96,7 @@ impl<'a> Chains<'a> {
     /// For the report: hosts whose certificate could not be seen, and why.
     pub fn unseen(&self) -> Vec<UnknownPart> {
         let unseen = self.unseen.lock().unwrap_or_else(PoisonError::into_inner);
-        let part = |(host, why): (&String, &String)| UnknownPart { subject: host.clone(), reason: format!("its certificate on port 25: {why}") };
+        let part = |(host, why): (&String, &String)| UnknownPart::new(host, format!("its certificate on port 25: {why}"));
         unseen.iter().map(part).collect()
     }
 

@@ -13,11 +13,12 @@ use tokio::time::Instant;
 use waypost_types::outcome::Status;
 
 use super::{
-    AuditOptions, Facts, Family, Part,
+    AuditOptions, Facts, Family, Part, dkim_key,
     dnssec::{NO_ERROR, NXDOMAIN},
+    drift::piece,
     organisational,
 };
-use crate::net::{Lookup, Net, QueryFlags, RecordType};
+use crate::net::{Absence, Lookup, Net, QueryFlags, RawAnswer, RecordType};
 
 /// Servers of a zone that are asked.
 const MOST_SERVERS: usize = 4;
@@ -76,16 +77,41 @@ pub(super) async fn confirm(
         if part.records.is_empty() {
             part.word(Status::None, "Not confirmed");
         }
-        part.unknown(family.key(), reason);
+        match family {
+            Family::Dkim => part.unknown_about(family, name, reason),
+            _ => part.unknown(family.key(), reason),
+        }
     }
 }
 
 /// A record that is not seen any more.
 struct Gone {
     name: String,
-    kind: RecordType,
-    /// How the text begins, so that other TXT records of the name do not count.
-    prefix: &'static str,
+    wanted: Wanted,
+}
+
+/// What counts as the record: its name may have others.
+enum Wanted {
+    Mx,
+    /// A TXT record that begins so.
+    Text(&'static str),
+    /// One of these keys, or another that can be used: what a wildcard says of every name is none.
+    Key(Vec<String>),
+}
+
+impl Wanted {
+    fn kind(&self) -> RecordType {
+        if matches!(self, Self::Mx) { RecordType::MX } else { RecordType::TXT }
+    }
+
+    fn is_in(&self, answer: &RawAnswer) -> bool {
+        let any = |is: &dyn Fn(&str) -> bool| answer.texts().iter().any(|text| is(text));
+        match self {
+            Self::Mx => answer.has(RecordType::MX),
+            Self::Text(prefix) => any(&|text| text.to_ascii_lowercase().starts_with(prefix)),
+            Self::Key(known) => any(&|text| known.iter().any(|key| key == text) || dkim_key::parse(text).is_ok_and(|key| !key.revoked)),
+        }
+    }
 }
 
 fn gone(family: Family, part: &Part, facts: &Facts, options: &AuditOptions) -> Vec<Gone> {
@@ -94,18 +120,30 @@ fn gone(family: Family, part: &Part, facts: &Facts, options: &AuditOptions) -> V
     if known.is_empty() {
         return Vec::new();
     }
-    let names = |name: fn(&str, &str) -> Option<String>, prefix: &'static str| {
-        let there: BTreeSet<String> = part.records.iter().filter_map(|record| name(record, domain)).collect();
-        let before: BTreeSet<String> = known.iter().filter_map(|record| name(record, domain)).collect();
-        let gone = before.difference(&there).take(MOST_NAMES);
-        gone.map(|name| Gone { name: name.clone(), kind: RecordType::TXT, prefix }).collect()
+    // By name, what stood there.
+    let by_name = |records: &[&str], name: fn(&str, &str) -> Option<(String, String)>| {
+        let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (name, record) in records.iter().filter_map(|record| name(record, domain)) {
+            found.entry(name).or_default().push(record);
+        }
+        found
     };
-    let txt = |name: String, prefix| vec![Gone { name, kind: RecordType::TXT, prefix }];
+    let names = |name: fn(&str, &str) -> Option<(String, String)>, wanted: fn(Vec<String>) -> Wanted| {
+        let there = by_name(&part.records.iter().map(String::as_str).collect::<Vec<_>>(), name);
+        let gone = by_name(&known, name).into_iter().filter(|(name, _)| !there.contains_key(name)).take(MOST_NAMES);
+        gone.map(|(name, records)| Gone { name, wanted: wanted(records) }).collect()
+    };
+    let txt = |name: String, prefix| vec![Gone { name, wanted: Wanted::Text(prefix) }];
     match family {
-        Family::Dkim => names(selector, ""),
-        Family::Dmarc => names(|record, domain| Some(policy_name(record, domain)), "v=dmarc1"),
+        // What nobody asks for may well be there.
+        Family::Dkim => {
+            let mut gone: Vec<Gone> = names(key_of, Wanted::Key);
+            gone.retain(|gone| !part.detail.dkim_unasked.iter().any(|selector| gone.name == format!("{selector}._domainkey.{domain}")));
+            gone
+        }
+        Family::Dmarc => names(|record, domain| Some((policy_name(record, domain), String::new())), |_| Wanted::Text("v=dmarc1")),
         _ if !part.records.is_empty() => Vec::new(),
-        Family::Mx => vec![Gone { name: domain.to_owned(), kind: RecordType::MX, prefix: "" }],
+        Family::Mx => vec![Gone { name: domain.to_owned(), wanted: Wanted::Mx }],
         Family::Spf => txt(domain.to_owned(), "v=spf1"),
         Family::MtaSts => txt(format!("_mta-sts.{domain}"), "v=stsv1"),
         Family::TlsRpt => txt(format!("_smtp._tls.{domain}"), "v=tlsrptv1"),
@@ -119,15 +157,17 @@ fn gone(family: Family, part: &Part, facts: &Facts, options: &AuditOptions) -> V
     }
 }
 
-/// The name of a selector whose key is kept as `selector: key`.
-fn selector(record: &str, domain: &str) -> Option<String> {
-    record.split_once(": ").map(|(selector, _)| format!("{selector}._domainkey.{domain}"))
+/// The name of a selector whose key is kept as `selector: key`, and the key.
+fn key_of(record: &str, domain: &str) -> Option<(String, String)> {
+    record.split_once(": ").map(|(selector, key)| (format!("{selector}._domainkey.{domain}"), key.to_owned()))
 }
 
 /// Where a DMARC record stands: a parent's is kept with its name.
 fn policy_name(record: &str, domain: &str) -> String {
-    let parents = record.split_once(": ").map(|(name, _)| name).filter(|name| name.starts_with("_dmarc."));
-    parents.map_or_else(|| format!("_dmarc.{domain}"), str::to_owned)
+    match piece(Family::Dmarc, record) {
+        "" => format!("_dmarc.{domain}"),
+        parents => parents.to_owned(),
+    }
 }
 
 /// What the servers of the zone say of a record.
@@ -168,7 +208,13 @@ async fn standing(net: &Net, gone: &Gone, port: u16) -> Standing {
 async fn servers_of(net: &Net, name: &str) -> Vec<String> {
     let mut at = name;
     for _ in 0..MOST_STEPS {
-        match net.dns().ns(at).await {
+        // An alias would show the servers of the zone that it leads to.
+        let servers = match net.dns().cname(at).await {
+            Lookup::Found(_) => Lookup::Missing(Absence::NoData),
+            Lookup::Missing(_) => net.dns().ns(at).await,
+            Lookup::Failed(failure) => Lookup::Failed(failure),
+        };
+        match servers {
             Lookup::Found(servers) => return servers,
             Lookup::Failed(_) => return Vec::new(),
             Lookup::Missing(_) => match at.split_once('.') {
@@ -191,14 +237,10 @@ enum Answer {
 async fn ask(net: &Net, server: &str, name: &str, gone: &Gone, port: u16) -> Answer {
     let Lookup::Found(addresses) = net.dns().addresses(server).await else { return Answer::Silence };
     let Some(address) = addresses.first() else { return Answer::Silence };
-    let question = net.query(Some(SocketAddr::new(*address, port)), name, gone.kind, QueryFlags::default());
+    let question = net.query(Some(SocketAddr::new(*address, port)), name, gone.wanted.kind(), QueryFlags::default());
     let Ok(Ok(answer)) = tokio::time::timeout(LIMIT, question).await else { return Answer::Silence };
-    let there = match gone.kind {
-        RecordType::MX => answer.has(RecordType::MX),
-        _ => answer.texts().iter().any(|text| text.to_ascii_lowercase().starts_with(gone.prefix)),
-    };
     match answer.alias() {
-        _ if there => Answer::Has,
+        _ if gone.wanted.is_in(&answer) => Answer::Has,
         Some(target) => Answer::Alias(target),
         None if answer.authoritative && matches!(answer.code, NO_ERROR | NXDOMAIN) => Answer::HasNot,
         None => Answer::Silence,
@@ -350,10 +392,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_servers_of_the_name_are_asked_and_not_those_that_an_alias_leads_to() {
+        let seen = [("_dmarc.e.example", "CNAME q.example"), ("q.example", "NS ns.q.example"), ("ns.q.example", "A 127.0.0.9")];
+        let dmarc = (Family::Dmarc, &["v=DMARC1; p=none"][..], "e.example");
+        let has = authority(&[("_dmarc.e.example", "TXT v=DMARC1; p=none")], &[]).await;
+        let deadline = AuditOptions::default().deadline;
+        assert_eq!(look_with(dmarc, (&seen, &[]), has, deadline).await.1, ["there"]);
+    }
+
+    #[tokio::test]
     async fn selectors_are_confirmed_one_by_one_and_aliases_are_followed() {
         let key = ("s1._domainkey.e.example", "TXT v=DKIM1; p=");
         assert_eq!(look(Family::Dkim, &["s1: v=DKIM1; p="], &[key], &[]).await.1, ["there"]);
         assert_eq!(look(Family::Dkim, &["s2: v=DKIM1; p="], &[key], &[]).await.1, Vec::<String>::new());
+        // Another record of the name is no key, and a key that nobody asks for any more is not missed.
+        let other = ("s1._domainkey.e.example", "TXT v=spf1 -all");
+        assert_eq!(look(Family::Dkim, &["s1: v=DKIM1; p="], &[other], &[]).await.1, Vec::<String>::new());
+        let forgotten = ("q7-forgotten._domainkey.e.example", "TXT v=DKIM1; p=");
+        assert_eq!(look(Family::Dkim, &["q7-forgotten: v=DKIM1; p="], &[forgotten], &[]).await.1, Vec::<String>::new());
         let alias = [("_dmarc.e.example", "CNAME d.p.example"), ("d.p.example", "TXT v=DMARC1; p=none")];
         assert_eq!(look(Family::Dmarc, &["v=DMARC1; p=none"], &alias, &[]).await, said(&[], &["there"]));
         assert_eq!(look(Family::Mx, &["10 mx.e.example"], &[("e.example", "MX 10 mx.e.example")], &[]).await.1, ["there"]);

@@ -9,7 +9,7 @@ use waypost_types::{
 
 use super::{
     AuditOptions, Facts, Family, Part,
-    dkim_ask::{Answers, Asked, Wildcard, ask},
+    dkim_ask::{Answers, Asked, Wildcard, ask, unasked},
     dkim_key::{Kind, is_meant_as_key, kind_as_written, parse},
     dkim_remarks,
     rules::remark,
@@ -35,6 +35,7 @@ pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> P
         return part;
     }
     let domain = facts.domain.as_str();
+    part.detail.dkim_unasked = unasked(options);
     let answers = ask(net, domain, options).await;
     if let Wildcard::Records(_) | Wildcard::Changing = answers.wildcard {
         part.find(
@@ -62,7 +63,9 @@ pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> P
                     part.find(found);
                 }
             }
-            Lookup::Failed(why) => part.unknown("dkim", format!("the key of selector {} could not be asked: {why}", one.selector)),
+            Lookup::Failed(why) => {
+                part.unknown_about(Family::Dkim, &one.name, format!("the key of selector {} could not be asked: {why}", one.selector));
+            }
         }
     }
     for one in answers.asked.iter().filter(|one| one.dangles()) {

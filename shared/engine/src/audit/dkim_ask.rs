@@ -98,7 +98,7 @@ pub(super) async fn ask(net: &Net, domain: &str, options: &AuditOptions) -> Answ
     for one in &mut asked {
         one.wild = matches!(one.answer, Lookup::Found(_)) && (wildcard == Wildcard::Changing || all.contains(&sorted(&one.answer)));
     }
-    let before: HashSet<&str> = options.known.last(Family::Dkim).filter_map(|line| line.split_once(": ")).map(|(selector, _)| selector).collect();
+    let before: HashSet<&str> = known(options).collect();
     let mut failed_guess = None;
     for nobody in &nobodys {
         failed_guess = failure(&nobody.answer).or(failed_guess);
@@ -126,6 +126,19 @@ fn wanted(options: &AuditOptions) -> Vec<(String, SelectorOrigin)> {
     let guessed = selectors::common().iter().filter(|_| options.guess_selectors).map(|selector| (selector.clone(), SelectorOrigin::Catalog));
     let mut asked = HashSet::new();
     seen.chain(by_hand).chain(guessed).filter(|(selector, _)| asked.insert(selector.to_ascii_lowercase())).collect()
+}
+
+/// Selectors that had a key at the last audit and that are not asked for now: nobody names them any more.
+pub(super) fn unasked(options: &AuditOptions) -> Vec<String> {
+    let asked: HashSet<String> = wanted(options).into_iter().map(|(selector, _)| selector.to_ascii_lowercase()).collect();
+    let mut unasked: Vec<String> = known(options).filter(|selector| !asked.contains(&selector.to_ascii_lowercase())).map(str::to_owned).collect();
+    unasked.dedup();
+    unasked
+}
+
+/// Selectors that had a key at the last audit.
+fn known(options: &AuditOptions) -> impl Iterator<Item = &str> {
+    options.known.last(Family::Dkim).filter_map(|line| line.split_once(": ")).map(|(selector, _)| selector)
 }
 
 fn sorted(answer: &Lookup<Vec<u8>>) -> Option<Vec<Vec<u8>>> {

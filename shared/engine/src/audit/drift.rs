@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use waypost_types::{
+    UnknownPart,
     audit::AuditDetail,
     drift::{ChangeKind, RecordChange},
     outcome::AuditReport,
@@ -25,13 +26,18 @@ pub fn records_of(report: &AuditReport, family: Family, before: &[String]) -> Op
     // A family that was not part of the audit tells nothing.
     report.checks.get(key)?;
     let mut records = report.records.get(key).cloned().unwrap_or_default();
-    let blind = report.unknown.iter().any(|part| part.subject == key && part.reason != NO_USUAL_SELECTOR);
-    if blind {
+    let blind: Vec<&UnknownPart> = report.unknown.iter().filter(|part| part.subject == key && part.reason != NO_USUAL_SELECTOR).collect();
+    if !blind.is_empty() {
+        let seen: Vec<String> = records.iter().map(|record| piece(family, record).to_owned()).collect();
+        let unseen = |record: &&String| !seen.iter().any(|name| name == piece(family, record));
         match family {
             Family::Dkim | Family::Ptr | Family::Dane | Family::MtaSts => {
-                let seen: Vec<String> = records.iter().map(|record| piece(family, record).to_owned()).collect();
-                records.extend(before.iter().filter(|record| !seen.iter().any(|name| name == piece(family, record))).cloned());
+                let untold = |record: &&String| blind.iter().any(|part| part.about.as_deref().is_none_or(|about| is_piece(family, about, record)));
+                let asked = |record: &&String| family != Family::Dkim || !report.detail.dkim_unasked.iter().any(|name| name == piece(family, record));
+                records.extend(before.iter().filter(|record| unseen(record) && untold(record) && asked(record)).cloned());
             }
+            // The domain's own record may be hidden while that of its parent is seen.
+            Family::Dmarc if before.iter().any(|record| unseen(&record)) => return None,
             // One answer gives all of them: with records it was had, and something below them was not.
             _ if records.is_empty() => return None,
             _ => {}
@@ -43,12 +49,23 @@ pub fn records_of(report: &AuditReport, family: Family, before: &[String]) -> Op
 }
 
 /// What a record of a family that has many is about.
-fn piece(family: Family, record: &str) -> &str {
+pub(super) fn piece(family: Family, record: &str) -> &str {
     match family {
         Family::Dkim => record.split_once(": ").map_or(record, |(selector, _)| selector),
         Family::MtaSts if record.starts_with("v=STSv1") => "txt",
         Family::MtaSts => "policy",
+        // The name of a parent whose policy it is; one of the domain's own has none.
+        Family::Dmarc => record.split_once(": ").map(|(name, _)| name).filter(|name| name.starts_with("_dmarc.")).unwrap_or_default(),
         _ => record.split_once(' ').map_or(record, |(name, _)| name),
+    }
+}
+
+/// Whether a record is about what an unknown part names.
+fn is_piece(family: Family, about: &str, record: &str) -> bool {
+    let piece = piece(family, record);
+    match family {
+        Family::Dkim => about.strip_prefix(piece).is_some_and(|rest| rest.starts_with("._domainkey.")),
+        _ => about == piece,
     }
 }
 
@@ -59,7 +76,7 @@ pub fn changes(family: Family, before: &[String], after: &[String], detail: &Aud
     }
     let mut found = match family {
         Family::Spf => spf_changes(before, after, detail),
-        Family::Dkim => dkim_changes(before, after),
+        Family::Dkim => dkim_changes(before, after, &detail.dkim_unasked),
         Family::Dmarc | Family::TlsRpt | Family::Bimi => tag_changes(family, before, after),
         Family::MtaSts => mta_sts_changes(before, after),
         Family::Mx => mx_changes(before, after),
@@ -155,13 +172,16 @@ fn by_name<'a>(records: &'a [String], separator: &str) -> BTreeMap<&'a str, Vec<
     map
 }
 
-fn dkim_changes(before: &[String], after: &[String]) -> Vec<RecordChange> {
+fn dkim_changes(before: &[String], after: &[String], unasked: &[String]) -> Vec<RecordChange> {
     let (old, new) = (by_name(before, ": "), by_name(after, ": "));
     let key = |values: &[&str]| values.first().and_then(|text| tags(text).ok()).and_then(|tags| tags.into_iter().find(|(name, _)| name == "p"));
     let bare = |values: &[&str]| key(values).map(|(_, p)| p.chars().filter(|c| !c.is_whitespace()).collect::<String>());
     let mut found: Vec<RecordChange> = Vec::new();
     for (selector, values) in &old {
         match new.get(selector) {
+            None if unasked.iter().any(|name| name == selector) => {
+                found.push(changed(format!("selector {selector} is not looked at any more: nobody names it")));
+            }
             None => found.push(removed(format!("key of selector {selector}"))),
             Some(now) if now == values => {}
             Some(now) => match (bare(values), bare(now)) {
@@ -265,7 +285,6 @@ fn keyed_changes(before: &[String], after: &[String]) -> Vec<RecordChange> {
 mod tests {
     use proptest::prelude::*;
     use waypost_types::{
-        UnknownPart,
         audit::{SpfDetail, SpfNode, SpfTerm},
         outcome::{CheckSummary, Status},
     };
@@ -377,7 +396,7 @@ mod tests {
         let report = |family: &str, records: &[&str], unknown: &[(&str, &str)]| AuditReport {
             checks: [(family.to_owned(), check.clone())].into(),
             records: [(family.to_owned(), lines(records))].into(),
-            unknown: unknown.iter().map(|(subject, reason)| UnknownPart { subject: (*subject).to_owned(), reason: (*reason).to_owned() }).collect(),
+            unknown: unknown.iter().map(|(subject, reason)| UnknownPart::new(*subject, *reason)).collect(),
             ..AuditReport::empty("e.example")
         };
         let before = lines(&["s1: p=A", "s2: p=B"]);
@@ -392,6 +411,20 @@ mod tests {
         // Another family's silence, and a family that was not asked.
         assert_eq!(records_of(&report("spf", &[], &[("mx", "late")]), Family::Spf, &lines(&["v=spf1 mx"])), Some(Vec::new()));
         assert_eq!(records_of(&report("spf", &[], &[]), Family::Mx, &[]), None);
+        // One selector did not answer, the other was answered: it is gone. One that nobody names any more is not kept for ever.
+        let mut one = report("dkim", &[], &[]);
+        one.unknown.push(UnknownPart { about: Some("s1._domainkey.e.example".to_owned()), ..UnknownPart::new("dkim", "late") });
+        assert_eq!(records_of(&one, Family::Dkim, &before), Some(lines(&["s1: p=A"])));
+        one.unknown = vec![UnknownPart::new("dkim", "late")];
+        one.detail.dkim_unasked = lines(&["s2"]);
+        assert_eq!(records_of(&one, Family::Dkim, &before), Some(lines(&["s1: p=A"])));
+        assert_eq!(changes(Family::Dkim, &before, &before[..1], &one.detail)[0].kind, ChangeKind::Changed);
+        // The domain's own policy is hidden while that of its parent is seen: nothing is known to have changed.
+        let (own, parents) = ("v=DMARC1; p=reject", "_dmarc.example: v=DMARC1; p=none");
+        let dmarc = |record, unknown| records_of(&report("dmarc", &[record], unknown), Family::Dmarc, &lines(&[own]));
+        assert_eq!(dmarc(parents, &[("dmarc", "hidden")]), None);
+        assert_eq!(dmarc(parents, &[]), Some(lines(&[parents])));
+        assert_eq!(dmarc("v=DMARC1; p=none", &[("dmarc", "a report address")]), Some(lines(&["v=DMARC1; p=none"])));
     }
 
     proptest! {

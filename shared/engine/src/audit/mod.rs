@@ -220,7 +220,13 @@ impl Part {
 
     #[allow(clippy::needless_pass_by_value)] // failures are made where they are said
     fn unknown(&mut self, subject: &str, reason: impl std::fmt::Display) {
-        self.unknown.push(UnknownPart { subject: subject.to_owned(), reason: reason.to_string() });
+        self.unknown.push(UnknownPart::new(subject, reason.to_string()));
+    }
+
+    /// One member of a family that has many (an address, a server, a selector's name) could not be told; the others could.
+    #[allow(clippy::needless_pass_by_value)]
+    fn unknown_about(&mut self, family: Family, about: &str, reason: impl std::fmt::Display) {
+        self.unknown.push(UnknownPart { about: Some(about.to_owned()), ..UnknownPart::new(family.key(), reason.to_string()) });
     }
 
     /// One rule could not be told; the rest of its family could. Its finding of an earlier audit stays open.

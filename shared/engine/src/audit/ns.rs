@@ -7,7 +7,7 @@ use futures::future::join_all;
 use waypost_types::outcome::Status;
 
 use super::{
-    AuditOptions, Facts, Part,
+    AuditOptions, Facts, Family, Part,
     ns_ask::{Asker, Host, Look, View},
     ns_compare::{Disagreement, disagreements},
     ns_parent::{self, Delegation},
@@ -187,7 +187,7 @@ fn sites(net: &Net, zone: &str, count: usize, hosts: &[Host], part: &mut Part) {
                 remark("ns.no_address", name, format!("The name server {name} of {zone} has no address, so nobody can ask it")).with("ns", name),
             );
         } else if let Some(failure) = host.failure() {
-            part.unknown("ns", format!("addresses of {name}: {failure}"));
+            part.unknown_about(Family::Ns, name, format!("addresses of {name}: {failure}"));
         }
         let addresses = host.addresses();
         let hidden = |address: &IpAddr| net.egress_check(*address).is_err() && not_public(*address).is_some();
@@ -252,7 +252,9 @@ fn answers(zone: &str, looks: &[Seen], delegation: &Result<Option<Delegation>, S
                 }
             }
             // Without IPv6 here no IPv6 address can be told.
-            Look::Unknown(reason) if address.is_ipv4() || reached_v6 => part.unknown("ns", format!("{server} ({address}): {reason}")),
+            Look::Unknown(reason) if address.is_ipv4() || reached_v6 => {
+                part.unknown_about(Family::Ns, server, format!("{server} ({address}): {reason}"));
+            }
             Look::Authoritative(_) | Look::Unknown(_) => {}
         }
     }

@@ -11,7 +11,7 @@ use waypost_types::{
 };
 
 use super::{
-    AuditOptions, Facts, Part,
+    AuditOptions, Facts, Family, Part,
     local_names::under,
     organisational,
     reverse::{self, Back, MOST_NAMES, Names, back},
@@ -84,7 +84,8 @@ pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> P
         return part;
     }
     if all.len() > MOST_ADDRESSES {
-        part.unknown("ptr", format!("{} addresses beyond the first {MOST_ADDRESSES} were not looked at", all.len() - MOST_ADDRESSES));
+        let more = all.len() - MOST_ADDRESSES;
+        part.unknown_about(Family::Ptr, "further addresses", format!("{more} addresses beyond the first {MOST_ADDRESSES} were not looked at"));
     }
     let looks = join_all(all.into_iter().take(MOST_ADDRESSES).map(|target| async move {
         let (found, sends) = tokio::join!(look(net, target.address), sends(net, facts, &target));
@@ -99,7 +100,7 @@ pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> P
         let sends = match sends {
             Ok(sends) => sends,
             Err(why) => {
-                part.unknown("ptr", format!("whether {address} sends for the domain: {why}"));
+                part.unknown_about(Family::Ptr, &address.to_string(), format!("whether {address} sends for the domain: {why}"));
                 continue;
             }
         };
@@ -126,7 +127,7 @@ pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> P
                     part.find(reverse::missing(address, &target.shown(), &wanted).severity(severity));
                 }
             }
-            Reverse::Unknown(reason) => part.unknown("ptr", format!("{address}: {reason}")),
+            Reverse::Unknown(reason) => part.unknown_about(Family::Ptr, &address.to_string(), format!("{address}: {reason}")),
         }
     }
     if !foreign.is_empty() {

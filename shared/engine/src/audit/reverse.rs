@@ -1,6 +1,6 @@
 //! Reverse names of an address of which nothing else is known: there is one, it leads back (RFC 8601 2.7.3), and somebody chose it.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use futures::future::join_all;
 use hickory_proto::rr::Name;
@@ -105,8 +105,9 @@ fn named(found: Remark, address: IpAddr, wanted: &str) -> Remark {
 }
 
 /// Looks at the reverse names of an address. It is judged as one that sends mail: for another, its reverse name hardly matters.
-pub async fn reverse(net: &Net, address: IpAddr) -> ReverseReport {
-    report(address, names(net, address).await)
+pub async fn reverse(net: &Net, address: IpAddr, limit: Duration) -> ReverseReport {
+    let late = |_| Names::Unknown("the answers did not come in time".to_owned());
+    report(address, tokio::time::timeout(limit, names(net, address)).await.unwrap_or_else(late))
 }
 
 fn report(address: IpAddr, names: Names) -> ReverseReport {

@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn what_is_unknown_costs_nothing_and_too_much_of_it_gives_no_score() {
         let unknown = |parts: &[&str]| AuditReport {
-            unknown: parts.iter().map(|part| UnknownPart { subject: (*part).to_owned(), reason: "no answer".to_owned() }).collect(),
+            unknown: parts.iter().map(|part| UnknownPart::new(*part, "no answer")).collect(),
             ..AuditReport::empty("e.example")
         };
         assert_eq!(score(&unknown(&["mx", "spf"])).map(|score| score.points), Some(100));

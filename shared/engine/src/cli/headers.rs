@@ -261,7 +261,7 @@ mod tests {
     fn what_counts_as_untold() {
         let unknown = |subject: &str| HeaderReport {
             from: vec!["a@example.com".to_owned()],
-            unknown: vec![UnknownPart { subject: subject.to_owned(), reason: String::new() }],
+            unknown: vec![UnknownPart::new(subject, "")],
             ..HeaderReport::default()
         };
         assert!(is_untold(&HeaderReport::default()));

@@ -15,6 +15,7 @@ use waypost_types::{
     DomainName,
     finding::Severity,
     lookup::{ReverseName, ReverseReport},
+    outcome::Status,
 };
 
 use super::{
@@ -53,12 +54,8 @@ pub async fn run(net: &Net, args: PtrArgs, json: bool, fail_on: Severity) -> Exi
         match target {
             Target::Domain(domain) => audit_one(net, &domain, &args.settings, &[Family::Ptr], json, fail_on, &mut tally).await,
             Target::Address(address) => {
-                let Ok(report) = tokio::time::timeout(args.settings.deadline(), reverse(net, address)).await else {
-                    eprintln!("waypost: the reverse names of {address} could not be told in time");
-                    tally.add(&[], fail_on, true);
-                    continue;
-                };
-                tally.add(&report.findings, fail_on, !report.complete);
+                let report = reverse(net, address, args.settings.deadline()).await;
+                tally.add(&report.findings, fail_on, is_untold(&report));
                 if let Err(error) = if json { write_json(&report) } else { write_text(&mut anstream::stdout().lock(), &report) } {
                     complain(&error);
                 }
@@ -66,6 +63,11 @@ pub async fn run(net: &Net, args: PtrArgs, json: bool, fail_on: Severity) -> Exi
         }
     }
     tally.code()
+}
+
+/// One name that leads back is enough, whatever another one would say; without an answer to that nothing is told, however much was asked.
+fn is_untold(report: &ReverseReport) -> bool {
+    report.reverse.status == Status::None
 }
 
 fn write_text(out: &mut impl Write, report: &ReverseReport) -> io::Result<()> {
@@ -94,5 +96,24 @@ mod tests {
             assert_eq!(matches!(parse_target(text), Ok(Target::Address(_))), address, "{text}");
         }
         assert!(parse_target("no name").is_err());
+    }
+
+    #[test]
+    fn what_was_not_answered_counts_where_the_verdict_rests_on_it() {
+        use waypost_types::outcome::CheckSummary;
+        // An eleventh name may be the one that leads back; another that fails takes nothing from one that does.
+        for (status, complete, untold) in
+            [(Status::None, true, true), (Status::None, false, true), (Status::Ok, false, false), (Status::Warn, true, false)]
+        {
+            let report = ReverseReport {
+                address: "192.0.2.1".to_owned(),
+                names: Vec::new(),
+                reverse: CheckSummary { status, word: String::new() },
+                reason: String::new(),
+                findings: Vec::new(),
+                complete,
+            };
+            assert_eq!(is_untold(&report), untold, "{status:?} {complete}");
+        }
     }
 }

@@ -77,7 +77,7 @@ pub async fn analyse(net: &Net, raw: &[u8]) -> HeaderReport {
         }
         Ok(None) => dmarc.await,
         Err(reason) => {
-            report.unknown.push(UnknownPart { subject: "signatures".to_owned(), reason: reason.clone() });
+            report.unknown.push(UnknownPart::new("signatures", reason));
             for signature in &mut report.signatures {
                 signature.reason.clone_from(reason);
             }
@@ -97,7 +97,7 @@ pub async fn analyse(net: &Net, raw: &[u8]) -> HeaderReport {
             report.alignment.words.push_str(policy.strictness());
             (report.dmarc, report.dmarc_record) = (policy.detail, policy.record);
         }
-        Err(reason) => report.unknown.push(UnknownPart { subject: "dmarc".to_owned(), reason }),
+        Err(reason) => report.unknown.push(UnknownPart::new("dmarc", reason)),
     }
     report.findings = remarks::all(&report, &remarks::Look { parts: &parts, strict_keys });
     report
@@ -179,18 +179,18 @@ async fn verify(report: &mut HeaderReport, parts: &Parts<'_>, parsed: &Authentic
             without_body = true;
         } else {
             let subject = format!("{}._domainkey.{}", signature.selector, signature.domain);
-            report.unknown.push(UnknownPart { subject, reason: signature.reason.clone() });
+            report.unknown.push(UnknownPart::new(subject, &signature.reason));
         }
     }
     if report.arc.state == ArcState::Unknown {
         if report.body_present {
-            report.unknown.push(UnknownPart { subject: "arc".to_owned(), reason: report.arc.reason.clone() });
+            report.unknown.push(UnknownPart::new("arc", &report.arc.reason));
         } else {
             without_body = true;
         }
     }
     if without_body {
-        report.unknown.push(UnknownPart { subject: "body".to_owned(), reason: signatures::NO_BODY.to_owned() });
+        report.unknown.push(UnknownPart::new("body", signatures::NO_BODY));
     }
 }
 
@@ -224,7 +224,7 @@ fn align(report: &mut HeaderReport, alignments: &Alignments) {
     let open = report.alignment.envelope_domain.is_some() && report.alignment.spf_aligned.is_none();
     if report.from_domain.is_some() && (open || report.signatures.iter().any(|signature| signature.aligned.is_none())) {
         let reason = alignments.unknown.clone().unwrap_or_else(|| "The message names too many domains of one organisation".to_owned());
-        report.unknown.push(UnknownPart { subject: "alignment".to_owned(), reason });
+        report.unknown.push(UnknownPart::new("alignment", reason));
     }
 }
 
