@@ -8,19 +8,14 @@ use waypost_engine::{
     blacklist::{Lists, Scanner, Subject},
     net::Net,
 };
-use waypost_types::{
-    lookup::{AddressLookup, ReverseReport},
-    outcome::{BlacklistReport, CheckSummary, Status},
-};
+use waypost_types::{lookup::AddressLookup, outcome::BlacklistReport};
 
 use super::{LISTS_TIME, REVERSE_TIME, guides, is_late, millis, scan};
 
 pub(super) async fn look(net: &Net, scanner: &Scanner, address: IpAddr) -> AddressLookup {
     let started = Instant::now();
     let (subjects, lists) = ([Subject::from(address)], Lists::default());
-    let (reverse, report) =
-        tokio::join!(tokio::time::timeout(REVERSE_TIME, audit::reverse(net, address)), scan(scanner, &subjects, &lists, LISTS_TIME));
-    let found = reverse.unwrap_or_else(|_| late(address));
+    let (found, report) = tokio::join!(audit::reverse(net, address, REVERSE_TIME), scan(scanner, &subjects, &lists, LISTS_TIME));
     let took = started.elapsed();
     let complete = found.complete && report.as_ref().is_some_and(|report| !is_late(took, &report.entries));
     let blacklists = report.unwrap_or_else(|| BlacklistReport::empty(address.to_string()));
@@ -35,16 +30,5 @@ pub(super) async fn look(net: &Net, scanner: &Scanner, address: IpAddr) -> Addre
         complete,
         checked_at: Utc::now(),
         took_ms: millis(took),
-    }
-}
-
-fn late(address: IpAddr) -> ReverseReport {
-    ReverseReport {
-        address: address.to_string(),
-        names: Vec::new(),
-        reverse: CheckSummary { status: Status::None, word: "No answer".to_owned() },
-        reason: "The name servers of its network did not answer in time.".to_owned(),
-        findings: Vec::new(),
-        complete: false,
     }
 }
