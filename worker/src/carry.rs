@@ -7,11 +7,14 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use waypost_engine::audit::{NO_USUAL_SELECTOR, leaves_open};
+use waypost_engine::{
+    audit::{NO_USUAL_SELECTOR, leaves_open},
+    blacklist::lasting_zone,
+};
 use waypost_types::{
     conditions::Conditions,
     finding::{Finding, Severity},
-    outcome::{AuditReport, ListState, Outcome},
+    outcome::{AuditReport, BlacklistReport, ListState, Outcome},
 };
 
 /// Added to what is carried over.
@@ -71,8 +74,8 @@ pub fn standing(id: &str, now: &Outcome) -> Standing {
             };
             if is_open(&finding, report) { Standing::Untold } else { Standing::Told }
         }
-        Outcome::Blacklist(report) if !report.asks(left, right) => Standing::NotAsked,
-        Outcome::Blacklist(report) if report.state_of(left, right) == ListState::Unknown => Standing::Untold,
+        Outcome::Blacklist(report) if !report.asks(left, asked_zone(report, right)) => Standing::NotAsked,
+        Outcome::Blacklist(report) if state_of(report, left, right) == ListState::Unknown => Standing::Untold,
         Outcome::Smtp(_) | Outcome::Blacklist(_) => Standing::Told,
     }
 }
@@ -109,9 +112,18 @@ pub fn finding_id(finding: &Finding) -> String {
     format!("{}|{}", finding.rule, finding.subject)
 }
 
-/// Names a listing of a monitor.
+/// Names a listing of a monitor, the same with a key and without.
 pub fn listing_id(subject: &str, zone: &str) -> String {
-    format!("{subject}|{zone}")
+    format!("{subject}|{}", lasting_zone(zone))
+}
+
+/// What a scan says of a subject on the list of a zone, whichever zone it asked for that list.
+pub fn state_of(report: &BlacklistReport, subject: &str, zone: &str) -> ListState {
+    report.state_of(subject, asked_zone(report, zone))
+}
+
+fn asked_zone<'a>(report: &'a BlacklistReport, zone: &'a str) -> &'a str {
+    report.lists.iter().map(|row| row.zone.as_str()).find(|asked| lasting_zone(asked) == zone).unwrap_or(zone)
 }
 
 /// Names what was found in an outcome, whatever its severity.
@@ -142,7 +154,8 @@ fn as_before(finding: &Finding) -> Finding {
 mod tests {
     use waypost_types::{
         finding::{Severity, UnknownPart},
-        outcome::{BlacklistReport, ListEntry, ListState, Verdict},
+        lists::ListType,
+        outcome::{ListEntry, ListState, ScannedList, Verdict},
     };
 
     use super::*;
@@ -198,6 +211,33 @@ mod tests {
     fn a_list_that_is_not_asked_says_nothing() {
         let report = BlacklistReport { entries: Vec::new(), ..BlacklistReport::empty("192.0.2.1") };
         assert_eq!(standing("192.0.2.1|bl.example", &Outcome::Blacklist(Box::new(report))), Standing::NotAsked);
+    }
+
+    #[test]
+    fn a_list_that_is_asked_with_a_key_from_now_on_is_the_same_list() {
+        let row = |zone: &str| ScannedList {
+            list: "ZEN".to_owned(),
+            zone: zone.to_owned(),
+            id: "zen".to_owned(),
+            list_type: ListType::Block,
+            severity: Severity::Critical,
+            asked: 1,
+            listed: 0,
+            clean: 1,
+            unknown: 0,
+            reason: String::new(),
+            untold: Vec::new(),
+            delisting: String::new(),
+            effect: String::new(),
+        };
+        let scan = |zone| BlacklistReport { lists: vec![row(zone)], subjects: 1, ..BlacklistReport::empty("192.0.2.1") };
+        let id = listing_id("192.0.2.1", "zen.spamhaus.org");
+        assert_eq!(id, listing_id("192.0.2.1", "zen.dq.spamhaus.net"));
+        for zone in ["zen.spamhaus.org", "zen.dq.spamhaus.net"] {
+            assert_eq!(standing(&id, &Outcome::Blacklist(Box::new(scan(zone)))), Standing::Told, "{zone}");
+            assert_eq!(state_of(&scan(zone), "192.0.2.1", "zen.spamhaus.org"), ListState::Clean, "{zone}");
+        }
+        assert_eq!(standing(&id, &Outcome::Blacklist(Box::new(scan("bl.example")))), Standing::NotAsked);
     }
 
     #[test]

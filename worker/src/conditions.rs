@@ -5,19 +5,25 @@
 //! told. Scans: everything at the first look is silent; after that one condition per address and severity. A medium listing of an address
 //! that is on a critical list too belongs to that condition, and a network of which many addresses are struck at once is one condition.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
 
 use chrono::{DateTime, Utc};
-use waypost_engine::audit::{Family, NO_USUAL_SELECTOR};
+use waypost_engine::{
+    audit::{Family, NO_USUAL_SELECTOR, is_of_one_member},
+    blacklist::lasting_zone,
+};
 use waypost_types::{
     conditions::{Conditions, Member, OpenCondition, Rounds},
     finding::{Finding, Severity},
     incident::IncidentSeverity,
     judge::Policy,
-    outcome::{ListEntry, ListState, Outcome},
+    outcome::{ListEntry, ListState, Outcome, ScannedList},
 };
 
-use crate::carry::{Standing, finding_id, given_up, listing_id};
+use crate::carry::{CARRIED_FOR, Standing, finding_id, given_up, listing_id};
 
 /// Findings and listings of one outcome that are followed.
 const MOST_ELEMENTS: usize = 2_000;
@@ -129,7 +135,7 @@ pub fn elements(outcome: &Outcome) -> Vec<Element> {
                 let severity = urgency(finding.severity)?;
                 Some(Element {
                     id: listing_id(&entry.subject, &entry.zone),
-                    part: entry.zone.clone(),
+                    part: lasting_zone(&entry.zone).to_owned(),
                     condition: format!("{}|{}", entry.subject, severity.as_str()),
                     severity,
                     silent_first: true,
@@ -145,11 +151,18 @@ pub fn elements(outcome: &Outcome) -> Vec<Element> {
 pub fn untold(outcome: &Outcome) -> BTreeSet<String> {
     match outcome {
         Outcome::Smtp(_) => BTreeSet::new(),
-        Outcome::Audit(report) => report.unknown.iter().filter(|part| part.reason != NO_USUAL_SELECTOR).map(|part| part.subject.clone()).collect(),
+        Outcome::Audit(report) => {
+            let parts = report.unknown.iter().filter(|part| part.reason != NO_USUAL_SELECTOR);
+            parts.map(|part| part.about.as_ref().map_or_else(|| part.subject.clone(), |about| format!("{about}|{}", part.subject))).collect()
+        }
         Outcome::Blacklist(report) => {
-            let lists = report.lists.iter().filter(|row| row.unknown > 0).map(|row| row.zone.clone());
-            let entries = report.entries.iter().filter(|entry| entry.state == ListState::Unknown).map(|entry| entry.zone.clone());
-            lists.chain(entries).collect()
+            let silent = |row: &&ScannedList| row.unknown > 0 && row.listed + row.clean == 0;
+            let whole: BTreeSet<String> = report.lists.iter().filter(silent).map(|row| lasting_zone(&row.zone).to_owned()).collect();
+            let partly = report.lists.iter().filter(|row| row.unknown > 0 && row.listed + row.clean > 0);
+            let runs = partly.flat_map(|row| row.untold.iter().flat_map(|run| subjects_of(run)).map(|subject| listing_id(&subject, &row.zone)));
+            let entries = report.entries.iter().filter(|entry| entry.state == ListState::Unknown && !whole.contains(lasting_zone(&entry.zone)));
+            let single: Vec<String> = entries.map(|entry| listing_id(&entry.subject, &entry.zone)).chain(runs).take(MOST_ELEMENTS).collect();
+            whole.into_iter().chain(single).collect()
         }
     }
 }
@@ -177,7 +190,8 @@ pub fn decide(before: &Conditions, look: Look<'_>, policy: Policy) -> Decision {
     end(&mut state, &mut changes);
     reweigh(&mut state, &mut changes);
     changes.sort_by(|a, b| a.0.cmp(&b.0));
-    let recheck = !state.waiting.is_empty();
+    // What can not be told now is no reason to hurry.
+    let recheck = state.waiting.keys().any(|id| (look.standing)(id) != Standing::Untold);
     Decision { state, changes, recheck }
 }
 
@@ -192,35 +206,67 @@ fn mark_unseen(state: &mut Conditions, look: Look<'_>) {
 
 /// What was there when it was first looked at is the baseline: all of the first look, and of each part that could not be told then what it
 /// first tells.
-fn settle(state: &mut Conditions, Look { seen, untold, standing, .. }: Look<'_>, by_id: &BTreeMap<&str, &Element>) {
+fn settle(state: &mut Conditions, Look { seen, untold, standing, at, .. }: Look<'_>, by_id: &BTreeMap<&str, &Element>) {
     let first = !state.started;
     state.started = true;
-    // A part that is unknown may be one rule alone.
-    let untold_then =
-        |state: &Conditions, element: &Element| [&element.part, &element.finding.rule].into_iter().any(|part| state.untold.contains(part));
+    let began = *state.began.get_or_insert(at);
     let joins = |state: &Conditions, element: &Element| element.silent_first && (first || untold_then(state, element));
     let new: Vec<(String, IncidentSeverity)> =
         seen.iter().filter(|element| joins(state, element)).map(|element| (element.id.clone(), element.severity)).collect();
     for (id, severity) in new {
         state.baseline.entry(id).or_insert(severity);
     }
-    if first {
-        state.untold = untold.iter().take(MOST_ELEMENTS).cloned().collect();
+    state.untold = if first {
+        untold.iter().take(MOST_ELEMENTS).cloned().collect()
+    } else if began + CARRIED_FOR <= at {
+        // A list that speaks only when it lists something would never alarm.
+        BTreeSet::new()
     } else {
-        state.untold.retain(|part| untold.contains(part));
-    }
-    // What went and comes back is news, and so is what got worse.
+        still_untold(&state.untold, untold)
+    };
+    // What went and comes back is news, and so is what got worse. Of what is not looked at, or not asked for, nobody knows that it went.
     state.baseline.retain(|id, severity| match by_id.get(id.as_str()) {
         Some(element) => element.severity <= *severity,
-        None => standing(id) == Standing::Untold,
+        None => standing(id) != Standing::Told,
     });
 }
 
+/// Whether the first look could not tell of this. A part that was unknown may be one rule alone, or one subject.
+fn untold_then(state: &Conditions, element: &Element) -> bool {
+    let subject = &element.finding.subject;
+    let part = &element.part;
+    let whole = [part, &element.finding.rule].into_iter().any(|part| state.untold.contains(part));
+    // What is found of a family as a whole rests on each of its members.
+    let rests = || Family::of_rule(&element.finding.rule).is_some() && !is_of_one_member(&element.finding);
+    let ending = format!("|{part}");
+    whole || state.untold.contains(&format!("{subject}{ending}")) || (rests() && state.untold.iter().any(|name| name.ends_with(&ending)))
+}
+
+/// What no look has told yet. Once some subjects of a part are told, only the others remain; they do when all of it is silent again.
+fn still_untold(before: &BTreeSet<String>, now: &BTreeSet<String>) -> BTreeSet<String> {
+    let part = |name: &str| name.split_once('|').map(|(_, part)| part.to_owned());
+    let covered = |all: &BTreeSet<String>, name: &String| all.contains(name) || part(name).is_some_and(|part| all.contains(&part));
+    let same = now.iter().filter(|name| covered(before, name));
+    let narrower = before.iter().filter(|name| covered(now, name));
+    same.chain(narrower.filter(|name| part(name).is_some())).take(MOST_ELEMENTS).cloned().collect()
+}
+
+/// The subjects of a run: one, or the addresses from the first to the last.
+fn subjects_of(run: &str) -> Vec<String> {
+    let ends = run.split_once('-').and_then(|(first, last)| Some((first.parse::<Ipv4Addr>().ok()?, last.parse::<Ipv4Addr>().ok()?)));
+    match ends {
+        Some((first, last)) => (u32::from(first)..=u32::from(last)).take(MOST_ELEMENTS).map(|address| Ipv4Addr::from(address).to_string()).collect(),
+        None => vec![run.to_owned()],
+    }
+}
+
 /// Counts a round for what is new; gives what is confirmed by it.
-fn confirm<'a>(state: &mut Conditions, Look { seen, at, .. }: Look<'a>, policy: Policy) -> Vec<&'a Element> {
+///
+/// What is carried over because it could not be looked at is no second look at it: it waits on.
+fn confirm<'a>(state: &mut Conditions, Look { seen, standing, at, .. }: Look<'a>, policy: Policy) -> Vec<&'a Element> {
     let told: BTreeSet<&str> = state.open.values().flat_map(|open| open.elements.keys()).map(String::as_str).collect();
-    let news: Vec<&Element> =
-        seen.iter().filter(|element| !told.contains(element.id.as_str()) && !state.baseline.contains_key(&element.id)).collect();
+    let is_new = |element: &&Element| !told.contains(element.id.as_str()) && !state.baseline.contains_key(&element.id);
+    let news: Vec<&Element> = seen.iter().filter(is_new).filter(|element| standing(&element.id) != Standing::Untold).collect();
     state.waiting.retain(|id, _| seen.iter().any(|element| element.id == *id));
     let mut confirmed = Vec::new();
     for element in news {

@@ -1,7 +1,7 @@
 //! The judge of conditions as a table: each row is a story of looks, read from left to right.
 //!
 //! A look names what is seen, separated by commas; after `=` stands what must follow: `+name(elements)` opened, `^name(elements)` grew,
-//! `v name(elements)` shrank, `!name` got worse or better, `-name` ended; `.` is nothing.
+//! `v name(elements)` shrank, `!name` got worse or better, `-name` ended; `.` is nothing. `?part` could not be told, `/list` is not asked.
 
 use chrono::{DateTime, TimeDelta};
 use waypost_types::{
@@ -59,10 +59,18 @@ fn play(fail_after: u32, recover_after: u32, story: &str) -> String {
     let mut told = Vec::new();
     for (number, look) in story.split_whitespace().map(|step| step.split_once('=').unwrap().0).enumerate() {
         let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap() + TimeDelta::seconds(60 * i64::try_from(number).unwrap());
-        let (untold, words): (Vec<&str>, Vec<&str>) = look.split(',').filter(|word| *word != "0").partition(|word| word.starts_with('?'));
+        let (off, words): (Vec<&str>, Vec<&str>) = look.split(',').filter(|word| *word != "0").partition(|word| word.starts_with('/'));
+        let (untold, words): (Vec<&str>, Vec<&str>) = words.into_iter().partition(|word| word.starts_with('?'));
         let seen: Vec<Element> = words.into_iter().map(element).collect();
-        let untold: BTreeSet<String> = untold.iter().map(|part| part[1..].to_owned()).collect();
-        let standing = |id: &str| if untold.iter().any(|part| id.starts_with(part)) { Standing::Untold } else { Standing::Told };
+        let untold: BTreeSet<String> = untold
+            .iter()
+            .map(|part| part[1..].split_once('@').map_or_else(|| part[1..].to_owned(), |(address, list)| format!("192.0.2.{address}|{list}")))
+            .collect();
+        let standing = |id: &str| match off.iter().find(|list| id.ends_with(&list[1..])) {
+            Some(_) => Standing::NotAsked,
+            None if untold.iter().any(|part| id.starts_with(part) || id.ends_with(&format!("|{part}"))) => Standing::Untold,
+            None => Standing::Told,
+        };
         let decision = decide(&state, Look { seen: &seen, untold: &untold, found: &[], standing: &standing, at }, policy);
         let all = |ids: &[String]| ids.iter().map(|id| short(id)).collect::<Vec<_>>().join(",");
         let words: Vec<String> = decision
@@ -98,6 +106,9 @@ fn stories_of_audits() {
         "spf.no_all~=. 0=. spf.no_all~=. spf.no_all~=+spf(spf.no_all)",
         // One look is no proof.
         "0=. spf.missing=. 0=. spf.missing=. 0=.",
+        // What is carried over since it can not be told is no confirmation of itself.
+        "0=. spf.a=. spf.a,?spf=. spf.a,?spf=. spf.a=+spf(spf.a) 0=-spf",
+        "0=. spf.a=. spf.a,?spf=. 0=. spf.a=. 0=.",
         // A family is one condition, two families are two.
         "0=. spf.a,dmarc.b=. spf.a,dmarc.b=+dmarc(dmarc.b);+spf(spf.a) spf.a=-dmarc 0=-spf",
         // It grows, gets worse, shrinks, gets better, ends.
@@ -140,6 +151,12 @@ fn stories_of_lists() {
         "0=. 7@zen=. 7@zen=+7|critical(7@zen) 7@zen,7@cop~=. 7@zen,7@cop~=^7|critical(7@cop) 0=-7|critical",
         // A list that was silent at the first scan is no news when it first tells.
         "?zen=. 7@zen=. 7@zen=. 0=. 7@zen=. 7@zen=+7|critical(7@zen)",
+        // That address 8 could not be told is no baseline of address 7, nor is 7 one's that a later look did not tell.
+        "?8@zen=. 7@zen=. 7@zen=+7|critical(7@zen) 7@zen,8@zen=. 7@zen,8@zen=+8|critical(8@zen)",
+        "?zen=. ?8@zen=. 7@zen,?8@zen=. 7@zen,?8@zen=+7|critical(7@zen) 7@zen,8@zen=. 7@zen,8@zen=.",
+        "?8@zen=. ?zen=. 7@zen,8@zen=. 7@zen,8@zen=+7|critical(7@zen)",
+        // A list that is switched off and on again has the same baseline.
+        "7@zen=. /zen=. 7@zen=. 7@zen=. 0=. 7@zen=. 7@zen=+7|critical(7@zen)",
         // A wave that comes scan by scan is one, too; a medium listing goes where the address is.
         "0=. 1@zen,2@zen,3@zen=. 1@zen,2@zen,3@zen,4@zen=+1|critical(1@zen);+2|critical(2@zen);+3|critical(3@zen) 1@zen,2@zen,3@zen,4@zen=+network|critical(4@zen) 1@zen,2@zen,3@zen,4@zen,4@cop~=. 1@zen,2@zen,3@zen,4@zen,4@cop~=^network|critical(4@cop)",
         // Three addresses are three incidents, four at once are the network's.
@@ -218,6 +235,21 @@ fn what_can_not_be_looked_at_is_believed_for_a_bounded_time() {
     // A list that is not asked any more is let go at once.
     let off = decide(&alone, look(&[], &|_| Standing::NotAsked, at), policy);
     assert_eq!(off.changes, [("192.0.2.1|critical".to_owned(), Change::Ended(vec![let_go(None)]))]);
+}
+
+#[test]
+fn a_list_that_speaks_only_when_it_lists_something_is_believed_after_a_while() {
+    use crate::carry::CARRIED_FOR;
+    let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+    let policy = Policy { fail_after: 1, recover_after: 1, quorum: 0 };
+    let silent: BTreeSet<String> = ["zen".to_owned()].into();
+    let (none, listed) = (BTreeSet::new(), [element("7@zen")]);
+    let quiet = |at| Look { seen: &[], untold: &silent, found: &[], standing: &|_| Standing::Untold, at };
+    let loud = |at| Look { seen: &listed, untold: &none, found: &[], standing: &|_| Standing::Told, at };
+    let first = decide(&Conditions::default(), quiet(at), policy).state;
+    assert!(decide(&first, loud(at + CARRIED_FOR / 2), policy).changes.is_empty());
+    let later = decide(&first, quiet(at + CARRIED_FOR), policy).state;
+    assert_eq!(decide(&later, loud(at + CARRIED_FOR * 2), policy).changes.len(), 1);
 }
 
 #[test]

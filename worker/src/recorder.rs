@@ -4,7 +4,7 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use chrono::{DateTime, SubsecRound as _, Utc};
-use waypost_engine::audit::provider_of;
+use waypost_engine::{audit::provider_of, blacklist::lasting_zone};
 use waypost_store::{
     OrgTx, Store,
     listings::{CurrentListing, EndedListing},
@@ -21,7 +21,7 @@ use waypost_types::{
 
 use crate::{
     WorkerError,
-    carry::{CARRIED_FOR, Memory, Standing, carry, found, listing_id, standing},
+    carry::{Memory, Standing, carry, found, given_up, listing_id, standing, state_of},
     checker::split_target,
     conditions::{self, Decision, Element},
     history,
@@ -192,19 +192,22 @@ fn steps_of<'a>(judged: &'a Judged<'_>) -> Vec<Step<'a>> {
 
 /// From when to when something is on which list.
 async fn follow_listings(tx: &mut OrgTx, news: &[Judged<'_>]) -> Result<(), WorkerError> {
-    for judged in news.iter().filter(|judged| judged.conditions.is_some()) {
+    for judged in news {
+        let Some((_, decision)) = &judged.conditions else { continue };
         // What was looked at now: a listing that is carried over was not seen again.
         let Outcome::Blacklist(report) = &*judged.run.outcome else { continue };
-        let listed: Vec<&ListEntry> = report.listings().map(|(entry, _)| entry).collect();
+        let lasting = |entry: &ListEntry| ListEntry { zone: lasting_zone(&entry.zone).to_owned(), ..entry.clone() };
+        let listed: Vec<ListEntry> = report.listings().map(|(entry, _)| lasting(entry)).collect();
         tx.begin_listings(judged.monitor.id, &listed, judged.run.at).await?;
         let current = tx.current_listings(judged.monitor.id).await?;
         let at = judged.run.at;
         let over = |stay: CurrentListing| {
-            let (ended_at, ending) = match standing(&listing_id(&stay.subject, &stay.zone), &judged.run.outcome) {
-                Standing::Told if report.state_of(&stay.subject, &stay.zone) == ListState::Clean => (at, ListingEnd::Gone),
+            let id = listing_id(&stay.subject, &stay.zone);
+            let (ended_at, ending) = match standing(&id, &judged.run.outcome) {
+                Standing::Told if state_of(report, &stay.subject, &stay.zone) == ListState::Clean => (at, ListingEnd::Gone),
                 Standing::NotAsked => (at, ListingEnd::NotAsked),
                 // What came after it was last seen nobody knows.
-                Standing::Untold if stay.seen_at + CARRIED_FOR <= at => (stay.seen_at, ListingEnd::Untold),
+                Standing::Untold if given_up(&decision.state, &id, at) => (stay.seen_at, ListingEnd::Untold),
                 Standing::Told | Standing::Untold => return None,
             };
             Some(EndedListing { id: stay.id, ended_at, ending })

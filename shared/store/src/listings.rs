@@ -39,7 +39,7 @@ pub struct EndedListing {
 
 impl OrgTx {
     /// Takes up what a scan saw: what is listed begins or goes on.
-    pub async fn begin_listings(&mut self, monitor: MonitorId, listed: &[&ListEntry], at: DateTime<Utc>) -> Result<(), StoreError> {
+    pub async fn begin_listings(&mut self, monitor: MonitorId, listed: &[ListEntry], at: DateTime<Utc>) -> Result<(), StoreError> {
         if listed.is_empty() {
             return Ok(());
         }

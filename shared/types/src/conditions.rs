@@ -14,10 +14,14 @@ use crate::incident::IncidentSeverity;
 pub struct Conditions {
     /// A first outcome was seen.
     pub started: bool,
+    /// When.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub began: Option<DateTime<Utc>>,
     /// What was there at the first look and is silent until it goes or gets worse than it was.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub baseline: BTreeMap<String, IncidentSeverity>,
-    /// Parts that the first look could not tell of: what is there when they first tell belongs to the baseline, too.
+    /// Parts that the first look could not tell of: what is there when they first tell belongs to the baseline, too. A record family, a rule,
+    /// a zone, or `subject|family` and `subject|zone` where others of it could be told.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub untold: BTreeSet<String>,
     /// What was seen and is not confirmed yet.

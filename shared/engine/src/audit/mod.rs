@@ -81,7 +81,7 @@ pub use dkim::NO_USUAL_SELECTOR;
 pub(crate) use dmarc_alignment::Alignments;
 pub use reverse::reverse;
 pub use selectors::provider_of;
-pub use untold::leaves_open;
+pub use untold::{is_of_one_member, leaves_open};
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 

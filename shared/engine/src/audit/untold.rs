@@ -28,8 +28,8 @@ pub fn leaves_open(part: &UnknownPart, finding: &Finding) -> bool {
     }
 }
 
-/// Whether it is about one address, name server or selector.
-fn is_of_one_member(finding: &Finding) -> bool {
+/// Whether it is about one address, name server or selector of a family that has many.
+pub fn is_of_one_member(finding: &Finding) -> bool {
     match Family::of_rule(&finding.rule) {
         Some(Family::Ptr) => finding.subject.parse::<IpAddr>().is_ok(),
         Some(Family::Ns) => OF_ONE_SERVER.contains(&finding.rule.as_str()),

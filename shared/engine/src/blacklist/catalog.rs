@@ -160,6 +160,15 @@ pub fn retired(word: &str) -> Option<&'static Retired> {
     CATALOG.retired.iter().find(|retired| at_or_below(word, &retired.zone))
 }
 
+/// The zone whose listings those of this one continue: with a key another zone is asked for the same data.
+pub fn lasting_zone(zone: &str) -> &str {
+    static REPLACED: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| {
+        let of = |zone: &'static Zone| Some((zone.zone.as_str(), zones().iter().find(|other| other.id == zone.replaces)?.zone.as_str()));
+        zones().iter().filter_map(of).collect()
+    });
+    REPLACED.iter().find(|(keyed, _)| *keyed == zone).map_or(zone, |(_, open)| open)
+}
+
 /// The zone of the catalog that a DNS suffix is, or lies below.
 pub(super) fn owner(suffix: &str) -> Option<&'static Zone> {
     zones().iter().find(|zone| at_or_below(suffix, &zone.zone))
@@ -231,5 +240,7 @@ mod tests {
         }
         assert_eq!(find("ZEN.spamhaus.org.").map(|zone| zone.id.as_str()), Some("spamhaus-zen"));
         assert!(retired("dnsbl.sorbs.net").is_some());
+        assert_eq!(lasting_zone("zen.dq.spamhaus.net"), "zen.spamhaus.org");
+        assert_eq!(lasting_zone("zen.spamhaus.org"), "zen.spamhaus.org");
     }
 }

@@ -14,7 +14,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
-pub use catalog::catalog_info;
+pub use catalog::{catalog_info, lasting_zone};
 pub use lists::{Lists, check_choice, check_key};
 pub use pace::Pacing;
 pub use plan::Subject;
