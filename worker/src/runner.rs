@@ -24,7 +24,7 @@ use crate::{
     recorder::{Recorder, Run},
     scheduler::LEASE_SECONDS,
     seal::{Seal, key_of},
-    shared_checks::{Ask, SharedChecks},
+    shared_checks::{Ask, NoLook, SharedChecks},
 };
 
 /// Outcomes of an organisation wait that long for others, to be recorded with them; a person who watches the page does not notice.
@@ -37,6 +37,13 @@ const TRANSACTIONS: usize = 8;
 const RENEWAL: Duration = Duration::from_secs(40);
 /// A check that has not begun this long before its lease ends is left to the next claim.
 const LEASE_MARGIN: i64 = 30;
+
+/// How a look ended.
+enum Ended {
+    Seen(Run),
+    /// With the claim, which is given back.
+    TooLate(MonitorId, i64),
+}
 
 /// Runs batches.
 #[derive(Debug)]
@@ -125,11 +132,14 @@ impl Runner {
             looks.spawn(async move { runner.look(unit, instructions, begin_before).await });
         }
         while !looks.is_empty() && !self.shutdown.is_cancelled() {
-            let seen = self.gather(&mut looks).await;
-            for run in &seen {
-                left.remove(&run.monitor);
+            let (seen, late) = self.gather(&mut looks).await;
+            for monitor in seen.iter().map(|run| run.monitor).chain(late.iter().map(|(monitor, _)| *monitor)) {
+                left.remove(&monitor);
             }
             self.record(org, seen).await?;
+            if !late.is_empty() {
+                self.release(org, &late).await?;
+            }
         }
         if self.shutdown.is_cancelled() && !left.is_empty() {
             looks.shutdown().await;
@@ -138,18 +148,22 @@ impl Runner {
         Ok(())
     }
 
-    /// Waits for the first outcome and takes those that follow soon after.
-    async fn gather(&self, looks: &mut JoinSet<Option<Run>>) -> Vec<Run> {
-        let mut seen = Vec::new();
+    /// Waits for the first outcome and takes those that follow soon after. Beside them are the checks that could not begin here in time.
+    async fn gather(&self, looks: &mut JoinSet<Option<Ended>>) -> (Vec<Run>, Vec<(MonitorId, i64)>) {
+        let (mut seen, mut late) = (Vec::new(), Vec::new());
         let mut until: Option<Instant> = None;
-        while seen.len() < RECORD_AT_ONCE {
+        while seen.len() + late.len() < RECORD_AT_ONCE {
             let enough = until;
             tokio::select! {
                 biased;
                 ended = looks.join_next() => match ended {
                     None => break,
-                    Some(Ok(run)) => {
-                        seen.extend(run);
+                    Some(Ok(ended)) => {
+                        match ended {
+                            Some(Ended::Seen(run)) => seen.push(run),
+                            Some(Ended::TooLate(monitor, claim)) => late.push((monitor, claim)),
+                            None => {}
+                        }
                         until = until.or(Some(Instant::now() + GATHER));
                     }
                     // A look that panicked is a bug of ours: its lease gives the check back.
@@ -159,7 +173,7 @@ impl Runner {
                 () = self.shutdown.cancelled() => break,
             }
         }
-        seen
+        (seen, late)
     }
 
     /// What the organisation has to say about its audits and scans; probes need nothing, and no trip to the database.
@@ -203,10 +217,8 @@ impl Runner {
         sealed.into_iter().filter_map(open).collect()
     }
 
-    async fn look(&self, unit: DueUnit, instructions: Instructions, begin_before: DateTime<Utc>) -> Option<Run> {
-        if Utc::now() > begin_before {
-            return None;
-        }
+    /// Nothing when the lease is to give the check back.
+    async fn look(&self, unit: DueUnit, instructions: Instructions, begin_before: DateTime<Utc>) -> Option<Ended> {
         let ask = Ask {
             kind: unit.kind,
             target: &unit.target,
@@ -222,9 +234,14 @@ impl Runner {
             MonitorKind::Blacklist => self.with_lease(&unit, look).await,
             MonitorKind::Audit | MonitorKind::Smtp => look.await,
         };
-        let Observation { at, outcome } = seen?;
-        self.port25.saw(&outcome).await;
-        Some(Run { monitor: unit.monitor, claim: unit.claim, at, outcome, requested: unit.requested })
+        match seen {
+            Ok(Observation { at, outcome }) => {
+                self.port25.saw(&outcome).await;
+                Some(Ended::Seen(Run { monitor: unit.monitor, claim: unit.claim, at, outcome, requested: unit.requested }))
+            }
+            Err(NoLook::TooLate) => Some(Ended::TooLate(unit.monitor, unit.claim)),
+            Err(NoLook::NotOurTurn) => None,
+        }
     }
 
     /// Renews the lease of a unit while something is done with it.

@@ -43,6 +43,15 @@ pub struct Ask<'a> {
     pub begin_before: DateTime<Utc>,
 }
 
+/// Why there was no look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoLook {
+    /// All places were taken until it was too late to begin: another worker may have room.
+    TooLate,
+    /// Another looks at that provider's host right now, or nobody can tell: the lease gives the check back.
+    NotOurTurn,
+}
+
 type Slot = Arc<AsyncMutex<Option<Observation>>>;
 
 /// Runs checks for a region, shared and bounded.
@@ -78,8 +87,8 @@ impl SharedChecks {
         }
     }
 
-    /// A fresh enough outcome of the target: a shared one, or a look of our own. `None` when it is too late to begin one.
-    pub async fn observe(&self, ask: &Ask<'_>) -> Option<Observation> {
+    /// A fresh enough outcome of the target: a shared one, or a look of our own.
+    pub async fn observe(&self, ask: &Ask<'_>) -> Result<Observation, NoLook> {
         let Ask { kind, target, .. } = *ask;
         let slot = self.slot(kind, target, ask.instructions.mark());
         let mut seen = slot.lock().await;
@@ -88,22 +97,20 @@ impl SharedChecks {
             let age = (Utc::now() - observation.at).to_std().unwrap_or_default();
             if age < freshness(ask, observation.outcome.verdict(), provider) {
                 metrics::counter!("waypost_checks_shared_total", "kind" => kind.as_str()).increment(1);
-                return Some(observation.clone());
+                return Ok(observation.clone());
             }
         }
         if provider && let Some(known) = self.ask_turn(target).await? {
             *seen = Some(known.clone());
-            return Some(known);
+            return Ok(known);
         }
         let semaphore = match kind {
             MonitorKind::Smtp => &self.probes,
             MonitorKind::Audit => &self.audits,
             MonitorKind::Blacklist => &self.scans,
         };
-        let _permit = semaphore.acquire().await.ok()?;
-        if Utc::now() > ask.begin_before {
-            return None;
-        }
+        let left = (ask.begin_before - Utc::now()).to_std().map_err(|_| NoLook::TooLate)?;
+        let _permit = tokio::time::timeout(left, semaphore.acquire()).await.map_err(|_| NoLook::TooLate)?.map_err(|_| NoLook::TooLate)?;
         let started = std::time::Instant::now();
         let outcome = self.checker.check(kind, target, ask.instructions).await;
         metrics::histogram!("waypost_check_seconds", "kind" => kind.as_str()).record(started.elapsed().as_secs_f64());
@@ -113,21 +120,19 @@ impl SharedChecks {
         if provider && let Err(error) = self.store.provider_seen(&self.region, target, observation.at, &observation.outcome).await {
             tracing::warn!(error = chain(&error), "what a provider's host answered could not be kept");
         }
-        Some(observation)
+        Ok(observation)
     }
 
-    /// At a provider's host the workers of a region take turns. `Some(None)` when it is ours; `None` when another looks right now, or
-    /// when nobody can tell: then the lease gives the check back.
-    #[allow(clippy::option_option)]
-    async fn ask_turn(&self, target: &str) -> Option<Option<Observation>> {
+    /// At a provider's host the workers of a region take turns: what another saw, or nothing when it is our turn.
+    async fn ask_turn(&self, target: &str) -> Result<Option<Observation>, NoLook> {
         let spacing = i32::try_from(PROVIDER_SPACING.as_secs()).unwrap_or(i32::MAX);
         match self.store.provider_turn(&self.region, target, Utc::now(), spacing).await {
-            Ok(ProviderTurn::Yours) => Some(None),
-            Ok(ProviderTurn::Known(at, outcome)) => Some(Some(Observation { at, outcome: Arc::new(outcome) })),
-            Ok(ProviderTurn::Wait) => None,
+            Ok(ProviderTurn::Yours) => Ok(None),
+            Ok(ProviderTurn::Known(at, outcome)) => Ok(Some(Observation { at, outcome: Arc::new(outcome) })),
+            Ok(ProviderTurn::Wait) => Err(NoLook::NotOurTurn),
             Err(error) => {
                 tracing::warn!(error = chain(&error), "the turn at a provider's host could not be asked for");
-                None
+                Err(NoLook::NotOurTurn)
             }
         }
     }

@@ -21,8 +21,13 @@ type Hosts<'a> = &'a [(&'a str, &'a [&'a str])];
 
 fn audit_of(domain: &str, mx: Hosts<'_>, web: Hosts<'_>) -> Outcome {
     let parsed = |addresses: &[&str]| addresses.iter().map(|address| address.parse().unwrap()).collect();
-    let mx_host =
-        |(host, addresses): &(&str, &[&str])| MxHost { preference: 10, host: (*host).to_owned(), addresses: parsed(addresses), provider: None };
+    let mx_host = |(host, addresses): &(&str, &[&str])| MxHost {
+        preference: 10,
+        host: (*host).to_owned(),
+        addresses: parsed(addresses),
+        partial: false,
+        provider: None,
+    };
     Outcome::Audit(Box::new(AuditReport {
         score: Some(100),
         grade: Some("A".to_owned()),
@@ -69,6 +74,14 @@ async fn an_audit_discovers_servers_and_addresses_within_the_limit() {
     let links: i64 = scene.value("SELECT count(*) FROM domain_servers").await;
     let hosts: String = scene.value("SELECT string_agg(host(net) || '=' || array_to_string(hosts, ' '), ', ' ORDER BY net) FROM addresses").await;
     assert_eq!((links, hosts.as_str()), (1, "203.0.113.1=, 203.0.113.2=mx2.example.com, 203.0.113.9=mx1.example.com, 2001:db8::1="));
+    // Of one host the IPv6 addresses could not be told: the IPv4 address is taken up, and nothing it had is taken from it.
+    let mut half = audit_of("example.com", &[("mx1.example.com", &["203.0.113.10"])], &[]);
+    if let Outcome::Audit(report) = &mut half {
+        report.mx_hosts[0].partial = true;
+    }
+    record(&scene, audit, half).await;
+    let hosts: String = scene.value("SELECT string_agg(host(net) || '=' || array_to_string(hosts, ' '), ', ' ORDER BY net) FROM addresses").await;
+    assert!(hosts.contains("203.0.113.9=mx1.example.com, 203.0.113.10=mx1.example.com"), "{hosts}");
     // An unverified owner has 25 monitors.
     let many: Vec<String> = (0..40).map(|n| format!("198.51.100.{n}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
@@ -115,9 +128,7 @@ async fn the_addresses_of_a_server_that_was_added_by_hand_are_followed_and_let_g
         ))
         .await;
     // Another hour begins.
-    let later = || {
-        scene.run_sql("UPDATE schedule_units SET last_at = last_at - interval '2 hours'; UPDATE addresses SET seen_at = seen_at - interval '2 hours'")
-    };
+    let later = || scene.run_sql("UPDATE schedule_units SET last_at = last_at - interval '2 hours'");
     record(&scene, monitor, probe_of(&["203.0.113.1", "203.0.113.2"])).await;
     assert_eq!(addresses(&scene).await, "203.0.113.1/32 server=mail.example.com, 203.0.113.2/32 server=mail.example.com");
     later().await;
@@ -126,15 +137,26 @@ async fn the_addresses_of_a_server_that_was_added_by_hand_are_followed_and_let_g
     assert_eq!(addresses(&scene).await, three, "the new one is watched, the other not let go at once");
     later().await;
     record(&scene, monitor, probe_of(&[])).await;
-    scene.run_sql("UPDATE addresses SET seen_at = seen_at - interval '8 days'").await;
+    // Another server shares one of them, and is seen there every hour.
+    scene
+        .run_sql(
+            "UPDATE addresses SET host_seen = jsonb_build_object('mail.example.com', now() - interval '8 days');
+             UPDATE addresses SET hosts = hosts || 'other.example.com'::text, host_seen = host_seen || jsonb_build_object('other.example.com', now())
+             WHERE net = '203.0.113.2'",
+        )
+        .await;
     later().await;
     record(&scene, monitor, probe_of(&[])).await;
-    assert_eq!(addresses(&scene).await, three, "no answer takes nothing away");
+    assert_eq!(
+        addresses(&scene).await,
+        three.replace("2/32 server=mail.example.com", "2/32 server=mail.example.com other.example.com"),
+        "no answer takes nothing away"
+    );
     later().await;
     record(&scene, monitor, probe_of(&["203.0.113.1", "203.0.113.3"])).await;
     assert_eq!(
         addresses(&scene).await,
-        "203.0.113.1/32 server=mail.example.com, 203.0.113.2/32 server=, 203.0.113.3/32 server=mail.example.com",
+        "203.0.113.1/32 server=mail.example.com, 203.0.113.2/32 server=other.example.com, 203.0.113.3/32 server=mail.example.com",
         "what it has not had for a week is no longer its own"
     );
     // A host that rotates is bounded.

@@ -22,8 +22,33 @@ use waypost_types::{
 };
 use waypost_worker::{
     checker::{Checker, Instructions, ListInstructions, stub_outcome},
-    shared_checks::{Ask, SharedChecks},
+    shared_checks::{Ask, NoLook, SharedChecks},
 };
+
+/// Never comes to an end.
+struct Stuck;
+
+impl Checker for Stuck {
+    fn check<'a>(&'a self, _: MonitorKind, _: &'a str, _: &'a Instructions) -> BoxFuture<'a, Outcome> {
+        Box::pin(std::future::pending())
+    }
+
+    fn is_provider(&self, _: &str) -> bool {
+        false
+    }
+}
+
+#[tokio::test]
+async fn who_finds_no_place_in_time_gives_the_check_back() {
+    let scene = Scene::new().await;
+    let shared = SharedChecks::new(Arc::new(Stuck), scene.db.store.clone(), "local", 1, 1);
+    let first = Ask { kind: MonitorKind::Blacklist, ..ask("192.0.2.1") };
+    let second = Ask { begin_before: Utc::now() + TimeDelta::milliseconds(100), ..Ask { kind: MonitorKind::Blacklist, ..ask("192.0.2.2") } };
+    tokio::select! {
+        _ = shared.observe(&first) => panic!("it never ends"),
+        seen = async { tokio::task::yield_now().await; shared.observe(&second).await } => assert_eq!(seen.err(), Some(NoLook::TooLate)),
+    }
+}
 
 #[derive(Default)]
 struct Counting {
@@ -80,7 +105,7 @@ async fn many_who_watch_one_target_cost_one_look() {
     assert_eq!(checker.looks(), 1, "a person's wish is granted at most every 10 seconds");
     shared.observe(&ask("mx.example:587")).await.unwrap();
     assert_eq!(checker.looks(), 2, "another port is another target");
-    assert!(shared.observe(&Ask { begin_before: Utc::now() - TimeDelta::seconds(1), ..ask("late.example:25") }).await.is_none());
+    assert!(shared.observe(&Ask { begin_before: Utc::now() - TimeDelta::seconds(1), ..ask("late.example:25") }).await.err() == Some(NoLook::TooLate));
     assert_eq!(checker.looks(), 2);
 }
 

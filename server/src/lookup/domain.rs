@@ -74,7 +74,8 @@ mod tests {
         let domain: DomainName = "example.com".parse().unwrap();
         let addresses = |net: u8, many: u8| (0..many).map(|n| std::net::IpAddr::from([192, 0, net, n])).collect::<Vec<_>>();
         let mut audit = AuditReport::empty("example.com");
-        audit.mx_hosts = vec![MxHost { preference: 10, host: "mx.example.com".to_owned(), addresses: addresses(2, 20), provider: None }];
+        audit.mx_hosts =
+            vec![MxHost { preference: 10, host: "mx.example.com".to_owned(), addresses: addresses(2, 20), partial: false, provider: None }];
         audit.web_hosts = vec![WebHost { host: "example.com".to_owned(), addresses: [addresses(2, 3), addresses(3, 20)].concat() }];
         let found: Vec<String> = subjects(&domain, &audit).iter().map(ToString::to_string).collect();
         assert_eq!((found[0].as_str(), found.len()), ("example.com", 1 + MAX_MX + MAX_WEB));

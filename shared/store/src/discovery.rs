@@ -60,7 +60,7 @@ enum Known {
     Replaced,
     /// Providers and content networks rotate their addresses with every answer: those first seen stay, or every look would bring new ones.
     Stays,
-    /// They are let go elsewhere.
+    /// They are let go elsewhere, or may be among those that could not be told.
     Beside,
 }
 
@@ -99,7 +99,11 @@ impl OrgTx {
                 host: &host.host,
                 addresses: &host.addresses,
                 source: Source::Mx,
-                known: if host.provider.is_some() { Known::Stays } else { Known::Replaced },
+                known: match host.provider {
+                    Some(_) => Known::Stays,
+                    None if host.partial => Known::Beside,
+                    None => Known::Replaced,
+                },
             };
             self.take_addresses(seen, regions, &mut left, &mut found).await?;
         }
@@ -126,11 +130,19 @@ impl OrgTx {
             .await?;
         let Some(host) = host else { return Ok(found) };
         let now: Vec<IpNetwork> = addresses.iter().map(|address| single(*address)).collect();
-        sqlx::query!("UPDATE addresses SET seen_at = now() WHERE org_id = $1 AND $2 = ANY(hosts) AND net >>= ANY($3::cidr[])", org, host, &now)
-            .execute(self.connection())
-            .await?;
+        // Two probes that write to the same rows in another order would wait for each other: who has the organisation's row goes first.
+        let mut left = self.monitor_room().await?.left;
         sqlx::query!(
-            "UPDATE addresses SET hosts = array_remove(hosts, $2) WHERE org_id = $1 AND $2 = ANY(hosts) AND seen_at < now() - make_interval(days => $3)",
+            "UPDATE addresses SET host_seen = host_seen || jsonb_build_object($2::text, now()) WHERE org_id = $1 AND $2 = ANY(hosts) AND net >>= ANY($3::cidr[])",
+            org,
+            host,
+            &now
+        )
+        .execute(self.connection())
+        .await?;
+        sqlx::query!(
+            "UPDATE addresses SET hosts = array_remove(hosts, $2), host_seen = host_seen - $2::text
+             WHERE org_id = $1 AND $2 = ANY(hosts) AND coalesce((host_seen ->> $2)::timestamptz, created_at) < now() - make_interval(days => $3)",
             org,
             host,
             LET_GO_DAYS
@@ -145,7 +157,6 @@ impl OrgTx {
         if new.is_empty() {
             return Ok(found);
         }
-        let mut left = self.monitor_room().await?.left;
         let seen = Seen { host: &host, addresses: &new, source: Source::Server, known: Known::Beside };
         self.take_addresses(seen, regions, &mut left, &mut found).await?;
         self.tell_discovered(&found, server.to_string()).await?;
@@ -259,7 +270,8 @@ impl OrgTx {
             }
         } else if seen.known == Known::Replaced && !now.is_empty() {
             sqlx::query!(
-                "UPDATE addresses SET hosts = array_remove(hosts, $2) WHERE org_id = $1 AND $2 = ANY(hosts) AND NOT net = ANY($3::cidr[])",
+                "UPDATE addresses SET hosts = array_remove(hosts, $2), host_seen = host_seen - $2::text
+                 WHERE org_id = $1 AND $2 = ANY(hosts) AND NOT net = ANY($3::cidr[])",
                 org,
                 seen.host,
                 &now
@@ -270,7 +282,8 @@ impl OrgTx {
         for net in now {
             // An address inside a watched network is looked at with the network.
             let updated = sqlx::query!(
-                "UPDATE addresses SET hosts = CASE WHEN $3 = ANY(hosts) OR cardinality(hosts) >= $4 THEN hosts ELSE array_append(hosts, $3) END
+                "UPDATE addresses SET hosts = CASE WHEN $3 = ANY(hosts) OR cardinality(hosts) >= $4 THEN hosts ELSE array_append(hosts, $3) END,
+                   host_seen = CASE WHEN $3 = ANY(hosts) OR cardinality(hosts) < $4 THEN host_seen || jsonb_build_object($3::text, now()) ELSE host_seen END
                  WHERE org_id = $1 AND net >>= $2::cidr",
                 org,
                 net,
@@ -288,7 +301,8 @@ impl OrgTx {
             }
             let id = AddressId(Uuid::now_v7());
             let inserted = sqlx::query!(
-                "INSERT INTO addresses (org_id, id, net, source, hosts) VALUES ($1, $2, $3::cidr, $5, ARRAY[$4]) ON CONFLICT (org_id, net) DO NOTHING",
+                "INSERT INTO addresses (org_id, id, net, source, hosts, host_seen)
+                 VALUES ($1, $2, $3::cidr, $5, ARRAY[$4], jsonb_build_object($4::text, now())) ON CONFLICT (org_id, net) DO NOTHING",
                 org,
                 id.0,
                 net,

@@ -62,6 +62,7 @@ pub(super) async fn look(net: &Net, domain: &DomainName, options: &AuditOptions)
 /// Without MX the domain's own address takes the mail, when it has one (RFC 5321 5.1).
 async fn without_mx(net: &Net, name: &str, facts: &mut Facts, part: &mut Part) {
     let (addresses, half) = net.dns().addresses_and_failure(name).await;
+    let partial = half.is_some();
     facts.untold = half.map(|failure| format!("some addresses of {name}: {failure}"));
     match addresses {
         Lookup::Found(addresses) => {
@@ -71,7 +72,7 @@ async fn without_mx(net: &Net, name: &str, facts: &mut Facts, part: &mut Part) {
                 format!("10 {name}."),
             ));
             not_reachable(net, name, &addresses, part);
-            facts.hosts = vec![MxHost { preference: 0, host: name.to_owned(), addresses, provider: None }];
+            facts.hosts = vec![MxHost { preference: 0, host: name.to_owned(), addresses, partial, provider: None }];
             part.word_by_findings(Status::Info, "Address only");
         }
         Lookup::Missing(_) => {
@@ -159,6 +160,7 @@ async fn with_mx(net: &Net, name: &str, records: Vec<(u16, String)>, facts: &mut
     .await;
     let mut dead = Vec::new();
     for ((preference, host), ((addresses, half), alias)) in hosts.iter().zip(answers) {
+        let partial = half.is_some() || matches!(addresses, Lookup::Failed(_));
         if let Some(failure) = half {
             facts.untold = Some(format!("some addresses of {host}: {failure}"));
         }
@@ -185,7 +187,7 @@ async fn with_mx(net: &Net, name: &str, records: Vec<(u16, String)>, facts: &mut
         };
         not_reachable(net, host, &addresses, part);
         let provider = selectors::provider_of(host).map(str::to_owned);
-        facts.hosts.push(MxHost { preference: *preference, host: host.clone(), addresses, provider });
+        facts.hosts.push(MxHost { preference: *preference, host: host.clone(), addresses, partial, provider });
     }
     // Others take the mail as long as one of them works.
     let all = dead.len() == hosts.len();

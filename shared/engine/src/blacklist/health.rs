@@ -11,7 +11,7 @@ use futures::future::join_all;
 use secrecy::ExposeSecret;
 use tokio::{
     sync::{Mutex as Flight, Semaphore},
-    time::Instant,
+    time::{Instant, timeout},
 };
 use waypost_types::{lists::ZoneHealth, outcome::ListState};
 
@@ -36,8 +36,10 @@ const EXAM_TIME: Duration = Duration::from_secs(30);
 const MAX_POINTS: usize = 3;
 /// Zones remembered.
 const KEPT: usize = 10_000;
-/// Examinations that go on at once; at the start every list wants one.
+/// Examinations of lists of the catalog that go on at once; at the start every list wants one.
 pub(super) const EXAMS_AT_ONCE: usize = 16;
+/// And of private lists: those of one organisation that never answer must not keep the catalog's from being tested.
+const PRIVATE_EXAMS_AT_ONCE: usize = 4;
 
 /// What an examination says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,12 +90,17 @@ struct Known {
 pub(super) struct Health {
     zones: Mutex<Shelf<(String, Kind), Known>>,
     exams: Semaphore,
+    private_exams: Semaphore,
 }
 
 impl Default for Health {
     fn default() -> Self {
         // What is known of a zone is short: the count bounds it.
-        Self { zones: Mutex::new(Shelf::new(KEPT, usize::MAX)), exams: Semaphore::new(EXAMS_AT_ONCE) }
+        Self {
+            zones: Mutex::new(Shelf::new(KEPT, usize::MAX)),
+            exams: Semaphore::new(EXAMS_AT_ONCE),
+            private_exams: Semaphore::new(PRIVATE_EXAMS_AT_ONCE),
+        }
     }
 }
 
@@ -111,7 +118,10 @@ impl Health {
         if let Some(held) = held.as_ref().filter(|held| held.stands(age)) {
             return held.verdict.clone();
         }
-        let Ok(_turn) = self.exams.acquire().await else { return Verdict::Bad("the list could not be tested".to_owned()) };
+        let places = if wanted.private { &self.private_exams } else { &self.exams };
+        let Ok(Ok(_turn)) = timeout(EXAM_TIME, places.acquire()).await else {
+            return Verdict::Bad("there was no time to test the list; it is tried again at the next scan".to_owned());
+        };
         let points = test_points(&wanted.zone, kind, wanted.key.as_ref(), rand::random());
         let deadline = Instant::now() + EXAM_TIME;
         let verdict = wanted.without_key(examine(asker, wanted, &points, deadline).await);
@@ -263,7 +273,13 @@ async fn first_listed(asker: &Asker, wanted: &Wanted, points: &[String], deadlin
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::{
+        blacklist::{Lists, Pacing},
+        net::{Net, NetConfig},
+    };
 
     #[tokio::test(start_paused = true)]
     async fn a_list_that_stays_broken_is_looked_at_less_often() {
@@ -276,5 +292,22 @@ mod tests {
         held = Held::after(Some(&held), Verdict::Good);
         assert_eq!(held.until - Instant::now(), GOOD_FOR);
         assert_eq!(Held::after(Some(&held), bad()).until - Instant::now(), BAD_FOR);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn private_lists_wait_for_each_other_for_a_bounded_time_and_keep_no_other_from_its_place() {
+        // Nobody answers there.
+        let net = Net::new(NetConfig { resolvers: vec!["127.0.0.1:9".parse().unwrap()], ..NetConfig::default() }).unwrap();
+        let (health, asker) = (Health::default(), Asker::new(&net, Pacing::default()));
+        let _all = health.private_exams.acquire_many(PRIVATE_EXAMS_AT_ONCE.try_into().unwrap()).await.unwrap();
+        let verdict = async |zone: &str| {
+            let lists = Lists::named(&[zone.to_owned()], &BTreeMap::new());
+            match health.of(&asker, &lists.wanted[0], Kind::Ip4, GOOD_FOR).await {
+                Verdict::Bad(reason) => reason,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(verdict("private.example").await.contains("no time to test"));
+        assert!(!verdict("bl.spamcop.net").await.contains("no time to test"));
     }
 }

@@ -141,6 +141,9 @@ pub struct MxHost {
     /// Its addresses, IPv4 first.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub addresses: Vec<IpAddr>,
+    /// Others may be missing: of one kind, or of all, its addresses could not be told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
     /// The mailbox provider the catalog knows it as.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
