@@ -36,7 +36,7 @@ pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> P
     }
     let domain = facts.domain.as_str();
     part.detail.dkim_unasked = unasked(options);
-    let answers = ask(net, domain, options).await;
+    let answers = ask(net, facts, options).await;
     if let Wildcard::Records(_) | Wildcard::Changing = answers.wildcard {
         part.find(
             remark(

@@ -1,16 +1,19 @@
 //! Which DKIM selectors are asked, and what each answers: its TXT records, the alias it is, and whether a wildcard speaks for it.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    time::Duration,
+};
 
 use futures::{StreamExt, stream};
 use tokio::time::Instant;
 use waypost_types::audit::SelectorOrigin;
 
-use super::{AuditOptions, Family, dkim_key, organisational, selectors};
-use crate::net::{DnsFailure, Lookup, Net};
+use super::{AuditOptions, Facts, Family, dkim_key, organisational, selectors, spf_services};
+use crate::net::{Absence, DnsFailure, Lookup, Net};
 
 /// Names asked at once.
-const AT_ONCE: usize = 24;
+const AT_ONCE: usize = 64;
 /// Selectors given by hand or seen that are looked at, of each.
 const MOST_BY_HAND: usize = 50;
 /// Aliases followed from a selector.
@@ -80,25 +83,44 @@ pub(super) struct Answers {
     pub(super) untold_alias: Option<DnsFailure>,
 }
 
-/// Asks for all selectors at once.
-pub(super) async fn ask(net: &Net, domain: &str, options: &AuditOptions) -> Answers {
-    let wanted: Vec<_> = wanted(options).into_iter().chain(NOBODYS.map(|selector| (selector.to_owned(), SelectorOrigin::Catalog))).collect();
-    let mut asked: Vec<Asked> = stream::iter(wanted)
-        .map(|(selector, origin)| async move {
-            let name = format!("{selector}._domainkey.{domain}");
-            let (answer, aliases) = net.dns().txt_with_aliases(&name).await;
-            Asked { selector, name, origin, answer, aliases, wild: false }
-        })
-        .buffered(AT_ONCE)
-        .collect()
-        .await;
-    let nobodys = asked.split_off(asked.len() - NOBODYS.len());
+/// Asks for the selectors, most of which nobody has. Where neither `_domainkey` nor one of the likely ones below it exists, nothing does (RFC
+/// 8020), and the many others are left alone; some servers say of a name that exists only for those below it that it does not, so that it is
+/// not believed by itself.
+pub(super) async fn ask(net: &Net, facts: &Facts, options: &AuditOptions) -> Answers {
+    let domain = facts.domain.as_str();
+    let wanted = wanted(options);
+    let before: HashSet<&str> = known(options).collect();
+    let is_likely = |(selector, origin): &Wanted| {
+        *origin != SelectorOrigin::Catalog || before.contains(selector.as_str()) || selectors::USUAL.contains(&selector.as_str())
+    };
+    let (likely, others): (Vec<Wanted>, Vec<Wanted>) = wanted.into_iter().partition(is_likely);
+    let nobodys = NOBODYS.map(|selector| (selector.to_owned(), SelectorOrigin::Catalog));
+    let top = format!("_domainkey.{domain}");
+    let (mut asked, nobodys, top) =
+        tokio::join!(ask_all(net, domain, likely), ask_all(net, domain, nobodys.into()), net.dns().txt_with_aliases(&top));
+    if !others.is_empty() {
+        let is_nothing = |answer: &Lookup<Vec<u8>>, aliases: &[String]| *answer == Lookup::Missing(Absence::NxDomain) && aliases.is_empty();
+        let none = |asked: &[Asked]| asked.iter().all(|one| is_nothing(&one.answer, &one.aliases));
+        let mut nothing = none(&asked) && none(&nobodys) && is_nothing(&top.0, &top.1);
+        let mut others = others;
+        if nothing {
+            let services = services(net, facts).await;
+            let (of_services, rest) =
+                others.into_iter().partition(|(selector, _)| services.iter().any(|service| selectors::is_of(selector, service)));
+            let more = ask_all(net, domain, of_services).await;
+            nothing = none(&more);
+            asked.extend(more);
+            others = rest;
+        }
+        if !nothing {
+            asked.extend(ask_all(net, domain, others).await);
+        }
+    }
     let all: Vec<Option<Vec<Vec<u8>>>> = nobodys.iter().map(|nobody| sorted(&nobody.answer)).collect();
     let wildcard = wildcard(&all);
     for one in &mut asked {
         one.wild = matches!(one.answer, Lookup::Found(_)) && (wildcard == Wildcard::Changing || all.contains(&sorted(&one.answer)));
     }
-    let before: HashSet<&str> = known(options).collect();
     let mut failed_guess = None;
     for nobody in &nobodys {
         failed_guess = failure(&nobody.answer).or(failed_guess);
@@ -119,8 +141,32 @@ pub(super) async fn ask(net: &Net, domain: &str, options: &AuditOptions) -> Answ
     Answers { asked, guessed: options.guess_selectors, wildcard, failed_guess, untold_alias }
 }
 
+type Wanted = (String, SelectorOrigin);
+
+async fn ask_all(net: &Net, domain: &str, wanted: Vec<Wanted>) -> Vec<Asked> {
+    let asking = stream::iter(wanted).map(|(selector, origin)| async move {
+        let name = format!("{selector}._domainkey.{domain}");
+        let (answer, aliases) = net.dns().txt_with_aliases(&name).await;
+        Asked { selector, name, origin, answer, aliases, wild: false }
+    });
+    asking.buffered(AT_ONCE).collect().await
+}
+
+/// The services that the domain's SPF record and MX hosts name. Both were asked for by others.
+async fn services(net: &Net, facts: &Facts) -> BTreeSet<&'static str> {
+    let records = net.dns().txt(facts.domain.as_str()).await.found();
+    let terms = records.iter().map(|record| String::from_utf8_lossy(record).to_ascii_lowercase()).filter(|text| text.starts_with("v=spf1"));
+    let mut services: BTreeSet<&'static str> = BTreeSet::new();
+    for text in terms {
+        let targets = text.split_ascii_whitespace().filter_map(|term| term.split_once(['=', ':'])).map(|(_, target)| target);
+        services.extend(targets.filter_map(spf_services::service_of));
+    }
+    services.extend(facts.hosts.iter().filter_map(|host| selectors::provider_of(&host.host)));
+    services
+}
+
 /// The selectors to ask, each once, with the best that is known of it.
-fn wanted(options: &AuditOptions) -> Vec<(String, SelectorOrigin)> {
+fn wanted(options: &AuditOptions) -> Vec<Wanted> {
     let seen = options.seen_selectors.iter().take(MOST_BY_HAND).map(|selector| (selector.clone(), SelectorOrigin::Seen));
     let by_hand = options.selectors.iter().take(MOST_BY_HAND).map(|selector| (selector.clone(), SelectorOrigin::Hand));
     let guessed = selectors::common().iter().filter(|_| options.guess_selectors).map(|selector| (selector.clone(), SelectorOrigin::Catalog));

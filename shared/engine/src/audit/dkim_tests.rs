@@ -401,3 +401,34 @@ async fn selectors_are_guessed_only_where_that_is_wanted() {
     let part = look_with(&usual, &[], &AuditOptions { guess_selectors: false, ..AuditOptions::default() }).await;
     assert!(part.records.is_empty() && part.unknown.len() == 1 && part.unknown[0].reason != NO_USUAL_SELECTOR, "{part:#?}");
 }
+
+#[tokio::test]
+async fn where_nothing_is_likely_to_be_found_the_many_selectors_are_left_alone() {
+    // The names asked below `_domainkey`, and the selectors found.
+    async fn asks(records: &[(&str, String)], options: &AuditOptions) -> (Vec<String>, usize) {
+        let records: Vec<(&str, &str)> = records.iter().map(|(name, record)| (*name, record.as_str())).collect();
+        let server = Server::start(&records, &[]).await;
+        let part = dkim::check(&server.net(), &facts(), options).await;
+        let asked = server.asked.lock().unwrap().clone();
+        let selectors = asked.iter().filter_map(|name| name.strip_suffix("._domainkey.e.example")).map(str::to_owned);
+        (selectors.collect(), part.detail.dkim.len())
+    }
+    let key = || txt(&format!("p={RSA_2048}"));
+    let plain = ("e.example", "TXT v=spf1 -all".to_owned());
+    let (nothing, _) = asks(&[plain.clone()], &AuditOptions::default()).await;
+    assert!((10..20).contains(&nothing.len()), "{nothing:?}");
+    // What somebody named is asked whatever else is there, and tells that there is more.
+    let (named, found) = asks(&[plain.clone(), (NAME, key())], &hand()).await;
+    assert!(named.len() > 150 && found == 1, "{}", named.len());
+    // The services that the SPF record names have selectors of their own; one of them has a key, so that all are asked.
+    let brevo = ("e.example", "TXT v=spf1 include:spf.brevo.com -all".to_owned());
+    let (service, found) = asks(&[brevo.clone()], &AuditOptions::default()).await;
+    assert!(service.len() > nothing.len() && service.len() < 40 && found == 0, "{service:?}");
+    // A server that says that nothing is at `_domainkey`, although a usual key is below it, is not believed.
+    let (usual, found) = asks(&[plain.clone(), ("google._domainkey.e.example", key())], &AuditOptions::default()).await;
+    assert!(usual.len() > 150 && found == 1, "{}", usual.len());
+    // A selector that had a key is asked, however unusual.
+    let known = Known { records: [("dkim".to_owned(), vec![("klaviyo: p=A".to_owned(), DateTime::UNIX_EPOCH)])].into() };
+    let (before, _) = asks(&[plain], &AuditOptions { known, ..AuditOptions::default() }).await;
+    assert!(before.len() < 20 && before.contains(&"klaviyo".to_owned()), "{before:?}");
+}

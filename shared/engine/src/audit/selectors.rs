@@ -52,6 +52,9 @@ static FILE: LazyLock<File> = LazyLock::new(|| {
     })
 });
 
+/// What most keys stand at.
+pub(super) const USUAL: [&str; 9] = ["default", "dkim", "mail", "selector1", "selector2", "google", "s1", "s2", "k1"];
+
 /// Selectors to try when a domain's own are not known, each once.
 pub fn common() -> &'static [String] {
     static COMMON: LazyLock<Vec<String>> = LazyLock::new(|| {
@@ -60,7 +63,7 @@ pub fn common() -> &'static [String] {
             .iter()
             .map(|s| s.name.clone())
             .chain(FILE.provider.iter().flat_map(|p| p.dkim_selectors.iter().cloned()))
-            .chain(["default", "dkim", "mail", "selector1", "selector2", "google", "s1", "s2", "k1"].map(str::to_owned))
+            .chain(USUAL.map(str::to_owned))
             .filter(|s| !s.is_empty() && s.len() <= 63 && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)))
             .collect();
         all.sort();
@@ -85,6 +88,13 @@ pub(super) fn service_of_alias(target: &str) -> Option<&'static str> {
     let ends = |suffix: &str| target == suffix || target.strip_suffix(suffix).is_some_and(|rest| rest.ends_with('.'));
     let known = FILE.sender.iter().find(|sender| sender.dkim_targets.iter().any(|suffix| ends(suffix))).map(|sender| sender.name.as_str());
     known.or_else(|| spf_services::service_of(target))
+}
+
+/// Whether the catalog knows a selector as one of a service, alone or among others.
+pub(super) fn is_of(selector: &str, service: &str) -> bool {
+    let named = |name: &str| name.contains(service) || service.starts_with(name);
+    FILE.provider.iter().any(|p| named(&p.name) && p.dkim_selectors.iter().any(|s| s == selector))
+        || FILE.selector.iter().any(|s| s.name == selector && s.vendor.as_deref().is_some_and(named))
 }
 
 /// The service that alone uses a selector; nothing of one that many use, such as `default` and `s1`, or that is a date.
@@ -146,5 +156,6 @@ mod tests {
         ] {
             assert_eq!(service_of(selector), service, "{selector}");
         }
+        assert!(is_of("protonmail3", "Proton Mail") && is_of("klaviyo", "Klaviyo") && !is_of("klaviyo", "Proton Mail"));
     }
 }

@@ -4,12 +4,12 @@
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    sync::{Arc, atomic::AtomicU32},
+    sync::{Arc, Mutex, atomic::AtomicU32},
     time::Duration,
 };
 
 use hickory_proto::{
-    op::{Edns, Message, ResponseCode},
+    op::{Edns, Message, Query, ResponseCode},
     rr::{
         Name, RData, Record, RecordType,
         rdata::{
@@ -66,6 +66,8 @@ pub(crate) enum Say {
 /// A name server on loopback that knows some names; all others are NXDOMAIN, without a SOA, as plain servers answer.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
+    /// The names it was asked for over UDP.
+    pub(crate) asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
@@ -87,10 +89,13 @@ impl Server {
         };
         let address = udp.local_addr().unwrap();
         let known = Arc::clone(&zone);
+        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+        let log = Arc::clone(&asked);
         tokio::spawn(async move {
             let mut buffer = [0_u8; 4096];
             loop {
                 let (length, from) = udp.recv_from(&mut buffer).await.unwrap();
+                log.lock().unwrap().push(asked_name(&Message::from_vec(&buffer[..length]).unwrap().queries[0]));
                 if let Some(answer) = answer(&known, &buffer[..length], false) {
                     udp.send_to(&answer, from).await.unwrap();
                 }
@@ -111,7 +116,7 @@ impl Server {
                 });
             }
         });
-        Self { address }
+        Self { address, asked }
     }
 
     /// A [`Net`] that asks it.
@@ -132,11 +137,13 @@ pub(super) fn answer(zone: &BTreeMap<String, Say>, question: &[u8], tcp: bool) -
     answer.metadata.recursion_available = true;
     answer.metadata.recursion_desired = question.metadata.recursion_desired;
     answer.add_query(asked.clone());
-    let name = asked.name().iter().map(|label| String::from_utf8_lossy(label).to_ascii_lowercase()).collect::<Vec<_>>().join(".");
+    let name = asked_name(&asked);
     // The root is signed everywhere: whoever asks it learns whether a resolver passes signatures on.
     let root = Say::Records(vec!["DNSKEY 0101030d00".to_owned(), "RRSIG 00300d00000000000000000000000000000000".to_owned()]);
     let said = zone.get(&name).or_else(|| wildcard(zone, &name)).or_else(|| name.is_empty().then_some(&root));
     match said {
+        // A name exists, without records, when one below it does.
+        None if zone.keys().any(|known| known.strip_suffix(&name).is_some_and(|rest| rest.ends_with('.'))) => {}
         None => answer.metadata.response_code = ResponseCode::NXDomain,
         Some(Say::Silence) => return None,
         Some(Say::Code(code)) => answer.metadata.response_code = *code,
@@ -180,6 +187,10 @@ pub(super) fn answer(zone: &BTreeMap<String, Say>, question: &[u8], tcp: bool) -
         }
     }
     Some(answer.to_vec().unwrap())
+}
+
+fn asked_name(question: &Query) -> String {
+    question.name().iter().map(|label| String::from_utf8_lossy(label).to_ascii_lowercase()).collect::<Vec<_>>().join(".")
 }
 
 /// Whether some were left; then there is one less.
