@@ -24,6 +24,7 @@ use tokio::{
 
 use super::{
     dns::DnsFailure,
+    query::no_tcp,
     socket::{Lost, Socket, TRY},
     wire::{self, QueryFlags, Question},
 };
@@ -41,6 +42,8 @@ const IN_FLIGHT: usize = 2048;
 const BURST: usize = 100;
 /// A question this old has been read by the resolver; it makes room, however long its answer takes.
 const YOUNG: Duration = Duration::from_millis(50);
+/// A resolver at whose port nobody listens may be starting again: the next try waits, or all tries would be over at once.
+const RESTART: Duration = Duration::from_millis(500);
 /// Silences in a row after which a resolver is asked last, and for how long. A single one may be the fault of the domain's name servers.
 const SILENCES: u32 = 4;
 const ASKED_LAST: Duration = Duration::from_secs(10);
@@ -101,7 +104,7 @@ impl Exchange {
         let answer = first.ask(question, flags, false).await;
         match answer {
             Ok(answer) if order.len() == 1 || !elsewhere.contains(&wire::code(&answer)) => Ok(answer),
-            answer => timeout_at(began + LIMIT, ask_on(&order, answer, question, flags, elsewhere)).await.unwrap_or(Err(DnsFailure::Timeout)),
+            answer => ask_on(&order, answer, question, flags, (elsewhere, began + LIMIT)).await,
         }
     }
 
@@ -120,7 +123,7 @@ async fn ask_on(
     first: Result<Vec<u8>, Lost>,
     question: &Question,
     flags: QueryFlags,
-    elsewhere: &[ResponseCode],
+    (elsewhere, end): (&[ResponseCode], Instant),
 ) -> Result<Vec<u8>, DnsFailure> {
     let mut answered = vec![false; order.len()];
     let mut last = first;
@@ -128,7 +131,13 @@ async fn ask_on(
     for attempt in 0..TRIES {
         let at = attempt % order.len();
         if attempt > 0 && !answered[at] {
-            last = order[at].ask(question, flags, attempt >= order.len() && attempt + 1 == TRIES).await;
+            if at == 0 && last == Err(Lost::Unreachable) {
+                tokio::time::sleep_until(end.min(Instant::now() + RESTART)).await;
+            }
+            let asking = order[at].ask(question, flags, attempt >= order.len() && attempt + 1 == TRIES);
+            let Ok(answer) = timeout_at(end, asking).await else { break };
+            // That an answer is too long for UDP says more than what came of trying again.
+            last = if last == Err(Lost::NoTcp) { answer.or(last) } else { answer };
         }
         if let Ok(answer) = &last {
             if !elsewhere.contains(&wire::code(answer)) {
@@ -138,6 +147,7 @@ async fn ask_on(
             said.get_or_insert_with(|| answer.clone());
         }
     }
+    // What one of them said tells more than that the others were silent.
     said.map_or_else(|| last.map_err(failure), Ok)
 }
 
@@ -145,6 +155,7 @@ fn failure(lost: Lost) -> DnsFailure {
     match lost {
         Lost::Timeout | Lost::Closed => DnsFailure::Timeout,
         Lost::Unreachable => DnsFailure::Other("the resolver can not be reached".to_owned()),
+        Lost::NoTcp => no_tcp("the resolver does not answer there"),
     }
 }
 
@@ -177,6 +188,7 @@ impl Resolver {
     }
 
     async fn try_once(&self, question: &Question, flags: QueryFlags, edns: bool, tcp: bool) -> Result<Vec<u8>, Lost> {
+        let mut lost = Lost::Unreachable;
         if !tcp {
             let mut answer = self.over_udp(question, flags, edns).await;
             if answer == Err(Lost::Closed) {
@@ -186,8 +198,13 @@ impl Resolver {
             if !wire::is_truncated(&answer) {
                 return Ok(answer);
             }
+            lost = Lost::NoTcp;
         }
-        timeout(TRY, over_tcp(self.address, question, flags, edns)).await.map_err(|_| Lost::Timeout)?.map_err(|_| Lost::Unreachable)
+        match timeout(TRY, over_tcp(self.address, question, flags, edns)).await {
+            Ok(answer) => answer.map_err(|_| lost),
+            Err(_) if lost == Lost::NoTcp => Err(lost),
+            Err(_) => Err(Lost::Timeout),
+        }
     }
 
     async fn over_udp(&self, question: &Question, flags: QueryFlags, edns: bool) -> Result<Vec<u8>, Lost> {

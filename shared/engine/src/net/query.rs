@@ -78,21 +78,26 @@ impl RawAnswer {
 
 /// Asks any server over UDP, twice when nothing comes, without EDNS when it does not know that, and over TCP when the answer is truncated.
 pub(super) async fn ask(server: SocketAddr, question: &Question, flags: QueryFlags) -> Result<RawAnswer, DnsFailure> {
-    let (mut edns, mut outcome) = (true, Err(DnsFailure::Timeout));
-    for _ in 0..2 {
+    let (mut edns, mut outcome, mut silences) = (true, Err(DnsFailure::Timeout), 0);
+    while silences < 2 {
         outcome = timeout(TRY, over_udp(server, question, flags, edns)).await.unwrap_or(Err(DnsFailure::Timeout));
-        if outcome.as_ref().is_ok_and(|answer| wire::code(answer) == ResponseCode::FormErr) {
-            edns = false;
-        } else if outcome.is_ok() {
-            break;
+        match &outcome {
+            Ok(answer) if edns && wire::code(answer) == ResponseCode::FormErr => edns = false,
+            Ok(_) => break,
+            Err(_) => silences += 1,
         }
     }
     let mut answer = outcome?;
     if wire::is_truncated(&answer) {
         let whole = timeout(TRY, over_tcp(server, question, flags, edns)).await;
-        answer = whole.map_err(|_| DnsFailure::Timeout)?.map_err(io_failure)?;
+        answer = whole.map_err(|_| no_tcp("it does not answer in time"))?.map_err(no_tcp)?;
     }
     RawAnswer::read(&answer)
+}
+
+/// The answer does not fit into UDP.
+pub(super) fn no_tcp(why: impl std::fmt::Display) -> DnsFailure {
+    DnsFailure::Other(format!("the answer is too long for UDP, and TCP port 53 fails: {why}"))
 }
 
 fn extended_errors(edns: &Edns) -> Vec<(u16, String)> {

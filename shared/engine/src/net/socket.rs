@@ -34,6 +34,8 @@ pub(super) enum Lost {
     Timeout,
     /// Nobody listens there, or no way leads there.
     Unreachable,
+    /// The answer does not fit into UDP, and there is none over TCP.
+    NoTcp,
     /// The socket's time was over before the question's; another one has to ask.
     Closed,
 }

@@ -87,15 +87,17 @@ impl Question {
         message
     }
 
-    /// Whether a packet is an answer to this question as it was sent (RFC 5452 3). Who can not read a question does not repeat it.
+    /// Whether a packet is an answer to this question as it was sent (RFC 5452 3). Who can not read a question does not repeat it, nor do some
+    /// that refuse it.
     pub fn is_answered_by(&self, packet: &[u8], id: u16) -> bool {
         let Some((head, rest)) = packet.split_first_chunk::<HEADER>() else { return false };
         let is_response = head[2] & 0b1111_1000 == 0b1000_0000;
-        let not_understood = matches!(code(packet), ResponseCode::FormErr | ResponseCode::NotImp) && rest.is_empty();
+        let bare = [ResponseCode::FormErr, ResponseCode::ServFail, ResponseCode::NotImp, ResponseCode::Refused];
+        let not_repeated = rest.is_empty() && bare.contains(&code(packet));
         is_response
             && head[..2] == id.to_be_bytes()
             && match head[4..6] {
-                [0, 0] => not_understood,
+                [0, 0] => not_repeated,
                 [0, 1] => rest.get(..self.0.len()).is_some_and(|asked| self.is(asked)),
                 _ => false,
             }
