@@ -401,6 +401,14 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn r9_selectors_that_nobody_asks_for_take_no_place_of_those_that_are_asked() {
+        let known: Vec<String> = (0..10).map(|n| format!("a-forgotten-{n}: v=DKIM1; p=")).chain(["s1: v=DKIM1; p=".to_owned()]).collect();
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        let key = ("s1._domainkey.e.example", "TXT v=DKIM1; p=");
+        assert_eq!(look(Family::Dkim, &known, &[key], &[]).await.1, ["there"]);
+    }
+
+    #[tokio::test]
     async fn selectors_are_confirmed_one_by_one_and_aliases_are_followed() {
         let key = ("s1._domainkey.e.example", "TXT v=DKIM1; p=");
         assert_eq!(look(Family::Dkim, &["s1: v=DKIM1; p="], &[key], &[]).await.1, ["there"]);
