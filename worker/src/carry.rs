@@ -122,8 +122,10 @@ pub fn state_of(report: &BlacklistReport, subject: &str, zone: &str) -> ListStat
     report.state_of(subject, asked_zone(report, zone))
 }
 
-fn asked_zone<'a>(report: &'a BlacklistReport, zone: &'a str) -> &'a str {
-    report.lists.iter().map(|row| row.zone.as_str()).find(|asked| lasting_zone(asked) == zone).unwrap_or(zone)
+/// Of a list that is asked by several names, the one that told.
+pub fn asked_zone<'a>(report: &'a BlacklistReport, zone: &'a str) -> &'a str {
+    let same = || report.lists.iter().filter(|row| lasting_zone(&row.zone) == lasting_zone(zone));
+    same().find(|row| row.listed + row.clean > 0).or_else(|| same().next()).map_or(zone, |row| row.zone.as_str())
 }
 
 /// Names what was found in an outcome, whatever its severity.

@@ -7,7 +7,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
 use chrono::{DateTime, Utc};
@@ -23,7 +23,7 @@ use waypost_types::{
     outcome::{ListEntry, ListState, Outcome, ScannedList},
 };
 
-use crate::carry::{CARRIED_FOR, Standing, finding_id, given_up, listing_id};
+use crate::carry::{CARRIED_FOR, Standing, asked_zone, finding_id, given_up, listing_id};
 
 /// Findings and listings of one outcome that are followed.
 const MOST_ELEMENTS: usize = 2_000;
@@ -156,12 +156,21 @@ pub fn untold(outcome: &Outcome) -> BTreeSet<String> {
             parts.map(|part| part.about.as_ref().map_or_else(|| part.subject.clone(), |about| format!("{about}|{}", part.subject))).collect()
         }
         Outcome::Blacklist(report) => {
-            let silent = |row: &&ScannedList| row.unknown > 0 && row.listed + row.clean == 0;
-            let whole: BTreeSet<String> = report.lists.iter().filter(silent).map(|row| lasting_zone(&row.zone).to_owned()).collect();
-            let partly = report.lists.iter().filter(|row| row.unknown > 0 && row.listed + row.clean > 0);
-            let runs = partly.flat_map(|row| row.untold.iter().flat_map(|run| subjects_of(run)).map(|subject| listing_id(&subject, &row.zone)));
-            let entries = report.entries.iter().filter(|entry| entry.state == ListState::Unknown && !whole.contains(lasting_zone(&entry.zone)));
-            let single: Vec<String> = entries.map(|entry| listing_id(&entry.subject, &entry.zone)).chain(runs).take(MOST_ELEMENTS).collect();
+            let rows = || report.lists.iter().filter(|row| row.unknown > 0 && asked_zone(report, &row.zone) == row.zone);
+            let told = |row: &ScannedList| row.listed + row.clean > 0;
+            let mut whole: BTreeSet<String> = rows().filter(|row| !told(row)).map(|row| lasting_zone(&row.zone).to_owned()).collect();
+            let mut single: Vec<String> = Vec::new();
+            for row in rows().filter(|row| told(row)) {
+                let entries = report.entries.iter().filter(|entry| entry.zone == row.zone && entry.state == ListState::Unknown);
+                let subjects = entries.map(|entry| entry.subject.clone()).chain(row.untold.iter().flat_map(|run| subjects_of(run)));
+                let ids: Vec<String> = subjects.map(|subject| listing_id(&subject, &row.zone)).collect();
+                // What does not fit is all of it: silence is no alarm.
+                if single.len() + ids.len() + whole.len() < MOST_ELEMENTS {
+                    single.extend(ids);
+                } else {
+                    whole.insert(lasting_zone(&row.zone).to_owned());
+                }
+            }
             whole.into_iter().chain(single).collect()
         }
     }
@@ -253,10 +262,14 @@ fn still_untold(before: &BTreeSet<String>, now: &BTreeSet<String>) -> BTreeSet<S
 
 /// The subjects of a run: one, or the addresses from the first to the last.
 fn subjects_of(run: &str) -> Vec<String> {
-    let ends = run.split_once('-').and_then(|(first, last)| Some((first.parse::<Ipv4Addr>().ok()?, last.parse::<Ipv4Addr>().ok()?)));
-    match ends {
-        Some((first, last)) => (u32::from(first)..=u32::from(last)).take(MOST_ELEMENTS).map(|address| Ipv4Addr::from(address).to_string()).collect(),
-        None => vec![run.to_owned()],
+    match run.split_once('-').and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?))) {
+        Some((IpAddr::V4(first), IpAddr::V4(last))) => {
+            (u32::from(first)..=u32::from(last)).take(MOST_ELEMENTS).map(|address| Ipv4Addr::from(address).to_string()).collect()
+        }
+        Some((IpAddr::V6(first), IpAddr::V6(last))) => {
+            (u128::from(first)..=u128::from(last)).take(MOST_ELEMENTS).map(|address| Ipv6Addr::from(address).to_string()).collect()
+        }
+        _ => vec![run.to_owned()],
     }
 }
 

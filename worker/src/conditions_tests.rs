@@ -358,7 +358,7 @@ mod review {
 
     #[test]
     fn r3_runs_of_ipv6_addresses_are_untold_too() {
-        let v6: Vec<String> = (0..32).map(|n| std::net::Ipv6Addr::from(0x2001_0db8_0000_0000_0000_0000_0000_0000_u128 + n).to_string()).collect();
+        let v6: Vec<String> = (0..32).map(|n| Ipv6Addr::from(0x2001_0db8_0000_0000_0000_0000_0000_0000_u128 + n).to_string()).collect();
         let half: &dyn Fn(usize) -> ListState = &|n| if n < 16 { ListState::Clean } else { ListState::Unknown };
         let listed: &dyn Fn(usize) -> ListState = &|n| if n < 16 { ListState::Clean } else { ListState::Listed };
         let (first, _) = look(&Conditions::default(), None, scan("2001:db8::/123", &v6, &[("bl.example", half)]), start());

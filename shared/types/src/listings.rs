@@ -113,7 +113,7 @@ impl BlacklistReport {
             let silent: Vec<&ListEntry> = self.entries.iter().filter(|entry| entry.zone == row.zone && entry.state == ListState::Unknown).collect();
             if !silent.is_empty() {
                 row.reason = reasons(silent.iter().map(|entry| entry.reason.as_str()));
-                row.untold = if row.clean == 0 { Vec::new() } else { runs(silent.iter().map(|entry| entry.subject.as_str())) };
+                row.untold = if row.clean + row.listed == 0 { Vec::new() } else { runs(silent.iter().map(|entry| entry.subject.as_str())) };
             }
             self.entries.retain(|entry| entry.zone != row.zone || entry.state == ListState::Listed);
         }
