@@ -97,7 +97,8 @@ pub fn carry(before: Option<&Outcome>, now: &Arc<Outcome>, memory: Memory<'_>) -
         }
         (Some(Outcome::Blacklist(before)), Outcome::Blacklist(report)) => {
             let mut report = report.clone();
-            if report.keep_listings_of(before, |entry| memory.believes(&listing_id(&entry.subject, &entry.zone))) {
+            let asked = |report: &BlacklistReport, zone: &str| asked_zone(report, zone).to_owned();
+            if report.keep_listings_of(before, asked, |entry| memory.believes(&listing_id(&entry.subject, &entry.zone))) {
                 Arc::new(Outcome::Blacklist(report))
             } else {
                 Arc::clone(now)

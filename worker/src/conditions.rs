@@ -5,28 +5,25 @@
 //! told. Scans: everything at the first look is silent; after that one condition per address and severity. A medium listing of an address
 //! that is on a critical list too belongs to that condition, and a network of which many addresses are struck at once is one condition.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use waypost_engine::{
-    audit::{Family, NO_USUAL_SELECTOR, is_of_one_member},
-    blacklist::lasting_zone,
-};
+use waypost_engine::{audit::Family, blacklist::lasting_zone};
 use waypost_types::{
     conditions::{Conditions, Member, OpenCondition, Rounds},
     finding::{Finding, Severity},
     incident::IncidentSeverity,
     judge::Policy,
-    outcome::{ListEntry, ListState, Outcome, ScannedList},
+    outcome::{ListEntry, Outcome},
 };
 
-use crate::carry::{CARRIED_FOR, Standing, asked_zone, finding_id, given_up, listing_id};
+use crate::{
+    carry::{CARRIED_FOR, Standing, finding_id, given_up, listing_id},
+    untold::{still_untold, untold_then},
+};
 
 /// Findings and listings of one outcome that are followed.
-const MOST_ELEMENTS: usize = 2_000;
+pub(crate) const MOST_ELEMENTS: usize = 2_000;
 /// With more addresses of a network newly listed at once the network is the condition.
 const MOST_ADDRESSES: usize = 3;
 /// Name of the condition of a network as a whole.
@@ -147,35 +144,6 @@ pub fn elements(outcome: &Outcome) -> Vec<Element> {
     }
 }
 
-/// Parts of an outcome that could not be told.
-pub fn untold(outcome: &Outcome) -> BTreeSet<String> {
-    match outcome {
-        Outcome::Smtp(_) => BTreeSet::new(),
-        Outcome::Audit(report) => {
-            let parts = report.unknown.iter().filter(|part| part.reason != NO_USUAL_SELECTOR);
-            parts.map(|part| part.about.as_ref().map_or_else(|| part.subject.clone(), |about| format!("{about}|{}", part.subject))).collect()
-        }
-        Outcome::Blacklist(report) => {
-            let rows = || report.lists.iter().filter(|row| row.unknown > 0 && asked_zone(report, &row.zone) == row.zone);
-            let told = |row: &ScannedList| row.listed + row.clean > 0;
-            let mut whole: BTreeSet<String> = rows().filter(|row| !told(row)).map(|row| lasting_zone(&row.zone).to_owned()).collect();
-            let mut single: Vec<String> = Vec::new();
-            for row in rows().filter(|row| told(row)) {
-                let entries = report.entries.iter().filter(|entry| entry.zone == row.zone && entry.state == ListState::Unknown);
-                let subjects = entries.map(|entry| entry.subject.clone()).chain(row.untold.iter().flat_map(|run| subjects_of(run)));
-                let ids: Vec<String> = subjects.map(|subject| listing_id(&subject, &row.zone)).collect();
-                // What does not fit is all of it: silence is no alarm.
-                if single.len() + ids.len() + whole.len() < MOST_ELEMENTS {
-                    single.extend(ids);
-                } else {
-                    whole.insert(lasting_zone(&row.zone).to_owned());
-                }
-            }
-            whole.into_iter().chain(single).collect()
-        }
-    }
-}
-
 /// DESIGN section 3: critical and high make an incident critical, medium makes a warning, the rest none.
 fn urgency(severity: Severity) -> Option<IncidentSeverity> {
     match severity {
@@ -208,8 +176,13 @@ pub fn decide(before: &Conditions, look: Look<'_>, policy: Policy) -> Decision {
 fn mark_unseen(state: &mut Conditions, look: Look<'_>) {
     let before = std::mem::take(&mut state.unseen);
     let members = state.open.values().flat_map(|open| open.elements.keys());
-    let known: BTreeSet<&String> = before.keys().chain(members).chain(look.found).collect();
-    let unseen = known.into_iter().filter(|id| (look.standing)(id) == Standing::Untold);
+    let known: BTreeSet<&String> = before.keys().chain(members).chain(look.found).chain(state.baseline.keys()).collect();
+    let unseen = known.into_iter().filter(|id| match (look.standing)(id) {
+        Standing::Untold => true,
+        // A list that is switched off may be switched on again.
+        Standing::NotAsked => state.baseline.contains_key(*id),
+        Standing::Told => false,
+    });
     state.unseen = unseen.take(MOST_ELEMENTS).map(|id| (id.clone(), before.get(id).copied().unwrap_or(look.at))).collect();
 }
 
@@ -219,7 +192,7 @@ fn settle(state: &mut Conditions, Look { seen, untold, standing, at, .. }: Look<
     let first = !state.started;
     state.started = true;
     let began = *state.began.get_or_insert(at);
-    let joins = |state: &Conditions, element: &Element| element.silent_first && (first || untold_then(state, element));
+    let joins = |state: &Conditions, element: &Element| element.silent_first && (first || untold_then(&state.untold, element));
     let new: Vec<(String, IncidentSeverity)> =
         seen.iter().filter(|element| joins(state, element)).map(|element| (element.id.clone(), element.severity)).collect();
     for (id, severity) in new {
@@ -233,44 +206,16 @@ fn settle(state: &mut Conditions, Look { seen, untold, standing, at, .. }: Look<
     } else {
         still_untold(&state.untold, untold)
     };
-    // What went and comes back is news, and so is what got worse. Of what is not looked at, or not asked for, nobody knows that it went.
-    state.baseline.retain(|id, severity| match by_id.get(id.as_str()) {
-        Some(element) => element.severity <= *severity,
-        None => standing(id) != Standing::Told,
+    // What went and comes back is news, and so is what got worse. Of what is not looked at nobody knows that it went, nor of what is not asked
+    // for; but a list that is off for long is looked at anew.
+    let mut baseline = std::mem::take(&mut state.baseline);
+    baseline.retain(|id, severity| match (by_id.get(id.as_str()), standing(id)) {
+        (Some(element), _) => element.severity <= *severity,
+        (None, Standing::Untold) => true,
+        (None, Standing::NotAsked) => !given_up(state, id, at),
+        (None, Standing::Told) => false,
     });
-}
-
-/// Whether the first look could not tell of this. A part that was unknown may be one rule alone, or one subject.
-fn untold_then(state: &Conditions, element: &Element) -> bool {
-    let subject = &element.finding.subject;
-    let part = &element.part;
-    let whole = [part, &element.finding.rule].into_iter().any(|part| state.untold.contains(part));
-    // What is found of a family as a whole rests on each of its members.
-    let rests = || Family::of_rule(&element.finding.rule).is_some() && !is_of_one_member(&element.finding);
-    let ending = format!("|{part}");
-    whole || state.untold.contains(&format!("{subject}{ending}")) || (rests() && state.untold.iter().any(|name| name.ends_with(&ending)))
-}
-
-/// What no look has told yet. Once some subjects of a part are told, only the others remain; they do when all of it is silent again.
-fn still_untold(before: &BTreeSet<String>, now: &BTreeSet<String>) -> BTreeSet<String> {
-    let part = |name: &str| name.split_once('|').map(|(_, part)| part.to_owned());
-    let covered = |all: &BTreeSet<String>, name: &String| all.contains(name) || part(name).is_some_and(|part| all.contains(&part));
-    let same = now.iter().filter(|name| covered(before, name));
-    let narrower = before.iter().filter(|name| covered(now, name));
-    same.chain(narrower.filter(|name| part(name).is_some())).take(MOST_ELEMENTS).cloned().collect()
-}
-
-/// The subjects of a run: one, or the addresses from the first to the last.
-fn subjects_of(run: &str) -> Vec<String> {
-    match run.split_once('-').and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?))) {
-        Some((IpAddr::V4(first), IpAddr::V4(last))) => {
-            (u32::from(first)..=u32::from(last)).take(MOST_ELEMENTS).map(|address| Ipv4Addr::from(address).to_string()).collect()
-        }
-        Some((IpAddr::V6(first), IpAddr::V6(last))) => {
-            (u128::from(first)..=u128::from(last)).take(MOST_ELEMENTS).map(|address| Ipv6Addr::from(address).to_string()).collect()
-        }
-        _ => vec![run.to_owned()],
-    }
+    state.baseline = baseline;
 }
 
 /// Counts a round for what is new; gives what is confirmed by it.
@@ -413,6 +358,9 @@ fn reweigh(state: &mut Conditions, changes: &mut Vec<(String, Change)>) {
     }
 }
 
+#[cfg(test)]
+#[path = "conditions_scan_tests.rs"]
+mod scan_tests;
 #[cfg(test)]
 #[path = "conditions_tests.rs"]
 mod tests;

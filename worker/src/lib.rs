@@ -33,6 +33,7 @@ pub mod seal;
 pub mod shared_checks;
 mod steps;
 pub mod telemetry;
+mod untold;
 pub mod wording;
 
 use std::sync::Arc;

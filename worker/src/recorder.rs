@@ -29,6 +29,7 @@ use crate::{
     judge::{JudgeContext, Judgement, judge, recheck_delay},
     shared_checks::PROVIDER_SPACING,
     steps::{of_decision, of_transition},
+    untold::untold,
     wording::{latency_ms, sentence},
 };
 
@@ -163,7 +164,7 @@ fn judge_conditions(monitor: &LockedMonitor, run: &Run, outcome: &Outcome) -> (V
     }
     let look = conditions::Look {
         seen: &seen,
-        untold: &conditions::untold(&run.outcome),
+        untold: &untold(&run.outcome),
         found: &found(outcome),
         standing: &|id| standing(id, &run.outcome),
         at: run.at,
@@ -262,7 +263,8 @@ fn record_of<'a>(judged: &'a Judged<'_>, now: DateTime<Utc>) -> Recorded<'a> {
 
 /// A change that waits for its confirmation is looked at again soon, even when somebody asked in between and was given what we knew.
 fn next_after_repeat(monitor: &LockedMonitor, now: DateTime<Utc>) -> DateTime<Utc> {
-    if monitor.judge.candidate.is_some() || !monitor.conditions.waiting.is_empty() {
+    let waits = |id: &String| !monitor.conditions.unseen.contains_key(id);
+    if monitor.judge.candidate.is_some() || monitor.conditions.waiting.keys().any(waits) {
         monitor.next_run_at.min(now + recheck_delay(interval_of(monitor)))
     } else {
         monitor.next_run_at

@@ -137,8 +137,11 @@ impl Runner {
                 left.remove(&monitor);
             }
             self.record(org, seen).await?;
-            if !late.is_empty() {
-                self.release(org, &late).await?;
+            if !late.is_empty()
+                && let Err(error) = self.release(org, &late).await
+            {
+                // Their lease gives them back a little later; looks that go on must not break off for that.
+                tracing::warn!(%org, checks = late.len(), error = chain(&error), "checks that found no place could not be given back");
             }
         }
         if self.shutdown.is_cancelled() && !left.is_empty() {

@@ -58,9 +58,11 @@ struct Seen<'a> {
 enum Known {
     /// They are no longer its own.
     Replaced,
+    /// Those of the same kind (IPv4, IPv6) as the addresses it has are no longer its own; of the other kind could not be told.
+    SomeReplaced,
     /// Providers and content networks rotate their addresses with every answer: those first seen stay, or every look would bring new ones.
     Stays,
-    /// They are let go elsewhere, or may be among those that could not be told.
+    /// They are let go elsewhere.
     Beside,
 }
 
@@ -101,7 +103,7 @@ impl OrgTx {
                 source: Source::Mx,
                 known: match host.provider {
                     Some(_) => Known::Stays,
-                    None if host.partial => Known::Beside,
+                    None if host.partial => Known::SomeReplaced,
                     None => Known::Replaced,
                 },
             };
@@ -268,13 +270,18 @@ impl OrgTx {
             if known {
                 return Ok(());
             }
-        } else if seen.known == Known::Replaced && !now.is_empty() {
+        } else if matches!(seen.known, Known::Replaced | Known::SomeReplaced) && !now.is_empty() {
+            let kinds: Vec<i32> = [4, 6]
+                .into_iter()
+                .filter(|kind| seen.known == Known::Replaced || seen.addresses.iter().any(|address| address.is_ipv4() == (*kind == 4)))
+                .collect();
             sqlx::query!(
                 "UPDATE addresses SET hosts = array_remove(hosts, $2), host_seen = host_seen - $2::text
-                 WHERE org_id = $1 AND $2 = ANY(hosts) AND NOT net = ANY($3::cidr[])",
+                 WHERE org_id = $1 AND $2 = ANY(hosts) AND NOT net = ANY($3::cidr[]) AND family(net) = ANY($4::int[])",
                 org,
                 seen.host,
-                &now
+                &now,
+                &kinds
             )
             .execute(self.connection())
             .await?;

@@ -120,11 +120,12 @@ impl BlacklistReport {
         self
     }
 
-    /// Keeps what `before` saw listed where it can not be told now and `believed` still: a list that does not answer takes nobody off. True
-    /// when something was kept.
-    pub fn keep_listings_of(&mut self, before: &Self, believed: impl Fn(&ListEntry) -> bool) -> bool {
+    /// Keeps what `before` saw listed where it can not be told now and `believed` still: a list that does not answer takes nobody off. `asked`
+    /// is the zone that is asked now for what one of before was asked for. True when something was kept.
+    pub fn keep_listings_of(&mut self, before: &Self, asked: impl Fn(&Self, &str) -> String, believed: impl Fn(&ListEntry) -> bool) -> bool {
         let mut kept = false;
-        for listed in before.entries.iter().filter(|entry| entry.state == ListState::Listed && believed(entry)) {
+        for known in before.entries.iter().filter(|entry| entry.state == ListState::Listed && believed(entry)) {
+            let listed = &ListEntry { zone: asked(self, &known.zone), ..known.clone() };
             let (at, row) = (
                 self.entries.iter().position(|entry| entry.subject == listed.subject && entry.zone == listed.zone),
                 self.lists.iter_mut().find(|row| row.zone == listed.zone),
@@ -145,8 +146,8 @@ impl BlacklistReport {
             }
             if let Some(row) = self.lists.iter_mut().find(|row| row.zone == listed.zone) {
                 (row.unknown, row.listed) = (row.unknown.saturating_sub(1), row.listed + 1);
-                if let Some(known) = before.row(&listed.zone) {
-                    (row.delisting, row.effect) = (known.delisting.clone(), known.effect.clone());
+                if let Some(told) = before.row(&known.zone) {
+                    (row.delisting, row.effect) = (told.delisting.clone(), told.effect.clone());
                 }
             }
             kept = true;
@@ -374,19 +375,23 @@ mod tests {
         let before = rows(&before).compact();
         for now in [rows(&partly), rows(&partly).compact()] {
             let mut now = now;
-            assert!(now.keep_listings_of(&before, |_| true));
+            assert!(now.keep_listings_of(&before, same_zone, |_| true));
             assert_eq!((now.state_of("198.51.100.7", "bl0.example"), now.state_of("198.51.100.8", "bl0.example")), (Listed, Clean));
             assert_eq!(now.counts(), ListCounts { listed: 1, clean: 31, unknown: 0 });
             let kept = now.entries.iter().find(|entry| entry.state == Listed).unwrap();
             assert_eq!(kept.reason, "as last seen; now: late");
-            assert!(!now.clone().keep_listings_of(&before, |_| true), "kept once");
+            assert!(!now.clone().keep_listings_of(&before, same_zone, |_| true), "kept once");
         }
         let mut clean = rows(&[(Clean, ""); 32]).compact();
-        assert!(!clean.keep_listings_of(&before, |_| true) && clean.verdict() == Verdict::Up);
+        assert!(!clean.keep_listings_of(&before, same_zone, |_| true) && clean.verdict() == Verdict::Up);
         let mut silent = rows(&[(Unknown, "refused"); 32]).compact();
-        assert!(silent.keep_listings_of(&before, |_| true) && silent.verdict() == Verdict::Down && silent.findings().len() == 2);
+        assert!(silent.keep_listings_of(&before, same_zone, |_| true) && silent.verdict() == Verdict::Down && silent.findings().len() == 2);
         let mut elsewhere = BlacklistReport { lists: silent.lists.clone(), ..BlacklistReport::empty("203.0.113.0/24") };
-        assert!(!elsewhere.keep_listings_of(&before, |_| true), "no longer looked for");
+        assert!(!elsewhere.keep_listings_of(&before, same_zone, |_| true), "no longer looked for");
+    }
+
+    fn same_zone(_: &BlacklistReport, zone: &str) -> String {
+        zone.to_owned()
     }
 
     fn states() -> impl Strategy<Value = Vec<(ListState, &'static str)>> {

@@ -74,19 +74,25 @@ pub(super) fn record(kind: &str, name: &str, value: &str, id: String) -> AnyView
     .into_any()
 }
 
+/// Parts that could not be told which a page shows at once.
+const MOST_UNKNOWN: usize = 8;
+
 /// Parts that could not be told; nothing when all could.
 pub(crate) fn unknown_parts(parts: &[UnknownPart]) -> Option<AnyView> {
     if parts.is_empty() {
         return None;
     }
-    let items = parts
-        .iter()
-        .map(|part| view! { <li><div class="item" data-status="none">{icon("unknown")}<div><span class="title">{family::name(&part.subject)}</span><p class="desc">{text::sentence(&part.reason)}</p></div></div></li> })
-        .collect_view();
+    let items = |parts: &[UnknownPart]| {
+        let item = |part: &UnknownPart| view! { <li><div class="item" data-status="none">{icon("unknown")}<div><span class="title">{family::name(&part.subject)}</span><p class="desc">{text::sentence(&part.reason)}</p></div></div></li> };
+        view! { <ul class="list">{parts.iter().map(item).collect_view()}</ul> }
+    };
+    let (first, rest) = parts.split_at(parts.len().min(MOST_UNKNOWN));
+    let more = (!rest.is_empty())
+        .then(|| view! { <details class="more" id="unknown-more"><summary>{format!("{} more parts could not be told", rest.len())}</summary>{items(rest)}</details> });
     Some(
         view! {
             <div class="sev-head">{badge(Status::None, "Not known")}<h3 class="vh">"Not known"</h3><span class="meta">"could not be told; neither passed nor failed"</span></div>
-            <ul class="list">{items}</ul>
+            {items(first)}{more}
         }
         .into_any(),
     )

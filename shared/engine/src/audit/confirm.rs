@@ -78,7 +78,7 @@ pub(super) async fn confirm(
             part.word(Status::None, "Not confirmed");
         }
         match family {
-            Family::Dkim => part.unknown_about(family, name, reason),
+            Family::Dkim | Family::Dmarc => part.unknown_about(family, name, reason),
             _ => part.unknown(family.key(), reason),
         }
     }
@@ -128,19 +128,16 @@ fn gone(family: Family, part: &Part, facts: &Facts, options: &AuditOptions) -> V
         }
         found
     };
+    // What nobody asks for may well be there.
+    let asked = |name: &String| !part.detail.dkim_unasked.iter().any(|selector| *name == format!("{selector}._domainkey.{domain}"));
     let names = |name: fn(&str, &str) -> Option<(String, String)>, wanted: fn(Vec<String>) -> Wanted| {
         let there = by_name(&part.records.iter().map(String::as_str).collect::<Vec<_>>(), name);
-        let gone = by_name(&known, name).into_iter().filter(|(name, _)| !there.contains_key(name)).take(MOST_NAMES);
+        let gone = by_name(&known, name).into_iter().filter(|(name, _)| !there.contains_key(name) && asked(name)).take(MOST_NAMES);
         gone.map(|(name, records)| Gone { name, wanted: wanted(records) }).collect()
     };
     let txt = |name: String, prefix| vec![Gone { name, wanted: Wanted::Text(prefix) }];
     match family {
-        // What nobody asks for may well be there.
-        Family::Dkim => {
-            let mut gone: Vec<Gone> = names(key_of, Wanted::Key);
-            gone.retain(|gone| !part.detail.dkim_unasked.iter().any(|selector| gone.name == format!("{selector}._domainkey.{domain}")));
-            gone
-        }
+        Family::Dkim => names(key_of, Wanted::Key),
         Family::Dmarc => names(|record, domain| Some((policy_name(record, domain), String::new())), |_| Wanted::Text("v=dmarc1")),
         _ if !part.records.is_empty() => Vec::new(),
         Family::Mx => vec![Gone { name: domain.to_owned(), wanted: Wanted::Mx }],
@@ -401,7 +398,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn r9_selectors_that_nobody_asks_for_take_no_place_of_those_that_are_asked() {
+    async fn selectors_that_nobody_asks_for_take_no_place_of_those_that_are_asked() {
         let known: Vec<String> = (0..10).map(|n| format!("a-forgotten-{n}: v=DKIM1; p=")).chain(["s1: v=DKIM1; p=".to_owned()]).collect();
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
         let key = ("s1._domainkey.e.example", "TXT v=DKIM1; p=");

@@ -37,7 +37,7 @@ pub fn records_of(report: &AuditReport, family: Family, before: &[String]) -> Op
                 records.extend(before.iter().filter(|record| unseen(record) && untold(record) && asked(record)).cloned());
             }
             // The domain's own record may be hidden while that of its parent is seen.
-            Family::Dmarc if before.iter().any(|record| unseen(&record)) => return None,
+            Family::Dmarc if blind.iter().any(|part| part.about.is_some()) && before.iter().any(|record| unseen(&record)) => return None,
             // One answer gives all of them: with records it was had, and something below them was not.
             _ if records.is_empty() => return None,
             _ => {}
@@ -422,7 +422,10 @@ mod tests {
         // The domain's own policy is hidden while that of its parent is seen: nothing is known to have changed.
         let (own, parents) = ("v=DMARC1; p=reject", "_dmarc.example: v=DMARC1; p=none");
         let dmarc = |record, unknown| records_of(&report("dmarc", &[record], unknown), Family::Dmarc, &lines(&[own]));
-        assert_eq!(dmarc(parents, &[("dmarc", "hidden")]), None);
+        let mut hidden = report("dmarc", &[parents], &[]);
+        hidden.unknown.push(UnknownPart { about: Some("_dmarc.e.example".to_owned()), ..UnknownPart::new("dmarc", "hidden") });
+        assert_eq!(records_of(&hidden, Family::Dmarc, &lines(&[own])), None);
+        assert_eq!(dmarc(parents, &[("dmarc", "a report address")]), Some(lines(&[parents])), "another question that fails hides no removal");
         assert_eq!(dmarc(parents, &[]), Some(lines(&[parents])));
         assert_eq!(dmarc("v=DMARC1; p=none", &[("dmarc", "a report address")]), Some(lines(&["v=DMARC1; p=none"])));
     }

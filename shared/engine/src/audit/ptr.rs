@@ -24,6 +24,8 @@ use crate::{
 
 /// Addresses looked at.
 const MOST_ADDRESSES: usize = 32;
+/// Of those that are too many, how many are named one by one.
+const MOST_NAMED: usize = 64;
 /// Addresses that a sentence names.
 const NAMED: usize = 4;
 
@@ -84,8 +86,13 @@ pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> P
         return part;
     }
     if all.len() > MOST_ADDRESSES {
-        let more = all.len() - MOST_ADDRESSES;
-        part.unknown_about(Family::Ptr, "further addresses", format!("{more} addresses beyond the first {MOST_ADDRESSES} were not looked at"));
+        for target in all.iter().skip(MOST_ADDRESSES).take(MOST_NAMED) {
+            let address = target.address.to_string();
+            part.unknown_about(Family::Ptr, &address, format!("{address} was not looked at: only the first {MOST_ADDRESSES} addresses are"));
+        }
+        if all.len() > MOST_ADDRESSES + MOST_NAMED {
+            part.unknown("ptr", format!("{} more addresses were not looked at", all.len() - MOST_ADDRESSES - MOST_NAMED));
+        }
     }
     let looks = join_all(all.into_iter().take(MOST_ADDRESSES).map(|target| async move {
         let (found, sends) = tokio::join!(look(net, target.address), sends(net, facts, &target));

@@ -11,7 +11,7 @@ use futures::future::join_all;
 use secrecy::ExposeSecret;
 use tokio::{
     sync::{Mutex as Flight, Semaphore},
-    time::{Instant, timeout},
+    time::{Instant, timeout_at},
 };
 use waypost_types::{lists::ZoneHealth, outcome::ListState};
 
@@ -114,14 +114,15 @@ impl Health {
     /// The verdict about a zone for a kind of subject, asked for once however many wait for it. A good one is not older than `age`.
     pub async fn of(&self, asker: &Asker, wanted: &Wanted, kind: Kind, age: Duration) -> Verdict {
         let known = self.known(wanted, kind);
-        let mut held = known.verdict.lock().await;
+        let no_time = || Verdict::Bad("there was no time to test the list; it is tried again at the next scan".to_owned());
+        let waited = Instant::now() + EXAM_TIME;
+        // Others may wait for a place with the verdict in hand: all of the waiting ends at once.
+        let Ok(mut held) = timeout_at(waited, known.verdict.lock()).await else { return no_time() };
         if let Some(held) = held.as_ref().filter(|held| held.stands(age)) {
             return held.verdict.clone();
         }
         let places = if wanted.private { &self.private_exams } else { &self.exams };
-        let Ok(Ok(_turn)) = timeout(EXAM_TIME, places.acquire()).await else {
-            return Verdict::Bad("there was no time to test the list; it is tried again at the next scan".to_owned());
-        };
+        let Ok(Ok(_turn)) = timeout_at(waited, places.acquire()).await else { return no_time() };
         let points = test_points(&wanted.zone, kind, wanted.key.as_ref(), rand::random());
         let deadline = Instant::now() + EXAM_TIME;
         let verdict = wanted.without_key(examine(asker, wanted, &points, deadline).await);
@@ -307,7 +308,10 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         };
-        assert!(verdict("private.example").await.contains("no time to test"));
+        // However many wait for the same list, none does for longer.
+        let before = Instant::now();
+        let waiting = join_all((0..5).map(|_| verdict("private.example"))).await;
+        assert!(waiting.iter().all(|reason| reason.contains("no time to test")) && before.elapsed() < EXAM_TIME * 2, "{waiting:?}");
         assert!(!verdict("bl.spamcop.net").await.contains("no time to test"));
     }
 }
