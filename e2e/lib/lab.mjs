@@ -41,6 +41,10 @@ export async function startLab(log) {
     lease: (name) => call('POST', '/leases', { name }),
     /** Breaks a port of a leased host; `none` mends it. */
     fault: (lease, port, fault, measure = {}) => call('PUT', `/hosts/${lease.address}/ports/${port}`, { fault, ...measure }),
+    /** A leased domain's `https:` address that takes every post, as the Slack stand-in does. */
+    hook: (lease, path) => `https://mta-sts.${lease.domain}/slack/${path}`,
+    /** What was posted there, in the order of arrival: `{path, body}`. */
+    posted: (path) => call('GET', '/slack/messages').then((posts) => posts.filter((post) => post.path === path)),
     /** How the sink treats senders from now on; `none` mends it. */
     sinkFault: (fault) => call('PUT', '/sink/fault', { fault }),
     /** What the sink took for `to`, in the order of arrival. */

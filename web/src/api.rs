@@ -130,6 +130,11 @@ impl Api {
         read(self.call(Method::Post, path, Some(write(body)?), None).await?)
     }
 
+    /// Acts on what still has this version, and reads what came of it.
+    pub async fn post_seen<T: DeserializeOwned>(&self, path: &str, version: i64, body: &impl Serialize) -> Result<T, ApiFailure> {
+        read(self.call(Method::Post, path, Some(write(body)?), Some(version)).await?)
+    }
+
     /// Acts; what the answer says is of no interest.
     pub async fn act(&self, path: &str, body: &impl Serialize) -> Result<(), ApiFailure> {
         self.call(Method::Post, path, Some(write(body)?), None).await.map(drop)

@@ -8,7 +8,7 @@ use waypost_store::{
 };
 use waypost_types::{
     IncidentId, MonitorId,
-    channel::{ChannelEvent, EventKind},
+    channel::EventKind,
     incident::{IncidentSeverity, TimelineEvent},
     monitor::MonitorKind,
     outcome::Outcome,
@@ -204,19 +204,7 @@ impl Incidents {
         let key = format!("incident:{incident}:{event}");
         let body = MailBody { subject: mail.subject, text: mail.text, html: mail.html };
         tx.enqueue_mails(Some(incident), &key, &self.mail_domain, &audience.recipients, &body).await?;
-        let told = ChannelEvent {
-            kind,
-            incident: Some(incident),
-            org: about.org.to_owned(),
-            title: about.title.to_owned(),
-            summary: about.summary.to_owned(),
-            target: about.target.to_owned(),
-            severity: about.severity,
-            opened_at: about.opened_at,
-            at: about.at,
-            url: about.url.to_owned(),
-        };
-        tx.enqueue_for_channels(incident, &key, &told).await?;
+        tx.tell_channels(incident, kind, about.summary, about.at).await?;
         Ok(())
     }
 }

@@ -107,9 +107,9 @@ async fn run_loops(
         loops.spawn(async move { keep_sending("notifier", &shutdown, &bells.mail, || notifier.send_due(Utc::now())).await });
     }
     if let Some(net) = net {
-        let sender = ChannelSender::new(store.clone(), net, config.seal.clone(), shutdown.clone());
-        let (bells, shutdown) = (bells.clone(), shutdown.clone());
-        loops.spawn(async move { keep_sending("channels", &shutdown, &bells.channels, || sender.send_due(Utc::now())).await });
+        let sender = ChannelSender::new(store.clone(), net, config.seal.clone(), &config.base_url, shutdown.clone());
+        let bells = bells.clone();
+        loops.spawn(async move { sender.run(&bells.channels).await });
     }
     {
         let (store, shutdown) = (store.clone(), shutdown.clone());

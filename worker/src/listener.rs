@@ -1,6 +1,6 @@
 //! Listens for what wakes the loops: something new is due, a message waits. Losing it costs a second of delay and nothing else.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sqlx::postgres::PgListener;
 use tokio::sync::Notify;
@@ -14,7 +14,7 @@ use crate::{WorkerError, backoff::forever};
 pub(crate) struct Bells {
     pub due: Notify,
     pub mail: Notify,
-    pub channels: Notify,
+    pub channels: Arc<Notify>,
 }
 
 impl Bells {

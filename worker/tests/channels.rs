@@ -11,12 +11,13 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use rcgen::{CertificateParams, KeyPair};
-use scene::Scene;
+use scene::{Scene, eventually};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
+    sync::Notify,
 };
 use tokio_rustls::{
     TlsAcceptor,
@@ -91,7 +92,11 @@ impl Receiver {
                             _ => return,
                         }
                     }
+                    let silent = request.starts_with("POST /silent ");
                     got.lock().unwrap().push(request);
+                    if silent {
+                        std::future::pending::<()>().await;
+                    }
                     let say = says.lock().unwrap().pop_front().unwrap_or(Say::Answer("200 OK\r\n\r\nthanks"));
                     match say {
                         Say::Answer(answer) => {
@@ -139,12 +144,16 @@ fn seal() -> Seal {
 }
 
 fn sender(scene: &Scene, receiver: &Receiver) -> ChannelSender {
-    ChannelSender::new(scene.db.store.clone(), receiver.net.clone(), Some(seal()), CancellationToken::new())
+    ChannelSender::new(scene.db.store.clone(), receiver.net.clone(), Some(seal()), "https://waypost.example/", CancellationToken::new())
 }
 
 async fn channel(scene: &Scene, kind: ChannelKind, min_severity: IncidentSeverity) -> ChannelId {
+    channel_at(scene, kind, min_severity, "https://127.0.0.1/hook/very-secret-part").await
+}
+
+async fn channel_at(scene: &Scene, kind: ChannelKind, min_severity: IncidentSeverity, url: &str) -> ChannelId {
     let id = new_channel_id();
-    let secret = ChannelSecret::new(kind, Some("https://127.0.0.1/hook/very-secret-part"), None).unwrap();
+    let secret = ChannelSecret::new(kind, Some(url), None).unwrap();
     let secret = secret.seal(&seal(), scene.org, id, kind).unwrap();
     let mut tx = scene.db.store.org_tx(scene.org).await.unwrap();
     tx.add_channel(&AddChannel { id, name: "Tools", kind, secret: &secret, min_severity, enabled: true }).await.unwrap();
@@ -251,13 +260,15 @@ async fn what_is_busy_or_broken_is_tried_again_under_the_same_id_and_the_end_wai
         assert_eq!(sender.send_due(due).await.unwrap(), 1);
         let after = Utc::now();
         assert_eq!(sender.send_due(Utc::now() + TimeDelta::seconds(1)).await.unwrap(), 0, "the end waits for the beginning");
-        // The end is due already: what is later is the beginning's next attempt, reckoned from the answer.
-        due = scene.value("SELECT max(next_attempt_at) FROM outbox WHERE state = 'pending' AND channel = 'channel'").await;
+        // Of the beginning, reckoned from the answer.
+        due = scene.value("SELECT next_attempt_at FROM outbox WHERE state = 'pending' AND channel = 'channel' ORDER BY created_at, id LIMIT 1").await;
         assert!((before + delay..=after + delay).contains(&due), "{due} for {seconds} s after {before}");
     }
     assert_eq!(story(&scene).await, "");
     assert_eq!(sender.send_due(due).await.unwrap(), 1);
-    assert_eq!(sender.send_due(due).await.unwrap(), 1);
+    let held: DateTime<Utc> = next_attempt(&scene).await;
+    assert!(held > Utc::now() + TimeDelta::seconds(1_000), "who wants to be left alone is told nothing else either");
+    assert_eq!(sender.send_due(held).await.unwrap(), 1);
     let got = receiver.got();
     let ids: HashSet<&str> = got[..4].iter().map(|(headers, _)| header(headers, "webhook-id")).collect();
     assert_eq!((got.len(), ids.len()), (5, 1), "four attempts of one message, then the end");
@@ -265,6 +276,72 @@ async fn what_is_busy_or_broken_is_tried_again_under_the_same_id_and_the_end_wai
     let answers: Vec<_> = deliveries(&scene, channel).await.into_iter().map(|each| (each.result, each.status, each.attempt)).collect();
     let (sent, later) = (DeliveryResult::Sent, DeliveryResult::Deferred);
     assert_eq!(answers, [(sent, Some(200), 1), (sent, Some(200), 4), (later, None, 3), (later, Some(500), 2), (later, Some(429), 1)]);
+}
+
+#[tokio::test]
+async fn a_renewed_key_and_the_one_before_sign_until_that_has_had_its_time() {
+    let receiver = Receiver::start("127.0.0.0/8").await;
+    let (scene, monitor, channel) = broken(ChannelKind::Webhook).await;
+    let sealed: Vec<u8> = scene.value("SELECT sealed FROM channels").await;
+    let old = ChannelSecret::open(&seal(), scene.org, channel, &sealed).unwrap();
+    let key_of = |secret: &ChannelSecret| STANDARD.decode(secret.token().unwrap().strip_prefix("whsec_").unwrap()).unwrap();
+    let mut keys = vec![key_of(&old)];
+    let mut current = old;
+    let mut signed_by = Vec::new();
+    for hours in [1, -1] {
+        current = current.renewed(ChannelKind::Webhook, Utc::now() + TimeDelta::hours(hours)).unwrap();
+        keys.push(key_of(&current));
+        let secret = current.seal(&seal(), scene.org, channel, ChannelKind::Webhook).unwrap();
+        let mut tx = scene.db.store.org_tx(scene.org).await.unwrap();
+        tx.update_channel(channel, None, &ChannelChange { secret: Some(&secret), ..ChannelChange::default() }).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(sender(&scene, &receiver).send_due(Utc::now() + TimeDelta::seconds(1)).await.unwrap(), 1);
+        let request = receiver.got.lock().unwrap().last().unwrap().clone();
+        let (headers, _) = receiver.got().pop().unwrap();
+        let content =
+            format!("{}.{}.{}", header(&headers, "webhook-id"), header(&headers, "webhook-timestamp"), request.split_once("\r\n\r\n").unwrap().1);
+        let signer = |signature: &str| {
+            let signature = STANDARD.decode(signature.strip_prefix("v1,").unwrap()).unwrap();
+            keys.iter().position(|key| hmac(key, content.as_bytes()) == signature).unwrap()
+        };
+        signed_by.push(header(&headers, "webhook-signature").split(' ').map(signer).collect::<Vec<_>>());
+        until(&scene, monitor, Verdict::Up, 0).await;
+    }
+    assert_eq!(signed_by, [vec![1, 0], vec![2]]);
+    assert!(current.renewed(ChannelKind::Slack, Utc::now()).is_err());
+}
+
+#[tokio::test]
+async fn a_silent_channel_holds_up_nobody_else() {
+    let receiver = Receiver::start("127.0.0.0/8").await;
+    let (scene, monitor, other) = broken(ChannelKind::Slack).await;
+    let silent = channel_at(&scene, ChannelKind::Slack, IncidentSeverity::Critical, "https://127.0.0.1/silent").await;
+    until(&scene, monitor, Verdict::Up, 0).await;
+    until(&scene, monitor, Verdict::Down, 1).await;
+    let sender = sender(&scene, &receiver);
+    tokio::spawn(async move { sender.run(&Arc::new(Notify::new())).await });
+    // In one round each gets one message: the second and third of the other do not wait for the end of the round.
+    eventually("three messages are sent", async || {
+        scene.value::<i64>(&format!("SELECT count(*) FROM outbox WHERE state = 'sent' AND channel_id = '{}'", other.0)).await == 3
+    })
+    .await;
+    eventually("the silent one has had its time", async || !deliveries(&scene, silent).await.is_empty()).await;
+    let told: Vec<_> = deliveries(&scene, other).await.into_iter().map(|each| each.at).collect();
+    let waited = deliveries(&scene, silent).await;
+    assert!(waited.len() == 1 && told.len() == 3 && told.iter().all(|at| *at < waited[0].at), "{told:?} {waited:?}");
+}
+
+#[tokio::test]
+async fn a_program_that_is_gone_for_good_switches_its_channel_off() {
+    let receiver = Receiver::start("127.0.0.0/8").await;
+    let (scene, _, _) = broken(ChannelKind::Webhook).await;
+    receiver.will_say(&[Say::Answer("404 Not Found\r\n\r\nbeing deployed"), Say::Answer("410 Gone\r\n\r\nbye")]);
+    let sender = sender(&scene, &receiver);
+    assert_eq!(sender.send_due(Utc::now() + TimeDelta::seconds(1)).await.unwrap(), 1);
+    let due = next_attempt(&scene).await;
+    assert_eq!(sender.send_due(due).await.unwrap(), 1);
+    assert_eq!(story(&scene).await, "notify_failed: Could not tell Tools: 410 bye (it wants no more messages, so the channel is switched off)");
+    assert!(!scene.value::<bool>("SELECT enabled FROM channels").await);
 }
 
 #[tokio::test]
@@ -298,7 +375,7 @@ async fn after_twelve_attempts_a_message_is_given_up_and_one_of_a_killed_sender_
     let claimed = scene.db.store.claim_channel_messages(now, 10, 60).await.unwrap();
     let again = scene.db.store.claim_channel_messages(now + TimeDelta::seconds(61), 10, 60).await.unwrap();
     assert_eq!((claimed.len(), again.len(), &again[0].message_id, again[0].attempts), (1, 1, &claimed[0].message_id, 2));
-    scene.run_sql("UPDATE outbox SET next_attempt_at = now(), attempts = 11").await;
+    scene.run_sql("UPDATE outbox SET next_attempt_at = now(), leased_until = NULL, attempts = 11").await;
     receiver.will_say(&[Say::Answer("503 Busy\r\n\r\n")]);
     sender(&scene, &receiver).send_due(now).await.unwrap();
     assert_eq!(story(&scene).await, "notify_failed: Could not tell Tools: 503");

@@ -17,6 +17,7 @@ export function api(visitor, base, org) {
   return {
     list: async (resource) => (await call('GET', `/${resource}?limit=200`)).items,
     get: (resource, id) => call('GET', `/${resource}/${id}`),
+    post: (resource, body) => call('POST', `/${resource}`, { body }),
     patch: (resource, item, body) => call('PATCH', `/${resource}/${item.id}`, { body, version: item.version }),
     check: (monitor) => call('POST', `/monitors/${monitor.id}/check`),
   };

@@ -45,7 +45,7 @@ const CALLS: [&str; 21] = [
     "DELETE /mta-sts/{domain}",
     "GET /sink/messages?to=address, DELETE /sink/messages?to=address",
     "PUT /sink/fault {\"fault\":\"none|refuse_4xx|refuse_5xx|drop|slow|late_answer\"}",
-    "POST /slack/{anything}",
+    "POST /slack/{anything}, and over HTTPS to the policy host of any domain",
     "GET /slack/messages, DELETE /slack/messages",
 ];
 
@@ -63,6 +63,16 @@ pub struct SlackPost {
 pub struct Slack(Mutex<VecDeque<SlackPost>>);
 
 impl Slack {
+    /// Keeps a post; of very many the newest.
+    pub fn take(&self, path: String, text: String) {
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        let mut posts = self.lock();
+        posts.push_back(SlackPost { path, body });
+        if posts.len() > MAX_POSTS {
+            posts.pop_front();
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, VecDeque<SlackPost>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -283,12 +293,7 @@ async fn sink_fault(State(world): Shared, Json(body): Json<Switch<SinkFault>>) -
 }
 
 async fn slack_post(State(world): Shared, Path(path): Path<String>, text: String) -> &'static str {
-    let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-    let mut posts = world.slack.lock();
-    posts.push_back(SlackPost { path, body });
-    if posts.len() > MAX_POSTS {
-        posts.pop_front();
-    }
+    world.slack.take(path, text);
     "ok"
 }
 

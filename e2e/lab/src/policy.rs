@@ -1,4 +1,5 @@
-//! The HTTPS host of MTA-STS policies (RFC 8461 section 3.3): one address for all domains, told apart by the name asked for.
+//! The HTTPS host of MTA-STS policies (RFC 8461 section 3.3): one address for all domains, told apart by the name asked for. Beside that it
+//! is the door by which the Slack stand-in is reached over HTTPS, as channels want it.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,14 +9,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::certs::Authority;
+use crate::control::Slack;
 use crate::error::LabError;
 use crate::layout::Layout;
 
 const CONNECTION_LIMIT: Duration = Duration::from_secs(20);
 const REQUEST_LIMIT: usize = 16 * 1024;
+const POST_LIMIT: usize = 64 * 1024;
 
 /// What is answered for a domain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,13 +50,16 @@ impl Policy {
 }
 
 /// All policies by domain.
-#[derive(Debug, Default)]
-pub struct Policies(Mutex<BTreeMap<String, Policy>>);
+#[derive(Debug)]
+pub struct Policies {
+    by_domain: Mutex<BTreeMap<String, Policy>>,
+    slack: Arc<Slack>,
+}
 
 impl Policies {
     /// Opens the host.
-    pub async fn start(layout: &Layout, authority: &Arc<Authority>) -> Result<Arc<Self>, LabError> {
-        let policies = Arc::new(Self::default());
+    pub async fn start(layout: &Layout, authority: &Arc<Authority>, slack: Arc<Slack>) -> Result<Arc<Self>, LabError> {
+        let policies = Arc::new(Self { by_domain: Mutex::default(), slack });
         let acceptor = TlsAcceptor::from(authority.any_name()?);
         let listener = TcpListener::bind(layout.policy()).await.map_err(LabError::io(format!("binding {}", layout.policy())))?;
         let shared = Arc::clone(&policies);
@@ -95,6 +101,9 @@ impl Policies {
             }
         }
         let text = String::from_utf8_lossy(&request).to_ascii_lowercase();
+        if text.starts_with("post /slack/") {
+            return self.post(stream, request).await;
+        }
         let host = text.lines().find_map(|line| line.strip_prefix("host:")).unwrap_or_default().trim().trim_end_matches(":443").to_owned();
         let path_fits = text.starts_with("get /.well-known/mta-sts.txt ");
         let policy = host.strip_prefix("mta-sts.").filter(|_| path_fits).and_then(|domain| self.lock().get(domain).cloned());
@@ -106,7 +115,23 @@ impl Policies {
         stream.shutdown().await
     }
 
+    async fn post(&self, mut stream: TlsStream<TcpStream>, mut request: Vec<u8>) -> io::Result<()> {
+        let end = request.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(request.len());
+        let head = String::from_utf8_lossy(&request[..end]).into_owned();
+        let length = head.lines().filter_map(|line| line.split_once(':')).find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+        let whole = end + 4 + length.and_then(|(_, value)| value.trim().parse::<usize>().ok()).unwrap_or(0).min(POST_LIMIT);
+        while request.len() < whole {
+            if stream.read_buf(&mut request).await? == 0 {
+                return Ok(());
+            }
+        }
+        let path = head.split(' ').nth(1).and_then(|path| path.strip_prefix("/slack/")).unwrap_or_default();
+        self.slack.take(path.to_owned(), String::from_utf8_lossy(&request[(end + 4).min(whole)..]).into_owned());
+        stream.write_all(b"HTTP/1.1 200 Lab\r\nContent-Type: text/plain\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok").await?;
+        stream.shutdown().await
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Policy>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_domain.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -41,7 +41,7 @@ pub struct World {
     /// Domains in use.
     pub leases: Leases,
     /// What was posted to the Slack stand-in.
-    pub slack: Slack,
+    pub slack: Arc<Slack>,
 }
 
 /// Takes the first free slot from 10 to 250, or the one wanted. Holding the control port is holding the slot.
@@ -68,9 +68,10 @@ pub async fn start(layout: &Layout, control: TcpListener, with_demo: bool, child
     let rbl = Rbl::start(layout, children).await?;
     let dns = Dns::start(layout, children).await?;
     let pin = postfix::start(layout, &authority, children).await?;
-    let policies = Policies::start(layout, &authority).await?;
+    let slack = Arc::<Slack>::default();
+    let policies = Policies::start(layout, &authority, Arc::clone(&slack)).await?;
     let hosts = Hosts::new(layout, authority);
-    let world = Arc::new(World { layout: layout.clone(), dns, rbl, hosts, sink, policies, pin, leases: Leases::default(), slack: Slack::default() });
+    let world = Arc::new(World { layout: layout.clone(), dns, rbl, hosts, sink, policies, pin, leases: Leases::default(), slack });
     let demo = if with_demo { Some(demo::create(&world).await?) } else { None };
     control::serve(control, world);
     Ok(Ready::new(layout, demo))

@@ -2,13 +2,14 @@
 //! addresses and keys are never given back.
 
 use axum::{Extension, Json, extract::State, http::StatusCode};
+use chrono::TimeDelta;
 use waypost_store::{
     OrgTx, StoreError,
     channels::{AddChannel, ChannelChange, new_channel_id, new_delivery_id},
 };
 use waypost_types::{
     ChannelId, OrgId,
-    channel::{Channel, ChannelEvent, ChannelKind, ChannelPatch, Delivery, DeliveryResult, EventKind, MadeChannel, NewChannel},
+    channel::{Channel, ChannelEvent, ChannelKind, ChannelPatch, Delivery, DeliveryResult, EventKind, MadeChannel, NewChannel, RenewKey},
     incident::IncidentSeverity,
     page::List,
     problem::Problem,
@@ -27,6 +28,7 @@ use crate::{
 };
 
 const MAX_NAME: usize = 80;
+const MOST_OLD_KEY_HOURS: u32 = 168;
 
 tenant_row!("channels": Channel, ChannelId, channel);
 
@@ -107,9 +109,36 @@ pub async fn update(
     } else {
         None
     };
-    let change = ChannelChange { name, secret: secret.as_ref(), min_severity: patch.min_severity, enabled: patch.enabled };
+    let change =
+        ChannelChange { name, secret: secret.as_ref(), min_severity: patch.min_severity, enabled: patch.enabled, ..ChannelChange::default() };
     let changed = tx.update_channel(row.id, expected, &change).await?;
     member.changed(tx, changed).await
+}
+
+/// Gives a webhook a new key of signatures, shown in the answer this once. Messages are signed by the key before, too, for a day or as long as
+/// is asked for, so that none is lost while the receiver changes over.
+#[utoipa::path(post, path = "/v1/orgs/{org}/channels/{id}/key", tag = "channels",
+    params(("org" = String, Path), ("id" = String, Path), ("if-match" = Option<String>, Header)), request_body = RenewKey,
+    responses((status = 200, body = MadeChannel), (status = 403, body = Problem), (status = 404, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem)))]
+pub async fn renew_key(
+    State(state): State<AppState>,
+    channel: Of<Manage, Channel>,
+    IfMatch(expected): IfMatch,
+    Body(asked): Body<RenewKey>,
+) -> Result<(Extension<KeptBody>, Versioned<MadeChannel>), ApiError> {
+    if asked.old_key_hours > MOST_OLD_KEY_HOURS {
+        return Err(ApiError::field("old_key_hours", format!("The old key can stay for 0 to {MOST_OLD_KEY_HOURS} hours.")));
+    }
+    let Of { member, row } = channel;
+    let until = state.net.now() + TimeDelta::hours(asked.old_key_hours.into());
+    let mut tx = member.tx().await?;
+    let secret = opened(&state, &mut tx, member.org.id, row.id).await?.renewed(row.kind, until)?;
+    let sealed = secret.seal(state.seal("url")?, member.org.id, row.id, row.kind).map_err(ApiError::internal)?;
+    let change = ChannelChange { secret: Some(&sealed), old_key_until: Some(until), ..ChannelChange::default() };
+    let channel = tx.update_channel(row.id, expected, &change).await?;
+    let kept = KeptBody(serde_json::to_vec(&channel).map_err(ApiError::internal)?.into());
+    let signing_key = secret.token().map(str::to_owned);
+    Ok((Extension(kept), member.changed(tx, MadeChannel { channel, signing_key }).await?))
 }
 
 /// Removes a channel. What waits for it is not sent.
@@ -176,7 +205,8 @@ pub async fn deliveries(channel: Of<Read, Channel>) -> Result<Json<List<Delivery
 
 async fn opened(state: &AppState, tx: &mut OrgTx, org: OrgId, channel: ChannelId) -> Result<ChannelSecret, ApiError> {
     let sealed = tx.channel_secret(channel).await?;
-    ChannelSecret::open(state.seal("url")?, org, channel, &sealed).map_err(ApiError::internal)
+    ChannelSecret::open(state.seal("url")?, org, channel, &sealed)
+        .map_err(|error| ApiError::field("url", format!("The channel can not be used: {error}. Remove it and add it again.")))
 }
 
 fn named(text: &str) -> Result<&str, ApiError> {

@@ -66,6 +66,7 @@ pub fn routes(state: &AppState) -> (Router<AppState>, OpenApi) {
         .routes(routes!(channels::list, channels::create))
         .routes(routes!(channels::get, channels::update, channels::delete))
         .routes(routes!(channels::test))
+        .routes(routes!(channels::renew_key))
         .routes(routes!(channels::deliveries))
         .routes(routes!(messages::read))
         .routes(routes!(monitors::list, monitors::create))

@@ -93,3 +93,40 @@ async fn a_test_says_what_became_of_it_and_is_kept() {
     let kept = client.get(&format!("{at}/deliveries")).await;
     assert_eq!((kept.body["items"].as_array().unwrap().len(), &kept.body["items"][0]["id"]), (1, &tried.body["id"]));
 }
+
+#[tokio::test]
+async fn a_webhooks_key_is_renewed_and_the_one_before_stays_for_a_stated_time() {
+    let server = server().await;
+    let (mut client, org) = server.member("ann").await;
+    let path = format!("/api/v1/orgs/{org}/channels");
+    let made = client.post(&path, &json!({ "name": "Tools", "kind": "webhook", "url": "https://tools.example/hook/very-secret-part" })).await;
+    assert_eq!(made.body["old_key_until"], json!(null));
+    let at = format!("{path}/{}/key", made.id());
+    let seen = [("if-match", "\"1\""), ("idempotency-key", "once")];
+    let renewed = client.json("POST", &at, &seen, &json!({})).await;
+    assert_eq!(renewed.status, 200, "{renewed:?}");
+    let (key, before) = (renewed.body["signing_key"].as_str().unwrap(), made.body["signing_key"].as_str().unwrap());
+    assert!(key.starts_with("whsec_") && key != before);
+    let until: chrono::DateTime<chrono::Utc> = renewed.body["old_key_until"].as_str().unwrap().parse().unwrap();
+    assert!(until > chrono::Utc::now() + chrono::TimeDelta::hours(23));
+    let kept = server.text("SELECT string_agg(body::text, ' ') FROM idempotency_keys").await;
+    assert!(!kept.contains("whsec_"), "{kept}");
+    assert_eq!(client.json("POST", &at, &[("if-match", "\"1\"")], &json!({})).await.status, 412, "a second click renews nothing");
+    let long = client.post(&at, &json!({ "old_key_hours": 169 })).await;
+    assert_eq!((long.status.as_u16(), long.field()), (422, "old_key_hours"));
+    let chat = client.post(&path, &json!({ "name": "Chat", "kind": "slack", "url": "https://hooks.slack.com/services/T/B/x" })).await;
+    let refused = client.post(&format!("{path}/{}/key", chat.id()), &json!({})).await;
+    assert_eq!((refused.status.as_u16(), refused.field()), (422, "kind"));
+}
+
+#[tokio::test]
+async fn what_can_not_be_opened_any_more_says_what_to_do() {
+    let server = server().await;
+    let (mut client, org) = server.member("ann").await;
+    let path = format!("/api/v1/orgs/{org}/channels");
+    let made = client.post(&path, &json!({ "name": "Chat", "kind": "slack", "url": "https://hooks.slack.com/services/T/B/x" })).await;
+    server.text("WITH broken AS (UPDATE channels SET sealed = 'x' RETURNING name) SELECT name FROM broken").await;
+    let tried = client.post(&format!("{path}/{}/test", made.id()), &json!({})).await;
+    assert_eq!((tried.status.as_u16(), tried.field()), (422, "url"));
+    assert!(tried.body.to_string().contains("Remove it and add it again"), "{tried:?}");
+}

@@ -80,6 +80,7 @@ const TABLE: &[(&str, &str, Door)] = &[
     ("PATCH", "/api/v1/orgs/{org}/channels/{id}", Door::Manage),
     ("DELETE", "/api/v1/orgs/{org}/channels/{id}", Door::Manage),
     ("POST", "/api/v1/orgs/{org}/channels/{id}/test", Door::Manage),
+    ("POST", "/api/v1/orgs/{org}/channels/{id}/key", Door::Manage),
     ("GET", "/api/v1/orgs/{org}/channels/{id}/deliveries", Door::Read),
     ("POST", "/api/v1/orgs/{org}/messages", Door::Write),
     ("GET", "/api/v1/orgs/{org}/monitors", Door::Read),

@@ -1,19 +1,16 @@
-//! Channels, the messages that wait for them, and what became of each attempt. Addresses and keys are sealed: the store can not read them.
+//! Channels, and what became of each attempt to tell them something. Addresses and keys are sealed: the store can not read them. The messages
+//! that wait for them are in `channel_messages.rs`.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use waypost_types::{
-    ChannelId, IncidentId, OrgId,
-    channel::{Channel, ChannelEvent, ChannelKind, Delivery},
+    ChannelId, IncidentId,
+    channel::{Channel, ChannelKind, Delivery},
     id::DeliveryId,
     incident::IncidentSeverity,
 };
 
-use crate::{
-    OrgTx, Store, StoreError,
-    monitors::fresh,
-    recording::{clean, without_nul},
-};
+use crate::{OrgTx, StoreError, monitors::fresh, recording::without_nul};
 
 /// Channels of an organisation at most.
 const MAX_CHANNELS: i64 = 20;
@@ -53,35 +50,12 @@ pub struct ChannelChange<'a> {
     pub name: Option<&'a str>,
     /// Another secret.
     pub secret: Option<&'a SealedChannel>,
+    /// The secret holds a new key of signatures; until when the one before signs too.
+    pub old_key_until: Option<DateTime<Utc>>,
     /// Another least severity.
     pub min_severity: Option<IncidentSeverity>,
     /// On or off.
     pub enabled: Option<bool>,
-}
-
-/// A claimed message: to be sent, then marked before its lease ends.
-#[derive(Debug, Clone)]
-pub struct ClaimedMessage {
-    /// Row id.
-    pub id: Uuid,
-    /// Whose it is.
-    pub org: OrgId,
-    /// What it is about.
-    pub incident: Option<IncidentId>,
-    /// What happened.
-    pub event: ChannelEvent,
-    /// The same on every attempt.
-    pub message_id: String,
-    /// This attempt's number, from 1.
-    pub attempts: i32,
-    /// Where it goes.
-    pub channel: ChannelId,
-    /// How that is spoken to.
-    pub kind: ChannelKind,
-    /// Its secret.
-    pub sealed: Vec<u8>,
-    /// Whether it is told anything by now.
-    pub enabled: bool,
 }
 
 /// An id for a channel that is about to be made.
@@ -101,6 +75,7 @@ struct ChannelRow {
     shown: String,
     min_severity: String,
     enabled: bool,
+    old_key_until: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
     version: i64,
 }
@@ -115,6 +90,7 @@ impl TryFrom<ChannelRow> for Channel {
             shown: row.shown,
             min_severity: row.min_severity.parse().map_err(|()| StoreError::Corrupt(row.min_severity.clone()))?,
             enabled: row.enabled,
+            old_key_until: row.old_key_until,
             created_at: row.created_at,
             version: row.version,
         })
@@ -127,7 +103,7 @@ impl OrgTx {
         let org = self.org().0;
         let rows = sqlx::query_as!(
             ChannelRow,
-            "SELECT id, name, kind, shown, min_severity, enabled, created_at, version FROM channels WHERE org_id = $1 ORDER BY id",
+            "SELECT id, name, kind, shown, min_severity, enabled, old_key_until, created_at, version FROM channels WHERE org_id = $1 ORDER BY id",
             org
         )
         .fetch_all(self.connection())
@@ -140,7 +116,7 @@ impl OrgTx {
         let org = self.org().0;
         sqlx::query_as!(
             ChannelRow,
-            "SELECT id, name, kind, shown, min_severity, enabled, created_at, version FROM channels WHERE org_id = $1 AND id = $2",
+            "SELECT id, name, kind, shown, min_severity, enabled, old_key_until, created_at, version FROM channels WHERE org_id = $1 AND id = $2",
             org,
             id.0
         )
@@ -189,7 +165,8 @@ impl OrgTx {
         fresh(expected, version)?;
         sqlx::query!(
             "UPDATE channels SET name = coalesce($3, name), sealed = coalesce($4, sealed), shown = coalesce($5, shown),
-                    min_severity = coalesce($6, min_severity), enabled = coalesce($7, enabled), version = version + 1
+                    min_severity = coalesce($6, min_severity), enabled = coalesce($7, enabled),
+                    old_key_until = coalesce($8, old_key_until), version = version + 1
              WHERE org_id = $1 AND id = $2",
             org,
             id.0,
@@ -197,7 +174,8 @@ impl OrgTx {
             change.secret.map(|secret| secret.sealed.as_slice()),
             change.secret.map(|secret| secret.shown.as_str()),
             change.min_severity.map(IncidentSeverity::as_str),
-            change.enabled
+            change.enabled,
+            change.old_key_until
         )
         .execute(self.connection())
         .await?;
@@ -220,47 +198,13 @@ impl OrgTx {
             .await?)
     }
 
-    /// Puts a message per channel into the outbox: for those that are on and hear of that severity, and those that were told of the
-    /// incident before, which would otherwise never hear that it got better. An event that is there already makes no second row.
-    /// Answers how many are new.
-    pub async fn enqueue_for_channels(&mut self, incident: IncidentId, event_key: &str, event: &ChannelEvent) -> Result<u64, StoreError> {
+    /// The other side wants nothing any more: the channel is switched off, if it is still there.
+    pub async fn silence_channel(&mut self, channel: ChannelId) -> Result<(), StoreError> {
         let org = self.org().0;
-        let channels = sqlx::query_scalar!(
-            "SELECT c.id FROM channels c
-             WHERE c.org_id = $1 AND c.enabled
-               AND (array_position(ARRAY['info', 'warning', 'critical'], c.min_severity) <= array_position(ARRAY['info', 'warning', 'critical'], $3)
-                    OR EXISTS (SELECT FROM outbox o WHERE o.org_id = $1 AND o.channel_id = c.id AND o.incident_id = $2))
-             ORDER BY c.id FOR KEY SHARE",
-            org,
-            incident.0,
-            event.severity.as_str()
-        )
-        .fetch_all(self.connection())
-        .await?;
-        if channels.is_empty() {
-            return Ok(0);
-        }
-        let ids: Vec<Uuid> = channels.iter().map(|_| Uuid::now_v7()).collect();
-        let message_ids: Vec<String> = ids.iter().map(|id| format!("msg_{}", id.simple())).collect();
-        let recipients: Vec<String> = channels.iter().map(|id| ChannelId(*id).to_string()).collect();
-        let done = sqlx::query!(
-            "INSERT INTO outbox (org_id, id, incident_id, event_key, channel, channel_id, recipient, message, message_id)
-             SELECT $1, r.id, $2, $3, 'channel', r.channel_id, r.recipient, $4, r.message_id
-             FROM UNNEST($5::uuid[], $6::uuid[], $7::text[], $8::text[]) AS r(id, channel_id, recipient, message_id)
-             ON CONFLICT (org_id, event_key, channel, recipient) DO NOTHING",
-            org,
-            incident.0,
-            event_key,
-            clean(serde_json::to_value(event)?),
-            &ids,
-            &channels,
-            &recipients,
-            &message_ids
-        )
-        .execute(self.connection())
-        .await?;
-        self.notify_mail().await?;
-        Ok(done.rows_affected())
+        sqlx::query!("UPDATE channels SET enabled = false, version = version + 1 WHERE org_id = $1 AND id = $2 AND enabled", org, channel.0)
+            .execute(self.connection())
+            .await?;
+        Ok(())
     }
 
     /// Keeps an attempt, and of a channel's attempts the newest hundred. One whose channel is gone is not kept.
@@ -319,38 +263,6 @@ impl OrgTx {
                     status: row.status.and_then(|status| u16::try_from(status).ok()),
                     answer: row.answer,
                     took_ms: u64::try_from(row.took_ms).unwrap_or_default(),
-                })
-            })
-            .collect()
-    }
-}
-
-impl Store {
-    /// Claims messages for channels of all tenants for `lease_s` seconds. Of an incident a channel gets one after the other.
-    pub async fn claim_channel_messages(&self, now: DateTime<Utc>, limit: i32, lease_s: i32) -> Result<Vec<ClaimedMessage>, StoreError> {
-        let rows = sqlx::query!(
-            r#"SELECT org_id AS "org_id!", id AS "id!", incident_id, message AS "message!", message_id AS "message_id!", attempts AS "attempts!",
-                      channel_id AS "channel_id!", kind AS "kind!", sealed AS "sealed!", enabled AS "enabled!"
-               FROM claim_channel_messages($1, $2, $3)"#,
-            now,
-            limit,
-            lease_s
-        )
-        .fetch_all(self.pool())
-        .await?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(ClaimedMessage {
-                    id: row.id,
-                    org: OrgId(row.org_id),
-                    incident: row.incident_id.map(IncidentId),
-                    event: serde_json::from_value(row.message)?,
-                    message_id: row.message_id,
-                    attempts: row.attempts,
-                    channel: ChannelId(row.channel_id),
-                    kind: row.kind.parse().map_err(|()| StoreError::Corrupt(row.kind.clone()))?,
-                    sealed: row.sealed,
-                    enabled: row.enabled,
                 })
             })
             .collect()

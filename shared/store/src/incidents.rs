@@ -5,6 +5,7 @@ use serde_json::Value;
 use uuid::Uuid;
 use waypost_types::{
     IncidentId, MonitorId,
+    channel::EventKind,
     event::LiveEvent,
     id::TimelineId,
     incident::{Incident, IncidentSeverity, IncidentStatus, TimelineEntry, TimelineEvent},
@@ -110,6 +111,7 @@ impl OrgTx {
             .open_incident(&Opening { monitor, condition: "", kind, target: &about.target, title, summary, severity, at: now, evidence: Value::Null })
             .await?;
         self.append_timeline(id, now, TimelineEvent::Comment, "Opened by hand.", Some(actor)).await?;
+        self.tell_channels(id, EventKind::Opened, summary, now).await?;
         self.notify(&LiveEvent::Incidents { ids: vec![id.to_string()] }).await?;
         Ok(Added::New(self.incident(id).await?))
     }
@@ -219,6 +221,7 @@ impl OrgTx {
             }
             Some(IncidentStatus::Resolved) => {
                 self.append_timeline(id, now, TimelineEvent::Resolved, "Resolved by hand.", Some(change.actor)).await?;
+                self.tell_channels(id, EventKind::Resolved, &format!("Resolved by hand: {}.", change.actor), now).await?;
                 // The judge begins anew: what still fails is confirmed again and told again.
                 if let Some(monitor) = monitor {
                     self.judge_anew(monitor, &row.condition).await?;
@@ -257,7 +260,8 @@ impl OrgTx {
         Ok(())
     }
 
-    /// Removes an incident with its timeline. What it was about is judged anew when it was not over.
+    /// Removes an incident with its timeline. What it was about is judged anew when it was not over; a channel that was told of it and not of
+    /// its end hears that it is gone.
     pub async fn delete_incident(&mut self, id: IncidentId, expected: Option<i64>) -> Result<(), StoreError> {
         let org = self.org().0;
         let monitor = self.lock_monitor_of(id).await?;
@@ -268,7 +272,11 @@ impl OrgTx {
         if let Some(monitor) = monitor.filter(|_| row.status != IncidentStatus::Resolved.as_str() && !row.condition.is_empty()) {
             self.judge_anew(monitor, &row.condition).await?;
         }
+        let farewell = self.farewell(id, Utc::now()).await?;
         sqlx::query!("DELETE FROM incidents WHERE org_id = $1 AND id = $2", org, id.0).execute(self.connection()).await?;
+        if let Some(farewell) = farewell {
+            self.say_farewell(&farewell).await?;
+        }
         self.notify(&LiveEvent::Incidents { ids: vec![id.to_string()] }).await
     }
 
@@ -288,6 +296,7 @@ impl OrgTx {
         .await?;
         for id in &open {
             self.end_incident(IncidentId(*id), now, "Ended: it is no longer watched.").await?;
+            self.tell_channels(IncidentId(*id), EventKind::LetGo, "It is no longer watched.", now).await?;
         }
         sqlx::query!("UPDATE incidents SET monitor_id = NULL WHERE org_id = $1 AND monitor_id = ANY($2)", org, monitors)
             .execute(self.connection())

@@ -8,6 +8,7 @@ pub mod account_mail;
 pub mod account_tokens;
 pub mod addresses;
 pub mod assets;
+pub mod channel_messages;
 pub mod channels;
 pub mod discovery;
 pub mod domains;

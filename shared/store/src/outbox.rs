@@ -8,6 +8,9 @@ use waypost_types::{IncidentId, OrgId, incident::TimelineEvent};
 
 use crate::{OrgTx, Store, StoreError};
 
+/// What is said of a message that nobody can send.
+const ILLEGIBLE: &str = "the stored message can not be read";
+
 /// A rendered mail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MailBody {
@@ -112,7 +115,7 @@ impl OrgTx {
         let org = self.org().0;
         let Marks { state, answer, next, attempts } = attempt.marks();
         let row = sqlx::query!(
-            "UPDATE outbox SET state = $3, last_answer = coalesce($4, last_answer), next_attempt_at = coalesce($5, next_attempt_at),
+            "UPDATE outbox SET state = $3, last_answer = coalesce($4, last_answer), next_attempt_at = coalesce($5, next_attempt_at), leased_until = NULL,
                     sent_at = CASE WHEN $3 = 'sent' THEN $6::timestamptz END, attempts = attempts - $7::int
              WHERE org_id = $1 AND id = $2 AND state = 'pending'
              RETURNING incident_id, recipient, (SELECT c.name FROM channels c WHERE c.org_id = $1 AND c.id = outbox.channel_id) AS told",
@@ -157,18 +160,34 @@ impl Store {
         )
         .fetch_all(self.pool())
         .await?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(ClaimedMail {
-                    id: row.id,
-                    owner: MailOwner::Org(OrgId(row.org_id), row.incident_id.map(IncidentId)),
-                    recipient: row.recipient,
-                    body: serde_json::from_value(row.message)?,
-                    message_id: row.message_id,
-                    attempts: row.attempts,
-                })
-            })
-            .collect()
+        let mut mails = Vec::with_capacity(rows.len());
+        for row in rows {
+            let body = match serde_json::from_value(row.message) {
+                Ok(body) => body,
+                Err(error) => {
+                    self.give_up_illegible(OrgId(row.org_id), row.id, now, &error.to_string()).await?;
+                    continue;
+                }
+            };
+            mails.push(ClaimedMail {
+                id: row.id,
+                owner: MailOwner::Org(OrgId(row.org_id), row.incident_id.map(IncidentId)),
+                recipient: row.recipient,
+                body,
+                message_id: row.message_id,
+                attempts: row.attempts,
+            });
+        }
+        Ok(mails)
+    }
+
+    /// A claimed message that can not be read is given up with the reason: it must not hold up those claimed with it.
+    pub(crate) async fn give_up_illegible(&self, org: OrgId, id: Uuid, now: DateTime<Utc>, why: &str) -> Result<(), StoreError> {
+        tracing::error!(%org, message = %id, "a stored message can not be read");
+        let why: String = format!("{ILLEGIBLE}: {why}").chars().take(300).collect();
+        let mut tx = self.org_tx(org).await?;
+        tx.mark_message(id, now, Attempt::Failed(&why)).await?;
+        tx.commit().await
     }
 
     /// Claims people's account mail the same way.
@@ -183,18 +202,18 @@ impl Store {
         )
         .fetch_all(self.pool())
         .await?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(ClaimedMail {
-                    id: row.id,
-                    owner: MailOwner::Account,
-                    recipient: row.recipient,
-                    body: serde_json::from_value(row.message)?,
-                    message_id: row.message_id,
-                    attempts: row.attempts,
-                })
-            })
-            .collect()
+        let mut mails = Vec::with_capacity(rows.len());
+        for row in rows {
+            // Why is not said: it might quote the secret link.
+            let Ok(body) = serde_json::from_value(row.message) else {
+                tracing::error!(mail = %row.id, "a stored account mail can not be read");
+                self.mark_account_mail(row.id, now, Attempt::Failed(ILLEGIBLE)).await?;
+                continue;
+            };
+            let (owner, recipient) = (MailOwner::Account, row.recipient);
+            mails.push(ClaimedMail { id: row.id, owner, recipient, body, message_id: row.message_id, attempts: row.attempts });
+        }
+        Ok(mails)
     }
 
     /// Marks an account mail after an attempt. Once it is sent or given up its text, which holds a secret link, is emptied.

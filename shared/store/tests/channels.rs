@@ -1,19 +1,26 @@
 //! Channels: who hears what, once and in order, and how much of it is kept.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 use waypost_store::{
     OrgTx, StoreError,
     channels::{AddChannel, ChannelChange, SealedChannel, new_channel_id, new_delivery_id},
+    incidents::IncidentChange,
+    monitors::Added,
     outbox::Attempt,
     testing::TestDatabase,
 };
 use waypost_types::{
-    ChannelId, IncidentId, OrgId,
-    channel::{ChannelEvent, ChannelKind, Delivery, DeliveryResult, EventKind},
-    incident::IncidentSeverity::{self, Critical, Info, Warning},
+    ChannelId, IncidentId, MonitorId, OrgId,
+    channel::{ChannelKind, Delivery, DeliveryResult, EventKind},
+    incident::{
+        IncidentSeverity::{self, Critical, Info, Warning},
+        IncidentStatus,
+    },
 };
 
 struct Scene {
@@ -52,32 +59,63 @@ impl Scene {
         Ok(id)
     }
 
-    /// Tells the channels; how many of them.
-    async fn tell(&self, key: &str, severity: IncidentSeverity) -> u64 {
+    /// The incident is that bad now, and the channels are told: how many of them. Told twice, it is the same event.
+    async fn tell(&self, severity: IncidentSeverity) -> (u64, u64) {
         let mut tx = self.tx().await;
-        let new = tx.enqueue_for_channels(self.incident, key, &event(severity)).await.unwrap();
+        tx.change_incident(self.incident, Utc::now(), severity, "x", "x", "x").await.unwrap();
+        let new = tx.tell_channels(self.incident, EventKind::Changed, "a\u{0}b", Utc::now()).await.unwrap();
+        let again = tx.tell_channels(self.incident, EventKind::Changed, "a\u{0}b", Utc::now()).await.unwrap();
         tx.commit().await.unwrap();
-        new
+        (new, again)
     }
 
     async fn claim(&self, now: DateTime<Utc>) -> Vec<(Uuid, ChannelId)> {
-        let claimed = self.db.store.claim_channel_messages(now, 50, 60).await.unwrap();
+        let claimed = self.db.store.claim_channel_messages(now, 16, 60).await.unwrap();
         claimed.into_iter().map(|message| (message.id, message.channel)).collect()
     }
-}
 
-fn event(severity: IncidentSeverity) -> ChannelEvent {
-    ChannelEvent {
-        kind: EventKind::Opened,
-        incident: None,
-        org: "x".to_owned(),
-        title: "a\u{0}b".to_owned(),
-        summary: String::new(),
-        target: "mx.example:25".to_owned(),
-        severity,
-        opened_at: Utc::now(),
-        at: Utc::now(),
-        url: "https://waypost.example".to_owned(),
+    async fn sent(&self, org: OrgId, message: Uuid) {
+        let mut tx = self.db.store.org_tx(org).await.unwrap();
+        assert!(tx.mark_message(message, Utc::now(), Attempt::Sent("200 ok")).await.unwrap());
+        tx.commit().await.unwrap();
+    }
+
+    async fn sql(&self, sql: &str) {
+        let mut owner = PgConnection::connect(&self.db.owner_url).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut owner).await.unwrap();
+    }
+
+    /// Another organisation with a channel and a message that waits for it.
+    async fn neighbour(&self) -> OrgId {
+        let org = Uuid::now_v7();
+        self.sql(&format!(
+            "INSERT INTO orgs (id, slug, name) VALUES ('{org}', 'y', 'y');
+             INSERT INTO channels (org_id, id, name, kind, shown, sealed, min_severity) VALUES ('{org}', '{org}', 'y', 'slack', 'y', 'y', 'info');
+             INSERT INTO outbox (org_id, id, event_key, channel, channel_id, recipient, message, message_id)
+             SELECT '{org}', '{org}', 'y', 'channel', '{org}', 'y', (SELECT message FROM outbox WHERE channel = 'channel' LIMIT 1), 'y';"
+        ))
+        .await;
+        OrgId(org)
+    }
+
+    /// What waits for channels, as kind and summary.
+    async fn waiting(&self) -> Vec<String> {
+        let mut owner = PgConnection::connect(&self.db.owner_url).await.unwrap();
+        let sql = "SELECT coalesce(message->>'kind', '?') || ': ' || coalesce(message->>'summary', '?') FROM outbox
+                   WHERE state = 'pending' AND channel = 'channel' ORDER BY created_at, id";
+        sqlx::query_scalar(sql).fetch_all(&mut owner).await.unwrap()
+    }
+
+    /// A monitor that the incident is about.
+    async fn monitor(&self) -> MonitorId {
+        let monitor = Uuid::now_v7();
+        self.sql(&format!(
+            "INSERT INTO monitors (org_id, id, kind, target, interval_s) VALUES ('{0}', '{monitor}', 'smtp', 'mx.example:25', 300);
+             UPDATE incidents SET monitor_id = '{monitor}' WHERE id = '{1}'",
+            self.org.0, self.incident.0
+        ))
+        .await;
+        MonitorId(monitor)
     }
 }
 
@@ -91,14 +129,13 @@ async fn a_channel_hears_of_its_severities_and_how_they_go_on_each_event_once() 
     assert!(!tx.update_channel(off, Some(1), &change).await.unwrap().enabled);
     assert!(matches!(tx.update_channel(off, Some(1), &change).await, Err(StoreError::Stale)));
     tx.commit().await.unwrap();
-    assert_eq!(scene.tell("a", Warning).await, 1, "critical alone is not told of a warning");
-    assert_eq!(scene.tell("a", Warning).await, 0, "no event makes two rows");
-    assert_eq!(scene.tell("b", Critical).await, 2);
-    assert_eq!(scene.tell("c", Info).await, 2, "who was told that it is bad hears that it gets better");
+    assert_eq!(scene.tell(Warning).await, (1, 0), "critical alone is not told of a warning, and no event makes two rows");
+    assert_eq!(scene.tell(Critical).await, (2, 0));
+    assert_eq!(scene.tell(Info).await, (2, 0), "who was told that it is bad hears that it gets better");
     // In order: of what waits the first alone, and the next once that is settled.
     let now = Utc::now() + TimeDelta::seconds(1);
     let first = scene.claim(now).await;
-    assert_eq!(first.iter().map(|(_, channel)| *channel).collect::<std::collections::HashSet<_>>(), [all, worst].into());
+    assert_eq!(first.iter().map(|(_, channel)| *channel).collect::<HashSet<_>>(), [all, worst].into());
     assert_eq!(scene.claim(now).await, []);
     let mut tx = scene.tx().await;
     for (id, _) in &first {
@@ -106,7 +143,7 @@ async fn a_channel_hears_of_its_severities_and_how_they_go_on_each_event_once() 
         assert!(!tx.mark_message(*id, now, Attempt::Sent("200 ok")).await.unwrap());
     }
     let told: Vec<String> = tx.incident(scene.incident).await.unwrap().timeline.into_iter().map(|line| line.text).collect();
-    assert_eq!(told, ["Told all: 200 ok", "Told worst: 200 ok"]);
+    assert!(told.ends_with(&["Told all: 200 ok".to_owned(), "Told worst: 200 ok".to_owned()]), "{told:?}");
     tx.commit().await.unwrap();
     assert_eq!(scene.claim(now).await.len(), 2);
     // Mails are claimed apart.
@@ -153,4 +190,141 @@ async fn channels_and_their_attempts_have_bounds() {
         scene.channel(&number.to_string(), Info).await.unwrap();
     }
     assert!(matches!(scene.channel("one too many", Info).await, Err(StoreError::Limit { limit: 20, .. })));
+}
+
+#[tokio::test]
+async fn who_keeps_his_senders_waiting_leaves_room_for_others() {
+    let scene = Scene::new().await;
+    for number in 0..6 {
+        scene.channel(&number.to_string(), Info).await.unwrap();
+    }
+    for severity in [Warning, Critical, Info] {
+        assert_eq!(scene.tell(severity).await.0, 6);
+    }
+    // Messages of other incidents do not wait for these, but for their turn.
+    scene.sql("UPDATE outbox SET incident_id = NULL").await;
+    let neighbour = scene.neighbour().await;
+    let now = Utc::now() + TimeDelta::seconds(1);
+    let (one, two) = tokio::join!(scene.db.store.claim_channel_messages(now, 16, 60), scene.db.store.claim_channel_messages(now, 16, 60));
+    let claimed = [one.unwrap(), two.unwrap()].concat();
+    let (ours, others): (Vec<_>, Vec<_>) = claimed.iter().partition(|message| message.org == scene.org);
+    let channels: HashSet<_> = ours.iter().map(|message| message.channel).collect();
+    assert_eq!((ours.len(), channels.len()), (4, 4), "four of an organisation, and one of a channel");
+    assert_eq!(others.len(), 1, "the neighbour, whose message is the youngest");
+    assert_eq!(scene.claim(now).await, [], "as long as these are on their way");
+    scene.sent(neighbour, others[0].id).await;
+    assert_eq!(scene.claim(now).await, []);
+    scene.sent(scene.org, ours[0].id).await;
+    assert_eq!(scene.claim(now).await.len(), 1, "a place that comes free is taken");
+    // What a killed sender held comes back.
+    let later = now + TimeDelta::seconds(61);
+    assert_eq!(scene.claim(later).await.len(), 4);
+    let mut tx = scene.tx().await;
+    tx.hold_channel(ours[0].channel, later + TimeDelta::hours(1)).await.unwrap();
+    tx.commit().await.unwrap();
+    let much_later = later + TimeDelta::seconds(61);
+    assert!(scene.claim(much_later).await.iter().all(|(_, channel)| *channel != ours[0].channel), "it wants to be left alone");
+}
+
+#[tokio::test]
+async fn a_message_that_can_not_be_read_is_given_up_and_the_others_go_on() {
+    let scene = Scene::new().await;
+    let (_, two) = (scene.channel("one", Info).await.unwrap(), scene.channel("two", Info).await.unwrap());
+    assert_eq!(scene.tell(Warning).await.0, 2);
+    scene.sql("UPDATE outbox SET message = '{\"kind\": \"sung\"}' WHERE channel_id <> (SELECT id FROM channels WHERE name = 'two')").await;
+    let mail = r#"{"subject": "s", "text": "t", "html": "h"}"#;
+    for (number, message) in ["{}", mail].into_iter().enumerate() {
+        scene
+            .sql(&format!(
+                "INSERT INTO outbox (org_id, id, event_key, recipient, message, message_id)
+                 VALUES ('{}', '{}', '{number}', 'a@example.com', '{message}', '{number}');
+                 INSERT INTO account_mail (id, recipient, message, message_id) VALUES ('{}', 'a@example.com', '{message}', '{number}')",
+                scene.org.0,
+                Uuid::now_v7(),
+                Uuid::now_v7()
+            ))
+            .await;
+    }
+    let now = Utc::now() + TimeDelta::seconds(1);
+    assert_eq!(scene.claim(now).await.iter().map(|(_, channel)| *channel).collect::<Vec<_>>(), [two]);
+    assert_eq!(scene.db.store.claim_outbox(now, 50, 60).await.unwrap().len(), 1);
+    assert_eq!(scene.db.store.claim_account_mail(now, 50, 60).await.unwrap().len(), 1);
+    let mut owner = PgConnection::connect(&scene.db.owner_url).await.unwrap();
+    for (table, count) in [("outbox", 2_i64), ("account_mail", 1)] {
+        let sql = format!("SELECT count(*) FROM {table} WHERE state = 'failed' AND last_answer LIKE 'the stored message can not be read%'");
+        assert_eq!(sqlx::query_scalar::<_, i64>(AssertSqlSafe(sql)).fetch_one(&mut owner).await.unwrap(), count, "{table}");
+    }
+    let told = scene.tx().await.incident(scene.incident).await.unwrap().timeline.pop().unwrap().text;
+    assert!(told.starts_with("Could not tell one: the stored message can not be read: unknown variant `sung`"), "{told}");
+}
+
+#[tokio::test]
+async fn what_people_open_and_end_is_told_too() {
+    let scene = Scene::new().await;
+    scene.channel("pager", Info).await.unwrap();
+    let monitor = scene.monitor().await;
+    let resolve = IncidentChange { status: Some(IncidentStatus::Resolved), comment: None, actor: "ann@example.com" };
+    let mut tx = scene.tx().await;
+    tx.update_incident(scene.incident, None, resolve, Utc::now()).await.unwrap();
+    let added = tx.add_incident(monitor, "Planned", "By hand", Warning, "ann@example.com", Utc::now()).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(matches!(added, Added::New(_)));
+    assert_eq!(scene.waiting().await, ["resolved: Resolved by hand: ann@example.com.", "opened: By hand"]);
+    let mut tx = scene.tx().await;
+    tx.delete_monitor(monitor, None).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(scene.waiting().await.pop().unwrap(), "let_go: It is no longer watched.");
+}
+
+#[tokio::test]
+async fn an_incident_that_is_removed_leaves_no_alert_behind() {
+    let scene = Scene::new().await;
+    let pager = scene.channel("pager", Info).await.unwrap();
+    assert_eq!(scene.tell(Critical).await.0, 1);
+    let now = Utc::now() + TimeDelta::seconds(1);
+    assert_eq!(scene.claim(now).await.len(), 1);
+    scene.channel("deaf", Info).await.unwrap();
+    let mut tx = scene.tx().await;
+    tx.delete_incident(scene.incident, None).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(scene.waiting().await, ["let_go: Somebody removed the incident."], "to the one that may have heard of it");
+    assert_eq!(scene.claim(now).await, [], "after the message that is on its way");
+    let claimed = scene.db.store.claim_channel_messages(now + TimeDelta::seconds(61), 16, 60).await.unwrap();
+    assert_eq!((claimed[0].channel, claimed[0].incident, claimed[0].event.incident), (pager, None, Some(scene.incident)));
+}
+
+#[tokio::test]
+async fn an_incident_that_nobody_heard_of_or_whose_end_was_told_is_removed_in_silence() {
+    let scene = Scene::new().await;
+    scene.channel("pager", Info).await.unwrap();
+    assert_eq!(scene.tell(Critical).await.0, 1);
+    let mut tx = scene.tx().await;
+    tx.delete_incident(scene.incident, None).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(scene.waiting().await, [] as [String; 0], "it was not told of");
+    let scene = Scene::new().await;
+    scene.channel("pager", Info).await.unwrap();
+    let mut tx = scene.tx().await;
+    tx.tell_channels(scene.incident, EventKind::Resolved, "x", Utc::now()).await.unwrap();
+    tx.commit().await.unwrap();
+    let told = scene.claim(Utc::now() + TimeDelta::seconds(1)).await;
+    scene.sent(scene.org, told[0].0).await;
+    let mut tx = scene.tx().await;
+    tx.delete_incident(scene.incident, None).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(scene.waiting().await, [] as [String; 0], "it is over there");
+}
+
+#[tokio::test]
+async fn who_was_told_of_an_incident_is_known_as_long_as_it_lasts() {
+    let scene = Scene::new().await;
+    scene.channel("worst", Critical).await.unwrap();
+    assert_eq!(scene.tell(Critical).await.0, 1);
+    let told = scene.claim(Utc::now() + TimeDelta::seconds(1)).await;
+    scene.sent(scene.org, told[0].0).await;
+    scene.sql("UPDATE outbox SET created_at = now() - interval '100 days'").await;
+    scene.db.store.drop_expired(Utc::now()).await.unwrap();
+    assert_eq!(scene.tell(Info).await.0, 1, "it hears that it got better");
+    scene.sql("UPDATE outbox SET created_at = now() - interval '100 days', state = 'sent'; UPDATE incidents SET status = 'resolved'").await;
+    assert_eq!(scene.db.store.drop_expired(Utc::now()).await.unwrap(), 2);
 }

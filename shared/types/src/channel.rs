@@ -67,13 +67,16 @@ pub struct Channel {
     pub min_severity: IncidentSeverity,
     /// Whether it is told anything.
     pub enabled: bool,
+    /// Until when messages are signed by the key before, too. Webhooks whose key was renewed only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old_key_until: Option<DateTime<Utc>>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// Raised by every change.
     pub version: i64,
 }
 
-/// `POST channels` answers the channel, and for a webhook the key of its signatures: this once and never again.
+/// `POST channels` and `POST channels/{id}/key` answer the channel, and for a webhook the key of its signatures: this once and never again.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MadeChannel {
@@ -156,6 +159,20 @@ impl std::fmt::Debug for ChannelPatch {
     }
 }
 
+/// `POST channels/{id}/key`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RenewKey {
+    /// Hours for which messages are signed by the key of now, too: 0 to 168; 24 when absent.
+    #[serde(default = "a_day")]
+    pub old_key_hours: u32,
+}
+
+const fn a_day() -> u32 {
+    24
+}
+
 /// What there is to tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -196,7 +213,7 @@ pub struct ChannelEvent {
     pub opened_at: DateTime<Utc>,
     /// When this happened.
     pub at: DateTime<Utc>,
-    /// The incident's page.
+    /// The incident's page: a path of this installation while the message waits, the address when it is sent.
     pub url: String,
 }
 

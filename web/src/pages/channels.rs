@@ -1,16 +1,18 @@
-//! Where an organisation is told of incidents: its channels, a form for another one, a test that shows what the other side answered.
+//! Where an organisation is told of incidents: its channels, and a form for another one.
+
+pub(crate) mod channel;
 
 use axum::{extract::Path, http::StatusCode};
 use leptos::prelude::*;
 use serde_json::json;
 use waypost_types::{
-    channel::{Channel, ChannelKind, Delivery, DeliveryResult, MadeChannel},
+    channel::{Channel, ChannelKind, MadeChannel},
     incident::IncidentSeverity,
     outcome::Status,
     page::List,
 };
 
-use super::settings::{self, Target};
+use super::settings;
 use crate::{
     api::ApiFailure,
     ssr::{Answer, Fields, Visit, org_path, page, redirect},
@@ -51,36 +53,6 @@ pub(crate) async fn create(visit: Visit, Path(org): Path<String>, fields: Fields
     }
 }
 
-/// Switches a channel on or off.
-pub(crate) async fn change(visit: Visit, Path(org): Path<String>, fields: Fields) -> Answer {
-    let body = json!({ "enabled": fields.text("enabled") == "true" });
-    settled(visit.api.patch(&target(&org, fields.text("id")).api(""), fields.version(), &body).await, &visit, &org, "changed").await
-}
-
-/// Removes a channel.
-pub(crate) async fn remove(visit: Visit, Path(org): Path<String>, fields: Fields) -> Answer {
-    settled(visit.api.delete(&target(&org, fields.text("id")).api(""), fields.version()).await, &visit, &org, "removed").await
-}
-
-/// Sends a test; the page then shows what is kept of it.
-pub(crate) async fn test(visit: Visit, Path(org): Path<String>, fields: Fields) -> Answer {
-    let id = fields.text("id");
-    visit.api.act(&target(&org, id).api("/test"), &json!({})).await?;
-    Ok(redirect(&format!("{}?tested={}", home(&org), text::encoded(id))))
-}
-
-async fn settled(done: Result<(), ApiFailure>, visit: &Visit, org: &str, saved: &str) -> Answer {
-    match done {
-        Ok(()) => Ok(redirect(&format!("{}?saved={saved}", home(org)))),
-        Err(failure) if failure.status == 412 => draw(visit, org, Said { failure: Some(&failure), ..Said::default() }).await,
-        Err(failure) => Err(failure),
-    }
-}
-
-fn target<'a>(org: &'a str, id: &'a str) -> Target<'a> {
-    Target { org, id, many: "channels" }
-}
-
 fn home(org: &str) -> String {
     format!("/o/{}/channels", text::encoded(org))
 }
@@ -88,22 +60,13 @@ fn home(org: &str) -> String {
 async fn draw(visit: &Visit, org: &str, said: Said<'_>) -> Answer {
     let path = org_path(org, "channels");
     let (frame, channels) = tokio::try_join!(visit.frame(org), visit.api.get::<List<Channel>>(&path))?;
-    let tested = visit.query().remove("tested");
-    let tested = tested.and_then(|id| channels.items.iter().find(|channel| channel.id.to_string() == id));
-    let latest = match tested {
-        Some(channel) => {
-            let kept = visit.api.get::<List<Delivery>>(&target(org, &channel.id.to_string()).api("/deliveries")).await?;
-            kept.items.into_iter().next().map(|delivery| (channel.name.clone(), delivery))
-        }
-        None => None,
-    };
     let status = said.failure.map_or(StatusCode::OK, |_| settings::status(said.failure));
     Ok(page(visit, status, "Channels", || {
         let base = home(org);
         let gate = Gate::manage(&frame, "channels");
         let sub = "Where incidents are told beside mail: when they open, get better or worse, and end.";
         let content = view! {
-            {notice(visit, said, latest.as_ref())}
+            {notice(visit, said)}
             {ui::head("Channels", None, sub, ())}
             {gate.hint()}
             {table(&gate, &channels.items, &base)}
@@ -113,32 +76,30 @@ async fn draw(visit: &Visit, org: &str, said: Said<'_>) -> Answer {
     }))
 }
 
-fn notice(visit: &Visit, said: Said<'_>, tested: Option<&(String, Delivery)>) -> Option<AnyView> {
-    let (kind, role, words) = match (said, tested) {
-        (Said { key: Some(key), .. }, _) => {
-            let key = view! { <code class="mono wrap-any">{key.to_owned()}</code> };
-            let words = view! { "The webhook is added. Check its signatures with this key, which is shown now and never again: "{key} };
-            ("ok", "status", words.into_any())
-        }
-        (Said { failure: Some(failure), .. }, _) if failure.status == 412 => {
-            ("warn", "alert", "Somebody else changed the channel in the meantime, so nothing was done. Look at it and try again.".into_any())
-        }
-        (Said { failure: Some(_), .. }, _) => return None,
-        (_, Some((name, delivery))) if delivery.result == DeliveryResult::Sent => {
-            ("ok", "status", format!("{name} took the message in {} ms: {}", delivery.took_ms, delivery.answer).into_any())
-        }
-        (_, Some((name, delivery))) => ("bad", "alert", format!("{name} did not take the message: {}", delivery.answer).into_any()),
-        _ => {
-            let words = match visit.query().get("saved").map(String::as_str) {
-                Some("added") => "The channel is added. Send a test to see that it works.",
-                Some("changed") => "The change is saved.",
-                Some("removed") => "The channel is removed.",
-                _ => return None,
-            };
-            ("ok", "status", words.into_any())
-        }
+fn notice(visit: &Visit, said: Said<'_>) -> Option<AnyView> {
+    if let Some(key) = said.key {
+        return Some(shown_key("The webhook is added. Check its signatures with this key, which is shown now and never again.", key));
+    }
+    let words = match visit.query().get("saved").map(String::as_str) {
+        _ if said.failure.is_some() => return None,
+        Some("added") => "The channel is added. Send a test to see that it works.",
+        Some("removed") => "The channel is removed.",
+        _ => return None,
     };
-    Some(view! { <div class="banner" role=role data-status=kind>{icon(kind)}<div>{words}</div></div> }.into_any())
+    Some(view! { <div class="banner" role="status" data-status="ok">{icon("ok")}<div>{words}</div></div> }.into_any())
+}
+
+/// A key that this page shows and none after it.
+fn shown_key(words: &str, key: &str) -> AnyView {
+    let (words, key) = (words.to_owned(), key.to_owned());
+    view! {
+        <div class="banner" role="status" data-status="ok">
+            {icon("ok")}
+            <div><p>{words}</p><code class="mono wrap-any" id="signing-key">{key}</code></div>
+            {ui::copied("signing-key".to_owned(), "the key".to_owned())}
+        </div>
+    }
+    .into_any()
 }
 
 const fn word(kind: ChannelKind) -> &'static str {
@@ -162,7 +123,7 @@ const fn hears(severity: IncidentSeverity) -> &'static str {
 
 fn table(gate: &Gate, channels: &[Channel], base: &str) -> AnyView {
     if channels.is_empty() {
-        return view! { <section class="card"><div class="empty">{icon("bell")}<h3>"No channels yet"</h3><p>"Members are told by mail. A channel tells a chat, a pager or a program of yours too."</p></div></section> }.into_any();
+        return view! { <section class="card" aria-labelledby="h-channels"><div class="empty">{icon("bell")}<h2 id="h-channels">"No channels yet"</h2><p>"Members are told by mail. A channel tells a chat, a pager or a program of yours too."</p></div></section> }.into_any();
     }
     let rows = channels.iter().map(|channel| row(gate, channel, base)).collect_view();
     view! {
@@ -181,23 +142,15 @@ fn table(gate: &Gate, channels: &[Channel], base: &str) -> AnyView {
 }
 
 fn row(gate: &Gate, channel: &Channel, base: &str) -> AnyView {
-    let about = || view! { <input type="hidden" name="id" value=channel.id.to_string()/><input type="hidden" name="version" value=channel.version.to_string()/> };
-    let named = |word: &'static str| view! { {word}<span class="vh">{format!(" {}", channel.name)}</span> };
-    let (state, turn, value) =
-        if channel.enabled { (ui::status(Status::Ok, "On"), "Switch off", "false") } else { (ui::status(Status::None, "Off"), "Switch on", "true") };
-    let switch = view! { {about()}<input type="hidden" name="enabled" value=value/> };
+    let at = format!("{base}/{}", channel.id);
+    let state = if channel.enabled { ui::status(Status::Ok, "On") } else { ui::status(Status::None, "Off") };
+    let send = view! { "Send a test"<span class="vh">{format!(" to {}", channel.name)}</span> };
     view! {
         <tr>
-            <th scope="row"><span>{channel.name.clone()}<span class="sub">{word(channel.kind)}" "<span class="mono wrap-any">{channel.shown.clone()}</span></span></span></th>
+            <th scope="row"><a class="plain" href=at.clone()>{channel.name.clone()}</a><span class="sub">{word(channel.kind)}" "<span class="mono wrap-any">{channel.shown.clone()}</span></span></th>
             <td data-label="Hears of">{hears(channel.min_severity)}</td>
             <td data-label="State">{state}</td>
-            <td data-label="">
-                <div class="row">
-                    {gate.form("", format!("{base}/test"), about(), Button::new("btn btn-sm", named("Send a test to")))}
-                    {gate.form("", format!("{base}/settings"), switch, Button::new("btn btn-sm", named(turn)))}
-                    {gate.form("", format!("{base}/delete"), about(), Button::new("btn btn-sm", named("Remove")))}
-                </div>
-            </td>
+            <td class="num">{gate.form("", format!("{at}/test"), (), Button::new("btn btn-sm", send))}</td>
         </tr>
     }
     .into_any()
@@ -213,17 +166,13 @@ fn form(gate: &Gate, base: &str, said: Said<'_>) -> AnyView {
         .map(|kind| view! { <option value=kind.as_str() selected=kind.as_str() == fields.text("kind")>{word(*kind)}</option> })
         .collect_view();
     let chosen = Some(fields.text("min_severity")).filter(|text| !text.is_empty()).unwrap_or(IncidentSeverity::Warning.as_str());
-    let severities = SEVERITIES
-        .into_iter()
-        .map(|severity| view! { <option value=severity.as_str() selected=severity.as_str() == chosen>{hears(severity)}</option> })
-        .collect_view();
     let inputs = view! {
         {form.said()}
         {form.input("name", "Name", "text", "off", "What pages and timelines call it.")}
         <div class="field"><label for="f-kind">"Kind"</label><select class="select" id="f-kind" name="kind">{kinds}</select></div>
         {form.optional("url", "Address", "", "The https: address that the other side gave; the topic's for ntfy. PagerDuty needs none.")}
         {form.secret("token", "Key or token", "PagerDuty's integration key, or an access token of the ntfy server. The others need none.")}
-        <div class="field"><label for="f-min_severity">"Hears of"</label><select class="select" id="f-min_severity" name="min_severity">{severities}</select></div>
+        {severity_field(chosen)}
     };
     view! {
         <section class="card" aria-labelledby="h-add">
@@ -233,4 +182,14 @@ fn form(gate: &Gate, base: &str, said: Said<'_>) -> AnyView {
         </section>
     }
     .into_any()
+}
+
+/// The choice of what a channel hears of.
+fn severity_field(chosen: &str) -> AnyView {
+    let severities = SEVERITIES
+        .into_iter()
+        .map(|severity| view! { <option value=severity.as_str() selected=severity.as_str() == chosen>{hears(severity)}</option> })
+        .collect_view();
+    view! { <div class="field"><label for="f-min_severity">"Hears of"</label><select class="select" id="f-min_severity" name="min_severity">{severities}</select></div> }
+        .into_any()
 }

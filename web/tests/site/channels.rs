@@ -18,15 +18,58 @@ async fn channels_are_shown_with_what_they_hear_and_a_test_says_what_was_answere
     }
     let (response, _, calls) = ask(
         |request: &ApiRequest| if request.method == Method::Post { (200, json!({})) } else { member("owner")(request) },
-        post("/o/acme/channels/test", &format!("id={CHANNEL}&version=4")),
+        post(&format!("/o/acme/channels/{CHANNEL}/test"), ""),
     )
     .await;
     assert_eq!(calls[0].path, format!("/api/v1/orgs/acme/channels/{CHANNEL}/test"));
-    assert_eq!(response.headers()[header::LOCATION], format!("/o/acme/channels?tested={CHANNEL}"));
-    let (_, html, _) = ask(member("owner"), get(&format!("/o/acme/channels?tested={CHANNEL}"))).await;
+    assert_eq!(response.headers()[header::LOCATION], format!("/o/acme/channels/{CHANNEL}?said=tested"));
+    let (_, html, _) = ask(member("owner"), get(&format!("/o/acme/channels/{CHANNEL}?said=tested"))).await;
     let banner = tags(&html, "div").into_iter().find(|tag| tag.contains("role=\"alert\"")).unwrap();
     assert!(banner.contains("data-status=\"bad\""));
-    assert!(text(&html).contains("Tools &lt;b&gt; did not take the message: 404 no_service &lt;b&gt;"));
+    assert!(text(&html).contains("It did not take the test: 404 no_service &lt;b&gt;. Compare the address"));
+    let log = text(between(&html, "id=\"h-log\"", "</section>"));
+    assert!(log.contains("Test") && log.contains("Not taken") && log.contains("404 no_service &lt;b&gt;") && log.contains("120 ms"), "{log}");
+    assert!(text(&html).contains("Until 18 Nov 2999, 13:00 UTC messages are signed by the old key too."));
+}
+
+#[tokio::test]
+async fn a_renewed_key_is_shown_in_the_answer_alone_and_a_second_click_renews_nothing() {
+    let made = || {
+        let mut made = channel(true);
+        (made["signing_key"], made["old_key_until"]) = ("whsec_shown-once".into(), "2999-11-18T13:00:00Z".into());
+        made
+    };
+    let script = move |request: &ApiRequest| if request.method == Method::Post { (200, made()) } else { member("owner")(request) };
+    let to = format!("/o/acme/channels/{CHANNEL}/key");
+    let (_, html, calls) = ask(script, post(&to, "version=4")).await;
+    assert_eq!(calls.iter().find(|call| call.method == Method::Post).unwrap().if_match, Some(4));
+    assert!(html.contains("whsec_shown-once") && text(&html).contains("Until 18 Nov 2999, 13:00 UTC messages are signed by the old key too"));
+    let stale = |request: &ApiRequest| if request.method == Method::Post { problem(412, "", &[]) } else { member("owner")(request) };
+    let (response, html, _) = ask(stale, post(&to, "version=3")).await;
+    assert_eq!(response.status(), StatusCode::PRECONDITION_FAILED);
+    assert!(text(&html).contains("Somebody else changed the channel in the meantime"));
+}
+
+#[tokio::test]
+async fn settings_send_what_was_given_and_keep_what_was_not() {
+    let script = |request: &ApiRequest| if request.method == Method::Patch { (200, json!({})) } else { member("owner")(request) };
+    let to = format!("/o/acme/channels/{CHANNEL}/settings");
+    for (form, sent, said) in [
+        ("version=4&name=Night&min_severity=critical&url=&token=", json!({ "name": "Night", "min_severity": "critical" }), "saved"),
+        ("version=4&name=&url=https%3A%2F%2Fe.example%2Fx", json!({ "name": "", "url": "https://e.example/x" }), "saved"),
+        ("version=4&enabled=false", json!({ "enabled": false }), "off"),
+        ("version=4&enabled=true", json!({ "enabled": true }), "on"),
+    ] {
+        let (response, _, calls) = ask(script, post(&to, form)).await;
+        assert_eq!(calls[0].body.clone().unwrap(), sent, "{form}");
+        assert_eq!(response.headers()[header::LOCATION], format!("/o/acme/channels/{CHANNEL}?said={said}"));
+    }
+    let wrong = |request: &ApiRequest| {
+        if request.method == Method::Patch { problem(422, "", &[("url", "The address can not be used.")]) } else { member("owner")(request) }
+    };
+    let (response, html, _) = ask(wrong, post(&to, "version=4&name=Night&url=http%3A%2F%2Fe.example&token=hunter2")).await;
+    assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(html.contains("value=\"Night\"") && !html.contains("hunter2") && text(&html).contains("The address can not be used."));
 }
 
 #[tokio::test]
@@ -61,11 +104,11 @@ async fn a_refused_channel_keeps_its_words_but_not_its_token() {
 
 #[tokio::test]
 async fn a_channel_is_switched_and_removed_as_it_was_seen() {
-    for (path, form, method, body) in [
-        ("/o/acme/channels/settings", "&enabled=false", Method::Patch, Some(json!({ "enabled": false }))),
-        ("/o/acme/channels/delete", "", Method::Delete, None),
-    ] {
-        let form = format!("id={CHANNEL}&version=4{form}");
+    for (rest, form, method, body) in
+        [("settings", "&enabled=false", Method::Patch, Some(json!({ "enabled": false }))), ("delete", "", Method::Delete, None)]
+    {
+        let path = &format!("/o/acme/channels/{CHANNEL}/{rest}");
+        let form = format!("version=4{form}");
         let (response, _, calls) = ask(move |_: &ApiRequest| (200, json!({})), post(path, &form)).await;
         assert_eq!(response.status(), StatusCode::SEE_OTHER, "{path}");
         assert_eq!((calls[0].method, calls[0].if_match, &calls[0].body), (method, Some(4), &body), "{path}");

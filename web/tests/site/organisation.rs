@@ -23,7 +23,8 @@ pub fn pages() -> Vec<String> {
         .flat_map(|rest| [format!("/o/acme{rest}"), format!("/o/empty{rest}")])
         .collect();
     pages.extend(
-        [("domains", DOMAIN), ("servers", SERVER), ("addresses", ADDRESS), ("incidents", INCIDENT)].map(|(many, id)| format!("/o/acme/{many}/{id}")),
+        [("domains", DOMAIN), ("servers", SERVER), ("addresses", ADDRESS), ("incidents", INCIDENT), ("channels", CHANNEL)]
+            .map(|(many, id)| format!("/o/acme/{many}/{id}")),
     );
     pages.extend(["", "?show=all"].map(|query| format!("/o/acme/addresses/{NETWORK}{query}")));
     pages
@@ -65,6 +66,7 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
                 Some(("addresses", ADDRESS)) => address(),
                 Some(("addresses", NETWORK)) => network(),
                 Some(("addresses", rest)) if rest.ends_with("/listings") => list(listings()),
+                Some(("channels", CHANNEL)) => hook(),
                 Some(("channels", rest)) if rest == format!("{CHANNEL}/deliveries") => list(vec![delivery()]),
                 Some(("incidents", INCIDENT)) => incident(),
                 Some(("monitors", rest)) if rest.ends_with("/outcome") => smtp(),
@@ -204,6 +206,14 @@ fn network() -> Value {
 pub fn channel(enabled: bool) -> Value {
     json!({ "id": if enabled { CHANNEL } else { "chn_00000000000000000000000000000002" }, "name": "Tools <b>", "kind": "slack", "shown": "https://hooks.slack.com/…a1b2",
         "min_severity": "warning", "enabled": enabled, "created_at": AT, "version": 4 })
+}
+
+/// The one that has a page: a webhook whose key was renewed.
+fn hook() -> Value {
+    let mut hook = channel(true);
+    hook["kind"] = "webhook".into();
+    hook["old_key_until"] = "2999-11-18T13:00:00Z".into();
+    hook
 }
 
 fn delivery() -> Value {

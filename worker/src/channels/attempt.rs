@@ -8,10 +8,15 @@ use waypost_engine::net::{DialError, HttpFailure, HttpReceipt, Net};
 use waypost_types::channel::{ChannelEvent, ChannelKind, DeliveryResult};
 
 use super::{ChannelSecret, Message, request};
-use crate::notifier::answer;
+use crate::notifier::{answer, retry_delay};
 
 /// Longest wait that the other side can ask for.
 const LONGEST_WAIT: TimeDelta = TimeDelta::hours(1);
+
+/// `410 Gone`.
+const GONE: u16 = 410;
+/// Attempts that go by the other side's wait alone: after these it is never shorter than ours, or a limit of a second would use all up in no time.
+const TRUSTING: i32 = 3;
 
 /// What came of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +39,17 @@ impl Tried {
         Self { result: DeliveryResult::Failed, status: None, answer: answer(why), took: Duration::ZERO, retry_after: None }
     }
 
+    /// How long to wait after that many attempts.
+    pub(super) fn wait(&self, attempts: i32) -> TimeDelta {
+        let ours = retry_delay(attempts);
+        self.retry_after.map_or(ours, |theirs| if attempts > TRUSTING { theirs.max(ours) } else { theirs })
+    }
+
+    /// A webhook that wants no more messages, ever.
+    pub(super) fn is_farewell(&self, kind: ChannelKind) -> bool {
+        kind == ChannelKind::Webhook && self.status == Some(GONE)
+    }
+
     /// How long it took, in milliseconds.
     pub fn took_ms(&self) -> u64 {
         u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX)
@@ -49,18 +65,20 @@ pub async fn attempt(net: &Net, kind: ChannelKind, secret: &ChannelSecret, event
     };
     let began = Instant::now();
     let outcome = net.https_post(&post).await;
-    let tried = judge(&outcome, net.now());
+    let tried = judge(kind, &outcome, net.now());
     Tried { took: began.elapsed(), answer: answer(&secret.redact(&tried.answer)), ..tried }
 }
 
-/// 2xx is taken. 429 and 503 say when to come back; these, other 5xx, 408 and what never answered are worth another try. All else stays as it
-/// is however often it is asked.
-fn judge(outcome: &Result<HttpReceipt, HttpFailure>, now: DateTime<Utc>) -> Tried {
+/// 2xx is taken. 429 and 503 say when to come back; these, other 5xx, 408 and what never answered are worth another try. From a provider all
+/// else stays as it is however often it is asked. A program of theirs is mended, and until then may say anything: Standard Webhooks tries all
+/// again but 410, which wants no more.
+fn judge(kind: ChannelKind, outcome: &Result<HttpReceipt, HttpFailure>, now: DateTime<Utc>) -> Tried {
     let (result, status, answer, retry_after) = match outcome {
         Ok(receipt) => {
             let result = match receipt.status {
                 200..=299 => DeliveryResult::Sent,
                 408 | 429 | 500.. => DeliveryResult::Deferred,
+                status if kind == ChannelKind::Webhook && status != GONE => DeliveryResult::Deferred,
                 _ => DeliveryResult::Failed,
             };
             let wait = receipt.retry_after.as_deref().filter(|_| matches!(receipt.status, 429 | 503)).and_then(|text| wait(text, now));
@@ -117,7 +135,7 @@ mod tests {
             (599, None, later, None),
         ] {
             let receipt = HttpReceipt { status, retry_after: retry_after.map(str::to_owned), body: String::new() };
-            let tried = judge(&Ok(receipt), now);
+            let tried = judge(ChannelKind::Slack, &Ok(receipt), now);
             assert_eq!((tried.result, tried.retry_after.map(|wait| wait.num_seconds())), (result, wait), "{status} {retry_after:?}");
         }
         for (failure, result) in [
@@ -126,7 +144,22 @@ mod tests {
             (HttpFailure::Certificate("expired".to_owned()), later),
             (HttpFailure::BadUrl("x".to_owned()), never),
         ] {
-            assert_eq!(judge(&Err(failure.clone()), now).result, result, "{failure}");
+            assert_eq!(judge(ChannelKind::Slack, &Err(failure.clone()), now).result, result, "{failure}");
         }
+        for (status, result) in [(204, sent), (301, later), (401, later), (404, later), (410, never), (500, later)] {
+            let receipt = HttpReceipt { status, retry_after: None, body: String::new() };
+            let tried = judge(ChannelKind::Webhook, &Ok(receipt), now);
+            assert_eq!((tried.result, tried.is_farewell(ChannelKind::Webhook)), (result, status == 410), "{status}");
+            assert!(!tried.is_farewell(ChannelKind::Slack));
+        }
+    }
+
+    #[test]
+    fn a_short_limit_does_not_use_up_the_attempts() {
+        let asked = |wait| Tried { retry_after: wait, ..Tried::refused("429") };
+        let waits = |tried: &Tried| [1, 3, 4, 12].map(|attempts| tried.wait(attempts).num_seconds());
+        assert_eq!(waits(&asked(Some(TimeDelta::seconds(1)))), [1, 1, 240, 3_600]);
+        assert_eq!(waits(&asked(Some(TimeDelta::seconds(1_000)))), [1_000, 1_000, 1_000, 3_600]);
+        assert_eq!(waits(&asked(None)), [30, 120, 240, 3_600]);
     }
 }

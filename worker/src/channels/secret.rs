@@ -1,5 +1,6 @@
 //! What a channel keeps sealed: its address, which holds the token of most providers, and the key or token beside it.
 
+use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use waypost_engine::net::check_url;
@@ -36,6 +37,15 @@ pub struct ChannelSecret {
     url: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     token: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    old: Option<OldKey>,
+}
+
+/// The key that a webhook's receiver knew before, and until when it is signed by, too.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct OldKey {
+    key: String,
+    until: DateTime<Utc>,
 }
 
 impl std::fmt::Debug for ChannelSecret {
@@ -73,7 +83,7 @@ impl ChannelSecret {
             (ChannelKind::Webhook, Some(_)) => return Err(Fault::new("token", "A webhook's key is made here and shown once: give none.")),
             (_, Some(_)) => return Err(Fault::new("token", "The address says it all here: give no token.")),
         };
-        Ok(Self { url, token })
+        Ok(Self { url, token, old: None })
     }
 
     /// With what somebody changed. A token goes to no other address than the one it was given for; the key of a webhook, which is sent
@@ -82,8 +92,25 @@ impl ChannelSecret {
         let mut secret = Self::new(kind, url.or(Some(&self.url)), token.or_else(|| self.token_for(kind, url)))?;
         if kind == ChannelKind::Webhook {
             secret.token.clone_from(&self.token);
+            secret.old.clone_from(&self.old);
         }
         Ok(secret)
+    }
+
+    /// With a new key of signatures. The one of now is signed by until then, too, so that the receiver can change over without losing a
+    /// message; one from before it is dropped.
+    pub fn renewed(&self, kind: ChannelKind, until: DateTime<Utc>) -> Result<Self, Fault> {
+        if kind != ChannelKind::Webhook {
+            return Err(Fault::new("kind", "Only webhooks are signed by a key: give the others a new address or token."));
+        }
+        let old = self.token.clone().map(|key| OldKey { key, until });
+        Ok(Self { url: self.url.clone(), token: Some(webhook::new_key()), old })
+    }
+
+    /// The keys that a webhook's messages are signed by at that time, the newest first.
+    pub(super) fn keys(&self, at: DateTime<Utc>) -> impl Iterator<Item = &str> {
+        let old = self.old.as_ref().filter(|old| old.until > at).map(|old| old.key.as_str());
+        self.token.as_deref().into_iter().chain(old)
     }
 
     fn token_for(&self, kind: ChannelKind, url: Option<&str>) -> Option<&str> {
@@ -131,8 +158,11 @@ impl ChannelSecret {
     pub fn redact(&self, text: &str) -> String {
         let path = self.parts().1;
         let segments = path.split(['/', '?', '&', '=']);
-        let secrets = [Some(self.url.as_str()), self.token.as_deref(), Some(path)].into_iter().flatten().chain(segments);
-        secrets.filter(|part| part.len() >= SECRET_PART).fold(text.to_owned(), |text, part| text.replace(part, "…"))
+        let whole = [Some(self.url.as_str()), self.token.as_deref(), Some(path)].into_iter().flatten();
+        let mut secrets: Vec<&str> = whole.chain(segments).filter(|part| part.len() >= SECRET_PART).collect();
+        // The longest first: one that holds another would leave the rest of itself.
+        secrets.sort_by_key(|part| std::cmp::Reverse(part.len()));
+        secrets.into_iter().fold(text.to_owned(), |text, part| text.replace(part, "…"))
     }
 }
 

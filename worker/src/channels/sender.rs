@@ -1,18 +1,16 @@
 //! Sends what waits for channels: claims, tries each outside of any transaction, and marks it with what the other side said. It runs beside
 //! the notifier, so that a webhook that keeps everybody waiting delays no mail.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use futures::{StreamExt, stream};
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-use waypost_engine::net::Net;
-use waypost_store::{
-    Store,
-    channels::{ClaimedMessage, new_delivery_id},
-    outbox::Attempt,
+use tokio::{
+    sync::{Notify, Semaphore},
+    time::Instant,
 };
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use waypost_engine::net::Net;
+use waypost_store::{Store, channel_messages::ClaimedMessage, channels::new_delivery_id, outbox::Attempt};
 use waypost_types::{
     channel::{Delivery, DeliveryResult},
     event::LiveEvent,
@@ -21,12 +19,13 @@ use waypost_types::{
 use super::{ChannelSecret, Tried, attempt};
 use crate::{
     WorkerError,
-    notifier::{MARK_TIMEOUT, MAX_ATTEMPTS, retry_delay, surely},
+    error::chain,
+    notifier::{MARK_TIMEOUT, MAX_ATTEMPTS, keep_sending, surely},
     seal::Seal,
 };
 
-/// Messages claimed at once: as many as are sent at once, so that none waits for a slow one while its lease runs.
-const CLAIM: i32 = 16;
+/// Messages sent at once. A place that comes free is taken at once: one who keeps us waiting holds his own place and nobody else's.
+const PLACES: usize = 16;
 /// How long a claimed message is ours, and so how long one waits whose sender was killed.
 const LEASE_SECONDS: i32 = 60;
 /// An attempt ends by itself after 10 s.
@@ -38,38 +37,78 @@ pub struct ChannelSender {
     store: Store,
     net: Net,
     seal: Option<Seal>,
+    base_url: Arc<str>,
+    places: Arc<Semaphore>,
+    sending: TaskTracker,
     shutdown: CancellationToken,
 }
 
 impl ChannelSender {
-    /// Over `net`, whose guard decides where messages may go.
-    pub fn new(store: Store, net: Net, seal: Option<Seal>, shutdown: CancellationToken) -> Self {
-        Self { store, net, seal, shutdown }
+    /// Over `net`, whose guard decides where messages may go. Links lead to `base_url`.
+    pub fn new(store: Store, net: Net, seal: Option<Seal>, base_url: &str, shutdown: CancellationToken) -> Self {
+        let (base_url, places, sending) = (base_url.trim_end_matches('/').into(), Arc::new(Semaphore::new(PLACES)), TaskTracker::new());
+        Self { store, net, seal, base_url, places, sending, shutdown }
+    }
+
+    /// Sends until shutdown, then ends what is under way. A message that is done rings the bell: its channel's next one may go.
+    pub async fn run(&self, woken: &Arc<Notify>) {
+        keep_sending("channels", &self.shutdown, woken, || self.begin(Utc::now(), Arc::clone(woken))).await;
+        self.sending.close();
+        self.sending.wait().await;
     }
 
     /// Claims what is due and sends it. Answers how many messages were tried.
     pub async fn send_due(&self, now: DateTime<Utc>) -> Result<usize, WorkerError> {
-        let messages = self.store.claim_channel_messages(now, CLAIM, LEASE_SECONDS).await?;
-        let (tried, at_once) = (messages.len(), messages.len().max(1));
-        let lease_ends = Instant::now() + Duration::from_secs(LEASE_SECONDS.unsigned_abs().into());
-        let results: Vec<Result<(), WorkerError>> =
-            stream::iter(messages).map(|message| self.send_one(message, lease_ends)).buffer_unordered(at_once).collect().await;
-        results.into_iter().collect::<Result<(), _>>()?;
-        Ok(tried)
+        let began = self.begin(now, Arc::default()).await?;
+        self.sending.close();
+        self.sending.wait().await;
+        Ok(began)
     }
 
-    async fn send_one(&self, message: ClaimedMessage, lease_ends: Instant) -> Result<(), WorkerError> {
+    /// Claims as many as there are free places, and begins to send them.
+    async fn begin(&self, now: DateTime<Utc>, done: Arc<Notify>) -> Result<usize, WorkerError> {
+        let lease_ends = Instant::now() + Duration::from_secs(LEASE_SECONDS.unsigned_abs().into());
+        let mut places = Vec::with_capacity(PLACES);
+        while let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            places.push(place);
+        }
+        if places.is_empty() {
+            return Ok(0);
+        }
+        let messages = self.store.claim_channel_messages(now, i32::try_from(places.len()).unwrap_or(i32::MAX), LEASE_SECONDS).await?;
+        let began = messages.len();
+        for (message, place) in messages.into_iter().zip(places) {
+            let (sender, done) = (self.clone(), Arc::clone(&done));
+            self.sending.spawn(async move {
+                let id = message.id;
+                if let Err(error) = sender.send_one(message, lease_ends).await {
+                    tracing::error!(message = %id, error = chain(&error), "a message could not be marked; it comes back when its lease ends");
+                }
+                drop(place);
+                done.notify_one();
+            });
+        }
+        Ok(began)
+    }
+
+    async fn send_one(&self, mut message: ClaimedMessage, lease_ends: Instant) -> Result<(), WorkerError> {
         if self.shutdown.is_cancelled() || Instant::now() + ATTEMPT + MARK_TIMEOUT > lease_ends {
             return self.mark(&message, Attempt::Untried(self.net.now()), None).await;
+        }
+        if message.event.url.starts_with('/') {
+            message.event.url.insert_str(0, &self.base_url);
         }
         let mut tried = self.attempt(&message).await;
         let now = self.net.now();
         if tried.result == DeliveryResult::Deferred && message.attempts >= MAX_ATTEMPTS {
             tried.result = DeliveryResult::Failed;
         }
+        if tried.is_farewell(message.kind) {
+            tried.answer.push_str(" (it wants no more messages, so the channel is switched off)");
+        }
         let attempt = match tried.result {
             DeliveryResult::Sent => Attempt::Sent(&tried.answer),
-            DeliveryResult::Deferred => Attempt::Retry(&tried.answer, now + tried.retry_after.unwrap_or_else(|| retry_delay(message.attempts))),
+            DeliveryResult::Deferred => Attempt::Retry(&tried.answer, now + tried.wait(message.attempts)),
             DeliveryResult::Failed => Attempt::Failed(&tried.answer),
         };
         metrics::counter!("waypost_channel_messages_total", "kind" => message.kind.as_str(), "result" => tried.result.as_str()).increment(1);
@@ -85,7 +124,8 @@ impl ChannelSender {
             answer: tried.answer.clone(),
             took_ms: tried.took_ms(),
         };
-        surely(&message.id, lease_ends, || self.mark(&message, attempt, Some(&delivery))).await
+        let told = Told { delivery, held_until: tried.retry_after.map(|wait| now + wait), farewell: tried.is_farewell(message.kind) };
+        surely(&message.id, lease_ends, || self.mark(&message, attempt, Some(&told))).await
     }
 
     async fn attempt(&self, message: &ClaimedMessage) -> Tried {
@@ -101,12 +141,18 @@ impl ChannelSender {
         }
     }
 
-    async fn mark(&self, message: &ClaimedMessage, attempt: Attempt<'_>, delivery: Option<&Delivery>) -> Result<(), WorkerError> {
+    async fn mark(&self, message: &ClaimedMessage, attempt: Attempt<'_>, told: Option<&Told>) -> Result<(), WorkerError> {
         let mut tx = self.store.org_tx(message.org).await?;
         if tx.mark_message(message.id, self.net.now(), attempt).await?
-            && let Some(delivery) = delivery
+            && let Some(Told { delivery, held_until, farewell }) = told
         {
             tx.add_delivery(message.channel, delivery).await?;
+            if let Some(until) = held_until {
+                tx.hold_channel(message.channel, *until).await?;
+            }
+            if *farewell {
+                tx.silence_channel(message.channel).await?;
+            }
             if delivery.result != DeliveryResult::Deferred {
                 let ids = message.incident.iter().map(ToString::to_string).collect();
                 tx.notify(&LiveEvent::Incidents { ids }).await?;
@@ -114,4 +160,13 @@ impl ChannelSender {
         }
         Ok(tx.commit().await?)
     }
+}
+
+/// What an attempt leaves behind.
+struct Told {
+    delivery: Delivery,
+    /// The other side wants to be left alone until then.
+    held_until: Option<DateTime<Utc>>,
+    /// And from now on.
+    farewell: bool,
 }

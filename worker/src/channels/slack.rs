@@ -19,15 +19,16 @@ pub(super) fn request(secret: &ChannelSecret, message: &Message<'_>) -> HttpPost
     let mut blocks = vec![json!({ "type": "header", "text": { "type": "plain_text", "text": escaped(&headline, HEADER), "emoji": false } })];
     let summary = escaped(&event.summary, SECTION);
     if !summary.trim().is_empty() {
-        blocks.push(json!({ "type": "section", "text": { "type": "mrkdwn", "text": summary } }));
+        blocks.push(json!({ "type": "section", "text": { "type": "plain_text", "text": summary, "emoji": false } }));
     }
-    let field = |name: &str, value: &str| json!({ "type": "mrkdwn", "text": format!("*{name}*\n{}", escaped(&text::line(value), FIELD - 100)) });
+    // Verbatim, or names in what a stranger's server said would become links and mentions.
+    let field = |name: &str, value: &str| json!({ "type": "mrkdwn", "verbatim": true, "text": format!("*{name}*\n{}", escaped(&text::line(value), FIELD - 100)) });
     let opened = format!("{} UTC", event.opened_at.format("%Y-%m-%d %H:%M"));
     blocks.push(json!({ "type": "section", "fields": [
         field("State", text::state(event)), field("Target", &event.target), field("Severity", event.severity.as_str()), field("Since", &opened),
     ] }));
     let link = format!("<{}|Open in Waypost> · {}", escaped(&event.url, SECTION / 2), escaped(&text::line(&event.org), 200));
-    blocks.push(json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": link }] }));
+    blocks.push(json!({ "type": "context", "elements": [{ "type": "mrkdwn", "verbatim": true, "text": link }] }));
     let body = json!({
         // What notifications show.
         "text": escaped(&headline, SECTION),

@@ -188,5 +188,7 @@ fn what_is_kept_opens_for_its_channel_alone_and_what_is_shown_tells_nothing() {
         assert!(!slack.redact(echo).contains("abcdefghijkl"), "{echo}");
     }
     assert_eq!(slack.redact("invalid_payload"), "invalid_payload");
+    let nested = ChannelSecret::new(ChannelKind::Slack, Some("https://tools.example/abcdefgh/abcdefgh-ijkl"), None).unwrap();
+    assert_eq!(nested.redact("no hook abcdefgh-ijkl"), "no hook …");
     assert!(!format!("{slack:?}").contains("abcdefgh"));
 }

@@ -16,7 +16,7 @@ pub(super) const fn state(event: &ChannelEvent) -> &'static str {
         (EventKind::Changed, IncidentSeverity::Warning) => "Now a warning",
         (EventKind::Changed, IncidentSeverity::Info) => "Now info",
         (EventKind::Resolved, _) => "Resolved",
-        (EventKind::LetGo, _) => "Closed, can not be looked at",
+        (EventKind::LetGo, _) => "Closed",
         (EventKind::Test, _) => "Test",
     }
 }

@@ -3,6 +3,7 @@
 
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use chrono::{DateTime, Utc};
 use rand::RngCore as _;
 use serde_json::json;
 use waypost_engine::net::HttpPost;
@@ -43,14 +44,20 @@ pub(super) fn request(secret: &ChannelSecret, message: &Message<'_>) -> Result<H
     })
     .to_string();
     let sent_at = message.sent_at.timestamp();
-    let signature = sign(secret, &format!("{}.{sent_at}.{body}", message.id))?;
-    let headers =
-        vec![("webhook-id", message.id.to_owned()), ("webhook-timestamp", sent_at.to_string()), ("webhook-signature", format!("v1,{signature}"))];
+    let signatures = signatures(secret, message.sent_at, &format!("{}.{sent_at}.{body}", message.id))?;
+    let headers = vec![("webhook-id", message.id.to_owned()), ("webhook-timestamp", sent_at.to_string()), ("webhook-signature", signatures)];
     Ok(HttpPost { url: secret.url().to_owned(), headers, body })
 }
 
-fn sign(secret: &ChannelSecret, content: &str) -> Result<String, Fault> {
-    let key = secret.token().and_then(|token| STANDARD.decode(token.strip_prefix(PREFIX)?).ok());
-    let key = key.ok_or(Fault::new("token", "The webhook has no key to sign with: delete it and add it again."))?;
-    Ok(STANDARD.encode(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), content.as_bytes())))
+/// One by each key that counts, separated by spaces: while a key is renewed the receiver finds one that it can check.
+fn signatures(secret: &ChannelSecret, at: DateTime<Utc>, content: &str) -> Result<String, Fault> {
+    let sign = |key: &str| {
+        let key = key.strip_prefix(PREFIX).and_then(|key| STANDARD.decode(key).ok())?;
+        Some(format!("v1,{}", STANDARD.encode(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), content.as_bytes()))))
+    };
+    let signatures: Vec<String> = secret.keys(at).filter_map(sign).collect();
+    if signatures.is_empty() {
+        return Err(Fault::new("token", "The webhook has no key to sign with: renew it."));
+    }
+    Ok(signatures.join(" "))
 }

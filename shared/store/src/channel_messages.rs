@@ -1,0 +1,226 @@
+//! Messages to channels: who is told what of an incident, once each, and which of those that wait is sent next.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+use waypost_types::{
+    ChannelId, IncidentId, OrgId,
+    channel::{ChannelEvent, ChannelKind, EventKind},
+};
+
+use crate::{OrgTx, Store, StoreError, recording::clean};
+
+/// A claimed message: to be sent, then marked before its lease ends.
+#[derive(Debug, Clone)]
+pub struct ClaimedMessage {
+    /// Row id.
+    pub id: Uuid,
+    /// Whose it is.
+    pub org: OrgId,
+    /// What it is about.
+    pub incident: Option<IncidentId>,
+    /// What happened.
+    pub event: ChannelEvent,
+    /// The same on every attempt.
+    pub message_id: String,
+    /// This attempt's number, from 1.
+    pub attempts: i32,
+    /// Where it goes.
+    pub channel: ChannelId,
+    /// How that is spoken to.
+    pub kind: ChannelKind,
+    /// Its secret.
+    pub sealed: Vec<u8>,
+    /// Whether it is told anything by now.
+    pub enabled: bool,
+}
+
+/// A channel that is to hear something, and not before when.
+type Hearer = (Uuid, Option<DateTime<Utc>>);
+
+/// What is told of an incident that is removed: its row is gone by then.
+#[derive(Debug)]
+pub(crate) struct Farewell {
+    hearers: Vec<Hearer>,
+    key: String,
+    event: ChannelEvent,
+}
+
+/// One message per event and channel: an incident opens once, ends once, and changes with each version.
+fn event_key(incident: IncidentId, kind: EventKind, version: i64) -> String {
+    match kind {
+        EventKind::Resolved | EventKind::LetGo => format!("incident:{incident}:resolved"),
+        EventKind::Changed => format!("incident:{incident}:changed:{version}"),
+        EventKind::Opened | EventKind::Test => format!("incident:{incident}:opened"),
+    }
+}
+
+impl OrgTx {
+    /// Tells the channels what happened to an incident: those that are on and hear of that severity, and those that were told of the incident
+    /// before, which would otherwise never hear that it got better. An event that is there already makes no second message. Answers how many
+    /// are new.
+    pub async fn tell_channels(&mut self, incident: IncidentId, kind: EventKind, summary: &str, at: DateTime<Utc>) -> Result<u64, StoreError> {
+        let org = self.org().0;
+        let channels = sqlx::query!(
+            r#"SELECT c.id, NULL::timestamptz AS not_before FROM channels c JOIN incidents i ON i.org_id = $1 AND i.id = $2
+               WHERE c.org_id = $1 AND c.enabled
+                 AND (array_position(ARRAY['info', 'warning', 'critical'], c.min_severity) <= array_position(ARRAY['info', 'warning', 'critical'], i.severity)
+                      OR EXISTS (SELECT FROM outbox o WHERE o.org_id = $1 AND o.channel_id = c.id AND o.incident_id = $2))
+               ORDER BY c.id FOR KEY SHARE OF c"#,
+            org,
+            incident.0
+        )
+        .fetch_all(self.connection())
+        .await?;
+        if channels.is_empty() {
+            return Ok(0);
+        }
+        let channels: Vec<Hearer> = channels.into_iter().map(|row| (row.id, row.not_before)).collect();
+        let (key, event) = self.event_of(incident, kind, summary, at).await?;
+        self.enqueue_for(&channels, Some(incident), &key, &event).await
+    }
+
+    /// Before an incident is removed with all that waits for it: who was told of it and not of its end, and what they are to be told.
+    pub(crate) async fn farewell(&mut self, incident: IncidentId, at: DateTime<Utc>) -> Result<Option<Farewell>, StoreError> {
+        let org = self.org().0;
+        let rows = sqlx::query!(
+            "SELECT c.id, max(o.leased_until) AS not_before FROM channels c JOIN outbox o ON o.org_id = $1 AND o.channel_id = c.id AND o.incident_id = $2
+             WHERE c.org_id = $1 AND c.enabled
+             GROUP BY c.id HAVING max(o.attempts) > 0 AND NOT bool_or(o.event_key = $3 AND o.state <> 'pending') ORDER BY c.id",
+            org,
+            incident.0,
+            event_key(incident, EventKind::LetGo, 0)
+        )
+        .fetch_all(self.connection())
+        .await?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let (key, event) = self.event_of(incident, EventKind::LetGo, "Somebody removed the incident.", at).await?;
+        Ok(Some(Farewell { hearers: rows.into_iter().map(|row| (row.id, row.not_before)).collect(), key, event }))
+    }
+
+    /// After it was removed.
+    pub(crate) async fn say_farewell(&mut self, farewell: &Farewell) -> Result<(), StoreError> {
+        self.enqueue_for(&farewell.hearers, None, &farewell.key, &farewell.event).await.map(drop)
+    }
+
+    async fn event_of(
+        &mut self,
+        incident: IncidentId,
+        kind: EventKind,
+        summary: &str,
+        at: DateTime<Utc>,
+    ) -> Result<(String, ChannelEvent), StoreError> {
+        let org = self.org().0;
+        let row = sqlx::query!(
+            "SELECT o.slug, o.name, i.title, i.target, i.severity, i.opened_at, i.version FROM incidents i JOIN orgs o ON o.id = i.org_id
+             WHERE i.org_id = $1 AND i.id = $2",
+            org,
+            incident.0
+        )
+        .fetch_one(self.connection())
+        .await?;
+        let event = ChannelEvent {
+            kind,
+            incident: Some(incident),
+            org: row.name,
+            title: row.title,
+            summary: summary.to_owned(),
+            target: row.target,
+            severity: row.severity.parse().map_err(|()| StoreError::Corrupt(row.severity.clone()))?,
+            opened_at: row.opened_at,
+            at,
+            url: format!("/o/{}/incidents/{incident}", row.slug),
+        };
+        Ok((event_key(incident, kind, row.version), event))
+    }
+
+    async fn enqueue_for(
+        &mut self,
+        hearers: &[Hearer],
+        incident: Option<IncidentId>,
+        event_key: &str,
+        event: &ChannelEvent,
+    ) -> Result<u64, StoreError> {
+        let org = self.org().0;
+        let (channels, not_before): (Vec<Uuid>, Vec<Option<DateTime<Utc>>>) = hearers.iter().copied().unzip();
+        let ids: Vec<Uuid> = channels.iter().map(|_| Uuid::now_v7()).collect();
+        let message_ids: Vec<String> = ids.iter().map(|id| format!("msg_{}", id.simple())).collect();
+        let recipients: Vec<String> = channels.iter().map(|id| ChannelId(*id).to_string()).collect();
+        let done = sqlx::query!(
+            "INSERT INTO outbox (org_id, id, incident_id, event_key, channel, channel_id, recipient, message, message_id, next_attempt_at)
+             SELECT $1, r.id, $2, $3, 'channel', r.channel_id, r.recipient, $4, r.message_id, coalesce(r.not_before, now())
+             FROM UNNEST($5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::timestamptz[]) AS r(id, channel_id, recipient, message_id, not_before)
+             ON CONFLICT (org_id, event_key, channel, recipient) DO NOTHING",
+            org,
+            incident.map(|id| id.0),
+            event_key,
+            clean(serde_json::to_value(event)?),
+            &ids,
+            &channels,
+            &recipients,
+            &message_ids,
+            &not_before as &[Option<DateTime<Utc>>]
+        )
+        .execute(self.connection())
+        .await?;
+        self.notify_mail().await?;
+        Ok(done.rows_affected())
+    }
+
+    /// The other side wants to be left alone until then: whatever waits for the channel waits as long.
+    pub async fn hold_channel(&mut self, channel: ChannelId, until: DateTime<Utc>) -> Result<(), StoreError> {
+        let org = self.org().0;
+        sqlx::query!(
+            "UPDATE outbox SET next_attempt_at = $3 WHERE org_id = $1 AND channel_id = $2 AND state = 'pending' AND next_attempt_at < $3",
+            org,
+            channel.0,
+            until
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+}
+
+impl Store {
+    /// Claims messages for channels of all tenants for `lease_s` seconds. Of an incident a channel gets one after the other.
+    pub async fn claim_channel_messages(&self, now: DateTime<Utc>, limit: i32, lease_s: i32) -> Result<Vec<ClaimedMessage>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT org_id AS "org_id!", id AS "id!", incident_id, message AS "message!", message_id AS "message_id!", attempts AS "attempts!",
+                      channel_id AS "channel_id!", kind AS "kind!", sealed AS "sealed!", enabled AS "enabled!"
+               FROM claim_channel_messages($1, $2, $3)"#,
+            now,
+            limit,
+            lease_s
+        )
+        .fetch_all(self.pool())
+        .await?;
+        let mut messages = Vec::with_capacity(rows.len());
+        for row in rows {
+            let org = OrgId(row.org_id);
+            let event = serde_json::from_value(row.message).map_err(|error| error.to_string());
+            let kind = row.kind.parse().map_err(|()| format!("channels of the kind {} are not known here", row.kind));
+            let (event, kind) = match (event, kind) {
+                (Ok(event), Ok(kind)) => (event, kind),
+                (Err(why), _) | (_, Err(why)) => {
+                    self.give_up_illegible(org, row.id, now, &why).await?;
+                    continue;
+                }
+            };
+            messages.push(ClaimedMessage {
+                id: row.id,
+                org,
+                incident: row.incident_id.map(IncidentId),
+                event,
+                message_id: row.message_id,
+                attempts: row.attempts,
+                channel: ChannelId(row.channel_id),
+                kind,
+                sealed: row.sealed,
+                enabled: row.enabled,
+            });
+        }
+        Ok(messages)
+    }
+}
