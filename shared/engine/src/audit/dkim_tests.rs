@@ -415,14 +415,14 @@ async fn where_nothing_is_likely_to_be_found_the_many_selectors_are_left_alone()
     }
     let key = || txt(&format!("p={RSA_2048}"));
     let plain = ("e.example", "TXT v=spf1 -all".to_owned());
-    let (nothing, _) = asks(&[plain.clone()], &AuditOptions::default()).await;
+    let (nothing, _) = asks(std::slice::from_ref(&plain), &AuditOptions::default()).await;
     assert!((10..20).contains(&nothing.len()), "{nothing:?}");
     // What somebody named is asked whatever else is there, and tells that there is more.
     let (named, found) = asks(&[plain.clone(), (NAME, key())], &hand()).await;
     assert!(named.len() > 150 && found == 1, "{}", named.len());
     // The services that the SPF record names have selectors of their own; one of them has a key, so that all are asked.
     let brevo = ("e.example", "TXT v=spf1 include:spf.brevo.com -all".to_owned());
-    let (service, found) = asks(&[brevo.clone()], &AuditOptions::default()).await;
+    let (service, found) = asks(&[brevo], &AuditOptions::default()).await;
     assert!(service.len() > nothing.len() && service.len() < 40 && found == 0, "{service:?}");
     // A server that says that nothing is at `_domainkey`, although a usual key is below it, is not believed.
     let (usual, found) = asks(&[plain.clone(), ("google._domainkey.e.example", key())], &AuditOptions::default()).await;

@@ -115,14 +115,14 @@ impl Health {
     pub async fn of(&self, asker: &Asker, wanted: &Wanted, kind: Kind, age: Duration) -> Verdict {
         let known = self.known(wanted, kind);
         let no_time = || Verdict::Bad("there was no time to test the list; it is tried again at the next scan".to_owned());
-        let waited = Instant::now() + EXAM_TIME;
+        let patience = Instant::now() + EXAM_TIME;
         // Others may wait for a place with the verdict in hand: all of the waiting ends at once.
-        let Ok(mut held) = timeout_at(waited, known.verdict.lock()).await else { return no_time() };
+        let Ok(mut held) = timeout_at(patience, known.verdict.lock()).await else { return no_time() };
         if let Some(held) = held.as_ref().filter(|held| held.stands(age)) {
             return held.verdict.clone();
         }
         let places = if wanted.private { &self.private_exams } else { &self.exams };
-        let Ok(Ok(_turn)) = timeout_at(waited, places.acquire()).await else { return no_time() };
+        let Ok(Ok(_turn)) = timeout_at(patience, places.acquire()).await else { return no_time() };
         let points = test_points(&wanted.zone, kind, wanted.key.as_ref(), rand::random());
         let deadline = Instant::now() + EXAM_TIME;
         let verdict = wanted.without_key(examine(asker, wanted, &points, deadline).await);
