@@ -95,6 +95,7 @@ fn options_of(known: &DomainInstructions) -> AuditOptions {
         known: Known { records: known.records.iter().map(|(family, records)| (family.clone(), seen(records))).collect() },
         guess_selectors: true,
         look_at_certificates: true,
+        look_for_owner: true,
         deadline: AUDIT_DEADLINE,
     }
 }

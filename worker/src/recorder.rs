@@ -296,6 +296,7 @@ async fn discover(tx: &mut OrgTx, news: &[Judged<'_>]) -> Result<bool, WorkerErr
             _ => continue,
         };
         let Some(domain) = judged.monitor.domain_id else { continue };
+        new |= tx.prove_domain(domain, &report.owner_tokens, judged.run.at).await?;
         // No MX hosts because nothing could be told is no reason to unlink the servers.
         if report.mx_hosts.is_empty() && report.unknown.iter().any(|part| part.subject.starts_with("mx")) {
             continue;

@@ -168,3 +168,32 @@ async fn the_addresses_of_a_server_that_was_added_by_hand_are_followed_and_let_g
     }
     assert_eq!(scene.value::<i64>("SELECT count(*) FROM addresses WHERE 'mail.example.com' = ANY(hosts)").await, 8);
 }
+
+#[tokio::test]
+async fn a_domain_is_proven_by_its_own_token_for_some_days_and_with_it_what_lies_below() {
+    let scene = Scene::new().await;
+    let (_, audit) = scene.domain("example.com").await;
+    let token: String = scene.value("SELECT verify_token FROM domains").await;
+    let with = |tokens: &[&str]| {
+        let Outcome::Audit(report) = audit_of("example.com", &[], &[]) else { panic!("an audit") };
+        let owner_tokens = tokens.iter().map(|token| (*token).to_owned()).collect();
+        Outcome::Audit(Box::new(AuditReport { owner_tokens, ..*report }))
+    };
+    let owns = async |host: &str| {
+        let mut tx = scene.db.store.org_tx(scene.org).await.unwrap();
+        tx.owns(&host.parse().unwrap()).await.unwrap()
+    };
+    // Another organisation's token proves nothing of ours.
+    record(&scene, audit, with(&["0123456789abcdef0123456789abcdef"])).await;
+    assert!(!owns("example.com").await);
+    record(&scene, audit, with(&["0123456789abcdef0123456789abcdef", &token])).await;
+    let cases = [("example.com", true), ("mx.example.com", true), ("notexample.com", false)];
+    for (host, owned) in cases {
+        assert_eq!(owns(host).await, owned, "{host}");
+    }
+    // An audit that does not see it, or could not ask, takes nothing away at once.
+    record(&scene, audit, with(&[])).await;
+    assert!(owns("example.com").await);
+    scene.run_sql("UPDATE domains SET verified_at = verified_at - interval '9 days'").await;
+    assert!(!owns("example.com").await);
+}

@@ -8,7 +8,7 @@ use sqlx::types::ipnetwork::IpNetwork;
 use uuid::Uuid;
 use waypost_types::{
     DomainId, DomainName,
-    asset::{Domain, DomainPatch},
+    asset::{Domain, DomainPatch, Ownership},
     judge::MonitorState,
     monitor::{Monitor, MonitorKind},
     outcome::{AuditReport, Outcome},
@@ -28,6 +28,9 @@ struct DomainRow {
     created_at: DateTime<Utc>,
     selectors: Vec<String>,
     senders: Vec<IpNetwork>,
+    verify_token: String,
+    verified_at: Option<DateTime<Utc>>,
+    verified: bool,
     state: Option<String>,
     last_checked_at: Option<DateTime<Utc>>,
     next_check_at: Option<DateTime<Utc>>,
@@ -39,6 +42,7 @@ impl TryFrom<DomainRow> for Domain {
     fn try_from(row: DomainRow) -> Result<Self, StoreError> {
         let name = DomainName::from_ascii(&row.name).map_err(|error| StoreError::Corrupt(error.to_string()))?;
         let audit = row.outcome.map(audit_of).transpose()?.flatten();
+        let ownership = Ownership::of(&name, &row.verify_token, row.verified_at, row.verified);
         Ok(Self {
             id: DomainId(row.id),
             display: name.display(),
@@ -51,6 +55,7 @@ impl TryFrom<DomainRow> for Domain {
             audit,
             selectors: row.selectors,
             senders: row.senders.into_iter().map(|net| net.ip()).collect(),
+            ownership: Some(ownership),
             monitors: Vec::new(),
             version: row.version,
             created_at: row.created_at,
@@ -114,13 +119,15 @@ impl OrgTx {
         let org = self.org().0;
         let row = sqlx::query_as!(
             DomainRow,
-            r#"SELECT d.id, d.name, d.version, d.created_at, d.selectors, d.senders, m.state AS "state?", m.last_checked_at AS "last_checked_at?",
+            r#"SELECT d.id, d.name, d.version, d.created_at, d.selectors, d.senders, d.verify_token, d.verified_at,
+                      coalesce(d.verified_at > now() - make_interval(days => $3), false) AS "verified!", m.state AS "state?", m.last_checked_at AS "last_checked_at?",
                       (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at,
                       (SELECT o.outcome FROM last_outcomes o WHERE o.org_id = $1 AND o.monitor_id = m.id ORDER BY o.at DESC LIMIT 1) AS "outcome?"
                FROM domains d LEFT JOIN monitors m ON m.org_id = $1 AND m.domain_id = d.id AND m.kind = 'audit'
                WHERE d.org_id = $1 AND d.id = $2"#,
             org,
-            id.0
+            id.0,
+            Ownership::HOLDS_DAYS
         )
         .fetch_one(self.connection())
         .await?;
@@ -129,19 +136,56 @@ impl OrgTx {
         Ok(domain)
     }
 
+    /// An audit saw these tokens: whose token is among them, its domain is proven. Answers whether that is new.
+    pub async fn prove_domain(&mut self, id: DomainId, tokens: &[String], at: DateTime<Utc>) -> Result<bool, StoreError> {
+        if tokens.is_empty() {
+            return Ok(false);
+        }
+        let org = self.org().0;
+        let before = sqlx::query_scalar!(
+            r#"UPDATE domains d SET verified_at = $4 FROM (SELECT verified_at FROM domains WHERE org_id = $1 AND id = $2) AS b
+               WHERE d.org_id = $1 AND d.id = $2 AND d.verify_token = ANY($3) AND (d.verified_at IS NULL OR d.verified_at < $4)
+               RETURNING coalesce(b.verified_at > now() - make_interval(days => $5), false) AS "before!""#,
+            org,
+            id.0,
+            tokens,
+            at,
+            Ownership::HOLDS_DAYS
+        )
+        .fetch_optional(self.connection())
+        .await?;
+        Ok(before == Some(false))
+    }
+
+    /// Whether a host name is that of a domain that is proven to be the organisation's own, or lies below one.
+    pub async fn owns(&mut self, host: &DomainName) -> Result<bool, StoreError> {
+        let org = self.org().0;
+        Ok(sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM domains WHERE org_id = $1 AND ($2 = name OR right($2, length(name) + 1) = '.' || name)
+                              AND verified_at > now() - make_interval(days => $3)) AS "owns!""#,
+            org,
+            host.as_str(),
+            Ownership::HOLDS_DAYS
+        )
+        .fetch_one(self.connection())
+        .await?)
+    }
+
     /// A page of domains by name, without their monitors.
     pub async fn domains(&mut self, after: Option<&str>, limit: i64) -> Result<Vec<Domain>, StoreError> {
         let org = self.org().0;
         sqlx::query_as!(
             DomainRow,
-            r#"SELECT d.id, d.name, d.version, d.created_at, d.selectors, d.senders, m.state AS "state?", m.last_checked_at AS "last_checked_at?",
+            r#"SELECT d.id, d.name, d.version, d.created_at, d.selectors, d.senders, d.verify_token, d.verified_at,
+                      coalesce(d.verified_at > now() - make_interval(days => $4), false) AS "verified!", m.state AS "state?", m.last_checked_at AS "last_checked_at?",
                       (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at,
                       (SELECT o.outcome FROM last_outcomes o WHERE o.org_id = $1 AND o.monitor_id = m.id ORDER BY o.at DESC LIMIT 1) AS "outcome?"
                FROM domains d LEFT JOIN monitors m ON m.org_id = $1 AND m.domain_id = d.id AND m.kind = 'audit'
                WHERE d.org_id = $1 AND ($2::text IS NULL OR d.name > $2) ORDER BY d.name LIMIT $3"#,
             org,
             after,
-            limit
+            limit,
+            Ownership::HOLDS_DAYS
         )
         .fetch_all(self.connection())
         .await?

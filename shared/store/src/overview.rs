@@ -166,6 +166,7 @@ impl OrgTx {
                     audit,
                     selectors: Vec::new(),
                     senders: Vec::new(),
+                    ownership: None,
                     monitors: Vec::new(),
                     version: row.version,
                     created_at: row.created_at,

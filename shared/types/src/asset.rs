@@ -69,6 +69,9 @@ pub struct Domain {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub senders: Vec<IpAddr>,
+    /// Whether it is proven to be the organisation's own, and how to prove it; absent in the overview.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ownership: Option<Ownership>,
     /// Its monitors; empty in lists.
     #[serde(default)]
     pub monitors: Vec<Monitor>,
@@ -76,6 +79,42 @@ pub struct Domain {
     pub version: i64,
     /// When it was added.
     pub created_at: DateTime<Utc>,
+}
+
+/// How an organisation proves that a domain is its own: a TXT record, which covers the host names below the domain, too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Ownership {
+    /// Owner name of the record, ASCII.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+    /// Whether the record was seen lately.
+    pub verified: bool,
+    /// When it was last seen. An audit looks for it each time; after eight days without it the domain is no longer taken for proven.
+    pub seen_at: Option<DateTime<Utc>>,
+}
+
+impl Ownership {
+    /// Days for which a proof holds: it is made anew by every audit, and a name server may be out of reach.
+    pub const HOLDS_DAYS: i32 = 8;
+    const KEY: &str = "waypost-verify";
+
+    /// The record of a domain's token.
+    pub fn of(domain: &DomainName, token: &str, seen_at: Option<DateTime<Utc>>, verified: bool) -> Self {
+        Self { name: Self::name_of(domain), value: format!("{}={token}", Self::KEY), verified, seen_at }
+    }
+
+    /// Where the record stands.
+    pub fn name_of(domain: &DomainName) -> String {
+        format!("_{}.{domain}", Self::KEY)
+    }
+
+    /// The token in the text of a record.
+    pub fn token_in(record: &str) -> Option<&str> {
+        let (key, token) = record.split_once('=')?;
+        key.trim().eq_ignore_ascii_case(Self::KEY).then(|| token.trim())
+    }
 }
 
 /// A DKIM selector that mail of a domain was signed with.

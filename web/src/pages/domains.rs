@@ -1,6 +1,7 @@
 //! Watched domains: the table, and adding one.
 
 mod one;
+mod ownership;
 mod results;
 mod selectors;
 mod senders;

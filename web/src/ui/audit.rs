@@ -64,7 +64,7 @@ fn one(finding: &Finding, id: &str, open: bool) -> AnyView {
 }
 
 /// A DNS record to publish, with a button that copies its value.
-pub(super) fn record(kind: &str, name: &str, value: &str, id: String) -> AnyView {
+pub(crate) fn record(kind: &str, name: &str, value: &str, id: String) -> AnyView {
     view! {
         <div class="record">
             <div class="record-head"><span class="strong">{kind.to_owned()}</span><code>{name.to_owned()}</code>{copied(id.clone(), format!("value of {kind} {name}"))}</div>

@@ -49,6 +49,7 @@ mod ns_parent;
 mod ns_soa;
 #[cfg(test)]
 mod ns_tests;
+mod ownership;
 mod ptr;
 mod ptr_names;
 #[cfg(test)]
@@ -112,6 +113,8 @@ pub struct AuditOptions {
     pub known: Known,
     /// Speak SMTP with the MX hosts where a policy (MTA-STS, DANE) says what certificate they must show.
     pub look_at_certificates: bool,
+    /// Look for the record by which an organisation proves that the domain is its own.
+    pub look_for_owner: bool,
     /// When to stop waiting.
     pub deadline: Duration,
 }
@@ -125,6 +128,7 @@ impl Default for AuditOptions {
             senders: Vec::new(),
             known: Known::default(),
             look_at_certificates: false,
+            look_for_owner: false,
             deadline: Duration::from_secs(9),
         }
     }
@@ -353,10 +357,13 @@ async fn look_at(
         let wanted = families.len() == Family::ALL.len();
         if wanted { tokio::time::timeout_at(end, web::hosts(net, &facts)).await.unwrap_or_default() } else { Vec::new() }
     };
-    let (found, web_hosts) = tokio::join!(futures::future::join_all(jobs), web);
+    let owner = async {
+        if options.look_for_owner { tokio::time::timeout_at(end, ownership::tokens(net, domain)).await.unwrap_or_default() } else { Vec::new() }
+    };
+    let (found, web_hosts, owner_tokens) = tokio::join!(futures::future::join_all(jobs), web, owner);
     parts.extend(found);
     confirm::confirm(net, &facts, options, (times.all, authority_port), &mut parts).await;
-    let mut report = AuditReport { web_hosts, ..report(&facts, parts) };
+    let mut report = AuditReport { web_hosts, owner_tokens, ..report(&facts, parts) };
     report.detail.certificates = chains.seen();
     report.unknown.extend(chains.unseen());
     report

@@ -34,6 +34,9 @@ pub struct AuditReport {
     /// The domain itself and its `www`, where they have addresses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub web_hosts: Vec<WebHost>,
+    /// Tokens by which organisations prove that the domain is theirs, where the audit looked for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owner_tokens: Vec<String>,
     /// What each rule took from the score, the most first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<LostPoints>,
@@ -55,6 +58,7 @@ impl AuditReport {
             records: BTreeMap::new(),
             mx_hosts: Vec::new(),
             web_hosts: Vec::new(),
+            owner_tokens: Vec::new(),
             lost: Vec::new(),
             detail: AuditDetail::default(),
         }

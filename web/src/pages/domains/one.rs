@@ -11,7 +11,7 @@ use waypost_types::{
     page::List,
 };
 
-use super::{results::results, selectors, senders};
+use super::{ownership, results::results, selectors, senders};
 use crate::{
     api::ApiFailure,
     pages::settings::{self, Shown, Target},
@@ -100,6 +100,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Optio
             {ui::head(&domain.display, None, sub, settings::check_button(&frame, &base, &domain.monitors))}
             {results(&loaded, &root, &base)}
             {selectors::card(&frame, &loaded, &base)}
+            {ownership::card(&loaded)}
             {settings::card(&frame, &shown, Some(senders::fields(domain, typed, failure)))}
         };
         ui::shell(&frame, Place::Domains, crumbs, content)
