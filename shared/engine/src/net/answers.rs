@@ -128,7 +128,7 @@ struct Kept {
 
 #[derive(Debug)]
 enum Entry {
-    Flying(Flight),
+    Flying { flight: Flight, askers: usize },
     Known { answer: Arc<Answer>, until: Instant, number: u64 },
 }
 
@@ -145,9 +145,12 @@ impl Drop for Boarding<'_> {
             return;
         }
         let mut kept = self.answers.kept();
-        // Two: the entry's and this one.
-        if kept.is_flying(self.question, &self.flight) && Arc::strong_count(&self.flight) == 2 {
-            kept.entries.remove(self.question);
+        // Counted under the lock: of two who go at once, one is the last.
+        if let Some(askers) = kept.askers(self.question, &self.flight) {
+            *askers -= 1;
+            if *askers == 0 {
+                kept.entries.remove(self.question);
+            }
         }
     }
 }
@@ -161,13 +164,16 @@ impl Answers {
     pub async fn get(&self, question: &Question, ask: impl AsyncFnOnce() -> Outcome) -> Outcome {
         let flight = {
             let mut kept = self.kept();
-            match kept.entries.get(question) {
+            match kept.entries.get_mut(question) {
                 Some(Entry::Known { answer, until, .. }) if Instant::now() < *until => return Ok(Arc::clone(answer)),
-                Some(Entry::Flying(flight)) => Arc::clone(flight),
+                Some(Entry::Flying { flight, askers }) => {
+                    *askers += 1;
+                    Arc::clone(flight)
+                }
                 _ => {
                     let flight = Flight::default();
                     kept.remove(question);
-                    kept.entries.insert(question.clone(), Entry::Flying(Arc::clone(&flight)));
+                    kept.entries.insert(question.clone(), Entry::Flying { flight: Arc::clone(&flight), askers: 1 });
                     flight
                 }
             }
@@ -193,8 +199,12 @@ impl Answers {
 }
 
 impl Kept {
-    fn is_flying(&self, question: &Question, flight: &Flight) -> bool {
-        matches!(self.entries.get(question), Some(Entry::Flying(known)) if Arc::ptr_eq(known, flight))
+    /// How many wait for this flight, while it is in the air.
+    fn askers(&mut self, question: &Question, flight: &Flight) -> Option<&mut usize> {
+        match self.entries.get_mut(question) {
+            Some(Entry::Flying { flight: known, askers }) if Arc::ptr_eq(known, flight) => Some(askers),
+            _ => None,
+        }
     }
 
     fn remove(&mut self, question: &Question) {
@@ -204,7 +214,7 @@ impl Kept {
     }
 
     fn land(&mut self, question: &Question, flight: &Flight, outcome: &Outcome) {
-        if !self.is_flying(question, flight) {
+        if self.askers(question, flight).is_none() {
             return;
         }
         self.entries.remove(question);
@@ -234,5 +244,27 @@ impl Kept {
             }
             self.order.pop_front();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn of_two_who_give_up_at_once_one_is_the_last() {
+        let answers = Answers::default();
+        let question = Question::new("a.example", RecordType::A).unwrap();
+        let mut asking = Box::pin(answers.get(&question, std::future::pending));
+        assert!(asking.as_mut().now_or_never().is_none());
+        // The other has been counted as gone, and has not let go yet.
+        let held = match answers.kept().entries.get(&question) {
+            Some(Entry::Flying { flight, .. }) => Arc::clone(flight),
+            known => panic!("{known:?}"),
+        };
+        drop(asking);
+        assert_eq!((answers.size(), Arc::strong_count(&held)), ((0, 0), 1));
     }
 }

@@ -109,6 +109,8 @@ struct Found {
     aliases: Vec<String>,
 }
 
+/// All tries of a question together.
+const LIMIT: Duration = Duration::from_secs(8);
 /// How look-ups are put.
 const LOOK_UP: QueryFlags = QueryFlags { recursion: true, dnssec_ok: false, checking_disabled: false };
 /// Another resolver may know better.
@@ -134,7 +136,7 @@ impl Dns {
 
     async fn answer(&self, question: &Question) -> Result<Arc<Answer>, DnsFailure> {
         let ask = async || {
-            let packet = self.0.exchange.ask(question, LOOK_UP, &ELSEWHERE).await?;
+            let packet = self.0.exchange.ask(question, LOOK_UP, &ELSEWHERE, LIMIT).await?;
             Answer::read(&packet, question).map(Arc::new).map_err(DnsFailure::Other)
         };
         self.0.answers.get(question, ask).await

@@ -19,18 +19,15 @@ use tokio::{
     runtime,
     sync::Semaphore,
     task::AbortHandle,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{
     dns::DnsFailure,
-    query::no_tcp,
     socket::{Lost, Socket, TRY},
     wire::{self, QueryFlags, Question},
 };
 
-/// All tries of a question together.
-const LIMIT: Duration = Duration::from_secs(8);
 /// Tries of a question, over all resolvers.
 const TRIES: usize = 3;
 /// Sockets to one resolver: as many from the start, so that a forged answer has ports to guess, and so many when more is asked at once.
@@ -91,20 +88,53 @@ impl Exchange {
         Self { resolvers: resolvers.iter().map(resolver).collect(), room: Semaphore::new(IN_FLIGHT) }
     }
 
-    /// Asks until a resolver answers: where one is silent, and where it says one of `elsewhere`, the next one is asked.
-    pub async fn ask(&self, question: &Question, flags: QueryFlags, elsewhere: &[ResponseCode]) -> Result<Vec<u8>, DnsFailure> {
+    /// Asks until a resolver answers: where one is silent, and where it says one of `elsewhere`, the next one is asked. Ends within `limit`,
+    /// waiting for room included, with the most telling of what came until then.
+    pub async fn ask(&self, question: &Question, flags: QueryFlags, elsewhere: &[ResponseCode], limit: Duration) -> Result<Vec<u8>, DnsFailure> {
+        if self.resolvers.is_empty() {
+            return Err(DnsFailure::Other("no resolver is configured".to_owned()));
+        }
+        let mut outcome = Err(Lost::Closed);
+        // When time runs out, what came so far is the outcome.
+        let _ended = timeout(limit, self.try_all(question, flags, elsewhere, &mut outcome)).await;
+        outcome.map_err(failure)
+    }
+
+    /// Who answered is not asked again; the last try of a question that nobody answered goes over TCP, in case UDP is what is lost.
+    async fn try_all(&self, question: &Question, flags: QueryFlags, elsewhere: &[ResponseCode], outcome: &mut Result<Vec<u8>, Lost>) {
         // Never closed.
-        let Ok(_room) = self.room.acquire().await else { return Err(DnsFailure::Timeout) };
+        let Ok(_room) = self.room.acquire().await else { return };
         let mut order: Vec<&Resolver> = self.resolvers.iter().collect();
         if order.len() > 1 {
             order.sort_by_key(|resolver| resolver.is_silent());
         }
-        let Some(first) = order.first() else { return Err(DnsFailure::Other("no resolver is configured".to_owned())) };
-        let began = Instant::now();
-        let answer = first.ask(question, flags, false).await;
-        match answer {
-            Ok(answer) if order.len() == 1 || !elsewhere.contains(&wire::code(&answer)) => Ok(answer),
-            answer => ask_on(&order, answer, question, flags, (elsewhere, began + LIMIT)).await,
+        let (mut answered, mut unreachable) = (vec![false; order.len()], false);
+        for attempt in 0..TRIES {
+            let at = attempt % order.len();
+            if answered[at] {
+                continue;
+            }
+            if at == 0 && unreachable {
+                sleep(RESTART).await;
+            }
+            match order[at].ask(question, flags, attempt >= order.len() && attempt + 1 == TRIES).await {
+                Ok(answer) if !elsewhere.contains(&wire::code(&answer)) => {
+                    *outcome = Ok(answer);
+                    return;
+                }
+                Ok(answer) => {
+                    (answered[at], unreachable) = (true, false);
+                    if outcome.is_err() {
+                        *outcome = Ok(answer);
+                    }
+                }
+                Err(lost) => {
+                    unreachable = lost == Lost::Unreachable;
+                    if outcome.as_ref().is_err_and(|known| *known < lost) {
+                        *outcome = Err(lost);
+                    }
+                }
+            }
         }
     }
 
@@ -117,45 +147,11 @@ impl Exchange {
     }
 }
 
-/// After the first try. Who answered is not asked again; the last try of a question that nobody answered goes over TCP, in case UDP is what is lost.
-async fn ask_on(
-    order: &[&Resolver],
-    first: Result<Vec<u8>, Lost>,
-    question: &Question,
-    flags: QueryFlags,
-    (elsewhere, end): (&[ResponseCode], Instant),
-) -> Result<Vec<u8>, DnsFailure> {
-    let mut answered = vec![false; order.len()];
-    let mut last = first;
-    let mut said = None;
-    for attempt in 0..TRIES {
-        let at = attempt % order.len();
-        if attempt > 0 && !answered[at] {
-            if at == 0 && last == Err(Lost::Unreachable) {
-                tokio::time::sleep_until(end.min(Instant::now() + RESTART)).await;
-            }
-            let asking = order[at].ask(question, flags, attempt >= order.len() && attempt + 1 == TRIES);
-            let Ok(answer) = timeout_at(end, asking).await else { break };
-            // That an answer is too long for UDP says more than what came of trying again.
-            last = if last == Err(Lost::NoTcp) { answer.or(last) } else { answer };
-        }
-        if let Ok(answer) = &last {
-            if !elsewhere.contains(&wire::code(answer)) {
-                return last.map_err(failure);
-            }
-            answered[at] = true;
-            said.get_or_insert_with(|| answer.clone());
-        }
-    }
-    // What one of them said tells more than that the others were silent.
-    said.map_or_else(|| last.map_err(failure), Ok)
-}
-
 fn failure(lost: Lost) -> DnsFailure {
     match lost {
         Lost::Timeout | Lost::Closed => DnsFailure::Timeout,
         Lost::Unreachable => DnsFailure::Other("the resolver can not be reached".to_owned()),
-        Lost::NoTcp => no_tcp("the resolver does not answer there"),
+        Lost::NoTcp(why) => DnsFailure::Other(why),
     }
 }
 
@@ -175,36 +171,26 @@ impl Resolver {
         if answer.as_ref().is_ok_and(|answer| wire::code(answer) == ResponseCode::FormErr) {
             answer = self.try_once(question, flags, false, tcp).await;
         }
-        if answer.is_ok() {
-            // Reading is cheaper than writing, and this is the usual case.
-            if self.silences.load(Ordering::Relaxed) > 0 {
-                self.silences.store(0, Ordering::Relaxed);
-            }
-        } else {
+        if matches!(answer, Err(Lost::Timeout | Lost::Unreachable | Lost::Closed)) {
             self.silences.fetch_add(1, Ordering::Relaxed);
             *self.silent_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        } else if self.silences.load(Ordering::Relaxed) > 0 {
+            // Read first: that is cheaper than writing, and 0 is the usual case.
+            self.silences.store(0, Ordering::Relaxed);
         }
         answer
     }
 
     async fn try_once(&self, question: &Question, flags: QueryFlags, edns: bool, tcp: bool) -> Result<Vec<u8>, Lost> {
-        let mut lost = Lost::Unreachable;
-        if !tcp {
-            let mut answer = self.over_udp(question, flags, edns).await;
-            if answer == Err(Lost::Closed) {
-                answer = self.over_udp(question, flags, edns).await;
-            }
-            let answer = answer?;
-            if !wire::is_truncated(&answer) {
-                return Ok(answer);
-            }
-            lost = Lost::NoTcp;
+        if tcp {
+            return timeout(TRY, over_tcp(self.address, question, flags, edns)).await.map_err(|_| Lost::Timeout)?.map_err(|_| Lost::Unreachable);
         }
-        match timeout(TRY, over_tcp(self.address, question, flags, edns)).await {
-            Ok(answer) => answer.map_err(|_| lost),
-            Err(_) if lost == Lost::NoTcp => Err(lost),
-            Err(_) => Err(Lost::Timeout),
+        let mut answer = self.over_udp(question, flags, edns).await;
+        if answer == Err(Lost::Closed) {
+            answer = self.over_udp(question, flags, edns).await;
         }
+        let answer = answer?;
+        if wire::is_truncated(&answer) { whole(self.address, question, flags, edns, TRY).await.map_err(Lost::NoTcp) } else { Ok(answer) }
     }
 
     async fn over_udp(&self, question: &Question, flags: QueryFlags, edns: bool) -> Result<Vec<u8>, Lost> {
@@ -241,25 +227,39 @@ impl Resolver {
     /// Nothing when a new one should be opened.
     fn pick(&self, here: runtime::Id) -> Option<Arc<Socket>> {
         let sockets = self.sockets();
-        let (mut young, mut chosen, mut seen) = (0, None, 0);
+        let mut young = 0;
+        // Of those with room, and of the full ones: how many, and the one chosen.
+        let (mut roomy, mut full) = ((0, None), (0, None));
         let mut random = rand::rng();
         for open in sockets.iter().filter(|open| open.runtime == here) {
             let (room, is_young) = open.socket.has_room();
-            young += usize::from(is_young);
-            if room || (is_young && chosen.is_none()) {
-                seen += 1;
-                if random.random_range(0..seen) == 0 {
-                    chosen = Some((room, &open.socket));
-                }
+            if !is_young {
+                continue;
+            }
+            young += 1;
+            let (seen, chosen) = if room { &mut roomy } else { &mut full };
+            *seen += 1;
+            if random.random_range(0..*seen) == 0 {
+                *chosen = Some(&open.socket);
             }
         }
-        let enough = if chosen.is_some_and(|(room, _)| room) { FEW } else { MOST };
-        if young < enough { None } else { chosen.map(|(_, socket)| Arc::clone(socket)) }
+        let enough = if roomy.1.is_some() { FEW } else { MOST };
+        if young < enough { None } else { roomy.1.or(full.1).map(Arc::clone) }
     }
 }
 
+/// The whole of an answer that does not fit into UDP, or what to say where TCP does not bring it.
+pub(super) async fn whole(server: SocketAddr, question: &Question, flags: QueryFlags, edns: bool, limit: Duration) -> Result<Vec<u8>, String> {
+    let why = match timeout(limit, over_tcp(server, question, flags, edns)).await {
+        Ok(Ok(answer)) => return Ok(answer),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "no answer in time".to_owned(),
+    };
+    Err(format!("the answer is too long for UDP, and TCP fails: {why}"))
+}
+
 /// One question on a connection of its own.
-pub(super) async fn over_tcp(server: SocketAddr, question: &Question, flags: QueryFlags, edns: bool) -> std::io::Result<Vec<u8>> {
+async fn over_tcp(server: SocketAddr, question: &Question, flags: QueryFlags, edns: bool) -> std::io::Result<Vec<u8>> {
     let id = rand::random();
     let message = question.message(id, flags, edns);
     let mut stream = TcpStream::connect(server).await?;

@@ -27,7 +27,7 @@ use super::{
 };
 
 /// A resolver over UDP only, that sends whatever it wants for each question, with a count of them.
-async fn resolver(say: impl Fn(&Message) -> Vec<Message> + Send + 'static) -> (SocketAddr, Arc<AtomicU32>) {
+pub(super) async fn resolver(say: impl Fn(&Message) -> Vec<Message> + Send + 'static) -> (SocketAddr, Arc<AtomicU32>) {
     let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let (address, count) = (udp.local_addr().unwrap(), Arc::new(AtomicU32::new(0)));
     let counted = Arc::clone(&count);
@@ -44,12 +44,12 @@ async fn resolver(say: impl Fn(&Message) -> Vec<Message> + Send + 'static) -> (S
     (address, count)
 }
 
-fn net(resolvers: &[SocketAddr]) -> Net {
+pub(super) fn net(resolvers: &[SocketAddr]) -> Net {
     Net::new(NetConfig { resolvers: resolvers.to_vec(), ..NetConfig::default() }).unwrap()
 }
 
 /// The true answer to a question: this address.
-fn with(question: &Message, address: &str) -> Message {
+pub(super) fn with(question: &Message, address: &str) -> Message {
     let mut answer = Message::response(question.metadata.id, OpCode::Query);
     answer.add_query(question.queries[0].clone());
     answer.add_answer(Record::from_rdata(question.queries[0].name().clone(), 60, RData::A(A(address.parse().unwrap()))));
@@ -196,79 +196,6 @@ async fn aliases_are_told_with_what_they_lead_to() {
     let told = net.dns().txt_with_aliases("dangling.a.example").await;
     assert_eq!(told, (Lookup::Missing(Absence::NxDomain), vec!["none.b.example".to_owned()]));
     assert_eq!(net.dns().txt_with_aliases("key.b.example").await.1, Vec::<String>::new());
-}
-
-#[tokio::test]
-async fn a_resolver_that_starts_again_is_waited_for() {
-    let address = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let net = net(&[address]);
-    let (answer, started) = tokio::join!(net.dns().txt("a.example"), async {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        let names = [("a.example".to_owned(), Say::Records(vec!["TXT v=1".to_owned()]))].into();
-        nameserver::Authoritative { names, referral: Vec::new(), refusals: 0.into() }.start(address, false).await
-    });
-    started.unwrap();
-    assert_eq!(answer, Lookup::Found(vec![b"v=1".to_vec()]));
-}
-
-#[tokio::test]
-async fn what_is_too_long_and_comes_by_no_other_way_says_so() {
-    let (address, _) = resolver(|question| {
-        let mut cut = with(question, "192.0.2.1");
-        cut.answers.clear();
-        cut.metadata.truncation = true;
-        vec![cut]
-    })
-    .await;
-    let net = net(&[address]);
-    let said = |failure: &DnsFailure| failure.to_string().contains("too long for UDP");
-    assert!(matches!(net.dns().a("a.example").await, Lookup::Failed(why) if said(&why)));
-    assert!(net.query(Some(address), "a.example", RecordType::A, QueryFlags::default()).await.is_err_and(|why| said(&why)));
-}
-
-#[tokio::test]
-async fn a_refusal_that_does_not_repeat_the_question_is_one() {
-    let (address, _) = resolver(|question| {
-        let mut refusal = Message::response(question.metadata.id, OpCode::Query);
-        refusal.metadata.response_code = ResponseCode::Refused;
-        vec![refusal]
-    })
-    .await;
-    let raw = net(&[address]).query(Some(address), "a.example", RecordType::A, QueryFlags::default()).await.unwrap();
-    assert_eq!(raw.code, 5);
-}
-
-#[tokio::test]
-async fn one_that_was_silent_and_then_knows_no_edns_is_asked_without() {
-    let first = AtomicU32::new(0);
-    let (address, _) = resolver(move |question| {
-        let mut refusal = Message::response(question.metadata.id, OpCode::Query);
-        refusal.metadata.response_code = ResponseCode::FormErr;
-        match (first.fetch_add(1, Ordering::Relaxed), &question.edns) {
-            (0, _) => Vec::new(),
-            (_, Some(_)) => vec![refusal],
-            (_, None) => vec![with(question, "192.0.2.1")],
-        }
-    })
-    .await;
-    let raw = net(&[address]).query(Some(address), "a.example", RecordType::A, QueryFlags::default()).await.unwrap();
-    assert_eq!(raw.answers.len(), 1);
-}
-
-#[tokio::test]
-async fn what_a_resolver_said_tells_more_than_the_silence_of_the_next() {
-    let (fails, _) = resolver(|question| {
-        let mut failure = Message::response(question.metadata.id, OpCode::Query);
-        failure.add_query(question.queries[0].clone());
-        failure.metadata.response_code = ResponseCode::ServFail;
-        vec![failure]
-    })
-    .await;
-    let (silent, _) = resolver(|_| Vec::new()).await;
-    let (second, _) = resolver(|_| Vec::new()).await;
-    let (third, _) = resolver(|_| Vec::new()).await;
-    let answer = net(&[fails, silent, second, third]).dns().a("a.example").await;
-    assert!(matches!(&answer, Lookup::Failed(why) if *why != DnsFailure::Timeout), "{answer:?}");
 }
 
 #[test]

@@ -25,6 +25,8 @@ mod egress;
 mod exchange;
 #[cfg(test)]
 mod exchange_tests;
+#[cfg(test)]
+mod failure_tests;
 mod http;
 mod https;
 #[cfg(test)]
@@ -233,8 +235,7 @@ impl Net {
             self.egress_check(server.ip()).map_err(|denied| DnsFailure::Other(denied.to_string()))?;
             return query::ask(server, &question, flags).await;
         }
-        let answer = tokio::time::timeout(QUESTION, self.inner.dns.exchange().ask(&question, flags, &[])).await;
-        RawAnswer::read(&answer.unwrap_or(Err(DnsFailure::Timeout))?)
+        RawAnswer::read(&self.inner.dns.exchange().ask(&question, flags, &[], QUESTION).await?)
     }
 
     /// Whether the operator trusts the AD bit of the resolver.

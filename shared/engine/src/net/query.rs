@@ -10,7 +10,7 @@ use tokio::{net::UdpSocket, time::timeout};
 
 use super::{
     dns::{DnsFailure, plain},
-    exchange::over_tcp,
+    exchange::whole,
     wire::{self, QueryFlags, Question},
 };
 
@@ -78,26 +78,19 @@ impl RawAnswer {
 
 /// Asks any server over UDP, twice when nothing comes, without EDNS when it does not know that, and over TCP when the answer is truncated.
 pub(super) async fn ask(server: SocketAddr, question: &Question, flags: QueryFlags) -> Result<RawAnswer, DnsFailure> {
-    let (mut edns, mut outcome, mut silences) = (true, Err(DnsFailure::Timeout), 0);
-    while silences < 2 {
-        outcome = timeout(TRY, over_udp(server, question, flags, edns)).await.unwrap_or(Err(DnsFailure::Timeout));
-        match &outcome {
-            Ok(answer) if edns && wire::code(answer) == ResponseCode::FormErr => edns = false,
-            Ok(_) => break,
+    let (mut edns, mut silences) = (true, 0);
+    let mut answer = loop {
+        match timeout(TRY, over_udp(server, question, flags, edns)).await.unwrap_or(Err(DnsFailure::Timeout)) {
+            Ok(answer) if edns && wire::code(&answer) == ResponseCode::FormErr => edns = false,
+            Ok(answer) => break answer,
+            Err(failure) if silences > 0 => return Err(failure),
             Err(_) => silences += 1,
         }
-    }
-    let mut answer = outcome?;
+    };
     if wire::is_truncated(&answer) {
-        let whole = timeout(TRY, over_tcp(server, question, flags, edns)).await;
-        answer = whole.map_err(|_| no_tcp("it does not answer in time"))?.map_err(no_tcp)?;
+        answer = whole(server, question, flags, edns, TRY).await.map_err(DnsFailure::Other)?;
     }
     RawAnswer::read(&answer)
-}
-
-/// The answer does not fit into UDP.
-pub(super) fn no_tcp(why: impl std::fmt::Display) -> DnsFailure {
-    DnsFailure::Other(format!("the answer is too long for UDP, and TCP port 53 fails: {why}"))
 }
 
 fn extended_errors(edns: &Edns) -> Vec<(u16, String)> {

@@ -27,17 +27,17 @@ const AT_ONCE: usize = 128;
 /// Packets read before others have a turn.
 const IN_A_ROW: usize = 64;
 
-/// Why no answer came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why no answer came; what says more of several is the greater.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Lost {
-    /// Nothing in time.
-    Timeout,
-    /// Nobody listens there, or no way leads there.
-    Unreachable,
-    /// The answer does not fit into UDP, and there is none over TCP.
-    NoTcp,
     /// The socket's time was over before the question's; another one has to ask.
     Closed,
+    /// Nobody listens there, or no way leads there.
+    Unreachable,
+    /// Nothing in time.
+    Timeout,
+    /// The answer does not fit into UDP, and there is none over TCP: why.
+    NoTcp(String),
 }
 
 /// A message, or why none came.
