@@ -136,6 +136,7 @@ pub fn stub_outcome(host: &str, port: u16, verdict: Verdict) -> Outcome {
             reason: reason.to_owned(),
             stage_ms: StageMs { total, ..StageMs::default() },
             tls: None,
+            auth: None,
             extensions: Vec::new(),
             banner: total.map(|_| format!("220 {host} ESMTP")),
             findings: Vec::new(),

@@ -16,6 +16,8 @@ use crate::process::{Children, GUARD, run};
 pub const USER: &str = "user@lab.test";
 /// Its password.
 pub const PASSWORD: &str = "secret-lab";
+/// What it may log in with; the modules for these are Debian's `libsasl2-modules`.
+const MECHANISMS: &str = "PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256";
 const LIBEXEC: &str = "/usr/lib/postfix/sbin";
 
 /// Starts Postfix and waits until all three ports answer. Returns the data of a TLSA record that pins its key.
@@ -25,7 +27,7 @@ pub async fn start(layout: &Layout, authority: &Authority, children: &mut Childr
     // Debian's Postfix looks for smtpd.conf only there.
     mkdir(&layout.path("postfix/sasl"))?;
     let database = layout.text("postfix/sasl/sasldb2");
-    let smtpd = format!("pwcheck_method: auxprop\nauxprop_plugin: sasldb\nmech_list: PLAIN LOGIN\nsasldb_path: {database}\n");
+    let smtpd = format!("pwcheck_method: auxprop\nauxprop_plugin: sasldb\nmech_list: {MECHANISMS}\nsasldb_path: {database}\n");
     write(&layout.path("postfix/sasl/smtpd.conf"), &smtpd)?;
     let (user, realm) = USER.split_once('@').unwrap_or((USER, LAB_DOMAIN));
     run("saslpasswd2", &["-p", "-c", "-f", &database, "-u", realm, user], Some(PASSWORD)).await?;

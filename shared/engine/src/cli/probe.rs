@@ -8,7 +8,7 @@ use std::{
 
 use waypost_engine::{
     net::Net,
-    probe::{Credentials, Port25Memory, ProbeTarget, Prober},
+    probe::{Credentials, Mechanism, Port25Memory, ProbeTarget, Prober, Secret},
 };
 use waypost_types::{
     finding::Severity,
@@ -19,6 +19,9 @@ use super::{
     audit::{status_style, write_findings},
     write_json,
 };
+
+/// Bytes of a password or token: tokens of some providers have several thousand.
+const MOST_SECRET: u64 = 16_384;
 
 /// Arguments of `waypost probe`.
 #[derive(Debug, clap::Args)]
@@ -32,9 +35,18 @@ pub struct ProbeArgs {
     /// Log in as this user, under TLS only
     #[arg(long, value_name = "USER")]
     auth: Option<String>,
-    /// File with the password; stdin when absent or -
+    /// File with the password or token; stdin when absent or -
     #[arg(long, value_name = "FILE", requires = "auth")]
     password_file: Option<PathBuf>,
+    /// What is read is an OAuth 2.0 access token, for OAUTHBEARER or XOAUTH2
+    #[arg(long, requires = "auth")]
+    token: bool,
+    /// Log in by this mechanism; the best of those offered when absent
+    #[arg(long, value_parser = parse_mechanism, value_name = "NAME", requires = "auth")]
+    mechanism: Option<Mechanism>,
+    /// Log in even where the certificate does not prove the server: whoever answers may learn the password
+    #[arg(long, requires = "auth")]
+    any_certificate: bool,
 }
 
 fn parse_mode(text: &str) -> Result<ProbeMode, String> {
@@ -42,6 +54,11 @@ fn parse_mode(text: &str) -> Result<ProbeMode, String> {
         .into_iter()
         .find(|mode| mode.as_str() == text)
         .ok_or_else(|| "one of plain, starttls, implicit".to_owned())
+}
+
+fn parse_mechanism(text: &str) -> Result<Mechanism, String> {
+    let known = || Mechanism::ALL.map(Mechanism::as_str).join(", ");
+    Mechanism::ALL.into_iter().find(|mechanism| mechanism.as_str().eq_ignore_ascii_case(text)).ok_or_else(|| format!("one of {}", known()))
 }
 
 fn parse_target(text: &str) -> Result<(String, u16), String> {
@@ -67,7 +84,12 @@ fn parse_target(text: &str) -> Result<(String, u16), String> {
 
 /// Runs it: 0 fine, 1 down or a finding at or above `fail_on`, 2 usage, 3 could not tell.
 pub async fn run(net: &Net, args: ProbeArgs, json: bool, fail_on: Severity) -> ExitCode {
-    let auth = match args.auth.map(|user| read_password(args.password_file.as_ref()).map(|password| Credentials { user, password })).transpose() {
+    let read = |user| {
+        let secret = read_secret(args.password_file.as_ref())?;
+        let secret = if args.token { Secret::Token(secret) } else { Secret::Password(secret) };
+        Ok::<_, io::Error>(Credentials { user, secret, mechanism: args.mechanism, any_certificate: args.any_certificate })
+    };
+    let auth = match args.auth.map(read).transpose() {
         Ok(auth) => auth,
         Err(error) => {
             eprintln!("waypost: the password can not be read: {error}");
@@ -84,11 +106,11 @@ pub async fn run(net: &Net, args: ProbeArgs, json: bool, fail_on: Severity) -> E
     exit_code(&report, fail_on)
 }
 
-fn read_password(file: Option<&PathBuf>) -> io::Result<secrecy::SecretString> {
+fn read_secret(file: Option<&PathBuf>) -> io::Result<secrecy::SecretString> {
     let mut text = String::new();
     match file {
-        Some(path) if path.as_os_str() != "-" => std::fs::File::open(path)?.take(4096).read_to_string(&mut text)?,
-        _ => io::stdin().take(4096).read_to_string(&mut text)?,
+        Some(path) if path.as_os_str() != "-" => std::fs::File::open(path)?.take(MOST_SECRET).read_to_string(&mut text)?,
+        _ => io::stdin().take(MOST_SECRET).read_to_string(&mut text)?,
     };
     Ok(text.lines().next().unwrap_or_default().into())
 }
@@ -137,6 +159,9 @@ fn write_text(out: &mut impl Write, probe: &ProbeReport) -> io::Result<()> {
         let expires = tls.expires.map(|expires| format!(", expires {}", expires.format("%Y-%m-%d"))).unwrap_or_default();
         let trust = tls.trust_problem.as_deref().unwrap_or("trusted");
         writeln!(out, "  {} {}: {}{expires}, {trust}", tls.version, tls.cipher, tls.subject)?;
+    }
+    if let Some(login) = probe.auth.as_ref().and_then(|auth| auth.login.as_ref()) {
+        writeln!(out, "  login: {}", login.reason)?;
     }
     write_findings(out, &probe.findings)?;
     if !probe.transcript.is_empty() {

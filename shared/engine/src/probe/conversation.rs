@@ -2,14 +2,14 @@
 
 use std::net::IpAddr;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use rustls::pki_types::CertificateDer;
-use secrecy::ExposeSecret;
 use tokio::{net::TcpStream, time::Instant};
 use waypost_types::outcome::{ProbeMode, ProbeReport, Verdict};
 
 use super::{
-    Credentials, ProbeTarget, Prober, banner, bare,
+    Credentials, ProbeTarget, Prober,
+    auth::{self, Login},
+    banner, bare,
     chain::{Shown, ShownChain},
     ms,
     remarks::{self, Seen},
@@ -125,7 +125,7 @@ impl<'a> Talk<'a> {
         }
         if let Some(credentials) = &self.target.auth {
             let begun = Instant::now();
-            let outcome = self.login(credentials).await;
+            let outcome = self.log_in(credentials).await;
             self.report.stage_ms.auth = Some(ms(begun));
             outcome?;
         }
@@ -162,6 +162,7 @@ impl<'a> Talk<'a> {
         if reply.class() == 2 {
             self.seen.ehlo_name = reply.lines.first().cloned();
             self.report.extensions = reply.lines.into_iter().skip(1).filter(|line| !line.is_empty()).collect();
+            self.note_mechanisms();
             return Ok(());
         }
         if reply.class() == 5 {
@@ -178,7 +179,6 @@ impl<'a> Talk<'a> {
     }
 
     async fn starttls(&mut self) -> Result<(), End> {
-        self.seen.auth_in_clear = has_auth(&self.report.extensions);
         if !self.report.extensions.iter().any(|line| keyword(line).eq_ignore_ascii_case("STARTTLS")) {
             self.seen.starttls_missing = true;
             return Ok(());
@@ -225,48 +225,23 @@ impl<'a> Talk<'a> {
         }
     }
 
-    /// AUTH PLAIN or LOGIN (RFC 4954), never in clear.
-    async fn login(&mut self, credentials: &Credentials) -> Result<(), End> {
-        if !self.wire.is_tls() {
-            return Err(End {
-                verdict: Verdict::Degraded,
-                reason: "the login was not tried: the connection is not encrypted, and Waypost sends no password in clear".to_owned(),
-                in_step: true,
-            });
+    async fn log_in(&mut self, credentials: &Credentials) -> Result<(), End> {
+        let offered = auth::offered(&self.report.extensions);
+        let proven = self.report.tls.as_ref().is_some_and(|tls| tls.trusted && tls.name_matches);
+        let login = Login { credentials, offered: &offered, server: (&self.target.host, self.target.port), proven };
+        let login = auth::log_in(&mut self.wire, &login).await.map_err(|error| End::broke("after AUTH", &error))?;
+        self.report.auth.get_or_insert_default().login = Some(login);
+        Ok(())
+    }
+
+    /// The mechanisms offered now, kept where they were offered.
+    fn note_mechanisms(&mut self) {
+        let offered = auth::offered(&self.report.extensions);
+        if offered.is_empty() {
+            return;
         }
-        let mechanisms: Vec<String> = self
-            .report
-            .extensions
-            .iter()
-            .filter(|line| is_auth(line))
-            .flat_map(|line| line[4..].split([' ', '=']).map(str::to_ascii_uppercase).collect::<Vec<_>>())
-            .collect();
-        let has = |name: &str| mechanisms.iter().any(|mechanism| mechanism == name);
-        let password = credentials.password.expose_secret();
-        let reply = if has("PLAIN") {
-            let secret = STANDARD.encode(format!("\0{}\0{password}", credentials.user));
-            self.wire.keep_secret(secret.clone());
-            self.ask(&format!("AUTH PLAIN {secret}"), "AUTH").await?
-        } else if has("LOGIN") {
-            let (user, secret) = (STANDARD.encode(&credentials.user), STANDARD.encode(password));
-            self.wire.keep_secret(user.clone());
-            self.wire.keep_secret(secret.clone());
-            let mut reply = self.ask("AUTH LOGIN", "AUTH").await?;
-            for answer in [user, secret] {
-                if reply.code != 334 {
-                    break;
-                }
-                reply = self.ask(&answer, "AUTH").await?;
-            }
-            reply
-        } else {
-            return Err(End::down("the server offers neither AUTH PLAIN nor AUTH LOGIN under TLS"));
-        };
-        match reply.class() {
-            2 => Ok(()),
-            4 => Err(End { verdict: Verdict::Degraded, reason: format!("the login is refused for now: {}", reply.text()), in_step: true }),
-            _ => Err(End::down(format!("the login is refused: {}", reply.text()))),
-        }
+        let auth = self.report.auth.get_or_insert_default();
+        *(if self.wire.is_tls() { &mut auth.under_tls } else { &mut auth.in_clear }) = offered;
     }
 
     async fn ask(&mut self, command: &str, stage: &str) -> Result<Reply, End> {
@@ -284,12 +259,4 @@ fn refused(what: &str, reply: &Reply) -> End {
 
 fn keyword(line: &str) -> &str {
     line.split([' ', '=']).next().unwrap_or(line)
-}
-
-fn is_auth(line: &str) -> bool {
-    keyword(line).eq_ignore_ascii_case("AUTH")
-}
-
-pub(super) fn has_auth(extensions: &[String]) -> bool {
-    extensions.iter().any(|line| is_auth(line))
 }

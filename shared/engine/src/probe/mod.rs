@@ -6,11 +6,14 @@
 //!   other name): there a mail program refuses to log in.
 //! - **degraded**: the conversation was held and something is to mend: greeting 4xx, no STARTTLS, a certificate that opportunistic senders
 //!   to port 25 accept all the same, any other finding of severity medium or worse. AUTH on port 25 is remarked but degrades nothing.
-//! - **unknown**: it could not be told from here: DNS did not answer, the egress guard forbids the address, there is no IPv6 here, or
+//! - **unknown**: the login was put off by a temporary refusal and nothing else is wrong; or it could not be told from here: DNS did not answer, the egress guard forbids the address, there is no IPv6 here, or
 //!   outbound port 25 seems blocked ([`Port25Memory`]).
 //!
 //! A host is as bad as its worst address; addresses that could not be told count only when no address could be.
 
+mod auth;
+#[cfg(test)]
+mod auth_tests;
 mod banner;
 mod chain;
 mod conversation;
@@ -34,13 +37,13 @@ use std::{
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use rustls::pki_types::ServerName;
-use secrecy::SecretString;
 use tokio::time::Instant;
 use waypost_types::outcome::{ProbeMode, ProbeReport, SmtpReport, StageMs, Verdict};
 
 use crate::net::{Absence, DialError, Lookup, Net};
 use tls::Tls;
 
+pub use auth::{Credentials, Mechanism, Secret};
 pub use chain::{Shown, ShownChain};
 
 /// How the reason of an unknown outcome begins when outbound port 25 seems blocked here.
@@ -48,15 +51,6 @@ pub const PORT25_BLOCKED: &str = "outbound port 25 seems blocked from here";
 
 /// Addresses of one host that are probed.
 const MOST_ADDRESSES: usize = 8;
-
-/// A login to try.
-#[derive(Debug, Clone)]
-pub struct Credentials {
-    /// User name.
-    pub user: String,
-    /// Password.
-    pub password: SecretString,
-}
 
 /// What to probe.
 #[derive(Debug, Clone)]
@@ -67,7 +61,7 @@ pub struct ProbeTarget {
     pub port: u16,
     /// How TLS is spoken.
     pub mode: ProbeMode,
-    /// Tried under TLS only.
+    /// Tried under TLS only, and at a proven server unless it says otherwise.
     pub auth: Option<Credentials>,
 }
 
@@ -266,6 +260,7 @@ fn bare(target: &ProbeTarget, address: Option<IpAddr>, verdict: Verdict, reason:
         reason,
         stage_ms: StageMs::default(),
         tls: None,
+        auth: None,
         extensions: Vec::new(),
         banner: None,
         findings: Vec::new(),

@@ -3,10 +3,10 @@
 use chrono::{DateTime, Utc};
 use waypost_types::{
     finding::{Finding, Severity},
-    outcome::{ProbeMode, ProbeReport, Verdict},
+    outcome::{AuthReport, LoginOutcome, ProbeMode, ProbeReport, Verdict},
 };
 
-use super::{banner, conversation::has_auth, tls::Judged};
+use super::{auth::shows_secret, banner, tls::Judged};
 use crate::audit::rules::{Remark, remark};
 
 /// What the conversation showed beside the report.
@@ -19,8 +19,6 @@ pub(super) struct Seen {
     pub starttls_missing: bool,
     /// STARTTLS was offered and refused with this.
     pub starttls_refused: Option<String>,
-    /// AUTH was offered before TLS.
-    pub auth_in_clear: bool,
     /// The handshake failed: why, and whether for old versions.
     pub handshake_failed: Option<(String, bool)>,
     /// The judged certificate.
@@ -48,6 +46,7 @@ pub(super) fn add(report: &mut ProbeReport, seen: &Seen, now: DateTime<Utc>) {
         judge_certificate(report, certificate, now, &mut remarks);
     }
     smtp(report, seen, &mut remarks);
+    auth(report, &mut remarks);
     report.findings = remarks.into_iter().map(|remark| remark.with("host", &report.host).done()).collect();
     let known: Vec<String> = report.findings.iter().map(|finding| finding.rule.clone()).collect();
     let said = |finding: &Finding| {
@@ -77,9 +76,6 @@ fn tls(report: &ProbeReport, seen: &Seen, remarks: &mut Vec<Remark>) {
     if let Some((reason, old)) = &seen.handshake_failed {
         let rule = if *old { "tls.no_12" } else { "starttls.handshake_fails" };
         remarks.push(remark(rule, host, format!("The TLS handshake with {host} on port {} fails: {reason}", report.port)));
-    }
-    if seen.auth_in_clear {
-        remarks.push(remark("smtp.auth_plain_without_tls", host, format!("{host} offers AUTH before TLS on port {}", report.port)));
     }
     if report.tls.as_ref().is_some_and(|tls| tls.version == "TLSv1.2") {
         remarks.push(remark("tls.no_13", host, format!("{host} speaks TLS 1.2, not 1.3")));
@@ -143,9 +139,6 @@ fn smtp(report: &ProbeReport, seen: &Seen, remarks: &mut Vec<Remark>) {
         }
     }
     let extension = |word: &str| report.extensions.iter().find(|line| line.split(' ').next().is_some_and(|first| first.eq_ignore_ascii_case(word)));
-    if report.port == 25 && report.mode != ProbeMode::Implicit && has_auth(&report.extensions) {
-        remarks.push(remark("smtp.auth_on_25", host, format!("{host} offers AUTH on port 25")));
-    }
     if report.extensions.is_empty() {
         return;
     }
@@ -164,6 +157,34 @@ fn smtp(report: &ProbeReport, seen: &Seen, remarks: &mut Vec<Remark>) {
     }
 }
 
+fn auth(report: &ProbeReport, remarks: &mut Vec<Remark>) {
+    let (host, port) = (&report.host, report.port);
+    let none = AuthReport::default();
+    let auth = report.auth.as_ref().unwrap_or(&none);
+    let shown: Vec<&str> = auth.in_clear.iter().map(String::as_str).filter(|mechanism| shows_secret(mechanism)).collect();
+    if !shown.is_empty() {
+        let summary = format!("{host} offers AUTH {} without TLS on port {port}", shown.join(" "));
+        remarks.push(remark("smtp.auth_plain_without_tls", host, summary));
+    } else if !auth.in_clear.is_empty() {
+        let summary = format!("{host} offers AUTH {} without TLS on port {port}", auth.in_clear.join(" "));
+        remarks.push(remark("smtp.auth_before_tls", host, summary));
+    }
+    if port == 25 && report.mode != ProbeMode::Implicit && !(auth.in_clear.is_empty() && auth.under_tls.is_empty()) {
+        remarks.push(remark("smtp.auth_on_25", host, format!("{host} offers AUTH on port 25")));
+    }
+    if is_submission(port) && report.tls.is_some() && !report.extensions.is_empty() && auth.under_tls.is_empty() {
+        remarks.push(remark("smtp.auth_missing", host, format!("{host} offers no AUTH under TLS on port {port}, where mail programs log in")));
+    }
+    if let Some(login) = &auth.login {
+        let rule = match login.outcome {
+            LoginOutcome::Refused => "smtp.login_refused",
+            LoginOutcome::Failed => "smtp.login_fails",
+            LoginOutcome::Accepted | LoginOutcome::Unknown | LoginOutcome::Untried => return,
+        };
+        remarks.push(remark(rule, host, format!("At {host}, port {port}, {}", login.reason)));
+    }
+}
+
 /// The verdict of a conversation that was held, as the module says.
 pub(super) fn verdict(report: &ProbeReport) -> (Verdict, String) {
     let worst = report.findings.iter().filter(|finding| finding.severity >= Severity::Medium && finding.rule != "smtp.auth_on_25");
@@ -176,9 +197,15 @@ pub(super) fn verdict(report: &ProbeReport) -> (Verdict, String) {
         // What the certificate or TLS lacks says more than what EHLO shows.
         degraded = degraded.or(Some(finding.summary.clone()));
     }
-    match degraded {
-        Some(summary) => (Verdict::Degraded, summary),
-        None => (Verdict::Up, if report.tls.is_some() { "answers and speaks TLS" } else { "answers" }.to_owned()),
+    let login = report.auth.as_ref().and_then(|auth| auth.login.as_ref());
+    match (degraded, login.map(|login| (login.outcome, &login.reason))) {
+        (_, Some((LoginOutcome::Refused | LoginOutcome::Failed, reason))) => (Verdict::Down, reason.clone()),
+        (Some(summary), Some((LoginOutcome::Unknown | LoginOutcome::Untried, reason))) => (Verdict::Degraded, format!("{summary}; {reason}")),
+        (Some(summary), _) => (Verdict::Degraded, summary),
+        (None, Some((LoginOutcome::Unknown, reason))) => (Verdict::Unknown, reason.clone()),
+        (None, Some((LoginOutcome::Untried, reason))) => (Verdict::Degraded, reason.clone()),
+        (None, Some((LoginOutcome::Accepted, _))) => (Verdict::Up, "answers, speaks TLS and takes the login".to_owned()),
+        (None, None) => (Verdict::Up, if report.tls.is_some() { "answers and speaks TLS" } else { "answers" }.to_owned()),
     }
 }
 

@@ -98,6 +98,14 @@ impl<'a> Wire<'a> {
         matches!(self.link, Link::Tls(_))
     }
 
+    /// What a login is bound to the session with (RFC 9266). In TLS 1.2 it would depend on an extension that rustls does not tell of.
+    pub fn channel_binding(&self) -> Option<[u8; 32]> {
+        let Link::Tls(stream) = &self.link else { return None };
+        let (_, session) = stream.get_ref();
+        (session.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3)).then_some(())?;
+        session.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(&[])).ok()
+    }
+
     /// From now on this text is masked in the transcript, whoever says it.
     pub fn keep_secret(&mut self, text: String) {
         if !text.is_empty() {

@@ -76,6 +76,9 @@ pub struct ProbeReport {
     pub stage_ms: StageMs,
     /// The TLS session, when there was one.
     pub tls: Option<TlsReport>,
+    /// What is offered for logging in, and how a login went.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<AuthReport>,
     /// Extensions offered in the last EHLO reply, keyword first.
     pub extensions: Vec<String>,
     /// Greeting text.
@@ -137,6 +140,51 @@ pub struct TlsReport {
     /// SHA-256 of the leaf, hexadecimal.
     #[serde(default)]
     pub fingerprint: String,
+}
+
+/// Logging in (RFC 4954): the mechanisms offered, and a login where one was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AuthReport {
+    /// SASL mechanisms offered before TLS.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub in_clear: Vec<String>,
+    /// SASL mechanisms offered under TLS.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub under_tls: Vec<String>,
+    /// The login, when one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<LoginReport>,
+}
+
+/// How a login went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LoginReport {
+    /// SASL mechanism used; absent when none was begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mechanism: Option<String>,
+    /// What came of it.
+    pub outcome: LoginOutcome,
+    /// Why, in one sentence.
+    pub reason: String,
+}
+
+/// What came of a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum LoginOutcome {
+    /// The server let us in.
+    Accepted,
+    /// The server refuses these credentials.
+    Refused,
+    /// The server can not hold the login, whatever the credentials.
+    Failed,
+    /// The server says to try again later: the credentials were not judged.
+    Unknown,
+    /// Not begun: the credentials would have been shown to whoever listens.
+    Untried,
 }
 
 /// One line of a conversation.
