@@ -6,7 +6,9 @@ mod smtp;
 
 pub use audit::{AuditReport, CheckSummary, MxHost, Status, WebHost};
 pub use blacklist::{BlacklistReport, ListEntry, ListState, ScannedList};
-pub use smtp::{AuthReport, LoginOutcome, LoginReport, ProbeMode, ProbeReport, SmtpReport, Speaker, StageMs, TlsReport, TranscriptLine};
+pub use smtp::{
+    AuthReport, CertificateReport, LoginOutcome, LoginReport, ProbeMode, ProbeReport, SmtpReport, Speaker, StageMs, TlsReport, TranscriptLine,
+};
 
 use serde::{Deserialize, Serialize};
 

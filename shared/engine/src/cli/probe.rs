@@ -158,7 +158,12 @@ fn write_text(out: &mut impl Write, probe: &ProbeReport) -> io::Result<()> {
     if let Some(tls) = &probe.tls {
         let expires = tls.expires.map(|expires| format!(", expires {}", expires.format("%Y-%m-%d"))).unwrap_or_default();
         let trust = tls.trust_problem.as_deref().unwrap_or("trusted");
-        writeln!(out, "  {} {}: {}{expires}, {trust}", tls.version, tls.cipher, tls.subject)?;
+        writeln!(out, "  {} {} {}", tls.version, tls.cipher, tls.key_exchange)?;
+        writeln!(out, "  {} ({}): {}{expires}, {trust}", tls.subject, tls.key, tls.names.join(" "))?;
+        for issuer in &tls.chain {
+            let expires = issuer.expires.map(|expires| format!(", expires {}", expires.format("%Y-%m-%d"))).unwrap_or_default();
+            writeln!(out, "    {} ({}){expires}", issuer.subject, issuer.key)?;
+        }
     }
     if let Some(login) = probe.auth.as_ref().and_then(|auth| auth.login.as_ref()) {
         writeln!(out, "  login: {}", login.reason)?;

@@ -78,7 +78,11 @@ pub(super) async fn chain(prober: &Prober, target: &ProbeTarget, address: IpAddr
     talk.wire.quit(end.as_ref().err().is_none_or(|end| end.in_step)).await;
     let Talk { seen, chain, handshake_answered, report, .. } = talk;
     if let Some(judged) = seen.certificate {
-        return Shown::Chain(Box::new(ShownChain { certificates: chain, untrusted: judged.untrusted, tls: judged.report }));
+        return Shown::Chain(Box::new(ShownChain {
+            certificates: chain,
+            untrusted: judged.untrusted.map(|(problem, _)| problem),
+            tls: judged.report,
+        }));
     }
     if let Some((reason, _)) = seen.handshake_failed {
         return if handshake_answered { Shown::BadHandshake(reason) } else { Shown::Unknown(reason) };

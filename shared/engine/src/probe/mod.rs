@@ -15,6 +15,7 @@ mod auth;
 #[cfg(test)]
 mod auth_tests;
 mod banner;
+mod certificate;
 mod chain;
 mod conversation;
 mod memo;

@@ -84,7 +84,7 @@ fn tls(report: &ProbeReport, seen: &Seen, remarks: &mut Vec<Remark>) {
 
 fn judge_certificate(report: &ProbeReport, judged: &Judged, now: DateTime<Utc>, remarks: &mut Vec<Remark>) {
     let host = &report.host;
-    if let Some(from) = judged.not_before.filter(|from| now < *from) {
+    if let Some(from) = judged.report.not_before.filter(|from| now < *from) {
         let summary = format!("The certificate of {host} is not valid before {}", day(from));
         remarks.push(remark("cert.expired", host, summary).fix("Check the clock of the machine that issued it, or use the certificate before."));
     }
@@ -92,9 +92,7 @@ fn judge_certificate(report: &ProbeReport, judged: &Judged, now: DateTime<Utc>, 
         if now > to {
             remarks.push(remark("cert.expired", host, format!("The certificate of {host} expired on {}", day(to))));
         } else if let Some(severity) = expiry_severity((to - now).num_hours()) {
-            let days = (to - now).num_days();
-            let left = if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
-            let summary = format!("The certificate of {host} expires on {}, in {left}", day(to));
+            let summary = format!("The certificate of {host} expires on {}, in {}", day(to), left(to, now));
             remarks.push(remark("cert.expires_soon", host, summary).severity(severity));
         }
     }
@@ -103,11 +101,19 @@ fn judge_certificate(report: &ProbeReport, judged: &Judged, now: DateTime<Utc>, 
         let found = remark("cert.name_mismatch", host, format!("The certificate does not name {host}: it is for {names}"));
         remarks.push(if is_submission(report.port) { found.severity(Severity::High) } else { found });
     }
-    if let Some(problem) = &judged.untrusted {
-        remarks.push(remark("cert.untrusted", host, format!("The certificate of {host} is not trusted: {problem}")));
+    if let Some((problem, fix)) = &judged.untrusted {
+        let found = remark("cert.untrusted", host, format!("The certificate of {host} is not trusted: {problem}"));
+        remarks.push(if let Some(fix) = fix { found.fix(fix) } else { found });
+    }
+    if let Some((end, subject)) = &judged.chain_ends
+        && let Some(severity) = expiry_severity((*end - now).num_hours())
+    {
+        let summary = format!("The certificate of {host} was issued by “{subject}”, whose certificate ends on {}, in {}", day(*end), left(*end, now));
+        let fix = "Send the issuer's new intermediate certificate: the authority publishes it, and ACME clients fetch it at the next renewal.";
+        remarks.push(remark("cert.expires_soon", host, summary).severity(severity).fix(fix));
     }
     if let Some(weak) = &judged.weak {
-        remarks.push(remark("cert.weak_key", host, format!("The certificate of {host} has {weak}")));
+        remarks.push(remark("cert.weak_key", host, format!("The certificate of {host} {weak}")));
     }
 }
 
@@ -206,6 +212,13 @@ pub(super) fn verdict(report: &ProbeReport) -> (Verdict, String) {
         (None, Some((LoginOutcome::Untried, reason))) => (Verdict::Degraded, reason.clone()),
         (None, Some((LoginOutcome::Accepted, _))) => (Verdict::Up, "answers, speaks TLS and takes the login".to_owned()),
         (None, None) => (Verdict::Up, if report.tls.is_some() { "answers and speaks TLS" } else { "answers" }.to_owned()),
+    }
+}
+
+fn left(to: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    match (to - now).num_days() {
+        1 => "1 day".to_owned(),
+        days => format!("{days} days"),
     }
 }
 

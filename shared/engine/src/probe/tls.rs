@@ -19,12 +19,11 @@ use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 use waypost_types::outcome::TlsReport;
-use x509_parser::{
-    prelude::{FromDer, GeneralName, X509Certificate},
-    public_key::PublicKey,
-};
 
-use super::memo::Memo;
+use super::{certificate::Certificate, memo::Memo};
+
+/// Certificates behind the leaf that are read.
+const MOST_CHAIN: usize = 10;
 
 /// Checks that the server holds the key of its certificate and nothing else.
 #[derive(Debug)]
@@ -80,11 +79,11 @@ pub(super) struct Tls {
 pub(super) struct Judged {
     /// For the report.
     pub report: TlsReport,
-    /// Start of validity.
-    pub not_before: Option<DateTime<Utc>>,
-    /// Why the chain is not trusted, apart from dates.
-    pub untrusted: Option<String>,
-    /// RSA below 2048 bits, or a SHA-1 signature.
+    /// Why the chain is not trusted, apart from the leaf's dates, and what to do where that is known.
+    pub untrusted: Option<(String, Option<String>)>,
+    /// When a certificate behind the leaf ends the trust before the leaf ends, and whose it is.
+    pub chain_ends: Option<(DateTime<Utc>, String)>,
+    /// A weak key or signature, as the end of a sentence about the certificate.
     pub weak: Option<String>,
 }
 
@@ -94,16 +93,32 @@ impl Judged {
         let report = TlsReport {
             version: String::new(),
             cipher: String::new(),
+            key_exchange: String::new(),
             trusted: false,
             name_matches: false,
+            not_before: None,
             expires: None,
             subject: String::new(),
             issuer: String::new(),
             names: Vec::new(),
             trust_problem: Some("the server sent no certificate".to_owned()),
             fingerprint: String::new(),
+            key: String::new(),
+            signature: String::new(),
+            chain: Vec::new(),
         };
-        Self { report, not_before: None, untrusted: None, weak: None }
+        Self { report, untrusted: None, chain_ends: None, weak: None }
+    }
+
+    fn take(&mut self, own: Certificate, chain: &[Certificate]) {
+        let issuers =
+            chain.iter().filter_map(|issuer| issuer.weak.as_ref().map(|weak| format!("was issued by “{}”, which has {weak}", issuer.shown.subject)));
+        self.weak = own.weak.map(|weak| format!("has {weak}")).or_else(|| issuers.into_iter().next());
+        let shown = own.shown;
+        let report = &mut self.report;
+        (report.subject, report.issuer, report.key, report.signature) = (shown.subject, shown.issuer, shown.key, shown.signature);
+        (report.not_before, report.expires, report.names) = (shown.not_before, shown.expires, own.names);
+        report.chain = chain.iter().map(|certificate| certificate.shown.clone()).collect();
     }
 }
 
@@ -136,101 +151,129 @@ impl Tls {
         };
         judged.report.version = version;
         judged.report.cipher = cipher;
+        judged.report.key_exchange = session.negotiated_key_exchange_group().and_then(|group| group.name().as_str()).unwrap_or_default().to_owned();
         judged
     }
 
     fn judge_leaf(&self, leaf: &CertificateDer<'_>, rest: &[CertificateDer<'_>], name: &ServerName<'_>, now: DateTime<Utc>) -> Judged {
         let mut judged = Judged::bare();
-        let mut self_signed = false;
-        if let Ok((_, parsed)) = X509Certificate::from_der(leaf) {
-            self_signed = parsed.subject().as_raw() == parsed.issuer().as_raw();
-            read(&mut judged, &parsed);
-        }
         judged.report.fingerprint = format!("{:x}", Sha256::digest(leaf));
-        let verified = ParsedCertificate::try_from(leaf).map(|cert| {
-            judged.report.name_matches = verify_server_name(&cert, name).is_ok();
-            let at = |time| {
-                let algorithms = self.provider.signature_verification_algorithms.all;
-                verify_server_cert_signed_by_trust_anchor(&cert, &self.roots, rest, unix(time), algorithms)
-            };
-            let today = at(now);
-            // An expired certificate says nothing about its chain: ask about a day on which it was valid.
-            let while_valid = match (judged.not_before, judged.report.expires) {
-                (Some(from), Some(to)) if (now < from || now > to) && from <= to => at(to - chrono::Duration::seconds(1)),
-                _ => today.clone(),
-            };
-            (today, while_valid)
-        });
-        let in_words = |error: &Error| trust_problem(error, self_signed, rest.is_empty());
-        match verified {
-            Ok((today, while_valid)) => {
+        let chain: Vec<Certificate> = rest.iter().take(MOST_CHAIN).filter_map(Certificate::read).collect();
+        let own = Certificate::read(leaf);
+        if let Some(own) = own.clone() {
+            judged.take(own, &chain);
+        }
+        let shown = ShownChain { own: own.as_ref(), chain: &chain, now };
+        match ParsedCertificate::try_from(leaf) {
+            Ok(cert) => {
+                judged.report.name_matches = verify_server_name(&cert, name).is_ok();
+                let at = |time| {
+                    let algorithms = self.provider.signature_verification_algorithms.all;
+                    verify_server_cert_signed_by_trust_anchor(&cert, &self.roots, rest, unix(time), algorithms)
+                };
+                let today = at(now);
+                // An expired certificate says nothing about its chain: ask about a day on which it was valid.
+                let while_valid = match (judged.report.not_before, judged.report.expires) {
+                    (Some(from), Some(to)) if (now < from || now > to) && from <= to => at(to - chrono::Duration::seconds(1)),
+                    _ => today.clone(),
+                };
                 judged.report.trusted = today.is_ok();
-                judged.report.trust_problem = today.as_ref().err().map(in_words);
-                judged.untrusted = while_valid.as_ref().err().map(in_words);
+                judged.report.trust_problem = today.as_ref().err().map(|error| shown.problem(error).0);
+                judged.untrusted = while_valid.as_ref().err().map(|error| shown.problem(error));
+                if judged.report.trusted {
+                    judged.chain_ends = shown.ends(|time| at(time).is_ok());
+                }
             }
             Err(error) => {
-                judged.report.trust_problem = Some(in_words(&error));
-                judged.untrusted.clone_from(&judged.report.trust_problem);
+                let problem = shown.problem(&error);
+                judged.report.trust_problem = Some(problem.0.clone());
+                judged.untrusted = Some(problem);
             }
         }
         judged
     }
 }
 
-fn read(judged: &mut Judged, parsed: &X509Certificate<'_>) {
-    let time = |seconds: i64| DateTime::<Utc>::from_timestamp(seconds, 0);
-    judged.not_before = time(parsed.validity().not_before.timestamp());
-    judged.report.expires = time(parsed.validity().not_after.timestamp());
-    judged.report.subject = cut(&parsed.subject().to_string());
-    judged.report.issuer = cut(&parsed.issuer().to_string());
-    if let Ok(Some(names)) = parsed.subject_alternative_name() {
-        judged.report.names = names
-            .value
-            .general_names
-            .iter()
-            .filter_map(|name| match name {
-                GeneralName::DNSName(name) => Some(cut(name)),
-                _ => None,
-            })
-            .take(100)
-            .collect();
-    }
-    if let Ok(PublicKey::RSA(key)) = parsed.public_key().parsed() {
-        // A leading zero byte is counted by the parser.
-        let bits = key.key_size();
-        if bits < 2040 {
-            judged.weak = Some(format!("an RSA key of {bits} bits"));
-        }
-    }
-    let signature = parsed.signature_algorithm.algorithm.to_id_string();
-    if signature == "1.2.840.113549.1.1.5" || signature == "1.2.840.10045.4.1" {
-        judged.weak = Some("a SHA-1 signature".to_owned());
-    }
+/// What the server showed, for words about it.
+struct ShownChain<'a> {
+    own: Option<&'a Certificate>,
+    chain: &'a [Certificate],
+    now: DateTime<Utc>,
 }
 
-fn cut(text: &str) -> String {
-    crate::text::shown(text, 300)
+impl ShownChain<'_> {
+    /// Why it is not trusted, and what to do where that is known better than the rule knows it.
+    fn problem(&self, error: &Error) -> (String, Option<String>) {
+        let Error::InvalidCertificate(error) = error else { return (format!("the certificate can not be checked: {error}"), None) };
+        let plain = |text: &str| (text.to_owned(), None);
+        match error {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => match self.expired_issuer() {
+                Some(issuer) => (
+                    format!("a certificate of its chain has expired: {}", issuer.shown.subject),
+                    Some("Send the issuer's present intermediate certificate: the authority publishes it, and ACME clients write it into fullchain.pem.".to_owned()),
+                ),
+                None => plain("the certificate has expired"),
+            },
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => plain("the certificate is not valid yet"),
+            _ if self.own.is_some_and(|own| own.self_issued) => (
+                "the certificate is self-signed".to_owned(),
+                Some("Use a certificate of a public authority (by ACME they cost nothing), or publish a TLSA record for this one.".to_owned()),
+            ),
+            CertificateError::UnknownIssuer => self.unknown_issuer(),
+            CertificateError::Revoked => plain("the certificate was revoked"),
+            CertificateError::BadEncoding => plain("the certificate is malformed"),
+            CertificateError::BadSignature => plain("a signature in the chain is wrong"),
+            other => (format!("the certificate can not be trusted: {other}"), None),
+        }
+    }
+
+    /// A certificate behind a leaf that is in its dates.
+    fn expired_issuer(&self) -> Option<&Certificate> {
+        let over = |certificate: &Certificate| certificate.shown.expires.is_some_and(|expires| expires < self.now);
+        if self.own.is_none_or(over) {
+            return None;
+        }
+        self.chain.iter().find(|certificate| over(certificate))
+    }
+
+    fn unknown_issuer(&self) -> (String, Option<String>) {
+        let sends = |issuer: &str| {
+            let fix = format!("Send the certificate of “{issuer}” behind the server's own (ACME clients write both into fullchain.pem).");
+            Some(fix)
+        };
+        let Some(own) = self.own else { return ("its issuer is not a known authority".to_owned(), None) };
+        if self.chain.is_empty() {
+            let text = "its issuer is not a known authority, and the server sends no intermediate certificate".to_owned();
+            return (text, sends(&own.shown.issuer));
+        }
+        // Follow the issuers as far as they were sent.
+        let mut last = own;
+        for _ in 0..self.chain.len() {
+            match self.chain.iter().find(|next| next.shown.subject == last.shown.issuer) {
+                Some(next) if !last.self_issued => last = next,
+                _ => break,
+            }
+        }
+        if last.self_issued {
+            return (format!("the chain ends at “{}”, which is no known authority", last.shown.subject), None);
+        }
+        (format!("the chain does not end at a known authority: the certificate of “{}” is missing", last.shown.issuer), sends(&last.shown.issuer))
+    }
+
+    /// When a certificate behind the leaf takes the trust away before the leaf itself ends, and whose it is. One that is sent and not needed
+    /// does not.
+    fn ends(&self, trusted_at: impl Fn(DateTime<Utc>) -> bool) -> Option<(DateTime<Utc>, String)> {
+        let own = self.own?.shown.expires?;
+        let mut ends: Vec<(DateTime<Utc>, &str)> =
+            self.chain.iter().filter_map(|certificate| Some((certificate.shown.expires?, certificate.shown.subject.as_str()))).collect();
+        ends.retain(|(end, _)| *end < own);
+        ends.sort_unstable();
+        ends.into_iter().find(|(end, _)| !trusted_at(*end + chrono::Duration::seconds(1))).map(|(end, subject)| (end, subject.to_owned()))
+    }
 }
 
 fn unix(time: DateTime<Utc>) -> UnixTime {
     UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(time.timestamp()).unwrap_or(0)))
-}
-
-fn trust_problem(error: &Error, self_signed: bool, alone: bool) -> String {
-    let Error::InvalidCertificate(error) = error else { return format!("the certificate can not be checked: {error}") };
-    match error {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "the certificate has expired".to_owned(),
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "the certificate is not valid yet".to_owned(),
-        _ if self_signed => "the certificate is self-signed".to_owned(),
-        CertificateError::UnknownIssuer if alone => {
-            "its issuer is not a known authority, and the server sends no intermediate certificate".to_owned()
-        }
-        CertificateError::UnknownIssuer => "the chain does not end at a known authority".to_owned(),
-        CertificateError::Revoked => "the certificate was revoked".to_owned(),
-        CertificateError::BadEncoding => "the certificate is malformed".to_owned(),
-        CertificateError::BadSignature => "a signature in the chain is wrong".to_owned(),
-        other => format!("the certificate can not be trusted: {other}"),
-    }
 }
 
 /// Whether a failed handshake is the server's answer, rather than a cut connection or a certificate that only our library can not read.
@@ -268,3 +311,6 @@ pub(super) fn handshake_failure(error: &io::Error) -> (String, bool) {
         None => (format!("the TLS handshake failed: {error}"), false),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -119,10 +119,16 @@ pub struct TlsReport {
     pub version: String,
     /// IANA name of the cipher suite.
     pub cipher: String,
+    /// The group of the key exchange, as IANA names it: `X25519`, `secp256r1`, `X25519MLKEM768`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub key_exchange: String,
     /// Chains to a trusted root and is within its dates.
     pub trusted: bool,
     /// The certificate names the host.
     pub name_matches: bool,
+    /// Start of validity of the leaf.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<DateTime<Utc>>,
     /// End of validity of the leaf.
     pub expires: Option<DateTime<Utc>>,
     /// Subject of the leaf.
@@ -139,6 +145,35 @@ pub struct TlsReport {
     pub trust_problem: Option<String>,
     /// SHA-256 of the leaf, hexadecimal.
     #[serde(default)]
+    pub fingerprint: String,
+    /// Key of the leaf: `RSA 2048`, `EC 256`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub key: String,
+    /// How the leaf is signed: `ECDSA with SHA-256`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub signature: String,
+    /// The certificates sent behind the leaf, as they came.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chain: Vec<CertificateReport>,
+}
+
+/// A certificate of the chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CertificateReport {
+    /// Whose it is.
+    pub subject: String,
+    /// Who signed it.
+    pub issuer: String,
+    /// Start of validity.
+    pub not_before: Option<DateTime<Utc>>,
+    /// End of validity.
+    pub expires: Option<DateTime<Utc>>,
+    /// Its key: `RSA 2048`, `EC 256`.
+    pub key: String,
+    /// How it is signed: `ECDSA with SHA-256`.
+    pub signature: String,
+    /// SHA-256 of it, hexadecimal.
     pub fingerprint: String,
 }
 

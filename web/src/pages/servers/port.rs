@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use waypost_types::{
     judge::MonitorState,
     monitor::{CheckResult, Monitor},
-    outcome::{Outcome, ProbeReport, Speaker, Status, TlsReport},
+    outcome::{CertificateReport, Outcome, ProbeReport, Speaker, Status, TlsReport},
 };
 
 use super::Port;
@@ -158,15 +158,24 @@ fn certificate(tls: &TlsReport) -> AnyView {
     view! {
         <dl class="kv">
             {row("Session", format!("{}, {}", tls.version, tls.cipher))}
+            {(!tls.key_exchange.is_empty()).then(|| row("Key exchange", tls.key_exchange.clone()))}
             {row("Certificate", tls_status(tls))}
             {expires}
             {row("Issued for", names)}
+            {(!tls.key.is_empty()).then(|| row("Key", format!("{}, signed by {}", tls.key, tls.signature)))}
             {row("Issuer", tls.issuer.clone())}
+            {(!tls.chain.is_empty()).then(|| row("Chain sent", tls.chain.iter().map(sent).collect_view()))}
             {problem}
             {row("Fingerprint", view! { <span class="mono xs">{tls.fingerprint.clone()}</span> })}
         </dl>
     }
     .into_any()
+}
+
+/// One certificate of the chain.
+fn sent(certificate: &CertificateReport) -> impl IntoView + use<> {
+    let until = certificate.expires.map(|at| format!(", until {}", at.format("%Y-%m-%d"))).unwrap_or_default();
+    view! { <div>{certificate.subject.clone()}<span class="muted">{format!(" ({}{until})", certificate.key)}</span></div> }
 }
 
 /// The latest results of a monitor.

@@ -1,0 +1,73 @@
+//! Probes of real servers in the lab: logins at Postfix with Cyrus SASL, and what its TLS shows. Needs root.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use waypost_engine::net::{Net, NetConfig};
+use waypost_engine::probe::{Credentials, Mechanism, Port25Memory, ProbeTarget, Prober};
+use waypost_lab::{Fault, Lab, LabConfig, Lease};
+use waypost_types::outcome::{LoginOutcome, ProbeMode, ProbeReport, Verdict};
+
+const USER: &str = "user@lab.test";
+const PASSWORD: &str = "secret-lab";
+
+async fn lab() -> Lab {
+    match Lab::start(LabConfig::default()).await {
+        Ok(lab) => lab,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn prober(lab: &Lab) -> Prober {
+    let resolvers = vec![lab.ready.resolver.parse().unwrap()];
+    let net = Net::new(NetConfig { resolvers, ca_file: Some((&lab.ready.ca_file).into()), ..NetConfig::default() }).unwrap();
+    Prober::new(&net).with_port25(Port25Memory::open())
+}
+
+async fn probe(prober: &Prober, lease: &Lease, port: u16, auth: Option<Credentials>) -> ProbeReport {
+    let target = ProbeTarget { host: lease.mx_host.clone(), port, mode: ProbeMode::of_port(port), auth };
+    prober.probe_address(&target, lease.address.into()).await
+}
+
+fn login(report: &ProbeReport) -> (LoginOutcome, Option<&str>) {
+    let login = report.auth.as_ref().and_then(|auth| auth.login.as_ref()).unwrap_or_else(|| panic!("{report:#?}"));
+    (login.outcome, login.mechanism.as_deref())
+}
+
+#[tokio::test]
+async fn every_mechanism_logs_in_and_a_wrong_password_is_told() {
+    let lab = lab().await;
+    let lease = lab.client().lease("login").await.unwrap();
+    let prober = prober(&lab);
+    for port in [465, 587] {
+        let best = probe(&prober, &lease, port, Some(Credentials::password(USER, PASSWORD))).await;
+        assert_eq!(login(&best), (LoginOutcome::Accepted, Some("SCRAM-SHA-256")), "{best:#?}");
+        assert_eq!(best.verdict, Verdict::Up, "{best:#?}");
+    }
+    for mechanism in [Mechanism::ScramSha1, Mechanism::Plain, Mechanism::Login, Mechanism::CramMd5, Mechanism::ScramSha256] {
+        for (password, wanted, verdict) in [(PASSWORD, LoginOutcome::Accepted, Verdict::Up), ("wrong", LoginOutcome::Refused, Verdict::Down)] {
+            let credentials = Credentials { mechanism: Some(mechanism), ..Credentials::password(USER, password) };
+            let report = probe(&prober, &lease, 587, Some(credentials)).await;
+            assert_eq!(login(&report), (wanted, Some(mechanism.as_str())), "{report:#?}");
+            assert_eq!(report.verdict, verdict, "{report:#?}");
+            assert!(!serde_json::to_string(&report).unwrap().contains(PASSWORD));
+        }
+    }
+    // An impostor gets nothing.
+    lab.client().fault(lease.address, 587, Fault::SelfSigned).await.unwrap();
+    let report = probe(&prober, &lease, 587, Some(Credentials::password(USER, PASSWORD))).await;
+    assert_eq!(login(&report), (LoginOutcome::Untried, None), "{report:#?}");
+    assert!(!report.transcript.iter().any(|line| line.line.starts_with("AUTH")), "{report:#?}");
+}
+
+#[tokio::test]
+async fn the_session_and_its_chain_are_shown() {
+    let lab = lab().await;
+    let lease = lab.client().lease("tls").await.unwrap();
+    let report = probe(&prober(&lab), &lease, 25, None).await;
+    let tls = report.tls.as_ref().unwrap_or_else(|| panic!("{report:#?}"));
+    assert!(tls.trusted && tls.name_matches && tls.not_before < tls.expires, "{tls:#?}");
+    assert!(!tls.key_exchange.is_empty() && tls.key == "EC 256" && tls.signature == "ECDSA with SHA-256", "{tls:#?}");
+    // The lab's authority is sent behind the host's own.
+    assert_eq!(tls.chain.len(), 1, "{tls:#?}");
+    assert_eq!(tls.chain[0].subject, tls.issuer, "{tls:#?}");
+    assert!(!report.findings.iter().any(|finding| finding.rule.starts_with("cert.")), "{report:#?}");
+}
