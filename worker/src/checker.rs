@@ -140,6 +140,7 @@ pub fn stub_outcome(host: &str, port: u16, verdict: Verdict) -> Outcome {
             extensions: Vec::new(),
             banner: total.map(|_| format!("220 {host} ESMTP")),
             findings: Vec::new(),
+            unknown: Vec::new(),
             transcript: Vec::new(),
         }],
     }))

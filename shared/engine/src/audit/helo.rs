@@ -5,14 +5,14 @@ use std::net::IpAddr;
 use waypost_types::finding::Finding;
 
 use super::{local_names::local_ending, rules::remark};
-use crate::net::{Lookup, Net};
+use crate::net::{DnsFailure, Lookup, Net};
 
 /// Characters of a name that are shown.
 const SHOWN: usize = 100;
 
 /// What receivers of mail from `address` would remark about the HELO name. At most one finding: what is wrong first hides the rest. Nothing
-/// when DNS does not tell, and where the name itself or the reverse name agrees with the address.
-pub async fn judge(net: &Net, helo: &str, address: IpAddr) -> Vec<Finding> {
+/// where the name itself or the reverse name agrees with the address; why, where DNS does not tell.
+pub async fn judge(net: &Net, helo: &str, address: IpAddr) -> Result<Option<Finding>, String> {
     let name = helo.trim().trim_end_matches('.').to_ascii_lowercase();
     let shown: String = name.chars().filter(|c| !c.is_control()).take(SHOWN).collect();
     if let Some(literal) = literal(&name) {
@@ -21,33 +21,36 @@ pub async fn judge(net: &Net, helo: &str, address: IpAddr) -> Vec<Finding> {
         } else {
             format!("The HELO name of {address} is the address literal {shown}, which is not its address")
         };
-        return vec![remark("helo.literal", &shown, seen).with("ip", address.to_string()).done()];
+        return Ok(Some(remark("helo.literal", &shown, seen).with("ip", address.to_string()).done()));
     }
     if !is_full(&name) {
         let seen = format!("The HELO name of {address} is “{shown}”, which is no full host name");
         let reverse = first_reverse(net, address).await;
-        return vec![remark("helo.not_fqdn", &shown, seen).with("ptr", reverse.as_deref().unwrap_or("its public host name")).done()];
+        return Ok(Some(remark("helo.not_fqdn", &shown, seen).with("ptr", reverse.as_deref().unwrap_or("its public host name")).done()));
     }
-    if let Lookup::Failed(_) = net.dns().addresses_like(&name, address).await {
-        return Vec::new();
+    let untold = |failure: &DnsFailure| format!("the addresses of {shown} could not be looked up: {failure}");
+    if let Lookup::Failed(failure) = net.dns().addresses_like(&name, address).await {
+        return Err(untold(&failure));
     }
     match net.dns().addresses(&name).await {
-        Lookup::Found(addresses) if addresses.contains(&address) => Vec::new(),
+        Lookup::Found(addresses) if addresses.contains(&address) => Ok(None),
         Lookup::Found(addresses) => {
-            let Lookup::Found(reverse) = net.dns().ptr(address).await else { return Vec::new() };
-            if reverse.contains(&name) {
-                return Vec::new();
-            }
+            let reverse = match net.dns().ptr(address).await {
+                Lookup::Found(reverse) if !reverse.contains(&name) => reverse,
+                // That it has no reverse name is told where reverse names are.
+                Lookup::Found(_) | Lookup::Missing(_) => return Ok(None),
+                Lookup::Failed(failure) => return Err(format!("the reverse name of {address} could not be looked up: {failure}")),
+            };
             let (to, is) = (some(addresses.iter().map(ToString::to_string)), some(reverse.iter().cloned()));
             let seen = format!("The HELO name {shown} leads to {to} and not to {address}, whose reverse name is {is}");
-            vec![remark("helo.mismatch", &shown, seen).with("ptr", reverse.first().map_or("", String::as_str)).done()]
+            Ok(Some(remark("helo.mismatch", &shown, seen).with("ptr", reverse.first().map_or("", String::as_str)).done()))
         }
         Lookup::Missing(_) => {
             let seen = format!("The HELO name {shown} of {address} has no address in DNS");
             let kind = if address.is_ipv4() { "A" } else { "AAAA" };
-            vec![remark("helo.unresolvable", &shown, seen).with("helo", &shown).record(kind, &shown, address.to_string()).done()]
+            Ok(Some(remark("helo.unresolvable", &shown, seen).with("helo", &shown).record(kind, &shown, address.to_string()).done()))
         }
-        Lookup::Failed(_) => Vec::new(),
+        Lookup::Failed(failure) => Err(untold(&failure)),
     }
 }
 
@@ -92,13 +95,13 @@ mod tests {
             ("www.e.example", "A 203.0.113.9"),
             ("other.e.example", "A 203.0.113.7"),
         ];
-        let server = Server::start(&records, &[("mute.e.example", Say::Code(ResponseCode::ServFail))]).await;
+        let mute = ["mute.e.example", "8.113.0.203.in-addr.arpa"].map(|name| (name, Say::Code(ResponseCode::ServFail)));
+        let server = Server::start(&records, &mute).await;
         let net = server.net();
         for (helo, rule) in [
             ("out.e.example", None),
             ("OUT.e.example.", None),
             ("other.e.example", None),
-            ("mute.e.example", None),
             ("www.e.example", Some("helo.mismatch")),
             ("gone.e.example", Some("helo.unresolvable")),
             ("[203.0.113.7]", Some("helo.literal")),
@@ -110,14 +113,19 @@ mod tests {
             ("a..b", Some("helo.not_fqdn")),
             ("", Some("helo.not_fqdn")),
         ] {
-            let findings = judge(&net, helo, "203.0.113.7".parse().unwrap()).await;
-            assert_eq!(findings.first().map(|finding| finding.rule.as_str()), rule, "{helo}: {findings:?}");
-            assert!(findings.iter().all(|finding| !finding.fix.contains('{')), "{findings:?}");
+            let finding = judge(&net, helo, "203.0.113.7".parse().unwrap()).await.unwrap();
+            assert_eq!(finding.as_ref().map(|finding| finding.rule.as_str()), rule, "{helo}: {finding:?}");
+            assert!(finding.iter().all(|finding| !finding.fix.contains('{')), "{finding:?}");
+        }
+        // What DNS does not tell is not fine: the name's addresses, or the reverse name beside addresses that differ.
+        for (helo, address, about) in [("mute.e.example", "203.0.113.7", "mute.e.example"), ("www.e.example", "203.0.113.8", "203.0.113.8")] {
+            let untold = judge(&net, helo, address.parse().unwrap()).await.unwrap_err();
+            assert!(untold.contains(about), "{untold}");
         }
         // Its reverse name agrees though its address is another one: that is the reverse name's fault, and told there.
         let crossed = [("7.113.0.203.in-addr.arpa", "PTR out.e.example"), ("out.e.example", "A 203.0.113.9")];
         let net = Server::start(&crossed, &[]).await.net();
-        assert_eq!(judge(&net, "out.e.example", "203.0.113.7".parse().unwrap()).await, []);
+        assert_eq!(judge(&net, "out.e.example", "203.0.113.7".parse().unwrap()).await, Ok(None));
     }
 
     proptest! {

@@ -121,6 +121,8 @@ fn exit_code(report: &SmtpReport, fail_on: Severity) -> ExitCode {
         Verdict::Down => ExitCode::from(1),
         _ if found => ExitCode::from(1),
         Verdict::Unknown => ExitCode::from(3),
+        // What is untold would have been of severity low at most.
+        _ if fail_on <= Severity::Low && report.probes.iter().any(|probe| !probe.unknown.is_empty()) => ExitCode::from(3),
         // Degraded by an answer rather than a finding (a greeting 4xx) weighs as much as a medium one.
         Verdict::Degraded if fail_on <= Severity::Medium => ExitCode::from(1),
         Verdict::Up | Verdict::Degraded => ExitCode::SUCCESS,
@@ -169,6 +171,9 @@ fn write_text(out: &mut impl Write, probe: &ProbeReport) -> io::Result<()> {
         writeln!(out, "  login: {}", login.reason)?;
     }
     write_findings(out, &probe.findings)?;
+    for part in &probe.unknown {
+        writeln!(out, "  unknown: {}", waypost_engine::printable(&part.reason))?;
+    }
     if !probe.transcript.is_empty() {
         writeln!(out)?;
     }

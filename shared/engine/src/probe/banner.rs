@@ -8,10 +8,12 @@ use super::remarks::is_submission;
 use crate::{
     audit::{helo, provider_of},
     net::{Lookup, Net},
+    text::shown,
 };
 
 /// The reverse name adds to no verdict, so it is not waited for long.
 const REVERSE: Duration = Duration::from_secs(2);
+const TOO_LATE: &str = "DNS did not answer soon enough";
 
 /// The first word of a greeting, where the name stands.
 pub(super) fn name(banner: &str) -> &str {
@@ -25,19 +27,20 @@ pub(super) fn has_host_name(banner: &str) -> bool {
 }
 
 /// The reverse names of the address when the server greets with a name that is neither the host's nor one of them. Nothing when it agrees,
-/// when DNS does not tell, and for mailbox providers, whose pools greet with names of their own.
-pub(super) async fn foreign(net: &Net, report: &ProbeReport, address: IpAddr) -> Option<Vec<String>> {
-    let banner = report.banner.as_deref().filter(|banner| has_host_name(banner))?;
-    let name = name(banner);
+/// and for mailbox providers, whose pools greet with names of their own; why, where DNS does not tell.
+pub(super) async fn foreign(net: &Net, report: &ProbeReport, address: IpAddr) -> Result<Option<Vec<String>>, String> {
+    let Some(name) = report.banner.as_deref().filter(|banner| has_host_name(banner)).map(name) else { return Ok(None) };
     // A server that was not asked EHLO sent a refusal, which names nobody.
     if report.stage_ms.ehlo.is_none() || name.starts_with('[') || same(name, &report.host) || provider_of(&report.host.to_ascii_lowercase()).is_some()
     {
-        return None;
+        return Ok(None);
     }
+    let untold = |why: &str| format!("the reverse name of {address} could not be looked up: {why}");
     match tokio::time::timeout(REVERSE, net.dns().ptr(address)).await {
-        Ok(Lookup::Found(names)) => (!names.iter().any(|reverse| same(name, reverse))).then_some(names),
-        Ok(Lookup::Missing(_)) => Some(Vec::new()),
-        Ok(Lookup::Failed(_)) | Err(_) => None,
+        Ok(Lookup::Found(names)) => Ok((!names.iter().any(|reverse| same(name, reverse))).then_some(names)),
+        Ok(Lookup::Missing(_)) => Ok(Some(Vec::new())),
+        Ok(Lookup::Failed(failure)) => Err(untold(&failure.to_string())),
+        Err(_) => Err(untold(TOO_LATE)),
     }
 }
 
@@ -52,10 +55,11 @@ pub(super) fn own_name(report: &ProbeReport, ehlo: Option<&str>) -> Option<Strin
     (!own.is_empty() && !same(own, &report.host)).then(|| own.to_owned())
 }
 
-/// What the host's name for itself would earn it as a HELO name; nothing when DNS does not tell soon.
-pub(super) async fn as_helo(net: &Net, name: Option<&str>, address: IpAddr) -> Vec<Finding> {
-    let Some(name) = name else { return Vec::new() };
-    tokio::time::timeout(REVERSE, helo::judge(net, name, address)).await.unwrap_or_default()
+/// What the host's name for itself would earn it as a HELO name; why, where DNS does not tell soon.
+pub(super) async fn as_helo(net: &Net, name: Option<&str>, address: IpAddr) -> Result<Option<Finding>, String> {
+    let Some(name) = name else { return Ok(None) };
+    let judged = tokio::time::timeout(REVERSE, helo::judge(net, name, address)).await;
+    judged.unwrap_or_else(|_| Err(format!("{} could not be looked up: {TOO_LATE}", shown(name.as_bytes(), 100))))
 }
 
 fn same(one: &str, other: &str) -> bool {

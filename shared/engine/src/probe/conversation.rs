@@ -4,7 +4,10 @@ use std::net::IpAddr;
 
 use rustls::pki_types::CertificateDer;
 use tokio::{net::TcpStream, time::Instant};
-use waypost_types::outcome::{ProbeMode, ProbeReport, Verdict};
+use waypost_types::{
+    UnknownPart,
+    outcome::{ProbeMode, ProbeReport, Verdict},
+};
 
 use super::{
     Credentials, ProbeTarget, Prober,
@@ -60,8 +63,10 @@ pub(super) async fn hold(prober: &Prober, target: &ProbeTarget, address: IpAddr,
     report.stage_ms.total = Some(ms(started));
     seen.long_line = wire.long_line;
     let own_name = banner::own_name(&report, seen.ehlo_name.as_deref());
-    (seen.foreign_banner, seen.as_helo) =
-        tokio::join!(banner::foreign(&prober.net, &report, address), banner::as_helo(&prober.net, own_name.as_deref(), address));
+    let (foreign, as_helo) = tokio::join!(banner::foreign(&prober.net, &report, address), banner::as_helo(&prober.net, own_name.as_deref(), address));
+    let mut told = |subject: &str, untold: &str| report.unknown.push(UnknownPart::new(subject, untold));
+    seen.foreign_banner = foreign.inspect_err(|why| told("banner", why)).ok().flatten();
+    seen.as_helo = as_helo.inspect_err(|why| told("helo", why)).ok().flatten();
     report.transcript = wire.transcript;
     remarks::add(&mut report, &seen, prober.net.now());
     (report.verdict, report.reason) = match end {

@@ -265,6 +265,7 @@ fn bare(target: &ProbeTarget, address: Option<IpAddr>, verdict: Verdict, reason:
         extensions: Vec::new(),
         banner: None,
         findings: Vec::new(),
+        unknown: Vec::new(),
         transcript: Vec::new(),
     }
 }

@@ -30,7 +30,7 @@ pub(super) struct Seen {
     /// The name in the reply to EHLO.
     pub ehlo_name: Option<String>,
     /// What the name that the server gives itself would earn it as a HELO name.
-    pub as_helo: Vec<Finding>,
+    pub as_helo: Option<Finding>,
 }
 
 /// Ports where mail programs log in and check the certificate strictly.

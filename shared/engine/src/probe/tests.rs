@@ -208,12 +208,21 @@ async fn a_banner_agrees_with_the_host_or_its_reverse_name() {
         assert!(foreign.is_none_or(|words| found.unwrap().summary.ends_with(words)), "{found:?}");
         assert!(foreign.is_none() || report.verdict == Verdict::Up, "{report:#?}");
     }
-    // DNS does not tell: nothing is said.
+    // DNS does not tell: that is said, and nothing else.
     let report = probed(ProbeMode::Plain, |stream| async move {
         script(stream, "220 other.lab.test\r\n", usual("250 HELP\r\n")).await;
     })
     .await;
     assert_eq!((report.verdict, report.findings.len()), (Verdict::Up, 0));
+    let untold: Vec<&str> = report.unknown.iter().map(|part| part.subject.as_str()).collect();
+    assert_eq!(untold, ["banner"], "{:?}", report.unknown);
+    let report = probed(ProbeMode::Plain, |stream| async move {
+        let answer = |line: &str| Some(if line.starts_with("EHLO") { "250 out.lab.test\r\n" } else { "221 bye\r\n" }.to_owned());
+        script(stream, "220 mx.lab.test\r\n", answer).await;
+    })
+    .await;
+    assert_eq!((report.verdict, report.findings.len()), (Verdict::Up, 0));
+    assert!(report.unknown.len() == 1 && report.unknown[0].subject == "helo" && report.unknown[0].reason.contains("out.lab.test"), "{report:#?}");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Verdict;
-use crate::finding::Finding;
+use crate::finding::{Finding, UnknownPart};
 
 /// How TLS is spoken on a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -86,6 +86,9 @@ pub struct ProbeReport {
     pub banner: Option<String>,
     /// Remarks.
     pub findings: Vec<Finding>,
+    /// What of it could not be told, apart from the verdict.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<UnknownPart>,
     /// Who said what, when; secrets masked.
     pub transcript: Vec<TranscriptLine>,
 }

@@ -130,6 +130,7 @@ fn conversation(probe: &ProbeReport, id: &str) -> AnyView {
             <div class="grid">{seen}{said}</div>
         </div>
         {findings}
+        {ui::unknown_parts(&probe.unknown)}
     }
     .into_any()
 }
