@@ -95,19 +95,19 @@ pub fn changes(family: Family, before: &[String], after: &[String], detail: &Aud
     found
 }
 
-fn added(text: impl Into<String>) -> RecordChange {
+pub(crate) fn added(text: impl Into<String>) -> RecordChange {
     RecordChange { kind: ChangeKind::Added, text: text.into() }
 }
 
-fn removed(text: impl Into<String>) -> RecordChange {
+pub(crate) fn removed(text: impl Into<String>) -> RecordChange {
     RecordChange { kind: ChangeKind::Removed, text: text.into() }
 }
 
-fn changed(text: impl Into<String>) -> RecordChange {
+pub(crate) fn changed(text: impl Into<String>) -> RecordChange {
     RecordChange { kind: ChangeKind::Changed, text: text.into() }
 }
 
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     if text.chars().count() <= MOST_QUOTED { text.to_owned() } else { text.chars().take(MOST_QUOTED).chain(['…']).collect() }
 }
 

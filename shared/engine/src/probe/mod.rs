@@ -18,6 +18,7 @@ mod banner;
 mod certificate;
 mod chain;
 mod conversation;
+pub mod drift;
 mod memo;
 mod remarks;
 mod reply;
