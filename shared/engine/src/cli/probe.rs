@@ -8,9 +8,10 @@ use std::{
 
 use waypost_engine::{
     net::Net,
-    probe::{Credentials, Mechanism, Port25Memory, ProbeTarget, Prober, Secret},
+    probe::{Asks, Credentials, Mechanism, Port25Memory, ProbeTarget, Prober, Secret},
 };
 use waypost_types::{
+    DomainName,
     finding::Severity,
     outcome::{ProbeMode, ProbeReport, SmtpReport, Speaker, Verdict},
 };
@@ -25,6 +26,7 @@ const MOST_SECRET: u64 = 16_384;
 
 /// Arguments of `waypost probe`.
 #[derive(Debug, clap::Args)]
+#[allow(clippy::struct_excessive_bools)] // independent switches, no states
 pub struct ProbeArgs {
     /// Host name or address, with a port when it is not 25: `mx.example.com`, `192.0.2.1:587`, `[2001:db8::1]:465`
     #[arg(value_name = "HOST[:PORT]", value_parser = parse_target)]
@@ -47,6 +49,19 @@ pub struct ProbeArgs {
     /// Log in even where the certificate does not prove the server: whoever answers may learn the password
     #[arg(long, requires = "auth")]
     any_certificate: bool,
+    /// Of your own server: ask whether it takes mail for postmaster and abuse of this domain; nothing is sent
+    #[arg(long, value_name = "DOMAIN", value_parser = parse_domain)]
+    recipients_of: Option<DomainName>,
+    /// Of your own server: ask whether it relays from strangers to strangers; nothing is sent
+    #[arg(long)]
+    relay: bool,
+    /// Of your own server: see whether it obeys, under TLS, a NOOP that was sent before it
+    #[arg(long)]
+    injection: bool,
+}
+
+fn parse_domain(text: &str) -> Result<DomainName, String> {
+    text.parse::<DomainName>().map_err(|error| error.to_string())
 }
 
 fn parse_mode(text: &str) -> Result<ProbeMode, String> {
@@ -96,8 +111,10 @@ pub async fn run(net: &Net, args: ProbeArgs, json: bool, fail_on: Severity) -> E
             return ExitCode::from(2);
         }
     };
+    let asks = Asks { recipients_of: args.recipients_of, relay: args.relay, injection: args.injection };
+    let asks = (asks.recipients_of.is_some() || asks.relay || asks.injection).then_some(asks);
     let (host, port) = args.target;
-    let target = ProbeTarget { host, port, mode: args.mode.unwrap_or(ProbeMode::of_port(port)), auth };
+    let target = ProbeTarget { host, port, mode: args.mode.unwrap_or(ProbeMode::of_port(port)), auth, asks };
     // Whoever types a command knows their network: a time-out on port 25 is the answer here.
     let report = Prober::new(net).with_port25(Port25Memory::open()).probe(&target).await;
     if let Err(error) = write(&report, json) {

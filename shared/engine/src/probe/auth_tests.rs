@@ -7,6 +7,8 @@ use super::{
     tests::{acceptor, probed_as, rules, script, usual},
 };
 
+type Answer = fn(&str) -> &'static str;
+
 const SECRETS: [&str; 4] = ["sesame", "AHBvc3QAc2VzYW1l", "c2VzYW1l", "cG9zdA=="];
 
 fn post(password: &str) -> Credentials {
@@ -36,7 +38,6 @@ async fn logins_are_never_shown_and_their_answers_told_apart() {
     let right = |line: &str| if line == "AUTH PLAIN AHBvc3QAc2VzYW1l" { "235 in\r\n" } else { "535 5.7.8 no\r\n" };
     let later = |_: &str| "454 4.7.0 the directory is away\r\n";
     let unknown = |_: &str| "504 5.5.4 what is that\r\n";
-    type Answer = fn(&str) -> &'static str;
     for (password, answer, wanted, verdict, rule) in [
         ("sesame", right as Answer, LoginOutcome::Accepted, Verdict::Degraded, None),
         ("wrong", right, LoginOutcome::Refused, Verdict::Down, Some("smtp.login_refused")),

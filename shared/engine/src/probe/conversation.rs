@@ -23,11 +23,11 @@ use super::{
 };
 
 /// Why a conversation was not held to its end.
-struct End {
+pub(super) struct End {
     verdict: Verdict,
-    reason: String,
+    pub reason: String,
     /// The server may still understand QUIT.
-    in_step: bool,
+    pub in_step: bool,
 }
 
 impl End {
@@ -40,12 +40,12 @@ impl End {
     }
 }
 
-struct Talk<'a> {
-    prober: &'a Prober,
-    target: &'a ProbeTarget,
+pub(super) struct Talk<'a> {
+    pub prober: &'a Prober,
+    pub target: &'a ProbeTarget,
     address: IpAddr,
-    wire: Wire<'a>,
-    report: ProbeReport,
+    pub wire: Wire<'a>,
+    pub report: ProbeReport,
     seen: Seen,
     /// The certificates shown, DER, the server's own first.
     chain: Vec<CertificateDer<'static>>,
@@ -61,7 +61,7 @@ pub(super) async fn hold(prober: &Prober, target: &ProbeTarget, address: IpAddr,
     let Talk { wire, mut report, mut seen, .. } = talk;
     // The conversation ends here; what is asked of DNS about it afterwards is no part of its time.
     report.stage_ms.total = Some(ms(started));
-    seen.long_line = wire.long_line;
+    (seen.long_line, seen.bare_lf) = (wire.long_line, wire.bare_lf);
     let own_name = banner::own_name(&report, seen.ehlo_name.as_deref());
     let (foreign, as_helo) = tokio::join!(banner::foreign(&prober.net, &report, address), banner::as_helo(&prober.net, own_name.as_deref(), address));
     let mut told = |subject: &str, untold: &str| report.unknown.push(UnknownPart::new(subject, untold));
@@ -108,7 +108,7 @@ pub(super) async fn chain(prober: &Prober, target: &ProbeTarget, address: IpAddr
 }
 
 impl<'a> Talk<'a> {
-    fn new(prober: &'a Prober, target: &'a ProbeTarget, address: IpAddr, stream: TcpStream, started: Instant) -> Self {
+    pub fn new(prober: &'a Prober, target: &'a ProbeTarget, address: IpAddr, stream: TcpStream, started: Instant) -> Self {
         Self {
             prober,
             target,
@@ -122,6 +122,18 @@ impl<'a> Talk<'a> {
     }
 
     async fn run(&mut self) -> Result<(), End> {
+        self.open().await?;
+        if let Some(credentials) = &self.target.auth {
+            let begun = Instant::now();
+            let outcome = self.log_in(credentials).await;
+            self.report.stage_ms.auth = Some(ms(begun));
+            outcome?;
+        }
+        Ok(())
+    }
+
+    /// Up to where mail or a login may begin.
+    pub async fn open(&mut self) -> Result<(), End> {
         if self.target.mode == ProbeMode::Implicit {
             self.handshake().await?;
         }
@@ -132,16 +144,10 @@ impl<'a> Talk<'a> {
         if self.target.mode == ProbeMode::Starttls {
             self.starttls().await?;
         }
-        if let Some(credentials) = &self.target.auth {
-            let begun = Instant::now();
-            let outcome = self.log_in(credentials).await;
-            self.report.stage_ms.auth = Some(ms(begun));
-            outcome?;
-        }
         Ok(())
     }
 
-    async fn greeting(&mut self) -> Result<(), End> {
+    pub async fn greeting(&mut self) -> Result<(), End> {
         let begun = Instant::now();
         let reply = self.wire.reply().await;
         self.report.stage_ms.banner = Some(ms(begun));
@@ -165,7 +171,7 @@ impl<'a> Talk<'a> {
         }
     }
 
-    async fn ehlo(&mut self) -> Result<(), End> {
+    pub async fn ehlo(&mut self) -> Result<(), End> {
         let name = self.prober.net.ehlo_name();
         let reply = self.ask(&format!("EHLO {name}"), "EHLO").await?;
         if reply.class() == 2 {
@@ -188,7 +194,7 @@ impl<'a> Talk<'a> {
     }
 
     async fn starttls(&mut self) -> Result<(), End> {
-        if !self.report.extensions.iter().any(|line| keyword(line).eq_ignore_ascii_case("STARTTLS")) {
+        if !offers(&self.report.extensions, "STARTTLS") {
             self.seen.starttls_missing = true;
             return Ok(());
         }
@@ -207,7 +213,7 @@ impl<'a> Talk<'a> {
         Ok(())
     }
 
-    async fn handshake(&mut self) -> Result<(), End> {
+    pub async fn handshake(&mut self) -> Result<(), End> {
         let begun = Instant::now();
         let tls = self.prober.tls.as_ref().map_err(|error| End {
             verdict: Verdict::Unknown,
@@ -266,6 +272,11 @@ fn refused(what: &str, reply: &Reply) -> End {
     End::down(format!("{what} is refused: {}", reply.text()))
 }
 
-fn keyword(line: &str) -> &str {
+/// The reply to EHLO has this keyword.
+pub(super) fn offers(extensions: &[String], word: &str) -> bool {
+    extensions.iter().any(|line| keyword(line).eq_ignore_ascii_case(word))
+}
+
+pub(super) fn keyword(line: &str) -> &str {
     line.split([' ', '=']).next().unwrap_or(line)
 }

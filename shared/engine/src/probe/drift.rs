@@ -121,7 +121,7 @@ fn session(before: &ProbeReport, after: &ProbeReport, found: &mut Vec<RecordChan
             certificate(old, new, found);
         }
         (None, Some(new)) if !before.extensions.is_empty() && before.mode != ProbeMode::Plain => {
-            found.push(added(format!("TLS works: {}", new.version)))
+            found.push(added(format!("TLS works: {}", new.version)));
         }
         (Some(_), None) if !after.extensions.is_empty() && after.mode == ProbeMode::Starttls => {
             let offered = after.extensions.iter().any(|line| line.eq_ignore_ascii_case("STARTTLS"));
@@ -193,8 +193,8 @@ fn mechanisms(place: &str, old: &[String], new: &[String], found: &mut Vec<Recor
 }
 
 /// What of one the other lacks.
-fn missing<'a>(these: &'a [String], those: &'a [String]) -> impl Iterator<Item = &'a String> {
-    these.iter().filter(|this| !those.contains(this))
+fn missing<'a>(these: &'a [String], others: &'a [String]) -> impl Iterator<Item = &'a String> {
+    these.iter().filter(|this| !others.contains(this))
 }
 
 fn day(time: Option<DateTime<Utc>>) -> String {

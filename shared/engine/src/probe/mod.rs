@@ -11,6 +11,9 @@
 //!
 //! A host is as bad as its worst address; addresses that could not be told count only when no address could be.
 
+mod asked;
+#[cfg(test)]
+mod asked_tests;
 mod auth;
 #[cfg(test)]
 mod auth_tests;
@@ -19,6 +22,7 @@ mod certificate;
 mod chain;
 mod conversation;
 pub mod drift;
+mod extensions;
 mod memo;
 mod remarks;
 mod reply;
@@ -45,6 +49,7 @@ use waypost_types::outcome::{ProbeMode, ProbeReport, SmtpReport, StageMs, Verdic
 use crate::net::{Absence, DialError, Lookup, Net};
 use tls::Tls;
 
+pub use asked::Asks;
 pub use auth::{Credentials, Mechanism, Secret};
 pub use chain::{Shown, ShownChain};
 
@@ -65,6 +70,8 @@ pub struct ProbeTarget {
     pub mode: ProbeMode,
     /// Tried under TLS only, and at a proven server unless it says otherwise.
     pub auth: Option<Credentials>,
+    /// Asked beyond that, of a server whose owner wants it.
+    pub asks: Option<Asks>,
 }
 
 /// What a conversation may cost.
@@ -217,6 +224,9 @@ impl Prober {
         let connect = ms(started);
         let mut report = conversation::hold(self, target, address, stream, started).await;
         report.stage_ms.connect = Some(connect);
+        if let Some(asks) = target.asks.as_ref().filter(|_| report.stage_ms.ehlo.is_some()) {
+            asked::ask(self, target, asks, address, &mut report).await;
+        }
         report
     }
 

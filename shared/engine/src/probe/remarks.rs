@@ -6,7 +6,7 @@ use waypost_types::{
     outcome::{AuthReport, LoginOutcome, ProbeMode, ProbeReport, Verdict},
 };
 
-use super::{auth::shows_secret, banner, tls::Judged};
+use super::{auth::shows_secret, banner, extensions, tls::Judged};
 use crate::audit::rules::{Remark, remark};
 
 /// What the conversation showed beside the report.
@@ -25,6 +25,8 @@ pub(super) struct Seen {
     pub certificate: Option<Judged>,
     /// A line beyond the 512 bytes of RFC 5321.
     pub long_line: bool,
+    /// A line that ended in LF alone.
+    pub bare_lf: bool,
     /// The banner's name is not the host's, and the reverse names of the address, none of which it is either.
     pub foreign_banner: Option<Vec<String>>,
     /// The name in the reply to EHLO.
@@ -47,6 +49,7 @@ pub(super) fn add(report: &mut ProbeReport, seen: &Seen, now: DateTime<Utc>) {
     }
     smtp(report, seen, &mut remarks);
     auth(report, &mut remarks);
+    extensions::judge(report, &mut remarks);
     report.findings = remarks.into_iter().map(|remark| remark.with("host", &report.host).done()).collect();
     let known: Vec<String> = report.findings.iter().map(|finding| finding.rule.clone()).collect();
     let said = |finding: &Finding| {
@@ -144,22 +147,8 @@ fn smtp(report: &ProbeReport, seen: &Seen, remarks: &mut Vec<Remark>) {
             remarks.push(remark("smtp.banner_mismatch", host, summary));
         }
     }
-    let extension = |word: &str| report.extensions.iter().find(|line| line.split(' ').next().is_some_and(|first| first.eq_ignore_ascii_case(word)));
-    if report.extensions.is_empty() {
-        return;
-    }
-    match extension("SIZE").map(|line| line.split(' ').nth(1).and_then(|size| size.parse::<u64>().ok())) {
-        None => remarks.push(remark("smtp.size_missing", host, format!("{host} does not announce SIZE"))),
-        Some(Some(size)) if size > 0 && size < 10 * 1024 * 1024 => {
-            remarks.push(remark("smtp.size_small", host, format!("{host} takes messages of at most {size} bytes")));
-        }
-        Some(_) => {}
-    }
-    if extension("PIPELINING").is_none() {
-        remarks.push(remark("smtp.no_pipelining", host, format!("{host} does not offer PIPELINING")));
-    }
-    if extension("8BITMIME").is_none() {
-        remarks.push(remark("smtp.no_8bitmime", host, format!("{host} does not offer 8BITMIME")));
+    if seen.bare_lf {
+        remarks.push(remark("smtp.reply_bare_lf", host, format!("{host} ends lines of its replies with LF alone")));
     }
 }
 

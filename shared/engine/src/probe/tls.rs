@@ -151,7 +151,8 @@ impl Tls {
         };
         judged.report.version = version;
         judged.report.cipher = cipher;
-        judged.report.key_exchange = session.negotiated_key_exchange_group().and_then(|group| group.name().as_str()).unwrap_or_default().to_owned();
+        let group = session.negotiated_key_exchange_group().and_then(|group| group.name().as_str());
+        judged.report.key_exchange = group.unwrap_or_default().into();
         judged
     }
 

@@ -76,6 +76,8 @@ pub(super) struct Wire<'a> {
     pub transcript: Vec<TranscriptLine>,
     /// A line was longer than the 512 bytes of RFC 5321 4.5.3.1.5.
     pub long_line: bool,
+    /// A line ended without CR.
+    pub bare_lf: bool,
 }
 
 impl<'a> Wire<'a> {
@@ -90,6 +92,7 @@ impl<'a> Wire<'a> {
             secrets: Vec::new(),
             transcript: Vec::with_capacity(24),
             long_line: false,
+            bare_lf: false,
         }
     }
 
@@ -119,9 +122,20 @@ impl<'a> Wire<'a> {
         self.reply().await
     }
 
+    /// Sends a command and another behind it in one packet, and waits for the reply to the first.
+    pub async fn ask_ahead(&mut self, command: &str, ahead: &str) -> Result<Reply, WireError> {
+        self.log(Speaker::Client, command.as_bytes());
+        self.log(Speaker::Client, ahead.as_bytes());
+        self.put(format!("{command}\r\n{ahead}\r\n"), self.deadline).await?;
+        self.reply().await
+    }
+
     async fn send(&mut self, command: &str, until: Instant) -> Result<(), WireError> {
         self.log(Speaker::Client, command.as_bytes());
-        let line = format!("{command}\r\n");
+        self.put(format!("{command}\r\n"), until).await
+    }
+
+    async fn put(&mut self, line: String, until: Instant) -> Result<(), WireError> {
         let until = until.min(Instant::now() + self.limits.reply_idle);
         let writing = async {
             match &mut self.link {
@@ -153,6 +167,8 @@ impl<'a> Wire<'a> {
                 line.pop();
                 if line.last() == Some(&b'\r') {
                     line.pop();
+                } else {
+                    self.bare_lf = true;
                 }
                 self.log(Speaker::Server, &line);
                 if line.len() > self.limits.line {

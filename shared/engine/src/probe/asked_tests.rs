@@ -1,0 +1,103 @@
+//! What is asked of willing servers, and what their answers mean.
+
+use waypost_types::outcome::{ProbeMode, ProbeReport, Verdict};
+
+use super::{
+    Asks, ProbeTarget,
+    tests::{acceptor, prober, rules, script, usual},
+};
+
+type Answer = fn(&str) -> &'static str;
+
+/// Probes and asks a server that answers RCPT like this; EHLO and the rest as usual.
+async fn asked(asks: Asks, rcpt: fn(&str) -> &'static str) -> ProbeReport {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(script(stream, "220 mx.lab.test\r\n", move |line| match line.split([' ', ':']).next() {
+                Some("EHLO" | "QUIT") => usual("250 HELP\r\n")(line),
+                Some("MAIL" | "RSET") => Some("250 2.0.0 ok\r\n".to_owned()),
+                Some("RCPT") => Some(rcpt(line).to_owned()),
+                _ => Some("500 what\r\n".to_owned()),
+            }));
+        }
+    });
+    let target = ProbeTarget { host: "mx.lab.test".to_owned(), port: address.port(), mode: ProbeMode::Plain, auth: None, asks: Some(asks) };
+    let report = prober().probe_address(&target, address.ip()).await;
+    server.abort();
+    assert!(!report.transcript.iter().any(|line| line.line.starts_with("DATA")), "{report:#?}");
+    report
+}
+
+fn untold(report: &ProbeReport) -> Vec<&str> {
+    report.unknown.iter().map(|part| part.subject.as_str()).collect()
+}
+
+#[tokio::test]
+async fn recipients_are_asked_for_and_put_back() {
+    let asks = || Asks { recipients_of: Some("lab.test".parse().unwrap()), ..Asks::default() };
+    for (rcpt, wanted, unknown) in [
+        ((|_| "250 2.1.5 ok\r\n") as Answer, vec![], vec![]),
+        (|_| "550 5.1.1 no such user\r\n", vec!["smtp.postmaster_missing", "smtp.abuse_missing"], vec![]),
+        (|_| "550 no\r\n", vec!["smtp.postmaster_missing", "smtp.abuse_missing"], vec![]),
+        (|line| if line.contains("postmaster") { "250 ok\r\n" } else { "550 5.1.1 no\r\n" }, vec!["smtp.abuse_missing"], vec![]),
+        // Greylisting, and a refusal of who asks, say nothing of the recipient.
+        (|_| "451 4.7.1 Greylisted, come back\r\n", vec!["smtp.greylisting", "smtp.greylisting"], vec!["recipients", "recipients"]),
+        (|_| "450 4.2.0 later\r\n", vec![], vec!["recipients", "recipients"]),
+        (|_| "550 5.7.1 your address is listed\r\n", vec![], vec!["recipients", "recipients"]),
+        (|_| "554 not you\r\n", vec![], vec!["recipients", "recipients"]),
+    ] {
+        let report = asked(asks(), rcpt).await;
+        assert_eq!((rules(&report), untold(&report)), (wanted.clone(), unknown), "{report:#?}");
+        let missing = wanted.contains(&"smtp.postmaster_missing");
+        assert_eq!(report.verdict, if missing { Verdict::Degraded } else { Verdict::Up }, "{report:#?}");
+        let said = |line: &str| report.transcript.iter().any(|said| said.line == line);
+        assert!(said("RCPT TO:<postmaster@lab.test>") && said("RSET") && !said("RCPT TO:<waypost-relay-test@example.net>"), "{report:#?}");
+    }
+}
+
+#[tokio::test]
+async fn an_open_relay_is_told_without_sending() {
+    let asks = || Asks { relay: true, ..Asks::default() };
+    for (rcpt, wanted, unknown) in [
+        ((|_| "250 2.1.5 ok\r\n") as Answer, vec!["smtp.open_relay"], vec![]),
+        (|_| "554 5.7.1 Relay access denied\r\n", vec![], vec![]),
+        (|_| "530 5.7.0 log in first\r\n", vec![], vec![]),
+        (|_| "252 perhaps\r\n", vec![], vec!["relay"]),
+        (|_| "451 4.3.0 later\r\n", vec![], vec!["relay"]),
+    ] {
+        let report = asked(asks(), rcpt).await;
+        assert_eq!((rules(&report), untold(&report)), (wanted, unknown), "{report:#?}");
+    }
+}
+
+#[tokio::test]
+async fn commands_ahead_of_tls_are_seen_where_they_are_obeyed() {
+    for obeys in [false, true] {
+        let tls = acceptor(|_| {});
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let tls = tls.clone();
+                tokio::spawn(async move {
+                    let stream = script(stream, "220 mx.lab.test ESMTP\r\n", usual("250 STARTTLS\r\n")).await?;
+                    // What came in one packet with STARTTLS.
+                    let ahead = stream.buffer().to_vec();
+                    let mut stream = stream.into_inner();
+                    tokio::io::AsyncWriteExt::write_all(&mut stream, b"220 go\r\n").await.ok()?;
+                    let greeting = if obeys && !ahead.is_empty() { "250 2.0.0 Ok\r\n" } else { "" };
+                    let answer = |line: &str| if line == "RSET" { Some("250 ok\r\n".to_owned()) } else { usual("250 HELP\r\n")(line) };
+                    script(tls.accept(stream).await.ok()?, greeting, answer).await
+                });
+            }
+        });
+        let asks = Some(Asks { injection: true, ..Asks::default() });
+        let target = ProbeTarget { host: "mx.lab.test".to_owned(), port: address.port(), mode: ProbeMode::Starttls, auth: None, asks };
+        let report = prober().probe_address(&target, address.ip()).await;
+        assert_eq!(rules(&report).contains(&"starttls.injection"), obeys, "{report:#?}");
+        assert_eq!(untold(&report), [""; 0], "{report:#?}");
+        server.abort();
+    }
+}
