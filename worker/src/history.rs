@@ -1,6 +1,6 @@
 //! The history of a domain's records: what an audit saw is compared with what was seen before, kept, and told when it differs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -11,7 +11,9 @@ use waypost_store::{
 };
 use waypost_types::{
     DomainId,
+    conditions::Conditions,
     drift::RecordEvent,
+    incident::IncidentSeverity,
     outcome::{AuditReport, Outcome},
 };
 
@@ -31,8 +33,32 @@ pub(crate) struct Look<'a> {
     pub domain: DomainId,
     pub report: &'a AuditReport,
     pub at: DateTime<Utc>,
-    /// Findings that were not there before.
-    pub news: Vec<&'a Element>,
+    /// Families in which more is wrong than before, or something worse.
+    pub worse: BTreeSet<&'static str>,
+}
+
+/// Families that stand worse than before: the worst finding is worse, or there are more of them. One that mends what was critical and leaves a
+/// warning is a repair.
+pub(crate) fn worse_families(before: &Conditions, seen: &[Element]) -> BTreeSet<&'static str> {
+    if !before.started {
+        return BTreeSet::new();
+    }
+    let members = before.open.values().flat_map(|open| &open.elements).map(|(id, member)| (id, member.severity));
+    let baseline = before.baseline.iter().map(|(id, severity)| (id, *severity));
+    // How urgent what waits for its confirmation is nobody wrote down: the least.
+    let waiting = before.waiting.keys().map(|id| (id, IncidentSeverity::Warning));
+    let known: BTreeMap<&String, IncidentSeverity> = waiting.chain(baseline).chain(members).collect();
+    let in_family = |family: Family, rule: &str| Family::of_rule(rule) == Some(family);
+    let worst_first = |mut all: Vec<IncidentSeverity>| {
+        all.sort_unstable_by(|a, b| b.cmp(a));
+        all
+    };
+    let worse = |family: &Family| {
+        let then = known.iter().filter(|(id, _)| id.split_once('|').is_some_and(|(rule, _)| in_family(*family, rule)));
+        let now = seen.iter().filter(|element| in_family(*family, &element.finding.rule));
+        worst_first(now.map(|element| element.severity).collect()) > worst_first(then.map(|(_, severity)| *severity).collect())
+    };
+    Family::ALL.into_iter().filter(worse).map(Family::key).collect()
 }
 
 /// Keeps what is new and tells it in the history. The first look at a family is no change.
@@ -71,7 +97,7 @@ fn compare(look: &Look<'_>, before: &KnownRecords) -> Vec<(Family, Vec<KnownReco
             at: look.at,
             family: family.key().to_owned(),
             changes: drift::changes(family, &old, &new, &look.report.detail),
-            worse: look.news.iter().any(|element| element.condition == family.key()),
+            worse: look.worse.contains(family.key()),
             before: old,
             after: new,
         });

@@ -33,6 +33,9 @@ use crate::{
     wording::{latency_ms, sentence},
 };
 
+/// An audit that could not read what the others rest on is made again soon: name servers come back within minutes, and a blind hour is long.
+const BLIND_RECHECK: Duration = Duration::from_secs(600);
+
 /// One unit's look at its target.
 #[derive(Debug, Clone)]
 pub struct Run {
@@ -71,7 +74,8 @@ impl Judged<'_> {
     /// When a change waits for its confirmation: how soon to look again.
     fn recheck(&self) -> Option<Duration> {
         let waits = self.conditions.as_ref().is_some_and(|(_, decision)| decision.recheck);
-        self.judgement.recheck.or_else(|| waits.then(|| recheck_delay(interval_of(&self.monitor))))
+        let confirm = self.judgement.recheck.or_else(|| waits.then(|| recheck_delay(interval_of(&self.monitor))));
+        confirm.or_else(|| is_blind(&self.run.outcome).then_some(BLIND_RECHECK))
     }
 
     /// An audit whose records are to be compared with those of before.
@@ -79,10 +83,7 @@ impl Judged<'_> {
         let ((seen, _), Outcome::Audit(report), Some(domain)) = (self.conditions.as_ref()?, &*self.run.outcome, self.monitor.domain_id) else {
             return None;
         };
-        let before = &self.monitor.conditions;
-        let known = |id: &String| before.baseline.contains_key(id) || before.open.values().any(|open| open.elements.contains_key(id));
-        let news = seen.iter().filter(|element| before.started && !known(&element.id)).collect();
-        Some(history::Look { domain, report, at: self.run.at, news })
+        Some(history::Look { domain, report, at: self.run.at, worse: history::worse_families(&self.monitor.conditions, seen) })
     }
 }
 
@@ -259,6 +260,12 @@ fn record_of<'a>(judged: &'a Judged<'_>, now: DateTime<Utc>) -> Recorded<'a> {
         next_run_at: recheck.map_or(monitor.next_run_at, |at| at.min(monitor.next_run_at)),
         requested: run.requested,
     }
+}
+
+/// Whether an audit could not tell of MX, SPF or DMARC as a whole.
+fn is_blind(outcome: &Outcome) -> bool {
+    let Outcome::Audit(report) = outcome else { return false };
+    report.unknown.iter().any(|part| part.about.is_none() && matches!(part.subject.as_str(), "mx" | "spf" | "dmarc"))
 }
 
 /// A change that waits for its confirmation is looked at again soon, even when somebody asked in between and was given what we knew.

@@ -97,8 +97,10 @@ async fn a_change_that_makes_things_worse_is_an_incident_that_names_it_and_anoth
         story.incidents().await,
         "dmarc warning resolved: e.example: dmarc.p_none is wrong\nspf critical open: e.example: spf.missing is wrong"
     );
-    // Silence ends nothing.
+    // Silence ends nothing, and what the others rest on is asked again soon.
     story.sees(audit(&[DMARC], &[], &["spf"])).await;
+    let soon: bool = story.scene.value("SELECT next_run_at <= now() + interval '11 minutes' FROM schedule_units").await;
+    assert!(soon);
     assert!(story.incidents().await.ends_with("spf critical open: e.example: spf.missing is wrong"));
     story.sees(audit(&[SPF, DMARC], &[], &[])).await;
     assert!(story.incidents().await.ends_with("spf critical resolved: e.example: spf.missing is wrong"));
@@ -286,4 +288,22 @@ async fn a_change_of_many_long_records_is_cut_and_what_is_very_old_goes() {
     assert_eq!((kept[0].after.len(), kept[0].after[40].as_str(), kept[0].changes.len()), (41, "… and 460 more", 40));
     let bytes = |event: &waypost_types::drift::RecordEvent| serde_json::to_string(event).unwrap().len();
     assert!(bytes(&kept[0]) < 300_000, "{}", bytes(&kept[0]));
+}
+
+#[tokio::test]
+async fn a_repair_that_leaves_something_to_do_makes_nothing_worse() {
+    let scene = Scene::new().await;
+    let (domain, monitor) = scene.domain("e.example").await;
+    let story = Story::of(scene, monitor);
+    let missing = || audit(&[SPF], &[("dmarc.missing", Severity::High)], &[]);
+    story.sees(missing()).await;
+    story.sees(missing()).await;
+    let none = ("dmarc", "v=DMARC1; p=none");
+    story.sees(audit(&[SPF, none], &[("dmarc.p_none", Severity::Medium)], &[])).await;
+    // One more of the same weight is worse.
+    let two = [("dmarc.p_none", Severity::Medium), ("dmarc.rua_missing", Severity::Medium)];
+    story.sees(audit(&[SPF, ("dmarc", "v=DMARC1; p=none; rua=x")], &two, &[])).await;
+    let mut tx = story.scene.db.store.org_tx(story.scene.org).await.unwrap();
+    let worse: Vec<bool> = tx.record_changes(domain, None, 50).await.unwrap().iter().map(|event| event.worse).collect();
+    assert_eq!(worse, [true, false], "newest first");
 }

@@ -62,17 +62,35 @@ pub(crate) async fn search_for(visit: Visit) -> Answer {
     if let Some(address) = super::lookup_address::typed(&asked) {
         return Ok(redirect(&format!("/lookup/{}", text::encoded(&address.to_string()))));
     }
-    let domain = asked.trim().trim_start_matches("https://").trim_start_matches("http://");
-    let domain = domain.rsplit('@').next().unwrap_or_default().split('/').next().unwrap_or_default().trim_end_matches('.');
-    if domain.is_empty() {
-        return Ok(front(
-            &visit,
-            StatusCode::UNPROCESSABLE_ENTITY,
-            asked,
-            Some("Enter a domain or an IP address, for example example.com.".to_owned()),
-        ));
+    match name_in(&asked) {
+        Ok(name) => Ok(redirect(&format!("/lookup/{}", text::encoded(name)))),
+        Err(wrong) => Ok(front(&visit, StatusCode::UNPROCESSABLE_ENTITY, asked, Some(wrong.to_owned()))),
     }
-    Ok(redirect(&format!("/lookup/{}", text::encoded(domain))))
+}
+
+/// The domain or address that somebody means who types an address of a page, an email address, or a host with its port.
+fn name_in(asked: &str) -> Result<&str, &'static str> {
+    let asked = asked.trim();
+    let rest = asked.split_once("://").map_or(asked, |(_, rest)| rest);
+    let is_address = |text: &str| super::lookup_address::typed(text).is_some();
+    let (head, tail) = rest.split_once('/').unwrap_or((rest, ""));
+    if is_address(head) && tail.bytes().next().is_some_and(|octet| octet.is_ascii_digit()) {
+        return Err("A network has many addresses: look up one of them here. With an account all of a network is watched.");
+    }
+    let host = head.rsplit('@').next().unwrap_or_default();
+    let host = host.split(['?', '#']).next().unwrap_or_default();
+    let host = match host.rsplit_once(':') {
+        Some((host, port)) if !host.ends_with(':') && !is_address(rest) && port.bytes().all(|octet| octet.is_ascii_digit()) => host,
+        _ => host,
+    };
+    let host = host.trim_end_matches('.');
+    if host.is_empty() {
+        return Err("Enter a domain or an IP address, for example example.com.");
+    }
+    if host.bytes().all(|octet| octet.is_ascii_digit() || octet == b'.') && !is_address(host) {
+        return Err("This is no IP address: four numbers from 0 to 255 are needed, for example 192.0.2.25.");
+    }
+    Ok(host)
 }
 
 pub(crate) async fn lookup(visit: Visit, Path(domain): Path<String>) -> Answer {
@@ -191,4 +209,30 @@ fn result_page(visit: &Visit, found: Lookup) -> axum::response::Response {
             },
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::name_in;
+
+    #[test]
+    fn what_people_type_is_understood() {
+        for (typed, meant) in [
+            ("example.com", "example.com"),
+            (" HTTPS://example.com/a?b ", "example.com"),
+            ("http://example.com:8080/", "example.com"),
+            ("mail.example.com:25", "mail.example.com"),
+            ("Anna <anna@example.com", "example.com"),
+            ("example.com.", "example.com"),
+            ("example.com?x", "example.com"),
+            ("[2001:db8::1]:25", "[2001:db8::1]"),
+            ("192.0.2.1:25", "192.0.2.1"),
+        ] {
+            assert_eq!(name_in(typed), Ok(meant), "{typed}");
+        }
+        for (typed, said) in [("192.0.2.0/24", "network"), ("2001:db8::/64", "network"), ("1.2.3", "no IP"), ("999.1.1.1", "no IP"), (" . ", "Enter")]
+        {
+            assert!(name_in(typed).is_err_and(|wrong| wrong.contains(said)), "{typed}");
+        }
+    }
 }

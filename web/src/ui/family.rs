@@ -1,5 +1,7 @@
 //! Families of an audit: their keys in the API, and what people call them.
 
+use waypost_types::finding::family_key;
+
 /// Key and name, in the order people know them. Eleven, and the block lists beside them make the twelve cells of the strip.
 pub(crate) const ALL: [(&str, &str); 11] = [
     ("spf", "SPF"),
@@ -17,7 +19,17 @@ pub(crate) const ALL: [(&str, &str); 11] = [
 
 /// The name of a family; whatever else is a subject of an audit keeps its own.
 pub(crate) fn name(key: &str) -> String {
-    ALL.iter().find(|(known, _)| *known == key).map_or(key, |(_, name)| name).to_owned()
+    // An unknown part may be one rule alone.
+    let key = match key.split_once('.') {
+        Some((area, rest)) if is_rule(area) && !rest.contains('.') => family_key(key),
+        _ => key,
+    };
+    let probed = [("helo", "HELO name"), ("banner", "Greeting")];
+    ALL.iter().chain(&probed).find(|(known, _)| *known == key).map_or(key, |(_, name)| name).to_owned()
+}
+
+fn is_rule(area: &str) -> bool {
+    ALL.iter().any(|(known, _)| *known == area) || matches!(area, "mtasts" | "tlsrpt" | "helo" | "soa")
 }
 
 /// Where a family stands in the order; unknown ones come last.

@@ -372,7 +372,7 @@ async fn look_at(
 const LATE: &str = "did not answer in time; it is asked again at the next check";
 
 fn report(facts: &Facts, parts: BTreeMap<Family, Part>) -> AuditReport {
-    let mut report = AuditReport { mx_hosts: facts.hosts.clone(), ..AuditReport::empty(facts.domain.as_str()) };
+    let mut report = AuditReport { mx_hosts: facts.hosts.clone(), nxdomain: facts.nxdomain, ..AuditReport::empty(facts.domain.as_str()) };
     for (family, part) in parts {
         let key = family.key().to_owned();
         let summary = part.summary.unwrap_or_else(|| CheckSummary { status: Status::None, word: "No answer".to_owned() });

@@ -92,7 +92,9 @@ pub(super) async fn audit_one(
 
 /// A whole audit stands on MX, SPF and DMARC; that no DKIM selector could be guessed does not make it worthless. A single audit stands on itself.
 pub(super) fn is_untold(report: &AuditReport, families: &[Family]) -> bool {
-    report.unknown.iter().any(|part| families.len() == 1 || matches!(part.subject.as_str(), "mx" | "spf" | "dmarc"))
+    let single = families.len() == 1;
+    // Of a domain that does not exist nothing can be said of one family: a name that was mistyped must not look fine for ever.
+    (single && report.nxdomain) || report.unknown.iter().any(|part| single || matches!(part.subject.as_str(), "mx" | "spf" | "dmarc"))
 }
 
 /// The colour of a status, where a person reads.

@@ -25,7 +25,7 @@ pub struct SpfArgs {
     #[arg(long, requires = "ip", allow_hyphen_values = true)]
     helo: Option<OsString>,
     /// The envelope sender; postmaster at the domain when absent
-    #[arg(long, requires = "ip", value_name = "ADDRESS", allow_hyphen_values = true)]
+    #[arg(long, aliases = ["sender", "from"], requires = "ip", value_name = "ADDRESS", allow_hyphen_values = true)]
     mail_from: Option<OsString>,
 }
 

@@ -16,6 +16,9 @@ use crate::{
 pub struct AuditReport {
     /// ASCII name of the domain.
     pub domain: String,
+    /// There is no such domain.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub nxdomain: bool,
     /// 0 to 100; `None` when too much is unknown to say.
     pub score: Option<u8>,
     /// `A` to `F`; `None` with the score.
@@ -50,6 +53,7 @@ impl AuditReport {
     pub fn empty(domain: impl Into<String>) -> Self {
         Self {
             domain: domain.into(),
+            nxdomain: false,
             score: None,
             grade: None,
             findings: Vec::new(),
