@@ -99,7 +99,13 @@ async fn a_change_that_makes_things_worse_is_an_incident_that_names_it_and_anoth
     );
     // Silence ends nothing, and what the others rest on is asked again soon.
     story.sees(audit(&[DMARC], &[], &["spf"])).await;
-    let soon: bool = story.scene.value("SELECT next_run_at <= now() + interval '11 minutes' FROM schedule_units").await;
+    let soon: bool = story
+        .scene
+        .value(&format!(
+            "SELECT next_run_at BETWEEN now() AND now() + interval '11 minutes' FROM schedule_units WHERE monitor_id = '{}'",
+            story.monitor.0
+        ))
+        .await;
     assert!(soon);
     assert!(story.incidents().await.ends_with("spf critical open: e.example: spf.missing is wrong"));
     story.sees(audit(&[SPF, DMARC], &[], &[])).await;
