@@ -1,5 +1,6 @@
 //! Watched domains: the table, and adding one.
 
+mod neighbours;
 mod one;
 mod ownership;
 mod results;
