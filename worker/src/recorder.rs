@@ -262,10 +262,11 @@ fn record_of<'a>(judged: &'a Judged<'_>, now: DateTime<Utc>) -> Recorded<'a> {
     }
 }
 
-/// Whether an audit could not tell of MX, SPF or DMARC as a whole.
+/// Whether an audit could not even read the records that it stands on. What fails behind a record that was read (an include, a mailbox for
+/// reports) may do so for ever, and is no reason to ask everything again every few minutes.
 fn is_blind(outcome: &Outcome) -> bool {
     let Outcome::Audit(report) = outcome else { return false };
-    report.unknown.iter().any(|part| part.about.is_none() && matches!(part.subject.as_str(), "mx" | "spf" | "dmarc"))
+    report.shaky().any(|family| !report.records.contains_key(family))
 }
 
 /// A change that waits for its confirmation is looked at again soon, even when somebody asked in between and was given what we knew.

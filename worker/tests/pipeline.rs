@@ -391,3 +391,25 @@ async fn scans_that_are_stuck_hold_no_place_of_the_queue_and_are_given_back() {
     runner.finish().await;
     assert!(scene.idle(scan).await, "given back at the end");
 }
+
+#[tokio::test]
+async fn a_scan_that_finds_no_place_in_time_is_given_back_while_the_other_goes_on() {
+    let scene = Scene::new().await;
+    for address in ["203.0.113.7", "203.0.113.8"] {
+        scene.monitor(MonitorKind::Blacklist, address, 21_600).await;
+    }
+    let stop = CancellationToken::new();
+    let checks = Arc::new(SharedChecks::new(Arc::new(StuckScans), scene.db.store.clone(), "local", 8, 1));
+    let runner = Arc::new(Runner::new("local", scene.db.store.clone(), checks, recorder(&scene), None, stop.clone()));
+    let claimed = scene.claim(Utc::now()).await;
+    let units = claimed.iter().map(|unit| (unit.monitor, unit.claim)).collect();
+    // Claimed so long ago that a look has to begin within two seconds.
+    let claimed_at = Utc::now() - TimeDelta::seconds(i64::from(LEASE_SECONDS) - 32);
+    runner.run(CheckBatch { claimed_at, groups: vec![OrgGroup { org: scene.org, units }] }).await.unwrap();
+    eventually("one is under way, and the other is free for whoever has room", async || {
+        scene.value::<i64>("SELECT count(*) FROM schedule_units WHERE leased").await == 1
+    })
+    .await;
+    stop.cancel();
+    runner.finish().await;
+}

@@ -19,17 +19,11 @@ pub(crate) const ALL: [(&str, &str); 11] = [
 
 /// The name of a family; whatever else is a subject of an audit keeps its own.
 pub(crate) fn name(key: &str) -> String {
-    // An unknown part may be one rule alone.
-    let key = match key.split_once('.') {
-        Some((area, rest)) if is_rule(area) && !rest.contains('.') => family_key(key),
-        _ => key,
-    };
     let probed = [("helo", "HELO name"), ("banner", "Greeting")];
-    ALL.iter().chain(&probed).find(|(known, _)| *known == key).map_or(key, |(_, name)| name).to_owned()
-}
-
-fn is_rule(area: &str) -> bool {
-    ALL.iter().any(|(known, _)| *known == area) || matches!(area, "mtasts" | "tlsrpt" | "helo" | "soa")
+    let named = |wanted: &str| ALL.iter().chain(&probed).find(|(known, _)| *known == wanted).map(|(_, name)| *name);
+    // An unknown part may be one rule alone; names of hosts have more labels.
+    let of_rule = || named(family_key(key)).filter(|_| key.split('.').count() == 2);
+    named(key).or_else(of_rule).unwrap_or(key).to_owned()
 }
 
 /// Where a family stands in the order; unknown ones come last.
@@ -48,8 +42,17 @@ mod tests {
 
     #[test]
     fn families_have_their_proper_names_and_other_subjects_keep_theirs() {
-        for (key, shown) in [("ns", "NS"), ("mx", "MX"), ("dmarc", "DMARC"), ("mta_sts", "MTA-STS"), ("ptr", "rDNS"), ("example.com", "example.com")]
-        {
+        for (key, shown) in [
+            ("ns", "NS"),
+            ("mx", "MX"),
+            ("mta_sts", "MTA-STS"),
+            ("ptr", "rDNS"),
+            ("helo", "HELO name"),
+            ("dkim.alias_dangling", "DKIM"),
+            ("mtasts.txt_missing", "MTA-STS"),
+            ("mx.mail.example.com", "mx.mail.example.com"),
+            ("example.com", "example.com"),
+        ] {
             assert_eq!(name(key), shown);
         }
         assert!(place("spf") < place("ns") && place("ns") < place("whois"));

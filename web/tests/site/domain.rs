@@ -256,3 +256,24 @@ async fn the_interval_is_that_of_the_audit() {
     let (_, html, _) = ask(script, get(&address())).await;
     assert!(between(&html, "id=\"f-interval_s\"", "</select>").contains("value=\"3600\" selected"));
 }
+
+#[tokio::test]
+async fn a_domain_is_proven_by_a_record_and_what_is_gone_is_said() {
+    let said = async |verified: bool, seen_at: Value| {
+        let script = altered(move |domain| {
+            domain["ownership"]["verified"] = verified.into();
+            domain["ownership"]["seen_at"] = seen_at.clone();
+        });
+        let (response, html, _) = ask(script, get(&address())).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        let card = card(&html, "ownership").to_owned();
+        (text(&card), card)
+    };
+    let (open, html) = said(false, Value::Null).await;
+    assert!(open.contains("Not proven") && open.contains("waypost-verify=0123456789abcdef0123456789abcdef"), "{open}");
+    assert!(html.contains("_waypost-verify.xn--mnchen-3ya.example") && !html.contains("<details"), "the record is shown at once");
+    let (proven, html) = said(true, json!("2026-07-27T10:00:00Z")).await;
+    assert!(proven.contains("Proven") && !proven.contains("Not proven") && html.contains("<details"), "{proven}");
+    let (gone, _) = said(false, json!("2026-07-01T10:00:00Z")).await;
+    assert!(gone.contains("Not proven") && gone.contains("Publish it again"), "{gone}");
+}

@@ -93,7 +93,7 @@ pub(super) async fn ask(net: &Net, facts: &Facts, options: &AuditOptions) -> Ans
     let is_likely = |(selector, origin): &Wanted| {
         *origin != SelectorOrigin::Catalog || before.contains(selector.as_str()) || selectors::USUAL.contains(&selector.as_str())
     };
-    let (likely, others): (Vec<Wanted>, Vec<Wanted>) = wanted.into_iter().partition(is_likely);
+    let (likely, mut others): (Vec<Wanted>, Vec<Wanted>) = wanted.into_iter().partition(is_likely);
     let nobodys = NOBODYS.map(|selector| (selector.to_owned(), SelectorOrigin::Catalog));
     let top = format!("_domainkey.{domain}");
     let (mut asked, nobodys, top) =
@@ -102,7 +102,6 @@ pub(super) async fn ask(net: &Net, facts: &Facts, options: &AuditOptions) -> Ans
         let is_nothing = |answer: &Lookup<Vec<u8>>, aliases: &[String]| *answer == Lookup::Missing(Absence::NxDomain) && aliases.is_empty();
         let none = |asked: &[Asked]| asked.iter().all(|one| is_nothing(&one.answer, &one.aliases));
         let mut nothing = none(&asked) && none(&nobodys) && is_nothing(&top.0, &top.1);
-        let mut others = others;
         if nothing {
             let services = services(net, facts).await;
             let (of_services, rest) =

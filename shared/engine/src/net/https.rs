@@ -4,7 +4,7 @@
 use std::{fmt::Write as _, net::SocketAddr, sync::Arc, time::Duration};
 
 use reqwest::Url;
-use rustls::{CertificateError, ClientConfig, RootCertStore, crypto::CryptoProvider, pki_types::ServerName};
+use rustls::{ClientConfig, RootCertStore, crypto::CryptoProvider, pki_types::ServerName};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -13,8 +13,9 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
-    DialError, DnsFailure, Lookup, Net,
+    DialError, HttpFailure, Lookup, Net,
     http::{self, Progress},
+    http_failure::handshake_failure,
 };
 
 /// All of a GET, with its redirects.
@@ -29,7 +30,7 @@ const MOST_BYTES: usize = 64 * 1024;
 /// Addresses of a host that are tried.
 const MOST_ADDRESSES: usize = 4;
 /// Redirects that are followed, where any are.
-const MOST_REDIRECTS: usize = 3;
+pub(super) const MOST_REDIRECTS: usize = 3;
 /// An answer as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpAnswer {
@@ -85,80 +86,12 @@ pub struct HttpReceipt {
     pub body: String,
 }
 
-/// Why there is no answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum HttpFailure {
-    /// Not an address that is fetched.
-    #[error("{0}")]
-    BadUrl(String),
-    /// The host has no address.
-    #[error("{0} has no address")]
-    NoAddress(String),
-    /// The resolver did not tell.
-    #[error("{0}")]
-    Dns(DnsFailure),
-    /// No connection.
-    #[error("{0}")]
-    Dial(DialError),
-    /// The host shows a certificate that no client accepts; why, in words.
-    #[error("{0}")]
-    Certificate(String),
-    /// The handshake failed otherwise.
-    #[error("the TLS handshake failed: {0}")]
-    Tls(String),
-    /// We could not begin.
-    #[error("TLS could not be set up here: {0}")]
-    Setup(String),
-    /// Took too long.
-    #[error("no complete answer within {} s", .0.as_secs())]
-    TimedOut(Duration),
-    /// More than we take.
-    #[error("the answer is larger than {} KiB", .0 / 1024)]
-    TooLarge(usize),
-    /// A chain of redirects.
-    #[error("more than {MOST_REDIRECTS} redirects")]
-    TooManyRedirects,
-    /// Not HTTP.
-    #[error("the answer is not valid HTTP: {0}")]
-    Protocol(&'static str),
-    /// Broke off.
-    #[error("the connection broke: {0}")]
-    Io(String),
-}
-
-impl HttpFailure {
-    /// True when the failure says something about the host rather than about us or the way to it.
-    pub const fn is_the_hosts(&self) -> bool {
-        match self {
-            Self::BadUrl(_)
-            | Self::NoAddress(_)
-            | Self::Certificate(_)
-            | Self::Tls(_)
-            | Self::TooLarge(_)
-            | Self::TooManyRedirects
-            | Self::Protocol(_)
-            | Self::Dial(DialError::Refused) => true,
-            // The resolver's, the way's, or our own: a firewall resets connections too.
-            Self::Dns(_)
-            | Self::TimedOut(_)
-            | Self::Io(_)
-            | Self::Setup(_)
-            | Self::Dial(DialError::TimedOut | DialError::Unreachable | DialError::Reset | DialError::Forbidden(_) | DialError::Other(_)) => false,
-        }
-    }
-}
-
 /// What all fetches of a [`Net`] share.
 #[derive(Debug)]
 pub(super) struct Https {
     config: Option<Arc<ClientConfig>>,
     /// Where hosts listen.
     port: u16,
-}
-
-/// Guards of web sites turn programs away, and servers have bad moments: such an answer proves nothing about what others are given.
-pub(crate) const fn proves_nothing(status: u16) -> bool {
-    matches!(status, 401 | 403 | 408 | 429 | 500..)
 }
 
 impl Https {
@@ -317,37 +250,6 @@ async fn connect(net: &Net, host: &str) -> Result<TcpStream, HttpFailure> {
     Err(last)
 }
 
-/// What went wrong with TLS; a certificate that no client accepts is told apart.
-fn handshake_failure(error: &std::io::Error, host: &str) -> HttpFailure {
-    let certificate = match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::InvalidCertificate(certificate)) => certificate,
-        Some(other) => return HttpFailure::Tls(other.to_string()),
-        // Without a word of TLS it could be anybody on the way.
-        None => {
-            return HttpFailure::Io(match error.kind() {
-                std::io::ErrorKind::UnexpectedEof => "it was closed during the TLS handshake".to_owned(),
-                std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::ConnectionAborted | std::io::ErrorKind::BrokenPipe => {
-                    "it was reset during the TLS handshake".to_owned()
-                }
-                _ => format!("during the TLS handshake: {error}"),
-            });
-        }
-    };
-    HttpFailure::Certificate(match certificate {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => format!("the certificate of {host} has expired"),
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => format!("the certificate of {host} is not valid yet"),
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            format!("the certificate shown does not name {host}")
-        }
-        CertificateError::UnknownIssuer => {
-            format!(
-                "the certificate of {host} is not trusted: it is self-signed, of an unknown authority, or its intermediate certificate is not sent"
-            )
-        }
-        other => format!("the certificate of {host} can not be trusted: {other}"),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -373,31 +275,6 @@ mod tests {
         ] {
             let error = checked(bad).unwrap_err().to_string();
             assert!(error.contains(why), "{bad}: {error}");
-        }
-    }
-
-    #[test]
-    fn what_is_ours_is_not_the_hosts() {
-        let denied = super::super::EgressDenied { address: "10.0.0.1".parse().unwrap(), reason: "a private address" };
-        let here = |kind: std::io::ErrorKind| HttpFailure::Dial(super::super::dial_error(&kind.into()));
-        for failure in [
-            HttpFailure::TimedOut(LIMIT),
-            HttpFailure::Io("x".to_owned()),
-            HttpFailure::Setup("x".to_owned()),
-            HttpFailure::Dns(DnsFailure::Timeout),
-            HttpFailure::Dial(DialError::Forbidden(denied)),
-            here(std::io::ErrorKind::TimedOut),
-            here(std::io::ErrorKind::ConnectionReset),
-            here(std::io::ErrorKind::HostUnreachable),
-            here(std::io::ErrorKind::AddrNotAvailable),
-            HttpFailure::Dial(super::super::dial_error(&std::io::Error::from_raw_os_error(24))), // too many open files
-            handshake_failure(&std::io::ErrorKind::Other.into(), "e.example"),
-        ] {
-            assert!(!failure.is_the_hosts(), "{failure}");
-        }
-        assert!(handshake_failure(&std::io::Error::other(rustls::Error::NoCertificatesPresented), "e.example").is_the_hosts());
-        for failure in [HttpFailure::Certificate("x".to_owned()), HttpFailure::TooLarge(1), HttpFailure::Dial(DialError::Refused)] {
-            assert!(failure.is_the_hosts(), "{failure}");
         }
     }
 

@@ -28,6 +28,7 @@ mod exchange_tests;
 #[cfg(test)]
 mod failure_tests;
 mod http;
+mod http_failure;
 mod https;
 #[cfg(test)]
 pub(crate) mod nameserver;
@@ -43,8 +44,9 @@ pub use dns::{Absence, Dns, DnsFailure, Ds, Lookup, Soa};
 pub(crate) use egress::not_public;
 pub use egress::{Egress, EgressDenied};
 pub use hickory_proto::rr::RecordType;
-pub(crate) use https::proves_nothing;
-pub use https::{HttpAnswer, HttpBytes, HttpFailure, HttpPost, HttpReceipt, check_url};
+pub use http_failure::HttpFailure;
+pub(crate) use http_failure::proves_nothing;
+pub use https::{HttpAnswer, HttpBytes, HttpPost, HttpReceipt, check_url};
 pub use query::RawAnswer;
 pub use wire::QueryFlags;
 

@@ -68,6 +68,11 @@ impl AuditReport {
         }
     }
 
+    /// What a whole audit stands on (MX, SPF, DMARC) and could not be told in part or as a whole.
+    pub fn shaky(&self) -> impl Iterator<Item = &str> {
+        self.unknown.iter().map(|part| part.subject.as_str()).filter(|subject| matches!(*subject, "mx" | "spf" | "dmarc"))
+    }
+
     /// Unknown when nothing at all could be told; otherwise as the findings say.
     pub fn verdict(&self) -> Verdict {
         match verdict_of_findings(&self.findings) {

@@ -9,7 +9,7 @@ use crate::ui;
 /// The card: small once the domain is proven.
 pub(super) fn card(loaded: &Loaded) -> Option<AnyView> {
     let Ownership { name, value, verified, seen_at } = loaded.domain.ownership.as_ref()?;
-    let record = || ui::record("TXT", name, value, "r-ownership".to_owned());
+    let record = || view! { <div class="mt2">{ui::record("TXT", name, value, "r-ownership".to_owned())}</div> };
     let body = match (*verified, *seen_at) {
         (true, Some(at)) => view! {
             <p class="sm">"The record was last seen "{ui::time(at)}". It covers the host names below the domain, too. Leave it where it is: every audit looks for it, and after "{Ownership::HOLDS_DAYS}" days without it the domain counts as unproven."</p>
@@ -18,7 +18,7 @@ pub(super) fn card(loaded: &Loaded) -> Option<AnyView> {
         .into_any(),
         (_, seen_at) => view! {
             {seen_at.map(|at| view! { <p class="sm" data-status="warn">"The record was last seen "{ui::time(at)}" and is gone since. Publish it again."</p> })}
-            <p class="sm">"Publish this TXT record to prove that the domain is yours. Checks that say more to a server than any mail client would (whether it relays for strangers, whether it takes mail for postmaster) run on proven domains only. The next audit finds the record; “Check now” looks at once."</p>
+            <p class="sm">"Publish this TXT record to prove that the domain is yours. Until it is proven, Waypost says no more to its servers than any mail client would. The next audit finds the record; “Check now” looks at once."</p>
             {record()}
         }
         .into_any(),

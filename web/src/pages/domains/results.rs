@@ -15,8 +15,7 @@ use crate::{
     ui::{self, icon},
 };
 
-/// What block lists say of the addresses of a domain's MX hosts, as far as they are watched.
-/// Of the MX hosts' addresses and of the domain itself.
+/// What block lists say of the domain itself and of its MX hosts' addresses, as far as they are watched.
 fn listings(audit: &AuditReport, addresses: &List<Address>, scan: Option<&BlacklistReport>) -> CheckSummary {
     let of_hosts = |address: &&Address| audit.mx_hosts.iter().flat_map(|host| &host.addresses).any(|mx| address.cidr.net().contains(mx));
     let watched: Vec<&Address> = addresses.items.iter().filter(of_hosts).collect();
