@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 
 import { signUp } from '../lib/client.mjs';
 import { startLab } from '../lib/lab.mjs';
@@ -42,15 +43,25 @@ test('kill -9 of a worker in mid-batch: another finishes, and each outcome is ju
   for (let kill = 0; ; kill += 1) {
     const results = Number(await product.sql('SELECT count(*) FROM check_results'));
     const worker = kill === 0 ? doomed : await product.work(`doomed${kill}`);
-    // Some of the batch is recorded, some is still being looked at. Who asks again too soon is answered with what is known, so ask on.
+    // Some of the batch is recorded, some is still being looked at.
+    const inTheMiddle = async () => {
+      const [recorded, leased] = (await product.sql(`SELECT (SELECT count(*) FROM check_results) - ${results}, (SELECT count(*) FROM schedule_units WHERE leased)`)).split('|');
+      return Number(recorded) > 0 && Number(leased) > 0;
+    };
     let asked = 0;
-    await until('the batch is in the middle', async () => {
+    await until('the worker stands still in the middle of a batch', async () => {
+      // Who asks again too soon is answered with what is known, so ask on.
       if (Date.now() > asked + 2000) {
         asked = Date.now();
         await Promise.all(all.map((monitor) => person.check(monitor)));
       }
-      const [recorded, leased] = (await product.sql(`SELECT (SELECT count(*) FROM check_results) - ${results}, (SELECT count(*) FROM schedule_units WHERE leased)`)).split('|');
-      return Number(recorded) > 0 && Number(leased) > 0;
+      if (!(await inTheMiddle())) return false;
+      // It may end its batch while it is looked at. Stopped, and with what it had sent carried out, it stays where it is.
+      worker.kill('SIGSTOP');
+      await setTimeout(200);
+      if (await inTheMiddle()) return true;
+      worker.kill('SIGCONT');
+      return false;
     }, { every: 20 });
     worker.kill('SIGKILL');
     await worker.ended;

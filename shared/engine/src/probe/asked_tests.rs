@@ -74,7 +74,8 @@ async fn an_open_relay_is_told_without_sending() {
 
 #[tokio::test]
 async fn commands_ahead_of_tls_are_seen_where_they_are_obeyed() {
-    for obeys in [false, true] {
+    // It drops what came ahead, hangs up because of it, obeys it.
+    for (obeys, hangs_up) in [(false, false), (false, true), (true, false)] {
         let tls = acceptor(|_| {});
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -87,6 +88,9 @@ async fn commands_ahead_of_tls_are_seen_where_they_are_obeyed() {
                     let ahead = stream.buffer().to_vec();
                     let mut stream = stream.into_inner();
                     tokio::io::AsyncWriteExt::write_all(&mut stream, b"220 go\r\n").await.ok()?;
+                    if hangs_up && !ahead.is_empty() {
+                        return None;
+                    }
                     let greeting = if obeys && !ahead.is_empty() { "250 2.0.0 Ok\r\n" } else { "" };
                     let answer = |line: &str| if line == "RSET" { Some("250 ok\r\n".to_owned()) } else { usual("250 HELP\r\n")(line) };
                     script(tls.accept(stream).await.ok()?, greeting, answer).await

@@ -18,7 +18,7 @@ use super::{
     remarks::{self, Seen},
     reply::Reply,
     server_name,
-    tls::{handshake_failure, is_the_servers},
+    tls::{handshake_failure, is_the_servers, was_cut},
     wire::{Wire, WireError},
 };
 
@@ -51,6 +51,8 @@ pub(super) struct Talk<'a> {
     chain: Vec<CertificateDer<'static>>,
     /// The failed handshake is the server's answer.
     handshake_answered: bool,
+    /// The connection ended in the handshake.
+    pub handshake_cut: bool,
 }
 
 /// Holds the conversation and judges it.
@@ -118,6 +120,7 @@ impl<'a> Talk<'a> {
             seen: Seen::default(),
             chain: Vec::new(),
             handshake_answered: false,
+            handshake_cut: false,
         }
     }
 
@@ -234,6 +237,7 @@ impl<'a> Talk<'a> {
             Err(error) => {
                 let (reason, old) = handshake_failure(&error);
                 self.handshake_answered = is_the_servers(&error);
+                self.handshake_cut = was_cut(&error);
                 self.seen.handshake_failed = Some((reason.clone(), old));
                 Err(End { verdict: Verdict::Down, reason, in_step: false })
             }

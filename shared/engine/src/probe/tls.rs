@@ -283,6 +283,12 @@ pub(super) fn is_the_servers(error: &io::Error) -> bool {
     matches!(inner, Some(Error::AlertReceived(_) | Error::PeerIncompatible(_) | Error::InvalidMessage(_)))
 }
 
+/// Whether the connection ended in the handshake without a word of TLS.
+pub(super) fn was_cut(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), UnexpectedEof | BrokenPipe | ConnectionReset | ConnectionAborted)
+}
+
 /// Why a handshake failed, in words, and whether protocol versions were the reason.
 pub(super) fn handshake_failure(error: &io::Error) -> (String, bool) {
     match error.kind() {
