@@ -12,7 +12,7 @@ use waypost_store::{
 use waypost_types::{
     DomainId,
     conditions::Conditions,
-    drift::RecordEvent,
+    drift::{RecordChange, RecordEvent},
     incident::IncidentSeverity,
     outcome::{AuditReport, Outcome},
 };
@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// A change this old may have caused what is found now: an audit a day, and its confirmation.
-const CAUSE: TimeDelta = TimeDelta::hours(26);
+pub(crate) const CAUSE: TimeDelta = TimeDelta::hours(26);
 /// Changes named in a summary.
 const MOST_NAMED: usize = 3;
 
@@ -116,9 +116,14 @@ pub(crate) async fn name_causes(
         let Some(domain) = domain_of(step) else { continue };
         let (What::Stands { summary, better: false, .. }, Outcome::Audit(_)) = (&mut step.what, step.outcome) else { continue };
         if let Some(event) = tx.latest_change(domain, &step.condition, step.at - CAUSE).await? {
-            let said: Vec<&str> = event.changes.iter().take(MOST_NAMED).map(|change| change.text.as_str()).collect();
-            *summary = format!("{summary} What changed at {}: {}.", event.at.format("%-d %B %H:%M UTC"), said.join("; "));
+            *summary = format!("{summary} {}", what_changed(event.at, &event.changes));
         }
     }
     Ok(())
+}
+
+/// A change, as the summary of an incident names it.
+pub(crate) fn what_changed(at: DateTime<Utc>, changes: &[RecordChange]) -> String {
+    let said: Vec<&str> = changes.iter().take(MOST_NAMED).map(|change| change.text.as_str()).collect();
+    format!("What changed at {}: {}.", at.format("%-d %B %H:%M UTC"), said.join("; "))
 }

@@ -30,6 +30,7 @@ mod refusal;
 pub mod runner;
 pub mod scheduler;
 pub mod seal;
+mod server_history;
 pub mod shared_checks;
 mod steps;
 pub mod telemetry;

@@ -27,6 +27,7 @@ use crate::{
     history,
     incidents::{Incidents, Step},
     judge::{JudgeContext, Judgement, judge, recheck_delay},
+    server_history,
     shared_checks::PROVIDER_SPACING,
     steps::{of_decision, of_transition},
     untold::untold,
@@ -68,6 +69,8 @@ struct Judged<'a> {
     judgement: Judgement,
     /// What became of its conditions, where this region judges them.
     conditions: Option<(Vec<Element>, Decision)>,
+    /// This region keeps the history.
+    keeps: bool,
 }
 
 impl Judged<'_> {
@@ -84,6 +87,13 @@ impl Judged<'_> {
             return None;
         };
         Some(history::Look { domain, report, at: self.run.at, worse: history::worse_families(&self.monitor.conditions, seen) })
+    }
+
+    /// A probe of a server that is not a mailbox provider's: theirs are many machines that are nobody's business here.
+    fn server_look(&self) -> Option<server_history::Look<'_>> {
+        let Outcome::Smtp(report) = &*self.run.outcome else { return None };
+        let own = self.keeps && provider_of(split_target(&self.monitor.target).0).is_none();
+        own.then_some(server_history::Look { monitor: &self.monitor, report, at: self.run.at })
     }
 }
 
@@ -105,10 +115,12 @@ impl Recorder {
         write(&mut tx, region, &news, &repeats, now).await?;
         let looks: Vec<history::Look<'_>> = news.iter().filter_map(Judged::look).collect();
         history::keep(&mut tx, &looks).await?;
+        server_history::keep(&mut tx, news.iter().filter_map(Judged::server_look)).await?;
         follow_listings(&mut tx, &news).await?;
         let mut steps: Vec<Step<'_>> = news.iter().flat_map(steps_of).collect();
         let domain_of = |step: &Step<'_>| news.iter().find(|judged| judged.monitor.id == step.monitor).and_then(|judged| judged.monitor.domain_id);
         history::name_causes(&mut tx, &mut steps, domain_of).await?;
+        server_history::name_causes(&mut tx, &mut steps).await?;
         let incidents = self.incidents.follow(&mut tx, &steps).await?;
         let discovered = discover(&mut tx, &news).await?;
         // Losing anything else to a crash of the database only means looking again.
@@ -133,7 +145,8 @@ fn sort_out<'a>(locked: Vec<LockedMonitor>, runs: &'a [Run], region: &str, now: 
             repeats.push((monitor, run));
             continue;
         }
-        let judges = monitor.kind != MonitorKind::Smtp && judges_conditions(&monitor, region, now);
+        let keeps = keeps_history(&monitor, region, now);
+        let judges = keeps && monitor.kind != MonitorKind::Smtp;
         let outcome = carry(monitor.trouble.as_ref(), &run.outcome, Memory { conditions: &monitor.conditions, judges, at: run.at });
         let summary = sentence(&outcome);
         let mut latest = monitor.others.clone();
@@ -150,7 +163,7 @@ fn sort_out<'a>(locked: Vec<LockedMonitor>, runs: &'a [Run], region: &str, now: 
         // What can not be told changes nothing, but how long what an incident is about can not be told.
         let tells = outcome.verdict() != Verdict::Unknown || !monitor.conditions.open.is_empty();
         let conditions = (judges && tells).then(|| judge_conditions(&monitor, run, &outcome));
-        news.push(Judged { monitor, run, outcome, summary, judgement, conditions });
+        news.push(Judged { monitor, run, outcome, summary, judgement, conditions, keeps });
     }
     (news, repeats)
 }
@@ -175,8 +188,8 @@ fn judge_conditions(monitor: &LockedMonitor, run: &Run, outcome: &Outcome) -> (V
 }
 
 /// DNS says the same everywhere, so that one region's word is enough: the first of the monitor's regions that looked lately judges its
-/// conditions and keeps its history, or an answer that differs by region would open and end incidents in turn.
-fn judges_conditions(monitor: &LockedMonitor, region: &str, now: DateTime<Utc>) -> bool {
+/// conditions and keeps its history, and that of a server, or an answer that differs by region would open and end incidents in turn.
+fn keeps_history(monitor: &LockedMonitor, region: &str, now: DateTime<Utc>) -> bool {
     let oldest = now - chrono::Duration::from_std(interval_of(monitor) * 2).unwrap_or(chrono::Duration::MAX);
     let lately = |name: &String| monitor.others.iter().any(|other| other.region == *name && other.at >= oldest && other.verdict != Verdict::Unknown);
     !monitor.regions.iter().take_while(|name| *name != region).any(lately)

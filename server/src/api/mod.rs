@@ -57,6 +57,7 @@ pub fn routes(state: &AppState) -> (Router<AppState>, OpenApi) {
         .routes(routes!(servers::list, servers::create))
         .routes(routes!(servers::get, servers::update, servers::delete))
         .routes(routes!(servers::check))
+        .routes(routes!(servers::history))
         .routes(routes!(addresses::list, addresses::create))
         .routes(routes!(addresses::get, addresses::update, addresses::delete))
         .routes(routes!(addresses::check))

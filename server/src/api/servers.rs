@@ -3,8 +3,9 @@
 use axum::{Json, extract::State, http::StatusCode};
 use waypost_store::monitors::Added;
 use waypost_types::{
-    ServerId,
+    MonitorId, ServerId,
     asset::{NewServer, Server, ServerPatch},
+    drift::ServerEvent,
     monitor::MonitorKind,
     page::List,
     problem::Problem,
@@ -74,6 +75,19 @@ pub async fn update(
     let mut tx = server.member.tx().await?;
     let changed = tx.update_server(server.row.id, expected, &patch).await?;
     server.member.changed(tx, changed).await
+}
+
+/// What changed at its ports, newest first: certificates, TLS, extensions, logins, greetings. What is seen twice in a row is a change.
+#[utoipa::path(get, path = "/v1/orgs/{org}/servers/{id}/history", tag = "servers",
+    params(("org" = String, Path), ("id" = String, Path), ("cursor" = Option<String>, Query), ("limit" = Option<u32>, Query)),
+    responses((status = 200, body = List<ServerEvent>), (status = 404, body = Problem)))]
+pub async fn history(server: Of<Read, Server>, page: Page) -> Result<Json<List<ServerEvent>>, ApiError> {
+    let before = page.after()?;
+    let monitors: Vec<MonitorId> = server.row.monitors.iter().map(|monitor| monitor.id).collect();
+    let mut tx = server.member.tx().await?;
+    let items = tx.server_changes(&monitors, before, page.rows()).await?;
+    tx.commit().await?;
+    Ok(Json(page.list(items, |event| event.id)?))
 }
 
 /// Stops watching a server.

@@ -15,11 +15,11 @@ use crate::{
     recording::{clean, without_nul},
 };
 
-/// Changes kept of one record family of one domain.
-const KEPT_CHANGES: i64 = 200;
+/// Changes kept of one record family of one domain, and of one server.
+pub(crate) const KEPT_CHANGES: i64 = 200;
 
 /// And for so long: as listings and hour rollups are.
-const KEPT_DAYS: i32 = 400;
+pub(crate) const KEPT_DAYS: i32 = 400;
 /// Records told of one change on each side, and characters of each. A zone may name hundreds of long ones, and change them at every look.
 const MOST_LINES: usize = 40;
 const MOST_CHARS: usize = 2_000;
@@ -72,8 +72,6 @@ impl OrgTx {
     /// Adds a change to the history of a domain, cut to what people read; the oldest of many go, and what is very old.
     pub async fn add_record_change(&mut self, domain: DomainId, event: &RecordEvent) -> Result<(), StoreError> {
         let org = self.org().0;
-        let changes: Vec<RecordChange> =
-            event.changes.iter().take(MOST_DIFFERENCES).map(|change| RecordChange { text: cut(&change.text), ..change.clone() }).collect();
         sqlx::query!(
             "INSERT INTO record_changes (org_id, id, domain_id, family, at, changes, before, after, worse) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             org,
@@ -81,7 +79,7 @@ impl OrgTx {
             domain.0,
             event.family,
             event.at,
-            clean(serde_json::to_value(&changes)?),
+            clean(serde_json::to_value(told(&event.changes))?),
             &lines(&event.before),
             &lines(&event.after),
             event.worse
@@ -140,6 +138,11 @@ impl OrgTx {
         .map(RecordEvent::try_from)
         .transpose()
     }
+}
+
+/// Differences as the history tells them.
+pub(crate) fn told(changes: &[RecordChange]) -> Vec<RecordChange> {
+    changes.iter().take(MOST_DIFFERENCES).map(|change| RecordChange { text: cut(&change.text), ..change.clone() }).collect()
 }
 
 /// Records as the history tells them: what is too much is counted.

@@ -33,6 +33,7 @@ pub mod results;
 pub mod retention;
 pub mod rollups;
 pub mod schedule;
+pub mod server_history;
 pub mod servers;
 pub mod sessions;
 #[cfg(feature = "testing")]

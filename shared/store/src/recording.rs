@@ -12,7 +12,7 @@ use waypost_types::{
     outcome::{Outcome, Verdict},
 };
 
-use crate::{OrgTx, StoreError, schedule::split};
+use crate::{OrgTx, StoreError, schedule::split, server_history::KnownMark};
 
 /// A monitor under lock, ready to be judged.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +51,8 @@ pub struct LockedMonitor {
     pub address_id: Option<AddressId>,
     /// What this region saw last, where that was trouble: what can not be told now is no all-clear.
     pub trouble: Option<Outcome>,
+    /// What is known of the server.
+    pub server: Option<KnownMark>,
 }
 
 /// One run to be recorded.
@@ -105,12 +107,13 @@ impl OrgTx {
         let (monitors, numbers) = split(claims);
         let rows = sqlx::query!(
             r#"SELECT m.id, u.claim, m.kind, m.target, m.interval_s, m.regions, m.policy, m.judge, m.conditions, m.domain_id, m.server_id, m.address_id,
-                      u.last_at, u.last_verdict, u.next_run_at,
+                      u.last_at, u.last_verdict, u.next_run_at, f.mark AS "mark?", f.pending,
                       CASE WHEN u.last_verdict IN ('down', 'degraded') AND m.kind <> 'smtp' THEN
                         (SELECT o.outcome FROM last_outcomes o WHERE o.org_id = $1 AND o.monitor_id = m.id AND o.region = $2) END AS trouble
                FROM UNNEST($3::uuid[], $4::bigint[]) AS c(monitor_id, claim)
                JOIN monitors m ON m.org_id = $1 AND m.id = c.monitor_id
                JOIN schedule_units u ON u.org_id = $1 AND u.monitor_id = c.monitor_id AND u.region = $2 AND u.claim = c.claim AND u.leased
+               LEFT JOIN server_facts f ON f.org_id = $1 AND f.monitor_id = m.id
                ORDER BY m.id FOR UPDATE OF m, u"#,
             org,
             region,
@@ -139,6 +142,7 @@ impl OrgTx {
                 server_id: row.server_id.map(ServerId),
                 address_id: row.address_id.map(AddressId),
                 trouble: row.trouble.map(serde_json::from_value).transpose()?,
+                server: row.mark.map(|mark| KnownMark { mark, pending: row.pending }),
             });
         }
         self.load_other_regions(region, &mut locked).await?;

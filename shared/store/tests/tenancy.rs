@@ -78,6 +78,8 @@ async fn fill(owner: &mut PgConnection, org: Uuid) {
          INSERT INTO addresses (org_id, id, net, source) VALUES ('{org}', '{id}', '203.0.113.7', 'mx');
          INSERT INTO domain_servers (org_id, domain_id, server_id, preference) VALUES ('{org}', '{id}', '{id}', 10);
          INSERT INTO monitors (org_id, id, kind, target, interval_s) VALUES ('{org}', '{id}', 'smtp', 'mx.example.com:25', 300);
+         INSERT INTO server_facts (org_id, monitor_id, mark, facts) VALUES ('{org}', '{id}', 0, '{{}}');
+         INSERT INTO server_changes (org_id, id, monitor_id, at, mark, changes) VALUES ('{org}', '{id}', '{id}', now(), 0, '[]');
          INSERT INTO schedule_units (org_id, monitor_id, region, interval_s) VALUES ('{org}', '{id}', 'local', 300);
          INSERT INTO listings (org_id, id, monitor_id, subject, zone, list, severity, codes, meaning, reason, began_at, seen_at)
            VALUES ('{org}', '{id}', '{id}', '203.0.113.7', 'z', 'l', 'high', '{{}}', '', '', now(), now());

@@ -1,8 +1,10 @@
-//! How the records of a domain changed: what pages show as its history.
+//! How the records of a domain, and its servers, changed: what pages show as their history.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+use crate::MonitorId;
 
 /// One thing that is different from before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,4 +48,21 @@ pub struct RecordEvent {
     pub after: Vec<String>,
     /// New findings came with it; then an incident tells.
     pub worse: bool,
+}
+
+/// A mail server shows itself in another way than before: another certificate, other extensions, another greeting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ServerEvent {
+    /// Names the event.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub id: Uuid,
+    /// When it was seen for the second time.
+    pub at: DateTime<Utc>,
+    /// The monitor that saw it.
+    pub monitor: MonitorId,
+    /// `mail.example.com:25`.
+    pub target: String,
+    /// What is different, in words.
+    pub changes: Vec<RecordChange>,
 }

@@ -8,6 +8,7 @@ use leptos::prelude::*;
 use waypost_types::{
     MonitorId,
     asset::{NewServer, Server, Source},
+    drift::ServerEvent,
     monitor::{CheckResult, MonitorKind, RollupPoint},
     outcome::Outcome,
     page::List,
@@ -149,7 +150,11 @@ async fn load(visit: &Visit, org: &str, monitor: MonitorId) -> (MonitorId, Port)
 
 async fn draw(visit: &Visit, org: &str, id: &str, failure: Option<&ApiFailure>) -> Answer {
     let path = target(org, id).api("");
-    let (frame, server) = tokio::try_join!(visit.frame(org), visit.api.get::<Server>(&path))?;
+    let cursor = visit.query().remove("history");
+    let history = target(org, id).api(&ui::history_query(cursor.as_deref()));
+    let (needed, history) =
+        tokio::join!(async { tokio::try_join!(visit.frame(org), visit.api.get::<Server>(&path)) }, visit.api.get::<List<ServerEvent>>(&history));
+    let ((frame, server), history) = (needed?, history.ok());
     let monitors: Vec<MonitorId> = server.monitors.iter().map(|monitor| monitor.id).collect();
     let ports: BTreeMap<MonitorId, Port> = stream::iter(monitors).map(|id| load(visit, org, id)).buffer_unordered(PORTS_AT_ONCE).collect().await;
     Ok(page(visit, settings::status(failure), &server.display.clone(), || {
@@ -172,11 +177,13 @@ async fn draw(visit: &Visit, org: &str, id: &str, failure: Option<&ApiFailure>) 
         let state = ui::state_badge(server.state, server.last_checked_at.is_some(), paused);
         let tiles = server.monitors.iter().map(|monitor| port::tile(monitor, ports.get(&monitor.id))).collect_view();
         let details = server.monitors.iter().map(|monitor| port::detail(monitor, ports.get(&monitor.id))).collect_view();
+        let changes = ui::HistoryShown { events: history.as_ref(), older: cursor.is_some(), since: server.created_at, base: &base };
         let content = view! {
             {settings::notice(visit, &server.monitors, failure)}
             {ui::head(&server.display, Some(state), sub, settings::check_button(&frame, &base, &server.monitors))}
             <section aria-labelledby="h-p" data-live="ports"><h2 class="vh" id="h-p">"Ports"</h2><div class="grid">{tiles}</div></section>
             {details}
+            {ui::server_history(&changes)}
             {settings::card(&frame, &shown, Some(extra.into_any()))}
         };
         ui::shell(&frame, Place::Servers, crumbs, content)

@@ -9,7 +9,7 @@ use waypost_types::{
     outcome::{AuthReport, ProbeMode, ProbeReport, SmtpReport, TlsReport},
 };
 
-use super::banner;
+use super::{banner, facts::greeted};
 use crate::audit::drift::{added, changed, quoted, removed};
 
 /// Changes told of one event; more are counted.
@@ -57,7 +57,6 @@ pub fn changes(before: &SmtpReport, after: &SmtpReport) -> Vec<RecordChange> {
 fn probe_changes(before: &ProbeReport, after: &ProbeReport) -> Vec<RecordChange> {
     let mut found = Vec::new();
     // A greeting that turns us away says nothing about the server's usual one.
-    let greeted = |probe: &ProbeReport| probe.stage_ms.ehlo.is_some();
     if let (true, true, Some(old), Some(new)) = (greeted(before), greeted(after), &before.banner, &after.banner) {
         greeting(old, new, &mut found);
     }
@@ -84,7 +83,7 @@ fn greeting(old: &str, new: &str, found: &mut Vec<RecordChange>) {
 }
 
 /// The words of a greeting that stay the same from one to the next: without date, time and session id, with versions of programs.
-fn steady(banner: &str) -> Vec<&str> {
+pub(super) fn steady(banner: &str) -> Vec<&str> {
     let calendar = |word: &str| {
         let short = word.get(..3).unwrap_or_default();
         let names =
@@ -202,4 +201,4 @@ fn day(time: Option<DateTime<Utc>>) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -23,6 +23,7 @@ mod chain;
 mod conversation;
 pub mod drift;
 mod extensions;
+pub mod facts;
 mod memo;
 mod remarks;
 mod reply;

@@ -20,9 +20,6 @@ use crate::{
     ui::{self, Place, icon},
 };
 
-/// Changes of records on one page.
-const EVENTS: u32 = 20;
-
 /// What the page shows of a domain. What is absent could not be loaded: it leaves a gap on the page, not an error page.
 pub(super) struct Loaded {
     pub(super) domain: Domain,
@@ -45,9 +42,8 @@ pub(crate) async fn show(visit: Visit, Path((org, id)): Path<(String, String)>) 
 async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Option<&ApiFailure>) -> Answer {
     let target = target(org, id);
     let cursor = visit.query().remove("history");
-    let after = cursor.as_deref().map(|cursor| format!("&cursor={}", text::encoded(cursor))).unwrap_or_default();
     let (path, servers, addresses) = (target.api(""), org_path(org, "servers?limit=200"), org_path(org, "addresses?limit=200"));
-    let (history, stays) = (target.api(&format!("/history?limit={EVENTS}{after}")), target.api("/listings"));
+    let (history, stays) = (target.api(&ui::history_query(cursor.as_deref())), target.api("/listings"));
     let (history, stays) = (visit.api.get::<List<RecordEvent>>(&history), visit.api.get::<List<Listing>>(&stays));
     let seen = target.api("/selectors");
     let seen = visit.api.get::<List<SeenSelector>>(&seen);

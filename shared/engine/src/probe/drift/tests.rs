@@ -6,7 +6,7 @@ use waypost_types::drift::ChangeKind::{self, Added, Changed, Removed};
 use super::*;
 
 /// A probe of a healthy server with these fields otherwise.
-fn probe(edits: &[(&str, Value)]) -> ProbeReport {
+pub(in crate::probe) fn probe(edits: &[(&str, Value)]) -> ProbeReport {
     let mut value = json!({
         "host": "mx.example", "address": "192.0.2.1", "port": 25, "mode": "starttls", "verdict": "up", "reason": "", "stage_ms": {"ehlo": 1.0},
         "banner": "mx.example ESMTP Postfix", "findings": [], "transcript": [],
@@ -23,7 +23,7 @@ fn probe(edits: &[(&str, Value)]) -> ProbeReport {
     serde_json::from_value(value).unwrap()
 }
 
-fn report(probes: Vec<ProbeReport>) -> SmtpReport {
+pub(in crate::probe) fn report(probes: Vec<ProbeReport>) -> SmtpReport {
     let verdict = waypost_types::outcome::Verdict::Up;
     SmtpReport { host: "mx.example".to_owned(), port: 25, mode: ProbeMode::Starttls, verdict, summary: String::new(), probes }
 }
