@@ -8,4 +8,4 @@ mod tests;
 
 pub use eval::{FetchError, MAX_LOOKUPS, MAX_NAMES, MAX_VOID_LOOKUPS, SpfDns, SpfEvaluation, SpfResult, check_host, fetch};
 pub use macros::{Context, MacroString};
-pub use record::{Directive, DualCidr, MODIFIER_TWICE, Mechanism, Qualifier, Record, SyntaxError, is_spf, is_term, parse};
+pub use record::{Directive, DualCidr, MODIFIER_TWICE, Mechanism, Qualifier, Record, SyntaxError, is_spf, is_term, mistakes, parse};
