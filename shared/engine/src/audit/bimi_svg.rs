@@ -44,6 +44,21 @@ const FORBIDDEN: [(&str, &str); 17] = [
     ("a", "a link (a)"),
 ];
 
+/// Elements of SVG that SVG Tiny 1.2 does not have: drawing programs write them, and checkers of the profile refuse the file.
+const NOT_TINY: [(&str, &str); 11] = [
+    ("style", "a style sheet (style); write fill= and the like at each element"),
+    ("clipPath", "a clipping path (clipPath); cut the shapes themselves"),
+    ("mask", "a mask; cut the shapes themselves"),
+    ("filter", "a filter"),
+    ("pattern", "a pattern"),
+    ("symbol", "a symbol; draw it where it stands"),
+    ("marker", "a marker"),
+    ("textPath", "text along a path; turn it into a path"),
+    ("view", "a view"),
+    ("cursor", "a cursor"),
+    ("tref", "a reference to text (tref)"),
+];
+
 /// The file without its compression: a gzip file (SVGZ) is unpacked, as far as a logo may go.
 pub(super) fn unpacked(bytes: &[u8]) -> Result<Vec<u8>, String> {
     if !bytes.starts_with(&[0x1f, 0x8b]) {
@@ -156,7 +171,14 @@ fn element(node: Node<'_, '_>, faults: &mut Faults) {
         faults.add(format!("it contains {words}"));
         return;
     }
+    let own = node.tag_name().namespace().is_none_or(|namespace| namespace == SVG);
+    if own && let Some((_, words)) = NOT_TINY.iter().find(|(unknown, _)| *unknown == name) {
+        faults.add(format!("SVG Tiny has no such thing as {words}"));
+    }
     for attribute in node.attributes() {
+        if own && attribute.namespace().is_none() && attribute.name() == "style" {
+            faults.add("SVG Tiny knows no style=; write fill=, stroke= and the like instead");
+        }
         let (key, value) = (attribute.name(), attribute.value());
         if key == "href" && !value.trim().starts_with('#') {
             faults.add(format!("{name} refers to “{}” outside of the file", short(value)));
@@ -267,7 +289,6 @@ mod tests {
             "<defs><linearGradient id='g'/></defs><path d='M0 0' fill='url(#g)'/>",
             "<use xmlns:x='http://www.w3.org/1999/xlink' x:href='#a'/>",
             "<metadata xmlns:i='http://editor.example/'><i:image href='#x'/></metadata>",
-            "<style>.a{fill:url( '#g' )}</style>",
             "<desc>a &gt; b</desc>",
         ] {
             assert_eq!(faults(svg(HEAD, inner).as_bytes()), Vec::<String>::new(), "{inner}");
@@ -298,8 +319,13 @@ mod tests {
             (svg(HEAD, "<image href='data:image/png;base64,AA'/>"), "image element"),
             (svg(HEAD, "<use href='https://e.example/a.svg#b'/>"), "outside of the file"),
             (svg(HEAD, "<path fill='url(https://e.example/g#g)'/>"), "“https://e.example/g#g” outside"),
-            (svg(HEAD, "<style>@import 'a.css';</style>"), "@import"),
-            (svg(HEAD, "<style>.a{fill:URL(b.svg#g)}</style>"), "“b.svg#g” outside"),
+            (svg(HEAD, "<style>.a{fill:url( '#g' )}</style>"), "a style sheet (style)"),
+            (svg(HEAD, "<path style='fill:#fff' d='M0 0'/>"), "no style="),
+            (svg(HEAD, "<defs><clipPath id='c'/></defs>"), "clipPath"),
+            (svg(HEAD, "<mask id='m'/>"), "a mask"),
+            (svg(HEAD, "<filter id='f'/>"), "a filter"),
+            (svg(HEAD, "<defs><pattern id='p'/></defs>"), "a pattern"),
+            (svg(HEAD, "<symbol id='s'/>"), "a symbol"),
             (svg(HEAD, "").replace("<!-- made by hand -->", "<!DOCTYPE svg>"), "DOCTYPE"),
             (svg(HEAD, "").replace("<!-- made by hand -->", "<!DOCTYPE svg [<!ENTITY a 'b'>]>"), "DOCTYPE"),
             (svg(HEAD, "").replace("<!-- made by hand -->", "<?xml-stylesheet href='a.css'?>"), "style sheet"),
@@ -313,6 +339,30 @@ mod tests {
             assert_eq!(faults.len(), 1, "{words}: {faults:?}");
         }
         assert_eq!(faults(b"\xff\xfe<\0s\0"), ["the file is not UTF-8 text"]);
+        // A style sheet is no part of the profile; what it loads is said beside that.
+        for (style, words) in [("@import 'a.css';", "@import"), (".a{fill:URL(b.svg#g)}", "“b.svg#g” outside")] {
+            let faults = faults(svg(HEAD, &format!("<style>{style}</style>")).as_bytes());
+            assert!(faults.len() == 2 && faults[1].contains(words), "{faults:?}");
+        }
+    }
+
+    /// Logos as drawing programs and converters write them.
+    #[test]
+    fn marks_of_real_shape() {
+        let converted = r##"<?xml version="1.0" encoding="utf-8"?>
+<svg version="1.2" baseProfile="tiny-ps" id="Layer_1" xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 512 512" xml:space="preserve">
+<title>Example Ltd</title><desc>The mark</desc>
+<defs><radialGradient id="g" cx="256" cy="256" r="200" gradientUnits="userSpaceOnUse"><stop offset="0" stop-color="#fff"/><stop offset="1" stop-color="#036"/></radialGradient></defs>
+<rect fill="#0A2540" width="512" height="512"/><g fill-rule="evenodd"><path fill="url(#g)" d="M256 56a200 200 0 1 0 .1 0z"/><polygon fill="#FFFFFF" points="200,180 330,256 200,332"/></g>
+<use xlink:href="#Layer_1"/></svg>"##;
+        assert_eq!(faults(converted.as_bytes()), Vec::<String>::new());
+        let exported = r##"<svg version="1.1" xmlns="http://www.w3.org/2000/svg" xmlns:inkscape="http://www.inkscape.org/namespaces/inkscape" width="64mm" height="64mm" viewBox="0 0 64 64" inkscape:version="1.3">
+<defs><clipPath id="c"><rect width="64" height="64"/></clipPath><style>.a{fill:#036}</style></defs><inkscape:grid/><path class="a" style="stroke:none" d="M0 0h64v64z" clip-path="url(#c)"/></svg>"##;
+        let found = faults(exported.as_bytes());
+        for words in ["version is “1.1”", "lacks baseProfile", "no title", "clipPath", "a style sheet", "no style="] {
+            assert!(found.iter().any(|fault| fault.contains(words)), "{words}: {found:?}");
+        }
+        assert_eq!(found.len(), 6, "{found:?}");
     }
 
     #[test]
