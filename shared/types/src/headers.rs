@@ -66,6 +66,26 @@ pub struct HeaderReport {
     pub remarks: Vec<String>,
 }
 
+impl HeaderReport {
+    /// Nothing in the text looks like a message: it has none of the fields that any message has.
+    pub const fn is_no_message(&self) -> bool {
+        self.hops.is_empty()
+            && self.from.is_empty()
+            && self.subject.is_none()
+            && self.message_id.is_none()
+            && self.date.is_none()
+            && self.return_path.is_none()
+            && self.authentication.is_empty()
+            && self.received_spf.is_empty()
+            && self.signatures.is_empty()
+            && self.arc.sets.is_empty()
+    }
+}
+
+/// What to say of a text that is no message.
+pub const NO_MESSAGE: &str = "This is no message: it has no header field such as “From:”, “Date:” or “Received:”. Paste the source of the message, from its \
+                              first line on: in Gmail “Show original”, in Outlook “View message source”, in Thunderbird and Apple Mail “Message source”, “Raw source”.";
+
 /// `POST messages`: a message as pasted.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -274,6 +294,9 @@ pub struct SignatureReport {
     pub verified: Verified,
     /// Why, in a sentence.
     pub reason: String,
+    /// What usually breaks a signature in this way, and what to do; absent where nothing is broken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
     /// `d=` is aligned with From, as the DMARC policy wants it (RFC 9989 4.10); absent when it could not be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aligned: Option<bool>,
@@ -317,6 +340,12 @@ pub struct ArcReport {
     pub state: ArcState,
     /// Why, in a sentence.
     pub reason: String,
+    /// The instance at which it fails; absent where it does not, or where the fault is no one instance's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_instance: Option<u32>,
+    /// What the host that took the message last made of the chain, in a sentence; empty without one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub receiver: String,
     /// The sets by instance, the first forwarder's first.
     pub sets: Vec<ArcSet>,
 }
@@ -339,6 +368,9 @@ pub struct ArcSet {
     /// When it was sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed_at: Option<DateTime<Utc>>,
+    /// What the forwarder vouched for, in a sentence: its ARC-Authentication-Results, and how it found the chain before it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub vouched: String,
     /// ARC-Seal.
     pub seal: Verified,
     /// Why, in a sentence.
