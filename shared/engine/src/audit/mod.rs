@@ -19,6 +19,7 @@ mod dkim_tests;
 mod dmarc;
 mod dmarc_address;
 mod dmarc_alignment;
+mod dmarc_mend;
 mod dmarc_path;
 mod dmarc_policy;
 mod dmarc_record;
@@ -54,6 +55,7 @@ mod ptr;
 mod ptr_names;
 #[cfg(test)]
 mod ptr_tests;
+mod repair;
 mod reverse;
 pub mod rules;
 pub mod score;
@@ -63,6 +65,7 @@ mod spf_cost;
 mod spf_flatten;
 mod spf_networks;
 mod spf_open;
+mod spf_repair;
 mod spf_repeats;
 mod spf_senders;
 mod spf_services;
@@ -91,7 +94,7 @@ use futures::future::BoxFuture;
 use waypost_types::{
     DomainName,
     audit::AuditDetail,
-    finding::{Finding, UnknownPart},
+    finding::{Finding, UnknownPart, family_key},
     outcome::{AuditReport, CheckSummary, MxHost, Status},
 };
 
@@ -194,21 +197,15 @@ impl Family {
 }
 
 impl Family {
-    /// The family that a rule's findings belong to: its area names it, or is part of it.
+    /// The family that a rule's findings belong to; none for rules that no audit has.
     pub fn of_rule(rule: &str) -> Option<Self> {
-        let area = rule.split_once('.').map_or(rule, |(area, _)| area);
-        match area {
-            "mtasts" => Some(Self::MtaSts),
-            "tlsrpt" => Some(Self::TlsRpt),
-            "helo" => Some(Self::Ptr),
-            "soa" => Some(Self::Ns),
-            other => Self::ALL.into_iter().find(|family| family.key() == other),
-        }
+        let key = family_key(rule);
+        Self::ALL.into_iter().find(|family| family.key() == key)
     }
 }
 
 /// What one family found.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Part {
     findings: Vec<Finding>,
     unknown: Vec<UnknownPart>,
@@ -271,6 +268,11 @@ impl Facts {
     /// Nothing is known of it yet.
     fn of(domain: &DomainName) -> Self {
         Self { domain: domain.clone(), hosts: Vec::new(), nxdomain: false, null_mx: false, receives: true, untold: None }
+    }
+
+    /// A mailbox of the domain can be reached, as far as anybody can tell.
+    fn takes_mail(&self) -> bool {
+        self.receives && (self.hosts.is_empty() || self.untold.is_some() || self.hosts.iter().any(|host| host.partial || !host.addresses.is_empty()))
     }
 }
 
@@ -384,6 +386,7 @@ fn report(facts: &Facts, parts: BTreeMap<Family, Part>) -> AuditReport {
         report.unknown.extend(part.unknown);
         report.detail.take(part.detail);
     }
+    report.findings.iter_mut().for_each(rules::explain_by_hand);
     report.findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.rule.cmp(&b.rule)));
     // What does not exist is not graded: there is nothing there to be good or bad.
     if !facts.nxdomain
