@@ -56,7 +56,6 @@ pub(super) async fn check(net: &Net, published: &Published, organisation: Option
         // Of an address that nobody can read its own mistake is told, not what its host would say.
         let is_read = nth < count;
         match takes {
-            Ok(true) => {}
             Ok(false) => {
                 told.dead.insert(host.clone());
                 let seen = format!("{name}={}: {host} takes no mail (no MX, no address, or a null MX), so the reports are lost", address.uri);
@@ -64,11 +63,10 @@ pub(super) async fn check(net: &Net, published: &Published, organisation: Option
                 part.findings.extend(is_read.then(|| found.done()));
             }
             Err(failure) if is_read => part.unknown("dmarc", format!("{host}: {failure}")),
-            Err(_) => {}
+            Ok(true) | Err(_) => {}
         }
         match permits {
-            Ok(Agreed::Yes) => {}
-            Ok(agreed) => {
+            Ok(agreed @ (Agreed::No | Agreed::NoByTheWalk)) => {
                 told.unauthorised.insert(host.clone());
                 let (severity, whom) = if agreed == Agreed::No {
                     (Severity::High, "receivers send none")
@@ -84,7 +82,7 @@ pub(super) async fn check(net: &Net, published: &Published, organisation: Option
                 part.findings.extend(is_read.then(|| found.done()));
             }
             Err(reason) if is_read => part.unknown.push(reason),
-            Err(_) => {}
+            Ok(Agreed::Yes) | Err(_) => {}
         }
     }
     told
@@ -113,7 +111,12 @@ pub(super) fn written(facts: &Facts, record: &Record, owner: &str, part: &mut Pa
     // A name that takes no mail and has all of its mail refused has nothing to learn from reports, nor a mailbox for them.
     if record.tag("rua").is_none() && (facts.receives || record.own() != Policy::Reject) {
         let missing = remark("dmarc.no_rua", owner, "DMARC asks for no reports (no rua=), so nobody sees who sends in the domain's name");
-        part.find(missing.with("mailbox", named()));
+        part.find(match &mailbox {
+            Some(mailbox) => missing.with("mailbox", mailbox),
+            None => {
+                missing.fix("Add rua=mailto: and a mailbox that takes mail, at a host that agrees to take reports: the domain itself takes none.")
+            }
+        });
     }
     if let Some(ruf) = record.tag("ruf") {
         let seen = format!("ruf={} asks for copies of single messages, which may hold personal data; few receivers send them", quoted(&ruf.value));

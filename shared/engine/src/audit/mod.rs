@@ -20,6 +20,8 @@ mod dmarc;
 mod dmarc_address;
 mod dmarc_alignment;
 mod dmarc_mend;
+#[cfg(test)]
+mod dmarc_mend_tests;
 mod dmarc_path;
 mod dmarc_policy;
 mod dmarc_record;
@@ -33,6 +35,7 @@ mod dnssec;
 mod dnssec_records;
 mod dnssec_verdict;
 pub mod drift;
+mod family;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 pub mod helo;
@@ -66,6 +69,8 @@ mod spf_flatten;
 mod spf_networks;
 mod spf_open;
 mod spf_repair;
+#[cfg(test)]
+mod spf_repair_tests;
 mod spf_repeats;
 mod spf_senders;
 mod spf_services;
@@ -83,6 +88,7 @@ mod web;
 
 pub use dkim::NO_USUAL_SELECTOR;
 pub(crate) use dmarc_alignment::Alignments;
+pub use family::Family;
 pub use reverse::reverse;
 pub use selectors::provider_of;
 pub use untold::{is_of_one_member, leaves_open};
@@ -94,7 +100,7 @@ use futures::future::BoxFuture;
 use waypost_types::{
     DomainName,
     audit::AuditDetail,
-    finding::{Finding, UnknownPart, family_key},
+    finding::{Finding, UnknownPart},
     outcome::{AuditReport, CheckSummary, MxHost, Status},
 };
 
@@ -153,54 +159,6 @@ impl Known {
     /// The records of a family as last seen.
     pub fn last(&self, family: Family) -> impl Iterator<Item = &str> {
         self.records.get(family.key()).into_iter().flatten().map(|(record, _)| record.as_str())
-    }
-}
-
-/// A record family.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs)] // the names of the records
-pub enum Family {
-    Mx,
-    Spf,
-    Dkim,
-    Dmarc,
-    MtaSts,
-    TlsRpt,
-    Bimi,
-    Dane,
-    Ptr,
-    Dnssec,
-    Ns,
-}
-
-impl Family {
-    /// All of them, in the order pages show them.
-    pub const ALL: [Self; 11] =
-        [Self::Mx, Self::Spf, Self::Dkim, Self::Dmarc, Self::MtaSts, Self::TlsRpt, Self::Bimi, Self::Dane, Self::Ptr, Self::Dnssec, Self::Ns];
-
-    /// The key in `checks` and `records`.
-    pub const fn key(self) -> &'static str {
-        match self {
-            Self::Mx => "mx",
-            Self::Spf => "spf",
-            Self::Dkim => "dkim",
-            Self::Dmarc => "dmarc",
-            Self::MtaSts => "mta_sts",
-            Self::TlsRpt => "tls_rpt",
-            Self::Bimi => "bimi",
-            Self::Dane => "dane",
-            Self::Ptr => "ptr",
-            Self::Dnssec => "dnssec",
-            Self::Ns => "ns",
-        }
-    }
-}
-
-impl Family {
-    /// The family that a rule's findings belong to; none for rules that no audit has.
-    pub fn of_rule(rule: &str) -> Option<Self> {
-        let key = family_key(rule);
-        Self::ALL.into_iter().find(|family| family.key() == key)
     }
 }
 

@@ -136,7 +136,7 @@ fn id(text: &str) -> Option<String> {
 fn rewritten(text: &str, net: &Net) -> String {
     let others =
         tags(text).unwrap_or_default().into_iter().filter(|(name, value)| !name.eq_ignore_ascii_case("v") && name != "id" && !value.is_empty());
-    let others: String = others.map(|(name, value)| format!(" {name}={value};")).collect();
+    let others: String = others.flat_map(|(name, value)| [" ".to_owned(), name, "=".to_owned(), value, ";".to_owned()]).collect();
     format!("v=STSv1; id={};{others}", net.now().format("%Y%m%d%H%M%S"))
 }
 

@@ -162,7 +162,7 @@ async fn look_at(asker: &Asker<'_>, hosts: impl Iterator<Item = &Host>, zone: &s
 
 /// Servers that the parent alone names: resolvers ask them like the others. Those that do not have the zone join the looks.
 async fn named_above(asker: &Asker<'_>, names: &[&String], delegation: &Delegation, zone: &str, looks: &mut Vec<Seen>, part: &mut Part) {
-    let asked = join_all(names.iter().map(|name| async move {
+    let seen = join_all(names.iter().map(|name| async move {
         let host = Host::find(asker.net, name).await;
         let address = host.addresses().into_iter().find(|address| asker.net.egress_check(*address).is_ok());
         let look = match address {
@@ -172,11 +172,11 @@ async fn named_above(asker: &Asker<'_>, names: &[&String], delegation: &Delegati
         (host, look)
     }))
     .await;
-    for (host, look) in asked {
+    for (host, look) in seen {
         let name = host.name.clone();
         if host.has_none() {
-            let seen = format!("The name server {name}, to which {} delegates {zone}, has no address, so nobody can ask it", delegation.parent);
-            part.find(remark("ns.no_address", &name, seen).with("ns", &name));
+            let words = format!("The name server {name}, to which {} delegates {zone}, has no address, so nobody can ask it", delegation.parent);
+            part.find(remark("ns.no_address", &name, words).with("ns", &name));
         } else if let Some(failure) = host.failure() {
             part.unknown_about(Family::Ns, &name, format!("addresses of {name}: {failure}"));
         }

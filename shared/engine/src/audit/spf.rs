@@ -44,7 +44,7 @@ pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> P
     let bytes = match fetched {
         Ok(Some(txt)) => txt,
         Ok(None) => {
-            missing(facts, &mut part);
+            missing(facts, options, &mut part);
             spf_wire::judge(domain, &wire, &mut part);
             return part;
         }
@@ -150,18 +150,26 @@ async fn multiple(net: &Net, facts: &Facts, options: &AuditOptions, wire: &spf_w
     part.word(Status::Bad, "Error");
 }
 
-fn missing(facts: &Facts, part: &mut Part) {
+fn missing(facts: &Facts, options: &AuditOptions, part: &mut Part) {
     let domain = facts.domain.as_str();
-    let value = if facts.receives { "v=spf1 mx -all" } else { "v=spf1 -all" };
-    part.find(
-        remark("spf.missing", domain, format!("{domain} has no SPF record"))
-            .fix(if facts.receives {
-                "Publish one that names every host that sends for the domain; this one allows its MX hosts only."
-            } else {
-                "Publish one that says that nobody sends for the domain."
-            })
-            .record("TXT", domain, value),
-    );
+    let found = remark("spf.missing", domain, format!("{domain} has no SPF record"));
+    let senders: Vec<IpAddr> = options.senders.iter().take(MOST_NAMED).map(|(address, _)| address.to_canonical()).collect();
+    let mut terms: Vec<String> = if facts.takes_mail() { vec!["mx".to_owned()] } else { Vec::new() };
+    terms.extend(senders.iter().map(|address| format!("{}:{address}", if address.is_ipv4() { "ip4" } else { "ip6" })));
+    part.find(if facts.null_mx && !senders.is_empty() {
+        found.fix("Whether the domain sends mail is yours to decide: if it does, give it an MX record and name its senders; if not, publish v=spf1 -all.")
+    } else if !terms.is_empty() {
+        found
+            .fix(
+                "Publish one that names every host that sends for the domain; this one allows its MX hosts and the senders known here only. Change ~all to \
+                 -all when all your senders are in it.",
+            )
+            .record("TXT", domain, format!("v=spf1 {} ~all", terms.join(" ")))
+    } else if facts.receives {
+        found.fix("Publish one that names every host that sends for the domain, and ends in ~all. None is known here: its MX records lead to no host.")
+    } else {
+        found.fix("Publish one that says that nobody sends for the domain.").record("TXT", domain, "v=spf1 -all")
+    });
     part.word(Status::Bad, "Missing");
 }
 
