@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::{Json, extract::State};
 use waypost_engine::headers::analyse;
 use waypost_types::{
-    headers::{HeaderReport, PastedMessage, Verified},
+    headers::{HeaderReport, NO_MESSAGE, PastedMessage, Verified},
     problem::Problem,
 };
 
@@ -34,6 +34,9 @@ pub async fn read(member: Member<Write>, State(state): State<AppState>, Body(pas
     let report = tokio::time::timeout(LIMIT, analyse(&state.net, pasted.message.as_bytes()))
         .await
         .map_err(|_| ApiError::field("message", "The name servers of the domains in it did not answer in time. Try again in a minute."))?;
+    if report.is_no_message() {
+        return Err(ApiError::field("message", NO_MESSAGE));
+    }
     let seen = believable(&report);
     if !seen.is_empty() {
         let mut tx = member.tx().await?;

@@ -116,6 +116,8 @@ async fn a_pasted_message_is_read_and_what_it_claims_is_not_believed() {
     assert_eq!((read.body["from_domain"].as_str(), read.body["hops"].as_array().unwrap().len()), (Some("example.com"), 1));
     // Nothing verifies: whoever wrote it may have made up the selector.
     assert_eq!(server.text("SELECT count(*)::text FROM seen_selectors").await, "0");
+    let none = client.post(&path, &json!({ "message": "hello world" })).await;
+    assert!(none.status == 422 && none.body.to_string().contains("This is no message"), "{none:?}");
     for wrong in [json!({ "message": "  " }), json!({})] {
         assert_eq!(client.post(&path, &wrong).await.status, 422, "{wrong}");
     }

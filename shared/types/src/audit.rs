@@ -221,7 +221,7 @@ pub struct DmarcStep {
     pub text: String,
     /// It is done already.
     pub done: bool,
-    /// The record to publish at this step; absent when it is done.
+    /// The record to publish at this step; absent when it is done, and where no mailbox is known that could take the reports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<SuggestedRecord>,
 }

@@ -1,6 +1,10 @@
 //! What a message's header tells: the way it went, what receivers found, its signatures, and what is wrong with it.
 //! `waypost headers --json` prints one [`HeaderReport`] per message. Fields are added, never renamed.
 
+mod results;
+
+pub use results::{AuthMethod, AuthProperty, AuthResults, ReceivedSpf};
+
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
@@ -65,6 +69,26 @@ pub struct HeaderReport {
     /// What was odd about the text itself: malformed lines, parts left out because there were too many.
     pub remarks: Vec<String>,
 }
+
+impl HeaderReport {
+    /// Nothing in the text looks like a message: it has none of the fields that any message has.
+    pub const fn is_no_message(&self) -> bool {
+        self.hops.is_empty()
+            && self.from.is_empty()
+            && self.subject.is_none()
+            && self.message_id.is_none()
+            && self.date.is_none()
+            && self.return_path.is_none()
+            && self.authentication.is_empty()
+            && self.received_spf.is_empty()
+            && self.signatures.is_empty()
+            && self.arc.sets.is_empty()
+    }
+}
+
+/// What to say of a text that is no message.
+pub const NO_MESSAGE: &str = "This is no message: it has no header field such as “From:”, “Date:” or “Received:”. Paste the source of the message, from its \
+                              first line on: in Gmail “Show original”, in Outlook “View message source”, in Thunderbird and Apple Mail “Message source”, “Raw source”.";
 
 /// `POST messages`: a message as pasted.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,80 +166,6 @@ pub struct Hop {
     pub raw: String,
 }
 
-/// An Authentication-Results field (RFC 8601).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct AuthResults {
-    /// Who says so; absent where the field has none, as Microsoft 365 writes it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub authserv_id: Option<String>,
-    /// The version after it; 1 when absent.
-    pub version: u32,
-    /// The ARC instance for an ARC-Authentication-Results field.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub instance: Option<u32>,
-    /// It can be believed: the host that took the message last wrote it.
-    pub believable: bool,
-    /// The results.
-    pub results: Vec<AuthMethod>,
-    /// What is malformed.
-    pub remarks: Vec<String>,
-    /// The field as it stands, unfolded.
-    pub raw: String,
-}
-
-/// One method's result.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct AuthMethod {
-    /// `spf`, `dkim`, `dmarc`, `arc`, `iprev`, …, in lower case.
-    pub method: String,
-    /// The method's version, where written.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<u32>,
-    /// `pass`, `fail`, `none`, …, in lower case.
-    pub result: String,
-    /// `reason=`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// `smtp.mailfrom`, `header.d`, `policy.…` and others, in their order.
-    pub properties: Vec<AuthProperty>,
-    /// Comments without their parentheses.
-    pub comments: Vec<String>,
-}
-
-impl AuthMethod {
-    /// The first property of a name.
-    pub fn property(&self, name: &str) -> Option<&str> {
-        self.properties.iter().find(|property| property.name == name).map(|property| property.value.as_str())
-    }
-}
-
-/// A named value.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct AuthProperty {
-    /// The name in lower case.
-    pub name: String,
-    /// The value without quotes.
-    pub value: String,
-}
-
-/// A Received-SPF field (RFC 7208 9.1).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct ReceivedSpf {
-    /// `pass`, `fail`, `softfail`, …, in lower case.
-    pub result: String,
-    /// The comment without its parentheses.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub comment: Option<String>,
-    /// `client-ip`, `envelope-from`, `helo`, `receiver`, … in their order.
-    pub properties: Vec<AuthProperty>,
-    /// The field as it stands, unfolded.
-    pub raw: String,
-}
-
 /// What verifying a signature gave.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -274,6 +224,9 @@ pub struct SignatureReport {
     pub verified: Verified,
     /// Why, in a sentence.
     pub reason: String,
+    /// What usually breaks a signature in this way, and what to do; absent where nothing is broken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
     /// `d=` is aligned with From, as the DMARC policy wants it (RFC 9989 4.10); absent when it could not be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aligned: Option<bool>,
@@ -317,6 +270,12 @@ pub struct ArcReport {
     pub state: ArcState,
     /// Why, in a sentence.
     pub reason: String,
+    /// The instance at which it fails; absent where it does not, or where the fault is no one instance's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_instance: Option<u32>,
+    /// What the host that took the message last made of the chain, in a sentence; empty without one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub receiver: String,
     /// The sets by instance, the first forwarder's first.
     pub sets: Vec<ArcSet>,
 }
@@ -339,6 +298,9 @@ pub struct ArcSet {
     /// When it was sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed_at: Option<DateTime<Utc>>,
+    /// What the forwarder vouched for, in a sentence: its ARC-Authentication-Results, and how it found the chain before it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub vouched: String,
     /// ARC-Seal.
     pub seal: Verified,
     /// Why, in a sentence.

@@ -162,7 +162,7 @@ fn signatures(all: &[SignatureReport]) -> AnyView {
                 <td data-label="State">{verified(signature.verified)}</td>
                 <td data-label="Aligned with From">{match signature.aligned { Some(true) => "Yes", Some(false) => "No", None => "Not known" }}</td>
                 <td data-label="Algorithm"><span class="mono xs">{signature.algorithm.clone()}</span></td>
-                <td data-label="Why"><span>{text::sentence(&signature.reason)}</span></td>
+                <td data-label="Why"><span>{text::sentence(&signature.reason)}{signature.advice.clone().map(|advice| view! { <span class="sub">{advice}</span> })}</span></td>
             </tr>
         }
     };
@@ -196,11 +196,12 @@ fn arc(chain: &ArcReport) -> Option<AnyView> {
         .iter()
         .map(|set| {
             let why = [&set.seal_reason, &set.message_signature_reason].into_iter().chain(&set.remarks).filter(|words| !words.is_empty());
+            let failed = (chain.failed_instance == Some(set.instance)).then(|| ui::badge(Status::Bad, "Fails here"));
             let why = why.map(|words| text::sentence(words)).collect::<Vec<_>>().join(". ");
             view! {
                 <tr>
                     <th scope="row" class="num">{set.instance.to_string()}</th>
-                    <td data-label="Forwarder">{ui::breakable(set.domain.as_deref().unwrap_or("–"))}</td>
+                    <td data-label="Forwarder"><span>{ui::breakable(set.domain.as_deref().unwrap_or("–"))}<span class="sub">{text::sentence(&set.vouched)}</span>{failed}</span></td>
                     <td data-label="Found">{set.cv.clone()}</td>
                     <td data-label="Seal">{verified(set.seal)}</td>
                     <td data-label="Message">{verified(set.message_signature)}</td>
@@ -213,7 +214,7 @@ fn arc(chain: &ArcReport) -> Option<AnyView> {
         view! {
             <section class="card" aria-labelledby="h-arc">
                 <div class="card-head"><h2 id="h-arc">"ARC chain"</h2>{ui::badge(kind, chain.state.as_str())}</div>
-                <div class="card-body"><p>{text::sentence(&chain.reason)}</p></div>
+                <div class="card-body stack"><p>{text::sentence(&chain.reason)}</p>{(!chain.receiver.is_empty()).then(|| view! { <p class="sm muted">{text::sentence(&chain.receiver)}</p> })}</div>
                 <div class="table-wrap" tabindex="0" role="region" aria-label="ARC chain, table">
                     <table class="table fold">
                         <caption class="vh">"ARC sets"</caption>

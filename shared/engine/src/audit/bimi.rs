@@ -59,10 +59,13 @@ pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> 
     };
     match parsed {
         Err(reason) => {
-            let value = format!("v=BIMI1; l=https://{domain}/logo.svg; a=https://{domain}/mark.pem;");
-            part.find(
-                remark("bimi.syntax", &owner, format!("The BIMI record can not be read: {reason}")).with("host", domain).record("TXT", &owner, value),
-            );
+            let found = remark("bimi.syntax", &owner, format!("The BIMI record can not be read: {reason}")).with("host", domain);
+            // Where a file is only its owner knows: what is not in the record is not made up.
+            let better = if let [record] = records.as_slice() { repaired(record) } else { None };
+            part.find(match better {
+                Some(value) => found.fix("Publish it again in this form.").record("TXT", &owner, value),
+                None => found,
+            });
             part.word(Status::Warn, "Error");
         }
         Ok(Logo::Declined) => part.word(Status::None, "Declined"),
@@ -165,6 +168,14 @@ pub(super) fn parse(text: &str) -> Result<Logo, String> {
     }
     let named = |url: &str| (!url.is_empty() && url != "self").then(|| url.to_owned());
     Ok(Logo::Published { logo: named(logo), certificate: named(certificate) })
+}
+
+/// The record as it should be written, where it names its files; http becomes https only by its owner, who knows whether that is served.
+fn repaired(text: &str) -> Option<String> {
+    let tags = tags(text.trim().trim_matches('"')).ok()?;
+    let rest = tags.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("v")).map(|(name, value)| format!("{}={value}", name.to_ascii_lowercase()));
+    let better = std::iter::once("v=BIMI1".to_owned()).chain(rest).collect::<Vec<_>>().join("; ");
+    matches!(parse(&better), Ok(Logo::Published { logo: Some(_), .. })).then_some(better)
 }
 
 /// What the DMARC policy lacks for BIMI, or why that could not be told.

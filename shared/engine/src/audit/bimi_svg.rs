@@ -44,6 +44,21 @@ const FORBIDDEN: [(&str, &str); 17] = [
     ("a", "a link (a)"),
 ];
 
+/// Elements of SVG that SVG Tiny 1.2 does not have: drawing programs write them, and checkers of the profile refuse the file.
+const NOT_TINY: [(&str, &str); 11] = [
+    ("style", "a style sheet (style); write fill= and the like at each element"),
+    ("clipPath", "a clipping path (clipPath); cut the shapes themselves"),
+    ("mask", "a mask; cut the shapes themselves"),
+    ("filter", "a filter"),
+    ("pattern", "a pattern"),
+    ("symbol", "a symbol; draw it where it stands"),
+    ("marker", "a marker"),
+    ("textPath", "text along a path; turn it into a path"),
+    ("view", "a view"),
+    ("cursor", "a cursor"),
+    ("tref", "a reference to text (tref)"),
+];
+
 /// The file without its compression: a gzip file (SVGZ) is unpacked, as far as a logo may go.
 pub(super) fn unpacked(bytes: &[u8]) -> Result<Vec<u8>, String> {
     if !bytes.starts_with(&[0x1f, 0x8b]) {
@@ -156,7 +171,14 @@ fn element(node: Node<'_, '_>, faults: &mut Faults) {
         faults.add(format!("it contains {words}"));
         return;
     }
+    let own = node.tag_name().namespace().is_none_or(|namespace| namespace == SVG);
+    if own && let Some((_, words)) = NOT_TINY.iter().find(|(unknown, _)| *unknown == name) {
+        faults.add(format!("SVG Tiny has no such thing as {words}"));
+    }
     for attribute in node.attributes() {
+        if own && attribute.namespace().is_none() && attribute.name() == "style" {
+            faults.add("SVG Tiny knows no style=; write fill=, stroke= and the like instead");
+        }
         let (key, value) = (attribute.name(), attribute.value());
         if key == "href" && !value.trim().starts_with('#') {
             faults.add(format!("{name} refers to “{}” outside of the file", short(value)));
@@ -249,125 +271,4 @@ fn tag_end(tag: &str) -> (usize, usize) {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const HEAD: &str = r#"xmlns="http://www.w3.org/2000/svg" version="1.2" baseProfile="tiny-ps" viewBox="0 0 100 100""#;
-
-    fn svg(head: &str, inner: &str) -> String {
-        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!-- made by hand -->\n<svg {head}><title>Example</title>{inner}</svg>\n")
-    }
-
-    #[test]
-    fn good_logos_have_no_faults() {
-        for inner in [
-            "<g id='a'><circle r='5' fill='#fff'/></g>",
-            "<defs><linearGradient id='g'/></defs><path d='M0 0' fill='url(#g)'/>",
-            "<use xmlns:x='http://www.w3.org/1999/xlink' x:href='#a'/>",
-            "<metadata xmlns:i='http://editor.example/'><i:image href='#x'/></metadata>",
-            "<style>.a{fill:url( '#g' )}</style>",
-            "<desc>a &gt; b</desc>",
-        ] {
-            assert_eq!(faults(svg(HEAD, inner).as_bytes()), Vec::<String>::new(), "{inner}");
-        }
-        assert!(faults(format!("\u{feff}{}", svg(HEAD, "")).as_bytes()).is_empty(), "a byte order mark does no harm");
-        assert!(faults(svg(&HEAD.replace("0 0 100 100", "-1,-1,64,64.1"), "").as_bytes()).is_empty());
-    }
-
-    #[test]
-    fn each_fault_is_said_by_itself() {
-        let in_head = |from: &str, to: &str| svg(&HEAD.replace(from, to), "");
-        let deep = format!("{}{}", "<g>".repeat(100), "</g>".repeat(100));
-        for (file, words) in [
-            (in_head(r#"version="1.2""#, r#"version="1.1""#), "version is “1.1”"),
-            (in_head(r#"version="1.2""#, ""), "lacks version"),
-            (in_head("tiny-ps", "tiny"), "baseProfile is “tiny”"),
-            (in_head("0 0 100 100", "0 0 200 100"), "200 by 100"),
-            (in_head("0 0 100 100", "0 0 x 100"), "four numbers"),
-            (in_head("viewBox=\"0 0 100 100\"", ""), "lacks viewBox"),
-            (in_head("version", "x=\"0\" version"), "has x="),
-            (in_head("http://www.w3.org/2000/svg", "http://example.com/"), "lacks xmlns"),
-            (svg(HEAD, "").replace("<title>Example</title>", ""), "no title"),
-            (svg(HEAD, "").replace("Example", " "), "title is empty"),
-            (svg(HEAD, "<script>1</script>"), "a script"),
-            (svg(HEAD, "<g onclick='x()'/>"), "script in onclick="),
-            (svg(HEAD, "<circle><animate/></circle>"), "an animation"),
-            (svg(HEAD, "<foreignObject/>"), "foreignObject"),
-            (svg(HEAD, "<image href='data:image/png;base64,AA'/>"), "image element"),
-            (svg(HEAD, "<use href='https://e.example/a.svg#b'/>"), "outside of the file"),
-            (svg(HEAD, "<path fill='url(https://e.example/g#g)'/>"), "“https://e.example/g#g” outside"),
-            (svg(HEAD, "<style>@import 'a.css';</style>"), "@import"),
-            (svg(HEAD, "<style>.a{fill:URL(b.svg#g)}</style>"), "“b.svg#g” outside"),
-            (svg(HEAD, "").replace("<!-- made by hand -->", "<!DOCTYPE svg>"), "DOCTYPE"),
-            (svg(HEAD, "").replace("<!-- made by hand -->", "<!DOCTYPE svg [<!ENTITY a 'b'>]>"), "DOCTYPE"),
-            (svg(HEAD, "").replace("<!-- made by hand -->", "<?xml-stylesheet href='a.css'?>"), "style sheet"),
-            (svg(HEAD, "<g>"), "well-formed"),
-            (svg(HEAD, &deep), "64 deep"),
-            ("<html/>".to_owned(), "root is html"),
-            ("GIF89a".to_owned(), "well-formed"),
-        ] {
-            let faults = faults(file.as_bytes());
-            assert!(faults.iter().any(|fault| fault.contains(words)), "{words}: {faults:?}");
-            assert_eq!(faults.len(), 1, "{words}: {faults:?}");
-        }
-        assert_eq!(faults(b"\xff\xfe<\0s\0"), ["the file is not UTF-8 text"]);
-    }
-
-    #[test]
-    fn nesting_can_not_exhaust_the_stack() {
-        for bomb in ["<g>".repeat(80_000), "<g a='>'><!-- </g> --><![CDATA[</g>]]>".repeat(5000), "<g/><g b=\"/>\">".repeat(10_000)] {
-            assert!(faults(svg(HEAD, &bomb).as_bytes())[0].contains("64 deep"));
-        }
-    }
-
-    #[test]
-    fn a_file_full_of_attributes_is_not_compared_with_itself() {
-        use std::fmt::Write;
-        let many = |most: usize, one: &dyn Fn(usize) -> String| {
-            (0..most).fold(String::new(), |mut text, n| {
-                text.push_str(&one(n));
-                text
-            })
-        };
-        let few = many(MOST_ATTRIBUTES, &|n| format!(" a{n}=''"));
-        assert_eq!(faults(svg(HEAD, &format!("<g{few}/>")).as_bytes()), Vec::<String>::new());
-        let attributes = many(25_000, &|n| format!(" a{n}=''"));
-        assert!(faults(svg(HEAD, &format!("<g{attributes}/>")).as_bytes())[0].contains("256 attributes"));
-        // Each name space of a parent is handed down to every child that declares one.
-        let mut nested = many(40, &|n| format!("<g{}>", many(200, &|m| format!(" xmlns:n{}='u'", n * 200 + m))));
-        nested.push_str(&"<g xmlns:x='v'/>".repeat(5_000));
-        nested.push_str(&"</g>".repeat(40));
-        assert!(faults(svg(HEAD, &nested).as_bytes())[0].contains("1000 namespaces"));
-        // Very many references without an end, which all read the same.
-        let mut style = String::from("<style>");
-        write!(style, "{}</style>", "url(".repeat(60_000)).unwrap();
-        let faults = faults(svg(HEAD, &style).as_bytes());
-        assert!(faults.len() <= MOST_FAULTS && faults.iter().all(|fault| fault.chars().count() < 150), "{faults:?}");
-    }
-
-    #[test]
-    fn compressed_logos_are_unpacked_within_bounds() {
-        use std::io::Write;
-        let packed = |bytes: &[u8]| {
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-            encoder.write_all(bytes).unwrap();
-            encoder.finish().unwrap()
-        };
-        assert_eq!(unpacked(&packed(b"<svg/>")), Ok(b"<svg/>".to_vec()));
-        assert_eq!(unpacked(b"<svg/>"), Ok(b"<svg/>".to_vec()));
-        assert!(unpacked(&packed(&vec![b' '; 10_000_000])).unwrap_err().contains("larger"));
-        assert!(unpacked(b"\x1f\x8bnothing").is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300), inner in "[<>/g!?\\-\"'= a-z(#é]{0,200}") {
-            prop_assert!(!faults(&bytes).is_empty());
-            let _: Result<_, _> = unpacked(&[&[0x1f, 0x8b][..], &bytes].concat());
-            let found = faults(svg(HEAD, &inner).as_bytes());
-            prop_assert!(found.len() <= MOST_FAULTS);
-        }
-    }
-}
+mod tests;

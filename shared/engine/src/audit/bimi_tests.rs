@@ -260,6 +260,23 @@ async fn each_rule_has_its_case() {
 }
 
 #[tokio::test]
+async fn a_record_is_proposed_only_with_files_that_it_names() {
+    for (record, better) in [
+        ("v=bimi1; l=https://e.example/l.svg; a=https://e.example/m.pem", Some("v=BIMI1; l=https://e.example/l.svg; a=https://e.example/m.pem")),
+        ("v=BIMI1; L=https://e.example/l.svg; avp=brand", Some("v=BIMI1; l=https://e.example/l.svg; avp=brand")),
+        ("v=BIMI1; l=http://e.example/l.svg", None),
+        ("v=BIMI1; a=https://e.example/m.pem", None),
+    ] {
+        let report = audited(REJECT, record, |_| svg_answer(LOGO)).await;
+        let found = report.findings.iter().find(|finding| finding.rule == "bimi.syntax").unwrap();
+        assert_eq!(found.record.as_ref().map(|record| record.value.as_str()), better, "{record}");
+        if let Some(better) = better {
+            assert!(!seen(&audited(REJECT, better, |_| svg_answer(LOGO)).await).iter().any(|(rule, _)| *rule == "bimi.syntax"));
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_can_not_be_fetched_for_our_reasons_is_unknown() {
     let records = [
         ("e.example", "A 10.0.0.1"),

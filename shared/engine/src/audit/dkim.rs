@@ -2,10 +2,7 @@
 
 use std::collections::HashSet;
 
-use waypost_types::{
-    audit::{DkimKey, SelectorOrigin},
-    outcome::Status,
-};
+use waypost_types::{audit::DkimKey, outcome::Status};
 
 use super::{
     AuditOptions, Facts, Family, Part,
@@ -164,20 +161,14 @@ fn look(net: &Net, part: &mut Part, one: &Asked, records: &[Vec<u8>], options: &
             first_seen,
         });
     }
+    dkim_remarks::judge(part, one, text, &parsed);
     match parsed {
-        Err(fault) => dkim_remarks::fault(part, one, text, fault),
-        Ok(key) if key.revoked => {
-            if one.origin != SelectorOrigin::Catalog {
-                dkim_remarks::revoked(part, one);
-            }
-        }
-        Ok(key) => {
-            dkim_remarks::usable(part, one, text, &key);
+        Ok(key) if !key.revoked => {
             dkim_remarks::age(part, one, first_seen, net.now());
             usable.keys += 1;
             usable.weakest = Some(usable.weakest.map_or(key.strength(), |weakest| weakest.min(key.strength())));
-            return true;
+            true
         }
+        Ok(_) | Err(_) => false,
     }
-    false
 }

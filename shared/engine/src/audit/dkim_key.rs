@@ -73,6 +73,7 @@ pub(super) enum Fault {
     Ed25519Length {
         bytes: usize,
         hint: Option<&'static str>,
+        /// The key out of its longer form.
         better: Option<String>,
     },
 }
@@ -102,14 +103,33 @@ pub(super) fn parse(text: &str) -> Result<Key, Fault> {
     })
 }
 
-/// The record as it should be, where nothing of it has to be guessed.
-pub(super) fn mended(text: &str) -> Option<String> {
-    let clean = cleaned(text);
+/// The record as it should be, all of it put right; nothing where a part would have to be guessed, or where nothing of it can be mended.
+pub(super) fn repaired(text: &str) -> Option<String> {
+    let clean = match parse(text) {
+        Err(Fault::Ed25519Length { better: Some(better), .. }) => {
+            let p = |tag: &Tag<'_>| Some(if tag.name == "p" { better.clone() } else { tag.value.to_owned() });
+            written(&tag_list(text).ok()?.tags, p)
+        }
+        _ => cleaned(text),
+    };
     let key = parse(&clean).ok()?;
     let same_padding = key.forgiven.iter().all(|broken| !broken.reason.contains("p="));
     let list = tag_list(&clean).ok()?;
-    let right = |tag: &Tag<'_>| Some(if tag.name == "k" { tag.value.to_ascii_lowercase() } else { tag.value.to_owned() });
+    let right = |tag: &Tag<'_>| match tag.name {
+        "k" => Some(tag.value.to_ascii_lowercase()),
+        "t" if key.testing => without_test(tag.value),
+        "h" if key.sha1_only => None,
+        "s" if key.other_service => None,
+        _ => Some(tag.value.to_owned()),
+    };
     (!key.revoked && same_padding).then(|| written(&list.tags, right))
+}
+
+/// `t=` without `y`.
+fn without_test(value: &str) -> Option<String> {
+    let rest: Vec<&str> =
+        value.split(':').map(|flag| flag.trim_matches(FWS)).filter(|flag| !flag.is_empty() && !flag.eq_ignore_ascii_case("y")).collect();
+    (!rest.is_empty()).then(|| rest.join(":"))
 }
 
 fn read(text: &str) -> Result<Key, Fault> {
@@ -277,7 +297,7 @@ fn ed25519_length(bytes: &[u8]) -> Fault {
         () if bytes.len() < ED25519 => Some("its end is missing"),
         () => None,
     };
-    Fault::Ed25519Length { bytes: bytes.len(), hint, better: framed.map(|key| format!("v=DKIM1; k=ed25519; p={}", STANDARD.encode(key))) }
+    Fault::Ed25519Length { bytes: bytes.len(), hint, better: framed.map(|key| STANDARD.encode(key)) }
 }
 
 /// An RSA key.

@@ -6,8 +6,8 @@ use waypost_types::{Severity, audit::SelectorOrigin};
 use super::{
     Part,
     dkim_ask::Asked,
-    dkim_key::{Fault, Key, Kind, mended},
-    dkim_tags::{FWS, tag_list, written},
+    dkim_key::{Fault, Key, Kind, parse, repaired},
+    repair,
     rules::{Remark, remark},
 };
 
@@ -16,18 +16,42 @@ const MOST_DAYS: i64 = 396;
 /// Characters of a wildcard's answer that are quoted.
 const MOST_QUOTED: usize = 60;
 
-/// A finding about a selector. A record to publish goes to the name itself; behind an alias the other end must change, and the fix says so.
-fn about(one: &Asked, remark: Remark, record: Option<String>) -> Remark {
-    let Some(target) = one.aliases.last() else {
-        return match record {
-            Some(text) => remark.record("TXT", one.name.clone(), text),
-            None => remark,
-        };
-    };
+/// A finding about a selector. Behind an alias the other end must change, and the fix says so.
+fn about(one: &Asked, remark: Remark) -> Remark {
+    let Some(target) = one.aliases.last() else { return remark };
     let owner = one.service().map_or_else(String::new, |service| format!(" ({service})"));
     let finding = remark.done();
     let fix = format!("{} {} is an alias (CNAME): the record to change is at {target}{owner}.", finding.fix, one.name);
     super::rules::remark(&finding.rule, &finding.subject, finding.summary).severity(finding.severity).why(finding.why).fix(fix)
+}
+
+/// All that is to say of a key as it stands, with the one record that mends what can be mended. Behind an alias it is not ours to publish.
+pub(super) fn judge(part: &mut Part, one: &Asked, text: &str, read: &Result<Key, Fault>) {
+    let mut said = Part::default();
+    key(&mut said, one, read);
+    if one.aliases.is_empty()
+        && let Some(better) = repaired(text)
+    {
+        let mut after = Part::default();
+        key(&mut after, one, &parse(&better));
+        // What could not be read may have hidden the rest.
+        if read.is_err() || repair::is_no_worse(&said.findings, &after.findings, &[]) {
+            repair::show(&mut said.findings, &after.findings, &one.name, &better);
+        }
+    }
+    part.findings.extend(said.findings);
+}
+
+fn key(part: &mut Part, one: &Asked, read: &Result<Key, Fault>) {
+    match read {
+        Err(found) => fault(part, one, found),
+        Ok(key) if key.revoked => {
+            if one.origin != SelectorOrigin::Catalog {
+                revoked(part, one);
+            }
+        }
+        Ok(key) => usable(part, one, key),
+    }
 }
 
 /// A selector that answers nothing, or only what the wildcard does: only one that was seen proves that mail is signed with it.
@@ -72,81 +96,67 @@ pub(super) fn dangling(one: &Asked, sibling: bool) -> Option<Remark> {
 pub(super) fn several(part: &mut Part, one: &Asked, count: usize) {
     let name = &one.name;
     let found = remark("dkim.multiple_records", name, format!("{name} has {count} records; receivers may take any of them"));
-    part.find(about(one, found.with("name", name), None));
+    part.find(about(one, found.with("name", name)));
 }
 
 /// Why a key can not be used.
-pub(super) fn fault(part: &mut Part, one: &Asked, text: &str, fault: Fault) {
+fn fault(part: &mut Part, one: &Asked, fault: &Fault) {
     let name = &one.name;
     match fault {
-        Fault::Ed25519Length { bytes, hint, better } => {
+        Fault::Ed25519Length { bytes, hint, .. } => {
             let hint = hint.map_or_else(String::new, |hint| format!(": {hint}"));
             let found = remark("dkim.ed25519_bad_length", name, format!("The Ed25519 key at {name} has {bytes} bytes, it must have 32{hint}"));
-            part.find(about(one, found, better));
+            part.find(about(one, found));
         }
         Fault::Syntax(broken) => {
-            let found = remark("dkim.syntax", name, format!("The DKIM key at {name} can not be read: {}", broken.reason)).fix(broken.fix);
-            part.find(about(one, found, mended(text)));
+            let found = remark("dkim.syntax", name, format!("The DKIM key at {name} can not be read: {}", broken.reason)).fix(&broken.fix);
+            part.find(about(one, found));
         }
     }
 }
 
 /// A revoked key. An old one withdrawn is good housekeeping; only a selector in use makes it a problem.
-pub(super) fn revoked(part: &mut Part, one: &Asked) {
+fn revoked(part: &mut Part, one: &Asked) {
     let in_use = if one.origin == SelectorOrigin::Seen { ", although mail is signed with it" } else { "" };
     let found = remark("dkim.revoked", &one.name, format!("The DKIM key at {} is revoked (empty p=){in_use}", one.name));
-    part.find(about(one, found.with("name", &one.name), None));
+    part.find(about(one, found.with("name", &one.name)));
 }
 
 /// All that is to say of a key that can be used.
-pub(super) fn usable(part: &mut Part, one: &Asked, text: &str, key: &Key) {
+fn usable(part: &mut Part, one: &Asked, key: &Key) {
     let (name, selector) = (&one.name, &one.selector);
-    let mut say = |rule: &str, summary: String, record: Option<String>| part.find(about(one, remark(rule, name, summary).with("name", name), record));
-    let without = |tag: &'static str| rewritten(text, |name, value| (name != tag).then(|| value.to_owned()));
+    let mut say = |rule: &str, summary: String| part.find(about(one, remark(rule, name, summary).with("name", name)));
     match key.kind {
         Kind::Rsa if key.bits < 1024 => {
-            say("dkim.rsa_too_short", format!("DKIM key {selector} has {} bits; receivers refuse keys below 1024", key.bits), None);
+            say("dkim.rsa_too_short", format!("DKIM key {selector} has {} bits; receivers refuse keys below 1024", key.bits));
         }
-        Kind::Rsa if key.bits < 2048 => say("dkim.rsa_1024", format!("DKIM key {selector} has {} bits; 2048 is the standard", key.bits), None),
+        Kind::Rsa if key.bits < 2048 => say("dkim.rsa_1024", format!("DKIM key {selector} has {} bits; 2048 is the standard", key.bits)),
         Kind::Rsa if key.bits > 4096 => {
-            say("dkim.rsa_too_long", format!("DKIM key {selector} has {} bits; many receivers stop at 4096", key.bits), None);
+            say("dkim.rsa_too_long", format!("DKIM key {selector} has {} bits; many receivers stop at 4096", key.bits));
         }
         Kind::Rsa | Kind::Ed25519 => {}
     }
     if key.odd_exponent {
-        say("dkim.bad_exponent", format!("DKIM key {selector} has an RSA exponent other than 65537; some receivers refuse it"), None);
+        say("dkim.bad_exponent", format!("DKIM key {selector} has an RSA exponent other than 65537; some receivers refuse it"));
     }
     if key.testing {
-        let record = rewritten(text, |name, value| if name == "t" { without_flag(value) } else { Some(value.to_owned()) });
-        say("dkim.testing", format!("DKIM key {selector} is marked as a test (t=y): receivers may treat its mail as unsigned"), record);
+        say("dkim.testing", format!("DKIM key {selector} is marked as a test (t=y): receivers may treat its mail as unsigned"));
     }
     if key.sha1_only {
-        say("dkim.sha1", format!("DKIM key {selector} allows SHA-1 signatures only (h=sha1), which receivers refuse"), without("h"));
+        say("dkim.sha1", format!("DKIM key {selector} allows SHA-1 signatures only (h=sha1), which receivers refuse"));
     }
     if key.other_service {
-        say("dkim.service_type", format!("DKIM key {selector} is not for mail (s= lacks “email”)"), without("s"));
+        say("dkim.service_type", format!("DKIM key {selector} is not for mail (s= lacks “email”)"));
     }
     for broken in &key.forgiven {
         let found = remark("dkim.syntax", name, format!("The DKIM key at {name} is refused by strict receivers: {}", broken.reason));
-        part.find(about(one, found.severity(Severity::Medium).fix(broken.fix.clone()), mended(text)));
+        part.find(about(one, found.severity(Severity::Medium).fix(&broken.fix)));
     }
-}
-
-/// The record with another value for a tag, or without it.
-fn rewritten(text: &str, change: impl Fn(&str, &str) -> Option<String>) -> Option<String> {
-    tag_list(text).ok().map(|list| written(&list.tags, |tag| change(tag.name, tag.value)))
-}
-
-/// `t=` without `y`.
-fn without_flag(value: &str) -> Option<String> {
-    let rest: Vec<&str> =
-        value.split(':').map(|flag| flag.trim_matches(FWS)).filter(|flag| !flag.is_empty() && !flag.eq_ignore_ascii_case("y")).collect();
-    (!rest.is_empty()).then(|| rest.join(":"))
 }
 
 /// Says so where the same key stands for too long; without knowledge of its age nothing is said.
 pub(super) fn age(part: &mut Part, one: &Asked, since: Option<DateTime<Utc>>, now: DateTime<Utc>) {
     let Some(since) = since.filter(|since| (now - *since).num_days() > MOST_DAYS) else { return };
     let summary = format!("DKIM key {} is the same since {} at least", one.selector, since.format("%Y-%m-%d"));
-    part.find(about(one, remark("dkim.key_old", &one.name, summary).with("name", &one.name), None));
+    part.find(about(one, remark("dkim.key_old", &one.name, summary).with("name", &one.name)));
 }

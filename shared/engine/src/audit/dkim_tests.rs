@@ -180,14 +180,33 @@ async fn a_record_is_proposed_where_nothing_is_guessed() {
         (format!("v=DKIM1; k=rsa; h=sha1; p={RSA_2048}"), Some(right.clone())),
         (format!("v=DKIM1; k=rsa; s=other; p={RSA_2048}"), Some(right.clone())),
         (format!("v=DKIM1; k=ed25519; p={ED25519_LONG}"), Some(format!("v=DKIM1; k=ed25519; p={ED25519}"))),
+        // All at once, and what somebody else may read stays.
+        (format!("v=DKIM1;; k=RSA; h=sha1; s=other; t=y; n=note; x=1; p={RSA_2048}"), Some(format!("v=DKIM1; k=rsa; n=note; x=1; p={RSA_2048}"))),
+        (format!("v=DKIM1; k=ed25519; t=y:s; p={ED25519_LONG}"), Some(format!("v=DKIM1; k=ed25519; t=s; p={ED25519}"))),
         (format!("v=DKIM1; k=rsa; p={}", &RSA_2048[..200]), None),
         (format!("v=DKIM1; k=rsa; p={RSA_1024}"), None),
     ] {
         let part = one(&text, &hand()).await;
+        if let Some(better) = &wanted {
+            // Every finding that it ends shows it, and none is left that it was shown with.
+            assert!(part.findings.iter().filter(|finding| finding.rule != "dkim.none_found").all(|finding| finding.record.is_some()), "{part:#?}");
+            assert!(one(better, &hand()).await.findings.is_empty(), "{better}");
+        }
         let found = part.findings.iter().find(|finding| finding.rule != "dkim.none_found").unwrap();
         assert_eq!(found.record.as_ref().map(|record| record.value.clone()), wanted, "{text}: {found:#?}");
         assert!(found.record.as_ref().is_none_or(|record| record.name == NAME && record.kind == "TXT"));
     }
+}
+
+#[tokio::test]
+async fn what_no_record_mends_is_shown_with_none() {
+    let part = one(&format!("v=DKIM1; h=sha1; t=y; p={RSA_1024}"), &hand()).await;
+    let better = format!("v=DKIM1; p={RSA_1024}");
+    for finding in &part.findings {
+        let wanted = (finding.rule != "dkim.rsa_1024").then_some(better.as_str());
+        assert_eq!(finding.record.as_ref().map(|record| record.value.as_str()), wanted, "{finding:?}");
+    }
+    assert_eq!(part.findings.len(), 3);
 }
 
 #[tokio::test]
@@ -376,7 +395,7 @@ proptest! {
         let broken = format!("v=DKIM1; k=rsa; p={}{odd}{}", &RSA_2048[..at], &RSA_2048[at..]);
         for text in [text.clone(), format!("p={text}"), format!("p={key}"), format!("k=ed25519; p={key}"), broken.clone(), broken.chars().take(at).collect()] {
             let _: Result<_, _> = dkim_key::parse(&text);
-            let _: Option<String> = dkim_key::mended(&text);
+            let _: Option<String> = dkim_key::repaired(&text);
             let _: bool = dkim_key::is_meant_as_key(&text);
             let _: String = dkim_key::kind_as_written(&text);
         }

@@ -6,14 +6,13 @@ use waypost_types::{DomainName, Severity, audit::DmarcDetail, outcome::Status};
 
 use super::{
     AuditOptions, Facts, Family, Part,
+    dmarc_mend::{self, Mended},
     dmarc_path::{Start, steps},
     dmarc_policy::{self, Seen},
     dmarc_record::{Policy, Record},
-    dmarc_repair::repaired,
-    dmarc_reports,
     dmarc_tags::{is_meant, quoted},
-    dmarc_walk::{Origin, Place, Published, Walk, enforced, walk},
-    organisational,
+    dmarc_walk::{Origin, Published, Walk, enforced, walk},
+    organisational, repair,
     rules::remark,
 };
 use crate::net::{DnsFailure, Lookup, Net};
@@ -26,7 +25,7 @@ pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> P
             && let Some((_, published)) = &walk.policy
         {
             part.records.push(line(&facts.domain, published));
-            part.detail.dmarc = detail(facts, options, &walk);
+            part.detail.dmarc = detail(facts, options, &walk, None);
         }
         part.word(Status::None, "No such domain");
         return part;
@@ -38,9 +37,9 @@ pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> P
             part.word(Status::None, "No answer");
         }
         Ok(walk) => {
-            judge(net, facts, options, &walk, &mut part).await;
+            let mended = judge(net, facts, options, &walk, &mut part).await;
             wild_answer(facts, wild, &mut part);
-            part.detail.dmarc = detail(facts, options, &walk);
+            part.detail.dmarc = detail(facts, options, &walk, mended.as_ref());
         }
     }
     part
@@ -58,33 +57,33 @@ fn line(domain: &DomainName, published: &Published) -> String {
     if published.at == domain.as_str() { published.text.clone() } else { format!("_dmarc.{}: {}", published.at, published.text) }
 }
 
-async fn judge(net: &Net, facts: &Facts, options: &AuditOptions, walk: &Walk, part: &mut Part) {
-    let domain = facts.domain.as_str();
+async fn judge(net: &Net, facts: &Facts, options: &AuditOptions, walk: &Walk, part: &mut Part) -> Option<Mended> {
     part.records.extend(walk.own.exact.iter().chain(&walk.own.stray).cloned());
-    let broken = unusable(domain, &walk.own, part);
+    let broken = unusable(net, facts, options, walk, part).await;
     let Some((origin, published)) = &walk.policy else {
         if !broken {
-            nothing(net, facts, walk, part).await;
+            nothing(net, facts, options, walk, part).await;
         }
-        return;
+        return None;
     };
     let line = line(&facts.domain, published);
     let since = options.known.since(Family::Dmarc, &line);
+    let seen = Seen { facts, walk, published, since, now: net.now(), parked: is_parked(facts, options) };
+    let mut mended = None;
     if *origin == Origin::Own {
-        let way = steps(start(facts, options, walk));
-        let seen =
-            Seen { facts, walk, published, since, now: net.now(), next: way.iter().find(|step| !step.done).and_then(|step| step.record.as_ref()) };
-        dmarc_policy::own(&seen, part);
-        dmarc_reports::check(net, facts, published, part).await;
+        let found = dmarc_mend::own(net, &seen, part).await;
+        let start = start(facts, options, walk, Some(&found));
+        dmarc_mend::decide(&seen, &found, &steps(start), part);
+        mended = Some(found);
     } else {
         part.records.push(line);
         if !broken {
-            misplaced(net, domain, part).await;
+            misplaced(net, facts, options, walk, part).await;
         }
         if of_registry(*origin, published) {
-            registry(domain, published, part);
+            registry(facts, published, part);
         } else {
-            dmarc_policy::inherited(&Seen { facts, walk, published, since, now: net.now(), next: None }, part);
+            dmarc_policy::inherited(&seen, part);
         }
     }
     two_methods(facts, walk, part);
@@ -96,10 +95,17 @@ async fn judge(net: &Net, facts: &Facts, options: &AuditOptions, walk: &Walk, pa
     } else {
         part.word_by_findings(Status::Ok, format!("p={policy}"));
     }
+    mended
+}
+
+/// Neither takes mail nor is known to send any.
+fn is_parked(facts: &Facts, options: &AuditOptions) -> bool {
+    !facts.receives && options.senders.is_empty() && options.seen_selectors.is_empty()
 }
 
 /// What keeps receivers from reading the domain's own record, if anything.
-fn unusable(domain: &str, own: &Place, part: &mut Part) -> bool {
+async fn unusable(net: &Net, facts: &Facts, options: &AuditOptions, walk: &Walk, part: &mut Part) -> bool {
+    let (domain, own) = (facts.domain.as_str(), &walk.own);
     let owner = format!("_dmarc.{domain}");
     if own.exact.len() > 1 {
         let seen = format!("{owner} has {} DMARC records; receivers ignore all of them", own.exact.len());
@@ -107,12 +113,9 @@ fn unusable(domain: &str, own: &Place, part: &mut Part) -> bool {
         part.find(remark("dmarc.multiple_records", &owner, seen));
     } else if let Some(text) = own.exact.first().or(own.stray.first()) {
         let Err(fault) = Record::parse(text) else { return false };
-        let mended = repaired(text).map_or_else(|| format!("v=DMARC1; p=none; rua=mailto:dmarc@{domain}"), |record| record.mended(None));
-        part.find(
-            remark("dmarc.syntax", &owner, format!("Receivers ignore the DMARC record: {fault}"))
-                .with("problem", &fault.what)
-                .record("TXT", &owner, mended),
-        );
+        let mut found = remark("dmarc.syntax", &owner, format!("Receivers ignore the DMARC record: {fault}")).with("problem", &fault.what).done();
+        found.record = dmarc_mend::meant(net, facts, is_parked(facts, options), walk, text).await.map(|value| repair::txt(&owner, &value));
+        part.findings.push(found);
     } else {
         return false;
     }
@@ -121,9 +124,9 @@ fn unusable(domain: &str, own: &Place, part: &mut Part) -> bool {
 }
 
 /// No record is in force, and none of the domain's own is broken.
-async fn nothing(net: &Net, facts: &Facts, walk: &Walk, part: &mut Part) {
+async fn nothing(net: &Net, facts: &Facts, options: &AuditOptions, walk: &Walk, part: &mut Part) {
     let domain = facts.domain.as_str();
-    if misplaced(net, domain, part).await {
+    if misplaced(net, facts, options, walk, part).await {
         part.word(Status::Bad, "Wrong name");
         return;
     }
@@ -134,26 +137,34 @@ async fn nothing(net: &Net, facts: &Facts, walk: &Walk, part: &mut Part) {
             part.find(remark("dmarc.multiple_records", domain, seen));
         } else if let Some(Err(fault)) = place.exact.first().map(|text| Record::parse(text)) {
             let seen = format!("Receivers ignore the DMARC record of {at}, from which {domain} would inherit: {fault}");
-            part.find(remark("dmarc.syntax", domain, seen).with("problem", &fault.what));
+            let fix = format!("Have the record of {at} put right ({}), or publish one for {domain} itself.", fault.what);
+            part.find(remark("dmarc.syntax", domain, seen).fix(fix));
         }
     }
     let missing = remark("dmarc.missing", domain, format!("{domain} has no DMARC record: anybody can send in its name"));
     let owner = format!("_dmarc.{domain}");
     let organisation = organisational(domain);
-    part.find(if facts.receives && organisation != domain {
+    let first = format!("v=DMARC1; p=none; rua=mailto:dmarc@{domain}");
+    part.find(if is_parked(facts, options) {
+        missing.fix("The domain takes no mail: publish one that has mail in its name refused.").record("TXT", owner, "v=DMARC1; p=reject")
+    } else if !facts.takes_mail() {
+        missing.fix(NO_MAILBOX)
+    } else if organisation == domain {
+        missing.with("mailbox", format!("dmarc@{domain}")).record("TXT", owner, first)
+    } else {
         missing
             .fix(format!(
                 "Publish one at _dmarc.{organisation}, which covers all names below it, or this one for {domain} alone. It changes nothing for your \
                  mail and brings reports of who sends in your name; with clean reports go on to quarantine and reject."
             ))
-            .record("TXT", owner, format!("v=DMARC1; p=none; rua=mailto:dmarc@{domain}"))
-    } else if facts.receives {
-        missing.with("mailbox", format!("dmarc@{domain}")).record("TXT", owner, format!("v=DMARC1; p=none; rua=mailto:dmarc@{domain}"))
-    } else {
-        missing.fix("The domain takes no mail: publish one that has mail in its name refused.").record("TXT", owner, "v=DMARC1; p=reject")
+            .record("TXT", owner, first)
     });
     part.word(Status::Bad, "Missing");
 }
+
+/// Reports need a mailbox, and a name that takes no mail has none of its own.
+const NO_MAILBOX: &str = "Publish v=DMARC1; p=none; rua=mailto: and a mailbox that takes mail. The domain's own takes none: choose one at a host that agrees \
+                          to take reports about it, or mend its MX first.";
 
 /// Whether the record in force is that of a name under which others register: its policy is not the domain's own.
 fn of_registry(origin: Origin, published: &Published) -> bool {
@@ -161,17 +172,21 @@ fn of_registry(origin: Origin, published: &Published) -> bool {
 }
 
 /// Only a registry's record covers the domain: receivers of the older standard do not look there, and reports go to the registry.
-fn registry(domain: &str, published: &Published, part: &mut Part) {
+fn registry(facts: &Facts, published: &Published, part: &mut Part) {
+    let domain = facts.domain.as_str();
     let seen = format!("{domain} has no DMARC record of its own, only that of its registry {} applies, and not everywhere", published.at);
-    part.find(remark("dmarc.missing", domain, seen).severity(Severity::Medium).with("mailbox", format!("dmarc@{domain}")).record(
-        "TXT",
-        format!("_dmarc.{domain}"),
-        format!("v=DMARC1; p=none; rua=mailto:dmarc@{domain}"),
-    ));
+    let missing = remark("dmarc.missing", domain, seen).severity(Severity::Medium);
+    part.find(if facts.takes_mail() {
+        let first = format!("v=DMARC1; p=none; rua=mailto:dmarc@{domain}");
+        missing.with("mailbox", format!("dmarc@{domain}")).record("TXT", format!("_dmarc.{domain}"), first)
+    } else {
+        missing.fix(NO_MAILBOX)
+    });
 }
 
 /// Looks for a record where mistakes put it: at the domain, without the underscore, or with the zone's name written twice.
-async fn misplaced(net: &Net, domain: &str, part: &mut Part) -> bool {
+async fn misplaced(net: &Net, facts: &Facts, options: &AuditOptions, walk: &Walk, part: &mut Part) -> bool {
+    let domain = facts.domain.as_str();
     let names = [domain.to_owned(), format!("dmarc.{domain}"), format!("_dmarc.{domain}.{domain}")];
     let answers = join_all(names.iter().map(|name| super::texts(net, name))).await;
     // A name that does not answer proves no mistake.
@@ -191,7 +206,9 @@ async fn misplaced(net: &Net, domain: &str, part: &mut Part) -> bool {
     };
     let owner = format!("_dmarc.{domain}");
     let seen = format!("A DMARC record stands at {name}; receivers look for it at {owner} only");
-    part.find(remark("dmarc.wrong_location", domain, seen).with("found", name).record("TXT", owner, text));
+    let mut found = remark("dmarc.wrong_location", domain, seen).with("found", name).done();
+    found.record = dmarc_mend::meant(net, facts, is_parked(facts, options), walk, &text).await.map(|value| repair::txt(&owner, &value));
+    part.findings.push(found);
     true
 }
 
@@ -251,26 +268,39 @@ fn two_methods(facts: &Facts, walk: &Walk, part: &mut Part) {
 }
 
 /// Where the way to a stronger policy begins, and with whose record.
-fn start<'a>(facts: &'a Facts, options: &AuditOptions, walk: &'a Walk) -> Start<'a> {
+fn start<'a>(facts: &'a Facts, options: &AuditOptions, walk: &'a Walk, mended: Option<&'a Mended>) -> Start<'a> {
     let domain = facts.domain.as_str();
-    let known_to_send = !options.senders.is_empty() || !options.seen_selectors.is_empty();
-    let parked = !facts.receives && !known_to_send;
+    let own = Start {
+        owner: domain,
+        record: None,
+        better: mended.map(|mended| &mended.record),
+        mailbox: mended.and_then(|mended| mended.mailbox.as_deref()),
+        lost: mended.and_then(|mended| mended.lost.as_deref()),
+        organisation: walk.is_organisation(),
+        inherited: false,
+        parked: is_parked(facts, options),
+    };
     match &walk.policy {
         Some((origin @ Origin::Organisation, published)) if !of_registry(*origin, published) => {
-            Start { owner: &published.at, record: Some(&published.record), organisation: true, inherited: true, parked: false }
+            Start { owner: &published.at, record: Some(&published.record), organisation: true, inherited: true, parked: false, ..own }
         }
-        Some((Origin::Own, published)) => {
-            Start { owner: domain, record: Some(&published.record), organisation: walk.is_organisation(), inherited: false, parked }
-        }
+        Some((Origin::Own, published)) => Start { record: Some(&published.record), ..own },
         // A registry's policy is not the domain's to change: it publishes its own.
-        Some(_) | None => Start { owner: domain, record: None, organisation: organisational(domain) == domain, inherited: false, parked },
+        Some(_) | None => Start { organisation: organisational(domain) == domain, ..own },
     }
 }
 
-fn detail(facts: &Facts, options: &AuditOptions, walk: &Walk) -> Option<DmarcDetail> {
+fn detail(facts: &Facts, options: &AuditOptions, walk: &Walk, mended: Option<&Mended>) -> Option<DmarcDetail> {
     let domain = facts.domain.as_str();
     let exists = !facts.nxdomain;
-    let path = if exists { steps(start(facts, options, walk)) } else { Vec::new() };
+    // Whose mailbox takes the reports of an inherited policy is its owner's to say.
+    let inherited = walk.policy.as_ref().filter(|(origin, published)| *origin == Origin::Organisation && !of_registry(*origin, published));
+    let mailbox = match inherited {
+        Some((_, published)) => Some(format!("dmarc@{}", published.at)),
+        None => facts.takes_mail().then(|| format!("dmarc@{domain}")),
+    };
+    let start = Start { mailbox: mailbox.as_deref(), ..start(facts, options, walk, mended) };
+    let path = if exists { steps(start) } else { Vec::new() };
     let Some((_, published)) = &walk.policy else {
         return exists.then(|| DmarcDetail {
             owner: domain.to_owned(),

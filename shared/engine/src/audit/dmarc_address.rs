@@ -44,6 +44,11 @@ pub(super) fn list(value: &str, at: usize, most: usize) -> (Vec<ReportAddress>, 
     (good, bad)
 }
 
+/// The address that somebody meant who left out its scheme.
+pub(super) fn meant_address(text: &str) -> Option<ReportAddress> {
+    address(&format!("mailto:{}", text.trim())).ok()
+}
+
 fn address(text: &str) -> Result<ReportAddress, String> {
     if text.is_empty() {
         return Err("there is no address here".to_owned());

@@ -2,7 +2,10 @@
 
 use waypost_types::{audit::DmarcStep, finding::SuggestedRecord};
 
-use super::dmarc_record::{Draft, Policy, Record};
+use super::{
+    dmarc_record::{Draft, Policy, Record},
+    repair::txt,
+};
 
 /// Where the way begins.
 #[derive(Debug, Clone, Copy)]
@@ -11,6 +14,12 @@ pub(super) struct Start<'a> {
     pub(super) owner: &'a str,
     /// The record as it is.
     pub(super) record: Option<&'a Record>,
+    /// The same with its mistakes put right: what the steps are written from.
+    pub(super) better: Option<&'a Record>,
+    /// A mailbox for reports where the record has none.
+    pub(super) mailbox: Option<&'a str>,
+    /// The hosts of all its report addresses, where none of these gets any: they take no mail, or have not agreed to take reports.
+    pub(super) lost: Option<&'a str>,
     /// It is the record of an organisation, so that its policies for names below count.
     pub(super) organisation: bool,
     /// Somebody else's record, inherited.
@@ -30,7 +39,7 @@ pub(super) fn steps(start: Start<'_>) -> Vec<DmarcStep> {
     let mut steps = vec![watch(start, now)];
     let mut add = |title: &str, text: String, done: bool, p: Policy, testing: bool| {
         let draft = Draft { p, testing, ..now.draft };
-        steps.push(DmarcStep { title: title.to_owned(), text, done, record: (!done).then(|| start.publish(draft)) });
+        steps.push(DmarcStep { title: title.to_owned(), text, done, record: start.publish(draft).filter(|_| !done) });
     };
     add(
         "Try quarantine",
@@ -74,7 +83,7 @@ pub(super) fn steps(start: Start<'_>) -> Vec<DmarcStep> {
                    exist: forgers take those when the domain itself is closed."
                 .to_owned(),
             done,
-            record: (!done).then(|| start.publish(draft)),
+            record: start.publish(draft).filter(|_| !done),
         });
     }
     if start.inherited {
@@ -106,28 +115,46 @@ impl Now {
 }
 
 impl Start<'_> {
-    fn publish(&self, draft: Draft) -> SuggestedRecord {
+    /// The record with other policies; none where it would ask for no reports and no mailbox is known that could take them.
+    fn publish(&self, draft: Draft) -> Option<SuggestedRecord> {
+        let draft = Draft { np: draft.np.or(self.better.and_then(|record| record.np.value())), ..draft };
         // A name that takes no mail has no mailbox for reports.
-        let mailbox = (!self.parked).then(|| format!("dmarc@{}", self.owner));
-        let value = self.record.map_or_else(|| draft.first(mailbox.as_deref()), |record| record.with(draft, mailbox.as_deref()));
-        SuggestedRecord { name: format!("_dmarc.{}", self.owner), kind: "TXT".to_owned(), value }
+        let mailbox = self.mailbox.filter(|_| !self.parked);
+        let record = self.better.or(self.record);
+        let has_none = mailbox.is_none() && record.is_none_or(|record| record.rua.is_empty());
+        if has_none && draft.p != Policy::Reject {
+            return None;
+        }
+        let value = record.map_or_else(|| draft.first(mailbox), |record| record.with(draft, mailbox));
+        Some(txt(&format!("_dmarc.{}", self.owner), &value))
     }
 }
 
 fn watch(start: Start<'_>, now: Now) -> DmarcStep {
-    let reports = start.record.is_some_and(|record| !record.rua.is_empty());
-    let (title, text) = if now.draft.p == Policy::None {
+    let reports = start.record.is_some_and(|record| !record.rua.is_empty()) && start.lost.is_none();
+    let (title, mut text) = if now.draft.p == Policy::None {
         (
             "Watch",
             "Begin at once: p=none changes nothing for your mail. Receivers send a report a day to the mailbox in rua=, from which you learn who \
-             sends in your name; for every source of yours put SPF and DKIM right until it passes.",
+             sends in your name; for every source of yours put SPF and DKIM right until it passes."
+                .to_owned(),
         )
     } else {
-        ("Collect reports", "Receivers send a report a day to the mailbox in rua=, from which you learn who sends in your name and what fails.")
+        (
+            "Collect reports",
+            "Receivers send a report a day to the mailbox in rua=, from which you learn who sends in your name and what fails.".to_owned(),
+        )
     };
+    if let Some(hosts) = start.lost {
+        text = format!(
+            "No report arrives as it is: {hosts} takes no mail or has not agreed to take reports; mend that first, or name another mailbox. {text}"
+        );
+    } else if start.mailbox.is_none() && !reports {
+        text = format!("The name takes no mail itself: give rua= a mailbox elsewhere, at a host that agrees to take reports about it. {text}");
+    }
     // A policy that is there already is not taken back for the sake of reports.
     let done = reports && start.record.is_some_and(|record| record.p.value().is_some());
-    DmarcStep { title: title.to_owned(), text: text.to_owned(), done, record: (!done).then(|| start.publish(now.draft)) }
+    DmarcStep { title: title.to_owned(), text, done, record: start.publish(now.draft).filter(|_| !done) }
 }
 
 fn parked(start: Start<'_>, now: Now) -> DmarcStep {
@@ -138,7 +165,7 @@ fn parked(start: Start<'_>, now: Now) -> DmarcStep {
         text: "The domain takes no mail and none is known to come from it: nothing can be lost, so have all mail in its name refused at once."
             .to_owned(),
         done,
-        record: (!done).then(|| start.publish(draft)),
+        record: start.publish(draft).filter(|_| !done),
     }
 }
 
@@ -148,9 +175,14 @@ mod tests {
 
     use super::*;
 
+    fn begin(record: Option<&Record>) -> Start<'_> {
+        let mailbox = Some("dmarc@e.example");
+        Start { owner: "e.example", record, better: None, mailbox, lost: None, organisation: true, inherited: false, parked: false }
+    }
+
     fn way(record: Option<&str>, change: impl Fn(&mut Start<'_>)) -> Vec<(String, Option<String>)> {
         let record = record.map(|text| Record::parse(text).unwrap());
-        let mut start = Start { owner: "e.example", record: record.as_ref(), organisation: true, inherited: false, parked: false };
+        let mut start = begin(record.as_ref());
         change(&mut start);
         let steps = steps(start);
         assert!(steps.iter().all(|step| step.done == step.record.is_none() && !step.text.is_empty()));
@@ -216,7 +248,7 @@ mod tests {
         assert_eq!(parked, [("Reject".to_owned(), Some("v=DMARC1; p=reject".to_owned()))]);
         assert_eq!(way(Some("v=DMARC1; p=reject"), |start| start.parked = true), [("Reject".to_owned(), None)]);
         assert_eq!(way(None, |start| start.organisation = false).len(), 5);
-        let start = Start { owner: "e.example", record: None, organisation: true, inherited: true, parked: false };
+        let start = Start { inherited: true, ..begin(None) };
         assert!(steps(start).iter().all(|step| step.text.contains("whoever runs e.example publishes it")));
     }
 }

@@ -1,12 +1,12 @@
 //! What a DMARC record asks for (RFC 9989 4.7), judged: its policies, its tags, and mistakes in how it is written.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use waypost_types::{Severity, finding::SuggestedRecord};
+use waypost_types::Severity;
 
 use super::{
     Facts, Part,
-    dmarc_record::{Draft, Policy, Psd, Record, Said, Standing},
-    dmarc_repair::{meant, repaired},
+    dmarc_record::{Policy, Psd, Record, Said, Standing},
+    dmarc_repair::meant,
     dmarc_tags::{REMOVED, TAGS, quoted},
     dmarc_walk::{Published, Walk},
     rules::remark,
@@ -30,8 +30,8 @@ pub(super) struct Seen<'a> {
     /// Since when it stands as it is, when earlier audits tell.
     pub(super) since: Option<DateTime<Utc>>,
     pub(super) now: DateTime<Utc>,
-    /// The record of the next step to a stronger policy.
-    pub(super) next: Option<&'a SuggestedRecord>,
+    /// The domain neither takes mail nor is known to send any.
+    pub(super) parked: bool,
 }
 
 /// The domain's own record.
@@ -39,23 +39,17 @@ pub(super) fn own(seen: &Seen<'_>, part: &mut Part) {
     let record = &seen.published.record;
     let owner = format!("_dmarc.{}", seen.published.at);
     written(seen, &owner, part);
-    let mailbox = format!("dmarc@{}", seen.published.at);
     if matches!(record.p, Said::Nothing) {
         let ignored = record.standing() == Standing::Ignored;
         let words = format!("The DMARC record has no p= tag: receivers {}", consequence(record.standing()));
-        part.find(remark("dmarc.p_missing", &owner, words).severity(if ignored { Severity::High } else { Severity::Medium }).record(
-            "TXT",
-            &owner,
-            record.mended(Some(&mailbox)),
-        ));
+        part.find(remark("dmarc.p_missing", &owner, words).severity(if ignored { Severity::High } else { Severity::Medium }));
     } else if record.standing() == Standing::Full {
         policies(seen, &owner, part);
     }
     tags(record, &owner, part);
     if record.psd == Psd::Yes && psl::suffix_str(&seen.published.at) != Some(seen.published.at.as_str()) {
         let words = format!("psd=y says that {} is a registry under which others register; it is no public suffix", seen.published.at);
-        let without = Record { psd: Psd::Unsaid, ..record.clone() }.mended(None);
-        part.find(remark("dmarc.psd_tag", &owner, words).with("name", &seen.published.at).record("TXT", &owner, without));
+        part.find(remark("dmarc.psd_tag", &owner, words).with("name", &seen.published.at));
     }
     // Where no mail is sent nothing can fail to align.
     if seen.facts.receives && (record.strict_dkim || record.strict_spf) {
@@ -80,7 +74,7 @@ pub(super) fn inherited(seen: &Seen<'_>, part: &mut Part) {
         part.find(remark(id, domain, words).with("problem", &problem).severity(Severity::Medium));
     } else if policy == Policy::None {
         let tag = if record.sp.value().is_some() { "sp=none" } else { "p=none" };
-        watching(seen, domain, format!("{whose} only watches ({tag}): forged mail is delivered"), None, part);
+        watching(seen, domain, &format!("{whose} only watches ({tag}): forged mail is delivered"), true, part);
     } else if record.testing {
         let words = format!("{whose} ({}) is in test (t=y): receivers apply {}", policy.as_str(), policy.weakened().as_str());
         part.find(remark("dmarc.test_mode", domain, words));
@@ -121,22 +115,18 @@ fn written(seen: &Seen<'_>, owner: &str, part: &mut Part) {
         let words = format!("The DMARC record has no valid policy: {}; receivers {}", faults.join("; "), consequence(record.standing()));
         (Severity::Critical, words)
     };
-    let mailbox = format!("dmarc@{}", seen.facts.domain);
-    let mended = repaired(&seen.published.text).map_or_else(|| record.mended(Some(&mailbox)), |record| record.mended(None));
-    part.find(remark("dmarc.syntax", owner, words).severity(severity).with("problem", &faults[0]).record("TXT", owner, mended));
+    part.find(remark("dmarc.syntax", owner, words).severity(severity).with("problem", &faults[0]));
 }
 
 /// A record whose policies hold: how strong they are.
 fn policies(seen: &Seen<'_>, owner: &str, part: &mut Part) {
     let record = &seen.published.record;
     let (own, subdomains) = (record.own(), record.subdomains());
-    let draft = Draft { p: own, sp: record.sp.value(), np: record.np.value(), testing: record.testing };
     if own == Policy::None {
-        watching(seen, owner, "DMARC only watches (p=none): forged mail is delivered".to_owned(), seen.next, part);
+        watching(seen, owner, "DMARC only watches (p=none): forged mail is delivered", false, part);
     } else if record.testing {
         let words = format!("p={} is in test (t=y): receivers apply {} instead", own.as_str(), own.weakened().as_str());
-        let full = record.with(Draft { testing: false, ..draft }, None);
-        part.find(remark("dmarc.test_mode", owner, words).record("TXT", owner, full));
+        part.find(remark("dmarc.test_mode", owner, words));
     }
     // sp and np are read at the organisation's name only.
     if seen.walk.organisation.is_none() || !seen.walk.is_organisation() {
@@ -144,36 +134,31 @@ fn policies(seen: &Seen<'_>, owner: &str, part: &mut Part) {
     }
     if subdomains < own {
         let words = format!("Subdomains are weaker protected (sp={}) than the domain (p={})", subdomains.as_str(), own.as_str());
-        let raised = record.with(Draft { sp: Some(own), ..draft }, None);
-        part.find(remark("dmarc.sp_weaker", owner, words).with("p", own.as_str()).record("TXT", owner, raised));
+        part.find(remark("dmarc.sp_weaker", owner, words).with("p", own.as_str()));
     }
     if record.np.value().is_none() && record.nonexistent() < Policy::Reject {
         let from = if record.sp.value().is_some() { "sp" } else { "p" };
         let words = format!("Names below {} that do not exist are held to {from}={} only: np= is not set", seen.published.at, subdomains.as_str());
-        let closed = record.with(Draft { np: Some(Policy::Reject), ..draft }, None);
-        part.find(remark("dmarc.np_missing", owner, words).record("TXT", owner, closed));
+        part.find(remark("dmarc.np_missing", owner, words));
     }
 }
 
 /// A policy of none: the right beginning, and no protection for good.
-fn watching(seen: &Seen<'_>, subject: &str, words: String, next: Option<&SuggestedRecord>, part: &mut Part) {
+fn watching(seen: &Seen<'_>, subject: &str, words: &str, inherited: bool, part: &mut Part) {
     let long = seen.since.map(|since| (since, seen.now - since > TimeDelta::days(WATCHING)));
-    let mut found = match long {
+    let found = match long {
         Some((since, true)) => remark("dmarc.p_none", subject, format!("{words}, since {}", since.format("%Y-%m-%d"))),
         Some((since, false)) => {
             remark("dmarc.p_none", subject, format!("{words}, since {}", since.format("%Y-%m-%d"))).severity(Severity::Low).why(FIRST_STEP)
         }
         None => remark("dmarc.p_none", subject, words),
     };
-    let next_says = |policy: &str| next.is_some_and(|record| record.value.contains(policy));
-    if next_says("; p=reject") {
-        found = found.fix("The domain takes no mail and none is known to come from it: publish this record, which has mail in its name refused.");
-    } else if next_says("; p=none") {
-        found = found.fix("Publish this record first: it asks for reports, and only they show when it is time for quarantine.");
-    }
-    part.find(match next {
-        Some(record) => found.record(&record.kind, &record.name, &record.value),
-        None => found.fix(format!("Have the record of {} raised, or publish one for {} itself.", seen.published.at, seen.facts.domain)),
+    part.find(if inherited {
+        found.fix(format!("Have the record of {} raised, or publish one for {} itself.", seen.published.at, seen.facts.domain))
+    } else if seen.parked {
+        found.fix("The domain takes no mail and none is known to come from it: have mail in its name refused (p=reject).")
+    } else {
+        found
     });
 }
 
@@ -189,29 +174,20 @@ fn tags(record: &Record, owner: &str, part: &mut Part) {
             ),
             _ => (Severity::Low, format!("pct={value} is gone from DMARC since RFC 9989, and receivers of today ignore it")),
         };
-        part.find(remark("dmarc.pct_used", owner, words).severity(severity).record("TXT", owner, record.mended(None)));
+        part.find(remark("dmarc.pct_used", owner, words).severity(severity));
     }
     let removed: Vec<String> = ["rf", "ri"].iter().filter(|name| record.tag(name).is_some()).map(|name| format!("{name}=")).collect();
     if !removed.is_empty() {
         let verb = if removed.len() == 1 { "is" } else { "are" };
         let words = format!("{} {verb} gone from DMARC since RFC 9989", removed.join(" and "));
-        part.find(remark("dmarc.removed_tags", owner, words).record("TXT", owner, record.mended(None)));
+        part.find(remark("dmarc.removed_tags", owner, words));
     }
     let unknown = record.tags.iter().filter(|tag| !TAGS.contains(&tag.name.as_str()) && !REMOVED.contains(&tag.name.as_str()));
     for tag in unknown.take(MOST_UNKNOWN) {
         let name = quoted(&tag.name);
         let found = match meant(&tag.name, &tag.value, record) {
-            Some(right) => {
-                let fix = format!("Write {right}= instead of {name}=.");
-                let found = remark("dmarc.unknown_tag", owner, format!("{name}= is no tag of DMARC, it may be meant as {right}=")).fix(fix);
-                // The same record, its tags as they were meant.
-                let text: Vec<String> =
-                    record.tags.iter().map(|t| format!("{}={}", if t.name == tag.name { right } else { &t.name }, t.value)).collect();
-                match Record::parse(&text.join("; ")) {
-                    Ok(record) => found.record("TXT", owner, record.mended(None)),
-                    Err(_) => found,
-                }
-            }
+            Some(right) => remark("dmarc.unknown_tag", owner, format!("{name}= is no tag of DMARC, it may be meant as {right}="))
+                .fix(format!("Write {right}= instead of {name}=.")),
             None => remark("dmarc.unknown_tag", owner, format!("{name}= is no tag of DMARC, receivers skip it")).with("tag", &name),
         };
         part.find(found);

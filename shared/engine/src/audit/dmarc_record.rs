@@ -2,7 +2,7 @@
 
 use super::{
     dmarc_address::{self, BadAddress, ReportAddress},
-    dmarc_tags::{Fault, Tag, quoted, split},
+    dmarc_tags::{Fault, REMOVED, TAGS, Tag, is_quote, quoted, run_together, split},
 };
 
 /// Report addresses of one tag that are read; more than anybody has, so that a proposal keeps all.
@@ -171,7 +171,7 @@ impl Record {
         self.tag("pct").and_then(|tag| tag.value.parse().ok()).filter(|percent| *percent < 100)
     }
 
-    /// The record with other policies, in the usual order and without what is gone; asks for reports at `mailbox` where it asks for none.
+    /// The record with other policies, in the usual order and without what is gone, with tags that others may read; asks for reports at `mailbox` where it asks for none.
     pub(super) fn with(&self, draft: Draft, mailbox: Option<&str>) -> String {
         let uris = |list: &[ReportAddress]| list.iter().map(|address| address.uri.as_str()).collect::<Vec<_>>().join(",");
         let psd = match self.psd {
@@ -198,6 +198,9 @@ impl Record {
                 add("fo", &fo.value);
             }
         }
+        for tag in self.tags.iter().filter(|tag| is_of_others(tag)) {
+            add(&tag.name, &tag.value);
+        }
         out
     }
 
@@ -206,6 +209,12 @@ impl Record {
         let draft = Draft { p: self.p.value().unwrap_or(Policy::None), sp: self.sp.value(), np: self.np.value(), testing: self.testing };
         self.with(draft, mailbox)
     }
+}
+
+/// A tag that the standard does not know and lets stand: whoever put it there may have somebody who reads it.
+fn is_of_others(tag: &Tag) -> bool {
+    let plain = |c: char| (' '..='~').contains(&c) && c != ';' && !is_quote(c);
+    !TAGS.contains(&tag.name.as_str()) && !REMOVED.contains(&tag.name.as_str()) && tag.value.chars().all(plain) && run_together(&tag.value).is_none()
 }
 
 /// Policies of a record to publish.

@@ -1,9 +1,74 @@
 //! What a DMARC record with mistakes was meant to say: quotes, separators and version put right, names of tags that are one letter off.
 
+use std::collections::BTreeSet;
+
+use waypost_types::DomainName;
+
 use super::{
-    dmarc_record::{Policy, Record, Standing},
-    dmarc_tags::{is_quote, run_together},
+    dmarc_address::meant_address,
+    dmarc_record::{Draft, Policy, Psd, Record, Standing},
+    dmarc_tags::{REMOVED, TAGS, is_quote, run_together},
 };
+
+/// What is known beside the record itself.
+#[derive(Debug, Default)]
+pub(super) struct Known<'a> {
+    /// A mailbox of the domain's own, where it takes mail.
+    pub(super) mailbox: Option<&'a str>,
+    /// The record is an organisation's: its policies for names below count.
+    pub(super) organisation: bool,
+    /// The name is one under which others register.
+    pub(super) registry: bool,
+    /// It neither takes mail nor is known to send any.
+    pub(super) parked: bool,
+    /// Hosts of report addresses that take no mail.
+    pub(super) dead: BTreeSet<DomainName>,
+    /// Hosts that have not agreed to take reports.
+    pub(super) unauthorised: BTreeSet<DomainName>,
+}
+
+/// The record with all put right that is nobody's to decide: how it is written, where reports go, names that do not exist. Its policy stays.
+pub(super) fn better(text: &str, record: &Record, known: &Known<'_>) -> Record {
+    let mut record = repaired(text).unwrap_or_else(|| record.clone());
+    // Only where reports go is put right: a policy or an alignment that was never in force may stop mail.
+    if let Some(tag) = record.tags.iter().position(|tag| is_unknown(&tag.name) && meant(&tag.name, &tag.value, &record) == Some("rua")) {
+        "rua".clone_into(&mut record.tags[tag].name);
+        let text: Vec<String> = record.tags.iter().map(|tag| format!("{}={}", tag.name, tag.value)).collect();
+        record = Record::parse(&text.join("; ")).unwrap_or(record);
+    }
+    let mut draft = Draft { p: record.p.value().unwrap_or(Policy::None), sp: record.sp.value(), np: record.np.value(), testing: record.testing };
+    if known.parked {
+        let closed = |said: Option<Policy>| said.map(|_| Policy::Reject);
+        draft = Draft { p: Policy::Reject, sp: closed(draft.sp), np: closed(draft.np), testing: false };
+    }
+    // Whoever reports on a name that does not exist reports on a forger.
+    if known.organisation && draft.np.is_none() && draft.sp.unwrap_or(draft.p) < Policy::Reject {
+        draft.np = Some(Policy::Reject);
+    }
+    if record.psd == Psd::Yes && !known.registry {
+        record.psd = Psd::Unsaid;
+    }
+    for (tag, bad) in &record.bad_addresses {
+        let Some(address) =
+            meant_address(&bad.text).filter(|address| !known.dead.contains(&address.host) && !known.unauthorised.contains(&address.host))
+        else {
+            continue;
+        };
+        if *tag == "rua" { &mut record.rua } else { &mut record.ruf }.push(address);
+    }
+    // Without another mailbox the dead one stays: which one takes its place only its owner knows.
+    let alive = |addresses: &[super::dmarc_address::ReportAddress]| addresses.iter().any(|address| !known.dead.contains(&address.host));
+    if alive(&record.rua) || known.mailbox.is_some() {
+        record.rua.retain(|address| !known.dead.contains(&address.host));
+    }
+    record.ruf.retain(|address| !known.dead.contains(&address.host));
+    let value = record.with(draft, known.mailbox.filter(|_| !known.parked));
+    Record::parse(&value).unwrap_or(record)
+}
+
+fn is_unknown(name: &str) -> bool {
+    !TAGS.contains(&name) && !REMOVED.contains(&name)
+}
 
 /// A record with its quotes, separators and version put right, where that makes it one that receivers take in full.
 pub(super) fn repaired(text: &str) -> Option<Record> {

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use futures::future::join_all;
-use waypost_types::DomainName;
+use waypost_types::{DomainName, Severity, finding::UnknownPart};
 
 use super::{
     Facts, Part,
+    dmarc_address::{ReportAddress, meant_address},
     dmarc_record::{Policy, Record},
     dmarc_tags::{is_exact, quoted},
-    dmarc_walk::Published,
+    dmarc_walk::{Published, walk},
     organisational,
     rules::remark,
 };
@@ -20,73 +21,140 @@ const MOST_HOSTS: usize = 10;
 /// Addresses that can not be used and are told.
 const MOST_BAD: usize = 5;
 
-/// Looks at `rua=` and `ruf=` of a record.
-pub(super) async fn check(net: &Net, facts: &Facts, published: &Published, part: &mut Part) {
+const RULE: &str = "dmarc.rua_external_unauthorised";
+
+/// What the hosts of report addresses say.
+#[derive(Debug, Default)]
+pub(super) struct Hosts {
+    /// Those that take no mail.
+    pub(super) dead: BTreeSet<DomainName>,
+    /// Those that have not agreed to take reports about the domain.
+    pub(super) unauthorised: BTreeSet<DomainName>,
+}
+
+/// Asks the hosts of `rua=` and `ruf=`, those of addresses that only lack their scheme too. `organisation` is that of the record's name.
+/// `meant`: addresses that a rewritten record would have beside them; of these nothing is remarked.
+pub(super) async fn check(net: &Net, published: &Published, organisation: Option<&str>, meant: &[ReportAddress], part: &mut Part) -> Hosts {
     let (record, owner) = (&published.record, format!("_dmarc.{}", published.at));
-    written(facts, record, &owner, part);
     let mut asked = BTreeSet::new();
     let all = record.rua.iter().map(|address| ("rua", address)).chain(record.ruf.iter().map(|address| ("ruf", address)));
-    let hosts: Vec<_> = all.filter(|(_, address)| asked.insert(&address.host)).take(MOST_HOSTS).collect();
-    let answers = join_all(hosts.iter().map(|(_, address)| async {
-        let outside = organisational(address.host.as_str()) != organisational(&published.at);
-        tokio::join!(takes_mail(net, address.host.as_str()), async {
-            if outside { permitted(net, &published.at, &address.host).await } else { Ok(true) }
-        })
-    }))
-    .await;
-    for ((name, address), (takes, permits)) in hosts.into_iter().zip(answers) {
+    let written: Vec<(&str, ReportAddress)> = all.map(|(name, address)| (name, address.clone())).collect();
+    let meant = meant.iter().map(|address| ("rua", address.clone()));
+    let bare = record.bad_addresses.iter().filter_map(|(name, bad)| Some((*name, meant_address(&bad.text)?)));
+    let count = written.iter().filter(|(_, address)| asked.insert(address.host.clone())).count();
+    let mut seen = BTreeSet::new();
+    let hosts: Vec<(&str, ReportAddress)> =
+        written.into_iter().chain(bare).chain(meant).filter(|(_, address)| seen.insert(address.host.clone())).take(MOST_HOSTS).collect();
+    let answers =
+        join_all(hosts.iter().map(|(_, address)| async {
+            tokio::join!(takes_mail(net, address.host.as_str()), agrees(net, &published.at, organisation, &address.host))
+        }))
+        .await;
+    let mut told = Hosts::default();
+    for (nth, ((name, address), (takes, permits))) in hosts.into_iter().zip(answers).enumerate() {
         let host = &address.host;
+        // Of an address that nobody can read its own mistake is told, not what its host would say.
+        let is_read = nth < count;
         match takes {
-            Ok(true) => {}
             Ok(false) => {
+                told.dead.insert(host.clone());
                 let seen = format!("{name}={}: {host} takes no mail (no MX, no address, or a null MX), so the reports are lost", address.uri);
-                part.find(remark("dmarc.rua_no_mx", &owner, seen).with("host", host.as_str()));
+                let found = remark("dmarc.rua_no_mx", &owner, seen).with("host", host.as_str());
+                part.findings.extend(is_read.then(|| found.done()));
             }
-            Err(failure) => part.unknown("dmarc", format!("{host}: {failure}")),
+            Err(failure) if is_read => part.unknown("dmarc", format!("{host}: {failure}")),
+            Ok(true) | Err(_) => {}
         }
         match permits {
-            Ok(true) => {}
-            Ok(false) => {
-                let seen = format!("{host} does not say that it takes reports about {}, so receivers send none to {}", published.at, address.mailbox);
-                part.find(remark("dmarc.rua_external_unauthorised", &owner, seen).with("host", host.as_str()).record(
-                    "TXT",
-                    permit(&published.at, host),
-                    "v=DMARC1",
-                ));
+            Ok(agreed @ (Agreed::No | Agreed::NoByTheWalk)) => {
+                told.unauthorised.insert(host.clone());
+                let (severity, whom) = if agreed == Agreed::No {
+                    (Severity::High, "receivers send none")
+                } else {
+                    (
+                        Severity::Medium,
+                        "those receivers send none that tell organisations apart by their DMARC records (RFC 9989), as by these the two are",
+                    )
+                };
+                let seen = format!("{host} does not say that it takes reports about {}, so {whom} to {}", published.at, address.mailbox);
+                let found =
+                    remark(RULE, &owner, seen).severity(severity).with("host", host.as_str()).record("TXT", permit(&published.at, host), "v=DMARC1");
+                part.findings.extend(is_read.then(|| found.done()));
             }
-            Err(failure) => part.unknown("dmarc", format!("{}: {failure}", permit(&published.at, host))),
+            Err(reason) if is_read => part.unknown.push(reason),
+            Ok(Agreed::Yes) | Err(_) => {}
         }
     }
+    told
 }
 
 /// What the addresses show without asking anybody.
-fn written(facts: &Facts, record: &Record, owner: &str, part: &mut Part) {
-    let mailbox = format!("dmarc@{}", facts.domain);
+pub(super) fn written(facts: &Facts, record: &Record, owner: &str, part: &mut Part) {
+    let mailbox = facts.takes_mail().then(|| format!("dmarc@{}", facts.domain));
+    let named = || mailbox.clone().unwrap_or_else(|| "a mailbox that takes mail".to_owned());
     for (name, bad) in record.bad_addresses.iter().take(MOST_BAD) {
         let seen = format!("{name}= can not be used: {} (character {}, “{}”)", bad.what, bad.at, quoted(&bad.text));
         let good = if *name == "rua" { &record.rua } else { &record.ruf };
         let mut wanted: Vec<String> = good.iter().map(|address| address.uri.clone()).collect();
         // An address that only lacks its scheme is the one to write.
-        let bare = super::dmarc_address::list(&format!("mailto:{}", bad.text), bad.at, 1).0;
-        wanted.extend(bare.into_iter().map(|address| address.uri));
+        wanted.extend(meant_address(&bad.text).map(|address| address.uri));
         if wanted.is_empty() {
-            wanted.push(format!("mailto:{mailbox}"));
+            wanted.push(format!("mailto:{}", named()));
         }
         part.find(remark("dmarc.rua_syntax", owner, seen).with("addresses", format!("{name}={}", wanted.join(","))));
     }
     let sized: Vec<&str> = record.rua.iter().chain(&record.ruf).filter(|address| address.size.is_some()).map(|a| a.mailbox.as_str()).collect();
     if !sized.is_empty() {
         let seen = format!("A size limit (“!…”) stands behind {}; such limits are gone since RFC 9989", sized.join(", "));
-        part.find(remark("dmarc.size_suffix", owner, seen).record("TXT", owner, record.mended(None)));
+        part.find(remark("dmarc.size_suffix", owner, seen));
     }
     // A name that takes no mail and has all of its mail refused has nothing to learn from reports, nor a mailbox for them.
     if record.tag("rua").is_none() && (facts.receives || record.own() != Policy::Reject) {
         let missing = remark("dmarc.no_rua", owner, "DMARC asks for no reports (no rua=), so nobody sees who sends in the domain's name");
-        part.find(missing.with("mailbox", &mailbox).record("TXT", owner, record.mended(Some(&mailbox))));
+        part.find(match &mailbox {
+            Some(mailbox) => missing.with("mailbox", mailbox),
+            None => {
+                missing.fix("Add rua=mailto: and a mailbox that takes mail, at a host that agrees to take reports: the domain itself takes none.")
+            }
+        });
     }
     if let Some(ruf) = record.tag("ruf") {
         let seen = format!("ruf={} asks for copies of single messages, which may hold personal data; few receivers send them", quoted(&ruf.value));
         part.find(remark("dmarc.ruf_privacy", owner, seen));
+    }
+}
+
+/// Whether a host has agreed to take reports about a domain, or need not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Agreed {
+    Yes,
+    No,
+    /// It has not; only by the DMARC records, not by the public suffix list, is it another organisation.
+    NoByTheWalk,
+}
+
+/// A host of the same organisation need not agree. Which one it is of is found by the walk since RFC 9989 (RFC 9990 4), and by the public suffix
+/// list before (RFC 7489 7.1); both kinds of receivers are about.
+async fn agrees(net: &Net, about: &str, organisation: Option<&str>, host: &DomainName) -> Result<Agreed, UnknownPart> {
+    let apart = organisational(host.as_str()) != organisational(about);
+    if host.as_str() == about {
+        return Ok(Agreed::Yes);
+    }
+    if !apart {
+        let untold = |why: String| UnknownPart::new(RULE, format!("whether {host} is of the organisation of {about}: {why}"));
+        let above = |name: &str| untold(format!("a name above {name} did not answer"));
+        let ours = organisation.ok_or_else(|| above(about))?;
+        let theirs = walk(net, host).await.map_err(|(name, failure)| untold(format!("{name}: {failure}")))?.organisation;
+        let theirs = theirs.ok_or_else(|| above(host.as_str()))?;
+        if ours == theirs {
+            return Ok(Agreed::Yes);
+        }
+    }
+    match permitted(net, about, host).await {
+        Ok(true) => Ok(Agreed::Yes),
+        Ok(false) if apart => Ok(Agreed::No),
+        Ok(false) => Ok(Agreed::NoByTheWalk),
+        Err(failure) => Err(UnknownPart::new("dmarc", format!("{}: {failure}", permit(about, host)))),
     }
 }
 

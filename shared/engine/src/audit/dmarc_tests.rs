@@ -21,20 +21,20 @@ const WORLD: &[(&str, &str)] = &[
     ("e.example._report._dmarc.shy.example", "TXT hello"),
 ];
 
-async fn run_at(domain: &str, records: &[(&str, &str)], others: &[(&str, Say)], options: &AuditOptions) -> AuditReport {
+pub(super) async fn run_at(domain: &str, records: &[(&str, &str)], others: &[(&str, Say)], options: &AuditOptions) -> AuditReport {
     let server = Server::start(&[WORLD, records].concat(), others).await;
     audit_families(&server.net(), &domain.parse().unwrap(), options, &[Family::Dmarc]).await
 }
 
-async fn run(record: &str) -> AuditReport {
+pub(super) async fn run(record: &str) -> AuditReport {
     run_at("e.example", &[("_dmarc.e.example", &format!("TXT {record}"))], &[], &AuditOptions::default()).await
 }
 
-fn rules(report: &AuditReport) -> Vec<&str> {
+pub(super) fn rules(report: &AuditReport) -> Vec<&str> {
     report.findings.iter().map(|finding| finding.rule.as_str()).collect()
 }
 
-fn detail(report: &AuditReport) -> &DmarcDetail {
+pub(super) fn detail(report: &AuditReport) -> &DmarcDetail {
     report.detail.dmarc.as_ref().unwrap()
 }
 
@@ -49,11 +49,11 @@ fn sound(report: &AuditReport) {
     }
 }
 
-#[tokio::test]
-async fn rules_fire_on_what_they_are_for_and_on_nothing_else() {
+/// A rule, its severity, a record that it fires on, and one that it leaves alone.
+pub(super) fn cases() -> Vec<(&'static str, Severity, String, String)> {
     use Severity::{Critical, High, Info, Low, Medium};
     const RUA: &str = "rua=mailto:d@e.example";
-    for (rule, severity, bad, good) in [
+    vec![
         ("dmarc.syntax", Critical, format!("v=DMARC1 p=reject; {RUA}"), format!("v = DMARC1; p=reject; {RUA}")),
         ("dmarc.syntax", Critical, "V=dmarc1; p=reject".to_owned(), "v=DMARC1;p=REJECT".to_owned()),
         ("dmarc.syntax", Critical, "\"v=DMARC1; p=reject\"".to_owned(), "v=DMARC1; p=reject;".to_owned()),
@@ -100,7 +100,12 @@ async fn rules_fire_on_what_they_are_for_and_on_nothing_else() {
         ("dmarc.strict_alignment", Info, "v=DMARC1; p=reject; adkim=s".to_owned(), "v=DMARC1; p=reject; adkim=r; aspf=r".to_owned()),
         ("dmarc.strict_alignment", Info, "v=DMARC1; p=reject; aspf=S".to_owned(), "v=DMARC1; p=reject".to_owned()),
         ("dmarc.unknown_tag", Low, "v=DMARC1; p=reject; rau=mailto:d@e.example".to_owned(), format!("v=DMARC1; p=reject; {RUA}")),
-    ] {
+    ]
+}
+
+#[tokio::test]
+async fn rules_fire_on_what_they_are_for_and_on_nothing_else() {
+    for (rule, severity, bad, good) in cases() {
         let report = run(&bad).await;
         let found = report.findings.iter().find(|finding| finding.rule == rule).unwrap_or_else(|| panic!("{rule} on {bad}: {:#?}", report.findings));
         assert_eq!(found.severity, severity, "{rule} on {bad}");
@@ -127,13 +132,23 @@ async fn a_sound_record_has_no_findings() {
 #[tokio::test]
 async fn fixes_are_records_to_paste() {
     for (record, rule, name, value) in [
-        ("v=DMARC1; p=none; rua=mailto:d@e.example", "dmarc.p_none", "_dmarc.e.example", "v=DMARC1; p=quarantine; t=y; rua=mailto:d@e.example"),
+        (
+            "v=DMARC1; p=none; np=reject; rua=mailto:d@e.example",
+            "dmarc.p_none",
+            "_dmarc.e.example",
+            "v=DMARC1; p=quarantine; np=reject; t=y; rua=mailto:d@e.example",
+        ),
         ("v=DMARC1; p=reject", "dmarc.no_rua", "_dmarc.e.example", "v=DMARC1; p=reject; rua=mailto:dmarc@e.example"),
-        ("v=DMARC1; p=reject; sp=none", "dmarc.sp_weaker", "_dmarc.e.example", "v=DMARC1; p=reject; sp=reject"),
-        ("v=DMARC1; p=reject; t=y", "dmarc.test_mode", "_dmarc.e.example", "v=DMARC1; p=reject"),
-        ("v=DMARC1; p=none", "dmarc.np_missing", "_dmarc.e.example", "v=DMARC1; p=none; np=reject"),
+        (
+            "v=DMARC1; p=reject; sp=none; np=none; rua=mailto:d@e.example",
+            "dmarc.sp_weaker",
+            "_dmarc.e.example",
+            "v=DMARC1; p=reject; sp=reject; np=none; rua=mailto:d@e.example",
+        ),
+        ("v=DMARC1; p=reject; t=y; rua=mailto:d@e.example", "dmarc.test_mode", "_dmarc.e.example", "v=DMARC1; p=reject; rua=mailto:d@e.example"),
+        ("v=DMARC1; p=none", "dmarc.np_missing", "_dmarc.e.example", "v=DMARC1; p=none; np=reject; rua=mailto:dmarc@e.example"),
         ("v=DMARC1; p=reject, rua=mailto:d@e.example", "dmarc.syntax", "_dmarc.e.example", "v=DMARC1; p=reject; rua=mailto:d@e.example"),
-        ("v=DMARC1; p=none; rau=mailto:d@e.example", "dmarc.unknown_tag", "_dmarc.e.example", "v=DMARC1; p=none; rua=mailto:d@e.example"),
+        ("v=DMARC1; p=none; rau=mailto:d@e.example", "dmarc.unknown_tag", "_dmarc.e.example", "v=DMARC1; p=none; np=reject; rua=mailto:d@e.example"),
         ("v=DMARC1; p=none; rua=mailto:d@shy.example", "dmarc.rua_external_unauthorised", "e.example._report._dmarc.shy.example", "v=DMARC1"),
     ] {
         let report = run(record).await;
@@ -144,6 +159,28 @@ async fn fixes_are_records_to_paste() {
     let found = report.findings.iter().find(|finding| finding.rule == "dmarc.rua_syntax").unwrap();
     assert!(found.summary.contains("“mailto:” is missing before the address (character 42, “d@e.example”)"), "{}", found.summary);
     assert!(found.fix.starts_with("Write rua=mailto:a@e.example,mailto:d@e.example;"), "{}", found.fix);
+}
+
+#[tokio::test]
+async fn organisations_within_one_public_suffix_are_told_apart_by_their_records() {
+    // By the public suffix list both are lab.test; nobody publishes a record there.
+    let world = [
+        ("_dmarc.null.lab.test", "TXT v=DMARC1; p=reject; rua=mailto:d@cust.lab.test"),
+        ("cust.lab.test", "MX 10 mx.e.example"),
+        ("_dmarc.cust.lab.test", "TXT v=DMARC1; p=reject; rua=mailto:d@cust.lab.test"),
+    ];
+    let audit = async |more: &[(&str, &str)], others: &[(&str, Say)]| {
+        run_at("null.lab.test", &[&world[..], more].concat(), others, &AuditOptions::default()).await
+    };
+    let report = audit(&[], &[]).await;
+    let found = report.findings.iter().find(|finding| finding.rule == "dmarc.rua_external_unauthorised").unwrap();
+    assert_eq!((found.severity, found.record.as_ref().unwrap().name.as_str()), (Severity::Medium, "null.lab.test._report._dmarc.cust.lab.test"));
+    let fires = |report: &AuditReport| rules(report).contains(&"dmarc.rua_external_unauthorised");
+    // It agrees; a record above makes one organisation of them; whether there is one could not be told.
+    assert!(!fires(&audit(&[("null.lab.test._report._dmarc.cust.lab.test", "TXT v=DMARC1")], &[]).await));
+    assert!(!fires(&audit(&[("_dmarc.lab.test", "TXT v=DMARC1; p=reject")], &[]).await));
+    let untold = audit(&[], &[("_dmarc.lab.test", Say::Code(ResponseCode::ServFail))]).await;
+    assert!(!fires(&untold) && untold.unknown.iter().any(|part| part.subject == "dmarc.rua_external_unauthorised"), "{untold:#?}");
 }
 
 #[tokio::test]
@@ -317,7 +354,7 @@ async fn questions_that_fail_leave_findings_open() {
     let report = run_at("sub.e.example", &own, &fail("_dmarc.e.example"), &AuditOptions::default()).await;
     assert_eq!(rules(&report), Vec::<&str>::new(), "{:#?}", report.findings);
     let untold: Vec<&str> = report.unknown.iter().map(|part| part.subject.as_str()).collect();
-    assert_eq!(untold, ["dmarc.org_domain_differs", "dmarc.sp_weaker", "dmarc.np_missing"]);
+    assert_eq!(untold, ["dmarc.rua_external_unauthorised", "dmarc.org_domain_differs", "dmarc.sp_weaker", "dmarc.np_missing"]);
 }
 
 #[derive(Debug)]

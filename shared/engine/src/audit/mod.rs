@@ -19,6 +19,9 @@ mod dkim_tests;
 mod dmarc;
 mod dmarc_address;
 mod dmarc_alignment;
+mod dmarc_mend;
+#[cfg(test)]
+mod dmarc_mend_tests;
 mod dmarc_path;
 mod dmarc_policy;
 mod dmarc_record;
@@ -32,6 +35,7 @@ mod dnssec;
 mod dnssec_records;
 mod dnssec_verdict;
 pub mod drift;
+mod family;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 pub mod helo;
@@ -54,6 +58,7 @@ mod ptr;
 mod ptr_names;
 #[cfg(test)]
 mod ptr_tests;
+mod repair;
 mod reverse;
 pub mod rules;
 pub mod score;
@@ -63,6 +68,9 @@ mod spf_cost;
 mod spf_flatten;
 mod spf_networks;
 mod spf_open;
+mod spf_repair;
+#[cfg(test)]
+mod spf_repair_tests;
 mod spf_repeats;
 mod spf_senders;
 mod spf_services;
@@ -80,6 +88,7 @@ mod web;
 
 pub use dkim::NO_USUAL_SELECTOR;
 pub(crate) use dmarc_alignment::Alignments;
+pub use family::Family;
 pub use reverse::reverse;
 pub use selectors::provider_of;
 pub use untold::{is_of_one_member, leaves_open};
@@ -153,62 +162,8 @@ impl Known {
     }
 }
 
-/// A record family.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs)] // the names of the records
-pub enum Family {
-    Mx,
-    Spf,
-    Dkim,
-    Dmarc,
-    MtaSts,
-    TlsRpt,
-    Bimi,
-    Dane,
-    Ptr,
-    Dnssec,
-    Ns,
-}
-
-impl Family {
-    /// All of them, in the order pages show them.
-    pub const ALL: [Self; 11] =
-        [Self::Mx, Self::Spf, Self::Dkim, Self::Dmarc, Self::MtaSts, Self::TlsRpt, Self::Bimi, Self::Dane, Self::Ptr, Self::Dnssec, Self::Ns];
-
-    /// The key in `checks` and `records`.
-    pub const fn key(self) -> &'static str {
-        match self {
-            Self::Mx => "mx",
-            Self::Spf => "spf",
-            Self::Dkim => "dkim",
-            Self::Dmarc => "dmarc",
-            Self::MtaSts => "mta_sts",
-            Self::TlsRpt => "tls_rpt",
-            Self::Bimi => "bimi",
-            Self::Dane => "dane",
-            Self::Ptr => "ptr",
-            Self::Dnssec => "dnssec",
-            Self::Ns => "ns",
-        }
-    }
-}
-
-impl Family {
-    /// The family that a rule's findings belong to: its area names it, or is part of it.
-    pub fn of_rule(rule: &str) -> Option<Self> {
-        let area = rule.split_once('.').map_or(rule, |(area, _)| area);
-        match area {
-            "mtasts" => Some(Self::MtaSts),
-            "tlsrpt" => Some(Self::TlsRpt),
-            "helo" => Some(Self::Ptr),
-            "soa" => Some(Self::Ns),
-            other => Self::ALL.into_iter().find(|family| family.key() == other),
-        }
-    }
-}
-
 /// What one family found.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Part {
     findings: Vec<Finding>,
     unknown: Vec<UnknownPart>,
@@ -271,6 +226,11 @@ impl Facts {
     /// Nothing is known of it yet.
     fn of(domain: &DomainName) -> Self {
         Self { domain: domain.clone(), hosts: Vec::new(), nxdomain: false, null_mx: false, receives: true, untold: None }
+    }
+
+    /// A mailbox of the domain can be reached, as far as anybody can tell.
+    fn takes_mail(&self) -> bool {
+        self.receives && (self.hosts.is_empty() || self.untold.is_some() || self.hosts.iter().any(|host| host.partial || !host.addresses.is_empty()))
     }
 }
 
@@ -384,6 +344,7 @@ fn report(facts: &Facts, parts: BTreeMap<Family, Part>) -> AuditReport {
         report.unknown.extend(part.unknown);
         report.detail.take(part.detail);
     }
+    report.findings.iter_mut().for_each(rules::explain_by_hand);
     report.findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.rule.cmp(&b.rule)));
     // What does not exist is not graded: there is nothing there to be good or bad.
     if !facts.nxdomain

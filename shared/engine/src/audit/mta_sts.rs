@@ -1,8 +1,14 @@
 //! MTA-STS: the TXT record, the policy file behind it, and whether the MX hosts keep to it (RFC 8461). How a policy is read is in
 //! `mta_sts_policy`.
 
+use std::net::IpAddr;
+
 use futures::future::join_all;
-use waypost_types::{Severity, audit::MtaStsDetail, outcome::Status};
+use waypost_types::{
+    Severity,
+    audit::MtaStsDetail,
+    outcome::{MxHost, Status},
+};
 
 use super::{
     AuditOptions, Facts, Family, Part,
@@ -42,7 +48,6 @@ pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions, chai
             return part;
         }
     };
-    let suggestion = format!("v=STSv1; id={};", net.now().format("%Y%m%d%H%M%S"));
     // What does not begin as it must is passed over where another record does.
     let exact: Vec<&String> = records.iter().filter(|text| text.starts_with(VERSION)).collect();
     let Some(first) = exact.first().copied().or(records.first()).cloned() else {
@@ -52,15 +57,16 @@ pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions, chai
             part.unknown("mta_sts", format!("whether DANE is in use, without which MTA-STS is missing: {failure}"));
         }
         if protected == Ok(false) {
-            let fix = format!(
-                "Serve at https://mta-sts.{domain}{PATH} the lines {}; then publish this record. After some weeks of clean TLS reports change the mode to enforce.",
-                policy_lines(facts)
-            );
-            part.find(remark("mtasts.missing", domain, "Senders are not told to insist on TLS (no MTA-STS)").fix(fix).record(
-                "TXT",
-                &owner,
-                &suggestion,
-            ));
+            let found = remark("mtasts.missing", domain, "Senders are not told to insist on TLS (no MTA-STS)");
+            part.find(match policy_lines(facts) {
+                Some(lines) => found
+                    .fix(format!(
+                        "Serve at https://mta-sts.{domain}{PATH} the lines {lines}; then publish this record. After some weeks of clean TLS reports change \
+                         the mode to enforce."
+                    ))
+                    .record("TXT", &owner, rewritten("", net)),
+                None => found.fix(NO_HOST),
+            });
         }
         part.word(Status::None, "Not set");
         return part;
@@ -73,7 +79,7 @@ pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions, chai
         part.find(
             remark("mtasts.txt_syntax", &owner, format!("The MTA-STS record can not be read: {reason}"))
                 .fix("Publish it again in this form.")
-                .record("TXT", &owner, &suggestion),
+                .record("TXT", &owner, rewritten(&first, net)),
         );
     }
     let Some((policy, text)) = fetch(net, facts, &mut part).await else { return part };
@@ -126,11 +132,29 @@ fn id(text: &str) -> Option<String> {
     tags(text).ok()?.into_iter().find(|(name, _)| name == "id").map(|(_, value)| value)
 }
 
-/// Lines of a first policy for the MX hosts as they are.
-fn policy_lines(facts: &Facts) -> String {
-    let hosts = facts.hosts.iter().map(|mx| format!("“mx: {}”", mx.host));
-    let lines = ["“version: STSv1”".to_owned(), "“mode: testing”".to_owned()].into_iter().chain(hosts).chain(["“max_age: 604800”".to_owned()]);
-    lines.collect::<Vec<_>>().join(", ")
+/// The record with an id of now and all else that it says beside.
+fn rewritten(text: &str, net: &Net) -> String {
+    let others =
+        tags(text).unwrap_or_default().into_iter().filter(|(name, value)| !name.eq_ignore_ascii_case("v") && name != "id" && !value.is_empty());
+    let others: String = others.flat_map(|(name, value)| [" ".to_owned(), name, "=".to_owned(), value, ";".to_owned()]).collect();
+    format!("v=STSv1; id={};{others}", net.now().format("%Y%m%d%H%M%S"))
+}
+
+/// What to do where the MX records name nobody who could keep to a policy.
+const NO_HOST: &str =
+    "First let the MX records name hosts that exist: a policy can list no others. Then publish one in mode testing, with the TXT record.";
+
+/// A policy can name the host: it is a name, and has addresses as far as anybody can tell.
+fn can_be_named(mx: &MxHost) -> bool {
+    mx.host.parse::<IpAddr>().is_err() && (mx.partial || !mx.addresses.is_empty())
+}
+
+/// Lines of a first policy for the MX hosts as they are; none where no host can stand in it.
+fn policy_lines(facts: &Facts) -> Option<String> {
+    let hosts: Vec<String> = facts.hosts.iter().filter(|mx| can_be_named(mx)).map(|mx| format!("“mx: {}”", mx.host)).collect();
+    let lines =
+        ["“version: STSv1”".to_owned(), "“mode: testing”".to_owned()].into_iter().chain(hosts.clone()).chain(["“max_age: 604800”".to_owned()]);
+    (!hosts.is_empty()).then(|| lines.collect::<Vec<_>>().join(", "))
 }
 
 /// The policy with its text; where there is none, the part says why.
@@ -184,7 +208,7 @@ async fn fetch(net: &Net, facts: &Facts, part: &mut Part) -> Option<(Policy, Str
         Err(reason) => {
             part.find(
                 remark("mtasts.policy_syntax", &host, format!("The MTA-STS policy can not be read: {reason}"))
-                    .fix(format!("Serve these lines at {url}: {}.", policy_lines(facts))),
+                    .fix(policy_lines(facts).map_or_else(|| NO_HOST.to_owned(), |lines| format!("Serve these lines at {url}: {lines}."))),
             );
             part.word(Status::Bad, "Error");
             None
@@ -206,11 +230,11 @@ fn history(net: &Net, options: &AuditOptions, part: &mut Part, owner: &str, reco
     if let (Some(before), Some(id_before), Some(id)) = (known_policy, known_id, id(record)) {
         match (before.says_the_same(policy), id_before == id) {
             (false, true) => {
-                let suggestion = format!("v=STSv1; id={};", net.now().format("%Y%m%d%H%M%S"));
-                part.find(
-                    remark("mtasts.id_stale", owner, format!("The MTA-STS policy has changed, and its id is still {id}"))
-                        .record("TXT", owner, suggestion),
-                );
+                part.find(remark("mtasts.id_stale", owner, format!("The MTA-STS policy has changed, and its id is still {id}")).record(
+                    "TXT",
+                    owner,
+                    rewritten(record, net),
+                ));
             }
             (true, false) => {
                 part.find(remark("mtasts.id_changed_alone", owner, format!("The id has changed from {id_before} to {id}, and the policy has not")));
@@ -225,7 +249,8 @@ fn hosts(facts: &Facts, part: &mut Part, policy: &Policy) {
     if facts.hosts.is_empty() && facts.receives {
         part.unknown("mta_sts", "whether the policy covers the MX hosts: they could not be looked up");
     }
-    for mx in facts.hosts.iter().filter(|mx| !covered(policy, &mx.host)) {
+    // What is no host, or is not there, belongs out of the MX records and into no policy.
+    for mx in facts.hosts.iter().filter(|mx| !covered(policy, &mx.host) && can_be_named(mx)) {
         let seen = format!("The MX host {} is not in the MTA-STS policy (mode {})", mx.host, policy.mode.as_str());
         part.find(remark("mtasts.mx_mismatch", &mx.host, seen).severity(severity(policy)).with("host", &mx.host));
     }

@@ -86,11 +86,17 @@ async fn without_mx(net: &Net, name: &str, facts: &mut Facts, part: &mut Part) {
                 }
                 Ok(_) | Err(FetchError::Multiple) => {}
             }
-            part.find(
-                remark("mx.missing", name, format!("{name} has no MX record and no address: it can not receive mail"))
-                    .fix("Publish the host that takes its mail, or a null MX when the domain is not meant to receive any.")
-                    .record("MX", name, format!("10 mail.{name}.")),
-            );
+            let host = format!("mail.{name}");
+            let found = remark("mx.missing", name, format!("{name} has no MX record and no address: it can not receive mail"));
+            part.find(match net.dns().addresses(&host).await {
+                Lookup::Found(_) => found
+                    .fix(format!("If {host} takes its mail, publish this record; if the domain is not meant to receive any, a null MX (0 .)."))
+                    .record("MX", name, format!("10 {host}.")),
+                Lookup::Missing(_) | Lookup::Failed(_) => found.fix(
+                    "Publish an MX record with the name of the host that takes its mail, which must have an address, or a null MX (0 .) when the domain is \
+                     not meant to receive any.",
+                ),
+            });
             part.word(Status::Bad, "Missing");
         }
         Lookup::Failed(failure) => {
@@ -115,12 +121,9 @@ async fn null_mx(net: &Net, name: &str, options: &AuditOptions, part: &mut Part)
             Ok(Some(policy)) if lets_somebody_send(&policy) => {
                 let policy = String::from_utf8_lossy(&policy).into_owned();
                 let seen = format!("{name} says that it takes no mail (null MX), and its SPF record lets hosts send for it: {policy}");
-                part.find(
-                    remark("mx.null_sends", name, seen)
-                        .severity(Severity::Low)
-                        .fix("If the domain sends mail, give it an MX record that takes the replies. If it does not, say so in SPF as well.")
-                        .record("TXT", name, "v=spf1 -all"),
-                );
+                part.find(remark("mx.null_sends", name, seen).severity(Severity::Low).fix(
+                    "If the domain sends mail, give it an MX record that takes the replies. If it does not, say so in SPF as well: v=spf1 -all.",
+                ));
             }
             Err(FetchError::Dns(failure)) => part.untold("mx.null_sends", format!("the SPF record of {name}: {failure}")),
             Ok(_) | Err(FetchError::Multiple) => {}
@@ -168,16 +171,18 @@ async fn with_mx(net: &Net, name: &str, records: Vec<(u16, String)>, facts: &mut
             part.untold("mx.cname", format!("whether {host} is an alias: {failure}"));
         }
         if let Some(alias) = alias.found().into_iter().next() {
-            part.find(
-                remark("mx.cname", host, format!("The MX host {host} is an alias of {alias}"))
-                    .fix(format!("Let the MX record name {alias} itself."))
-                    .record("MX", name, format!("{preference} {alias}.")),
-            );
+            let found = remark("mx.cname", host, format!("The MX host {host} is an alias of {alias}"));
+            // Behind one that leads nowhere there is nothing to name.
+            part.find(if matches!(addresses, Lookup::Missing(_)) {
+                found.fix(format!("Let the MX record name a host that has addresses; {alias} has none."))
+            } else {
+                found.fix(format!("Let the MX record name {alias} itself.")).record("MX", name, format!("{preference} {alias}."))
+            });
         }
         let addresses = match addresses {
             Lookup::Found(addresses) => addresses,
             Lookup::Missing(absence) => {
-                dead.push((host, absence));
+                dead.push((*preference, host.as_str(), absence));
                 Vec::new()
             }
             Lookup::Failed(failure) => {
@@ -191,8 +196,8 @@ async fn with_mx(net: &Net, name: &str, records: Vec<(u16, String)>, facts: &mut
     }
     // Others take the mail as long as one of them works.
     let all = dead.len() == hosts.len();
-    for (host, absence) in dead {
-        undeliverable(name, host, absence, all, part);
+    for (preference, host, absence) in dead {
+        undeliverable(net, name, (preference, host), absence, all, part).await;
     }
     mx_set::hosts(name, &facts.hosts, part);
     ipv6_only(net, name, &facts.hosts, part).await;
@@ -219,7 +224,7 @@ async fn ipv6_only(net: &Net, name: &str, hosts: &[MxHost], part: &mut Part) {
 }
 
 /// A host that can not be found, and what may have gone wrong with its name.
-fn undeliverable(name: &str, host: &str, absence: Absence, all: bool, part: &mut Part) {
+async fn undeliverable(net: &Net, name: &str, (preference, host): (u16, &str), absence: Absence, all: bool, part: &mut Part) {
     let severity = if all { Severity::Critical } else { Severity::Medium };
     if host.parse::<IpAddr>().is_ok() {
         part.find(remark("mx.ip_literal", host, format!("The MX record points to the address {host}; it must name a host")));
@@ -233,14 +238,20 @@ fn undeliverable(name: &str, host: &str, absence: Absence, all: bool, part: &mut
     let how = if absence == Absence::NxDomain { "does not exist in DNS" } else { "has no address" };
     let found = remark("mx.unresolvable", host, format!("The MX host {host} {how}")).severity(severity).with("host", host);
     let doubled = host.strip_suffix(name).and_then(|rest| rest.strip_suffix('.')).filter(|rest| rest.ends_with(name));
-    part.find(match doubled {
-        Some(meant) => found
-            .fix(format!("The zone's name stands twice: in the zone file the final dot is missing. Write {meant}. with the dot."))
-            .record("MX", name, format!("10 {meant}.")),
-        None if !host.contains('.') => found
-            .fix(format!("The name has no domain. If {host}.{name} is meant, write it in full, with a final dot."))
-            .record("MX", name, format!("10 {host}.{name}.")),
-        None => found,
+    let (meant, found) = match doubled {
+        Some(meant) => (
+            meant.to_owned(),
+            found.fix(format!("The zone's name stands twice: in the zone file the final dot is missing. Write {meant}. with the dot.")),
+        ),
+        None if !host.contains('.') => {
+            (format!("{host}.{name}"), found.fix(format!("The name has no domain. If {host}.{name} is meant, write it in full, with a final dot.")))
+        }
+        None => return part.find(found),
+    };
+    // A host that is not there either is no repair.
+    part.find(match net.dns().addresses(&meant).await {
+        Lookup::Found(_) => found.record("MX", name, format!("{preference} {meant}.")),
+        Lookup::Missing(_) | Lookup::Failed(_) => found,
     });
 }
 

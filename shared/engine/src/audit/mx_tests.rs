@@ -106,10 +106,26 @@ async fn a_null_mx_contradicts_mail_that_was_seen() {
 #[tokio::test]
 async fn names_written_wrongly_are_explained() {
     for (host, words) in [("mail.e.example.e.example", "Write mail.e.example. with the dot"), ("mail", "mail.e.example is meant")] {
-        let part = look(&[("e.example", &format!("MX 10 {host}"))], &AuditOptions::default()).await;
-        let finding = part.findings.iter().find(|finding| finding.rule == "mx.unresolvable").unwrap();
-        assert!(finding.fix.contains(words) && finding.record.as_ref().unwrap().value == "10 mail.e.example.", "{finding:?}");
+        for exists in [true, false] {
+            let mx = format!("MX 20 {host}");
+            let records = [("e.example", mx.as_str()), (if exists { "mail.e.example" } else { "other.e.example" }, "A 203.0.113.5")];
+            let part = look(&records, &AuditOptions::default()).await;
+            let finding = part.findings.iter().find(|finding| finding.rule == "mx.unresolvable").unwrap();
+            assert!(finding.fix.contains(words), "{finding:?}");
+            assert_eq!(finding.record.as_ref().map(|record| record.value.as_str()), exists.then_some("20 mail.e.example."), "{finding:?}");
+        }
     }
+}
+
+#[tokio::test]
+async fn no_record_names_a_host_that_is_not_there() {
+    let missing = |part: &Part| part.findings.iter().find(|finding| finding.rule == "mx.missing").unwrap().record.clone();
+    assert_eq!(missing(&look(&[("e.example", "TXT hello")], &AuditOptions::default()).await), None);
+    let mail = look(&[("e.example", "TXT hello"), ("mail.e.example", "A 203.0.113.5")], &AuditOptions::default()).await;
+    assert_eq!(missing(&mail).map(|record| record.value).as_deref(), Some("10 mail.e.example."));
+    let part = look(&[("e.example", "MX 10 a.e.example"), ("a.e.example", "CNAME gone.e.example")], &AuditOptions::default()).await;
+    let alias = part.findings.iter().find(|finding| finding.rule == "mx.cname").unwrap();
+    assert!(alias.record.is_none() && alias.fix.contains("gone.e.example has none"), "{alias:?}");
 }
 
 #[tokio::test]

@@ -66,6 +66,13 @@ pub(super) async fn check_by(asker: Asker<'_>, facts: &Facts, options: &AuditOpt
     let ((hosts, looks), delegation, soa) = tokio::join!(look, ns_parent::delegation(&asker, &zone), net.dns().soa(&zone));
     sites(net, &zone, servers.len(), &hosts, &mut part);
     // Another look must end before the audit does, or all of this is lost.
+    let mut looks = looks;
+    if let Ok(Some(delegation)) = &delegation {
+        let only_above: Vec<&String> = delegation.names.iter().filter(|name| !servers.contains(name)).take(MOST_SERVERS).collect();
+        if tokio::time::timeout(SECOND, named_above(&asker, &only_above, delegation, &zone, &mut looks, &mut part)).await.is_err() {
+            part.untold("ns.lame", format!("whether the servers that {} delegates to have the zone: they did not answer in time", delegation.parent));
+        }
+    }
     let time_left = || begun.elapsed() + asker.pause + SECOND + RESERVE < options.deadline;
     let looks = if time_left() { confirmed(&asker, looks, &zone).await } else { unconfirmed(looks) };
     answers(&zone, &looks, &delegation, &mut part);
@@ -151,6 +158,30 @@ async fn look_at(asker: &Asker<'_>, hosts: impl Iterator<Item = &Host>, zone: &s
         (name.to_owned(), address, look)
     }))
     .await
+}
+
+/// Servers that the parent alone names: resolvers ask them like the others. Those that do not have the zone join the looks.
+async fn named_above(asker: &Asker<'_>, names: &[&String], delegation: &Delegation, zone: &str, looks: &mut Vec<Seen>, part: &mut Part) {
+    let seen = join_all(names.iter().map(|name| async move {
+        let host = Host::find(asker.net, name).await;
+        let address = host.addresses().into_iter().find(|address| asker.net.egress_check(*address).is_ok());
+        let look = match address {
+            Some(address) => asker.has_zone(address, zone).await.err().map(|look| (address, look)),
+            None => None,
+        };
+        (host, look)
+    }))
+    .await;
+    for (host, look) in seen {
+        let name = host.name.clone();
+        if host.has_none() {
+            let words = format!("The name server {name}, to which {} delegates {zone}, has no address, so nobody can ask it", delegation.parent);
+            part.find(remark("ns.no_address", &name, words).with("ns", &name));
+        } else if let Some(failure) = host.failure() {
+            part.unknown_about(Family::Ns, &name, format!("addresses of {name}: {failure}"));
+        }
+        looks.extend(look.map(|(address, look)| (name, address, look)));
+    }
 }
 
 /// One view per server, that of its first address.

@@ -153,6 +153,23 @@ async fn a_lame_server_is_told_from_a_network_that_answers_for_all() {
 }
 
 #[tokio::test]
+async fn a_server_that_the_parent_alone_names_must_have_the_zone_too() {
+    let above = Some(&["ns1.e.example", "ns2.e.example", "ns9.e.example"][..]);
+    let refuses = Zone { refuses: true, ..ZONE };
+    let with = |last: &'static str| [RESOLVED, &[("ns9.e.example", last)]].concat();
+    let part = judge_with(&[ZONE, ZONE, refuses], above, &with("A 127.0.0.4")).await;
+    assert!(found(&part, "ns.lame").unwrap().summary.contains("ns9.e.example (127.0.0.4) refuses"), "{:#?}", part.findings);
+    assert!(found(&part, "ns.parent_mismatch").is_some());
+    // It has the zone; it has no address; it does not answer us, which proves nothing.
+    let part = judge_with(&[ZONE, ZONE, ZONE], above, &with("A 127.0.0.4")).await;
+    assert!(found(&part, "ns.lame").is_none() && found(&part, "ns.parent_mismatch").is_some(), "{:#?}", part.findings);
+    let part = judge_with(&[ZONE, ZONE], above, RESOLVED).await;
+    assert!(found(&part, "ns.no_address").unwrap().summary.contains("to which example delegates"), "{:#?}", part.findings);
+    let part = judge_with(&[ZONE, ZONE], above, &with("A 127.0.0.88")).await;
+    assert!(found(&part, "ns.lame").is_none() && part.unknown.iter().any(|one| one.about.as_deref() == Some("ns9.e.example")), "{part:#?}");
+}
+
+#[tokio::test]
 async fn tcp_that_is_refused_counts_where_tcp_gets_through_at_all() {
     let udp_only = Zone { tcp: false, ..ZONE };
     let part = judge(&[ZONE, udp_only.clone()], BOTH).await;

@@ -25,6 +25,9 @@ pub struct Rule {
     pub why: String,
     /// What to do, with `{placeholders}`.
     pub fix: String,
+    /// What to do where no record can be shown that does it.
+    #[serde(default)]
+    pub by_hand: Option<String>,
 }
 
 static RULES: LazyLock<HashMap<String, Rule>> = LazyLock::new(|| {
@@ -36,6 +39,17 @@ static RULES: LazyLock<HashMap<String, Rule>> = LazyLock::new(|| {
 /// A rule by its id.
 pub fn rule(id: &str) -> Option<&'static Rule> {
     RULES.get(id)
+}
+
+/// Says what to do by hand where a fix speaks of a record and none could be built without guessing.
+pub fn explain_by_hand(finding: &mut Finding) {
+    let speaks = ["record below", "this record"].iter().any(|words| finding.fix.contains(words));
+    if finding.record.is_none()
+        && speaks
+        && let Some(words) = rule(&finding.rule).and_then(|rule| rule.by_hand.as_deref())
+    {
+        words.clone_into(&mut finding.fix);
+    }
 }
 
 /// A finding in the making.
@@ -124,6 +138,16 @@ mod tests {
         assert_eq!(file.rule.len(), RULES.len());
     }
 
+    /// A fix that speaks of a record has other words for where there is none, but for rules that always have one.
+    #[test]
+    fn no_fix_speaks_of_a_record_that_is_not_there() {
+        for rule in RULES.values().filter(|rule| rule.fix.contains("record below") || rule.fix.contains("this record")) {
+            let other = rule.by_hand.as_deref().unwrap_or_default();
+            let always = ["dmarc.rua_external_unauthorised"].contains(&rule.id.as_str());
+            assert!(always || !(other.is_empty() || other.contains('{') || other.contains("record below")), "{}", rule.id);
+        }
+    }
+
     /// Every rule that code names is in the catalog.
     #[test]
     fn rules_named_in_code_exist() {
@@ -131,6 +155,7 @@ mod tests {
             include_str!("mx.rs"),
             include_str!("mx_set.rs"),
             include_str!("spf.rs"),
+            include_str!("spf_repair.rs"),
             include_str!("spf_networks.rs"),
             include_str!("spf_open.rs"),
             include_str!("spf_repeats.rs"),
@@ -139,6 +164,7 @@ mod tests {
             include_str!("dkim.rs"),
             include_str!("dkim_remarks.rs"),
             include_str!("dmarc.rs"),
+            include_str!("dmarc_mend.rs"),
             include_str!("dmarc_policy.rs"),
             include_str!("dmarc_reports.rs"),
             include_str!("mta_sts.rs"),

@@ -51,7 +51,7 @@ pub(super) fn judge(facts: &Facts, networks: &[IpNet], part: &mut Part) {
 }
 
 /// Wholly inside one range that is not public: what both ends say of themselves is the same.
-fn is_private(network: &IpNet) -> bool {
+pub(super) fn is_private(network: &IpNet) -> bool {
     let first = not_public(network.network());
     (first.is_some() && first == not_public(network.broadcast())) || DOCUMENTATION.iter().any(|range| range.contains(network))
 }

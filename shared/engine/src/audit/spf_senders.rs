@@ -32,20 +32,30 @@ struct Candidate {
     own_host: Option<String>,
 }
 
+/// Who passes, and the known senders that do not.
+#[derive(Debug, Default)]
+pub(super) struct Senders {
+    pub(super) shown: Vec<SpfSender>,
+    pub(super) refused: Vec<IpAddr>,
+}
+
 /// Evaluates each; no DNS answer makes it unknown. Gives those to show, and remarks what follows.
-pub(super) async fn look(net: &Net, facts: &Facts, options: &AuditOptions, text: &str, record: &Record, part: &mut Part) -> Vec<SpfSender> {
+pub(super) async fn look(net: &Net, facts: &Facts, options: &AuditOptions, record: &Record, part: &mut Part) -> Senders {
     let domain = facts.domain.as_str();
     let candidates = candidates(facts, options);
     let results = evaluate(net, domain, &candidates).await;
+    let mut refused = Vec::new();
     for (candidate, result) in candidates.iter().zip(&results).filter(|(candidate, _)| candidate.known) {
-        not_covered(domain, text, record, candidate, result, part);
+        if not_covered(domain, candidate, result, part) {
+            refused.push(candidate.address);
+        }
     }
     let sends = record.redirect.is_some() || record.directives.iter().any(|directive| directive.mechanism != Mechanism::All);
     if sends {
         not_allowed(net, facts, &candidates, &results, part).await;
         helo(net, facts, &candidates, &results, part).await;
     }
-    candidates
+    let shown = candidates
         .into_iter()
         .zip(results)
         .map(|(candidate, result)| SpfSender {
@@ -54,7 +64,8 @@ pub(super) async fn look(net: &Net, facts: &Facts, options: &AuditOptions, text:
             result: result.result.as_str().to_owned(),
             mechanism: result.mechanism,
         })
-        .collect()
+        .collect();
+    Senders { shown, refused }
 }
 
 fn candidates(facts: &Facts, options: &AuditOptions) -> Vec<Candidate> {
@@ -85,34 +96,20 @@ async fn evaluate(net: &Net, domain: &str, candidates: &[Candidate]) -> Vec<SpfE
     stream::iter(jobs).buffered(AT_ONCE).collect().await
 }
 
-fn not_covered(domain: &str, text: &str, record: &Record, candidate: &Candidate, result: &SpfEvaluation, part: &mut Part) {
+/// Remarks a known sender that does not pass; true when it is one.
+fn not_covered(domain: &str, candidate: &Candidate, result: &SpfEvaluation, part: &mut Part) -> bool {
     let address = candidate.address;
     match result.result {
         SpfResult::Fail | SpfResult::SoftFail | SpfResult::Neutral => {
             let seen = format!("{address} sends for {domain} ({}), and SPF says {} of it", candidate.origin, result.result.as_str());
-            part.find(remark("spf.sender_not_covered", domain, seen).with("ip", address.to_string()).record(
-                "TXT",
-                domain,
-                with(text, record, address),
-            ));
+            part.find(remark("spf.sender_not_covered", domain, seen).with("ip", address.to_string()));
+            return true;
         }
         SpfResult::TempError => part.unknown("spf", format!("whether {address} may send: {}", result.explanation)),
         // What is wrong with the record as a whole is said elsewhere.
         SpfResult::Pass | SpfResult::None | SpfResult::PermError => {}
     }
-}
-
-/// The record with the address let in, before all that refuses.
-fn with(text: &str, record: &Record, address: IpAddr) -> String {
-    let kind = if address.is_ipv4() { "ip4" } else { "ip6" };
-    let added = format!("{kind}:{address}");
-    let mut terms: Vec<&str> = text.split(' ').filter(|term| !term.is_empty()).collect();
-    // Before the first term that is not a plain permission: there an earlier match can refuse it.
-    let first =
-        record.directives.iter().find(|directive| directive.qualifier != crate::spf::Qualifier::Pass).map(|directive| directive.text.as_str());
-    let at = first.and_then(|first| terms.iter().position(|term| *term == first)).unwrap_or(terms.len());
-    terms.insert(at, &added);
-    terms.join(" ")
+    false
 }
 
 async fn not_allowed(net: &Net, facts: &Facts, candidates: &[Candidate], results: &[SpfEvaluation], part: &mut Part) {

@@ -32,16 +32,16 @@ const WORLD: &[(&str, &str)] = &[
     ("reg.example", "A 203.0.113.9"),
 ];
 
-async fn run(records: &[(&str, &str)], others: &[(&str, Say)], options: &AuditOptions) -> AuditReport {
+pub(super) async fn run(records: &[(&str, &str)], others: &[(&str, Say)], options: &AuditOptions) -> AuditReport {
     let server = Server::start(&[WORLD, records].concat(), others).await;
     audit_families(&server.net(), &"e.example".parse().unwrap(), options, &[Family::Spf]).await
 }
 
-async fn spf(record: &str) -> AuditReport {
+pub(super) async fn spf(record: &str) -> AuditReport {
     run(&[("e.example", record)], &[], &AuditOptions::default()).await
 }
 
-fn rules(report: &AuditReport) -> Vec<&str> {
+pub(super) fn rules(report: &AuditReport) -> Vec<&str> {
     report.findings.iter().map(|finding| finding.rule.as_str()).collect()
 }
 
@@ -49,54 +49,53 @@ fn detail(report: &AuditReport) -> &SpfDetail {
     report.detail.spf.as_ref().unwrap()
 }
 
+/// A rule, a record that it fires on, and one that it leaves alone.
+pub(super) const CASES: &[(&str, &str, &str)] = &[
+    ("spf.syntax", "TXT v=spf1 ipv4:192.0.2.1 -all", "TXT v=spf1 mx -all"),
+    ("spf.syntax", "TXT v=spf1 mx include:broken.example -all", "TXT v=spf1 mx -all"),
+    ("spf.duplicate_modifier", "TXT v=spf1 mx redirect=a.example redirect=b.example", "TXT v=spf1 mx x=1 x=2 -all"),
+    ("spf.duplicate_mechanism", "TXT v=spf1 mx mx -all", "TXT v=spf1 mx a:mx.e.example -all"),
+    ("spf.overlap", "TXT v=spf1 mx ip4:8.8.8.0/24 ip4:8.8.8.8 -all", "TXT v=spf1 mx ip4:8.8.8.8 ip4:8.8.4.4 -all"),
+    ("spf.too_long_string", "TXT v=spf1 ip4:8.8.8.8|ip4:8.8.4.4 -all", "TXT v=spf1 ip4:8.8.8.8| ip4:8.8.4.4 -all"),
+    ("spf.too_long_string", "TXT v=spf1|mx -all", "TXT v=spf1| mx -all"),
+    ("spf.type99", "SPF v=spf1 -all", "TXT v=spf1 mx -all"),
+    ("spf.softfail_only", "TXT v=spf1 mx ~all", "TXT v=spf1 mx -all"),
+    ("spf.unknown_service", "TXT v=spf1 mx include:spf.lapsed.test -all", "TXT v=spf1 mx include:nets.five.example -all"),
+    // The name is gone, its registered domain is not.
+    ("spf.unknown_service", "TXT v=spf1 mx a:lapsed.test -all", "TXT v=spf1 mx a:none.reg.example -all"),
+    ("spf.unknown_service", "TXT v=spf1 redirect=lapsed.test", "TXT v=spf1 mx a:none.e.example -all"),
+    ("spf.include_no_record", "TXT v=spf1 mx include:none.example -all", "TXT v=spf1 mx include:nets.five.example -all"),
+    ("spf.include_loop", "TXT v=spf1 mx include:e.example -all", "TXT v=spf1 mx include:five.example -all"),
+    ("spf.void_lookups", "TXT v=spf1 a:x1.e.example a:x2.e.example mx:x3.e.example -all", "TXT v=spf1 mx a:x1.e.example a:x2.e.example -all"),
+    // Only one family is missing, and what stands after “all” is not asked.
+    ("spf.void_lookups", "TXT v=spf1 a a a -all", "TXT v=spf1 a:h3.five.example a:h3.five.example a:h1.five.example a:h2.five.example -all a a a"),
+    (
+        "spf.too_many_lookups",
+        "TXT v=spf1 mx include:five.example include:five.example -all",
+        "TXT v=spf1 mx include:five.example -all include:five.example",
+    ),
+    ("spf.lookups_near_limit", "TXT v=spf1 mx mx mx include:five.example -all", "TXT v=spf1 mx include:five.example -all"),
+    ("spf.ptr_used", "TXT v=spf1 mx ptr -all", "TXT v=spf1 mx -all"),
+    ("spf.host_not_allowed", "TXT v=spf1 ip4:8.8.8.8 -all", "TXT v=spf1 mx -all"),
+    ("spf.host_not_allowed", "TXT v=spf1 ip4:8.8.8.8 ~all", "TXT v=spf1 -all"),
+    ("spf.terms_after_all", "TXT v=spf1 -all mx", "TXT v=spf1 mx -all"),
+    ("spf.redirect_with_all", "TXT v=spf1 mx -all redirect=five.example", "TXT v=spf1 mx redirect=five.example"),
+    ("spf.plus_all", "TXT v=spf1 mx +all", "TXT v=spf1 mx -all"),
+    ("spf.neutral_all", "TXT v=spf1 mx ?all", "TXT v=spf1 mx -all"),
+    ("spf.no_all", "TXT v=spf1 mx", "TXT v=spf1 mx -all"),
+    ("spf.plus_all", "TXT v=spf1 mx redirect=open.example", "TXT v=spf1 mx redirect=five.example"),
+    ("spf.plus_all", "TXT v=spf1 mx include:in.example -all", "TXT v=spf1 mx ?include:open.example -all"),
+    ("spf.plus_all", "TXT v=spf1 mx ip4:0.0.0.0/0 -all", "TXT v=spf1 mx -all include:open.example"),
+    ("spf.neutral_all", "TXT v=spf1 redirect=neutral.example", "TXT v=spf1 mx include:neutral.example -all"),
+    ("spf.no_all", "TXT v=spf1 redirect=endless.example", "TXT v=spf1 redirect=none.example"),
+    ("spf.softfail_only", "TXT v=spf1 redirect=soft.example", "TXT v=spf1 include:soft.example -all"),
+];
+
 #[tokio::test]
 async fn rules_fire_on_what_they_are_for_and_on_nothing_else() {
-    for (rule, bad, good) in [
-        ("spf.syntax", "TXT v=spf1 ipv4:192.0.2.1 -all", "TXT v=spf1 mx -all"),
-        ("spf.syntax", "TXT v=spf1 mx include:broken.example -all", "TXT v=spf1 mx -all"),
-        ("spf.duplicate_modifier", "TXT v=spf1 mx redirect=a.example redirect=b.example", "TXT v=spf1 mx x=1 x=2 -all"),
-        ("spf.duplicate_mechanism", "TXT v=spf1 mx mx -all", "TXT v=spf1 mx a:mx.e.example -all"),
-        ("spf.overlap", "TXT v=spf1 mx ip4:8.8.8.0/24 ip4:8.8.8.8 -all", "TXT v=spf1 mx ip4:8.8.8.8 ip4:8.8.4.4 -all"),
-        ("spf.too_long_string", "TXT v=spf1 ip4:8.8.8.8|ip4:8.8.4.4 -all", "TXT v=spf1 ip4:8.8.8.8| ip4:8.8.4.4 -all"),
-        ("spf.too_long_string", "TXT v=spf1|mx -all", "TXT v=spf1| mx -all"),
-        ("spf.type99", "SPF v=spf1 -all", "TXT v=spf1 mx -all"),
-        ("spf.softfail_only", "TXT v=spf1 mx ~all", "TXT v=spf1 mx -all"),
-        ("spf.unknown_service", "TXT v=spf1 mx include:spf.lapsed.test -all", "TXT v=spf1 mx include:nets.five.example -all"),
-        // The name is gone, its registered domain is not.
-        ("spf.unknown_service", "TXT v=spf1 mx a:lapsed.test -all", "TXT v=spf1 mx a:none.reg.example -all"),
-        ("spf.unknown_service", "TXT v=spf1 redirect=lapsed.test", "TXT v=spf1 mx a:none.e.example -all"),
-        ("spf.include_no_record", "TXT v=spf1 mx include:none.example -all", "TXT v=spf1 mx include:nets.five.example -all"),
-        ("spf.include_loop", "TXT v=spf1 mx include:e.example -all", "TXT v=spf1 mx include:five.example -all"),
-        ("spf.void_lookups", "TXT v=spf1 a:x1.e.example a:x2.e.example mx:x3.e.example -all", "TXT v=spf1 mx a:x1.e.example a:x2.e.example -all"),
-        // Only one family is missing, and what stands after “all” is not asked.
-        (
-            "spf.void_lookups",
-            "TXT v=spf1 a a a -all",
-            "TXT v=spf1 a:h3.five.example a:h3.five.example a:h1.five.example a:h2.five.example -all a a a",
-        ),
-        (
-            "spf.too_many_lookups",
-            "TXT v=spf1 mx include:five.example include:five.example -all",
-            "TXT v=spf1 mx include:five.example -all include:five.example",
-        ),
-        ("spf.lookups_near_limit", "TXT v=spf1 mx mx mx include:five.example -all", "TXT v=spf1 mx include:five.example -all"),
-        ("spf.ptr_used", "TXT v=spf1 mx ptr -all", "TXT v=spf1 mx -all"),
-        ("spf.host_not_allowed", "TXT v=spf1 ip4:8.8.8.8 -all", "TXT v=spf1 mx -all"),
-        ("spf.host_not_allowed", "TXT v=spf1 ip4:8.8.8.8 ~all", "TXT v=spf1 -all"),
-        ("spf.terms_after_all", "TXT v=spf1 -all mx", "TXT v=spf1 mx -all"),
-        ("spf.redirect_with_all", "TXT v=spf1 mx -all redirect=five.example", "TXT v=spf1 mx redirect=five.example"),
-        ("spf.plus_all", "TXT v=spf1 mx +all", "TXT v=spf1 mx -all"),
-        ("spf.neutral_all", "TXT v=spf1 mx ?all", "TXT v=spf1 mx -all"),
-        ("spf.no_all", "TXT v=spf1 mx", "TXT v=spf1 mx -all"),
-        ("spf.plus_all", "TXT v=spf1 mx redirect=open.example", "TXT v=spf1 mx redirect=five.example"),
-        ("spf.plus_all", "TXT v=spf1 mx include:in.example -all", "TXT v=spf1 mx ?include:open.example -all"),
-        ("spf.plus_all", "TXT v=spf1 mx ip4:0.0.0.0/0 -all", "TXT v=spf1 mx -all include:open.example"),
-        ("spf.neutral_all", "TXT v=spf1 redirect=neutral.example", "TXT v=spf1 mx include:neutral.example -all"),
-        ("spf.no_all", "TXT v=spf1 redirect=endless.example", "TXT v=spf1 redirect=none.example"),
-        ("spf.softfail_only", "TXT v=spf1 redirect=soft.example", "TXT v=spf1 include:soft.example -all"),
-    ] {
-        assert!(rules(&spf(bad).await).contains(&rule), "{rule} on {bad}: {:?}", rules(&spf(bad).await));
-        assert!(!rules(&spf(good).await).contains(&rule), "{rule} on {good}: {:?}", rules(&spf(good).await));
+    for (rule, bad, good) in CASES {
+        assert!(rules(&spf(bad).await).contains(rule), "{rule} on {bad}: {:?}", rules(&spf(bad).await));
+        assert!(!rules(&spf(good).await).contains(rule), "{rule} on {good}: {:?}", rules(&spf(good).await));
     }
 }
 
@@ -105,6 +104,22 @@ async fn a_mistake_is_named_with_its_character() {
     let report = spf("TXT v=spf1 ip4:192.0.2.1 ipv4:192.0.2.2 -all").await;
     assert!(report.findings[0].summary.contains("“ipv4:192.0.2.2” at character 22"), "{}", report.findings[0].summary);
     assert!(detail(&report).tree.problem.as_ref().unwrap().contains("character 22"));
+}
+
+#[tokio::test]
+async fn all_mistakes_are_named_each_with_its_place() {
+    let report = spf("TXT v=spf1 ipv4:192.0.2.1 mx all:xy  inklude:x.example -all redirect=a.example redirect=b.example").await;
+    assert_eq!(rules(&report)[..2], ["spf.duplicate_modifier", "spf.syntax"]);
+    let (twice, wrong) = (&report.findings[0], &report.findings[1]);
+    for said in ["“ipv4:192.0.2.1” at character 8: ", "“all:xy” at character 26: ", "“inklude:x.example” at character 34: "] {
+        assert!(wrong.summary.contains(said), "{}", wrong.summary);
+    }
+    assert!(wrong.fix.starts_with("Correct all of them, 3 terms") && twice.summary.contains("“redirect=b.example” at character 76"), "{report:#?}");
+    assert!(wrong.record.is_none() && wrong.fix.contains("decided by you"), "{wrong:?}");
+    let many = spf(&format!("TXT v=spf1{} -all", " x:y".repeat(20))).await;
+    assert!(many.findings[0].fix.contains("at least 10 terms"), "{many:?}");
+    let odd = spf("TXT v=spf1 mx ïnclude:x.example q -all").await;
+    assert!(odd.findings[0].summary.contains("at character 11: it has characters that are not ASCII; “q” at character 29"), "{odd:?}");
 }
 
 #[tokio::test]
@@ -146,6 +161,23 @@ async fn questions_that_fail_leave_findings_open() {
         let report = audit_families(&server.net(), &"e.example".parse().unwrap(), &AuditOptions::default(), &[Family::Spf]).await;
         assert!(!rules(&report).contains(&untold), "{record}: {report:#?}");
         assert!(report.unknown.iter().any(|part| part.subject == untold), "{record}: {report:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_resolver_that_fails_neither_opens_nor_closes_what_the_strings_say() {
+    let long = format!("TXT v=spf1 mx x={}|{} -all", "x".repeat(220), "y".repeat(240));
+    for record in ["TXT v=spf1 ip4:8.8.8.8|ip4:8.8.4.4 -all", long.as_str()] {
+        let told = spf(record).await;
+        let before: Vec<Finding> =
+            told.findings.into_iter().filter(|finding| ["spf.too_long_string", "spf.record_too_big"].contains(&finding.rule.as_str())).collect();
+        assert_eq!(before.len(), 1, "{record}");
+        for say in [Say::Code(ResponseCode::ServFail), Say::FailsFor(RecordType::TXT, vec!["MX 10 mx.e.example".to_owned()])] {
+            let world: Vec<(&str, &str)> = WORLD.iter().copied().filter(|(name, _)| *name != "e.example").collect();
+            let server = Server::start(&world, &[("e.example", say)]).await;
+            let report = audit_families(&server.net(), &"e.example".parse().unwrap(), &AuditOptions::default(), &[Family::Spf]).await;
+            assert!(rules(&report).is_empty() && report.unknown.iter().any(|part| leaves_open(part, &before[0])), "{report:#?}");
+        }
     }
 }
 

@@ -49,9 +49,9 @@ pub(super) fn judge(domain: &str, wire: &Wire, part: &mut Part) {
         }
     }
     for strings in &wire.records {
-        if let Some(better) = mended(strings) {
+        if mended(strings).is_some() {
             let seen = "The SPF record is cut into strings with no space between two terms: receivers join them into one wrong word";
-            part.find(remark("spf.too_long_string", domain, seen).record("TXT", domain, better));
+            part.find(remark("spf.too_long_string", domain, seen));
         }
     }
     let longest = wire.records.iter().map(|strings| strings.concat()).filter(|text| is_spf(text)).map(|text| text.len()).max().unwrap_or(0);
@@ -71,6 +71,17 @@ pub(super) fn judge(domain: &str, wire: &Wire, part: &mut Part) {
     if wire.retired {
         part.find(remark("spf.type99", domain, format!("{domain} has a record of the retired type SPF (99), which receivers do not ask for")));
     }
+}
+
+/// The record as it was meant, where it is the one of the name that is cut wrongly.
+pub(super) fn meant(wire: &Wire) -> Option<String> {
+    let mut meant = wire.records.iter().filter_map(|strings| mended(strings));
+    meant.next().filter(|_| meant.next().is_none())
+}
+
+/// Whether a record is so long that it leaves no room in an answer.
+pub(super) const fn is_too_long(record: &str) -> bool {
+    record.len() > MOST_RECORD
 }
 
 /// The record as it was meant, where two strings of it run into each other.
@@ -156,6 +167,24 @@ mod tests {
         strings.push(b" mx".to_vec());
         strings.push(b"ip4:192.0.2.1".to_vec());
         assert!(mended(&strings).unwrap().ends_with("a mx ip4:192.0.2.1"));
+    }
+
+    /// What could not be asked opens nothing, and leaves open what was found before, and nothing else.
+    #[test]
+    fn strings_that_were_not_told_neither_open_nor_close() {
+        let mut part = Part::default();
+        judge("e.example", &Wire { untold: Some(DnsFailure::Timeout), ..Wire::default() }, &mut part);
+        assert!(part.findings.is_empty(), "{part:?}");
+        let stays = |rule: &str| {
+            let before = remark(rule, "e.example", "seen before").done();
+            part.unknown.iter().any(|unknown| crate::audit::leaves_open(unknown, &before))
+        };
+        for (rule, open) in [("spf.too_long_string", true), ("spf.record_too_big", true), ("spf.type99", false), ("spf.ptr_used", false)] {
+            assert_eq!(stays(rule), open, "{rule}");
+        }
+        let mut told = Part::default();
+        judge("e.example", &Wire::default(), &mut told);
+        assert!(told.unknown.is_empty() && meant(&Wire::default()).is_none());
     }
 
     proptest! {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use reqwest::Url;
 use waypost_types::{DomainName, outcome::Status};
 
-use super::{AuditOptions, Facts, Part, dane, dmarc_reports::takes_mail, mta_sts, rules::remark, tags::tags};
+use super::{AuditOptions, Facts, Part, dane, dmarc_reports::takes_mail, mta_sts, repair::txt, rules::remark, tags::tags};
 use crate::net::{Lookup, Net};
 
 /// What a record begins with, to the letter; records that do not are no TLS-RPT records to senders.
@@ -31,34 +31,46 @@ pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> 
         }
     };
     part.records.clone_from(&records);
-    let suggestion = format!("v=TLSRPTv1; rua=mailto:tls-reports@{domain}");
     // What does not begin as it must is passed over where another record does.
     let exact: Vec<&str> = records.iter().map(String::as_str).filter(|text| text.starts_with(VERSION)).collect();
     match (exact.as_slice(), records.first().map(String::as_str)) {
         ([], None) => {
-            missing(net, facts, &mut part, &owner, &suggestion).await;
+            missing(net, facts, &mut part, &owner).await;
             part.word(Status::None, "Not set");
         }
         (&[record], _) | ([], Some(record)) => match parse(record) {
             Ok(reports) => {
+                let mut dead = BTreeSet::new();
                 for host in reports.mail {
                     match takes_mail(net, host.as_str()).await {
                         Ok(true) => {}
                         Ok(false) => {
                             let seen = format!("{host} takes no mail (no MX, no address, or a null MX), so TLS reports to it are lost");
                             part.find(remark("tlsrpt.rua_no_mx", &owner, seen));
+                            dead.insert(host);
                         }
                         Err(failure) => part.unknown("tls_rpt", format!("{host}: {failure}")),
+                    }
+                }
+                if let Some(better) = repaired(record, &dead, mailbox(facts).as_deref()) {
+                    for finding in &mut part.findings {
+                        finding.record = Some(txt(&owner, &better));
                     }
                 }
                 part.word_by_findings(Status::Ok, "Set");
             }
             Err(reason) => {
-                part.find(
-                    remark("tlsrpt.syntax", &owner, format!("The TLS-RPT record can not be read: {reason}"))
-                        .fix("Publish it again in this form.")
-                        .record("TXT", &owner, &suggestion),
-                );
+                let found = remark("tlsrpt.syntax", &owner, format!("The TLS-RPT record can not be read: {reason}"));
+                // Hosts are asked only of what can be read; those of the rewritten record are.
+                let draft = repaired(record, &BTreeSet::new(), mailbox(facts).as_deref());
+                let dead = match draft.as_deref().map(parse) {
+                    Some(Ok(reports)) => silent(net, reports.mail).await,
+                    _ => BTreeSet::new(),
+                };
+                part.find(match repaired(record, &dead, mailbox(facts).as_deref()) {
+                    Some(better) => found.fix("Publish it again in this form.").record("TXT", &owner, better),
+                    None => found.fix(NO_MAILBOX),
+                });
                 part.word(Status::Warn, "Error");
             }
         },
@@ -72,7 +84,7 @@ pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> 
 }
 
 /// Without a TLS policy there is nothing to report about.
-async fn missing(net: &Net, facts: &Facts, part: &mut Part, owner: &str, suggestion: &str) {
+async fn missing(net: &Net, facts: &Facts, part: &mut Part, owner: &str) {
     let domain = facts.domain.as_str();
     let (sts, dane) = tokio::join!(mta_sts::records(net, domain), dane::in_use(net, facts));
     let policy = match (sts, dane) {
@@ -85,11 +97,66 @@ async fn missing(net: &Net, facts: &Facts, part: &mut Part, owner: &str, suggest
             return;
         }
     };
-    part.find(
-        remark("tlsrpt.missing", domain, format!("{policy} (no TLS-RPT)"))
-            .fix("Publish this record with a mailbox that exists.")
-            .record("TXT", owner, suggestion),
-    );
+    let found = remark("tlsrpt.missing", domain, format!("{policy} (no TLS-RPT)"));
+    part.find(match mailbox(facts) {
+        Some(mailbox) => {
+            found.fix("Publish this record with a mailbox that exists.").record("TXT", owner, format!("v=TLSRPTv1; rua=mailto:{mailbox}"))
+        }
+        None => found.fix(NO_MAILBOX),
+    });
+}
+
+/// What to do where no mailbox is known that could take reports.
+const NO_MAILBOX: &str = "Publish v=TLSRPTv1; rua=mailto: and a mailbox that takes mail: the domain's own takes none.";
+
+/// The domain's own mailbox for reports.
+fn mailbox(facts: &Facts) -> Option<String> {
+    facts.takes_mail().then(|| format!("tls-reports@{}", facts.domain))
+}
+
+/// Those hosts that take no mail.
+async fn silent(net: &Net, hosts: BTreeSet<DomainName>) -> BTreeSet<DomainName> {
+    let mut silent = BTreeSet::new();
+    for host in hosts {
+        if takes_mail(net, host.as_str()).await == Ok(false) {
+            silent.insert(host);
+        }
+    }
+    silent
+}
+
+/// The record with its addresses as they should be written, without those whose host takes no mail; a mailbox of the domain's own where none is
+/// left. What else stands in it stays.
+fn repaired(text: &str, dead: &BTreeSet<DomainName>, own: Option<&str>) -> Option<String> {
+    let (mut uris, mut others): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
+    for (name, value) in text.split(';').take(MOST_REPORTS).filter_map(|piece| piece.split_once('=')) {
+        let (name, value) = (name.trim(), value.trim());
+        match name.to_ascii_lowercase().as_str() {
+            "v" => {}
+            "rua" => uris.extend(value.split(',').take(MOST_REPORTS).filter_map(|uri| address(uri, dead))),
+            _ if value.is_ascii() && !value.is_empty() && !others.iter().any(|other| other.starts_with(&format!("{name}="))) => {
+                others.push(format!("{name}={value}"));
+            }
+            _ => {}
+        }
+    }
+    if uris.is_empty() {
+        uris.push(format!("mailto:{}", own?));
+    }
+    let record = [vec![format!("{VERSION} rua={}", uris.join(","))], others].concat().join("; ");
+    parse(&record).is_ok().then_some(record)
+}
+
+/// One address as it should be written, when it can be told what it is and somebody takes reports there.
+fn address(uri: &str, dead: &BTreeSet<DomainName>) -> Option<String> {
+    let uri = uri.trim();
+    if uri.to_ascii_lowercase().starts_with("https:") {
+        return Url::parse(uri).is_ok_and(|url| url.has_host()).then(|| uri.to_owned());
+    }
+    let (scheme, rest) = uri.split_once(':').unwrap_or(("mailto", uri));
+    let rest = rest.split('!').next().unwrap_or_default();
+    let host = mailbox_host(rest).ok().filter(|host| scheme.eq_ignore_ascii_case("mailto") && !dead.contains(host));
+    host.map(|_| format!("mailto:{rest}"))
 }
 
 /// It is meant as a TLS-RPT record, well written or not.
@@ -117,7 +184,7 @@ pub(super) fn parse(text: &str) -> Result<Reports, String> {
         let (scheme, rest) = uri.split_once(':').unwrap_or(("", uri));
         match scheme.to_ascii_lowercase().as_str() {
             "mailto" => {
-                reports.mail.insert(mailbox(rest).map_err(|why| format!("rua={} {why}", shown(uri)))?);
+                reports.mail.insert(mailbox_host(rest).map_err(|why| format!("rua={} {why}", shown(uri)))?);
             }
             "https" => match Url::parse(uri) {
                 Ok(url) if url.has_host() => reports.https += 1,
@@ -130,7 +197,7 @@ pub(super) fn parse(text: &str) -> Result<Reports, String> {
 }
 
 /// The domain of a mailbox in a `mailto:` (RFC 6068), whose query does not matter here.
-fn mailbox(rest: &str) -> Result<DomainName, &'static str> {
+fn mailbox_host(rest: &str) -> Result<DomainName, &'static str> {
     let address = rest.split('?').next().unwrap_or(rest);
     if address.contains('!') {
         return Err("carries “!”: TLS-RPT knows no size limits");
@@ -178,7 +245,30 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_record_is_written_anew_with_what_was_right_in_it() {
+        let dead = BTreeSet::from(["gone.example".parse().unwrap()]);
+        for (text, own, better) in [
+            ("v=tlsrptv1; rua=mailto:a@e.example", None, Some("v=TLSRPTv1; rua=mailto:a@e.example")),
+            ("v=TLSRPTv1; rua=a@e.example, https://r.example/x; ext=1", None, Some("v=TLSRPTv1; rua=mailto:a@e.example,https://r.example/x; ext=1")),
+            ("v=TLSRPTv1; rua=mailto:a@e.example!10m; rua=mailto:b@e.example", None, Some("v=TLSRPTv1; rua=mailto:a@e.example,mailto:b@e.example")),
+            ("v=TLSRPTv1; rua=mailto:a@gone.example,mailto:b@e.example", None, Some("v=TLSRPTv1; rua=mailto:b@e.example")),
+            ("v=TLSRPTv1; rua=mailto:a@gone.example", Some("t@e.example"), Some("v=TLSRPTv1; rua=mailto:t@e.example")),
+            ("v=TLSRPTv1; rua=mailto:a@gone.example", None, None),
+            ("v=TLSRPTv1;", Some("t@e.example"), Some("v=TLSRPTv1; rua=mailto:t@e.example")),
+        ] {
+            assert_eq!(repaired(text, &dead, own).as_deref(), better, "{text}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn what_is_written_anew_can_be_read(text in "(v=TLSRPTv1)?(;? ?(rua|ext|x)=(mailto:|https://|,)?[a-z@.!,:]{0,12}){0,4}") {
+            if let Some(better) = repaired(&text, &BTreeSet::new(), Some("t@e.example")) {
+                prop_assert!(parse(&better).is_ok(), "{better}");
+            }
+        }
+
         #[test]
         fn nothing_panics(text in "\\PC{0,80}") {
             let _: Result<_, _> = parse(&format!("v=TLSRPTv1;{text}"));

@@ -14,7 +14,7 @@ use waypost_engine::{
 };
 use waypost_types::{
     finding::Severity,
-    headers::{ArcState, AuthResults, HeaderReport, Hop, Verified},
+    headers::{ArcState, AuthResults, HeaderReport, Hop, NO_MESSAGE, Verified},
 };
 
 use super::Tally;
@@ -50,8 +50,7 @@ pub async fn run(net: &Net, args: HeadersArgs, json: bool, fail_on: Severity) ->
 
 /// Whoever gives a header without its body knows that body hashes can not be checked; a text without header fields tells nothing at all.
 fn is_untold(report: &HeaderReport) -> bool {
-    let nothing = report.hops.is_empty() && report.from.is_empty() && report.message_id.is_none() && report.date.is_none();
-    nothing || report.unknown.iter().any(|part| part.subject != "body")
+    report.is_no_message() || report.unknown.iter().any(|part| part.subject != "body")
 }
 
 /// One octet more than is read, so that the report can say that something was cut off.
@@ -79,6 +78,9 @@ fn painted(style: Style, text: &str) -> String {
 }
 
 fn write_text(out: &mut impl Write, file: &Path, report: &HeaderReport) -> io::Result<()> {
+    if report.is_no_message() {
+        return writeln!(out, "{}: {NO_MESSAGE}", printable(&file.to_string_lossy()));
+    }
     let title = report.subject.clone().unwrap_or_else(|| "(no subject)".to_owned());
     writeln!(out, "{}: {}", printable(&file.to_string_lossy()), painted(BOLD, &title))?;
     let date = report.date.map(|date| date.format("%Y-%m-%d %H:%M:%S UTC").to_string());
@@ -213,16 +215,24 @@ fn write_signatures(out: &mut impl Write, report: &HeaderReport) -> io::Result<(
         };
         let about = format!("d={} s={} {}, {aligned}: {}", signature.domain, signature.selector, signature.algorithm, signature.reason);
         writeln!(out, "  {} {}", verified(signature.verified), printable(&about))?;
+        if let Some(advice) = &signature.advice {
+            writeln!(out, "          {}", printable(advice))?;
+        }
     }
     if report.arc.state == ArcState::None {
         return Ok(());
     }
     heading(out, &format!("ARC chain: {}", report.arc.state.as_str()))?;
     writeln!(out, "  {}", printable(&report.arc.reason))?;
+    if !report.arc.receiver.is_empty() {
+        writeln!(out, "  {}", printable(&report.arc.receiver))?;
+    }
     for set in &report.arc.sets {
         let domain = set.domain.as_deref().unwrap_or("?");
         let cv = set.cv.as_deref().unwrap_or("?");
-        writeln!(out, "  i={} {} cv={}", set.instance, printable(domain), printable(cv))?;
+        let failed = if report.arc.failed_instance == Some(set.instance) { painted(BAD, " the chain fails here") } else { String::new() };
+        writeln!(out, "  i={} {} cv={}{failed}", set.instance, printable(domain), printable(cv))?;
+        writeln!(out, "    {}", printable(&set.vouched))?;
         writeln!(out, "    seal     {} {}", verified(set.seal), printable(&set.seal_reason))?;
         writeln!(out, "    message  {} {}", verified(set.message_signature), printable(&set.message_signature_reason))?;
     }

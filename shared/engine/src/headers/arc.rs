@@ -9,7 +9,7 @@ use mail_auth::{
     common::{crypto::HashAlgorithm, headers::Header, verify::VerifySignature},
     dkim::Canonicalization,
 };
-use waypost_types::headers::{ArcReport, ArcSet, ArcState, Verified};
+use waypost_types::headers::{ArcReport, ArcSet, ArcState, AuthMethod, AuthResults, Verified};
 
 use super::{
     fields::Parts,
@@ -19,6 +19,8 @@ use super::{
 
 /// RFC 8617 4.2.1.
 const MAX_INSTANCE: u32 = 50;
+/// Results of a forwarder that are told.
+const MOST_VOUCHED: usize = 8;
 
 type Named<'a> = (&'a [u8], &'a [u8]);
 
@@ -60,10 +62,10 @@ pub(super) fn verify<'m>(parts: &Parts<'_>, parsed: &'m AuthenticatedMessage<'m>
         let set = found.remove(&instance).unwrap_or_default();
         report.sets.push(one(instance, &set, &mut before, parsed, keys, body));
     }
-    (report.state, report.reason) = if read < count {
-        (ArcState::Fail, format!("{} of the {count} ARC fields can not be read", count - read))
+    (report.state, report.reason, report.failed_instance) = if read < count {
+        (ArcState::Fail, format!("{} of the {count} ARC fields can not be read", count - read), None)
     } else if found.keys().any(|instance| *instance == 0 || *instance > MAX_INSTANCE) {
-        (ArcState::Fail, format!("An ARC field has an instance that is not 1 to {MAX_INSTANCE}"))
+        (ArcState::Fail, format!("An ARC field has an instance that is not 1 to {MAX_INSTANCE}"), None)
     } else {
         whole(&report.sets)
     };
@@ -165,33 +167,92 @@ fn without_signature(value: &[u8]) -> Vec<u8> {
     out
 }
 
-/// RFC 8617 5.2: the structure first, then what the newest forwarder said, then the signatures.
-fn whole(sets: &[ArcSet]) -> (ArcState, String) {
-    if let Some(remark) = sets.iter().flat_map(|set| &set.remarks).next() {
-        return (ArcState::Fail, remark.clone());
+/// RFC 8617 5.2: the structure first, then what the newest forwarder said, then the signatures. With the instance that fails.
+fn whole(sets: &[ArcSet]) -> (ArcState, String, Option<u32>) {
+    if let Some((at, remark)) = sets.iter().find_map(|set| Some((set.instance, set.remarks.first()?))) {
+        return (ArcState::Fail, remark.clone(), Some(at));
     }
-    let Some(newest) = sets.last() else { return (ArcState::Fail, "No ARC set can be read".to_owned()) };
+    let Some(newest) = sets.last() else { return (ArcState::Fail, "No ARC set can be read".to_owned(), None) };
     for set in sets {
         let expected = if set.instance == 1 { "none" } else { "pass" };
         match set.cv.as_deref() {
             Some(cv) if cv == expected => {}
             Some("fail") => {
                 let who = set.domain.as_deref().unwrap_or("a forwarder");
-                return (ArcState::Fail, format!("{who} (instance {}) found the chain broken already (cv=fail)", set.instance));
+                let reason = format!("{who} (instance {}) found the chain broken already (cv=fail)", set.instance);
+                return (ArcState::Fail, reason, Some(set.instance));
             }
-            cv => return (ArcState::Fail, format!("Instance {} says cv={}, where {expected} must stand", set.instance, cv.unwrap_or_default())),
+            cv => {
+                let reason = format!("Instance {} says cv={}, where {expected} must stand", set.instance, cv.unwrap_or_default());
+                return (ArcState::Fail, reason, Some(set.instance));
+            }
         }
     }
-    let message =
-        (newest.message_signature, format!("The newest message signature (instance {}): {}", newest.instance, newest.message_signature_reason));
-    let seals = sets.iter().rev().map(|set| (set.seal, format!("The seal of instance {}: {}", set.instance, set.seal_reason)));
-    let all: Vec<(Verified, String)> = std::iter::once(message).chain(seals).collect();
+    let message = (
+        newest.instance,
+        newest.message_signature,
+        format!("The newest message signature (instance {}): {}", newest.instance, newest.message_signature_reason),
+    );
+    let seals = sets.iter().rev().map(|set| (set.instance, set.seal, format!("The seal of instance {}: {}", set.instance, set.seal_reason)));
+    let all: Vec<(u32, Verified, String)> = std::iter::once(message).chain(seals).collect();
     // What is broken is broken, whatever else could not be told; a key that is gone today may have been there when it was needed.
-    if let Some((_, reason)) = all.iter().find(|(verified, _)| *verified == Verified::Broken) {
-        return (ArcState::Fail, reason.clone());
+    if let Some((at, _, reason)) = all.iter().find(|(_, verified, _)| *verified == Verified::Broken) {
+        return (ArcState::Fail, reason.clone(), Some(*at));
     }
-    match all.into_iter().find(|(verified, _)| *verified != Verified::Valid) {
-        Some((_, reason)) => (ArcState::Unknown, reason),
-        None => (ArcState::Pass, "Every seal and the newest message signature verify".to_owned()),
+    match all.into_iter().find(|(_, verified, _)| *verified != Verified::Valid) {
+        Some((_, _, reason)) => (ArcState::Unknown, reason, None),
+        None => (ArcState::Pass, "Every seal and the newest message signature verify".to_owned(), None),
+    }
+}
+
+/// Says of each set what its forwarder vouched for, and of the whole what the last host made of it.
+pub(super) fn tie(report: &mut ArcReport, authentication: &[AuthResults]) {
+    let first = report.sets.first().map_or(1, |set| set.instance);
+    for set in &mut report.sets {
+        let who = set.domain.as_deref().unwrap_or("The forwarder");
+        let said = authentication.iter().find(|field| field.instance == Some(set.instance));
+        let results = match said {
+            None => format!("{who} vouched for nothing that can be read"),
+            Some(field) if field.results.is_empty() => format!("{who} vouched for no result"),
+            Some(field) => {
+                let results: Vec<String> = field.results.iter().take(MOST_VOUCHED).map(vouched).collect();
+                let more = field.results.len().saturating_sub(MOST_VOUCHED);
+                let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+                format!("{who} vouched for {}{more}", results.join(", "))
+            }
+        };
+        let chain = match set.cv.as_deref() {
+            Some("none") if set.instance == first => ", and was the first to seal the message",
+            Some("pass") => ", and found the chain before it whole",
+            Some("fail") => ", and found the chain before it broken",
+            _ => "",
+        };
+        set.vouched = format!("{results}{chain}");
+        if report.failed_instance.is_some_and(|failed| failed <= set.instance) {
+            set.vouched.push_str("; nobody has to believe that, since the chain fails here or before");
+        }
+    }
+    if report.sets.is_empty() {
+        return;
+    }
+    let believed = authentication.iter().filter(|field| field.believable && field.instance.is_none());
+    let theirs = believed.flat_map(|field| field.results.iter().map(move |method| (field, method))).find(|(_, method)| method.method == "arc");
+    report.receiver = match theirs {
+        Some((field, method)) => {
+            let who = field.authserv_id.as_deref().unwrap_or("The host that took the message last");
+            let same = method.result == report.state.as_str() || report.state == ArcState::Unknown;
+            let but = if same { "" } else { "; this copy tells otherwise, so it was changed later, or keys were" };
+            format!("{who} says arc={} of the chain{but}", method.result)
+        }
+        None => "The host that took the message last says nothing of the chain".to_owned(),
+    };
+}
+
+/// A result with whom it is about.
+fn vouched(method: &AuthMethod) -> String {
+    let about = ["header.d", "smtp.mailfrom", "header.from", "header.i", "smtp.helo"].into_iter().find_map(|name| method.property(name));
+    match about.filter(|about| !about.is_empty()) {
+        Some(about) => format!("{}={} ({})", method.method, method.result, crate::text::shown(about, 80)),
+        None => format!("{}={}", method.method, method.result),
     }
 }

@@ -1,5 +1,7 @@
 //! A pasted message or its header, read: hops, what receivers found, signatures, ARC, alignment, and what is wrong. Asks only DNS.
 
+#[cfg(test)]
+mod advice_tests;
 mod alignment;
 mod arc;
 mod auth_results;
@@ -30,7 +32,7 @@ use waypost_types::{
     DomainName,
     audit::DmarcDetail,
     finding::UnknownPart,
-    headers::{ArcState, HeaderReport, ReceivedSpf, SeenSelector, Verified},
+    headers::{ArcState, HeaderReport, NO_MESSAGE, ReceivedSpf, SeenSelector, Verified},
 };
 
 use crate::{
@@ -129,7 +131,7 @@ fn told(parts: &Parts<'_>) -> HeaderReport {
         .collect();
     let mut remarks = Vec::new();
     if parts.fields.is_empty() {
-        remarks.push("There is no header field in this text".to_owned());
+        remarks.push(NO_MESSAGE.to_owned());
     }
     if parts.odd_lines > 0 {
         remarks.push(format!("{} lines of the header are no header fields; they were skipped", parts.odd_lines));
@@ -143,11 +145,13 @@ fn told(parts: &Parts<'_>) -> HeaderReport {
     if parts.all("DKIM-Signature").count() > signatures.len() {
         remarks.push(format!("Only the first {} DKIM signatures are read", signatures.len()));
     }
+    let date = parts.first("Date").and_then(|text| date::parse(text.split('(').next().unwrap_or_default()));
+    remarks.extend(date.and_then(|date| route::date_skew(date, &route.hops)));
     HeaderReport {
         subject: parts.all("Subject").next().and_then(decoded),
         from_domain,
         from,
-        date: parts.first("Date").and_then(|text| date::parse(text.split('(').next().unwrap_or_default())),
+        date,
         message_id: parts.first("Message-ID").filter(|id| !id.is_empty()),
         return_path: parts.first("Return-Path").map(|path| path.trim().trim_matches(['<', '>']).to_owned()),
         bulk: remarks::is_bulk(parts),
@@ -173,6 +177,10 @@ async fn verify(report: &mut HeaderReport, parts: &Parts<'_>, parsed: &Authentic
     signatures::verify(&mut report.signatures, parts, parsed, keys, report.body_present).await;
     report.arc = arc::verify(parts, parsed, keys, report.body_present);
     forgive_changed_copy(report);
+    arc::tie(&mut report.arc, &report.authentication);
+    for signature in &mut report.signatures {
+        signature.advice = signatures::advice(signature, parts);
+    }
     let mut without_body = false;
     for signature in report.signatures.iter().filter(|signature| signature.verified == Verified::Unknown) {
         if signature.reason == signatures::NO_BODY {
@@ -207,7 +215,7 @@ fn forgive_changed_copy(report: &mut HeaderReport) {
     let newest = report.arc.sets.last_mut().filter(|set| set.message_signature_reason == signatures::BODY_CHANGED);
     if let Some(set) = newest.filter(|_| changed && report.arc.state == ArcState::Fail && report.arc.reason.ends_with(signatures::BODY_CHANGED)) {
         set.message_signature = Verified::Unknown;
-        report.arc.state = ArcState::Unknown;
+        (report.arc.state, report.arc.failed_instance) = (ArcState::Unknown, None);
         "The body of this copy was changed after delivery, so the newest message signature can not be checked".clone_into(&mut report.arc.reason);
     }
 }

@@ -229,6 +229,11 @@ fn identity(report: &HeaderReport, parts: &Parts<'_>, out: &mut Vec<Remark>) {
         format!("The message is signed by {}, which is not aligned with {from} in From", listed(domains))
     };
     let mut made = remark("dkim.not_aligned", from, seen).with("from_domain", from);
+    // Where the domain signs already, what broke the signature is to be mended, not the set-up.
+    let broken = report.signatures.iter().find(|signature| signature.aligned == Some(true)).and_then(|signature| signature.advice.as_ref());
+    if let Some(advice) = broken {
+        made = made.fix(advice);
+    }
     // DMARC passes by SPF here: it breaks only when the message is forwarded.
     if spf_passes(&report.alignment) {
         made = made.severity(Severity::Medium);

@@ -1,9 +1,12 @@
 //! The hops in the order of time: delays between them, and clocks that contradict each other.
 
+use chrono::{DateTime, Utc};
 use waypost_types::headers::Hop;
 
 use super::{fields::Parts, received};
 
+/// Seconds by which a sender's clock may be ahead before it is worth a word.
+const MOST_AHEAD: u64 = 120;
 /// No more Received fields than this are read; RFC 5321 6.3 takes 100 for a loop.
 pub(super) const MAX_HOPS: usize = 200;
 
@@ -42,6 +45,13 @@ pub(super) fn read(parts: &Parts<'_>) -> Route {
     let first = hops.iter().find_map(|hop| hop.time);
     let total = first.zip(last).and_then(|(first, last)| u64::try_from((last - first).num_seconds()).ok());
     Route { hops, total, left_out: count.saturating_sub(MAX_HOPS) }
+}
+
+/// A remark on the sender's clock, where Date and the first hop's time contradict each other. A message may wait before it is sent.
+pub(super) fn date_skew(date: DateTime<Utc>, hops: &[Hop]) -> Option<String> {
+    let first = hops.iter().find_map(|hop| hop.time)?;
+    let ahead = u64::try_from((date - first).num_seconds()).ok().filter(|seconds| *seconds > MOST_AHEAD)?;
+    Some(format!("Date lies {} after the first host took the message: the sender's clock, or its time zone, is wrong", span(ahead)))
 }
 
 /// A span of time in its two largest units.

@@ -37,6 +37,8 @@ pub(super) const NO_BODY: &str = "The body is not there, so body hashes can not 
 
 /// Said of signatures whose body hash differs.
 pub(super) const BODY_CHANGED: &str = "The body was changed after it was signed (the body hash differs)";
+/// Said of signatures whose body hash fits and that do not verify.
+const HEADER_CHANGED: &str = "The signature does not fit: a signed header field was changed, or another key signed";
 /// Said of signatures that the receiver could verify and we can not.
 pub(super) const COPY_CHANGED: &str =
     "The receiver found this signature valid, but the body of this copy differs: it was changed after delivery, by a scanner, an export or an editor";
@@ -131,6 +133,7 @@ fn read(field: &Field<'_>) -> SignatureReport {
         body_length: tag("l").and_then(|length| length.parse().ok()),
         verified: Verified::Unknown,
         reason: String::new(),
+        advice: None,
         domain,
         raw,
     }
@@ -206,12 +209,53 @@ pub(super) fn failure(error: &Error, key: &Key) -> (Verified, String) {
 pub(super) fn words(error: &Error) -> String {
     match error {
         Error::Dkim(DkimError::FailedBodyHashMatch) | Error::Arc(mail_auth::arc::ArcError::FailedBodyHashMatch) => BODY_CHANGED.to_owned(),
-        Error::Crypto(CryptoError::FailedVerification | CryptoError::Library(_)) => {
-            "The signature does not fit: a signed header field was changed, or another key signed".to_owned()
-        }
+        Error::Crypto(CryptoError::FailedVerification | CryptoError::Library(_)) => HEADER_CHANGED.to_owned(),
         Error::Crypto(CryptoError::IncompatibleAlgorithms) => "The key is of another kind than the signature (a= against k=)".to_owned(),
         Error::Dkim(DkimError::FailedAuidMatch) => "The identity i= is not within d=, or the key allows no subdomain (t=s)".to_owned(),
         other => format!("It does not verify: {other}"),
+    }
+}
+
+/// What usually breaks a signature as this one is broken, and what to do.
+pub(super) fn advice(signature: &SignatureReport, parts: &Parts<'_>) -> Option<String> {
+    let name = format!("{}._domainkey.{}", signature.selector, signature.domain);
+    let (header, body) = signature.canonicalization.split_once('/').unwrap_or(("simple", "simple"));
+    let listed = parts.has("List-Id") || parts.has("List-Post");
+    match (signature.verified, signature.reason.as_str()) {
+        (Verified::Valid | Verified::Unknown, _) => None,
+        (Verified::NoKey, _) => Some(format!(
+            "Nobody can verify it without its key. Of an old message that is usual: keys are changed. Of a new one, publish the key at {name} as the \
+             service that signs shows it, or sign with a selector that has one."
+        )),
+        (Verified::Broken, BODY_CHANGED) => {
+            let list = if listed { " This one came over a mailing list, whose footer is the likely cause." } else { "" };
+            let simple = if body == "simple" {
+                " It is signed with c=…/simple: even a blank at the end of a line breaks it; c=relaxed/relaxed forgives that."
+            } else {
+                ""
+            };
+            Some(format!(
+                "The header hash is not to blame: the text or an attachment was changed on the way. Usual causes are a footer of a list, a disclaimer or a \
+                 scanner's note added behind the host that signs, rewritten links, and another encoding (8bit to quoted-printable).{list}{simple} Sign on \
+                 the last of your hosts, behind all that changes messages; what others change their ARC seal must vouch for."
+            ))
+        }
+        (Verified::Broken, HEADER_CHANGED) => {
+            let often = ["subject", "to", "cc", "reply-to", "from", "date", "message-id", "mime-version", "content-type"];
+            let signed: Vec<&str> = often.into_iter().filter(|field| signature.signed_fields.iter().any(|name| name == field)).collect();
+            let signed =
+                if signed.is_empty() { String::new() } else { format!(" Of the fields that hosts like to rewrite it signs {}.", signed.join(", ")) };
+            let list = if listed { " This one came over a mailing list, which often puts its name before the subject." } else { "" };
+            let simple =
+                if header == "simple" { " It is signed with c=simple: lines folded anew break it; c=relaxed/relaxed forgives that." } else { "" };
+            Some(format!(
+                "The body is as it was signed, so a field in h= was changed, or a second one of its name was added, behind the host that signs.{signed}{list}{simple} If \
+                 every message of this selector fails, the key in DNS is not the signer's: compare {name} with what the service shows."
+            ))
+        }
+        (Verified::Broken, _) => {
+            Some("The fault is in the signature itself, not in what happened on the way: look at the settings of the program that signs.".to_owned())
+        }
     }
 }
 

@@ -53,7 +53,7 @@ From: Bob <bob@example.org>\r\nTo: ann@example.net\r\nSubject: =?UTF-8?Q?Gr=C3=B
 
 const FIELDS: [&str; 7] = ["From", "From", "To", "Subject", "Date", "List-Unsubscribe", "List-Unsubscribe-Post"];
 
-fn signed(message: &str) -> String {
+pub(super) fn signed(message: &str) -> String {
     DkimSigner::from_key(rsa()).domain("example.org").selector("s1").headers(FIELDS).sign(message.as_bytes()).unwrap().to_header() + message
 }
 
@@ -134,16 +134,20 @@ async fn what_does_not_verify_says_why() {
     assert_eq!(rules(&report), ["dkim.expiry_short"]);
 }
 
-/// Seals as the forwarder of `list.example` does.
+/// Seals as the forwarder of `list.example` does, which has checked nothing.
 async fn sealed(net: &Net, message: &str) -> String {
+    sealed_saying(net, message, &AuthenticationResults::new("list.example")).await
+}
+
+/// Seals with what the forwarder found.
+pub(super) async fn sealed_saying(net: &Net, message: &str, results: &AuthenticationResults<'_>) -> String {
     let parsed = AuthenticatedMessage::parse(message.as_bytes()).unwrap();
     let keys = Keys::ask(net, signatures::key_names(&parsed)).await;
     let verifier = MessageAuthenticator::new_system_conf().unwrap();
     let arc = verifier.verify_arc(Parameters::new(&parsed).with_txt_cache(&keys)).await;
     assert!(matches!(arc.result(), DkimResult::Pass | DkimResult::None), "{:?}", arc.result());
-    let results = AuthenticationResults::new("list.example");
     let set =
-        ArcSealer::from_key(ed()).domain("list.example").selector("ed").headers(["From", "To", "Subject"]).seal(&parsed, &results, &arc).unwrap();
+        ArcSealer::from_key(ed()).domain("list.example").selector("ed").headers(["From", "To", "Subject"]).seal(&parsed, results, &arc).unwrap();
     format!("{}{}", set.to_header(), message)
 }
 

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::macros::{Context, MacroString};
 
 /// A parsed record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Record {
     /// Mechanisms in order, each with its qualifier.
     pub directives: Vec<Directive>,
@@ -100,26 +100,35 @@ pub fn is_spf(txt: &[u8]) -> bool {
     txt.get(..6).is_some_and(|head| head.eq_ignore_ascii_case(b"v=spf1")) && matches!(txt.get(6), None | Some(b' '))
 }
 
-/// Parses a record that [`is_spf`].
+/// Parses a record that [`is_spf`]; fails with its first mistake.
 pub fn parse(record: &[u8]) -> Result<Record, SyntaxError> {
-    let whole = |reason| SyntaxError { term: "v=spf1".to_owned(), position: 1, reason };
-    let text =
-        std::str::from_utf8(record).ok().filter(|text| text.is_ascii()).ok_or_else(|| whole("the record has characters that are not ASCII"))?;
-    let mut parsed = Record { directives: Vec::new(), redirect: None, exp: None };
+    let mut parsed = Record::default();
+    let first = read(&String::from_utf8_lossy(record), &mut parsed).next();
+    first.map_or(Ok(parsed), Err)
+}
+
+/// All the mistakes of a record in their order, `most` at the most.
+pub fn mistakes(record: &[u8], most: usize) -> Vec<SyntaxError> {
+    read(&String::from_utf8_lossy(record), &mut Record::default()).take(most).collect()
+}
+
+/// Reads term by term; gives each that can not be read.
+fn read<'a>(text: &'a str, parsed: &'a mut Record) -> impl Iterator<Item = SyntaxError> + 'a {
     let mut position = 1;
-    for (index, term) in text.split(' ').enumerate() {
-        if index > 0 && !term.is_empty() {
-            let fail = |reason| SyntaxError { term: crate::text::shown(term, MOST_QUOTED), position, reason };
-            parse_term(term, &mut parsed).map_err(fail)?;
+    text.split(' ').enumerate().filter_map(move |(index, term)| {
+        let at = position;
+        position += term.chars().count() + 1;
+        if index == 0 || term.is_empty() {
+            return None;
         }
-        position += term.len() + 1;
-    }
-    Ok(parsed)
+        let reason = if term.is_ascii() { parse_term(term, parsed).err()? } else { "it has characters that are not ASCII" };
+        Some(SyntaxError { term: crate::text::shown(term, MOST_QUOTED), position: at, reason })
+    })
 }
 
 /// True for what may stand as a term by itself, redirect and exp and unknown modifiers among them.
 pub fn is_term(text: &str) -> bool {
-    !text.contains(' ') && parse_term(text, &mut Record { directives: Vec::new(), redirect: None, exp: None }).is_ok()
+    !text.contains(' ') && parse_term(text, &mut Record::default()).is_ok()
 }
 
 fn parse_term(term: &str, record: &mut Record) -> Result<(), &'static str> {

@@ -42,6 +42,21 @@ async fn a_policy_that_is_kept_to_is_fine() {
 }
 
 #[tokio::test]
+async fn a_policy_is_told_to_list_hosts_that_exist_only() {
+    let look = async |hosts: &[(&str, &str)]| {
+        let server = Server::start(hosts, &[]).await;
+        audit_families(&server.net(), &"e.example".parse().unwrap(), &AuditOptions::default(), &[Family::MtaSts]).await
+    };
+    let dead = [("e.example", "MX 10 192.0.2.1"), ("e.example", "MX 20 gone.e.example")];
+    let none = look(&dead).await;
+    let missing = found(&none, "mtasts.missing");
+    assert!(missing.record.is_none() && missing.fix.contains("hosts that exist"), "{missing:?}");
+    let one = look(&[dead[0], dead[1], ("e.example", "MX 30 mx.e.example"), ("mx.e.example", "A 203.0.113.5")]).await;
+    let missing = found(&one, "mtasts.missing");
+    assert!(missing.fix.contains("“mode: testing”, “mx: mx.e.example”, “max_age: 604800”") && missing.record.is_some(), "{missing:?}");
+}
+
+#[tokio::test]
 async fn certificates_are_held_against_the_policy() {
     let (authority, other) = (Authority::new(), Authority::new());
     let cases = [

@@ -1,0 +1,140 @@
+//! The one DMARC record to paste: built from what is published, judged by the same rules, and shown with every finding that it ends. How strong
+//! a policy is remains its owner's to decide; a record for that is shown only when nothing else is left to mend.
+
+use waypost_types::audit::DmarcStep;
+
+use super::{
+    Facts, Part,
+    dmarc_policy::{self, Seen},
+    dmarc_record::{Draft, Record, Standing},
+    dmarc_repair::{Known, better, repaired},
+    dmarc_reports::{self, Hosts},
+    dmarc_walk::{Published, Walk},
+    repair,
+};
+use crate::net::Net;
+
+/// Rules about how strong a policy is.
+const DECISIONS: [&str; 3] = ["dmarc.p_none", "dmarc.test_mode", "dmarc.sp_weaker"];
+
+/// What a record becomes when all is mended that is nobody's to decide.
+#[derive(Debug)]
+pub(super) struct Mended {
+    /// The record put right, or as it is where that would bring something new.
+    pub(super) record: Record,
+    /// A mailbox of the domain's own that can take reports.
+    pub(super) mailbox: Option<String>,
+    /// The hosts of its report addresses, where none of them gets any report.
+    pub(super) lost: Option<String>,
+    /// It is shown with a finding.
+    shown: bool,
+}
+
+/// Judges the domain's own record, and shows the one that mends it.
+pub(super) async fn own(net: &Net, seen: &Seen<'_>, part: &mut Part) -> Mended {
+    let (published, facts) = (seen.published, seen.facts);
+    let owner = format!("_dmarc.{}", published.at);
+    let mut said = rules(seen, published);
+    let mut asked = Part::default();
+    let meant = repaired(&published.text).map(|record| record.rua).unwrap_or_default();
+    let hosts = dmarc_reports::check(net, published, seen.walk.organisation.as_deref(), &meant, &mut asked).await;
+    let mailbox = mailbox(facts);
+    let lost = lost(&published.record, &hosts);
+    let record = better(&published.text, &published.record, &known(facts, seen.parked, seen.walk, mailbox.as_deref(), &hosts));
+    let value = record.mended(None);
+    let after = rules(seen, &Published { at: published.at.clone(), text: value.clone(), record: record.clone() });
+    // A record without a policy that holds was not judged by it: what that brings is no new mistake.
+    let excused = if published.record.standing() == Standing::Full { &[][..] } else { &DECISIONS[..] };
+    let mut mended = Mended { record: published.record.clone(), mailbox, lost, shown: false };
+    if repair::is_no_worse(&said.findings, &after.findings, excused) {
+        mended.shown = repair::show(&mut said.findings, &after.findings, &owner, &value);
+        if !hosts_of(&record).any(|host| hosts.dead.iter().any(|dead| dead.as_str() == host)) {
+            for finding in asked.findings.iter_mut().filter(|finding| finding.rule == "dmarc.rua_no_mx") {
+                finding.record = Some(repair::txt(&owner, &value));
+                mended.shown = true;
+            }
+        }
+        mended.record = record;
+    }
+    for more in [said, asked] {
+        part.findings.extend(more.findings);
+        part.unknown.extend(more.unknown);
+    }
+    mended
+}
+
+/// Shows the record of the next decision, when nothing is left to mend before it.
+pub(super) fn decide(seen: &Seen<'_>, mended: &Mended, path: &[DmarcStep], part: &mut Part) {
+    let record = &mended.record;
+    if mended.shown || record.standing() != Standing::Full {
+        return;
+    }
+    let draft = Draft { p: record.own(), sp: record.sp.value(), np: record.np.value(), testing: record.testing };
+    let with = |draft: Draft| Some(record.with(draft, None));
+    // Before reports arrive nobody can tell when it is time.
+    let watched = path.first().is_some_and(|step| step.done);
+    let next = || path.iter().find(|step| !step.done).and_then(|step| Some(step.record.as_ref()?.value.clone())).filter(|_| watched);
+    let Some(rule) = DECISIONS.into_iter().find(|rule| part.findings.iter().any(|finding| finding.rule == *rule)) else { return };
+    let value = match rule {
+        "dmarc.p_none" => next(),
+        "dmarc.test_mode" => with(Draft { testing: false, ..draft }),
+        _ => with(Draft { sp: Some(record.own()), ..draft }),
+    };
+    let Some(value) = value else { return };
+    let Ok(stronger) = Record::parse(&value) else { return };
+    let after = rules(seen, &Published { at: seen.published.at.clone(), text: value.clone(), record: stronger });
+    if !after.findings.iter().any(|finding| finding.rule == rule) {
+        let owner = format!("_dmarc.{}", seen.published.at);
+        for finding in part.findings.iter_mut().filter(|finding| finding.rule == rule) {
+            finding.record = Some(repair::txt(&owner, &value));
+        }
+    }
+}
+
+/// The record that a text was meant to be, where that is clear, with all put right.
+pub(super) async fn meant(net: &Net, facts: &Facts, parked: bool, walk: &Walk, text: &str) -> Option<String> {
+    let record = Record::parse(text).ok().or_else(|| repaired(text))?;
+    let published = Published { at: facts.domain.as_str().to_owned(), text: text.to_owned(), record };
+    let meant = repaired(text).map(|record| record.rua).unwrap_or_default();
+    let hosts = dmarc_reports::check(net, &published, walk.organisation.as_deref(), &meant, &mut Part::default()).await;
+    let mailbox = mailbox(facts);
+    Some(better(text, &published.record, &known(facts, parked, walk, mailbox.as_deref(), &hosts)).mended(None))
+}
+
+/// All that a record itself gives reason to say.
+fn rules(seen: &Seen<'_>, published: &Published) -> Part {
+    let mut part = Part::default();
+    dmarc_policy::own(&Seen { published, ..*seen }, &mut part);
+    dmarc_reports::written(seen.facts, &published.record, &format!("_dmarc.{}", published.at), &mut part);
+    part
+}
+
+fn mailbox(facts: &Facts) -> Option<String> {
+    facts.takes_mail().then(|| format!("dmarc@{}", facts.domain))
+}
+
+fn known<'a>(facts: &Facts, parked: bool, walk: &Walk, mailbox: Option<&'a str>, hosts: &Hosts) -> Known<'a> {
+    let name = facts.domain.as_str();
+    Known {
+        mailbox,
+        organisation: walk.organisation.is_some() && walk.is_organisation(),
+        registry: psl::suffix_str(name) == Some(name),
+        parked,
+        dead: hosts.dead.clone(),
+        unauthorised: hosts.unauthorised.clone(),
+    }
+}
+
+fn hosts_of(record: &Record) -> impl Iterator<Item = &str> {
+    record.rua.iter().chain(&record.ruf).map(|address| address.host.as_str())
+}
+
+/// The hosts of `rua=`, where none of them gets any report.
+fn lost(record: &Record, hosts: &Hosts) -> Option<String> {
+    let gets = |host: &waypost_types::DomainName| !hosts.dead.contains(host) && !hosts.unauthorised.contains(host);
+    if record.rua.is_empty() || record.rua.iter().any(|address| gets(&address.host)) {
+        return None;
+    }
+    let names: std::collections::BTreeSet<&str> = record.rua.iter().map(|address| address.host.as_str()).collect();
+    Some(names.into_iter().collect::<Vec<_>>().join(" and "))
+}

@@ -1,0 +1,127 @@
+//! The one DMARC record to paste: what it mends, what it leaves to its owner, and that it brings nothing new.
+#![allow(clippy::unwrap_used)]
+
+use super::{
+    dmarc_tests::{cases, detail, rules, run, run_at},
+    *,
+};
+use crate::net::tests::Server;
+
+/// What is shown for the record itself, as (rule, record).
+fn shown(report: &AuditReport) -> Vec<(&str, Option<&str>)> {
+    let own = |finding: &'_ Finding| finding.record.as_ref().is_some_and(|record| record.name.starts_with("_dmarc."));
+    report
+        .findings
+        .iter()
+        .map(|finding| (finding.rule.as_str(), finding.record.as_ref().filter(|_| own(finding)).map(|record| record.value.as_str())))
+        .collect()
+}
+
+#[tokio::test]
+async fn one_record_mends_all_that_can_be_mended() {
+    for (published, better) in [
+        (
+            "v=DMARC1; p=none; pct=50; rf=afrf; rau=mailto:d@e.example; future=thing; asfp=s",
+            "v=DMARC1; p=none; np=reject; rua=mailto:d@e.example; future=thing; asfp=s",
+        ),
+        ("v=DMARC1; p=reject; pct=50; rua=d@e.example,mailto:x@gone.e.example", "v=DMARC1; p=reject; rua=mailto:d@e.example"),
+        ("v=DMARC1; p=none, rua=mailto:d@gone.e.example!10m", "v=DMARC1; p=none; np=reject; rua=mailto:dmarc@e.example"),
+        ("v=DMARC1; p=reject; psd=y; ri=5; rua=mailto:d@shy.example!5m", "v=DMARC1; p=reject; rua=mailto:d@shy.example"),
+        ("V=dmarc1; p=reject; xvendor=7", "v=DMARC1; p=reject; rua=mailto:dmarc@e.example; xvendor=7"),
+    ] {
+        let report = run(published).await;
+        let values: Vec<&str> = shown(&report).into_iter().filter_map(|(_, value)| value).collect();
+        assert!(!values.is_empty() && values.iter().all(|value| *value == better), "{published}: {:#?}", shown(&report));
+        // The way to reject is written from the same record.
+        for step in detail(&report).path.iter().filter_map(|step| step.record.as_ref()) {
+            assert!(!step.value.contains("gone.e.example") && !step.value.contains("pct="), "{published}: {}", step.value);
+        }
+    }
+    // Nothing sure can be made of it: what is to be decided is said.
+    let twice = run("v=DMARC1; p=none; p=reject").await;
+    let found = twice.findings.iter().find(|finding| finding.rule == "dmarc.syntax").unwrap();
+    assert!(found.record.is_none() && found.fix.contains("to be decided by you"), "{found:?}");
+    // How strong the policy is to be comes after what is broken.
+    let watching = run("v=DMARC1; p=none; pct=5; rua=mailto:d@e.example").await;
+    let p_none = watching.findings.iter().find(|finding| finding.rule == "dmarc.p_none").unwrap();
+    assert!(p_none.record.is_none() && p_none.fix.contains("change p=none to p=quarantine; t=y"), "{p_none:?}");
+}
+
+#[tokio::test]
+async fn no_mailbox_is_proposed_that_gets_nothing() {
+    let lost = run("v=DMARC1; p=none; np=reject; rua=mailto:d@shy.example").await;
+    let first = &detail(&lost).path[0];
+    assert!(!first.done && first.text.contains("shy.example takes no mail or has not agreed"), "{first:?}");
+    assert!(shown(&lost).iter().all(|(_, value)| value.is_none()), "{:?}", shown(&lost));
+    // The domain's own MX host is gone, or it takes no mail and sends all the same.
+    let world = [("g.example", "MX 10 gone.g.example")];
+    let gone = audit_families(
+        &Server::start(&world, &[]).await.net(),
+        &"g.example".parse().unwrap(),
+        &AuditOptions::default(),
+        &[Family::Mx, Family::Dmarc],
+    )
+    .await;
+    let sender = AuditOptions { senders: vec![("203.0.113.5".parse().unwrap(), "watched".to_owned())], ..AuditOptions::default() };
+    let silent = run_at("n.example", &[("n.example", "MX 0 .")], &[], &sender).await;
+    for report in [gone, silent] {
+        let missing = report.findings.iter().find(|finding| finding.rule == "dmarc.missing").unwrap();
+        assert!(missing.record.is_none() && missing.fix.contains("a mailbox that takes mail"), "{missing:?}");
+        assert!(detail(&report).path.iter().filter_map(|step| step.record.as_ref()).all(|record| !record.value.contains("rua=")), "{report:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_repaired_record_ends_what_it_is_shown_with_and_brings_nothing_new() {
+    let tags = [
+        "p=none",
+        "p=reject",
+        "p=quarantine",
+        "p=rejct",
+        "sp=none",
+        "sp=reject",
+        "np=none",
+        "t=y",
+        "t=yes",
+        "pct=20",
+        "ri=60",
+        "rua=mailto:d@e.example",
+        "rua=mailto:d@gone.e.example",
+        "rua=d@e.example",
+        "rau=mailto:d@e.example",
+        "rua=mailto:d@shy.example",
+        "rua=mailto:d@e.example!1m",
+        "psd=y",
+        "adkim=s",
+        "x=1",
+        "hello",
+        "fo=1",
+        "ruf=mailto:d@gone.e.example",
+    ];
+    let mut records: Vec<String> = cases().into_iter().flat_map(|(_, _, bad, good)| [bad, good]).collect();
+    for n in 0..200_usize {
+        let some: Vec<&str> = (0..2 + n % 5).map(|at| tags[(n * 5 + at * (1 + n % 13) * 3 + n / 23) % tags.len()]).collect();
+        records.push(format!("v=DMARC1; {}", some.join("; ")));
+    }
+    for record in records {
+        let before = run(&record).await;
+        let better: std::collections::BTreeSet<&str> = shown(&before).into_iter().filter_map(|(_, value)| value).collect();
+        assert!(better.len() <= 1, "{record}: more than one record: {:#?}", shown(&before));
+        let Some(better) = better.first() else { continue };
+        let after = run(better).await;
+        let decided = |rule: &str| ["dmarc.p_none", "dmarc.test_mode", "dmarc.sp_weaker"].contains(&rule);
+        for (rule, _) in shown(&before).iter().filter(|(_, value)| value.is_some()) {
+            let count = |report: &AuditReport| rules(report).iter().filter(|found| found == &rule).count();
+            assert!(count(&after) < count(&before), "{record}: {rule} survives {better}");
+        }
+        // A step of the way brings the next; so does a policy that nobody could read before.
+        let new: Vec<&str> = rules(&after).into_iter().filter(|rule| !rules(&before).contains(rule) && !decided(rule)).collect();
+        let unread = before.checks["dmarc"].word == "Error";
+        assert!(unread || new.is_empty(), "{record}: {better} brings {new:?}");
+        assert!(
+            shown(&after).iter().all(|(rule, value)| value.is_none() || decided(rule)),
+            "{record}: {better} is mended again: {:#?}",
+            shown(&after)
+        );
+    }
+}

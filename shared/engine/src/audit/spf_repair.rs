@@ -1,0 +1,161 @@
+//! An SPF record as it should be: what can be put right without asking anybody is, all of it in one record (RFC 7208 4.6, 5, 6).
+
+use std::net::IpAddr;
+
+use super::{
+    spf_cost::Seen,
+    spf_networks,
+    spf_repeats::{repeats, terms},
+};
+use crate::spf::{Directive, MAX_VOID_LOOKUPS, Mechanism, Qualifier, Record, is_term, parse};
+
+/// What is known beside the record itself.
+#[derive(Debug, Default)]
+pub(super) struct Known<'a> {
+    pub(super) domain: &'a str,
+    /// It takes no mail and nobody is known to send for it.
+    pub(super) silent: bool,
+    /// Addresses that send for it and must keep their place.
+    pub(super) senders: Vec<IpAddr>,
+    /// Those of them that do not pass.
+    pub(super) refused: Vec<IpAddr>,
+    /// Lookups that find nothing, in all.
+    pub(super) voids: u32,
+    pub(super) seen: Option<&'a Seen>,
+}
+
+/// The record with each term that can not be read written as it was meant; nothing where one of them can only be guessed at.
+pub(super) fn legible(text: &str) -> Option<String> {
+    let mut out = vec!["v=spf1".to_owned()];
+    for term in text.split(' ').skip(1).filter(|term| !term.is_empty()) {
+        let term = if is_term(term) { term.to_owned() } else { meant(term)? };
+        // A modifier that stands twice with the same value says one thing.
+        let modifier = term.split_once('=').is_some_and(|(name, _)| matches!(name.to_ascii_lowercase().as_str(), "redirect" | "exp"));
+        if !(modifier && out.iter().any(|other| other.eq_ignore_ascii_case(&term))) {
+            out.push(term);
+        }
+    }
+    let out = out.join(" ");
+    parse(out.as_bytes()).is_ok().then_some(out)
+}
+
+/// The term that somebody meant: an address under another name, or a list's comma behind a term.
+fn meant(term: &str) -> Option<String> {
+    let bare = term.trim_end_matches([',', ';']);
+    let (sign, rest) = bare.split_at(usize::from(bare.starts_with(['+', '-', '~', '?'])));
+    let lower = rest.to_ascii_lowercase();
+    let address = ["ipv4:", "ipv6:", "ip4:", "ip6:", "ip:"].into_iter().find_map(|name| lower.strip_prefix(name)).unwrap_or(&lower);
+    let is_address = address.split('/').next().is_some_and(|address| address.parse::<IpAddr>().is_ok());
+    let kind = if address.contains(':') { "ip6" } else { "ip4" };
+    let better = if is_address { format!("{sign}{kind}:{address}") } else { bare.to_owned() };
+    is_term(&better).then_some(better)
+}
+
+/// The record with all of it put right; terms behind `all` come before it only where that is asked for. Nothing where there is nothing to do, or
+/// where the record can not be read.
+pub(super) fn repaired(text: &str, known: &Known<'_>, move_all: bool) -> Option<String> {
+    let record = parse(text.as_bytes()).ok()?;
+    let value = if known.silent {
+        "v=spf1 -all".to_owned()
+    } else {
+        let value = rewritten(text, &record, known, move_all);
+        // Who takes out the last sender refuses all mail: that is no repair.
+        let value = if lets_send(&record) && !parse(value.as_bytes()).is_ok_and(|record| lets_send(&record)) {
+            rewritten(text, &record, &Known { seen: None, senders: Vec::new(), refused: known.refused.clone(), ..*known }, move_all)
+        } else {
+            value
+        };
+        without_repeats(&value, known.domain)?
+    };
+    let plain = |text: &str| text.split(' ').filter(|term| !term.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+    (plain(&value) != plain(text)).then_some(value)
+}
+
+fn lets_send(record: &Record) -> bool {
+    let passes = |directive: &Directive| directive.qualifier == Qualifier::Pass && directive.mechanism != Mechanism::All;
+    record.redirect.is_some() || record.directives.iter().any(passes)
+}
+
+fn rewritten(text: &str, record: &Record, known: &Known<'_>, move_all: bool) -> String {
+    let all = record.directives.iter().position(|directive| directive.mechanism == Mechanism::All);
+    let ending = all.map(|at| match record.directives[at].qualifier {
+        Qualifier::Pass | Qualifier::Neutral => "~all".to_owned(),
+        Qualifier::Fail | Qualifier::SoftFail => record.directives[at].text.clone(),
+    });
+    let moved = move_all && all.is_some_and(|at| at + 1 < record.directives.len());
+    let mut out = vec!["v=spf1".to_owned()];
+    // A sender is let in before the first term that refuses somebody, and before “all”.
+    let mut place = None;
+    for (term, index) in terms(text, record) {
+        let Some(index) = index else {
+            // Beside “all” nobody follows redirect.
+            if all.is_none() || !term.to_ascii_lowercase().starts_with("redirect=") {
+                out.push(term.to_owned());
+            }
+            continue;
+        };
+        let directive = &record.directives[index];
+        if directive.qualifier != Qualifier::Pass || Some(index) == all {
+            place = place.or(Some(out.len()).filter(|_| !(moved && Some(index) == all)));
+        }
+        match (&directive.mechanism, &ending) {
+            (Mechanism::All, Some(ending)) if Some(index) == all && !moved => out.push(ending.clone()),
+            (Mechanism::All, _) => {}
+            _ if is_dead(directive, known) => {}
+            _ => out.push(term.to_owned()),
+        }
+    }
+    let place = place.unwrap_or(out.len());
+    let added = known.refused.iter().map(|address| format!("{}:{address}", if address.is_ipv4() { "ip4" } else { "ip6" }));
+    out.splice(place..place, added);
+    match ending {
+        Some(ending) if moved => out.push(ending),
+        None if record.redirect.is_none() => out.push("~all".to_owned()),
+        _ => {}
+    }
+    out.join(" ")
+}
+
+/// A term that lets nobody in, or whom it must not: a policy that does not exist, a name that anybody may register, a network that is no part
+/// of the internet, the record itself; and a name that is not there, where there are too many such.
+fn is_dead(directive: &Directive, known: &Known<'_>) -> bool {
+    let Some(seen) = known.seen else { return false };
+    let own = || known.domain.to_owned();
+    let name = match &directive.mechanism {
+        Mechanism::Include(spec) | Mechanism::Exists(spec) => spec.literal().map(str::to_ascii_lowercase),
+        Mechanism::A(spec, _) | Mechanism::Mx(spec, _) => {
+            spec.as_ref().map_or_else(|| Some(own()), |spec| spec.literal().map(str::to_ascii_lowercase))
+        }
+        Mechanism::Ip4(..) | Mechanism::Ip6(..) => return is_nowhere(directive, known),
+        Mechanism::All | Mechanism::Ptr(_) => None,
+    };
+    let Some(name) = name else { return false };
+    if seen.lapsed.iter().any(|(lapsed, _)| *lapsed == name) {
+        return true;
+    }
+    if matches!(directive.mechanism, Mechanism::Include(_)) {
+        return seen.without_record.contains(&name) || name == known.domain;
+    }
+    known.voids > MAX_VOID_LOOKUPS && seen.voids.contains(&name)
+}
+
+fn is_nowhere(directive: &Directive, known: &Known<'_>) -> bool {
+    let Some(network) = spf_networks::allowed(directive) else { return false };
+    spf_networks::is_private(&network) && !known.senders.iter().any(|address| network.contains(address))
+}
+
+/// The record without terms that say again what others say.
+fn without_repeats(text: &str, domain: &str) -> Option<String> {
+    let mut text = text.to_owned();
+    loop {
+        let record = parse(text.as_bytes()).ok()?;
+        let repeats = repeats(&record, domain);
+        let kept: Vec<&str> =
+            terms(&text, &record).into_iter().filter(|(_, index)| index.is_none_or(|index| repeats[index].is_none())).map(|(term, _)| term).collect();
+        let next = std::iter::once("v=spf1").chain(kept).collect::<Vec<_>>().join(" ");
+        if next == text {
+            return Some(text);
+        }
+        text = next;
+    }
+}

@@ -1,0 +1,136 @@
+//! The one SPF record to paste: what it mends, what it leaves to its owner, and that it brings nothing new.
+#![allow(clippy::unwrap_used)]
+
+use super::{
+    spf_tests::{CASES, rules, run, spf},
+    *,
+};
+
+/// What is shown for a record, as (rule, record).
+fn shown(report: &AuditReport) -> Vec<(&str, Option<&str>)> {
+    report.findings.iter().map(|finding| (finding.rule.as_str(), finding.record.as_ref().map(|record| record.value.as_str()))).collect()
+}
+
+#[tokio::test]
+async fn one_record_mends_all_that_can_be_mended() {
+    for (published, better) in [
+        ("v=spf1 mx mx ip4:8.8.8.8 ip4:8.8.8.0/24 ?all redirect=five.example", "v=spf1 mx ip4:8.8.8.0/24 ~all"),
+        ("v=spf1 mx exp=why.e.example mx +all", "v=spf1 mx exp=why.e.example ~all"),
+        ("v=spf1 +all mx", "v=spf1 mx ~all"),
+        ("v=spf1 mx include:none.example include:spf.lapsed.test -ip4:8.8.8.8 ip4:10.0.0.0/8 future=1", "v=spf1 mx -ip4:8.8.8.8 future=1 ~all"),
+        ("v=spf1 mx a:x1.e.example a:x2.e.example mx:x3.e.example -all", "v=spf1 mx -all"),
+        ("v=spf1 mx, ipv4:8.8.8.8; ip:2001:4860::1 all", "v=spf1 mx ip4:8.8.8.8 ip6:2001:4860::1 ~all"),
+        ("v=spf1 mx include:five.example include:five.example -all", "v=spf1 mx include:five.example -all"),
+        ("v=spf1 mx exp=w.e.example exp=w.e.example -all", "v=spf1 mx exp=w.e.example -all"),
+    ] {
+        let report = spf(&format!("TXT {published}")).await;
+        let values: Vec<&str> = shown(&report).into_iter().filter_map(|(_, value)| value).collect();
+        assert!(!values.is_empty() && values.iter().all(|value| *value == better), "{published}: {:?}", shown(&report));
+    }
+    // The mistakes of each are not kept in the one that replaces them.
+    let two =
+        run(&[("e.example", "TXT v=spf1 mx ?all"), ("e.example", "TXT v=spf1 MX ip4:8.8.8.8 include:none.example")], &[], &AuditOptions::default())
+            .await;
+    assert_eq!(shown(&two), [("spf.multiple_records", Some("v=spf1 mx ip4:8.8.8.8 ~all"))]);
+    let odd = run(&[("e.example", "TXT v=spf1 mx ?all"), ("e.example", "TXT v=spf1 hello")], &[], &AuditOptions::default()).await;
+    assert!(odd.findings[0].record.is_none() && odd.findings[0].fix.contains("decided by you"), "{odd:?}");
+    // Known senders are let in by the same record.
+    let options = AuditOptions {
+        senders: ["198.51.100.7", "2001:4860::25"].map(|address| (address.parse().unwrap(), "watched".to_owned())).into(),
+        ..AuditOptions::default()
+    };
+    let report = run(&[("e.example", "TXT v=spf1 mx -a:h1.five.example mx ?all")], &[], &options).await;
+    let better = Some("v=spf1 mx ip4:198.51.100.7 ip6:2001:4860::25 -a:h1.five.example ~all");
+    assert_eq!(report.findings.iter().filter(|found| found.rule == "spf.sender_not_covered").count(), 2);
+    assert!(shown(&report).iter().all(|(_, value)| *value == better), "{:?}", shown(&report));
+}
+
+#[tokio::test]
+async fn a_first_record_names_who_is_known_and_nobody_else() {
+    let sender = AuditOptions { senders: vec![("203.0.113.9".parse().unwrap(), "watched".to_owned())], ..AuditOptions::default() };
+    for (records, options, better) in [
+        (&[("f.example", "MX 10 mx.e.example"), ("mx.e.example", "A 203.0.113.5")][..], AuditOptions::default(), Some("v=spf1 mx ~all")),
+        (&[("f.example", "MX 10 mx.e.example"), ("mx.e.example", "A 203.0.113.5")], sender.clone(), Some("v=spf1 mx ip4:203.0.113.9 ~all")),
+        (&[("f.example", "MX 10 gone.f.example")], AuditOptions::default(), None),
+        (&[("f.example", "MX 0 .")], AuditOptions::default(), Some("v=spf1 -all")),
+        (&[("f.example", "MX 0 .")], sender.clone(), None),
+    ] {
+        let server = crate::net::tests::Server::start(records, &[]).await;
+        let report = audit_families(&server.net(), &"f.example".parse().unwrap(), &options, &[Family::Spf]).await;
+        let missing = report.findings.iter().find(|found| found.rule == "spf.missing").unwrap();
+        assert_eq!(missing.record.as_ref().map(|record| record.value.as_str()), better, "{records:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_record_is_shown_where_somebody_has_to_decide() {
+    for (published, rule) in [
+        ("v=spf1 mx ptr -all", "spf.ptr_used"),
+        ("v=spf1 include:none.example -all", "spf.include_no_record"),
+        ("v=spf1 mx include:broken.example -all", "spf.syntax"),
+        ("v=spf1 mx redirect=a.example redirect=b.example", "spf.duplicate_modifier"),
+        ("v=spf1 mx ip4:0.0.0.0/0 -all", "spf.plus_all"),
+        ("v=spf1 mx include:open.example -all", "spf.plus_all"),
+    ] {
+        let report = spf(&format!("TXT {published}")).await;
+        let found = report.findings.iter().find(|found| found.rule == rule).unwrap();
+        assert!(found.record.is_none() && !found.fix.contains("record below"), "{published}: {found:?}");
+    }
+    // What can be mended is, what can not is left as it stands, and its finding promises nothing.
+    let report = spf("TXT v=spf1 mx mx ptr ?all").await;
+    let better = Some("v=spf1 mx ptr ~all");
+    assert_eq!(shown(&report), [("spf.neutral_all", better), ("spf.ptr_used", None), ("spf.duplicate_mechanism", better)]);
+}
+
+#[tokio::test]
+async fn a_repaired_record_ends_what_it_is_shown_with_and_brings_nothing_new() {
+    let wider = [
+        "a",
+        "mx",
+        "ptr",
+        "?all",
+        "+all",
+        "~all",
+        "-all",
+        "include:none.example",
+        "include:five.example",
+        "include:e.example",
+        "ip4:10.0.0.0/8",
+        "ip4:8.8.8.8",
+        "ip4:8.8.8.0/24",
+        "redirect=soft.example",
+        "a:x1.e.example",
+        "exp=w.e.example",
+        "x=1",
+        "ipv4:8.8.4.4",
+        "q",
+    ];
+    let mut cases: Vec<String> = CASES.iter().flat_map(|(_, bad, good)| [(*bad).to_owned(), (*good).to_owned()]).collect();
+    for n in 0..150_usize {
+        let terms = (0..2 + n % 5).map(|at| wider[(n * 7 + at * (1 + n % 11) * 5 + n / 19) % wider.len()]).collect::<Vec<_>>().join(" ");
+        cases.push(format!("TXT v=spf1 {terms}"));
+    }
+    for case in cases {
+        let before = spf(&case).await;
+        let records: std::collections::BTreeSet<&str> = shown(&before).into_iter().filter_map(|(_, value)| value).collect();
+        assert!(records.len() <= 1, "{case}: more than one record: {:?}", shown(&before));
+        let Some(better) = records.first() else { continue };
+        let after = spf(&format!("TXT {better}")).await;
+        for (rule, _) in shown(&before).iter().filter(|(_, value)| value.is_some()) {
+            let same = |report: &AuditReport| rules(report).iter().filter(|found| found == &rule).count();
+            assert!(same(&after) < same(&before), "{case}: {rule} survives {better}");
+        }
+        let readable = !rules(&before).iter().any(|rule| is_unread(rule));
+        let new: Vec<&str> = rules(&after)
+            .into_iter()
+            .filter(|rule| !rules(&before).contains(rule) && *rule != "spf.softfail_only" && *rule != "spf.host_not_allowed")
+            .collect();
+        assert!(!readable || new.is_empty(), "{case}: {better} brings {new:?}");
+        assert!(shown(&after).iter().all(|(_, value)| value.is_none()), "{case}: {better} is mended again: {:?}", shown(&after));
+    }
+}
+
+/// What keeps the rules from reading the record at all.
+fn is_unread(rule: &str) -> bool {
+    rule == "spf.syntax" || rule == "spf.duplicate_modifier"
+}
