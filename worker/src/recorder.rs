@@ -12,6 +12,7 @@ use waypost_store::{
 };
 use waypost_types::{
     MonitorId, OrgId,
+    audit::SelectorOrigin,
     event::LiveEvent,
     judge::RegionOutcome,
     list_history::ListingEnd,
@@ -305,6 +306,12 @@ async fn discover(tx: &mut OrgTx, news: &[Judged<'_>]) -> Result<bool, WorkerErr
         };
         let Some(domain) = judged.monitor.domain_id else { continue };
         new |= tx.prove_domain(domain, &report.owner_tokens, judged.run.at).await?;
+        let guessed =
+            report.detail.dkim.iter().filter(|key| key.is_usable() && matches!(key.origin, SelectorOrigin::Catalog | SelectorOrigin::Found));
+        let guessed: Vec<String> = guessed.map(|key| key.selector.clone()).collect();
+        if !guessed.is_empty() {
+            tx.selectors_found(domain, &guessed).await?;
+        }
         // No MX hosts because nothing could be told is no reason to unlink the servers.
         if report.mx_hosts.is_empty() && report.unknown.iter().any(|part| part.subject.starts_with("mx")) {
             continue;

@@ -9,6 +9,7 @@ use chrono::{SubsecRound as _, TimeDelta, Utc};
 use scene::Scene;
 use waypost_types::{
     Finding, MonitorId, Severity, UnknownPart,
+    audit::{DkimKey, SelectorOrigin},
     drift::ChangeKind,
     list_history::ListingEnd,
     monitor::MonitorKind,
@@ -313,4 +314,63 @@ async fn a_repair_that_leaves_something_to_do_makes_nothing_worse() {
     let mut tx = story.scene.db.store.org_tx(story.scene.org).await.unwrap();
     let worse: Vec<bool> = tx.record_changes(domain, None, 50).await.unwrap().iter().map(|event| event.worse).collect();
     assert_eq!(worse, [true, false], "newest first");
+}
+
+/// An audit that found a usable key at these selectors, which were guessed.
+fn keys(selectors: &[&str]) -> Outcome {
+    let Outcome::Audit(mut report) = audit(&[SPF], &[], &[]) else { panic!("it is an audit") };
+    report.detail.dkim = selectors
+        .iter()
+        .map(|selector| DkimKey {
+            selector: (*selector).to_owned(),
+            origin: SelectorOrigin::Catalog,
+            kind: "rsa".to_owned(),
+            bits: Some(2048),
+            revoked: *selector == "old",
+            testing: false,
+            alias: None,
+            service: None,
+            mark: String::new(),
+            first_seen: None,
+        })
+        .collect();
+    Outcome::Audit(report)
+}
+
+#[tokio::test]
+async fn what_audits_found_is_remembered_for_the_next_ones() {
+    let scene = Scene::new().await;
+    let (domain, monitor) = scene.domain("e.example").await;
+    let story = Story::of(scene, monitor);
+    let known = async || {
+        let mut tx = story.scene.db.store.org_tx(story.scene.org).await.unwrap();
+        let known = tx.domain_instructions(&[monitor]).await.unwrap().remove(&monitor).unwrap();
+        (known.found_selectors.join(" "), known.seen_selectors.join(" "), known.lost_mx.join(" "))
+    };
+    let told = |found: &str, seen: &str, lost: &str| (found.to_owned(), seen.to_owned(), lost.to_owned());
+    // A revoked key is none to be missed.
+    story.sees(keys(&["s1", "old"])).await;
+    assert_eq!(known().await, told("s1", "", ""));
+    // It is gone, and still remembered; what mail names is known better.
+    story.sees(audit(&[SPF, ("mx", "10 mx.e.example")], &[], &[])).await;
+    assert_eq!(known().await, told("s1", "", ""));
+    story.sees(audit(&[SPF], &[], &[])).await;
+    story.sees(audit(&[SPF], &[], &[])).await;
+    assert_eq!(known().await, told("s1", "", "10 mx.e.example"));
+    let mut tx = story.scene.db.store.org_tx(story.scene.org).await.unwrap();
+    tx.selectors_seen(&[("e.example".to_owned(), "s1".to_owned())]).await.unwrap();
+    tx.selectors_found(domain, &["s1".to_owned(), "k1".to_owned()]).await.unwrap();
+    let listed = tx.seen_selectors(domain).await.unwrap();
+    let listed: Vec<(&str, SelectorOrigin)> = listed.iter().map(|one| (one.selector.as_str(), one.origin)).collect();
+    assert_eq!(listed, [("k1", SelectorOrigin::Found), ("s1", SelectorOrigin::Seen)]);
+    tx.commit().await.unwrap();
+    // After half a year nobody misses it any more, nor the MX records; those that are there again are not lost.
+    story
+        .scene
+        .run_sql("UPDATE seen_selectors SET seen_at = now() - interval '181 days'; UPDATE record_changes SET at = at - interval '181 days'")
+        .await;
+    assert_eq!(known().await, told("", "", ""));
+    story.scene.run_sql("UPDATE record_changes SET at = at + interval '181 days'").await;
+    story.sees(audit(&[SPF, ("mx", "10 mx.e.example")], &[], &[])).await;
+    assert_eq!(known().await.2, "");
 }

@@ -107,6 +107,8 @@ pub struct AuditOptions {
     pub guess_selectors: bool,
     /// DKIM selectors that signatures or reports name: mail is signed with them.
     pub seen_selectors: Vec<String>,
+    /// DKIM selectors that earlier audits found a key at.
+    pub found_selectors: Vec<String>,
     /// Addresses that send for the domain, each with why we think so.
     pub senders: Vec<(IpAddr, String)>,
     /// What earlier audits saw.
@@ -125,6 +127,7 @@ impl Default for AuditOptions {
             selectors: Vec::new(),
             guess_selectors: true,
             seen_selectors: Vec::new(),
+            found_selectors: Vec::new(),
             senders: Vec::new(),
             known: Known::default(),
             look_at_certificates: false,
@@ -139,6 +142,8 @@ impl Default for AuditOptions {
 pub struct Known {
     /// Family key → its records as last seen, each with the time at which it first was.
     pub records: BTreeMap<String, Vec<(String, DateTime<Utc>)>>,
+    /// The MX records that were there before there were none. The audit that missed them first left nothing to miss to the next.
+    pub lost_mx: Vec<String>,
 }
 
 impl Known {
@@ -150,6 +155,12 @@ impl Known {
     /// The records of a family as last seen.
     pub fn last(&self, family: Family) -> impl Iterator<Item = &str> {
         self.records.get(family.key()).into_iter().flatten().map(|(record, _)| record.as_str())
+    }
+
+    /// The hosts that took the mail as last known; none where the domain said that it takes none.
+    pub fn mx_hosts(&self) -> Vec<&str> {
+        let records = self.last(Family::Mx).chain(self.lost_mx.iter().map(String::as_str));
+        records.filter_map(|record| record.split_once(' ')).map(|(_, host)| host).filter(|host| *host != ".").collect()
     }
 }
 

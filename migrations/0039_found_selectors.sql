@@ -1,0 +1,3 @@
+-- A selector that an audit guessed and found a key at is remembered like one that mail names: it is asked in every audit, so that a key that
+-- is taken away is missed at the second look as at the first.
+ALTER TABLE seen_selectors ADD COLUMN origin text NOT NULL DEFAULT 'seen' CHECK (origin IN ('seen', 'found'));
