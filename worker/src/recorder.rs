@@ -135,7 +135,8 @@ fn sort_out<'a>(locked: Vec<LockedMonitor>, runs: &'a [Run], region: &str, now: 
             continue;
         }
         let judges = monitor.kind != MonitorKind::Smtp && judges_conditions(&monitor, region, now);
-        let outcome = carry(monitor.trouble.as_ref(), &run.outcome, Memory { conditions: &monitor.conditions, judges, at: run.at });
+        let outcome =
+            carry(monitor.before.as_ref().zip(monitor.last_at), &run.outcome, Memory { conditions: &monitor.conditions, judges, at: run.at });
         let summary = sentence(&outcome);
         let mut latest = monitor.others.clone();
         latest.push(RegionOutcome {

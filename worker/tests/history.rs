@@ -374,3 +374,28 @@ async fn what_audits_found_is_remembered_for_the_next_ones() {
     story.sees(audit(&[SPF, ("mx", "10 mx.e.example")], &[], &[])).await;
     assert_eq!(known().await.2, "");
 }
+
+#[tokio::test]
+async fn a_zone_that_does_not_answer_is_an_incident_and_its_records_stay_shown() {
+    let scene = Scene::new().await;
+    let (domain, monitor) = scene.domain("e.example").await;
+    let story = Story::of(scene, monitor);
+    let mx = ("mx", "10 mx.e.example");
+    story.sees(audit(&[SPF, DMARC, mx], &[], &[])).await;
+    let silent = || audit(&[], &[("ns.no_answer", Severity::High)], &["spf", "dmarc", "mx", "ns"]);
+    for _ in 0..3 {
+        story.sees(silent()).await;
+    }
+    assert_eq!(story.incidents().await, "ns critical open: e.example: ns.no_answer is wrong");
+    let kept: serde_json::Value = story.scene.value("SELECT outcome FROM last_outcomes").await;
+    assert_eq!((&kept["records"]["spf"][0], &kept["records"]["mx"][0]), (&SPF.1.into(), &mx.1.into()), "{kept}");
+    assert!(kept["as_of"]["spf"].is_string() && kept["as_of"]["spf"] == kept["as_of"]["mx"], "{kept}");
+    // That nothing could be read is no change of the records.
+    let mut tx = story.scene.db.store.org_tx(story.scene.org).await.unwrap();
+    assert!(tx.record_changes(domain, None, 50).await.unwrap().is_empty());
+    drop(tx);
+    story.sees(audit(&[SPF, DMARC, mx], &[], &[])).await;
+    assert_eq!(story.incidents().await, "ns critical resolved: e.example: ns.no_answer is wrong");
+    let kept: serde_json::Value = story.scene.value("SELECT outcome FROM last_outcomes").await;
+    assert!(kept.get("as_of").is_none(), "{kept}");
+}

@@ -10,7 +10,7 @@ use std::{
 
 use futures::future::join_all;
 use tokio::time::Instant;
-use waypost_types::outcome::Status;
+use waypost_types::{UnknownPart, outcome::Status};
 
 use super::{
     AuditOptions, Facts, Family, Known, Part, dkim_key,
@@ -66,6 +66,7 @@ pub(super) async fn confirm(
     for ((family, gone), standing) in looks.into_iter().zip(answers) {
         let Some(part) = parts.get_mut(&family) else { continue };
         let name = &gone.name;
+        let silent = matches!(standing, Standing::Unknown(_));
         let reason = match standing {
             Standing::Gone => continue,
             Standing::There(server) => {
@@ -77,6 +78,11 @@ pub(super) async fn confirm(
         part.findings.retain(|finding| !(about(&finding.subject) && ABSENT.iter().any(|absent| finding.rule.ends_with(absent))));
         if part.records.is_empty() {
             part.word(Status::None, "Not confirmed");
+        }
+        // Where the resolver could not tell either, that is reason enough.
+        let blind = |told: &UnknownPart| told.subject == family.key() && told.about.is_none();
+        if silent && part.unknown.iter().any(blind) {
+            continue;
         }
         match family {
             Family::Dkim | Family::Dmarc => part.unknown_about(family, name, reason),

@@ -46,6 +46,7 @@ mod ns;
 mod ns_ask;
 mod ns_compare;
 mod ns_parent;
+mod ns_silent;
 mod ns_soa;
 #[cfg(test)]
 mod ns_tests;
@@ -327,8 +328,6 @@ async fn look_at(
     chains: &Chains<'_>,
 ) -> AuditReport {
     let end = times.looks;
-    // Families that plan a second look count with the time that they have.
-    let options = &AuditOptions { deadline: options.deadline.saturating_sub(times.all - times.looks), ..options.clone() };
     let mut parts: BTreeMap<Family, Part> = BTreeMap::new();
     let (facts, mx) = if let Ok(found) = tokio::time::timeout_at(end, mx::look(net, domain, options)).await {
         found
@@ -340,6 +339,8 @@ async fn look_at(
     if families.contains(&Family::Mx) {
         parts.insert(Family::Mx, mx);
     }
+    // Families that plan a second look count with the time that they have.
+    let options = &AuditOptions { deadline: end.saturating_duration_since(tokio::time::Instant::now()), ..options.clone() };
     let jobs = families.iter().filter(|family| **family != Family::Mx).map(|family| {
         let facts = &facts;
         async move {
@@ -395,6 +396,9 @@ fn report(facts: &Facts, parts: BTreeMap<Family, Part>) -> AuditReport {
         report.unknown.extend(part.unknown);
         report.detail.take(part.detail);
     }
+    if report.findings.iter().any(|finding| finding.rule == "ns.no_answer") {
+        one_reason(&mut report.unknown);
+    }
     report.findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.rule.cmp(&b.rule)));
     // What does not exist is not graded: there is nothing there to be good or bad.
     if !facts.nxdomain
@@ -405,6 +409,19 @@ fn report(facts: &Facts, parts: BTreeMap<Family, Part>) -> AuditReport {
         report.lost = score.lost;
     }
     report
+}
+
+/// Where nobody answers for the domain, that is why its records could not be told, whatever each question ended with.
+fn one_reason(unknown: &mut Vec<UnknownPart>) {
+    for part in unknown.iter_mut().filter(|part| Family::of_rule(&part.subject).is_some()) {
+        part.reason = ns::SILENT.to_owned();
+    }
+    let all = std::mem::take(unknown);
+    for part in all {
+        if !unknown.contains(&part) {
+            unknown.push(part);
+        }
+    }
 }
 
 /// TXT records as text, for families whose records are ASCII.
