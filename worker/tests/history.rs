@@ -399,3 +399,32 @@ async fn a_zone_that_does_not_answer_is_an_incident_and_its_records_stay_shown()
     let kept: serde_json::Value = story.scene.value("SELECT outcome FROM last_outcomes").await;
     assert!(kept.get("as_of").is_none(), "{kept}");
 }
+
+#[tokio::test]
+async fn what_one_audit_opens_is_one_mail_and_each_ends_by_itself() {
+    let scene = Scene::new().await;
+    let (_, monitor) = scene.domain("e.example").await;
+    let story = Story::of(scene, monitor);
+    let much = || audit(&[], &[("dmarc.p_none", Severity::Medium), ("mx.missing", Severity::High), ("spf.missing", Severity::High)], &[]);
+    // The first look confirms nothing; what is of medium severity then is the baseline.
+    story.sees(much()).await;
+    story.sees(much()).await;
+    assert_eq!(story.incidents().await, "mx critical open: e.example: mx.missing is wrong\nspf critical open: e.example: spf.missing is wrong");
+    let subjects = "SELECT string_agg(message->>'subject', E'\\n' ORDER BY id) FROM outbox";
+    assert_eq!(story.scene.value::<String>(subjects).await, "[Critical] e.example: 2 problems");
+    let text: String = story.scene.value("SELECT message->>'text' FROM outbox").await;
+    assert!(
+        ["mx.missing is wrong", "spf.missing is wrong", "https://waypost.example/o/example/incidents"].iter().all(|said| text.contains(said)),
+        "{text}"
+    );
+    // Its sending is told in the story of each.
+    let mail: uuid::Uuid = story.scene.value("SELECT id FROM outbox").await;
+    let mut tx = story.scene.db.store.org_tx(story.scene.org).await.unwrap();
+    tx.mark_message(mail, Utc::now(), waypost_store::outbox::Attempt::Sent("250 ok")).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(story.scene.value::<i64>("SELECT count(DISTINCT incident_id) FROM incident_timeline WHERE event = 'notified'").await, 2);
+    story.sees(audit(&[SPF], &[("dmarc.p_none", Severity::Medium), ("mx.missing", Severity::High)], &[])).await;
+    story.sees(audit(&[SPF], &[("dmarc.p_none", Severity::Medium)], &[])).await;
+    let told: String = story.scene.value(subjects).await;
+    assert_eq!(told, "[Critical] e.example: 2 problems\n[Recovered] e.example: spf.missing is wrong\n[Recovered] e.example: mx.missing is wrong");
+}
