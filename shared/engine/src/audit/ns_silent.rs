@@ -17,7 +17,10 @@ use crate::net::Lookup;
 const MOST_SERVERS: usize = 13;
 /// Labels walked up in search of the zone that fails.
 const MOST_STEPS: usize = 8;
-/// Waiting for the second answers.
+/// Addresses of one server that are asked.
+const MOST_ADDRESSES: usize = 3;
+/// Waiting for one server: the first time, and the second.
+const FIRST: Duration = Duration::from_secs(4);
 const SECOND: Duration = Duration::from_secs(3);
 /// Servers that a sentence names.
 const NAMED: usize = 4;
@@ -34,11 +37,9 @@ pub(super) async fn look(asker: &Asker<'_>, domain: &str) -> Result<Remark, Stri
     let delegation = delegation(asker, &zone).await.map_err(|reason| format!("whether its name servers answer: {reason}"))?;
     let Some(delegation) = delegation else { return Err(format!("no parent of {zone} says which name servers it has")) };
     let servers = addresses(asker, &delegation).await?;
-    let first = round(asker, &zone, &servers).await?;
+    round(asker, &zone, &servers, FIRST).await?;
     tokio::time::sleep(asker.pause).await;
-    let second = tokio::time::timeout(SECOND, round(asker, &zone, &servers)).await.unwrap_or(Ok(Vec::new()))?;
-    // Who was cut off the second time is as it was the first.
-    let mute = if second.is_empty() { first } else { second };
+    let mute = round(asker, &zone, &servers, SECOND).await?;
     Ok(say(&zone, &delegation.parent, &mute))
 }
 
@@ -56,26 +57,31 @@ async fn failing_zone(asker: &Asker<'_>, domain: &str) -> String {
     zone.to_owned()
 }
 
-/// One address of each server, an IPv4 one where there is one. What can not be asked may well answer others.
+/// Addresses of each server, of IPv4 where there are any. What can not be asked may well answer others.
 async fn addresses(asker: &Asker<'_>, delegation: &Delegation) -> Result<Vec<(String, IpAddr)>, String> {
     if delegation.names.len() > MOST_SERVERS {
         return Err(format!("it has {} name servers, too many to ask them all", delegation.names.len()));
     }
     let finding = delegation.names.iter().map(|name| async move {
-        let mut known = match delegation.glue.get(name) {
+        let known = match delegation.glue.get(name) {
             Some(glue) => glue.clone(),
             None => Host::find(asker.net, name).await.addresses(),
         };
-        known.sort_by_key(IpAddr::is_ipv6);
-        let address = known.into_iter().find(|address| asker.net.egress_check(*address).is_ok());
-        address.map(|address| (name.clone(), address)).ok_or_else(|| format!("its name server {name} has no address that can be asked"))
+        let v4 = known.iter().any(IpAddr::is_ipv4);
+        let asked = known.into_iter().filter(|address| address.is_ipv4() == v4 && asker.net.egress_check(*address).is_ok());
+        let asked: Vec<(String, IpAddr)> = asked.take(MOST_ADDRESSES).map(|address| (name.clone(), address)).collect();
+        if asked.is_empty() { Err(format!("its name server {name} has no address that can be asked")) } else { Ok(asked) }
     });
-    join_all(finding).await.into_iter().collect()
+    let found: Result<Vec<Vec<(String, IpAddr)>>, String> = join_all(finding).await.into_iter().collect();
+    Ok(found?.concat())
 }
 
 /// Asks all of them. Fails where one has the zone, and where one is silent that can be reached by IPv6 alone while nobody answers by it: we may have none.
-async fn round(asker: &Asker<'_>, zone: &str, servers: &[(String, IpAddr)]) -> Result<Vec<Mute>, String> {
-    let asking = servers.iter().map(|(name, address)| async move { (name, *address, asker.answers_for(*address, zone).await) });
+async fn round(asker: &Asker<'_>, zone: &str, servers: &[(String, IpAddr)], limit: Duration) -> Result<Vec<Mute>, String> {
+    let asking = servers.iter().map(|(name, address)| async move {
+        let answer = tokio::time::timeout(limit, asker.answers_for(*address, zone)).await;
+        (name, *address, answer.unwrap_or(Err(None)))
+    });
     let mut mute = Vec::new();
     for (name, address, answer) in join_all(asking).await {
         match answer {
@@ -97,6 +103,7 @@ fn say(zone: &str, parent: &str, mute: &[Mute]) -> Remark {
     let more = mute.len().saturating_sub(NAMED);
     let more = if more == 0 { String::new() } else { format!(", and {more} more do not either") };
     let seen = format!("None of the name servers of {zone} answers for it: {}{more}", named.join(", "));
-    let servers: Vec<&str> = mute.iter().map(|(name, ..)| name.as_str()).collect();
+    let mut servers: Vec<&str> = mute.iter().map(|(name, ..)| name.as_str()).collect();
+    servers.dedup();
     remark("ns.no_answer", zone, seen).with("servers", servers.join(", ")).with("parent", parent)
 }
