@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use waypost_engine::{
-    audit::{NO_USUAL_SELECTOR, leaves_open},
+    audit::{Family, NO_USUAL_SELECTOR, leaves_open},
     blacklist::lasting_zone,
 };
 use waypost_types::{
     conditions::Conditions,
     finding::{Finding, Severity},
-    outcome::{AuditReport, BlacklistReport, ListState, Outcome},
+    outcome::{AuditReport, BlacklistReport, CheckSummary, ListState, Outcome, Status},
 };
 
 /// Added to what is carried over.
@@ -80,22 +80,27 @@ pub fn standing(id: &str, now: &Outcome) -> Standing {
     }
 }
 
-/// The outcome with what it could not tell taken from the one before, as long as that is believed.
-pub fn carry(before: Option<&Outcome>, now: &Arc<Outcome>, memory: Memory<'_>) -> Arc<Outcome> {
+/// The outcome with what it could not tell taken from the one before, which was at that time, as long as that is believed. Records that can not
+/// be read are shown as they were, with their time: they decide nothing.
+pub fn carry(before: Option<(&Outcome, DateTime<Utc>)>, now: &Arc<Outcome>, memory: Memory<'_>) -> Arc<Outcome> {
     match (before, &**now) {
-        (Some(Outcome::Audit(before)), Outcome::Audit(report)) => {
+        (Some((Outcome::Audit(before), then)), Outcome::Audit(report)) => {
             let believed = |finding: &&Finding| memory.believes(&finding_id(finding));
             let open = before.findings.iter().filter(|finding| is_open(finding, report));
             let kept: Vec<Finding> = open.filter(believed).map(as_before).collect();
-            if kept.is_empty() {
+            let unread = unread(report, before);
+            if kept.is_empty() && unread.is_empty() {
                 return Arc::clone(now);
             }
             let mut report = report.clone();
+            for family in unread {
+                keep_record(&mut report, before, family, then);
+            }
             report.findings.extend(kept);
             report.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
             Arc::new(Outcome::Audit(report))
         }
-        (Some(Outcome::Blacklist(before)), Outcome::Blacklist(report)) => {
+        (Some((Outcome::Blacklist(before), _)), Outcome::Blacklist(report)) => {
             let mut report = report.clone();
             let asked = |report: &BlacklistReport, zone: &str| asked_zone(report, zone).to_owned();
             if report.keep_listings_of(before, asked, |entry| memory.believes(&listing_id(&entry.subject, &entry.zone))) {
@@ -105,6 +110,29 @@ pub fn carry(before: Option<&Outcome>, now: &Arc<Outcome>, memory: Memory<'_>) -
             }
         }
         _ => Arc::clone(now),
+    }
+}
+
+/// Families whose records were known and could not be read this time.
+fn unread(report: &AuditReport, before: &AuditReport) -> Vec<&'static str> {
+    let is_unread = |family: &&str| {
+        let untold = report.unknown.iter().any(|part| part.subject == **family && part.reason != NO_USUAL_SELECTOR);
+        untold && !report.records.contains_key(*family) && before.records.contains_key(*family)
+    };
+    Family::ALL.into_iter().map(Family::key).filter(is_unread).collect()
+}
+
+fn keep_record(report: &mut AuditReport, before: &AuditReport, family: &str, then: DateTime<Utc>) {
+    let at = before.as_of.get(family).copied().unwrap_or(then);
+    report.as_of.insert(family.to_owned(), at);
+    report.records.insert(family.to_owned(), before.records.get(family).cloned().unwrap_or_default());
+    // What is found now says more than what was.
+    let found = report.findings.iter().any(|finding| Family::of_rule(&finding.rule).map(Family::key) == Some(family));
+    if let (false, Some(check)) = (found, before.checks.get(family)) {
+        report.checks.insert(family.to_owned(), CheckSummary { status: Status::None, word: check.word.clone() });
+    }
+    if family == Family::Mx.key() && report.mx_hosts.is_empty() {
+        report.mx_hosts.clone_from(&before.mx_hosts);
     }
 }
 
@@ -190,7 +218,7 @@ mod tests {
     }
 
     fn carried(before: Option<&Outcome>, now: &Arc<Outcome>) -> Arc<Outcome> {
-        carry(before, now, Memory { conditions: &Conditions::default(), judges: true, at: at() })
+        carry(before.map(|before| (before, at())), now, Memory { conditions: &Conditions::default(), judges: true, at: at() })
     }
 
     #[test]
@@ -202,12 +230,46 @@ mod tests {
             ..Conditions::default()
         };
         let rules = |judges| {
-            let now = carry(Some(&broken), &slow, Memory { conditions: &conditions, judges, at: at() });
+            let now = carry(Some((&broken, at())), &slow, Memory { conditions: &conditions, judges, at: at() });
             now.findings().iter().map(|finding| finding.rule.clone()).collect::<Vec<_>>()
         };
         assert_eq!(rules(true), ["dmarc.missing"]);
         // What the region that judges does not know, another does not bring back.
         assert!(rules(false).is_empty());
+    }
+
+    #[test]
+    fn records_that_can_not_be_read_stay_shown_as_of_then() {
+        let full = |unknown: &[(&str, &str)]| {
+            let Outcome::Audit(report) = &*audit(&[], unknown) else { panic!("it is an audit") };
+            let mut report = report.clone();
+            report.checks = [("mx".to_owned(), CheckSummary { status: Status::Ok, word: "1 host".to_owned() })].into();
+            report.mx_hosts = vec![waypost_types::outcome::MxHost {
+                preference: 10,
+                host: "mx.example.com".to_owned(),
+                addresses: Vec::new(),
+                partial: false,
+                provider: None,
+            }];
+            report
+        };
+        let mut blind = full(&[("mx", "late"), ("spf", "late")]);
+        (blind.records, blind.mx_hosts) = (std::collections::BTreeMap::new(), Vec::new());
+        let blind = Arc::new(Outcome::Audit(blind));
+        let then = at() - TimeDelta::hours(1);
+        let memory = Memory { conditions: &Conditions::default(), judges: true, at: at() };
+        let kept = carry(Some((&Outcome::Audit(full(&[])), then)), &blind, memory);
+        assert_eq!(kept.verdict(), Verdict::Unknown, "what was seen before is no look");
+        // And again, still as of then.
+        let kept = carry(Some((&kept, at())), &blind, memory);
+        let Outcome::Audit(report) = &*kept else { panic!("it is an audit") };
+        assert_eq!((report.as_of["mx"], report.records["mx"].len(), report.mx_hosts.len()), (then, 1, 1));
+        assert_eq!((report.checks["mx"].status, report.checks["mx"].word.as_str()), (Status::None, "1 host"));
+        // What is gone is gone.
+        let mut gone = full(&[]);
+        gone.records.clear();
+        let gone = carry(Some((&kept, at())), &Arc::new(Outcome::Audit(gone)), memory);
+        assert!(matches!(&*gone, Outcome::Audit(report) if report.records.is_empty() && report.as_of.is_empty()));
     }
 
     #[test]

@@ -53,8 +53,8 @@ impl Instructions {
     /// The same for the same instructions, in this process.
     pub fn mark(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        let DomainInstructions { selectors, seen_selectors, senders, records } = &self.domain;
-        (selectors, seen_selectors, senders).hash(&mut hasher);
+        let DomainInstructions { selectors, seen_selectors, found_selectors, senders, records, lost_mx } = &self.domain;
+        (selectors, seen_selectors, found_selectors, senders, lost_mx).hash(&mut hasher);
         // Not since when: that differs from one organisation to the next, and what it decides is a matter of months.
         for (family, records) in records {
             family.hash(&mut hasher);

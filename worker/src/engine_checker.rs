@@ -91,8 +91,12 @@ fn options_of(known: &DomainInstructions) -> AuditOptions {
     AuditOptions {
         selectors: known.selectors.clone(),
         seen_selectors: known.seen_selectors.clone(),
+        found_selectors: known.found_selectors.clone(),
         senders: known.senders.iter().map(|address| (*address, "named as a sender".to_owned())).collect(),
-        known: Known { records: known.records.iter().map(|(family, records)| (family.clone(), seen(records))).collect() },
+        known: Known {
+            records: known.records.iter().map(|(family, records)| (family.clone(), seen(records))).collect(),
+            lost_mx: known.lost_mx.clone(),
+        },
         guess_selectors: true,
         look_at_certificates: true,
         look_for_owner: true,

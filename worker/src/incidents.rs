@@ -1,8 +1,12 @@
 //! From confirmed changes to incidents: which one opens, changes or ends, what its timeline says and who is mailed.
 
-use waypost_render::mail::{IncidentMail, Mail, incident_changed, incident_let_go, incident_opened, incident_recovered, incident_url};
+use waypost_render::mail::{
+    IncidentMail, Mail, incident_changed, incident_let_go, incident_recovered, incident_url, incidents_opened, incidents_url, together_lines,
+    together_title,
+};
 use waypost_store::{
     OrgTx,
+    channel_messages::Together,
     outbox::MailBody,
     transitions::{OpenIncident, Opening},
 };
@@ -81,6 +85,7 @@ impl Incidents {
         let mut open = tx.open_incidents_of(&monitors).await?;
         let mut audience = None;
         let mut touched = Vec::new();
+        let mut opened: Vec<Opened<'_>> = Vec::new();
         for step in steps {
             let audience = match &mut audience {
                 Some(known) => known,
@@ -113,33 +118,42 @@ impl Incidents {
                     open[at].id
                 }
                 (None, What::Stands { severity, title, summary, better: false }) => {
-                    self.open(tx, audience, step, (*severity, title, summary)).await?
+                    let id = open_one(tx, step, (*severity, title, summary)).await?;
+                    opened.push(Opened { id, step, severity: *severity, title, summary });
+                    id
                 }
                 _ => continue,
             };
             touched.push(id.to_string());
         }
+        if let Some(audience) = &audience {
+            for news in told_together(opened) {
+                self.tell_opened(tx, audience, &news).await?;
+            }
+        }
         touched.dedup();
         Ok(touched)
     }
 
-    async fn open(
-        &self,
-        tx: &mut OrgTx,
-        audience: &Audience,
-        step: &Step<'_>,
-        (severity, title, summary): (IncidentSeverity, &str, &str),
-    ) -> Result<IncidentId, WorkerError> {
-        let Step { monitor, kind, target, at, .. } = *step;
-        let evidence = serde_json::to_value(step.outcome).map_err(waypost_store::StoreError::from)?;
-        let opening = Opening { monitor, condition: &step.condition, kind, target, title, summary, severity, at, evidence };
-        let id = tx.open_incident(&opening).await?;
-        let url = incident_url(&self.base_url, &audience.slug, id);
-        let mail = IncidentMail { org: &audience.name, url: &url, title, summary, target, severity, opened_at: at, at };
-        self.tell(tx, audience, (id, "opened", EventKind::Opened), &mail, incident_opened(&mail)).await?;
-        tracing::info!(org = %tx.org(), incident = %id, %monitor, severity = severity.as_str(), "incident opened");
-        metrics::counter!("waypost_incidents_opened_total", "severity" => severity.as_str()).increment(1);
-        Ok(id)
+    /// One message about what opened: the worst first.
+    async fn tell_opened(&self, tx: &mut OrgTx, audience: &Audience, news: &[Opened<'_>]) -> Result<(), WorkerError> {
+        let Some(worst) = news.first() else { return Ok(()) };
+        let (at, target) = (worst.step.at, worst.step.target);
+        let urls: Vec<String> = news.iter().map(|one| incident_url(&self.base_url, &audience.slug, one.id)).collect();
+        let told: Vec<IncidentMail<'_>> = news.iter().zip(&urls).map(|(one, url)| one.mail(&audience.name, url)).collect();
+        let Some(mail) = incidents_opened(&told, &incidents_url(&self.base_url, &audience.slug)) else { return Ok(()) };
+        let also: Vec<IncidentId> = news.iter().skip(1).map(|one| one.id).collect();
+        let key = format!("incident:{}:opened", worst.id);
+        self.mail(tx, audience, (worst.id, &also), &key, mail).await?;
+        if also.is_empty() {
+            tx.tell_channels(worst.id, EventKind::Opened, worst.summary, at).await?;
+        } else {
+            let title = together_title(target, news.len());
+            let summary = together_lines(&told).join("\n\n");
+            let all: Vec<(IncidentId, &str)> = news.iter().map(|one| (one.id, one.summary)).collect();
+            tx.tell_channels_together(&all, &Together { title: &title, summary: &summary, at }).await?;
+        }
+        Ok(())
     }
 
     async fn change(
@@ -201,12 +215,67 @@ impl Incidents {
         about: &IncidentMail<'_>,
         mail: Mail,
     ) -> Result<(), WorkerError> {
-        let key = format!("incident:{incident}:{event}");
-        let body = MailBody { subject: mail.subject, text: mail.text, html: mail.html };
-        tx.enqueue_mails(Some(incident), &key, &self.mail_domain, &audience.recipients, &body).await?;
+        self.mail(tx, audience, (incident, &[]), &format!("incident:{incident}:{event}"), mail).await?;
         tx.tell_channels(incident, kind, about.summary, about.at).await?;
         Ok(())
     }
+
+    async fn mail(
+        &self,
+        tx: &mut OrgTx,
+        audience: &Audience,
+        (incident, also): (IncidentId, &[IncidentId]),
+        key: &str,
+        mail: Mail,
+    ) -> Result<(), WorkerError> {
+        let body = MailBody { subject: mail.subject, text: mail.text, html: mail.html };
+        tx.enqueue_mails((Some(incident), also), key, &self.mail_domain, &audience.recipients, &body).await?;
+        Ok(())
+    }
+}
+
+/// An incident that opened, and is to be told.
+struct Opened<'a> {
+    id: IncidentId,
+    step: &'a Step<'a>,
+    severity: IncidentSeverity,
+    title: &'a str,
+    summary: &'a str,
+}
+
+impl Opened<'_> {
+    fn mail<'b>(&'b self, org: &'b str, url: &'b str) -> IncidentMail<'b> {
+        let Step { target, at, .. } = *self.step;
+        IncidentMail { org, url, title: self.title, summary: self.summary, target, severity: self.severity, opened_at: at, at }
+    }
+}
+
+/// What one audit of a domain opens is one piece of news, however many record families it is about; anything else is told by itself.
+fn told_together(opened: Vec<Opened<'_>>) -> Vec<Vec<Opened<'_>>> {
+    let mut news: Vec<Vec<Opened<'_>>> = Vec::new();
+    for one in opened {
+        let same = |other: &&mut Vec<Opened<'_>>| {
+            one.step.kind == MonitorKind::Audit && other.first().is_some_and(|other| other.step.monitor == one.step.monitor)
+        };
+        match news.iter_mut().find(same) {
+            Some(others) => others.push(one),
+            None => news.push(vec![one]),
+        }
+    }
+    for together in &mut news {
+        together.sort_by_key(|one| std::cmp::Reverse(one.severity));
+    }
+    news
+}
+
+async fn open_one(tx: &mut OrgTx, step: &Step<'_>, (severity, title, summary): (IncidentSeverity, &str, &str)) -> Result<IncidentId, WorkerError> {
+    let Step { monitor, kind, target, at, .. } = *step;
+    let evidence = serde_json::to_value(step.outcome).map_err(waypost_store::StoreError::from)?;
+    let opening = Opening { monitor, condition: &step.condition, kind, target, title, summary, severity, at, evidence };
+    let id = tx.open_incident(&opening).await?;
+    tracing::info!(org = %tx.org(), incident = %id, %monitor, severity = severity.as_str(), "incident opened");
+    metrics::counter!("waypost_incidents_opened_total", "severity" => severity.as_str()).increment(1);
+    Ok(id)
 }
 
 async fn ask_audience(tx: &mut OrgTx) -> Result<Audience, WorkerError> {

@@ -12,6 +12,7 @@ use waypost_store::{
 };
 use waypost_types::{
     MonitorId, OrgId,
+    audit::SelectorOrigin,
     event::LiveEvent,
     judge::RegionOutcome,
     list_history::ListingEnd,
@@ -147,7 +148,8 @@ fn sort_out<'a>(locked: Vec<LockedMonitor>, runs: &'a [Run], region: &str, now: 
         }
         let keeps = keeps_history(&monitor, region, now);
         let judges = keeps && monitor.kind != MonitorKind::Smtp;
-        let outcome = carry(monitor.trouble.as_ref(), &run.outcome, Memory { conditions: &monitor.conditions, judges, at: run.at });
+        let outcome =
+            carry(monitor.before.as_ref().zip(monitor.last_at), &run.outcome, Memory { conditions: &monitor.conditions, judges, at: run.at });
         let summary = sentence(&outcome);
         let mut latest = monitor.others.clone();
         latest.push(RegionOutcome {
@@ -318,6 +320,12 @@ async fn discover(tx: &mut OrgTx, news: &[Judged<'_>]) -> Result<bool, WorkerErr
         };
         let Some(domain) = judged.monitor.domain_id else { continue };
         new |= tx.prove_domain(domain, &report.owner_tokens, judged.run.at).await?;
+        let guessed =
+            report.detail.dkim.iter().filter(|key| key.is_usable() && matches!(key.origin, SelectorOrigin::Catalog | SelectorOrigin::Found));
+        let guessed: Vec<String> = guessed.map(|key| key.selector.clone()).collect();
+        if !guessed.is_empty() {
+            tx.selectors_found(domain, &guessed).await?;
+        }
         // No MX hosts because nothing could be told is no reason to unlink the servers.
         if report.mx_hosts.is_empty() && report.unknown.iter().any(|part| part.subject.starts_with("mx")) {
             continue;

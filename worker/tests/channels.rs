@@ -27,11 +27,11 @@ use tokio_util::sync::CancellationToken;
 use waypost_engine::net::{Egress, Net, NetConfig};
 use waypost_store::channels::{AddChannel, ChannelChange, new_channel_id};
 use waypost_types::{
-    ChannelId, MonitorId,
+    ChannelId, Finding, MonitorId, Severity,
     channel::{ChannelKind, Delivery, DeliveryResult, EventKind},
     incident::IncidentSeverity,
     monitor::MonitorKind,
-    outcome::Verdict,
+    outcome::{AuditReport, Outcome, Verdict},
 };
 use waypost_worker::{
     channels::{ChannelSecret, sender::ChannelSender},
@@ -153,7 +153,8 @@ async fn channel(scene: &Scene, kind: ChannelKind, min_severity: IncidentSeverit
 
 async fn channel_at(scene: &Scene, kind: ChannelKind, min_severity: IncidentSeverity, url: &str) -> ChannelId {
     let id = new_channel_id();
-    let secret = ChannelSecret::new(kind, Some(url), None).unwrap();
+    let (url, token) = if kind == ChannelKind::Pagerduty { (None, Some("0123456789abcdef0123456789abcdef")) } else { (Some(url), None) };
+    let secret = ChannelSecret::new(kind, url, token).unwrap();
     let secret = secret.seal(&seal(), scene.org, id, kind).unwrap();
     let mut tx = scene.db.store.org_tx(scene.org).await.unwrap();
     tx.add_channel(&AddChannel { id, name: "Tools", kind, secret: &secret, min_severity, enabled: true }).await.unwrap();
@@ -395,4 +396,50 @@ async fn nothing_goes_to_addresses_that_are_not_allowed_or_to_a_channel_that_is_
     assert_eq!(sender.send_due(Utc::now() + TimeDelta::seconds(1)).await.unwrap(), 1);
     assert!(story(&scene).await.ends_with("Could not tell Tools: the channel is switched off"), "{}", story(&scene).await);
     assert!(receiver.got().is_empty());
+}
+
+#[tokio::test]
+async fn incidents_that_open_together_are_one_message_to_people_and_one_each_to_programs() {
+    let scene = Scene::new().await;
+    let (_, monitor) = scene.domain("e.example").await;
+    let people = channel(&scene, ChannelKind::Slack, IncidentSeverity::Warning).await;
+    let program = channel(&scene, ChannelKind::Pagerduty, IncidentSeverity::Warning).await;
+    let only_bad = channel(&scene, ChannelKind::Discord, IncidentSeverity::Critical).await;
+    let recorder = Recorder::new(scene.db.store.clone(), "https://waypost.example", "waypost.example");
+    let finding = |(rule, severity): &(&str, Severity)| Finding {
+        rule: (*rule).to_owned(),
+        severity: *severity,
+        subject: "e.example".to_owned(),
+        summary: format!("{rule} is wrong"),
+        why: String::new(),
+        fix: String::new(),
+        record: None,
+        reference: String::new(),
+    };
+    let sees = async |found: &[(&str, Severity)]| {
+        let report = AuditReport { findings: found.iter().map(finding).collect(), ..AuditReport::empty("e.example") };
+        let claim = scene.claim_when_due().await[0].claim;
+        let outcome = Arc::new(Outcome::Audit(Box::new(report)));
+        let run = Run { monitor, claim, at: Utc::now().trunc_subsecs(6), outcome, requested: false };
+        recorder.record(scene.org, "local", &[run], Utc::now()).await.unwrap();
+    };
+    let told = async |channel: ChannelId| -> String {
+        let said = "coalesce(string_agg(message->>'kind' || ' ' || (message->>'title'), E'\\n' ORDER BY id), '')";
+        scene.value(&format!("SELECT {said} FROM outbox WHERE channel_id = '{}'", channel.0)).await
+    };
+    sees(&[]).await;
+    let much = [("dmarc.p_none", Severity::Medium), ("spf.missing", Severity::High)];
+    sees(&much).await;
+    sees(&much).await;
+    assert_eq!(told(people).await, "opened e.example: 2 problems");
+    assert_eq!(told(only_bad).await, "opened e.example: 2 problems");
+    let mut each: Vec<String> = told(program).await.lines().map(str::to_owned).collect();
+    each.sort();
+    assert_eq!(each, ["opened e.example: dmarc.p_none is wrong", "opened e.example: spf.missing is wrong"]);
+    let url: String = scene.value(&format!("SELECT message->>'url' FROM outbox WHERE channel_id = '{}'", people.0)).await;
+    assert_eq!(url, "/o/example/incidents");
+    // Who was told that it is bad hears of each end, whatever the severity that the channel wants.
+    sees(&[("spf.missing", Severity::High)]).await;
+    assert!(told(only_bad).await.ends_with("resolved e.example: dmarc.p_none is wrong"), "{}", told(only_bad).await);
+    assert!(told(people).await.ends_with("resolved e.example: dmarc.p_none is wrong"));
 }

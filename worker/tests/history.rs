@@ -9,6 +9,7 @@ use chrono::{SubsecRound as _, TimeDelta, Utc};
 use scene::Scene;
 use waypost_types::{
     Finding, MonitorId, Severity, UnknownPart,
+    audit::{DkimKey, SelectorOrigin},
     drift::ChangeKind,
     list_history::ListingEnd,
     monitor::MonitorKind,
@@ -313,4 +314,117 @@ async fn a_repair_that_leaves_something_to_do_makes_nothing_worse() {
     let mut tx = story.scene.db.store.org_tx(story.scene.org).await.unwrap();
     let worse: Vec<bool> = tx.record_changes(domain, None, 50).await.unwrap().iter().map(|event| event.worse).collect();
     assert_eq!(worse, [true, false], "newest first");
+}
+
+/// An audit that found a usable key at these selectors, which were guessed.
+fn keys(selectors: &[&str]) -> Outcome {
+    let Outcome::Audit(mut report) = audit(&[SPF], &[], &[]) else { panic!("it is an audit") };
+    report.detail.dkim = selectors
+        .iter()
+        .map(|selector| DkimKey {
+            selector: (*selector).to_owned(),
+            origin: SelectorOrigin::Catalog,
+            kind: "rsa".to_owned(),
+            bits: Some(2048),
+            revoked: *selector == "old",
+            testing: false,
+            alias: None,
+            service: None,
+            mark: String::new(),
+            first_seen: None,
+        })
+        .collect();
+    Outcome::Audit(report)
+}
+
+#[tokio::test]
+async fn what_audits_found_is_remembered_for_the_next_ones() {
+    let scene = Scene::new().await;
+    let (domain, monitor) = scene.domain("e.example").await;
+    let story = Story::of(scene, monitor);
+    let known = async || {
+        let mut tx = story.scene.db.store.org_tx(story.scene.org).await.unwrap();
+        let known = tx.domain_instructions(&[monitor]).await.unwrap().remove(&monitor).unwrap();
+        (known.found_selectors.join(" "), known.seen_selectors.join(" "), known.lost_mx.join(" "))
+    };
+    let told = |found: &str, seen: &str, lost: &str| (found.to_owned(), seen.to_owned(), lost.to_owned());
+    // A revoked key is none to be missed.
+    story.sees(keys(&["s1", "old"])).await;
+    assert_eq!(known().await, told("s1", "", ""));
+    // It is gone, and still remembered; what mail names is known better.
+    story.sees(audit(&[SPF, ("mx", "10 mx.e.example")], &[], &[])).await;
+    assert_eq!(known().await, told("s1", "", ""));
+    story.sees(audit(&[SPF], &[], &[])).await;
+    story.sees(audit(&[SPF], &[], &[])).await;
+    assert_eq!(known().await, told("s1", "", "10 mx.e.example"));
+    let mut tx = story.scene.db.store.org_tx(story.scene.org).await.unwrap();
+    tx.selectors_seen(&[("e.example".to_owned(), "s1".to_owned())]).await.unwrap();
+    tx.selectors_found(domain, &["s1".to_owned(), "k1".to_owned()]).await.unwrap();
+    let listed = tx.seen_selectors(domain).await.unwrap();
+    let listed: Vec<(&str, SelectorOrigin)> = listed.iter().map(|one| (one.selector.as_str(), one.origin)).collect();
+    assert_eq!(listed, [("k1", SelectorOrigin::Found), ("s1", SelectorOrigin::Seen)]);
+    tx.commit().await.unwrap();
+    // After half a year nobody misses it any more, nor the MX records; those that are there again are not lost.
+    story
+        .scene
+        .run_sql("UPDATE seen_selectors SET seen_at = now() - interval '181 days'; UPDATE record_changes SET at = at - interval '181 days'")
+        .await;
+    assert_eq!(known().await, told("", "", ""));
+    story.scene.run_sql("UPDATE record_changes SET at = at + interval '181 days'").await;
+    story.sees(audit(&[SPF, ("mx", "10 mx.e.example")], &[], &[])).await;
+    assert_eq!(known().await.2, "");
+}
+
+#[tokio::test]
+async fn a_zone_that_does_not_answer_is_an_incident_and_its_records_stay_shown() {
+    let scene = Scene::new().await;
+    let (domain, monitor) = scene.domain("e.example").await;
+    let story = Story::of(scene, monitor);
+    let mx = ("mx", "10 mx.e.example");
+    story.sees(audit(&[SPF, DMARC, mx], &[], &[])).await;
+    let silent = || audit(&[], &[("ns.no_answer", Severity::High)], &["spf", "dmarc", "mx", "ns"]);
+    for _ in 0..3 {
+        story.sees(silent()).await;
+    }
+    assert_eq!(story.incidents().await, "ns critical open: e.example: ns.no_answer is wrong");
+    let kept: serde_json::Value = story.scene.value("SELECT outcome FROM last_outcomes").await;
+    assert_eq!((&kept["records"]["spf"][0], &kept["records"]["mx"][0]), (&SPF.1.into(), &mx.1.into()), "{kept}");
+    assert!(kept["as_of"]["spf"].is_string() && kept["as_of"]["spf"] == kept["as_of"]["mx"], "{kept}");
+    // That nothing could be read is no change of the records.
+    let mut tx = story.scene.db.store.org_tx(story.scene.org).await.unwrap();
+    assert!(tx.record_changes(domain, None, 50).await.unwrap().is_empty());
+    drop(tx);
+    story.sees(audit(&[SPF, DMARC, mx], &[], &[])).await;
+    assert_eq!(story.incidents().await, "ns critical resolved: e.example: ns.no_answer is wrong");
+    let kept: serde_json::Value = story.scene.value("SELECT outcome FROM last_outcomes").await;
+    assert!(kept.get("as_of").is_none(), "{kept}");
+}
+
+#[tokio::test]
+async fn what_one_audit_opens_is_one_mail_and_each_ends_by_itself() {
+    let scene = Scene::new().await;
+    let (_, monitor) = scene.domain("e.example").await;
+    let story = Story::of(scene, monitor);
+    let much = || audit(&[], &[("dmarc.p_none", Severity::Medium), ("mx.missing", Severity::High), ("spf.missing", Severity::High)], &[]);
+    // The first look confirms nothing; what is of medium severity then is the baseline.
+    story.sees(much()).await;
+    story.sees(much()).await;
+    assert_eq!(story.incidents().await, "mx critical open: e.example: mx.missing is wrong\nspf critical open: e.example: spf.missing is wrong");
+    let subjects = "SELECT string_agg(message->>'subject', E'\\n' ORDER BY id) FROM outbox";
+    assert_eq!(story.scene.value::<String>(subjects).await, "[Critical] e.example: 2 problems");
+    let text: String = story.scene.value("SELECT message->>'text' FROM outbox").await;
+    assert!(
+        ["mx.missing is wrong", "spf.missing is wrong", "https://waypost.example/o/example/incidents"].iter().all(|said| text.contains(said)),
+        "{text}"
+    );
+    // Its sending is told in the story of each.
+    let mail: uuid::Uuid = story.scene.value("SELECT id FROM outbox").await;
+    let mut tx = story.scene.db.store.org_tx(story.scene.org).await.unwrap();
+    tx.mark_message(mail, Utc::now(), waypost_store::outbox::Attempt::Sent("250 ok")).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(story.scene.value::<i64>("SELECT count(DISTINCT incident_id) FROM incident_timeline WHERE event = 'notified'").await, 2);
+    story.sees(audit(&[SPF], &[("dmarc.p_none", Severity::Medium), ("mx.missing", Severity::High)], &[])).await;
+    story.sees(audit(&[SPF], &[("dmarc.p_none", Severity::Medium)], &[])).await;
+    let told: String = story.scene.value(subjects).await;
+    assert_eq!(told, "[Critical] e.example: 2 problems\n[Recovered] e.example: spf.missing is wrong\n[Recovered] e.example: mx.missing is wrong");
 }

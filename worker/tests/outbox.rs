@@ -96,8 +96,8 @@ async fn scene_with_mail(recipients: &[&str]) -> Scene {
     let recipients: Vec<String> = recipients.iter().map(|recipient| (*recipient).to_owned()).collect();
     let body = MailBody { subject: "Grüße".to_owned(), text: "text".to_owned(), html: "<p>text</p>".to_owned() };
     let key = format!("incident:{incident}:opened");
-    let first = tx.enqueue_mails(Some(incident), &key, "waypost.example", &recipients, &body).await.unwrap();
-    let again = tx.enqueue_mails(Some(incident), &key, "waypost.example", &recipients, &body).await.unwrap();
+    let first = tx.enqueue_mails((Some(incident), &[]), &key, "waypost.example", &recipients, &body).await.unwrap();
+    let again = tx.enqueue_mails((Some(incident), &[]), &key, "waypost.example", &recipients, &body).await.unwrap();
     assert_eq!((first, again), (recipients.len() as u64, 0), "an event makes one row per recipient");
     tx.commit().await.unwrap();
     scene

@@ -93,7 +93,7 @@ pub async fn listings(domain: Of<Read, Domain>) -> Result<Json<List<Listing>>, A
     super::addresses::listings_of(&domain.member, &domain.row.monitors).await
 }
 
-/// DKIM selectors that mail of it was seen to be signed with.
+/// DKIM selectors that mail of it was seen to be signed with, and those that audits found a key at.
 #[utoipa::path(get, path = "/v1/orgs/{org}/domains/{id}/selectors", tag = "domains", params(("org" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = List<SeenSelector>), (status = 404, body = Problem)))]
 pub async fn selectors(domain: Of<Read, Domain>) -> Result<Json<List<SeenSelector>>, ApiError> {
@@ -103,7 +103,7 @@ pub async fn selectors(domain: Of<Read, Domain>) -> Result<Json<List<SeenSelecto
     Ok(Json(List { items, next: None }))
 }
 
-/// Forgets a selector that was seen, until it is seen again.
+/// Forgets a selector that was seen or found, until it is again.
 #[utoipa::path(delete, path = "/v1/orgs/{org}/domains/{id}/selectors/{selector}", tag = "domains",
     params(("org" = String, Path), ("id" = String, Path), ("selector" = String, Path)),
     responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]

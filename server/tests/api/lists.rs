@@ -95,7 +95,8 @@ async fn selectors_and_senders_of_a_domain_are_kept_in_their_form() {
             "INSERT INTO seen_selectors (org_id, domain_id, selector, seen_at) SELECT org_id, id, 'forged', now() FROM domains WHERE id = '{id}'"
         ))
         .await;
-    assert_eq!(client.get(&format!("{path}/selectors")).await.body["items"][0]["selector"], "forged");
+    let listed = client.get(&format!("{path}/selectors")).await;
+    assert_eq!((&listed.body["items"][0]["selector"], &listed.body["items"][0]["origin"]), (&json!("forged"), &json!("seen")));
     assert_eq!(client.delete(&format!("{path}/selectors/forged")).await.status, 204);
     assert_eq!(client.get(&format!("{path}/selectors")).await.body["items"], json!([]));
     assert_eq!(client.delete(&format!("{path}/selectors/forged")).await.status, 404);

@@ -7,7 +7,7 @@ use waypost_types::{
     channel::{ChannelEvent, ChannelKind, EventKind},
 };
 
-use crate::{OrgTx, Store, StoreError, recording::clean};
+use crate::{OrgTx, Store, StoreError, outbox::uuids, recording::clean};
 
 /// A claimed message: to be sent, then marked before its lease ends.
 #[derive(Debug, Clone)]
@@ -37,6 +37,17 @@ pub struct ClaimedMessage {
 /// A channel that is to hear something, and not before when.
 type Hearer = (Uuid, Option<DateTime<Utc>>);
 
+/// What is told of several incidents at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Together<'a> {
+    /// One line about all of them.
+    pub title: &'a str,
+    /// What was seen of each.
+    pub summary: &'a str,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
 /// What is told of an incident that is removed: its row is gone by then.
 #[derive(Debug)]
 pub(crate) struct Farewell {
@@ -59,31 +70,64 @@ impl OrgTx {
     /// before, which would otherwise never hear that it got better. An event that is there already makes no second message. Answers how many
     /// are new.
     pub async fn tell_channels(&mut self, incident: IncidentId, kind: EventKind, summary: &str, at: DateTime<Utc>) -> Result<u64, StoreError> {
-        let org = self.org().0;
-        let channels = sqlx::query!(
-            r#"SELECT c.id, NULL::timestamptz AS not_before FROM channels c JOIN incidents i ON i.org_id = $1 AND i.id = $2
-               WHERE c.org_id = $1 AND c.enabled
-                 AND (array_position(ARRAY['info', 'warning', 'critical'], c.min_severity) <= array_position(ARRAY['info', 'warning', 'critical'], i.severity)
-                      OR EXISTS (SELECT FROM outbox o WHERE o.org_id = $1 AND o.channel_id = c.id AND o.incident_id = $2))
-               ORDER BY c.id FOR KEY SHARE OF c"#,
-            org,
-            incident.0
-        )
-        .fetch_all(self.connection())
-        .await?;
+        let channels = self.hearers(incident, ChannelKind::ALL).await?;
         if channels.is_empty() {
             return Ok(0);
         }
-        let channels: Vec<Hearer> = channels.into_iter().map(|row| (row.id, row.not_before)).collect();
         let (key, event) = self.event_of(incident, kind, summary, at).await?;
-        self.enqueue_for(&channels, Some(incident), &key, &event).await
+        self.enqueue_for(&channels, (Some(incident), &[]), &key, &event).await
+    }
+
+    /// Tells the channels of several incidents that opened at once, the worst of them first. What people read is one message about all; what
+    /// keeps a state of each incident hears of each.
+    pub async fn tell_channels_together(&mut self, incidents: &[(IncidentId, &str)], told: &Together<'_>) -> Result<(), StoreError> {
+        let Some(((first, _), others)) = incidents.split_first() else { return Ok(()) };
+        let (stateful, read): (Vec<ChannelKind>, Vec<ChannelKind>) = ChannelKind::ALL.iter().partition(|kind| kind.keeps_state());
+        for (incident, summary) in incidents {
+            let channels = self.hearers(*incident, &stateful).await?;
+            if !channels.is_empty() {
+                let (key, event) = self.event_of(*incident, EventKind::Opened, summary, told.at).await?;
+                self.enqueue_for(&channels, (Some(*incident), &[]), &key, &event).await?;
+            }
+        }
+        let channels = self.hearers(*first, &read).await?;
+        if !channels.is_empty() {
+            let (key, event) = self.event_of(*first, EventKind::Opened, told.summary, told.at).await?;
+            // The page of all incidents is above that of one.
+            let url = event.url.rsplit_once('/').map_or_else(|| event.url.clone(), |(list, _)| list.to_owned());
+            let event = ChannelEvent { title: told.title.to_owned(), url, ..event };
+            let also: Vec<IncidentId> = others.iter().map(|(incident, _)| *incident).collect();
+            self.enqueue_for(&channels, (Some(*first), &also), &key, &event).await?;
+        }
+        Ok(())
+    }
+
+    /// Channels of these kinds that are to hear of an incident.
+    async fn hearers(&mut self, incident: IncidentId, kinds: &[ChannelKind]) -> Result<Vec<Hearer>, StoreError> {
+        let org = self.org().0;
+        let kinds: Vec<String> = kinds.iter().map(|kind| kind.as_str().to_owned()).collect();
+        let channels = sqlx::query!(
+            r#"SELECT c.id, NULL::timestamptz AS not_before FROM channels c JOIN incidents i ON i.org_id = $1 AND i.id = $2
+               WHERE c.org_id = $1 AND c.enabled AND c.kind = ANY($3)
+                 AND (array_position(ARRAY['info', 'warning', 'critical'], c.min_severity) <= array_position(ARRAY['info', 'warning', 'critical'], i.severity)
+                      OR EXISTS (SELECT FROM outbox o WHERE o.org_id = $1 AND o.channel_id = c.id AND o.incident_id = $2)
+                      OR EXISTS (SELECT FROM outbox o WHERE o.org_id = $1 AND o.channel_id = c.id AND o.also <> '{}' AND o.also @> ARRAY[i.id]))
+               ORDER BY c.id FOR KEY SHARE OF c"#,
+            org,
+            incident.0,
+            &kinds
+        )
+        .fetch_all(self.connection())
+        .await?;
+        Ok(channels.into_iter().map(|row| (row.id, row.not_before)).collect())
     }
 
     /// Before an incident is removed with all that waits for it: who was told of it and not of its end, and what they are to be told.
     pub(crate) async fn farewell(&mut self, incident: IncidentId, at: DateTime<Utc>) -> Result<Option<Farewell>, StoreError> {
         let org = self.org().0;
         let rows = sqlx::query!(
-            "SELECT c.id, max(o.leased_until) AS not_before FROM channels c JOIN outbox o ON o.org_id = $1 AND o.channel_id = c.id AND o.incident_id = $2
+            "SELECT c.id, max(o.leased_until) AS not_before FROM channels c JOIN outbox o ON o.org_id = $1 AND o.channel_id = c.id
+               AND (o.incident_id = $2 OR (o.also <> '{}' AND o.also @> ARRAY[$2]))
              WHERE c.org_id = $1 AND c.enabled
              GROUP BY c.id HAVING max(o.attempts) > 0 AND NOT bool_or(o.event_key = $3 AND o.state <> 'pending') ORDER BY c.id",
             org,
@@ -101,7 +145,7 @@ impl OrgTx {
 
     /// After it was removed.
     pub(crate) async fn say_farewell(&mut self, farewell: &Farewell) -> Result<(), StoreError> {
-        self.enqueue_for(&farewell.hearers, None, &farewell.key, &farewell.event).await.map(drop)
+        self.enqueue_for(&farewell.hearers, (None, &[]), &farewell.key, &farewell.event).await.map(drop)
     }
 
     async fn event_of(
@@ -138,7 +182,7 @@ impl OrgTx {
     async fn enqueue_for(
         &mut self,
         hearers: &[Hearer],
-        incident: Option<IncidentId>,
+        (incident, also): (Option<IncidentId>, &[IncidentId]),
         event_key: &str,
         event: &ChannelEvent,
     ) -> Result<u64, StoreError> {
@@ -148,8 +192,8 @@ impl OrgTx {
         let message_ids: Vec<String> = ids.iter().map(|id| format!("msg_{}", id.simple())).collect();
         let recipients: Vec<String> = channels.iter().map(|id| ChannelId(*id).to_string()).collect();
         let done = sqlx::query!(
-            "INSERT INTO outbox (org_id, id, incident_id, event_key, channel, channel_id, recipient, message, message_id, next_attempt_at)
-             SELECT $1, r.id, $2, $3, 'channel', r.channel_id, r.recipient, $4, r.message_id, coalesce(r.not_before, now())
+            "INSERT INTO outbox (org_id, id, incident_id, event_key, channel, channel_id, recipient, message, message_id, next_attempt_at, also)
+             SELECT $1, r.id, $2, $3, 'channel', r.channel_id, r.recipient, $4, r.message_id, coalesce(r.not_before, now()), $10
              FROM UNNEST($5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::timestamptz[]) AS r(id, channel_id, recipient, message_id, not_before)
              ON CONFLICT (org_id, event_key, channel, recipient) DO NOTHING",
             org,
@@ -160,7 +204,8 @@ impl OrgTx {
             &channels,
             &recipients,
             &message_ids,
-            &not_before as &[Option<DateTime<Utc>>]
+            &not_before as &[Option<DateTime<Utc>>],
+            &uuids(also)
         )
         .execute(self.connection())
         .await?;

@@ -61,6 +61,10 @@ pub enum Attempt<'a> {
     Untried(DateTime<Utc>),
 }
 
+pub(crate) fn uuids(incidents: &[IncidentId]) -> Vec<Uuid> {
+    incidents.iter().map(|incident| incident.0).collect()
+}
+
 impl OrgTx {
     /// Who is told about incidents: members with a proven address, and the person who made the organisation, who may always mail himself.
     pub async fn incident_recipients(&mut self) -> Result<Vec<String>, StoreError> {
@@ -76,10 +80,10 @@ impl OrgTx {
         .await?)
     }
 
-    /// Puts a mail per recipient into the outbox. An event that is there already makes no second row. Answers how many are new.
+    /// Puts a mail per recipient into the outbox: about an incident, and others that it tells of. An event that is there already makes no second row. Answers how many are new.
     pub async fn enqueue_mails(
         &mut self,
-        incident: Option<IncidentId>,
+        (incident, also): (Option<IncidentId>, &[IncidentId]),
         event_key: &str,
         mail_domain: &str,
         recipients: &[String],
@@ -92,8 +96,8 @@ impl OrgTx {
         let ids: Vec<Uuid> = recipients.iter().map(|_| Uuid::now_v7()).collect();
         let message_ids: Vec<String> = ids.iter().map(|id| format!("<{}@{mail_domain}>", id.simple())).collect();
         let done = sqlx::query!(
-            "INSERT INTO outbox (org_id, id, incident_id, event_key, recipient, message, message_id)
-             SELECT $1, r.id, $2, $3, r.recipient, $4, r.message_id FROM UNNEST($5::uuid[], $6::text[], $7::text[]) AS r(id, recipient, message_id)
+            "INSERT INTO outbox (org_id, id, incident_id, event_key, recipient, message, message_id, also)
+             SELECT $1, r.id, $2, $3, r.recipient, $4, r.message_id, $8 FROM UNNEST($5::uuid[], $6::text[], $7::text[]) AS r(id, recipient, message_id)
              ON CONFLICT (org_id, event_key, channel, recipient) DO NOTHING",
             org,
             incident.map(|id| id.0),
@@ -101,7 +105,8 @@ impl OrgTx {
             serde_json::to_value(body)?,
             &ids,
             recipients,
-            &message_ids
+            &message_ids,
+            &uuids(also)
         )
         .execute(self.connection())
         .await?;
@@ -115,10 +120,11 @@ impl OrgTx {
         let org = self.org().0;
         let Marks { state, answer, next, attempts } = attempt.marks();
         let row = sqlx::query!(
-            "UPDATE outbox SET state = $3, last_answer = coalesce($4, last_answer), next_attempt_at = coalesce($5, next_attempt_at), leased_until = NULL,
+            r#"UPDATE outbox SET state = $3, last_answer = coalesce($4, last_answer), next_attempt_at = coalesce($5, next_attempt_at), leased_until = NULL,
                     sent_at = CASE WHEN $3 = 'sent' THEN $6::timestamptz END, attempts = attempts - $7::int
              WHERE org_id = $1 AND id = $2 AND state = 'pending'
-             RETURNING incident_id, recipient, (SELECT c.name FROM channels c WHERE c.org_id = $1 AND c.id = outbox.channel_id) AS told",
+             RETURNING recipient, (SELECT c.name FROM channels c WHERE c.org_id = $1 AND c.id = outbox.channel_id) AS told,
+                       ARRAY(SELECT i.id FROM incidents i WHERE i.org_id = $1 AND (i.id = incident_id OR i.id = ANY(also))) AS "about!""#,
             org,
             id,
             state,
@@ -130,10 +136,10 @@ impl OrgTx {
         .fetch_optional(self.connection())
         .await?;
         let Some(row) = row else { return Ok(false) };
-        if let Some(incident) = row.incident_id.map(IncidentId) {
-            let (did, can, whom) = match row.told {
+        for incident in row.about.into_iter().map(IncidentId) {
+            let (did, can, whom) = match &row.told {
                 Some(channel) => ("Told", "tell", channel),
-                None => ("Mailed", "mail", row.recipient),
+                None => ("Mailed", "mail", &row.recipient),
             };
             let line = match attempt {
                 Attempt::Sent(answer) => Some((TimelineEvent::Notified, format!("{did} {whom}: {answer}"))),

@@ -49,8 +49,8 @@ pub struct LockedMonitor {
     pub server_id: Option<ServerId>,
     /// The address it belongs to.
     pub address_id: Option<AddressId>,
-    /// What this region saw last, where that was trouble: what can not be told now is no all-clear.
-    pub trouble: Option<Outcome>,
+    /// What this region saw last, where that was trouble or an audit: what can not be told now is no all-clear, and records stay shown.
+    pub before: Option<Outcome>,
     /// What is known of the server.
     pub server: Option<KnownMark>,
 }
@@ -108,8 +108,8 @@ impl OrgTx {
         let rows = sqlx::query!(
             r#"SELECT m.id, u.claim, m.kind, m.target, m.interval_s, m.regions, m.policy, m.judge, m.conditions, m.domain_id, m.server_id, m.address_id,
                       u.last_at, u.last_verdict, u.next_run_at, f.mark AS "mark?", f.pending,
-                      CASE WHEN u.last_verdict IN ('down', 'degraded') AND m.kind <> 'smtp' THEN
-                        (SELECT o.outcome FROM last_outcomes o WHERE o.org_id = $1 AND o.monitor_id = m.id AND o.region = $2) END AS trouble
+                      CASE WHEN m.kind = 'audit' OR (u.last_verdict IN ('down', 'degraded') AND m.kind <> 'smtp') THEN
+                        (SELECT o.outcome FROM last_outcomes o WHERE o.org_id = $1 AND o.monitor_id = m.id AND o.region = $2) END AS before
                FROM UNNEST($3::uuid[], $4::bigint[]) AS c(monitor_id, claim)
                JOIN monitors m ON m.org_id = $1 AND m.id = c.monitor_id
                JOIN schedule_units u ON u.org_id = $1 AND u.monitor_id = c.monitor_id AND u.region = $2 AND u.claim = c.claim AND u.leased
@@ -141,7 +141,7 @@ impl OrgTx {
                 domain_id: row.domain_id.map(DomainId),
                 server_id: row.server_id.map(ServerId),
                 address_id: row.address_id.map(AddressId),
-                trouble: row.trouble.map(serde_json::from_value).transpose()?,
+                before: row.before.map(serde_json::from_value).transpose()?,
                 server: row.mark.map(|mark| KnownMark { mark, pending: row.pending }),
             });
         }

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    audit::SelectorOrigin,
     id::{AddressId, DomainId, ServerId},
     judge::MonitorState,
     monitor::Monitor,
@@ -117,12 +118,14 @@ impl Ownership {
     }
 }
 
-/// A DKIM selector that mail of a domain was signed with.
+/// A DKIM selector that mail of a domain was signed with, or that audits found a key at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SeenSelector {
     /// What stands before `._domainkey`.
     pub selector: String,
+    /// `seen` in mail, or `found` by an audit.
+    pub origin: SelectorOrigin,
     /// When it was last seen.
     pub seen_at: DateTime<Utc>,
 }

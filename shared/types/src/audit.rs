@@ -169,6 +169,13 @@ pub struct DkimKey {
     pub first_seen: Option<DateTime<Utc>>,
 }
 
+impl DkimKey {
+    /// Receivers can use it: it can be read, is not revoked, and of a kind that they know.
+    pub fn is_usable(&self) -> bool {
+        !self.revoked && self.bits.is_some() && matches!(self.kind.as_str(), "rsa" | "ed25519")
+    }
+}
+
 /// How a selector came to be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -178,6 +185,8 @@ pub enum SelectorOrigin {
     Hand,
     /// A signature or a report names it: mail is signed with it.
     Seen,
+    /// Earlier audits tried it and found a key.
+    Found,
     /// A usual one that was tried.
     Catalog,
 }

@@ -51,6 +51,13 @@ pub enum ChannelKind {
 
 words!(ChannelKind { Webhook = "webhook", Slack = "slack", Teams = "teams", Discord = "discord", Pagerduty = "pagerduty", Ntfy = "ntfy", });
 
+impl ChannelKind {
+    /// It keeps a state of each incident by its id, from opened to resolved: it is told of each by itself. Others are read by people.
+    pub const fn keeps_state(self) -> bool {
+        matches!(self, Self::Webhook | Self::Pagerduty)
+    }
+}
+
 /// A channel. Its address and keys are never shown again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -6,7 +6,7 @@ use waypost_types::{
     outcome::{AuditReport, CheckSummary, Status},
 };
 
-use super::{badge, copied, family, icon, severity_words, status};
+use super::{badge, copied, family, icon, severity_words, status, time};
 use crate::text;
 
 /// One cell per check, twelve in all: the style sheet counts on it to leave no hole. `lists` is what block lists say of the MX hosts.
@@ -16,6 +16,18 @@ pub(crate) fn checks_strip(audit: &AuditReport, lists: &CheckSummary) -> AnyView
     let mut cells: Vec<_> = family::ALL.iter().map(|(key, name)| cell(name, audit.checks.get(*key).unwrap_or(&missing))).collect();
     cells.push(cell("Blacklists", lists));
     view! { <ul class="checks">{cells}</ul> }.into_any()
+}
+
+/// Says which checks are as an earlier audit saw them.
+pub(crate) fn as_of(audit: &AuditReport) -> Option<AnyView> {
+    let oldest = *audit.as_of.values().min()?;
+    let mut families: Vec<_> = audit.as_of.keys().collect();
+    families.sort_by_key(|key| family::place(key));
+    let names = families.into_iter().map(|key| family::name(key)).collect::<Vec<_>>().join(", ");
+    Some(
+        view! { <p class="card-body sm muted">{format!("{names} could not be read now. They are shown as last seen, ")}{time(oldest)}"."</p> }
+            .into_any(),
+    )
 }
 
 /// Findings by severity, worst first and the worst open. `prefix` keeps ids of several groups on a page apart.

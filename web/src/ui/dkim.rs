@@ -48,7 +48,7 @@ fn row(key: &DkimKey) -> AnyView {
     let origin = match key.origin {
         SelectorOrigin::Hand => "Named by hand",
         SelectorOrigin::Seen => "Seen in mail",
-        SelectorOrigin::Catalog => "Usual name, tried",
+        SelectorOrigin::Found | SelectorOrigin::Catalog => "Usual name, tried",
     };
     let (kind, word) = state(key);
     view! {

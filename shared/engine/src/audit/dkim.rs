@@ -2,7 +2,10 @@
 
 use std::collections::HashSet;
 
-use waypost_types::{audit::DkimKey, outcome::Status};
+use waypost_types::{
+    audit::{DkimKey, SelectorOrigin},
+    outcome::Status,
+};
 
 use super::{
     AuditOptions, Facts, Family, Part,
@@ -89,10 +92,15 @@ fn sum_up(part: &mut Part, domain: &str, answers: &Answers, usable: &Usable) {
         part.word_by_findings(Status::Ok, word);
         return;
     }
-    let named: Vec<&Asked> = answers.asked.iter().filter(|one| one.is_known()).collect();
+    // Who says of all selectors that none signs took the keys away on purpose.
+    let withdrawn = answers.wildcard == Wildcard::Revoked;
+    let known: Vec<&Asked> = answers.asked.iter().filter(|one| one.is_named() || (one.is_known() && !withdrawn)).collect();
+    let lost: Vec<&Asked> = known.iter().copied().filter(|one| one.origin == SelectorOrigin::Found).collect();
     let untold = !part.unknown.is_empty();
-    if let (Some(first), false, None) = (named.first(), untold, &answers.failed_guess) {
-        part.find(
+    let only_guesses = part.findings.iter().all(|finding| finding.rule == "dkim.alias_dangling");
+    match (known.first(), &answers.failed_guess) {
+        (Some(_), None) if !untold && !lost.is_empty() => part.find(dkim_remarks::none_left(domain, &lost, answers.another)),
+        (Some(first), None) if !untold => part.find(
             remark(
                 "dkim.none_found",
                 domain,
@@ -100,10 +108,11 @@ fn sum_up(part: &mut Part, domain: &str, answers: &Answers, usable: &Usable) {
             )
             .with("selector", &first.selector)
             .with("name", &first.name),
-        );
+        ),
+        (Some(_), Some(failure)) if !untold => part.untold("dkim.none_found", failure),
+        _ => {}
     }
-    let only_guesses = part.findings.iter().all(|finding| finding.rule == "dkim.alias_dangling");
-    if named.is_empty() && only_guesses && !untold {
+    if known.is_empty() && only_guesses && !untold {
         match &answers.failed_guess {
             Some(failure) => part.unknown("dkim", failure),
             // The domain says of all selectors that none signs: nothing is left to be told.
@@ -134,7 +143,7 @@ fn look(net: &Net, part: &mut Part, one: &Asked, records: &[Vec<u8>], options: &
         }
         return false;
     }
-    let mut likely: Vec<&String> = texts.iter().filter(|text| one.is_known() || is_meant_as_key(text)).collect();
+    let mut likely: Vec<&String> = texts.iter().filter(|text| one.is_named() || is_meant_as_key(text)).collect();
     // The one that is meant first: other records of the name are only counted.
     likely.sort_by_key(|text| !is_meant_as_key(text));
     let Some(text) = likely.first() else { return false };

@@ -14,7 +14,7 @@ use crate::net::{Absence, DnsFailure, Lookup, Net};
 
 /// Names asked at once.
 const AT_ONCE: usize = 64;
-/// Selectors given by hand or seen that are looked at, of each.
+/// Selectors given by hand, seen or found that are looked at, of each.
 const MOST_BY_HAND: usize = 50;
 /// Aliases followed from a selector.
 const MOST_ALIASES: usize = 4;
@@ -37,9 +37,14 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// Somebody named it, or mail is signed with it.
+    /// Somebody named it, mail is signed with it, or it had a key.
     pub(super) fn is_known(&self) -> bool {
         self.origin != SelectorOrigin::Catalog
+    }
+
+    /// Somebody named it, or mail is signed with it.
+    pub(super) fn is_named(&self) -> bool {
+        matches!(self.origin, SelectorOrigin::Hand | SelectorOrigin::Seen)
     }
 
     /// An alias whose end has no record.
@@ -81,6 +86,8 @@ pub(super) struct Answers {
     pub(super) failed_guess: Option<DnsFailure>,
     /// Why it could not be told whether an alias to nothing is a selector's own.
     pub(super) untold_alias: Option<DnsFailure>,
+    /// Something stands below `_domainkey` where none of the selectors asked does: there is one that nobody named.
+    pub(super) another: bool,
 }
 
 /// Asks for the selectors, most of which nobody has. Where neither `_domainkey` nor one of the likely ones below it exists, nothing does (RFC
@@ -135,9 +142,11 @@ pub(super) async fn ask(net: &Net, facts: &Facts, options: &AuditOptions) -> Ans
             _ => keep,
         }
     });
+    let exists = |one: &Asked| one.answer != Lookup::Missing(Absence::NxDomain) || !one.aliases.is_empty();
+    let another = top == (Lookup::Missing(Absence::NoData), Vec::new()) && !asked.iter().chain(&nobodys).any(exists);
     let untold_alias = alias_all(net, &mut asked, &nobodys[0]).await;
     asked.retain(|one| one.is_known() || one.dangles() || !matches!(one.answer, Lookup::Missing(_)));
-    Answers { asked, guessed: options.guess_selectors, wildcard, failed_guess, untold_alias }
+    Answers { asked, guessed: options.guess_selectors, wildcard, failed_guess, untold_alias, another }
 }
 
 type Wanted = (String, SelectorOrigin);
@@ -168,9 +177,10 @@ async fn services(net: &Net, facts: &Facts) -> BTreeSet<&'static str> {
 fn wanted(options: &AuditOptions) -> Vec<Wanted> {
     let seen = options.seen_selectors.iter().take(MOST_BY_HAND).map(|selector| (selector.clone(), SelectorOrigin::Seen));
     let by_hand = options.selectors.iter().take(MOST_BY_HAND).map(|selector| (selector.clone(), SelectorOrigin::Hand));
+    let found = options.found_selectors.iter().take(MOST_BY_HAND).map(|selector| (selector.clone(), SelectorOrigin::Found));
     let guessed = selectors::common().iter().filter(|_| options.guess_selectors).map(|selector| (selector.clone(), SelectorOrigin::Catalog));
     let mut asked = HashSet::new();
-    seen.chain(by_hand).chain(guessed).filter(|(selector, _)| asked.insert(selector.to_ascii_lowercase())).collect()
+    seen.chain(by_hand).chain(found).chain(guessed).filter(|(selector, _)| asked.insert(selector.to_ascii_lowercase())).collect()
 }
 
 /// Selectors that had a key at the last audit and that are not asked for now: nobody names them any more.

@@ -15,6 +15,8 @@ use super::{
 const MOST_DAYS: i64 = 396;
 /// Characters of a wildcard's answer that are quoted.
 const MOST_QUOTED: usize = 60;
+/// Selectors named in one sentence.
+const MOST_NAMED: usize = 3;
 
 /// A finding about a selector. Behind an alias the other end must change, and the fix says so.
 fn about(one: &Asked, remark: Remark) -> Remark {
@@ -46,7 +48,7 @@ fn key(part: &mut Part, one: &Asked, read: &Result<Key, Fault>) {
     match read {
         Err(found) => fault(part, one, found),
         Ok(key) if key.revoked => {
-            if one.origin != SelectorOrigin::Catalog {
+            if one.is_named() {
                 revoked(part, one);
             }
         }
@@ -67,9 +69,22 @@ pub(super) fn missing(one: &Asked, wild: Option<&str>) -> Option<Remark> {
         }
         SelectorOrigin::Hand => remark("dkim.key_missing", name, format!("There is no DKIM key at {name}, a selector that was named by hand{wild}"))
             .severity(Severity::High),
-        SelectorOrigin::Catalog => return None,
+        SelectorOrigin::Found | SelectorOrigin::Catalog => return None,
     };
     Some(found.with("selector", &one.selector).with("name", name))
+}
+
+/// Keys that audits found are gone or withdrawn, and no other is there. `another`: something stands below `_domainkey` that nobody asked for. It
+/// may be the next key under a name that can not be guessed, so that nothing is proven.
+pub(super) fn none_left(domain: &str, lost: &[&Asked], another: bool) -> Remark {
+    let names: Vec<&str> = lost.iter().take(MOST_NAMED).map(|one| one.name.as_str()).collect();
+    let (names, first) = (names.join(", "), lost.first().map_or(domain, |one| one.name.as_str()));
+    let rest = if another { "; another name below _domainkey exists, so mail may be signed with a selector that nobody named" } else { "" };
+    let found = remark("dkim.none_found", domain, format!("No DKIM key of {domain} is left that receivers can use; there was one at {names}{rest}"));
+    found
+        .severity(if another { Severity::Low } else { Severity::High })
+        .fix("If the key was taken away by mistake, publish it at {name} again as the service that signs the mail shows it. If mail is signed with another selector now, name that one to have it checked.")
+        .with("name", first)
 }
 
 /// An alias whose end has no record. `sibling`: another selector's alias to the same service gives a key, as where services hold a second
@@ -79,8 +94,8 @@ pub(super) fn dangling(one: &Asked, sibling: bool) -> Option<Remark> {
     let severity = match (one.origin, sibling) {
         (SelectorOrigin::Seen, _) | (SelectorOrigin::Hand, false) => Severity::High,
         (SelectorOrigin::Hand, true) => Severity::Low,
-        (SelectorOrigin::Catalog, false) => Severity::Medium,
-        (SelectorOrigin::Catalog, true) => return None,
+        (SelectorOrigin::Found | SelectorOrigin::Catalog, false) => Severity::Medium,
+        (SelectorOrigin::Found | SelectorOrigin::Catalog, true) => return None,
     };
     let service = one.service().map_or_else(|| "the sender service".to_owned(), |service| format!("the sender service ({service})"));
     let rest = match one.origin {

@@ -238,7 +238,7 @@ async fn only_a_selector_in_use_proves_that_a_key_is_missing() {
 async fn details_tell_of_every_key() {
     let text = format!("v=DKIM1; k=rsa; t=y; p={RSA_2048}");
     let since = Utc::now() - Days::days(100);
-    let known = Known { records: [("dkim".to_owned(), vec![(format!("{OWN}: {text}"), since)])].into() };
+    let known = Known { records: [("dkim".to_owned(), vec![(format!("{OWN}: {text}"), since)])].into(), ..Known::default() };
     let records = [
         (NAME, "CNAME s1.domainkey.u1.wl1.sendgrid.net".to_owned()),
         ("s1.domainkey.u1.wl1.sendgrid.net", "CNAME end.sendgrid.net".to_owned()),
@@ -268,7 +268,7 @@ async fn details_tell_of_every_key() {
 async fn a_key_is_old_after_thirteen_months() {
     let text = format!("v=DKIM1; p={RSA_2048}");
     for (days, line, old) in [(400, format!("{OWN}: {text}"), true), (390, format!("{OWN}: {text}"), false), (400, format!("{OWN}: p=B"), false)] {
-        let known = Known { records: [("dkim".to_owned(), vec![(line, Utc::now() - Days::days(days))])].into() };
+        let known = Known { records: [("dkim".to_owned(), vec![(line, Utc::now() - Days::days(days))])].into(), ..Known::default() };
         let part = one(&text, &AuditOptions { known, ..hand() }).await;
         assert_eq!(fired(&part), if old { vec![("dkim.key_old", Severity::Low)] } else { vec![] }, "{days}");
         told(&part);
@@ -381,7 +381,7 @@ async fn a_failure_is_said_of_selectors_that_matter() {
     let part = look_with(&[], &guess, &AuditOptions::default()).await;
     assert!(part.unknown.len() == 1 && part.unknown[0].reason != NO_USUAL_SELECTOR, "{:?}", part.unknown);
     // … or where a key was there before.
-    let known = Known { records: [("dkim".to_owned(), vec![("default: p=A".to_owned(), Utc::now())])].into() };
+    let known = Known { records: [("dkim".to_owned(), vec![("default: p=A".to_owned(), Utc::now())])].into(), ..Known::default() };
     let part = look_with(&usual, &guess, &AuditOptions { known, ..AuditOptions::default() }).await;
     assert!(part.unknown.len() == 1 && part.unknown[0].reason.contains("default"), "{:?}", part.unknown);
     // What failed may have a key: nothing is missing then.
@@ -447,7 +447,46 @@ async fn where_nothing_is_likely_to_be_found_the_many_selectors_are_left_alone()
     let (usual, found) = asks(&[plain.clone(), ("google._domainkey.e.example", key())], &AuditOptions::default()).await;
     assert!(usual.len() > 150 && found == 1, "{}", usual.len());
     // A selector that had a key is asked, however unusual.
-    let known = Known { records: [("dkim".to_owned(), vec![("klaviyo: p=A".to_owned(), DateTime::UNIX_EPOCH)])].into() };
+    let known = Known { records: [("dkim".to_owned(), vec![("klaviyo: p=A".to_owned(), DateTime::UNIX_EPOCH)])].into(), ..Known::default() };
     let (before, _) = asks(&[plain], &AuditOptions { known, ..AuditOptions::default() }).await;
     assert!(before.len() < 20 && before.contains(&"klaviyo".to_owned()), "{before:?}");
+}
+
+fn found() -> AuditOptions {
+    AuditOptions { found_selectors: vec!["s1".to_owned(), "default".to_owned()], ..AuditOptions::default() }
+}
+
+#[tokio::test]
+async fn a_key_that_was_found_and_is_taken_away_is_missed_at_every_look() {
+    let key = || txt(&format!("v=DKIM1; p={RSA_2048}"));
+    let none = |severity| vec![("dkim.none_found", severity)];
+    let plain = ("e.example", "TXT v=spf1 -all".to_owned());
+    let cases: Vec<Case> = vec![
+        (vec![plain.clone()], found(), none(Severity::High)),
+        // Withdrawn, or something else there: no key either.
+        (vec![("s1._domainkey.e.example", txt("v=DKIM1; p="))], found(), none(Severity::High)),
+        (vec![("s1._domainkey.e.example", txt("a site token"))], found(), none(Severity::High)),
+        // A rotation, to a usual selector or a named one.
+        (vec![("s1._domainkey.e.example", key())], found(), vec![]),
+        (vec![("k1._domainkey.e.example", key())], found(), vec![]),
+        (vec![(NAME, key())], AuditOptions { selectors: vec![OWN.to_owned()], ..found() }, vec![]),
+        // To one that nobody can guess: something stands below `_domainkey`, and that is no proof of a loss.
+        (vec![("_domainkey.e.example", "A 203.0.113.1".to_owned())], found(), none(Severity::Low)),
+        // Who says that no selector signs means it.
+        (wildcard(&txt("v=DKIM1; p="), &["s1._domainkey.e.example", "default._domainkey.e.example"]), found(), vec![]),
+    ];
+    for (records, options, wanted) in cases {
+        let part = look_with(&records, &[], &options).await;
+        assert_eq!(fired(&part), wanted, "{records:?}: {:#?}", part.findings);
+        told(&part);
+    }
+    let part = look_with(&[plain], &[], &found()).await;
+    let said = &part.findings[0];
+    assert!(said.summary.contains("s1._domainkey.e.example") && said.fix.contains("publish it at s1._domainkey.e.example"), "{said:#?}");
+    // A failure is no removal, of the key itself or of another that may have taken its place; what was said before stays open.
+    for name in ["s1._domainkey.e.example", "k1._domainkey.e.example"] {
+        let part = look_with(&[], &[(name, Say::Code(ResponseCode::ServFail))], &found()).await;
+        let before = rules::remark("dkim.none_found", "e.example", "gone").done();
+        assert!(part.findings.is_empty() && part.unknown.iter().any(|part| leaves_open(part, &before)), "{name}: {part:#?}");
+    }
 }

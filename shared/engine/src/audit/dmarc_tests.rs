@@ -374,7 +374,7 @@ async fn how_long_it_watches_is_by_the_clock_of_the_audit() {
     for (days, severity) in [(30, Severity::Low), (91, Severity::Medium)] {
         let clock = Arc::new(Stopped(since + TimeDelta::days(days)));
         let net = Net::new(crate::net::NetConfig { resolvers: vec![server.address], clock, ..Default::default() }).unwrap();
-        let known = Known { records: [("dmarc".to_owned(), vec![(record.to_owned(), since)])].into() };
+        let known = Known { records: [("dmarc".to_owned(), vec![(record.to_owned(), since)])].into(), ..Known::default() };
         let options = AuditOptions { known, ..AuditOptions::default() };
         let report = audit_families(&net, &"e.example".parse().unwrap(), &options, &[Family::Dmarc]).await;
         assert_eq!(report.findings.iter().find(|finding| finding.rule == "dmarc.p_none").unwrap().severity, severity, "{days}");

@@ -50,6 +50,7 @@ mod ns;
 mod ns_ask;
 mod ns_compare;
 mod ns_parent;
+mod ns_silent;
 mod ns_soa;
 #[cfg(test)]
 mod ns_tests;
@@ -116,6 +117,8 @@ pub struct AuditOptions {
     pub guess_selectors: bool,
     /// DKIM selectors that signatures or reports name: mail is signed with them.
     pub seen_selectors: Vec<String>,
+    /// DKIM selectors that earlier audits found a key at.
+    pub found_selectors: Vec<String>,
     /// Addresses that send for the domain, each with why we think so.
     pub senders: Vec<(IpAddr, String)>,
     /// What earlier audits saw.
@@ -134,6 +137,7 @@ impl Default for AuditOptions {
             selectors: Vec::new(),
             guess_selectors: true,
             seen_selectors: Vec::new(),
+            found_selectors: Vec::new(),
             senders: Vec::new(),
             known: Known::default(),
             look_at_certificates: false,
@@ -148,6 +152,8 @@ impl Default for AuditOptions {
 pub struct Known {
     /// Family key → its records as last seen, each with the time at which it first was.
     pub records: BTreeMap<String, Vec<(String, DateTime<Utc>)>>,
+    /// The MX records that were there before there were none. The audit that missed them first left nothing to miss to the next.
+    pub lost_mx: Vec<String>,
 }
 
 impl Known {
@@ -159,6 +165,12 @@ impl Known {
     /// The records of a family as last seen.
     pub fn last(&self, family: Family) -> impl Iterator<Item = &str> {
         self.records.get(family.key()).into_iter().flatten().map(|(record, _)| record.as_str())
+    }
+
+    /// The hosts that took the mail as last known; none where the domain said that it takes none.
+    pub fn mx_hosts(&self) -> Vec<&str> {
+        let records = self.last(Family::Mx).chain(self.lost_mx.iter().map(String::as_str));
+        records.filter_map(|record| record.split_once(' ')).map(|(_, host)| host).filter(|host| *host != ".").collect()
     }
 }
 
@@ -276,8 +288,6 @@ async fn look_at(
     chains: &Chains<'_>,
 ) -> AuditReport {
     let end = times.looks;
-    // Families that plan a second look count with the time that they have.
-    let options = &AuditOptions { deadline: options.deadline.saturating_sub(times.all - times.looks), ..options.clone() };
     let mut parts: BTreeMap<Family, Part> = BTreeMap::new();
     let (facts, mx) = if let Ok(found) = tokio::time::timeout_at(end, mx::look(net, domain, options)).await {
         found
@@ -289,6 +299,8 @@ async fn look_at(
     if families.contains(&Family::Mx) {
         parts.insert(Family::Mx, mx);
     }
+    // Families that plan a second look count with the time that they have.
+    let options = &AuditOptions { deadline: end.saturating_duration_since(tokio::time::Instant::now()), ..options.clone() };
     let jobs = families.iter().filter(|family| **family != Family::Mx).map(|family| {
         let facts = &facts;
         async move {
@@ -345,6 +357,9 @@ fn report(facts: &Facts, parts: BTreeMap<Family, Part>) -> AuditReport {
         report.detail.take(part.detail);
     }
     report.findings.iter_mut().for_each(rules::explain_by_hand);
+    if report.findings.iter().any(|finding| finding.rule == "ns.no_answer") {
+        one_reason(&mut report.unknown);
+    }
     report.findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.rule.cmp(&b.rule)));
     // What does not exist is not graded: there is nothing there to be good or bad.
     if !facts.nxdomain
@@ -355,6 +370,19 @@ fn report(facts: &Facts, parts: BTreeMap<Family, Part>) -> AuditReport {
         report.lost = score.lost;
     }
     report
+}
+
+/// Where nobody answers for the domain, that is why its records could not be told, whatever each question ended with.
+fn one_reason(unknown: &mut Vec<UnknownPart>) {
+    for part in unknown.iter_mut().filter(|part| Family::of_rule(&part.subject).is_some()) {
+        ns::SILENT.clone_into(&mut part.reason);
+    }
+    let all = std::mem::take(unknown);
+    for part in all {
+        if !unknown.contains(&part) {
+            unknown.push(part);
+        }
+    }
 }
 
 /// TXT records as text, for families whose records are ASCII.

@@ -8,7 +8,13 @@ use waypost_types::{
     outcome::{MxHost, Status},
 };
 
-use super::{AuditOptions, Facts, Part, local_names::local_ending, mx_set, rules::remark, selectors};
+use super::{
+    AuditOptions, Facts, Part,
+    local_names::local_ending,
+    mx_set,
+    rules::{Remark, remark},
+    selectors,
+};
 use crate::{
     net::{Absence, Lookup, Net, not_public},
     spf::{FetchError, fetch},
@@ -18,6 +24,8 @@ use crate::{
 const MOST_HOSTS: usize = 20;
 /// MX records that are shown.
 const MOST_SHOWN: usize = 50;
+/// Hosts that a sentence names.
+const NAMED: usize = 4;
 
 /// Asks MX and addresses, which other families build on.
 pub(super) async fn look(net: &Net, domain: &DomainName, options: &AuditOptions) -> (Facts, Part) {
@@ -41,7 +49,7 @@ pub(super) async fn look(net: &Net, domain: &DomainName, options: &AuditOptions)
             );
             part.word(Status::Bad, "No such domain");
         }
-        Lookup::Missing(Absence::NoData) => without_mx(net, name, &mut facts, &mut part).await,
+        Lookup::Missing(Absence::NoData) => without_mx(net, name, options, &mut facts, &mut part).await,
         Lookup::Found(mut records) => {
             records.sort();
             records.dedup();
@@ -60,17 +68,22 @@ pub(super) async fn look(net: &Net, domain: &DomainName, options: &AuditOptions)
 }
 
 /// Without MX the domain's own address takes the mail, when it has one (RFC 5321 5.1).
-async fn without_mx(net: &Net, name: &str, facts: &mut Facts, part: &mut Part) {
+async fn without_mx(net: &Net, name: &str, options: &AuditOptions, facts: &mut Facts, part: &mut Part) {
+    let lost = options.known.mx_hosts();
     let (addresses, half) = net.dns().addresses_and_failure(name).await;
     let partial = half.is_some();
     facts.untold = half.map(|failure| format!("some addresses of {name}: {failure}"));
     match addresses {
         Lookup::Found(addresses) => {
-            part.find(remark("mx.domain_no_a_fallback", name, "No MX record: mail goes to the domain's own address").record(
-                "MX",
-                name,
-                format!("10 {name}."),
-            ));
+            part.find(if lost.is_empty() {
+                remark("mx.domain_no_a_fallback", name, "No MX record: mail goes to the domain's own address").record(
+                    "MX",
+                    name,
+                    format!("10 {name}."),
+                )
+            } else {
+                removed(name, &lost, "mail goes to the domain's own address now")
+            });
             not_reachable(net, name, &addresses, part);
             facts.hosts = vec![MxHost { preference: 0, host: name.to_owned(), addresses, partial, provider: None }];
             part.word_by_findings(Status::Info, "Address only");
@@ -79,7 +92,12 @@ async fn without_mx(net: &Net, name: &str, facts: &mut Facts, part: &mut Part) {
             facts.receives = false;
             // A domain that says that nobody sends for it is parked, not broken.
             match fetch(net.dns(), name).await {
-                Ok(Some(txt)) if txt.trim_ascii_end().eq_ignore_ascii_case(b"v=spf1 -all") => return part.word(Status::None, "Takes no mail"),
+                Ok(Some(txt)) if txt.trim_ascii_end().eq_ignore_ascii_case(b"v=spf1 -all") => {
+                    if !lost.is_empty() {
+                        part.find(removed(name, &lost, "the domain has no address either, so that nobody can deliver to it"));
+                    }
+                    return part.word_by_findings(Status::None, "Takes no mail");
+                }
                 Err(FetchError::Dns(failure)) => {
                     part.untold("mx.missing", format!("there is no MX record and no address; whether it is parked, by its SPF record: {failure}"));
                     return part.word(Status::None, "No answer");
@@ -104,6 +122,13 @@ async fn without_mx(net: &Net, name: &str, facts: &mut Facts, part: &mut Part) {
             part.word(Status::None, "No answer");
         }
     }
+}
+
+/// Mail had a place to go, and has none now. Where that is meant, a null MX says so.
+fn removed(name: &str, lost: &[&str], now: &str) -> Remark {
+    let hosts: Vec<&str> = lost.iter().copied().take(NAMED).collect();
+    let seen = format!("All MX records of {name} are gone: mail went to {}, and {now}", hosts.join(", "));
+    remark("mx.removed", name, seen)
 }
 
 /// A domain that takes no mail should send none: what can not be answered is refused (RFC 7505 4.2).

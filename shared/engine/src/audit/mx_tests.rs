@@ -136,3 +136,22 @@ async fn three_hundred_records_are_bounded() {
     assert!(part.findings.iter().any(|finding| finding.rule == "mx.too_many" && finding.summary.contains("300 MX hosts")), "{:#?}", part.findings);
     assert!(facts.hosts.len() == 20 && part.records.len() == 50 && part.findings.len() < 30, "{}", facts.hosts.len());
 }
+
+#[tokio::test]
+async fn mx_records_that_were_there_are_missed() {
+    let lost = |records: &[&str]| Known { lost_mx: records.iter().map(|record| (*record).to_owned()).collect(), ..Known::default() };
+    const A: (&str, &str) = ("e.example", "A 203.0.113.9");
+    const PARKED: (&str, &str) = ("e.example", "TXT v=spf1 -all");
+    for (records, before, wanted) in [
+        (vec![A], vec!["10 mx.e.example"], vec![("mx.removed", Severity::High)]),
+        (vec![PARKED], vec!["10 mx.e.example"], vec![("mx.removed", Severity::High)]),
+        (vec![("e.example", "TXT hello")], vec!["10 mx.e.example"], vec![("mx.missing", Severity::High)]),
+        // It took no mail before either, or says now that it takes none.
+        (vec![A], vec!["0 ."], vec![("mx.domain_no_a_fallback", Severity::Info)]),
+        (vec![("e.example", "MX 0 ."), A], vec!["10 mx.e.example"], vec![]),
+    ] {
+        let part = look(&records, &AuditOptions { known: lost(&before), ..AuditOptions::default() }).await;
+        assert_eq!(seen(&part), wanted, "{records:?}: {:#?}", part.findings);
+        assert!(part.findings.iter().all(|finding| !finding.fix.contains('{')), "{:#?}", part.findings);
+    }
+}

@@ -11,7 +11,7 @@ use super::{
     ns_ask::{Asker, Host, Look, View},
     ns_compare::{Disagreement, disagreements},
     ns_parent::{self, Delegation},
-    ns_soa, organisational,
+    ns_silent, ns_soa, organisational,
     rules::remark,
 };
 use crate::net::{Lookup, Net, not_public};
@@ -26,6 +26,9 @@ const PAUSE: Duration = Duration::from_millis(1500);
 const SECOND: Duration = Duration::from_secs(2);
 /// Of the audit's time, what was before this check and comes after it.
 const RESERVE: Duration = Duration::from_secs(2);
+
+/// Why nothing else can be told of a domain that nobody answers for.
+pub(super) const SILENT: &str = "none of the domain's name servers answers";
 
 const DISAGREED: &str = "the name servers disagree; whether that lasts could not be told in time, it is looked at again at the next check";
 
@@ -51,8 +54,7 @@ pub(super) async fn check_by(asker: Asker<'_>, facts: &Facts, options: &AuditOpt
             return part;
         }
         Lookup::Failed(failure) => {
-            part.unknown("ns", failure);
-            part.word(Status::None, "No answer");
+            unreadable(&asker, domain, &failure.to_string(), options.deadline.saturating_sub(begun.elapsed() + RESERVE), &mut part).await;
             return part;
         }
     };
@@ -64,6 +66,12 @@ pub(super) async fn check_by(asker: Asker<'_>, facts: &Facts, options: &AuditOpt
         (hosts, looks)
     };
     let ((hosts, looks), delegation, soa) = tokio::join!(look, ns_parent::delegation(&asker, &zone), net.dns().soa(&zone));
+    // The resolver remembers who serves the zone, and can not read what is in it.
+    let authoritative = looks.iter().any(|(.., look)| matches!(look, Look::Authoritative(_)));
+    if let (false, Lookup::Failed(failure)) = (authoritative, &soa) {
+        unreadable(&asker, &zone, &failure.to_string(), options.deadline.saturating_sub(begun.elapsed() + RESERVE), &mut part).await;
+        return part;
+    }
     sites(net, &zone, servers.len(), &hosts, &mut part);
     // Another look must end before the audit does, or all of this is lost.
     let mut looks = looks;
@@ -110,6 +118,20 @@ pub(super) async fn check_by(asker: Asker<'_>, facts: &Facts, options: &AuditOpt
     let count = servers.len();
     part.word_by_findings(Status::Ok, if count == 1 { "1 server".to_owned() } else { format!("{count} servers") });
     part
+}
+
+/// Nothing of the zone can be read: because nobody answers for it, or for a reason that can not be told.
+async fn unreadable(asker: &Asker<'_>, domain: &str, failure: &str, limit: Duration, part: &mut Part) {
+    part.word(Status::None, "No answer");
+    match tokio::time::timeout(limit, Box::pin(ns_silent::look(asker, domain))).await {
+        Ok(Ok(found)) => {
+            part.find(found);
+            part.word(Status::Bad, "No answer");
+            part.unknown("ns", SILENT);
+        }
+        Ok(Err(reason)) => part.unknown("ns", format!("{failure} ({reason})")),
+        Err(_) => part.unknown("ns", format!("{failure} (there was no time to ask its name servers themselves)")),
+    }
 }
 
 /// The zone the domain lies in, and its servers.

@@ -148,6 +148,18 @@ impl Asker<'_> {
         }
     }
 
+    /// Whether the server answers for the zone; how it does not, in words that follow its name. Nothing is said of a server that is silent.
+    pub async fn answers_for(&self, address: IpAddr, zone: &str) -> Result<(), Option<&'static str>> {
+        let answer = self.question(address, zone, RecordType::SOA).await.map_err(|_| None)?;
+        if answer.authoritative && answer.code == 0 {
+            return Ok(());
+        }
+        match judge(Ok(answer)) {
+            Err(Look::Lame(how)) => Err(Some(how)),
+            _ => Err(Some("answers with an error")),
+        }
+    }
+
     /// Whether the server has the zone, by its SOA alone.
     pub async fn has_zone(&self, address: IpAddr, zone: &str) -> Result<Soa, Look> {
         judge(self.question(address, zone, RecordType::SOA).await)

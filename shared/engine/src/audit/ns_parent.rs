@@ -1,6 +1,10 @@
 //! The delegation: which servers the parent zone names for a zone (RFC 1034 4.2.2).
 
-use std::{collections::BTreeSet, net::IpAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    time::Duration,
+};
 
 use hickory_proto::rr::RData;
 use waypost_types::Severity;
@@ -25,6 +29,8 @@ const MOST_NAMES: usize = 32;
 pub(super) struct Delegation {
     pub parent: String,
     pub names: BTreeSet<String>,
+    /// Addresses of those that lie in the zone itself, as the parent gives them (glue).
+    pub glue: BTreeMap<String, Vec<IpAddr>>,
     /// TCP port 53 of the parent's server could be reached: our network lets it through.
     pub tcp: bool,
 }
@@ -41,7 +47,7 @@ async fn find(asker: &Asker<'_>, zone: &str) -> Result<Option<Delegation>, Strin
     for server in servers.iter().take(TRIES) {
         let Some(address) = Host::find(asker.net, server).await.addresses().first().copied() else { continue };
         match ask(asker, address, zone).await {
-            Ok(Some((names, tcp))) => return Ok(Some(Delegation { parent, names, tcp })),
+            Ok(Some((names, glue, tcp))) => return Ok(Some(Delegation { parent, names, glue, tcp })),
             Ok(None) => return Ok(None),
             Err(reason) => last = format!("{server}: {reason}"),
         }
@@ -49,7 +55,9 @@ async fn find(asker: &Asker<'_>, zone: &str) -> Result<Option<Delegation>, Strin
     Err(last)
 }
 
-async fn ask(asker: &Asker<'_>, address: IpAddr, zone: &str) -> Result<Option<(BTreeSet<String>, bool)>, String> {
+type Referral = (BTreeSet<String>, BTreeMap<String, Vec<IpAddr>>, bool);
+
+async fn ask(asker: &Asker<'_>, address: IpAddr, zone: &str) -> Result<Option<Referral>, String> {
     let (answer, tcp) = tokio::join!(asker.referral(address, zone), asker.tcp(address));
     let answer = answer?;
     if answer.authoritative {
@@ -68,7 +76,23 @@ async fn ask(asker: &Asker<'_>, address: IpAddr, zone: &str) -> Result<Option<(B
         })
         .take(MOST_NAMES)
         .collect();
-    if names.is_empty() { Err("its answer is no referral".to_owned()) } else { Ok(Some((names, tcp == Some(true)))) }
+    if names.is_empty() {
+        return Err("its answer is no referral".to_owned());
+    }
+    let mut glue: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();
+    for record in &answer.additional {
+        let address = match &record.data {
+            RData::A(a) => IpAddr::from(a.0),
+            RData::AAAA(aaaa) => IpAddr::from(aaaa.0),
+            _ => continue,
+        };
+        let known = glue.entry(plain(&record.name)).or_default();
+        if known.len() < MOST_NAMES {
+            known.push(address);
+        }
+    }
+    glue.retain(|name, _| names.contains(name));
+    Ok(Some((names, glue, tcp == Some(true))))
 }
 
 /// The nearest name above that is a zone, and its servers. The root is nobody's parent here: domains have at least two labels.
@@ -120,7 +144,7 @@ mod tests {
     #[test]
     fn sets_are_compared_by_what_each_side_has_alone() {
         let judge = |above: &[&str], below: &[&str]| {
-            let delegation = Delegation { parent: "example".to_owned(), names: set(above), tcp: true };
+            let delegation = Delegation { parent: "example".to_owned(), names: set(above), glue: BTreeMap::new(), tcp: true };
             compare("e.example", &delegation, &set(below)).map(|remark| {
                 let finding = remark.done();
                 (finding.severity, finding.summary)

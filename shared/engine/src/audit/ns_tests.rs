@@ -233,3 +233,58 @@ async fn an_address_that_can_not_be_told_is_unknown() {
     assert!(found(&judged, "ns.no_address").is_none() && judged.unknown.iter().any(|unknown| unknown.reason.contains("ns2.e.example")));
     assert!(found(&judged, "ns.no_ipv6").is_none() && found(&judged, "ns.same_network").is_none());
 }
+
+/// The servers as the zone's parent names them, when the resolver can not read the zone.
+async fn unreadable(zones: &[Zone], parent: Option<&[&str]>, more: &[(&str, &str)], cached: bool) -> Part {
+    let port = start(zones, parent).await;
+    let of_zone = |(name, _): &&(&str, &str)| *name != "e.example";
+    let records: Vec<(&str, &str)> = RESOLVED.iter().filter(of_zone).copied().chain(more.iter().copied()).collect();
+    let fails = Say::Code(ResponseCode::ServFail);
+    let remembered = ["NS ns1.e.example", "NS ns2.e.example"].map(str::to_owned).into();
+    let zone = if cached { Say::FailsFor(RecordType::SOA, remembered) } else { fails };
+    let server = Server::start(&records, &[("e.example", zone)]).await;
+    let facts = Facts::of(&"e.example".parse().unwrap());
+    ns::check_by(Asker { net: &server.net(), port, pause: Duration::ZERO }, &facts, &AuditOptions::default()).await
+}
+
+#[tokio::test]
+async fn a_zone_that_none_of_its_servers_answers_for_is_found() {
+    let refuses = Zone { refuses: true, ..ZONE };
+    // Nobody listens at the second server's address.
+    for (zones, cached, words) in [
+        (vec![refuses.clone(), refuses.clone()], false, "ns2.e.example (127.0.0.3) refuses to answer"),
+        (vec![refuses.clone()], false, "ns2.e.example (127.0.0.3) does not answer"),
+        (vec![], false, "ns1.e.example (127.0.0.2) does not answer"),
+        (vec![refuses.clone(), refuses.clone()], true, "ns1.e.example (127.0.0.2) refuses to answer"),
+    ] {
+        let part = unreadable(&zones, BOTH, &[], cached).await;
+        let said = found(&part, "ns.no_answer").unwrap();
+        assert!(said.severity == Severity::High && said.summary.contains(words), "{said:#?}");
+        assert!(said.fix.contains("ns1.e.example, ns2.e.example") && !said.fix.contains('{'), "{said:#?}");
+        // What was known of its servers stays as it was.
+        assert_eq!((part.findings.len(), part.unknown.len(), part.unknown[0].subject.as_str()), (1, 1, "ns"), "{part:#?}");
+    }
+}
+
+#[tokio::test]
+async fn where_it_may_be_us_or_another_fault_nobody_is_said_to_be_silent() {
+    let refuses = Zone { refuses: true, ..ZONE };
+    let once = Zone { refusals: 1, ..ZONE };
+    let in_v6 = [("ns3.e.example", "AAAA ::1")];
+    for (zones, parent, more, words) in [
+        // The parent's servers do not answer us either: we may be blocked.
+        (vec![refuses.clone(), refuses.clone()], None, &[][..], "whether its name servers answer"),
+        // One answers: DNSSEC may be broken, or the resolver's way.
+        (vec![refuses.clone(), ZONE], BOTH, &[], "ns2.e.example (127.0.0.3) answers"),
+        // It refused once.
+        (vec![once, refuses.clone()], BOTH, &[], "ns1.e.example (127.0.0.2) answers"),
+        // One that nobody can be sent to.
+        (vec![refuses.clone()], Some(&["ns1.e.example", "ns9.e.example"][..]), &[], "ns9.e.example has no address"),
+        // One by IPv6 alone, which may be missing here.
+        (vec![refuses.clone()], Some(&["ns1.e.example", "ns3.e.example"][..]), &in_v6, "IPv6"),
+    ] {
+        let part = unreadable(&zones, parent, more, false).await;
+        assert!(part.findings.is_empty(), "{words}: {part:#?}");
+        assert!(part.unknown.iter().any(|one| one.subject == "ns" && one.reason.contains(words)), "{words}: {:#?}", part.unknown);
+    }
+}

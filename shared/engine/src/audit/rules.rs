@@ -174,6 +174,7 @@ mod tests {
             include_str!("ns.rs"),
             include_str!("ns_compare.rs"),
             include_str!("ns_parent.rs"),
+            include_str!("ns_silent.rs"),
             include_str!("ns_soa.rs"),
             include_str!("ptr.rs"),
             include_str!("bimi.rs"),

@@ -31,6 +31,8 @@ pub struct RawAnswer {
     pub answers: Vec<Record>,
     /// The authority section: a referral names the servers of a delegated zone here (RFC 1034 4.3.2).
     pub authority: Vec<Record>,
+    /// The additional section: the addresses of servers that lie in the zone they serve (glue).
+    pub additional: Vec<Record>,
     /// Extended errors: code and text.
     pub extended: Vec<(u16, String)>,
 }
@@ -71,6 +73,7 @@ impl RawAnswer {
             authentic: answer.metadata.authentic_data,
             answers: answer.answers,
             authority: answer.authorities,
+            additional: answer.additionals,
             extended,
         })
     }

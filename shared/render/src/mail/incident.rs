@@ -31,6 +31,31 @@ pub fn incident_url(base_url: &str, org_slug: &str, incident: IncidentId) -> Str
     format!("{}/o/{org_slug}/incidents/{incident}", base_url.trim_end_matches('/'))
 }
 
+/// Address of the page of all incidents.
+pub fn incidents_url(base_url: &str, org_slug: &str) -> String {
+    format!("{}/o/{org_slug}/incidents", base_url.trim_end_matches('/'))
+}
+
+/// Title of what is told together.
+pub fn together_title(target: &str, count: usize) -> String {
+    format!("{target}: {count} problems")
+}
+
+/// Each incident in a paragraph of what is told together.
+pub fn together_lines(incidents: &[IncidentMail<'_>]) -> Vec<String> {
+    incidents.iter().map(|incident| format!("{}: {}", label(incident.severity), incident.summary)).collect()
+}
+
+/// Several things broke at once. The first, which is the worst, gives the mail its colour; `url` is where all of them are.
+pub fn incidents_opened(incidents: &[IncidentMail<'_>], url: &str) -> Option<Mail> {
+    let [first, _, ..] = incidents else { return incidents.first().map(incident_opened) };
+    let title = together_title(first.target, incidents.len());
+    let about = IncidentMail { title: &title, url, ..first.clone() };
+    let mut letter = letter(&about, label(first.severity), title.clone(), together_lines(incidents), accent(first.severity));
+    letter.button = Some(("Open the incidents", url));
+    Some(letter.render())
+}
+
 /// Something broke.
 pub fn incident_opened(incident: &IncidentMail<'_>) -> Mail {
     letter(incident, label(incident.severity), incident.title.to_owned(), vec![incident.summary.to_owned()], accent(incident.severity)).render()

@@ -7,7 +7,10 @@ mod layout;
 mod operator;
 
 pub use account::{password_reset, verification};
-pub use incident::{CLOSED, IncidentMail, RECOVERED, accent, incident_changed, incident_let_go, incident_opened, incident_recovered, incident_url};
+pub use incident::{
+    CLOSED, IncidentMail, RECOVERED, accent, incident_changed, incident_let_go, incident_opened, incident_recovered, incident_url, incidents_opened,
+    incidents_url, together_lines, together_title,
+};
 pub use operator::lists_set_aside;
 
 /// A rendered mail.

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Verdict, verdict_of_findings};
@@ -31,6 +32,9 @@ pub struct AuditReport {
     pub checks: BTreeMap<String, CheckSummary>,
     /// The records as seen: family → lines.
     pub records: BTreeMap<String, Vec<String>>,
+    /// Families that could not be read this time: their records and words are those of an earlier audit, made at this time.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub as_of: BTreeMap<String, DateTime<Utc>>,
     /// MX hosts in order of preference, with the addresses they resolve to.
     #[serde(default)]
     pub mx_hosts: Vec<MxHost>,
@@ -60,6 +64,7 @@ impl AuditReport {
             unknown: Vec::new(),
             checks: BTreeMap::new(),
             records: BTreeMap::new(),
+            as_of: BTreeMap::new(),
             mx_hosts: Vec::new(),
             web_hosts: Vec::new(),
             owner_tokens: Vec::new(),
@@ -73,10 +78,15 @@ impl AuditReport {
         self.unknown.iter().map(|part| part.subject.as_str()).filter(|subject| matches!(*subject, "mx" | "spf" | "dmarc"))
     }
 
+    /// No record was read this time.
+    fn is_of_before(&self) -> bool {
+        self.records.keys().all(|family| self.as_of.contains_key(family))
+    }
+
     /// Unknown when nothing at all could be told; otherwise as the findings say.
     pub fn verdict(&self) -> Verdict {
         match verdict_of_findings(&self.findings) {
-            Verdict::Up if !self.unknown.is_empty() && self.records.is_empty() && self.findings.is_empty() => Verdict::Unknown,
+            Verdict::Up if !self.unknown.is_empty() && self.findings.is_empty() && self.is_of_before() => Verdict::Unknown,
             verdict => verdict,
         }
     }

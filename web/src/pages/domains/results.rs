@@ -20,7 +20,8 @@ fn listings(audit: &AuditReport, addresses: &List<Address>, scan: Option<&Blackl
     let of_hosts = |address: &&Address| audit.mx_hosts.iter().flat_map(|host| &host.addresses).any(|mx| address.cidr.net().contains(mx));
     let watched: Vec<&Address> = addresses.items.iter().filter(of_hosts).collect();
     if watched.is_empty() && scan.is_none_or(|scan| scan.counts().listed == 0) {
-        let word = if addresses.next.is_some() { "Not known" } else { "Not watched" };
+        let untold = audit.mx_hosts.is_empty() && audit.unknown.iter().any(|part| part.subject == "mx");
+        let word = if untold || addresses.next.is_some() { "Not known" } else { "Not watched" };
         return CheckSummary { status: Status::None, word: word.to_owned() };
     }
     ui::listings(watched.into_iter(), scan)
@@ -73,6 +74,7 @@ pub(super) fn results(loaded: &Loaded, root: &str, base: &str) -> AnyView {
             <section class="card c8" aria-labelledby="h-k">
                 <div class="card-head"><h2 id="h-k">"Checks"</h2></div>
                 {ui::checks_strip(audit, &listings(audit, &loaded.addresses, loaded.scan.as_ref()))}
+                {ui::as_of(audit)}
             </section>
         </div>
         {ui::lost_points(audit, "f")}

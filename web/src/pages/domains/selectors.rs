@@ -1,7 +1,7 @@
-//! The DKIM selectors that are looked at, with how we know of each. One that was seen in a message can be forgotten.
+//! The DKIM selectors that are looked at, with how we know of each. One that was seen in a message, or found by an audit, can be forgotten.
 
 use leptos::prelude::*;
-use waypost_types::audit::SelectorOrigin;
+use waypost_types::audit::{DkimKey, SelectorOrigin};
 
 use super::one::Loaded;
 use crate::{
@@ -17,11 +17,14 @@ pub(super) fn card(frame: &Frame, loaded: &Loaded, base: &str) -> Option<AnyView
         let name = seen.selector.clone();
         let field = view! { <input type="hidden" name="selector" value=name.clone()/> };
         let word = view! { "Forget"<span class="vh">{format!(" the selector {name}")}</span> };
-        let origin = view! { "Seen in a signed message, last "{ui::time(seen.seen_at)} }.into_any();
+        let how =
+            if seen.origin == SelectorOrigin::Found { "A usual name: it was tried and had a key, last " } else { "Seen in a signed message, last " };
+        let origin = view! { {how}{ui::time(seen.seen_at)} }.into_any();
         row(&seen.selector, origin, gate.form("", format!("{base}/selectors"), field, Button::new("btn btn-sm", word)))
     });
     let audit = loaded.domain.audit.as_ref();
-    let keys = audit.into_iter().flat_map(|audit| &audit.detail.dkim).filter(|key| key.origin == SelectorOrigin::Catalog);
+    let listed = |key: &&DkimKey| loaded.seen.iter().flatten().any(|seen| seen.selector == key.selector);
+    let keys = audit.into_iter().flat_map(|audit| &audit.detail.dkim).filter(|key| key.origin == SelectorOrigin::Catalog && !listed(key));
     let usual = keys.map(|key| row(&key.selector, "A usual name: it was tried and has a key".into_any(), ()));
     let rows: Vec<AnyView> = by_hand.chain(seen).chain(usual).collect();
     let lost =

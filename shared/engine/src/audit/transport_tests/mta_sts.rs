@@ -151,7 +151,7 @@ async fn what_was_seen_before_is_held_against_what_is_there_now() {
     let with = |record: &str, policy: String, days: i64| {
         let since = now - chrono::Duration::days(days);
         let records = vec![(record.to_owned(), since), (policy, since)];
-        AuditOptions { known: Known { records: [("mta_sts".to_owned(), records)].into() }, ..AuditOptions::default() }
+        AuditOptions { known: Known { records: [("mta_sts".to_owned(), records)].into(), ..Known::default() }, ..AuditOptions::default() }
     };
     for (known, rule) in [
         (with("v=STSv1; id=1;", text("testing", "mx.e.example"), 10), None),
