@@ -59,7 +59,7 @@ fn scan(target: &str, subjects: &[String], lists: &[(&str, &dyn Fn(usize) -> Lis
 /// What the recorder does with a look.
 fn look(state: &Conditions, before: Option<&Outcome>, now: Outcome, at: DateTime<Utc>) -> (Decision, Outcome) {
     let now = Arc::new(now);
-    let outcome = carry(before, &now, Memory { conditions: state, judges: true, at });
+    let outcome = carry(before.map(|before| (before, at)), &now, Memory { conditions: state, judges: true, at });
     let (seen, found) = (elements(&outcome), found(&outcome));
     let told = Look { seen: &seen, untold: &untold(&now), found: &found, standing: &|id| standing(id, &now), at };
     (decide(state, told, ONE), (*outcome).clone())

@@ -21,7 +21,7 @@ mod spf;
 mod stays;
 mod transport;
 
-pub(crate) use audit::{checks_strip, findings, record, records, unknown_parts};
+pub(crate) use audit::{as_of, checks_strip, findings, record, records, unknown_parts};
 pub(crate) use chart::{latency, uptime};
 pub(crate) use detail::{details, on_this_page};
 pub(crate) use form::{Form, interval_choices};

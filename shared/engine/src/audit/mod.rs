@@ -414,7 +414,7 @@ fn report(facts: &Facts, parts: BTreeMap<Family, Part>) -> AuditReport {
 /// Where nobody answers for the domain, that is why its records could not be told, whatever each question ended with.
 fn one_reason(unknown: &mut Vec<UnknownPart>) {
     for part in unknown.iter_mut().filter(|part| Family::of_rule(&part.subject).is_some()) {
-        part.reason = ns::SILENT.to_owned();
+        ns::SILENT.clone_into(&mut part.reason);
     }
     let all = std::mem::take(unknown);
     for part in all {
