@@ -139,9 +139,9 @@ async fn three_hundred_records_are_bounded() {
 
 #[tokio::test]
 async fn mx_records_that_were_there_are_missed() {
-    let lost = |records: &[&str]| Known { lost_mx: records.iter().map(|record| (*record).to_owned()).collect(), ..Known::default() };
     const A: (&str, &str) = ("e.example", "A 203.0.113.9");
     const PARKED: (&str, &str) = ("e.example", "TXT v=spf1 -all");
+    let lost = |records: &[&str]| Known { lost_mx: records.iter().map(|record| (*record).to_owned()).collect(), ..Known::default() };
     for (records, before, wanted) in [
         (vec![A], vec!["10 mx.e.example"], vec![("mx.removed", Severity::High)]),
         (vec![PARKED], vec!["10 mx.e.example"], vec![("mx.removed", Severity::High)]),

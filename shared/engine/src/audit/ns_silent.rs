@@ -68,9 +68,9 @@ async fn addresses(asker: &Asker<'_>, delegation: &Delegation) -> Result<Vec<(St
             None => Host::find(asker.net, name).await.addresses(),
         };
         let v4 = known.iter().any(IpAddr::is_ipv4);
-        let asked = known.into_iter().filter(|address| address.is_ipv4() == v4 && asker.net.egress_check(*address).is_ok());
-        let asked: Vec<(String, IpAddr)> = asked.take(MOST_ADDRESSES).map(|address| (name.clone(), address)).collect();
-        if asked.is_empty() { Err(format!("its name server {name} has no address that can be asked")) } else { Ok(asked) }
+        let may = known.into_iter().filter(|address| address.is_ipv4() == v4 && asker.net.egress_check(*address).is_ok());
+        let all: Vec<(String, IpAddr)> = may.take(MOST_ADDRESSES).map(|address| (name.clone(), address)).collect();
+        if all.is_empty() { Err(format!("its name server {name} has no address that can be asked")) } else { Ok(all) }
     });
     let found: Result<Vec<Vec<(String, IpAddr)>>, String> = join_all(finding).await.into_iter().collect();
     Ok(found?.concat())
