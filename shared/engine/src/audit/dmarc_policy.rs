@@ -160,9 +160,7 @@ fn watching(seen: &Seen<'_>, subject: &str, words: String, next: Option<&Suggest
     let long = seen.since.map(|since| (since, seen.now - since > TimeDelta::days(WATCHING)));
     let mut found = match long {
         Some((since, true)) => remark("dmarc.p_none", subject, format!("{words}, since {}", since.format("%Y-%m-%d"))),
-        Some((since, false)) => {
-            remark("dmarc.p_none", subject, format!("{words}, since {}", since.format("%Y-%m-%d"))).severity(Severity::Low).why(FIRST_STEP)
-        }
+        Some((since, false)) => remark("dmarc.p_none", subject, format!("{words}, since {}", since.format("%Y-%m-%d"))).why(FIRST_STEP),
         None => remark("dmarc.p_none", subject, words),
     };
     let next_says = |policy: &str| next.is_some_and(|record| record.value.contains(policy));

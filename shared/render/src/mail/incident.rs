@@ -33,14 +33,14 @@ pub fn incident_url(base_url: &str, org_slug: &str, incident: IncidentId) -> Str
 
 /// Something broke.
 pub fn incident_opened(incident: &IncidentMail<'_>) -> Mail {
-    letter(incident, label(incident.severity), incident.title.to_owned(), vec![incident.summary.to_owned()], accent(incident.severity)).render()
+    letter(incident, incident.severity.word(), incident.title.to_owned(), vec![incident.summary.to_owned()], accent(incident.severity)).render()
 }
 
 /// It got better or worse; `before` is what it was.
 pub fn incident_changed(incident: &IncidentMail<'_>, before: IncidentSeverity) -> Mail {
     let direction = if incident.severity > before { "It got worse" } else { "It got better, but is not over" };
     let first = format!("{direction}: this incident was {} and is now {}.", word(before), word(incident.severity));
-    letter(incident, label(incident.severity), incident.title.to_owned(), vec![first, incident.summary.to_owned()], accent(incident.severity))
+    letter(incident, incident.severity.word(), incident.title.to_owned(), vec![first, incident.summary.to_owned()], accent(incident.severity))
         .render()
 }
 
@@ -75,19 +75,11 @@ fn letter<'a>(incident: &IncidentMail<'a>, label: &str, heading: String, paragra
     }
 }
 
-fn label(severity: IncidentSeverity) -> &'static str {
-    match severity {
-        IncidentSeverity::Critical => "Critical",
-        IncidentSeverity::Warning => "Warning",
-        IncidentSeverity::Info => "Info",
-    }
-}
-
 fn word(severity: IncidentSeverity) -> &'static str {
     match severity {
         IncidentSeverity::Critical => "critical",
         IncidentSeverity::Warning => "a warning",
-        IncidentSeverity::Info => "for information",
+        IncidentSeverity::Info => "good to know",
     }
 }
 
