@@ -51,7 +51,7 @@ pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> 
                         Err(failure) => part.unknown("tls_rpt", format!("{host}: {failure}")),
                     }
                 }
-                part.word_by_findings(Status::Ok, "Set");
+                part.fact_by_findings(Status::Ok, "Set");
             }
             Err(reason) => {
                 part.find(
