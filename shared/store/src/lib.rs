@@ -35,6 +35,7 @@ pub mod rollups;
 pub mod schedule;
 pub mod servers;
 pub mod sessions;
+pub mod standing;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod throttle;

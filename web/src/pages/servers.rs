@@ -174,7 +174,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, failure: Option<&ApiFailure>) 
         let details = server.monitors.iter().map(|monitor| port::detail(monitor, ports.get(&monitor.id))).collect_view();
         let content = view! {
             {settings::notice(visit, &server.monitors, failure)}
-            {ui::head(&server.display, Some(state), sub, settings::check_button(&frame, &base, &server.monitors))}
+            {ui::head(&server.display, Some(state), sub, settings::check_button(visit, &frame, &base, &server.monitors))}
             <section aria-labelledby="h-p" data-live="ports"><h2 class="vh" id="h-p">"Ports"</h2><div class="grid">{tiles}</div></section>
             {details}
             {settings::card(&frame, &shown, Some(extra.into_any()))}

@@ -115,7 +115,7 @@ async fn an_address_that_was_looked_up_is_carried_through_sign_up() {
 
 #[tokio::test]
 async fn a_state_beside_a_grade_says_what_each_is_about() {
-    for (state, said) in [("degraded", "at least one finding of medium severity stands"), ("up", "")] {
+    for (state, said) in [("degraded", "Degraded: at least one finding is a warning."), ("up", "")] {
         let script = move |request: &ApiRequest| {
             let (status, mut body) = member("owner")(request);
             if request.path.ends_with(DOMAIN) {
