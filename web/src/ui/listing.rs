@@ -108,9 +108,9 @@ mod tests {
     fn a_few_answers_are_no_all_clear() {
         use ListState::{Clean, Listed, Unknown};
         for (states, status, word, said) in [
-            (&[(Clean, 12), (Unknown, 3)][..], Status::Ok, "No listing", Some("No listing on 12 lists; 3 did not answer")),
-            (&[(Clean, 12)], Status::Ok, "No listing", Some("No listing on 12 lists")),
-            (&[(Clean, 1), (Unknown, 30)], Status::None, "Few answered", Some("No listing on 1 list; 30 did not answer")),
+            (&[(Clean, 12), (Unknown, 3)][..], Status::Ok, "No listing", Some("No listing on 12\u{a0}lists; 3 did not answer")),
+            (&[(Clean, 12)], Status::Ok, "No listing", Some("No listing on 12\u{a0}lists")),
+            (&[(Clean, 1), (Unknown, 30)], Status::None, "Few answered", Some("No listing on 1\u{a0}list; 30 did not answer")),
             (&[(Unknown, 30)], Status::None, "No answer", None),
             (&[(Listed, 1), (Unknown, 30)], Status::Bad, "1 listing", None),
         ] {
