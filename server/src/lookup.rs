@@ -20,7 +20,8 @@ use waypost_engine::{
 };
 use waypost_types::{
     DomainName,
-    lists::ListInfo,
+    list_settings::ListTrial,
+    lists::{CustomList, ListInfo},
     outcome::{BlacklistReport, ListEntry, ListState},
 };
 
@@ -115,10 +116,24 @@ impl Lookups {
         }
     }
 
+    /// An answer that is there, with the place of its picture: one with missing parts, too, which a look-up would ask for anew. A picture of what
+    /// somebody just saw costs nobody a run.
+    pub(crate) fn seen_lately(&self, asked: &Asked) -> Option<(Bytes, Picture)> {
+        let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = runs.get(asked).filter(|kept| kept.at.elapsed() < KEEP)?;
+        let answer = kept.run.peek()?.as_ref()?;
+        Some((answer.json.clone(), Arc::clone(&kept.picture)))
+    }
+
     /// True when an answer costs nothing.
     pub fn is_kept(&self, asked: &Asked) -> bool {
         let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         runs.get(asked).is_some_and(Kept::is_current)
+    }
+
+    /// Tries a private list of an organisation.
+    pub async fn try_private(&self, list: &CustomList, limit: Duration) -> Vec<ListTrial> {
+        self.scanner.try_private(list, limit).await
     }
 
     /// Refuses addresses that are not on the public internet: block lists know nothing of them, and asking names our own network.
@@ -235,5 +250,18 @@ mod tests {
         assert!(runs.values().map(Kept::bytes).sum::<usize>() < 900);
         make_room(&mut runs, 1, 1_000);
         assert_eq!(runs.into_keys().collect::<Vec<_>>(), [asked(0)]);
+    }
+
+    #[tokio::test]
+    async fn the_picture_of_an_answer_with_missing_parts_outlives_the_answer() {
+        let nobody = waypost_engine::net::NetConfig { resolvers: vec!["127.0.0.1:9".parse().unwrap()], ..Default::default() };
+        let lookups = Lookups::new(Net::new(nobody).unwrap());
+        let answer = Answer { json: Bytes::from_static(b"{}"), complete: false };
+        let run: Running = async move { Some(answer) }.boxed().shared();
+        run.clone().await;
+        let at = Instant::now().checked_sub(KEEP_INCOMPLETE * 2).unwrap();
+        lookups.runs.lock().unwrap().insert(asked(1), Kept { run, at, picture: Picture::default() });
+        assert!(!lookups.is_kept(&asked(1)), "who looks again gets a new look");
+        assert!(lookups.seen_lately(&asked(1)).is_some() && lookups.seen_lately(&asked(2)).is_none());
     }
 }

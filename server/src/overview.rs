@@ -136,7 +136,8 @@ impl Overviews {
     }
 
     async fn make(&self, tx: &mut OrgTx, org: OrgId, port25_blocked: Option<String>) -> Result<Overview, ApiError> {
-        let totals = tx.overview_totals().await?;
+        let standing = tx.overview_standing().await?;
+        let totals = tx.overview_totals(&standing).await?;
         let uptimes = self.uptimes(tx, org).await?;
         let mut ports = tx.port_tiles().await?;
         for tile in &mut ports {
@@ -147,8 +148,9 @@ impl Overviews {
             counts: totals.counts,
             last_checked_at: totals.last_checked_at,
             ports,
-            domains: tx.worst_domains().await?,
-            addresses: tx.worst_addresses().await?,
+            domains: tx.worst_domains(&standing).await?,
+            addresses: tx.worst_addresses(&standing).await?,
+            listed: standing.listed(),
             incidents: tx.worst_incidents().await?,
             port25_blocked,
         })

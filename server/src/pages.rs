@@ -93,7 +93,8 @@ impl ApiTransport for OfVisitor {
             let bytes = to_bytes(body, MAX_ANSWER).await.map_err(|error| failed(&error))?;
             let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).map_err(|error| failed(&error))? };
             let set_cookie = parts.headers.get_all(header::SET_COOKIE).iter().filter_map(|value| value.to_str().ok()).map(str::to_owned).collect();
-            Ok(ApiResponse { status: parts.status.as_u16(), body, set_cookie })
+            let retry_after = parts.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+            Ok(ApiResponse { status: parts.status.as_u16(), body, set_cookie, retry_after })
         })
     }
 }

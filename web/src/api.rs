@@ -60,6 +60,8 @@ pub struct ApiResponse {
     pub body: Value,
     /// `Set-Cookie` headers, for the visitor's browser.
     pub set_cookie: Vec<String>,
+    /// `Retry-After` in seconds, where it says when to come back.
+    pub retry_after: Option<u64>,
 }
 
 /// The call did not come back.
@@ -112,12 +114,13 @@ impl ApiFailure {
 pub struct Api {
     transport: Arc<dyn ApiTransport>,
     cookies: Arc<Mutex<Vec<String>>>,
+    retry_after: Arc<Mutex<Option<u64>>>,
 }
 
 impl Api {
     /// Over this transport.
     pub fn new(transport: Arc<dyn ApiTransport>) -> Self {
-        Self { transport, cookies: Arc::default() }
+        Self { transport, cookies: Arc::default(), retry_after: Arc::default() }
     }
 
     /// Reads.
@@ -150,6 +153,11 @@ impl Api {
         self.call(Method::Put, path, Some(write(body)?), version).await.map(drop)
     }
 
+    /// The same, and reads what came of it.
+    pub async fn put_read<T: DeserializeOwned>(&self, path: &str, version: Option<i64>, body: &impl Serialize) -> Result<T, ApiFailure> {
+        read(self.call(Method::Put, path, Some(write(body)?), version).await?)
+    }
+
     /// Removes what has no version.
     pub async fn forget(&self, path: &str) -> Result<(), ApiFailure> {
         self.call(Method::Delete, path, None, None).await.map(drop)
@@ -165,10 +173,18 @@ impl Api {
         std::mem::take(&mut *self.cookies.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// When to come back, where an answer so far said so.
+    pub fn retry_after(&self) -> Option<u64> {
+        *self.retry_after.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn call(&self, method: Method, path: &str, body: Option<Value>, if_match: Option<i64>) -> Result<Value, ApiFailure> {
         let request = ApiRequest { method, path: format!("/api/v1/{path}"), body, if_match };
         let mut answer = self.transport.call(request).await.map_err(|error| ApiFailure::new(502, "No answer", error.to_string()))?;
         self.cookies.lock().unwrap_or_else(PoisonError::into_inner).append(&mut answer.set_cookie);
+        if let Some(seconds) = answer.retry_after {
+            *self.retry_after.lock().unwrap_or_else(PoisonError::into_inner) = Some(seconds);
+        }
         if (200..300).contains(&answer.status) {
             return Ok(answer.body);
         }

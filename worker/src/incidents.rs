@@ -164,7 +164,7 @@ impl Incidents {
         incident: &OpenIncident,
         (severity, title, summary): (IncidentSeverity, &str, &str),
     ) -> Result<(), WorkerError> {
-        let line = format!("Was {}, is {} now: {title}", incident.severity.as_str(), severity.as_str());
+        let line = format!("Was {}, is {} now: {title}", incident.severity.word().to_lowercase(), severity.word().to_lowercase());
         let version = tx.change_incident(incident.id, step.at, severity, title, summary, &line).await?;
         let url = incident_url(&self.base_url, &audience.slug, incident.id);
         let mail = IncidentMail {

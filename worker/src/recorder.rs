@@ -26,13 +26,13 @@ use crate::{
     checker::split_target,
     conditions::{self, Decision, Element},
     history,
-    incidents::{Incidents, Step},
+    incidents::{Incidents, Step, What},
     judge::{JudgeContext, Judgement, judge, recheck_delay},
     server_history,
     shared_checks::PROVIDER_SPACING,
     steps::{of_decision, of_transition},
     untold::untold,
-    wording::{latency_ms, sentence},
+    wording::{latency_ms, mail_of, sentence},
 };
 
 /// An audit that could not read what the others rest on is made again soon: name servers come back within minutes, and a blind hour is long.
@@ -122,6 +122,7 @@ impl Recorder {
         let domain_of = |step: &Step<'_>| news.iter().find(|judged| judged.monitor.id == step.monitor).and_then(|judged| judged.monitor.domain_id);
         history::name_causes(&mut tx, &mut steps, domain_of).await?;
         server_history::name_causes(&mut tx, &mut steps).await?;
+        name_domains(&mut tx, &mut steps).await?;
         let incidents = self.incidents.follow(&mut tx, &steps).await?;
         let discovered = discover(&mut tx, &news).await?;
         // Losing anything else to a crash of the database only means looking again.
@@ -215,13 +216,15 @@ async fn follow_listings(tx: &mut OrgTx, news: &[Judged<'_>]) -> Result<(), Work
         let Outcome::Blacklist(report) = &*judged.run.outcome else { continue };
         let lasting = |entry: &ListEntry| ListEntry { zone: lasting_zone(&entry.zone).to_owned(), ..entry.clone() };
         let listed: Vec<ListEntry> = report.listings().map(|(entry, _)| lasting(entry)).collect();
+        let current = tx.current_listings().await?;
         tx.begin_listings(judged.monitor.id, &listed, judged.run.at).await?;
-        let current = tx.current_listings(judged.monitor.id).await?;
         let at = judged.run.at;
         let over = |stay: CurrentListing| {
             let id = listing_id(&stay.subject, &stay.zone);
             let (ended_at, ending) = match standing(&id, &judged.run.outcome) {
-                Standing::Told if state_of(report, &stay.subject, &stay.zone) == ListState::Clean => (at, ListingEnd::Gone),
+                Standing::Told if state_of(report, &stay.subject, &stay.zone) == ListState::Clean && stay.seen_at < at => (at, ListingEnd::Gone),
+                // An address and its network are two monitors: of what the other saw only a plain answer is believed.
+                _ if stay.monitor != judged.monitor.id => return None,
                 Standing::NotAsked => (at, ListingEnd::NotAsked),
                 // What came after it was last seen nobody knows.
                 Standing::Untold if given_up(&decision.state, &id, at) => (stay.seen_at, ListingEnd::Untold),
@@ -231,6 +234,27 @@ async fn follow_listings(tx: &mut OrgTx, news: &[Judged<'_>]) -> Result<(), Work
         };
         let over: Vec<EndedListing> = current.into_iter().filter_map(over).collect();
         tx.end_listings(&over, at).await?;
+    }
+    Ok(())
+}
+
+/// Says of incidents about listed addresses whose mail goes through them.
+async fn name_domains(tx: &mut OrgTx, steps: &mut [Step<'_>]) -> Result<(), WorkerError> {
+    for step in steps {
+        let (What::Stands { summary, better: false, .. }, Outcome::Blacklist(report)) = (&mut step.what, step.outcome) else { continue };
+        let mut subjects: Vec<String> = match step.condition.split_once('|') {
+            Some((subject, _)) if subject.parse::<IpAddr>().is_ok() => vec![subject.to_owned()],
+            _ => report.listings().map(|(entry, _)| entry.subject.clone()).collect(),
+        };
+        subjects.retain(|subject| subject.parse::<IpAddr>().is_ok());
+        if subjects.is_empty() {
+            continue;
+        }
+        let mut names: Vec<String> = tx.domains_behind(&subjects, None).await?.into_iter().map(|behind| behind.name).collect();
+        names.dedup();
+        if let Some(said) = mail_of(&names) {
+            *summary = format!("{summary} {said}");
+        }
     }
     Ok(())
 }

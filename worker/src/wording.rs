@@ -2,6 +2,7 @@
 //! next step.
 
 use waypost_types::{
+    DomainName,
     finding::{Finding, Severity},
     judge::MonitorState,
     monitor::MonitorKind,
@@ -102,6 +103,19 @@ pub fn condition_words(target: &str, outcome: &Outcome, elements: &[&Element]) -
         _ => format!("{target}: {}{}", worst.summary.trim_end_matches('.'), others("more finding")),
     };
     (cut(title.trim_end_matches('.')), advice(worst))
+}
+
+/// Which domains' mail an address is about, as a sentence; nothing where it is of none.
+pub fn mail_of(domains: &[String]) -> Option<String> {
+    let shown: Vec<String> =
+        domains.iter().take(MOST_NAMED).map(|name| DomainName::from_ascii(name).map_or_else(|_| name.clone(), |name| name.display())).collect();
+    let more = domains.len().saturating_sub(MOST_NAMED);
+    match shown.as_slice() {
+        [] => None,
+        [one] => Some(format!("It concerns the mail of {one}.")),
+        [all @ .., last] if more == 0 => Some(format!("It concerns the mail of {} and {last}.", all.join(", "))),
+        all => Some(format!("It concerns the mail of {} and {}.", all.join(", "), count(more, "more domain"))),
+    }
 }
 
 /// What came to a condition.

@@ -90,3 +90,12 @@ fn a_title_stays_one_short_line() {
     let seen = elements(&long);
     assert_eq!(condition_words("example.com", &long, &[&seen[0]]).0.chars().count(), TITLE_CHARS);
 }
+
+#[test]
+fn an_incident_of_an_address_names_the_domains_that_it_hits() {
+    let names = |many: usize| (0..many).map(|n| format!("d{n}.example")).collect::<Vec<_>>();
+    assert_eq!(mail_of(&names(0)), None);
+    assert_eq!(mail_of(&["xn--mnchen-3ya.example".to_owned()]).as_deref(), Some("It concerns the mail of münchen.example."));
+    assert_eq!(mail_of(&names(3)).as_deref(), Some("It concerns the mail of d0.example, d1.example and d2.example."));
+    assert!(mail_of(&names(7)).unwrap().ends_with("d4.example and 2 more domains."));
+}

@@ -428,3 +428,29 @@ async fn what_one_audit_opens_is_one_mail_and_each_ends_by_itself() {
     let told: String = story.scene.value(subjects).await;
     assert_eq!(told, "[Critical] e.example: 2 problems\n[Recovered] e.example: spf.missing is wrong\n[Recovered] e.example: mx.missing is wrong");
 }
+
+#[tokio::test]
+async fn an_address_and_its_network_share_their_stays() {
+    let scene = Scene::new().await;
+    let monitor = scene.monitor(MonitorKind::Blacklist, "203.0.113.7", 3600).await;
+    let story = Story::of(scene, monitor);
+    let a = "203.0.113.7@a.example";
+    // The scan of another monitor saw it first: that of the network.
+    story.sees(scan(&[(a, "-")])).await;
+    story
+        .scene
+        .run_sql(
+            "INSERT INTO monitors SELECT (jsonb_populate_record(m, jsonb_build_object('id', gen_random_uuid(), 'target', '203.0.113.0/24'))).* FROM monitors m;
+             INSERT INTO listings (org_id, id, monitor_id, subject, zone, list, severity, codes, meaning, reason, began_at, seen_at)
+             SELECT org_id, gen_random_uuid(), id, '203.0.113.7', 'a.example', 'A', 'critical', '{127.0.0.2}', '', '', now() - interval '1 hour', now() - interval '1 hour'
+             FROM monitors WHERE target = '203.0.113.0/24'",
+        )
+        .await;
+    let told = "SELECT string_agg((ended_at IS NOT NULL)::text || ' ' || (seen_at > now() - interval '5 minutes')::text, ', ') FROM listings";
+    story.sees(scan(&[(a, "+")])).await;
+    assert_eq!(story.scene.value::<String>(told).await, "false true", "one stay, seen again");
+    story.sees(scan(&[(a, "?")])).await;
+    assert_eq!(story.scene.value::<String>(told).await, "false true", "silence ends nothing");
+    story.sees(scan(&[(a, "-")])).await;
+    assert_eq!(story.scene.value::<String>(told).await, "true true", "what is seen to be gone is gone for both");
+}

@@ -3,10 +3,10 @@
 use axum::{Json, extract::State, http::StatusCode};
 use waypost_store::monitors::Added;
 use waypost_types::{
-    AddressId, MonitorId,
+    AddressId,
     asset::{Address, AddressPatch, NewAddress},
     list_history::Listing,
-    monitor::{Monitor, MonitorKind},
+    monitor::MonitorKind,
     page::List,
     problem::Problem,
 };
@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Listings answered at most.
-const MOST_LISTINGS: i64 = 500;
+pub(super) const MOST_LISTINGS: i64 = 500;
 
 tenant_row!("addresses": Address, AddressId, address);
 
@@ -80,14 +80,8 @@ pub async fn update(
 #[utoipa::path(get, path = "/v1/orgs/{org}/addresses/{id}/listings", tag = "addresses", params(("org" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = List<Listing>), (status = 404, body = Problem)))]
 pub async fn listings(address: Of<Read, Address>) -> Result<Json<List<Listing>>, ApiError> {
-    listings_of(&address.member, &address.row.monitors).await
-}
-
-/// The listings that the scans among these monitors saw.
-pub(super) async fn listings_of(member: &Member<Read>, monitors: &[Monitor]) -> Result<Json<List<Listing>>, ApiError> {
-    let scans: Vec<MonitorId> = monitors.iter().filter(|monitor| monitor.kind == MonitorKind::Blacklist).map(|monitor| monitor.id).collect();
-    let mut tx = member.tx().await?;
-    let items = tx.listings_of(&scans, MOST_LISTINGS).await?;
+    let mut tx = address.member.tx().await?;
+    let items = tx.listings_within(address.row.cidr, MOST_LISTINGS).await?;
     tx.commit().await?;
     Ok(Json(List { items, next: None }))
 }

@@ -3,7 +3,7 @@
 use axum::{Json, extract::RawPathParams, http::StatusCode};
 use waypost_store::monitors::Added;
 use waypost_types::{
-    DomainId,
+    DomainId, MonitorId,
     asset::{Domain, DomainPatch, NewDomain, SeenSelector},
     drift::RecordEvent,
     list_history::Listing,
@@ -90,7 +90,12 @@ pub async fn history(domain: Of<Read, Domain>, page: Page) -> Result<Json<List<R
 #[utoipa::path(get, path = "/v1/orgs/{org}/domains/{id}/listings", tag = "domains", params(("org" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = List<Listing>), (status = 404, body = Problem)))]
 pub async fn listings(domain: Of<Read, Domain>) -> Result<Json<List<Listing>>, ApiError> {
-    super::addresses::listings_of(&domain.member, &domain.row.monitors).await
+    let scans: Vec<MonitorId> =
+        domain.row.monitors.iter().filter(|monitor| monitor.kind == MonitorKind::Blacklist).map(|monitor| monitor.id).collect();
+    let mut tx = domain.member.tx().await?;
+    let items = tx.listings_of(&scans, super::addresses::MOST_LISTINGS).await?;
+    tx.commit().await?;
+    Ok(Json(List { items, next: None }))
 }
 
 /// DKIM selectors that mail of it was seen to be signed with, and those that audits found a key at.

@@ -8,7 +8,12 @@ use waypost_engine::{
     blacklist::{Lists, Scanner, Subject},
     net::Net,
 };
-use waypost_types::{DomainName, UnknownPart, lookup::Lookup, outcome::AuditReport};
+use waypost_types::{
+    DomainName, UnknownPart,
+    list_history::Standing,
+    lookup::Lookup,
+    outcome::{AuditReport, BlacklistReport},
+};
 
 use super::{AUDIT_TIME, LISTS_TIME, guides, is_late, millis, scan};
 
@@ -21,10 +26,11 @@ pub(super) async fn look(net: &Net, scanner: &Scanner, domain: &DomainName) -> L
     let options = AuditOptions { deadline: AUDIT_TIME, ..AuditOptions::default() };
     let report = tokio::time::timeout(AUDIT_TIME + Duration::from_millis(500), audit(net, domain, &options)).await;
     let cut = report.is_err();
-    let audit = report.unwrap_or_else(|_| nothing_known(domain));
+    let mut audit = report.unwrap_or_else(|_| nothing_known(domain));
     let report = scan(scanner, &subjects(domain, &audit), &Lists::default(), LISTS_TIME).await;
     let cut = cut || report.is_none();
     let lists = report.unwrap_or_default();
+    audit.hold(&own_listings(domain, &audit, &lists));
     let took = started.elapsed();
     let complete = !cut && !is_late(took, &lists.entries) && audit.unknown.iter().all(|part| part.reason == NO_USUAL_SELECTOR);
     Lookup {
@@ -38,6 +44,13 @@ pub(super) async fn look(net: &Net, scanner: &Scanner, domain: &DomainName) -> L
         blacklists: lists.entries,
         lists: lists.lists,
     }
+}
+
+/// Listings of the domain itself and of its own mail servers: those of its web hosts, or of a provider's, are not about its mail.
+fn own_listings(domain: &DomainName, audit: &AuditReport, lists: &BlacklistReport) -> Vec<Standing> {
+    let own = lists.listings().filter(|(entry, _)| entry.subject == domain.as_str() || audit.is_own_host(&entry.subject));
+    own.map(|(entry, _)| Standing { subject: entry.subject.clone(), list: entry.list.clone(), zone: entry.zone.clone(), severity: entry.severity })
+        .collect()
 }
 
 /// The domain, then the addresses of its mail servers, then those of its web hosts, each once.
@@ -80,5 +93,41 @@ mod tests {
         let found: Vec<String> = subjects(&domain, &audit).iter().map(ToString::to_string).collect();
         assert_eq!((found[0].as_str(), found.len()), ("example.com", 1 + MAX_MX + MAX_WEB));
         assert_eq!((found[8].as_str(), found[9].as_str()), ("192.0.2.7", "192.0.3.0"));
+    }
+    #[test]
+    fn what_lists_say_of_the_domain_and_its_own_servers_holds_the_grade() {
+        use waypost_types::outcome::{ListEntry, ListState};
+        let entry = |subject: &str, state| ListEntry {
+            subject: subject.to_owned(),
+            list: "ZEN".to_owned(),
+            zone: "zen.example".to_owned(),
+            state,
+            codes: Vec::new(),
+            meaning: String::new(),
+            reason: String::new(),
+            severity: waypost_types::Severity::Critical,
+            delist_url: None,
+        };
+        let host = |address: &str, provider: Option<&str>| MxHost {
+            preference: 10,
+            host: "mx.example.com".to_owned(),
+            addresses: vec![address.parse().unwrap()],
+            partial: false,
+            provider: provider.map(str::to_owned),
+        };
+        let domain: DomainName = "example.com".parse().unwrap();
+        for (subject, state, score) in [
+            ("example.com", ListState::Listed, 59),
+            ("192.0.2.1", ListState::Listed, 59),
+            ("192.0.2.1", ListState::Unknown, 98),
+            ("192.0.2.2", ListState::Listed, 98),
+            ("192.0.2.80", ListState::Listed, 98),
+        ] {
+            let mut audit = AuditReport { score: Some(98), ..AuditReport::empty("example.com") };
+            audit.mx_hosts = vec![host("192.0.2.1", None), host("192.0.2.2", Some("Provider"))];
+            let lists = BlacklistReport { entries: vec![entry(subject, state)], ..BlacklistReport::empty("example.com") };
+            audit.hold(&own_listings(&domain, &audit, &lists));
+            assert_eq!(audit.score, Some(score), "{subject} {state:?}");
+        }
     }
 }

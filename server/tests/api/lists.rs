@@ -125,3 +125,48 @@ async fn a_pasted_message_is_read_and_what_it_claims_is_not_believed() {
     let large = client.post(&path, &json!({ "message": "x".repeat(300_000) })).await;
     assert_eq!(large.status, 413);
 }
+
+#[tokio::test]
+async fn a_listing_that_an_address_and_its_network_show_is_one_and_holds_the_grade() {
+    let server = server().await;
+    let (mut client, org) = server.member("ann").await;
+    let base = format!("/api/v1/orgs/{org}");
+    let network = client.post(&format!("{base}/addresses"), &json!({ "cidr": "9.9.9.0/24" })).await;
+    let address = client.post(&format!("{base}/addresses"), &json!({ "cidr": "9.9.9.10" })).await;
+    let domain = client.post(&format!("{base}/domains"), &json!({ "name": "example.com" })).await;
+    let outcome = |provider: &str| {
+        json!({ "kind": "audit", "domain": "example.com", "score": 98, "grade": "A", "findings": [], "unknown": [], "checks": {}, "records": {},
+            "mx_hosts": [{ "preference": 10, "host": "mx.example.com", "addresses": ["9.9.9.10"], "provider": (!provider.is_empty()).then_some(provider) }] })
+    };
+    server
+        .sql(format!(
+            "INSERT INTO last_outcomes (org_id, monitor_id, region, at, outcome) SELECT org_id, id, 'local', now(), '{}' FROM monitors WHERE kind = 'audit';
+             INSERT INTO listings (org_id, id, monitor_id, subject, zone, list, severity, codes, meaning, reason, began_at, seen_at)
+             SELECT m.org_id, gen_random_uuid(), m.id, '9.9.9.10', z.zone, 'ZEN', 'critical', '{{127.0.0.2}}', '', '', now(), now()
+             FROM monitors m, (VALUES ('zen.example'), ('other.example')) z(zone)
+             WHERE m.address_id IS NOT NULL AND (z.zone = 'zen.example' OR m.target LIKE '%/24')",
+            outcome("")
+        ))
+        .await;
+    let overview = client.get(&format!("{base}/overview")).await;
+    assert_eq!(overview.body["listed"], json!({ "count": 2, "worst": "critical" }), "by address and list, not by scan");
+    assert_eq!((&overview.body["score"], &overview.body["domains"][0]["grade"]), (&json!(59), &json!("D")), "{overview:?}");
+    let listed = |answer: &crate::support::Answer| answer.body["listed"].clone();
+    for id in [network.id(), address.id()] {
+        let own = client.get(&format!("{base}/addresses/{id}")).await;
+        assert_eq!(listed(&own), 2, "what the scan of the network saw of an address is the address's, too");
+        let stays = client.get(&format!("{base}/addresses/{id}/listings")).await;
+        assert!(stays.body["items"].as_array().unwrap().iter().all(|stay| stay["subject"] == "9.9.9.10"));
+    }
+    let path = format!("{base}/domains/{}", domain.id());
+    let held = client.get(&path).await;
+    assert_eq!((&held.body["score"], &held.body["grade"], &held.body["audit"]["held"]["without"]), (&json!(59), &json!("D"), &json!(98)));
+    assert_eq!(held.body["listings"].as_array().unwrap().len(), 2);
+    assert_eq!(client.get(&format!("{base}/domains")).await.body["items"][0]["grade"], "D");
+    // A provider's host is not the domain's own, and what is gone holds nothing.
+    server.sql(format!("UPDATE last_outcomes SET outcome = '{}'", outcome("Provider"))).await;
+    assert_eq!(client.get(&path).await.body["grade"], "A");
+    server.sql(format!("UPDATE last_outcomes SET outcome = '{}'; UPDATE listings SET ended_at = now()", outcome(""))).await;
+    assert_eq!(client.get(&path).await.body["grade"], "A");
+    assert_eq!(listed(&client.get(&format!("{base}/addresses/{}", network.id())).await), 0);
+}

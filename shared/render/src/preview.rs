@@ -14,8 +14,9 @@ pub const SIZE: (u32, u32) = (1200, 630);
 
 /// Lines that say what is the matter.
 const MOST_LINES: usize = 3;
-/// Characters of such a line.
-const LINE_CHARS: usize = 54;
+/// Characters of such a line, and lines that one thing may take.
+const LINE_CHARS: usize = 56;
+const ROWS: usize = 2;
 /// Characters of a line of the name at its smallest, and such lines.
 const NAME_CHARS: usize = 48;
 const NAME_LINES: usize = 2;
@@ -117,14 +118,17 @@ impl Preview {
         );
         for (nth, (status, line)) in (0_u32..).zip(self.lines.iter().take(MOST_LINES)) {
             let (_, _, ink) = colours(*status);
-            let y = 362 + nth * 66;
+            let y = 350 + nth * 84;
+            let rows = wrapped(&plain(line));
+            let first = if rows.len() > 1 { y + 14 } else { y + 27 };
+            let mut texts = String::new();
+            for (row, text) in (0_u32..).zip(&rows) {
+                let _ = write!(texts, "<text x=\"424\" y=\"{}\" font-size=\"25\" fill=\"#3f4851\">{}</text>", first + row * 32, escaped(text));
+            }
             let _ = write!(
                 svg,
-                "<g transform=\"translate(372 {y})\" fill=\"none\" stroke=\"{ink}\" stroke-width=\"4\" stroke-linecap=\"round\" stroke-linejoin=\"round\"><path d=\"{}\"/></g>\
-                 <text x=\"424\" y=\"{}\" font-size=\"26\" fill=\"#3f4851\">{}</text>",
-                mark(*status),
-                y + 27,
-                escaped(&cut(&plain(line), LINE_CHARS))
+                "<g transform=\"translate(372 {y})\" fill=\"none\" stroke=\"{ink}\" stroke-width=\"4\" stroke-linecap=\"round\" stroke-linejoin=\"round\"><path d=\"{}\"/></g>{texts}",
+                mark(*status)
             );
         }
         svg.push_str("</svg>");
@@ -221,6 +225,23 @@ fn name_lines(name: &str) -> (f64, Vec<String>) {
     (size, lines.iter().map(|line| cut(line, NAME_CHARS)).collect())
 }
 
+/// Broken between words into as many lines as one thing may take; only what needs more is cut.
+fn wrapped(text: &str) -> Vec<String> {
+    let mut rows: Vec<String> = vec![String::new()];
+    for word in text.split_whitespace() {
+        let last = rows.len() == ROWS;
+        match rows.last_mut() {
+            Some(row) if row.is_empty() => row.push_str(word),
+            Some(row) if last || row.chars().count() + 1 + word.chars().count() <= LINE_CHARS => {
+                row.push(' ');
+                row.push_str(word);
+            }
+            _ => rows.push(word.to_owned()),
+        }
+    }
+    rows.iter().map(|row| cut(row, LINE_CHARS)).collect()
+}
+
 /// At most so many characters; what is left out shows.
 fn cut(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
@@ -273,6 +294,17 @@ mod tests {
         assert!(lines[0].ends_with('.') && lines[1].ends_with('…'), "{lines:?}");
         let (_, lines) = name_lines(&"x".repeat(200));
         assert!(lines.iter().all(|line| line.chars().count() <= NAME_CHARS), "{lines:?}");
+    }
+
+    #[test]
+    fn what_does_not_fit_one_line_takes_two() {
+        let rows = wrapped("The MX host mail.a-rather-long-name.example.com can not be reached by any of its addresses on port 25");
+        assert_eq!(rows, ["The MX host mail.a-rather-long-name.example.com can not", "be reached by any of its addresses on port 25"]);
+        assert_eq!(wrapped("short"), ["short"]);
+        let rows = wrapped(&"word ".repeat(60));
+        assert!(rows.len() == ROWS && rows[1].ends_with('…') && rows.iter().all(|row| row.chars().count() <= LINE_CHARS), "{rows:?}");
+        let rows = wrapped(&"x".repeat(200));
+        assert!(rows.iter().all(|row| row.chars().count() <= LINE_CHARS), "{rows:?}");
     }
 
     #[test]

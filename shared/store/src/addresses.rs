@@ -1,7 +1,6 @@
 //! Addresses and networks that an organisation watches on block lists.
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 use sqlx::types::ipnetwork::IpNetwork;
 use uuid::Uuid;
 use waypost_types::{
@@ -18,6 +17,9 @@ use crate::{
     monitors::{Added, MonitorDraft},
     servers::source_of,
 };
+
+/// Listings that a shown scan is settled with.
+const MOST_SETTLED: i64 = 2_000;
 
 pub(crate) struct AddressRow {
     pub id: Uuid,
@@ -45,6 +47,7 @@ impl TryFrom<AddressRow> for Address {
             hosts: row.hosts,
             state: state_of(row.state.as_deref())?,
             listed: count(row.listed),
+            worst: None,
             answered: count(row.answered),
             asked: count(row.asked),
             last_checked_at: row.last_checked_at,
@@ -57,7 +60,7 @@ impl TryFrom<AddressRow> for Address {
     }
 }
 
-fn network(cidr: Cidr) -> Result<IpNetwork, StoreError> {
+pub(crate) fn network(cidr: Cidr) -> Result<IpNetwork, StoreError> {
     let net = cidr.net();
     IpNetwork::new(net.addr(), net.prefix_len()).map_err(|error| StoreError::Corrupt(error.to_string()))
 }
@@ -119,17 +122,22 @@ impl OrgTx {
         let mut address = Address::try_from(row)?;
         address.monitors = self.monitors_of(&[id.0]).await?;
         if let Some(monitor) = address.monitors.iter().find(|monitor| monitor.kind == MonitorKind::Blacklist) {
-            let outcome: Option<Value> = sqlx::query_scalar!(
-                "SELECT outcome FROM last_outcomes WHERE org_id = $1 AND monitor_id = $2 ORDER BY at DESC LIMIT 1",
+            let last = sqlx::query!(
+                "SELECT outcome, at FROM last_outcomes WHERE org_id = $1 AND monitor_id = $2 ORDER BY at DESC LIMIT 1",
                 org,
                 monitor.id.0
             )
             .fetch_optional(self.connection())
             .await?;
-            if let Some(Outcome::Blacklist(report)) = outcome.map(serde_json::from_value).transpose()? {
+            if let Some(last) = last
+                && let Outcome::Blacklist(mut report) = serde_json::from_value(last.outcome)?
+            {
+                // An address and its network may have been scanned since.
+                report.settle(&self.listings_within(address.cidr, MOST_SETTLED).await?, last.at);
                 address.report = Some(*report);
             }
         }
+        self.standing().await?.count(std::slice::from_mut(&mut address));
         Ok(address)
     }
 
@@ -137,7 +145,7 @@ impl OrgTx {
     pub async fn addresses(&mut self, after: Option<Cidr>, limit: i64) -> Result<Vec<Address>, StoreError> {
         let org = self.org().0;
         let after = after.map(network).transpose()?;
-        sqlx::query_as!(
+        let mut addresses = sqlx::query_as!(
             AddressRow,
             r#"SELECT a.id, a.net AS "net: IpNetwork", a.source, a.hosts, a.version, a.created_at, m.state AS "state?", m.listed AS "listed?",
                       m.answered AS "answered?", m.asked AS "asked?", m.last_checked_at AS "last_checked_at?",
@@ -152,7 +160,9 @@ impl OrgTx {
         .await?
         .into_iter()
         .map(Address::try_from)
-        .collect()
+        .collect::<Result<Vec<_>, _>>()?;
+        self.standing().await?.count(&mut addresses);
+        Ok(addresses)
     }
 
     /// Changes the settings of an address's monitor.

@@ -18,6 +18,7 @@ use crate::{
     OrgTx, StoreError,
     assets::Asset,
     monitors::{Added, MonitorDraft},
+    standing::weigh,
 };
 
 /// A domain's own row with its latest audit.
@@ -53,6 +54,7 @@ impl TryFrom<DomainRow> for Domain {
             last_checked_at: row.last_checked_at,
             next_check_at: row.next_check_at,
             audit,
+            listings: Vec::new(),
             selectors: row.selectors,
             senders: row.senders.into_iter().map(|net| net.ip()).collect(),
             ownership: Some(ownership),
@@ -133,6 +135,7 @@ impl OrgTx {
         .await?;
         let mut domain = Domain::try_from(row)?;
         domain.monitors = self.monitors_of(&[id.0]).await?;
+        self.weigh_listings(std::slice::from_mut(&mut domain)).await?;
         Ok(domain)
     }
 
@@ -174,7 +177,7 @@ impl OrgTx {
     /// A page of domains by name, without their monitors.
     pub async fn domains(&mut self, after: Option<&str>, limit: i64) -> Result<Vec<Domain>, StoreError> {
         let org = self.org().0;
-        sqlx::query_as!(
+        let mut domains = sqlx::query_as!(
             DomainRow,
             r#"SELECT d.id, d.name, d.version, d.created_at, d.selectors, d.senders, d.verify_token, d.verified_at,
                       coalesce(d.verified_at > now() - make_interval(days => $4), false) AS "verified!", m.state AS "state?", m.last_checked_at AS "last_checked_at?",
@@ -191,7 +194,20 @@ impl OrgTx {
         .await?
         .into_iter()
         .map(Domain::try_from)
-        .collect()
+        .collect::<Result<Vec<_>, _>>()?;
+        self.weigh_listings(&mut domains).await?;
+        Ok(domains)
+    }
+
+    /// Gives domains their listings, and has these weigh on the scores.
+    async fn weigh_listings(&mut self, domains: &mut [Domain]) -> Result<(), StoreError> {
+        let ids: Vec<Uuid> = domains.iter().map(|domain| domain.id.0).collect();
+        let all = self.standing().await?;
+        let of = self.standing_of_domains(&all, Some(&ids)).await?;
+        for domain in domains {
+            weigh(domain, &of);
+        }
+        Ok(())
     }
 
     /// Changes what is known of a domain, and the settings of its monitors.

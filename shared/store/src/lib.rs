@@ -36,6 +36,7 @@ pub mod schedule;
 pub mod server_history;
 pub mod servers;
 pub mod sessions;
+pub mod standing;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod throttle;

@@ -3,21 +3,25 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use waypost_types::{
-    MonitorId,
+    Cidr, MonitorId,
     list_history::{Listing, ListingEnd},
     outcome::ListEntry,
 };
 
-use crate::{OrgTx, StoreError, recording::without_nul};
+use crate::{OrgTx, StoreError, addresses::network, recording::without_nul};
 
 /// Listings of one scan that are followed.
 const MOST_LISTINGS: usize = 2_000;
+/// Stays that go on, of one organisation.
+const MOST_CURRENT: i64 = 20_000;
 
 /// A stay that goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CurrentListing {
     /// Its row.
     pub id: Uuid,
+    /// Whose scan saw it first.
+    pub monitor: MonitorId,
     /// The address or domain.
     pub subject: String,
     /// The list.
@@ -37,8 +41,43 @@ pub struct EndedListing {
     pub ending: ListingEnd,
 }
 
+struct ListingRow {
+    id: Uuid,
+    subject: String,
+    zone: String,
+    list: String,
+    severity: String,
+    codes: Vec<String>,
+    meaning: String,
+    reason: String,
+    began_at: DateTime<Utc>,
+    seen_at: DateTime<Utc>,
+    ended_at: Option<DateTime<Utc>>,
+    ending: String,
+}
+
+impl TryFrom<ListingRow> for Listing {
+    type Error = StoreError;
+    fn try_from(row: ListingRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.id,
+            subject: row.subject,
+            list: row.list,
+            zone: row.zone,
+            severity: row.severity.parse().map_err(|()| StoreError::Corrupt(row.severity.clone()))?,
+            codes: row.codes,
+            meaning: row.meaning,
+            reason: row.reason,
+            began_at: row.began_at,
+            seen_at: row.seen_at,
+            ended_at: row.ended_at,
+            ending: row.ending.parse().map_err(|()| StoreError::Corrupt(row.ending.clone()))?,
+        })
+    }
+}
+
 impl OrgTx {
-    /// Takes up what a scan saw: what is listed begins or goes on.
+    /// Takes up what a scan saw: what is listed begins, or goes on whichever monitor's scan saw it before.
     pub async fn begin_listings(&mut self, monitor: MonitorId, listed: &[ListEntry], at: DateTime<Utc>) -> Result<(), StoreError> {
         if listed.is_empty() {
             return Ok(());
@@ -49,13 +88,18 @@ impl OrgTx {
         let ids: Vec<Uuid> = listed.iter().take(MOST_LISTINGS).map(|_| Uuid::now_v7()).collect();
         let codes: Vec<String> = listed.iter().take(MOST_LISTINGS).map(|entry| without_nul(&entry.codes.join(" "))).collect();
         sqlx::query!(
-            "INSERT INTO listings (org_id, id, monitor_id, subject, zone, list, severity, codes, meaning, reason, began_at, seen_at)
-             SELECT $1, r.id, $2, r.subject, r.zone, r.list, r.severity, string_to_array(r.codes, ' '), r.meaning, r.reason, $3, $3
-             FROM UNNEST($4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[])
-               AS r(id, subject, zone, list, severity, codes, meaning, reason)
-             ON CONFLICT (org_id, monitor_id, subject, zone) WHERE ended_at IS NULL DO UPDATE SET
-               seen_at = excluded.seen_at, codes = excluded.codes, meaning = excluded.meaning, severity = excluded.severity,
-               reason = CASE WHEN excluded.reason = '' THEN listings.reason ELSE excluded.reason END",
+            "WITH r AS (
+               SELECT * FROM UNNEST($4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[])
+                 AS r(id, subject, zone, list, severity, codes, meaning, reason)
+             ), known AS (
+               UPDATE listings l SET seen_at = greatest(l.seen_at, $3), codes = string_to_array(r.codes, ' '), meaning = r.meaning, severity = r.severity,
+                 reason = CASE WHEN r.reason = '' THEN l.reason ELSE r.reason END
+               FROM r WHERE l.org_id = $1 AND l.ended_at IS NULL AND l.subject = r.subject AND l.zone = r.zone
+               RETURNING l.subject, l.zone
+             )
+             INSERT INTO listings (org_id, id, monitor_id, subject, zone, list, severity, codes, meaning, reason, began_at, seen_at)
+             SELECT DISTINCT ON (r.subject, r.zone) $1, r.id, $2, r.subject, r.zone, r.list, r.severity, string_to_array(r.codes, ' '), r.meaning, r.reason, $3, $3
+             FROM r WHERE NOT EXISTS (SELECT FROM known k WHERE k.subject = r.subject AND k.zone = r.zone)",
             org,
             monitor.0,
             at,
@@ -73,17 +117,22 @@ impl OrgTx {
         Ok(())
     }
 
-    /// The listings of a monitor that go on.
-    pub async fn current_listings(&mut self, monitor: MonitorId) -> Result<Vec<CurrentListing>, StoreError> {
+    /// The listings that go on, of all monitors: a scan may speak of what another's saw. Until the transaction ends no other changes any.
+    pub async fn current_listings(&mut self) -> Result<Vec<CurrentListing>, StoreError> {
         let org = self.org().0;
-        Ok(sqlx::query_as!(
-            CurrentListing,
-            "SELECT id, subject, zone, seen_at FROM listings WHERE org_id = $1 AND monitor_id = $2 AND ended_at IS NULL",
+        // Two scans of one address at once would begin its stay twice.
+        sqlx::query!("SELECT FROM pg_advisory_xact_lock(hashtextextended('listings ' || $1::text, 0))", org.to_string())
+            .execute(self.connection())
+            .await?;
+        let rows = sqlx::query!(
+            "SELECT id, monitor_id, subject, zone, seen_at FROM listings WHERE org_id = $1 AND ended_at IS NULL LIMIT $2",
             org,
-            monitor.0
+            MOST_CURRENT
         )
         .fetch_all(self.connection())
-        .await?)
+        .await?;
+        let stay = |id, monitor, subject, zone, seen_at| CurrentListing { id, monitor: MonitorId(monitor), subject, zone, seen_at };
+        Ok(rows.into_iter().map(|row| stay(row.id, row.monitor_id, row.subject, row.zone, row.seen_at)).collect())
     }
 
     /// These are over, as it is known at `at`.
@@ -112,11 +161,32 @@ impl OrgTx {
         Ok(())
     }
 
-    /// Listings of some monitors: those that go on first, then the newest.
+    /// Listings of addresses of a network, whichever monitor's scans saw them: those that go on first, then the newest.
+    pub async fn listings_within(&mut self, cidr: Cidr, limit: i64) -> Result<Vec<Listing>, StoreError> {
+        let (org, net) = (self.org().0, network(cidr)?);
+        sqlx::query_as!(
+            ListingRow,
+            r#"SELECT l.id, l.subject, l.zone, l.list, l.severity, l.codes, l.meaning, l.reason, l.began_at, l.seen_at, l.ended_at, l.ending
+               FROM listings l JOIN monitors m ON m.org_id = $1 AND m.id = l.monitor_id
+               WHERE l.org_id = $1 AND CASE WHEN m.address_id IS NOT NULL THEN l.subject::inet <<= $2::cidr ELSE false END
+               ORDER BY l.ended_at IS NOT NULL, l.began_at DESC, l.id DESC LIMIT $3"#,
+            org,
+            net,
+            limit
+        )
+        .fetch_all(self.connection())
+        .await?
+        .into_iter()
+        .map(Listing::try_from)
+        .collect()
+    }
+
+    /// Listings that the scans of some monitors saw: those that go on first, then the newest.
     pub async fn listings_of(&mut self, monitors: &[MonitorId], limit: i64) -> Result<Vec<Listing>, StoreError> {
         let org = self.org().0;
         let ids: Vec<Uuid> = monitors.iter().map(|monitor| monitor.0).collect();
-        let rows = sqlx::query!(
+        sqlx::query_as!(
+            ListingRow,
             "SELECT id, subject, zone, list, severity, codes, meaning, reason, began_at, seen_at, ended_at, ending FROM listings
              WHERE org_id = $1 AND monitor_id = ANY($2) ORDER BY ended_at IS NOT NULL, began_at DESC, id DESC LIMIT $3",
             org,
@@ -124,24 +194,9 @@ impl OrgTx {
             limit
         )
         .fetch_all(self.connection())
-        .await?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(Listing {
-                    id: row.id,
-                    subject: row.subject,
-                    list: row.list,
-                    zone: row.zone,
-                    severity: row.severity.parse().map_err(|()| StoreError::Corrupt(row.severity.clone()))?,
-                    codes: row.codes,
-                    meaning: row.meaning,
-                    reason: row.reason,
-                    began_at: row.began_at,
-                    seen_at: row.seen_at,
-                    ended_at: row.ended_at,
-                    ending: row.ending.parse().map_err(|()| StoreError::Corrupt(row.ending.clone()))?,
-                })
-            })
-            .collect()
+        .await?
+        .into_iter()
+        .map(Listing::try_from)
+        .collect()
     }
 }

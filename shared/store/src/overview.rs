@@ -5,15 +5,22 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::types::ipnetwork::IpNetwork;
+use uuid::Uuid;
 use waypost_types::{
     DomainId, DomainName, MonitorId, ServerId,
     asset::{Address, Domain},
     incident::Incident,
     outcome::{AuditReport, Outcome},
-    overview::{Counts, PortHost, PortTile},
+    overview::{Counts, Listed, PortHost, PortTile},
 };
 
-use crate::{OrgTx, StoreError, addresses::AddressRow, domains::state_of, incidents::IncidentRow};
+use crate::{
+    OrgTx, StoreError,
+    addresses::AddressRow,
+    domains::state_of,
+    incidents::IncidentRow,
+    standing::{AllStanding, OfDomains, most_of, weigh},
+};
 
 /// The ports that have a tile.
 pub const TILE_PORTS: [u16; 3] = [25, 465, 587];
@@ -32,18 +39,49 @@ pub struct Totals {
     pub last_checked_at: Option<DateTime<Utc>>,
 }
 
+/// What stands on block lists.
+#[derive(Debug, Clone, Default)]
+pub struct OverviewStanding {
+    all: AllStanding,
+    domains: OfDomains,
+}
+
+impl OverviewStanding {
+    /// Of all addresses and networks together.
+    pub fn listed(&self) -> Listed {
+        self.all.of_addresses()
+    }
+
+    /// Domains whose scores are held, and at how many points.
+    fn caps(&self) -> (Vec<Uuid>, Vec<i32>) {
+        self.domains.iter().filter_map(|(id, listings)| Some((id.0, i32::from(most_of(listings)?)))).unzip()
+    }
+}
+
 impl OrgTx {
+    /// What stands on block lists, to be asked for once and given to the others.
+    pub async fn overview_standing(&mut self) -> Result<OverviewStanding, StoreError> {
+        let all = self.standing().await?;
+        let domains = self.standing_of_domains(&all, None).await?;
+        Ok(OverviewStanding { all, domains })
+    }
+
     /// Counts, mean score, last check.
-    pub async fn overview_totals(&mut self) -> Result<Totals, StoreError> {
+    pub async fn overview_totals(&mut self, standing: &OverviewStanding) -> Result<Totals, StoreError> {
         let org = self.org().0;
+        let (held, most) = standing.caps();
         let row = sqlx::query!(
             r#"SELECT (SELECT count(*) FROM domains WHERE org_id = $1) AS "domains!", (SELECT count(*) FROM servers WHERE org_id = $1) AS "servers!",
                       (SELECT count(*) FROM addresses WHERE org_id = $1) AS "addresses!", (SELECT count(*) FROM monitors WHERE org_id = $1) AS "monitors!",
                       (SELECT count(*) FROM incidents WHERE org_id = $1 AND status <> 'resolved') AS "incidents!",
                       (SELECT max(last_checked_at) FROM monitors WHERE org_id = $1) AS last_checked_at,
-                      (SELECT avg((o.outcome->>'score')::float8) FROM monitors m JOIN last_outcomes o ON o.org_id = $1 AND o.monitor_id = m.id
+                      (SELECT avg(CASE WHEN o.outcome->>'score' IS NOT NULL THEN least((o.outcome->>'score')::float8, h.most) END)
+                       FROM monitors m JOIN last_outcomes o ON o.org_id = $1 AND o.monitor_id = m.id
+                       LEFT JOIN UNNEST($2::uuid[], $3::int[]) AS h(domain_id, most) ON h.domain_id = m.domain_id
                        WHERE m.org_id = $1 AND m.kind = 'audit' AND m.domain_id IS NOT NULL) AS score"#,
-            org
+            org,
+            &held,
+            &most
         )
         .fetch_one(self.connection())
         .await?;
@@ -133,8 +171,9 @@ impl OrgTx {
     }
 
     /// Domains, worst first, with the part of their audits that a table shows.
-    pub async fn worst_domains(&mut self) -> Result<Vec<Domain>, StoreError> {
+    pub async fn worst_domains(&mut self, standing: &OverviewStanding) -> Result<Vec<Domain>, StoreError> {
         let org = self.org().0;
+        let (held, most) = standing.caps();
         let rows = sqlx::query!(
             r#"SELECT d.id, d.name, d.version, d.created_at, m.state AS "state?", m.last_checked_at AS "last_checked_at?",
                       (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at,
@@ -142,11 +181,14 @@ impl OrgTx {
                FROM domains d LEFT JOIN monitors m ON m.org_id = $1 AND m.domain_id = d.id AND m.kind = 'audit'
                LEFT JOIN LATERAL (SELECT l.outcome - 'records' - 'mx_hosts' AS outcome FROM last_outcomes l
                                   WHERE l.org_id = $1 AND l.monitor_id = m.id ORDER BY l.at DESC LIMIT 1) o ON true
+               LEFT JOIN UNNEST($3::uuid[], $4::int[]) AS h(domain_id, most) ON h.domain_id = d.id
                WHERE d.org_id = $1
                ORDER BY CASE m.state WHEN 'down' THEN 0 WHEN 'degraded' THEN 1 WHEN 'unknown' THEN 2 WHEN 'up' THEN 3 ELSE 4 END,
-                        (o.outcome->>'score')::int NULLS LAST, d.name LIMIT $2"#,
+                        CASE WHEN o.outcome->>'score' IS NOT NULL THEN least((o.outcome->>'score')::int, h.most) END NULLS LAST, d.name LIMIT $2"#,
             org,
-            SHOWN
+            SHOWN,
+            &held,
+            &most
         )
         .fetch_all(self.connection())
         .await?;
@@ -154,7 +196,7 @@ impl OrgTx {
             .map(|row| {
                 let name = DomainName::from_ascii(&row.name).map_err(|error| StoreError::Corrupt(error.to_string()))?;
                 let audit = row.outcome.map(short_audit).transpose()?.flatten();
-                Ok(Domain {
+                let mut domain = Domain {
                     id: DomainId(row.id),
                     display: name.display(),
                     name,
@@ -164,21 +206,24 @@ impl OrgTx {
                     last_checked_at: row.last_checked_at,
                     next_check_at: row.next_check_at,
                     audit,
+                    listings: Vec::new(),
                     selectors: Vec::new(),
                     senders: Vec::new(),
                     ownership: None,
                     monitors: Vec::new(),
                     version: row.version,
                     created_at: row.created_at,
-                })
+                };
+                weigh(&mut domain, &standing.domains);
+                Ok(domain)
             })
             .collect()
     }
 
     /// Addresses, those on most lists first.
-    pub async fn worst_addresses(&mut self) -> Result<Vec<Address>, StoreError> {
+    pub async fn worst_addresses(&mut self, standing: &OverviewStanding) -> Result<Vec<Address>, StoreError> {
         let org = self.org().0;
-        sqlx::query_as!(
+        let mut worst = sqlx::query_as!(
             AddressRow,
             r#"SELECT a.id, a.net AS "net: IpNetwork", a.source, a.hosts, a.version, a.created_at, m.state AS "state?", m.listed AS "listed?",
                       m.answered AS "answered?", m.asked AS "asked?", m.last_checked_at AS "last_checked_at?",
@@ -192,7 +237,11 @@ impl OrgTx {
         .await?
         .into_iter()
         .map(Address::try_from)
-        .collect()
+        .collect::<Result<Vec<_>, _>>()?;
+        standing.all.count(&mut worst);
+        // The database ordered by each monitor's own count.
+        worst.sort_by_key(|address| std::cmp::Reverse(address.listed));
+        Ok(worst)
     }
 
     /// Open incidents, worst and newest first.

@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     audit::SelectorOrigin,
+    finding::Severity,
     id::{AddressId, DomainId, ServerId},
     judge::MonitorState,
+    list_history::Standing,
     monitor::Monitor,
     name::{Cidr, DomainName},
     outcome::{AuditReport, BlacklistReport},
@@ -63,6 +65,9 @@ pub struct Domain {
     pub next_check_at: Option<DateTime<Utc>>,
     /// The latest audit; absent before the first. Lists carry it too, since tables show its checks.
     pub audit: Option<AuditReport>,
+    /// What stands on block lists about the domain itself, its own MX hosts' addresses and its senders, worst first. It weighs on the score.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listings: Vec<Standing>,
     /// DKIM selectors that somebody named, beside those that are tried.
     #[serde(default)]
     pub selectors: Vec<String>,
@@ -229,6 +234,9 @@ pub struct Address {
     pub state: MonitorState,
     /// Lists it is on.
     pub listed: u32,
+    /// How bad the worst of them is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worst: Option<Severity>,
     /// Lists that could tell.
     pub answered: u32,
     /// Lists asked.

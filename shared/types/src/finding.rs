@@ -13,7 +13,7 @@ pub enum Severity {
     Low,
     /// Costs reputation or breaks soon.
     Medium,
-    /// Mail is refused or forged in many places.
+    /// Mail is refused or abused in many places.
     High,
     /// Mail is lost, refused or unsafe now.
     Critical,
@@ -28,6 +28,27 @@ impl Severity {
             Self::Medium => "medium",
             Self::High => "high",
             Self::Critical => "critical",
+        }
+    }
+
+    /// What people read, here and of incidents: critical and high findings are both critical, and differ by what they cost.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Critical | Self::High => "Critical",
+            Self::Medium => "Warning",
+            Self::Low => "Advice",
+            Self::Info => "Good to know",
+        }
+    }
+
+    /// What that means for mail, after a colon.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Critical => "breaks delivery now",
+            Self::High => "costs delivery in many places",
+            Self::Medium => "costs reputation or breaks soon",
+            Self::Low => "could be better",
+            Self::Info => "nothing is wrong",
         }
     }
 }

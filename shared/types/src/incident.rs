@@ -33,6 +33,15 @@ impl IncidentSeverity {
         }
     }
 
+    /// What people read: the word of the findings that make such an incident.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Critical => Severity::Critical.word(),
+            Self::Warning => Severity::Medium.word(),
+            Self::Info => Severity::Info.word(),
+        }
+    }
+
     /// What a finding of that severity makes of an incident; low and info make none.
     pub const fn of_finding(severity: Severity) -> Option<Self> {
         match severity {
@@ -219,5 +228,17 @@ impl std::str::FromStr for TimelineEvent {
             .into_iter()
             .find(|e| e.as_str() == text)
             .ok_or(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_and_the_incident_that_it_makes_are_called_the_same() {
+        for severity in [Severity::Critical, Severity::High, Severity::Medium] {
+            assert_eq!(IncidentSeverity::of_finding(severity).map(IncidentSeverity::word), Some(severity.word()));
+        }
     }
 }

@@ -28,6 +28,7 @@ pub mod overview;
 pub mod page;
 pub mod problem;
 pub mod score;
+pub mod settled;
 
 pub use finding::{Finding, Severity, UnknownPart};
 pub use id::{AddressId, ChannelId, DomainId, IncidentId, MonitorId, OrgId, ServerId, UserId};

@@ -38,6 +38,20 @@ impl std::str::FromStr for ListingEnd {
     }
 }
 
+/// A listing that stands, by address or domain and list: the same listing is one, whichever scan saw it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Standing {
+    /// The address or domain.
+    pub subject: String,
+    /// Name of the list.
+    pub list: String,
+    /// Its DNS zone.
+    pub zone: String,
+    /// How bad it is.
+    pub severity: Severity,
+}
+
 /// One stay on one list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

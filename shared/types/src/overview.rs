@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     asset::{Address, Domain},
+    finding::Severity,
     id::{MonitorId, ServerId},
     incident::Incident,
     judge::MonitorState,
@@ -26,10 +27,23 @@ pub struct Overview {
     pub domains: Vec<Domain>,
     /// Up to 50 addresses, listed first.
     pub addresses: Vec<Address>,
+    /// Listings of all addresses and networks.
+    #[serde(default)]
+    pub listed: Listed,
     /// Up to 10 open incidents, worst and newest first.
     pub incidents: Vec<Incident>,
     /// A region from which port 25 seems blocked, with the sentence for the banner.
     pub port25_blocked: Option<String>,
+}
+
+/// Listings that stand, each once by address and list: one that an address and its network both show is one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Listed {
+    /// How many.
+    pub count: u32,
+    /// How bad the worst is.
+    pub worst: Option<Severity>,
 }
 
 /// How much is watched.

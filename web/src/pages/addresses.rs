@@ -114,7 +114,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, failure: Option<&ApiFailure>) 
         };
         let content = view! {
             {settings::notice(visit, &address.monitors, failure)}
-            {ui::head(&name, None, sub, settings::check_button(&frame, &base, &address.monitors))}
+            {ui::head(&name, None, sub, settings::check_button(visit, &frame, &base, &address.monitors))}
             {what_to_do(&address, &catalog)}
             <section class="card" aria-labelledby="h-lists" data-live="lists">
                 <div class="card-head"><h2 id="h-lists">"Lists"</h2>{ui::listing_status(&address)}<span class="meta num">{format!("{} of {} answered", address.answered, address.asked)}</span></div>

@@ -1,6 +1,5 @@
 //! Watched domains: the table, and adding one.
 
-mod neighbours;
 mod one;
 mod ownership;
 mod results;

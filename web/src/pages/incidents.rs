@@ -137,7 +137,7 @@ fn details(incident: &Incident) -> AnyView {
             <div class="card-head"><h2 id="h-i">"Details"</h2></div>
             <div class="card-body"><dl class="kv">
                 {row("State", ui::status(status, word))}
-                {row("Severity", text::sentence(incident.severity.as_str()).into_any())}
+                {row("Severity", incident.severity.word().into_any())}
                 {row("Affected", view! { <span class="mono xs">{incident.target.clone()}</span> }.into_any())}
                 {row("Check", kind_word(incident.kind).into_any())}
                 {row("Opened", text::minute(incident.opened_at).into_any())}

@@ -156,18 +156,19 @@ fn result_page(visit: &Visit, found: Lookup) -> axum::response::Response {
     let (scan, shared) = (found.scan(), shared(&found));
     shared_page(visit, &title, &shared, || {
         let audit = &found.audit;
-        let worst = audit.findings.iter().filter(|finding| finding.severity >= waypost_types::Severity::Medium).count();
+        let worst =
+            audit.findings.iter().filter(|finding| finding.severity >= waypost_types::Severity::Medium).count() + usize::from(audit.held.is_some());
         let sentence = match (audit.score, worst) {
             (None, _) => format!("{}.", ui::score_sentence(audit)),
             (Some(_), 0) => format!("{}. Nothing to mend.", ui::score_sentence(audit)),
             (Some(_), 1) => format!("{}. One thing to mend.", ui::score_sentence(audit)),
             (Some(_), many) => format!("{}. {many} things to mend.", ui::score_sentence(audit)),
         };
-        // The score is about the domain's own set-up; what lists say of it must not be overlooked beside a good one.
         let standing = ui::scanned(&scan);
-        let sentence = match standing.status {
-            Status::Bad | Status::Warn => format!("{sentence} {} on block lists.", standing.word),
-            _ => sentence,
+        let sentence = match (standing.status, ui::rests_on(&scan)) {
+            (Status::Bad | Status::Warn, _) => format!("{sentence} {} on block lists.", standing.word),
+            (_, Some(said)) => format!("{sentence} {said}."),
+            (_, None) => sentence,
         };
         let lists = (!found.blacklists.is_empty()).then(|| block_lists(&scan, &found.guides));
         let seen = (!audit.records.is_empty())
@@ -197,7 +198,7 @@ fn result_page(visit: &Visit, found: Lookup) -> axum::response::Response {
                     <section class="hero" aria-label="Look up another domain">{search(found.display.clone(), None)}</section>
                     {lookup_head::incomplete(found.complete)}
                     {head}
-                    {ui::lost_points(audit, "f")}
+                    {ui::lost_points(audit, "f", "#h-lists")}
                     <section class="card" id="findings" aria-labelledby="h-find">
                         <div class="card-head"><h2 id="h-find">"Findings"</h2></div>
                         {clean}{ui::findings(&audit.findings, "f")}{ui::unknown_parts(&audit.unknown)}

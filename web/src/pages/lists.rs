@@ -7,7 +7,7 @@ use leptos::prelude::*;
 use serde_json::Value;
 use waypost_types::{
     DomainName, Severity,
-    list_settings::{ListSettings, NewListKey},
+    list_settings::{ListSettings, NewListKey, TrialResult},
     lists::{CustomList, ListInfo, ListKind},
     outcome::Status,
 };
@@ -86,8 +86,17 @@ pub(crate) async fn remove(visit: Visit, Path(org): Path<String>, fields: Fields
 }
 
 async fn put(visit: &Visit, org: &str, form: &str, fields: &Fields, body: &Value, saved: &str) -> Answer {
-    match visit.api.put(&org_path(org, "lists"), Some(fields.version()), body).await {
-        Ok(()) => Ok(redirect(&format!("{}?saved={saved}", home(org)))),
+    match visit.api.put_read::<ListSettings>(&org_path(org, "lists"), Some(fields.version()), body).await {
+        Ok(settings) => {
+            let worst = settings.trials.iter().max_by_key(|trial| (trial.result != TrialResult::Works, trial.result == TrialResult::Untold));
+            let saved = match worst.map(|trial| trial.result) {
+                Some(TrialResult::Works) => "works",
+                Some(TrialResult::Silent) => "silent",
+                Some(TrialResult::Untold) => "untold",
+                Some(TrialResult::Refused) | None => saved,
+            };
+            Ok(redirect(&format!("{}?saved={saved}", home(org))))
+        }
         Err(failure) if failure.is_input() || failure.status == 412 => draw(visit, org, Some(Refused { form, fields, failure: &failure })).await,
         Err(failure) => Err(failure),
     }
@@ -167,14 +176,24 @@ fn notice(visit: &Visit, refused: Option<Refused<'_>>) -> Option<AnyView> {
             ("bad", "alert", failure.fields().first().map_or_else(|| failure.sentence().to_owned(), |error| error.message.clone()))
         }
         None => {
+            let mut kind = "ok";
             let said = match visit.query().get("saved").map(String::as_str) {
                 Some("lists") => "The choice is saved. It counts from the next scan on.",
                 Some("private") => "The private lists are saved. They count from the next scan on.",
+                Some("works") => "The private list is saved. It was tried: it lists its test point and not the other one, as it should.",
+                Some("silent") => {
+                    kind = "warn";
+                    "The private list is saved. It was tried and does not list its test point (127.0.0.2 for addresses, RFC 5782): what it lists is believed, its silence is unknown and never clean. Check the zone's name if you expected more."
+                }
+                Some("untold") => {
+                    kind = "warn";
+                    "The private list is saved. It could not be tried from here, since it did not answer: the next scan shows whether it answers the workers."
+                }
                 Some("key") => "The key is kept. It is used from the next scan on.",
                 Some("forgotten") => "The key is forgotten.",
                 _ => return None,
             };
-            ("ok", "status", said.to_owned())
+            (kind, "status", said.to_owned())
         }
     };
     Some(view! { <div class="banner" role=role data-status=kind>{icon(kind)}<div>{said}</div></div> }.into_any())
@@ -194,7 +213,7 @@ fn catalog(gate: &Gate, settings: &ListSettings, base: &str, refused: Option<Ref
             }
             group.sort_by_key(|list| (!is_on(settings, list), list.name.to_lowercase()));
             let on = group.iter().filter(|list| is_on(settings, list)).count();
-            let (word, meaning) = ui::severity_words(severity);
+            let (word, meaning) = (severity.word(), severity.meaning());
             let many = group.len();
             let rows = group.into_iter().map(|list| row(settings, list, sent)).collect_view();
             Some(view! {
@@ -281,7 +300,7 @@ fn private(gate: &Gate, settings: &ListSettings, base: &str, refused: Option<Ref
         .custom
         .iter()
         .map(|list| {
-            let (word, _) = ui::severity_words(list.severity);
+            let word = list.severity.word();
             let title = list.title().to_owned();
             let fields =
                 view! { <input type="hidden" name="version" value=version()/><input type="hidden" name="zone" value=list.zone.to_string()/> };
@@ -332,7 +351,7 @@ fn private(gate: &Gate, settings: &ListSettings, base: &str, refused: Option<Ref
     let options = SEVERITIES
         .into_iter()
         .map(|severity| {
-            let (word, meaning) = ui::severity_words(severity);
+            let (word, meaning) = (severity.word(), severity.meaning());
             view! { <option value=severity.as_str() selected=severity.as_str() == chosen>{format!("{word}: {meaning}")}</option> }
         })
         .collect_view();

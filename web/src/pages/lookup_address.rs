@@ -31,10 +31,9 @@ pub(super) async fn lookup(visit: &Visit, address: IpAddr) -> Answer {
 }
 
 fn sentence(found: &AddressLookup, lists: &CheckSummary) -> String {
-    let (told, _) = found.blacklists.lists_told();
-    match lists.status {
-        Status::Ok => format!("On no block list; {told} could tell."),
-        Status::None => "No block list could tell, which is no all-clear.".to_owned(),
+    match (lists.status, ui::rests_on(&found.blacklists)) {
+        (Status::Ok | Status::None, Some(said)) => format!("{said}."),
+        (Status::Ok | Status::None, None) => "No block list could tell, which is no all-clear.".to_owned(),
         _ => format!("{} on block lists.", lists.word),
     }
 }

@@ -3,7 +3,6 @@
 use axum::{extract::Path, http::StatusCode};
 use leptos::prelude::*;
 use waypost_types::{
-    asset::Address,
     incident::Incident,
     outcome::Status,
     overview::{Overview, PortTile},
@@ -52,7 +51,7 @@ pub(crate) async fn overview(visit: Visit, Path(org): Path<String>) -> Answer {
             </div>
             <section aria-labelledby="h-ports" data-live="ports"><h2 id="h-ports" class="vh">"Ports"</h2><div class="grid">{tiles}</div></section>
             {domains}
-            {blacklists(&overview.addresses, &base)}
+            {blacklists(&overview, &base)}
         };
         ui::shell(&frame, Place::Overview, crumbs, content)
     }))
@@ -136,11 +135,12 @@ fn port_tile(tile: &PortTile, base: &str) -> AnyView {
     .into_any()
 }
 
-fn blacklists(addresses: &[Address], base: &str) -> Option<AnyView> {
+fn blacklists(overview: &Overview, base: &str) -> Option<AnyView> {
+    let addresses = &overview.addresses;
     if addresses.is_empty() {
         return None;
     }
-    let standing = ui::listings(addresses.iter(), None);
+    let standing = ui::listings(addresses.iter(), overview.listed);
     let badge = ui::badge(standing.status, &standing.word);
     let rows = addresses
         .iter()

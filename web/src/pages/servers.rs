@@ -180,7 +180,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, failure: Option<&ApiFailure>) 
         let changes = ui::HistoryShown { events: history.as_ref(), older: cursor.is_some(), since: server.created_at, base: &base };
         let content = view! {
             {settings::notice(visit, &server.monitors, failure)}
-            {ui::head(&server.display, Some(state), sub, settings::check_button(&frame, &base, &server.monitors))}
+            {ui::head(&server.display, Some(state), sub, settings::check_button(visit, &frame, &base, &server.monitors))}
             <section aria-labelledby="h-p" data-live="ports"><h2 class="vh" id="h-p">"Ports"</h2><div class="grid">{tiles}</div></section>
             {details}
             {ui::server_history(&changes)}

@@ -73,9 +73,13 @@ pub(super) fn is_paused(monitors: &[Monitor]) -> bool {
 }
 
 /// The button that checks now; what is paused has none.
-pub(super) fn check_button(frame: &Frame, base: &str, monitors: &[Monitor]) -> AnyView {
+pub(super) fn check_button(visit: &Visit, frame: &Frame, base: &str, monitors: &[Monitor]) -> AnyView {
     if is_paused(monitors) {
         return ().into_any();
+    }
+    if waits(&visit.query(), monitors).is_some_and(|since| since < PATIENCE) {
+        return view! { <button class="btn" type="button" aria-disabled="true" title="The check is on its way">{icon("clock")}"Checking…"</button> }
+            .into_any();
     }
     let gate = Gate::change(frame, "check");
     let word = view! { {icon("play")}"Check now" };
@@ -156,27 +160,47 @@ pub(super) fn notice(visit: &Visit, monitors: &[Monitor], failure: Option<&ApiFa
         Some(failure) => {
             Some(("bad", failure.fields().first().map_or_else(|| failure.sentence().to_owned(), |error| error.message.clone())))
         }
-        None => note(&visit.query(), monitors).map(|(kind, said)| (kind, said.to_owned())),
+        None => note(&visit.query(), monitors),
     };
     let role = if failure.is_some() { "alert" } else { "status" };
-    let banner = said.map(|(kind, said)| view! { <div class="banner" role=role data-status=kind>{icon(kind)}<div>{said}</div></div> });
+    let running = failure.is_none() && waits(&visit.query(), monitors).is_some_and(|since| since < PATIENCE);
+    let bar = || running.then(|| view! { <progress class="running" aria-label="The check is on its way"></progress> });
+    let banner = said.map(|(kind, said)| view! { <div class="banner" role=role data-status=kind>{icon(kind)}<div>{said}{bar()}</div></div> });
     // Empty it stays, so that a page that is open loses the notice when the answer is there.
     view! { <div class="notice" data-live="notice">{banner}</div> }.into_any()
 }
 
+/// A check that was asked for answers within this many seconds, unless the workers are busy or away.
+const PATIENCE: i64 = 300;
+
+/// For how many seconds a check that was asked for is on its way; nothing once it has answered.
+fn waits(query: &HashMap<String, String>, monitors: &[Monitor]) -> Option<i64> {
+    let asked = query.get("asked")?.parse::<i64>().ok()?;
+    let answered = monitors.iter().filter_map(|monitor| monitor.last_checked_at).any(|at| at.timestamp() >= asked);
+    (!answered).then(|| Utc::now().timestamp().saturating_sub(asked).max(0))
+}
+
 /// What the address of the page says was done just now.
-fn note(query: &HashMap<String, String>, monitors: &[Monitor]) -> Option<(&'static str, &'static str)> {
-    if let Some(asked) = query.get("asked").and_then(|at| at.parse::<i64>().ok()) {
-        let answered = monitors.iter().filter_map(|monitor| monitor.last_checked_at).any(|at| at.timestamp() >= asked);
-        return (!answered).then_some(("info", "A check was asked for. The result appears here by itself."));
+fn note(query: &HashMap<String, String>, monitors: &[Monitor]) -> Option<(&'static str, String)> {
+    if query.contains_key("asked") {
+        let scans = monitors.iter().any(|monitor| monitor.kind == MonitorKind::Blacklist && monitor.target.contains('/'));
+        let takes = if scans { "some minutes for a network" } else { "up to a minute" };
+        return waits(query, monitors).map(|since| {
+            if since < PATIENCE {
+                ("info", format!("A check was asked for and is on its way. It takes {takes}; the result appears here by itself."))
+            } else {
+                ("warn", format!("A check was asked for {} ago and has not answered yet. The result appears here by itself.", text::duration(since)))
+            }
+        });
     }
-    match query.get("saved").map(String::as_str) {
+    let saved = match query.get("saved").map(String::as_str) {
         Some("settings") => Some(("ok", "The settings are saved. They count from the next check on.")),
         Some("paused") => Some(("ok", "The checks are paused.")),
         Some("resumed") => Some(("ok", "The checks go on.")),
         Some("forgotten") => Some(("ok", "The selector is forgotten. It comes back when a message that is signed with it is seen.")),
         _ => None,
-    }
+    };
+    saved.map(|(kind, said)| (kind, said.to_owned()))
 }
 
 /// The status of a page that shows a failure.

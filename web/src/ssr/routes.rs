@@ -22,6 +22,7 @@ pub(super) fn router(site: Site) -> Router {
     let pages = Router::new()
         .route("/", get(landing::landing))
         .route("/lookup", get(landing::search_for))
+        .route("/lookup/", get(async || redirect("/")))
         .route("/lookup/{domain}", get(landing::lookup))
         .route("/score", get(score::show))
         .route("/signup", get(account::show_signup).post(account::signup))

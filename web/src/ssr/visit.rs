@@ -225,6 +225,11 @@ pub(crate) async fn around(State(site): State<Site>, mut request: Request, next:
             response.headers_mut().append(header::SET_COOKIE, value);
         }
     }
+    // A page that says "too many" says to programs, too, when to come back.
+    let refused = matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    if let Some(seconds) = visit.api.retry_after().filter(|_| refused) {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
     answer::add_headers(&mut response, visit.has_session);
     response
 }

@@ -6,7 +6,7 @@ use waypost_types::{
     outcome::{AuditReport, CheckSummary, Status},
 };
 
-use super::{badge, copied, family, icon, severity_words, status, time};
+use super::{badge, copied, family, icon, status, time};
 use crate::text;
 
 /// One cell per check, twelve in all: the style sheet counts on it to leave no hole. `lists` is what block lists say of the MX hosts.
@@ -32,14 +32,14 @@ pub(crate) fn as_of(audit: &AuditReport) -> Option<AnyView> {
 
 /// Findings by severity, worst first and the worst open. `prefix` keeps ids of several groups on a page apart.
 pub(crate) fn findings(all: &[Finding], prefix: &str) -> AnyView {
-    let groups = [Severity::Critical, Severity::High, Severity::Medium, Severity::Low, Severity::Info]
+    let groups = [Severity::Critical, Severity::Medium, Severity::Low, Severity::Info]
         .into_iter()
-        .filter_map(|severity| {
-            let group: Vec<(usize, &Finding)> = all.iter().enumerate().filter(|(_, finding)| finding.severity == severity).collect();
-            if group.is_empty() {
-                return None;
-            }
-            let (word, meaning) = severity_words(severity);
+        .filter_map(|of| {
+            let word = of.word();
+            let mut group: Vec<(usize, &Finding)> = all.iter().enumerate().filter(|(_, finding)| finding.severity.word() == word).collect();
+            group.sort_by_key(|(_, finding)| std::cmp::Reverse(finding.severity));
+            let severity = group.first()?.1.severity;
+            let meaning = severity.meaning();
             let many = if group.len() == 1 { "1 finding".to_owned() } else { format!("{} findings", group.len()) };
             let open = severity >= Severity::High;
             let cards = group.into_iter().map(|(index, finding)| one(finding, &format!("{prefix}-{index}"), open)).collect_view();

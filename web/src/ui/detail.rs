@@ -1,7 +1,7 @@
 //! What an audit shows beside its findings, card by card, and the way between the parts of a long page.
 
 use leptos::prelude::*;
-use waypost_types::outcome::AuditReport;
+use waypost_types::outcome::{AuditReport, Status};
 
 use super::{dkim::dkim, dmarc::dmarc, spf::spf, transport::transport};
 
@@ -9,7 +9,7 @@ use super::{dkim::dkim, dmarc::dmarc, spf::spf, transport::transport};
 pub(crate) fn details(audit: &AuditReport) -> AnyView {
     let detail = &audit.detail;
     view! {
-        {detail.spf.as_ref().map(spf)}
+        {detail.spf.as_ref().map(|found| spf(found, audit.checks.get("spf").map_or(Status::None, |check| check.status)))}
         {dkim(&detail.dkim)}
         {detail.dmarc.as_ref().map(|found| dmarc(found, &audit.domain))}
         {transport(detail)}

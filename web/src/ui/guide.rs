@@ -9,7 +9,7 @@ use waypost_types::{
     outcome::{BlacklistReport, ListEntry, ScannedList, Status},
 };
 
-use super::{icon, severity_words};
+use super::icon;
 use crate::text;
 
 /// Addresses that a guide names one by one.
@@ -73,7 +73,7 @@ fn one(zone: &str, entries: &[&ListEntry], row: Option<&ScannedList>, info: Opti
             format!("{} {what} are listed on {name}", many.len())
         }
     };
-    let (word, meaning) = severity_words(severity);
+    let (word, meaning) = (severity.word(), severity.meaning());
     let fact = |name: &'static str, content: AnyView| view! { <div><dt>{name}</dt><dd>{content}</dd></div> };
     let said = |name: &'static str, told: Option<&str>| {
         let told = told.map(str::trim).filter(|told| !told.is_empty())?.to_owned();

@@ -21,7 +21,7 @@ fn standing(incident: &Incident) -> Status {
 
 /// Severity while it lasts, to be found by scanning.
 pub(crate) fn incident_badge(incident: &Incident) -> AnyView {
-    let word = if resolved(incident) { "resolved" } else { incident.severity.as_str() };
+    let word = if resolved(incident) { "Resolved" } else { incident.severity.word() };
     badge(standing(incident), word)
 }
 

@@ -31,12 +31,12 @@ pub(crate) use guide::{guides, guides_first_open, type_word};
 pub(crate) use history::{Shown as HistoryShown, history, query as history_query, server_history};
 pub(crate) use incident::{incident_badge, incident_item};
 pub(crate) use list_table::list_entries;
-pub(crate) use listing::{listing_status, listings, scanned};
+pub(crate) use listing::{listing_status, listings, of_domain, rests_on, scanned};
 pub(crate) use parts::{
     ascii_form, ascii_note, badge, breakable, copied, grade, head, icon, large_icon, state_badge, state_status, state_word, status, time, verdict,
     when,
 };
-pub(crate) use score::{lost_points, score_sentence, severity_words};
+pub(crate) use score::{lost_points, score_sentence};
 pub(crate) use shell::{Place, public, shell};
 pub(crate) use stays::stays;
 

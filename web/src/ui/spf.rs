@@ -16,14 +16,16 @@ const VOID_LOOKUPS: u32 = 2;
 /// Deeper than ten lookups can lead.
 const DEEPEST: usize = 12;
 
-/// The card about SPF.
-pub(crate) fn spf(detail: &SpfDetail) -> AnyView {
+/// The card about SPF; `standing` is how the check as a whole stands.
+pub(crate) fn spf(detail: &SpfDetail, standing: Status) -> AnyView {
     let tree = &detail.tree;
+    // Few lookups are no good news beside an error.
+    let good = if matches!(standing, Status::Bad | Status::Warn) { Status::None } else { Status::Ok };
     let meter = |used: u32, allowed: u32, word: &str| {
         let kind = match used.cmp(&allowed) {
             std::cmp::Ordering::Greater => Status::Bad,
             std::cmp::Ordering::Equal => Status::Warn,
-            std::cmp::Ordering::Less => Status::Ok,
+            std::cmp::Ordering::Less => good,
         };
         badge(kind, &format!("{used} of {allowed} {word}"))
     };

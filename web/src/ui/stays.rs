@@ -26,7 +26,7 @@ pub(crate) fn stays(listings: &[Listing], several: bool) -> AnyView {
                 },
                 None => status(listing.severity.into(), "Still listed"),
             };
-            let lasted = text::duration((listing.ended_at.unwrap_or(listing.seen_at) - listing.began_at).num_seconds());
+            let lasted = lasted(listing);
             let meaning = text::sentence(&listing.meaning);
             let quoted = (!listing.reason.is_empty()).then(|| view! { <span class="sub wrap-any">"“"{listing.reason.clone()}"”"</span> });
             view! {
@@ -57,6 +57,14 @@ pub(crate) fn stays(listings: &[Listing], several: bool) -> AnyView {
         </div>
     }
     .into_any()
+}
+
+/// How long it was seen there. One look tells of no length.
+fn lasted(listing: &Listing) -> String {
+    match (listing.ended_at.unwrap_or(listing.seen_at) - listing.began_at).num_seconds() {
+        ..=0 => "Seen once".to_owned(),
+        seconds => text::duration(seconds),
+    }
 }
 
 /// A time as evidence: the day and the minute.

@@ -38,7 +38,7 @@ impl ApiTransport for Counting {
                 }
                 now.fetch_sub(1, Ordering::SeqCst);
             }
-            Ok(ApiResponse { status, body, set_cookie: Vec::new() })
+            Ok(ApiResponse { status, body, set_cookie: Vec::new(), retry_after: None })
         })
     }
 }

@@ -129,7 +129,10 @@ fn monitor(id: &str, kind: &str, target: &str, state: &str) -> Value {
 /// Audited once, with a verdict that a second audit has yet to confirm.
 fn domain() -> Value {
     json!({ "id": DOMAIN, "name": "xn--mnchen-3ya.example", "display": "münchen.example", "state": "pending", "score": 61, "grade": "C", "last_checked_at": AT, "next_check_at": AT,
-        "audit": audit(), "selectors": ["s2024"], "senders": ["192.0.2.80", "2001:db8::80"],
+        "audit": audit(), "listings": [
+            { "subject": "xn--mnchen-3ya.example", "list": "Example RHSBL", "zone": "rhsbl.example.org", "severity": "medium" },
+            { "subject": "192.0.2.25", "list": "Example List", "zone": "dnsbl.example.org", "severity": "medium" }
+        ], "selectors": ["s2024"], "senders": ["192.0.2.80", "2001:db8::80"],
         "ownership": { "name": "_waypost-verify.xn--mnchen-3ya.example", "value": "waypost-verify=0123456789abcdef0123456789abcdef", "verified": false, "seen_at": null },
         "monitors": [monitor("06", "blacklist", "xn--mnchen-3ya.example", "up"), monitor("01", "audit", "xn--mnchen-3ya.example", "pending")], "version": 3, "created_at": AT })
 }

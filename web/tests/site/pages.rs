@@ -130,3 +130,17 @@ async fn the_front_door_finds_the_domain_in_what_people_type() {
     let (response, ..) = ask(signed_in, get("/lookup?domain=+")).await;
     assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
 }
+
+#[tokio::test]
+async fn a_page_that_says_too_many_says_when_to_come_back() {
+    let (response, ..) = ask(|_| problem(429, "Too many.", &[]), get("/lookup/example.com")).await;
+    assert_eq!((response.status().as_u16(), &response.headers()[header::RETRY_AFTER]), (429, &header::HeaderValue::from_static("7")));
+    let (response, ..) = ask(|_| problem(404, "", &[]), get("/lookup/example.com")).await;
+    assert!(!response.headers().contains_key(header::RETRY_AFTER));
+}
+
+#[tokio::test]
+async fn the_address_of_lookups_without_a_name_leads_to_the_form() {
+    let (response, ..) = ask(|_| problem(404, "", &[]), get("/lookup/")).await;
+    assert_eq!((response.status().as_u16(), &response.headers()[header::LOCATION]), (303, &header::HeaderValue::from_static("/")));
+}

@@ -26,7 +26,9 @@ impl ApiTransport for Fake {
     fn call(&self, request: ApiRequest) -> ApiFuture {
         let (status, body) = (self.script)(&request);
         self.calls.lock().unwrap().push(request);
-        Box::pin(async move { Ok(ApiResponse { status, body, set_cookie: vec!["sid=1; HttpOnly".to_owned()] }) })
+        Box::pin(async move {
+            Ok(ApiResponse { status, body, set_cookie: vec!["sid=1; HttpOnly".to_owned()], retry_after: (status == 429).then_some(7) })
+        })
     }
 }
 

@@ -99,6 +99,11 @@ async fn lists_that_are_too_long_to_know_do_not_make_an_address_unwatched() {
             path if path.ends_with("/outcome") => {
                 (200, serde_json::json!({ "kind": "blacklist", "target": "xn--mnchen-3ya.example", "entries": [] }))
             }
+            path if path.ends_with(DOMAIN) => {
+                let (status, mut body) = others(request);
+                body["listings"] = serde_json::json!([]);
+                (status, body)
+            }
             _ => others(request),
         }
     };

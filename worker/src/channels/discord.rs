@@ -23,7 +23,7 @@ pub(super) fn request(secret: &ChannelSecret, message: &Message<'_>) -> HttpPost
             "url": event.url,
             "color": colour,
             "timestamp": event.at,
-            "fields": [field("Target", &event.target), field("Severity", event.severity.as_str())],
+            "fields": [field("Target", &event.target), field("Severity", event.severity.word())],
             "footer": { "text": text::within(&text::line(&event.org), 200) },
         }],
         "allowed_mentions": { "parse": [] },

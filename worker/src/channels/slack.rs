@@ -25,7 +25,7 @@ pub(super) fn request(secret: &ChannelSecret, message: &Message<'_>) -> HttpPost
     let field = |name: &str, value: &str| json!({ "type": "mrkdwn", "verbatim": true, "text": format!("*{name}*\n{}", escaped(&text::line(value), FIELD - 100)) });
     let opened = format!("{} UTC", event.opened_at.format("%Y-%m-%d %H:%M"));
     blocks.push(json!({ "type": "section", "fields": [
-        field("State", text::state(event)), field("Target", &event.target), field("Severity", event.severity.as_str()), field("Since", &opened),
+        field("State", text::state(event)), field("Target", &event.target), field("Severity", event.severity.word()), field("Since", &opened),
     ] }));
     let link = format!("<{}|Open in Waypost> · {}", escaped(&event.url, SECTION / 2), escaped(&text::line(&event.org), 200));
     blocks.push(json!({ "type": "context", "elements": [{ "type": "mrkdwn", "verbatim": true, "text": link }] }));

@@ -25,8 +25,7 @@ pub(super) fn request(secret: &ChannelSecret, message: &Message<'_>) -> HttpPost
         body.push(block(&[run(&event.summary, SUMMARY, json!({}))]));
     }
     let opened = format!("{} UTC", event.opened_at.format("%Y-%m-%d %H:%M"));
-    for (name, value) in [("Target", event.target.as_str()), ("Severity", event.severity.as_str()), ("Since", &opened), ("Organisation", &event.org)]
-    {
+    for (name, value) in [("Target", event.target.as_str()), ("Severity", event.severity.word()), ("Since", &opened), ("Organisation", &event.org)] {
         body.push(block(&[run(&format!("{name}: "), LINE, json!({ "weight": "Bolder" })), run(&text::line(value), LINE, json!({}))]));
     }
     let card = json!({

@@ -9,12 +9,10 @@ use waypost_types::{
 /// What happened, in two words.
 pub(super) const fn state(event: &ChannelEvent) -> &'static str {
     match (event.kind, event.severity) {
-        (EventKind::Opened, IncidentSeverity::Critical) => "Critical",
-        (EventKind::Opened, IncidentSeverity::Warning) => "Warning",
-        (EventKind::Opened, IncidentSeverity::Info) => "Info",
+        (EventKind::Opened, severity) => severity.word(),
         (EventKind::Changed, IncidentSeverity::Critical) => "Now critical",
         (EventKind::Changed, IncidentSeverity::Warning) => "Now a warning",
-        (EventKind::Changed, IncidentSeverity::Info) => "Now info",
+        (EventKind::Changed, IncidentSeverity::Info) => "Now good to know",
         (EventKind::Resolved, _) => "Resolved",
         (EventKind::LetGo, _) => "Closed",
         (EventKind::Test, _) => "Test",

@@ -134,7 +134,7 @@ async fn published(net: &Net, facts: &Facts, owner: String, logo: Option<String>
         }
     }
     part.detail.bimi = Some(detail);
-    part.word_by_findings(Status::Ok, "Set");
+    part.fact_by_findings(Status::Ok, "Set");
 }
 
 async fn records(net: &Net, owner: &str) -> Lookup<String> {

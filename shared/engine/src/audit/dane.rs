@@ -110,8 +110,8 @@ pub(super) async fn check(net: &Net, facts: &Facts, chains: &Chains<'_>) -> Part
     match (with.len(), failed) {
         (0, 0) => part.word(Status::None, "Not set"),
         (0, _) => part.word(Status::None, "No answer"),
-        (1, _) => part.word_by_findings(Status::Ok, "1 host"),
-        (with, _) => part.word_by_findings(Status::Ok, format!("{with} hosts")),
+        (1, _) => part.fact_by_findings(Status::Ok, "1 host"),
+        (with, _) => part.fact_by_findings(Status::Ok, format!("{with} hosts")),
     }
     part
 }

@@ -148,9 +148,7 @@ fn watching(seen: &Seen<'_>, subject: &str, words: &str, inherited: bool, part: 
     let long = seen.since.map(|since| (since, seen.now - since > TimeDelta::days(WATCHING)));
     let found = match long {
         Some((since, true)) => remark("dmarc.p_none", subject, format!("{words}, since {}", since.format("%Y-%m-%d"))),
-        Some((since, false)) => {
-            remark("dmarc.p_none", subject, format!("{words}, since {}", since.format("%Y-%m-%d"))).severity(Severity::Low).why(FIRST_STEP)
-        }
+        Some((since, false)) => remark("dmarc.p_none", subject, format!("{words}, since {}", since.format("%Y-%m-%d"))).why(FIRST_STEP),
         None => remark("dmarc.p_none", subject, words),
     };
     part.find(if inherited {

@@ -184,12 +184,12 @@ async fn organisations_within_one_public_suffix_are_told_apart_by_their_records(
 }
 
 #[tokio::test]
-async fn p_none_is_right_at_first_and_wrong_for_good() {
+async fn p_none_counts_the_same_whether_its_age_is_known_or_not() {
     const RECORD: &str = "v=DMARC1; p=none; rua=mailto:d@e.example";
     for (record, days, severity, words) in [
         (RECORD, Some(400), Severity::Medium, ", since 20"),
         (RECORD, Some(91), Severity::Medium, ", since 20"),
-        (RECORD, Some(30), Severity::Low, ", since 20"),
+        (RECORD, Some(30), Severity::Medium, ", since 20"),
         (RECORD, None, Severity::Medium, "forged mail is delivered"),
         ("v=DMARC1; p=none", Some(400), Severity::Medium, "forged mail is delivered"),
     ] {
@@ -200,7 +200,7 @@ async fn p_none_is_right_at_first_and_wrong_for_good() {
         let report = run_at("e.example", &[("_dmarc.e.example", &format!("TXT {RECORD}"))], &[], &options).await;
         let found = report.findings.iter().find(|finding| finding.rule == "dmarc.p_none").unwrap();
         assert_eq!((found.severity, found.summary.contains(words)), (severity, true), "{days:?} {}", found.summary);
-        assert_eq!(found.why.contains("right first step"), severity == Severity::Low);
+        assert_eq!(found.why.contains("right first step"), days == Some(30));
     }
 }
 
@@ -371,13 +371,14 @@ async fn how_long_it_watches_is_by_the_clock_of_the_audit() {
     let record = "v=DMARC1; p=none; rua=mailto:d@e.example";
     let since = Utc::now();
     let server = Server::start(&[WORLD, &[("_dmarc.e.example", &format!("TXT {record}"))]].concat(), &[]).await;
-    for (days, severity) in [(30, Severity::Low), (91, Severity::Medium)] {
+    for (days, early) in [(30, true), (91, false)] {
         let clock = Arc::new(Stopped(since + TimeDelta::days(days)));
         let net = Net::new(crate::net::NetConfig { resolvers: vec![server.address], clock, ..Default::default() }).unwrap();
         let known = Known { records: [("dmarc".to_owned(), vec![(record.to_owned(), since)])].into(), ..Known::default() };
         let options = AuditOptions { known, ..AuditOptions::default() };
         let report = audit_families(&net, &"e.example".parse().unwrap(), &options, &[Family::Dmarc]).await;
-        assert_eq!(report.findings.iter().find(|finding| finding.rule == "dmarc.p_none").unwrap().severity, severity, "{days}");
+        let found = report.findings.iter().find(|finding| finding.rule == "dmarc.p_none").unwrap();
+        assert_eq!((found.severity, found.why.contains("right first step")), (Severity::Medium, early), "{days}");
     }
 }
 

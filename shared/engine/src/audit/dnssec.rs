@@ -141,9 +141,9 @@ pub(super) async fn check_after(pause: std::time::Duration, net: &Net, facts: &F
             }
             match (part.findings.iter().any(|finding| BROKEN.contains(&finding.rule.as_str())), net.trusts_ad()) {
                 (true, _) => part.word(Status::Bad, "Broken"),
-                (false, true) if authentic => part.word_by_findings(Status::Ok, "Validated"),
+                (false, true) if authentic => part.fact_by_findings(Status::Ok, "Validated"),
                 (false, true) if answers => part.word_by_findings(Status::None, "Not validated"),
-                _ => part.word_by_findings(Status::Ok, "Signed"),
+                _ => part.fact_by_findings(Status::Ok, "Signed"),
             }
         }
         Signed::No | Signed::Unknown(_) if let Some(words) = &refused => {

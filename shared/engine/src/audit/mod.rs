@@ -103,6 +103,7 @@ use waypost_types::{
     audit::AuditDetail,
     finding::{Finding, UnknownPart},
     outcome::{AuditReport, CheckSummary, MxHost, Status},
+    score::grade,
 };
 
 use crate::net::Net;
@@ -216,6 +217,17 @@ impl Part {
         let worst = self.findings.iter().map(|finding| Status::from(finding.severity)).find(|s| *s == Status::Bad);
         let worst = worst.or_else(|| self.findings.iter().map(|finding| Status::from(finding.severity)).find(|s| *s == Status::Warn));
         self.word(worst.unwrap_or(good), word);
+    }
+
+    /// The same where the word is a plain fact, as how many hosts there are: in the colour of trouble it would be a riddle, so then the trouble
+    /// is counted in its place.
+    fn fact_by_findings(&mut self, good: Status, fact: impl Into<String>) {
+        let many = |of: Status| self.findings.iter().filter(|finding| Status::from(finding.severity) == of).count();
+        match (many(Status::Bad), many(Status::Warn)) {
+            (0, 0) => self.word(good, fact),
+            (0, warnings) => self.word(Status::Warn, if warnings == 1 { "1 warning".to_owned() } else { format!("{warnings} warnings") }),
+            (critical, _) => self.word(Status::Bad, format!("{critical} critical")),
+        }
     }
 }
 
@@ -366,7 +378,7 @@ fn report(facts: &Facts, parts: BTreeMap<Family, Part>) -> AuditReport {
         && let Some(score) = score::score(&report)
     {
         report.score = Some(score.points);
-        report.grade = Some(score::grade(score.points).to_owned());
+        report.grade = Some(grade(score.points).to_owned());
         report.lost = score.lost;
     }
     report

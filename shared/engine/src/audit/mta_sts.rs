@@ -101,7 +101,7 @@ pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions, chai
         text,
     });
     let good = if policy.mode == Mode::Enforce { Status::Ok } else { Status::Info };
-    part.word_by_findings(good, policy.mode.as_str());
+    part.fact_by_findings(good, policy.mode.as_str());
     part
 }
 

@@ -227,7 +227,7 @@ async fn with_mx(net: &Net, name: &str, records: Vec<(u16, String)>, facts: &mut
     mx_set::hosts(name, &facts.hosts, part);
     ipv6_only(net, name, &facts.hosts, part).await;
     let count = hosts.len();
-    part.word_by_findings(Status::Ok, if count == 1 { "1 host".to_owned() } else { format!("{count} hosts") });
+    part.fact_by_findings(Status::Ok, if count == 1 { "1 host".to_owned() } else { format!("{count} hosts") });
 }
 
 /// Hosts that only senders with IPv6 reach. That there is no IPv4 is asked for itself: a look-up of both tells what it found.

@@ -116,7 +116,7 @@ pub(super) async fn check_by(asker: Asker<'_>, facts: &Facts, options: &AuditOpt
         }
     }
     let count = servers.len();
-    part.word_by_findings(Status::Ok, if count == 1 { "1 server".to_owned() } else { format!("{count} servers") });
+    part.fact_by_findings(Status::Ok, if count == 1 { "1 server".to_owned() } else { format!("{count} servers") });
     part
 }
 

@@ -1,33 +1,11 @@
-//! The score, version 1: 100 points, less what each finding costs. Each rule costs once, however many subjects it concerns; what is
-//! unknown costs nothing, and with MX, SPF and DMARC all unknown there is no score.
+//! The score: 100 points, less what each finding costs (`waypost_types::score` is the table). Each rule costs once, however many subjects it
+//! concerns; what is unknown costs nothing, and with MX, SPF and DMARC all unknown there is no score.
 
 use std::collections::BTreeMap;
 
-use waypost_types::{Severity, audit::LostPoints, outcome::AuditReport};
+use waypost_types::{Severity, audit::LostPoints, outcome::AuditReport, score::cost};
 
 use super::rules;
-
-/// Raised when the table changes.
-pub const VERSION: u32 = 1;
-
-/// Points that a finding costs.
-pub const fn cost(severity: Severity) -> u8 {
-    match severity {
-        Severity::Critical => 40,
-        Severity::High => 20,
-        Severity::Medium => 8,
-        Severity::Low => 2,
-        Severity::Info => 0,
-    }
-}
-
-/// Grades with the least points each is given for, best first.
-pub const GRADES: [(&str, u8); 6] = [("A", 90), ("B", 75), ("C", 60), ("D", 40), ("E", 20), ("F", 0)];
-
-/// The grade of a score.
-pub fn grade(points: u8) -> &'static str {
-    GRADES.iter().find(|(_, least)| points >= *least).map_or("F", |(grade, _)| grade)
-}
 
 /// A score and what it lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,12 +82,5 @@ mod tests {
         };
         assert_eq!(score(&unknown(&["mx", "spf"])).map(|score| score.points), Some(100));
         assert_eq!(score(&unknown(&["mx", "spf", "dmarc"])), None);
-    }
-
-    #[test]
-    fn grades_fall_at_their_points() {
-        for (points, wanted) in [(100, "A"), (90, "A"), (89, "B"), (75, "B"), (60, "C"), (40, "D"), (20, "E"), (19, "F"), (0, "F")] {
-            assert_eq!(grade(points), wanted, "{points}");
-        }
     }
 }

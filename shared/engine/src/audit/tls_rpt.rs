@@ -57,7 +57,7 @@ pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> 
                         finding.record = Some(txt(&owner, &better));
                     }
                 }
-                part.word_by_findings(Status::Ok, "Set");
+                part.fact_by_findings(Status::Ok, "Set");
             }
             Err(reason) => {
                 let found = remark("tlsrpt.syntax", &owner, format!("The TLS-RPT record can not be read: {reason}"));

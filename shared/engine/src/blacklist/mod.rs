@@ -13,6 +13,7 @@ mod plan;
 mod scan;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 pub use catalog::{catalog_info, lasting_zone};
 pub use lists::{Lists, check_choice, check_key};

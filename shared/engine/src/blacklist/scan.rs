@@ -62,6 +62,10 @@ impl Scanner {
         Self(Arc::new(Inner { asker: Asker::new(net, limits), health: Health::default() }))
     }
 
+    pub(super) fn asker(&self) -> &Asker {
+        &self.0.asker
+    }
+
     /// Looks for every subject on these lists, and is done after `limit` (8 s suit a page; [`Lists::time_for`] says what a worker should give).
     pub async fn scan(&self, subjects: &[Subject], lists: &Lists, limit: Duration) -> BlacklistReport {
         let deadline = Instant::now() + limit;

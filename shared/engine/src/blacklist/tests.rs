@@ -318,3 +318,22 @@ async fn few_lists_are_examined_at_once() {
     }
     assert!((1..=super::health::EXAMS_AT_ONCE).contains(&asked.len()), "{asked:?}");
 }
+
+#[tokio::test]
+async fn a_private_list_is_tried_before_it_is_kept() {
+    use waypost_types::list_settings::TrialResult::{Refused, Silent, Works};
+    let (net, _) = net().await;
+    let scanner = Scanner::new(&net);
+    for (zone, result, said) in [
+        ("bl", Works, "lists its test point 2.0.0.127.bl.lists.test (127.0.0.2)"),
+        ("all", Refused, "lists everything"),
+        ("refuses", Refused, "refuses to be asked"),
+        ("testonly", Refused, "which is no listing"),
+        ("untested", Silent, "silence is unknown"),
+    ] {
+        let zone: DomainName = format!("{zone}.lists.test").parse().unwrap();
+        let list = CustomList { zone, name: String::new(), kinds: vec![ListKind::Ip4], severity: Severity::High };
+        let trials = scanner.try_private(&list, Duration::from_secs(5)).await;
+        assert!(trials.len() == 1 && trials[0].result == result && trials[0].said.contains(said), "{trials:?}");
+    }
+}

@@ -43,7 +43,7 @@ pub fn together_title(target: &str, count: usize) -> String {
 
 /// Each incident in a paragraph of what is told together.
 pub fn together_lines(incidents: &[IncidentMail<'_>]) -> Vec<String> {
-    incidents.iter().map(|incident| format!("{}: {}", label(incident.severity), incident.summary)).collect()
+    incidents.iter().map(|incident| format!("{}: {}", incident.severity.word(), incident.summary)).collect()
 }
 
 /// Several things broke at once. The first, which is the worst, gives the mail its colour; `url` is where all of them are.
@@ -51,21 +51,21 @@ pub fn incidents_opened(incidents: &[IncidentMail<'_>], url: &str) -> Option<Mai
     let [first, _, ..] = incidents else { return incidents.first().map(incident_opened) };
     let title = together_title(first.target, incidents.len());
     let about = IncidentMail { title: &title, url, ..first.clone() };
-    let mut letter = letter(&about, label(first.severity), title.clone(), together_lines(incidents), accent(first.severity));
+    let mut letter = letter(&about, first.severity.word(), title.clone(), together_lines(incidents), accent(first.severity));
     letter.button = Some(("Open the incidents", url));
     Some(letter.render())
 }
 
 /// Something broke.
 pub fn incident_opened(incident: &IncidentMail<'_>) -> Mail {
-    letter(incident, label(incident.severity), incident.title.to_owned(), vec![incident.summary.to_owned()], accent(incident.severity)).render()
+    letter(incident, incident.severity.word(), incident.title.to_owned(), vec![incident.summary.to_owned()], accent(incident.severity)).render()
 }
 
 /// It got better or worse; `before` is what it was.
 pub fn incident_changed(incident: &IncidentMail<'_>, before: IncidentSeverity) -> Mail {
     let direction = if incident.severity > before { "It got worse" } else { "It got better, but is not over" };
     let first = format!("{direction}: this incident was {} and is now {}.", word(before), word(incident.severity));
-    letter(incident, label(incident.severity), incident.title.to_owned(), vec![first, incident.summary.to_owned()], accent(incident.severity))
+    letter(incident, incident.severity.word(), incident.title.to_owned(), vec![first, incident.summary.to_owned()], accent(incident.severity))
         .render()
 }
 
@@ -100,19 +100,11 @@ fn letter<'a>(incident: &IncidentMail<'a>, label: &str, heading: String, paragra
     }
 }
 
-fn label(severity: IncidentSeverity) -> &'static str {
-    match severity {
-        IncidentSeverity::Critical => "Critical",
-        IncidentSeverity::Warning => "Warning",
-        IncidentSeverity::Info => "Info",
-    }
-}
-
 fn word(severity: IncidentSeverity) -> &'static str {
     match severity {
         IncidentSeverity::Critical => "critical",
         IncidentSeverity::Warning => "a warning",
-        IncidentSeverity::Info => "for information",
+        IncidentSeverity::Info => "good to know",
     }
 }
 

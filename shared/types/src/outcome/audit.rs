@@ -9,6 +9,7 @@ use super::{Verdict, verdict_of_findings};
 use crate::{
     audit::{AuditDetail, LostPoints},
     finding::{Finding, Severity, UnknownPart},
+    score::Held,
 };
 
 /// The audit of one domain.
@@ -47,6 +48,9 @@ pub struct AuditReport {
     /// What each rule took from the score, the most first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<LostPoints>,
+    /// Listings that hold the score down, where there are any: an audit alone does not know of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
     /// What is there, by record family.
     #[serde(default)]
     pub detail: AuditDetail,
@@ -69,6 +73,7 @@ impl AuditReport {
             web_hosts: Vec::new(),
             owner_tokens: Vec::new(),
             lost: Vec::new(),
+            held: None,
             detail: AuditDetail::default(),
         }
     }

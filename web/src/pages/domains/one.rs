@@ -11,7 +11,7 @@ use waypost_types::{
     page::List,
 };
 
-use super::{neighbours, ownership, results::results, selectors, senders};
+use super::{ownership, results::results, selectors, senders};
 use crate::{
     api::ApiFailure,
     pages::settings::{self, Shown, Target},
@@ -56,8 +56,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Optio
         )
     };
     let (needed, history, stays, seen) = tokio::join!(needed, history, stays, seen);
-    let (frame, domain, servers, mut addresses) = needed?;
-    neighbours::left_out(visit, org, domain.audit.as_ref(), &mut addresses.items).await;
+    let (frame, domain, servers, addresses) = needed?;
     let scan = match settings::main_monitor(&domain.monitors, MonitorKind::Blacklist) {
         Some(monitor) => visit.api.get::<Option<Outcome>>(&org_path(org, &format!("monitors/{}/outcome", monitor.id))).await.ok().flatten(),
         None => None,
@@ -94,7 +93,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Optio
         };
         let content = view! {
             {notice(visit, &loaded.domain, failure)}
-            {ui::head(&domain.display, None, sub, settings::check_button(&frame, &base, &domain.monitors))}
+            {ui::head(&domain.display, None, sub, settings::check_button(visit, &frame, &base, &domain.monitors))}
             {results(&loaded, &root, &base)}
             {selectors::card(&frame, &loaded, &base)}
             {ownership::card(&loaded)}

@@ -1,30 +1,31 @@
 //! What is known of a domain: the grade, what to mend, and all that its records say.
 
+use std::net::IpAddr;
+
 use leptos::prelude::*;
 use waypost_types::{
+    Severity,
     asset::{Address, Server},
     judge::MonitorState,
     monitor::MonitorKind,
-    outcome::{AuditReport, BlacklistReport, CheckSummary, Status},
-    page::List,
+    outcome::{AuditReport, CheckSummary, Status},
 };
 
 use super::one::Loaded;
 use crate::{
     pages::settings,
+    text,
     ui::{self, icon},
 };
 
 /// What block lists say of the domain itself and of its MX hosts' addresses, as far as they are watched.
-fn listings(audit: &AuditReport, addresses: &List<Address>, scan: Option<&BlacklistReport>) -> CheckSummary {
+fn listings(loaded: &Loaded, audit: &AuditReport) -> CheckSummary {
     let of_hosts = |address: &&Address| audit.mx_hosts.iter().flat_map(|host| &host.addresses).any(|mx| address.cidr.net().contains(mx));
-    let watched: Vec<&Address> = addresses.items.iter().filter(of_hosts).collect();
-    if watched.is_empty() && scan.is_none_or(|scan| scan.counts().listed == 0) {
+    ui::of_domain(&loaded.domain.listings, loaded.addresses.items.iter().filter(of_hosts)).unwrap_or_else(|| {
         let untold = audit.mx_hosts.is_empty() && audit.unknown.iter().any(|part| part.subject == "mx");
-        let word = if untold || addresses.next.is_some() { "Not known" } else { "Not watched" };
-        return CheckSummary { status: Status::None, word: word.to_owned() };
-    }
-    ui::listings(watched.into_iter(), scan)
+        let word = if untold || loaded.addresses.next.is_some() { "Not known" } else { "Not watched" };
+        CheckSummary { status: Status::None, word: word.to_owned() }
+    })
 }
 
 pub(super) fn results(loaded: &Loaded, root: &str, base: &str) -> AnyView {
@@ -41,16 +42,21 @@ pub(super) fn results(loaded: &Loaded, root: &str, base: &str) -> AnyView {
     // A grade is there, so nothing is pending: until a second audit confirms a bad one, the grade speaks for itself.
     let badge = (paused || domain.state != MonitorState::Pending).then(|| ui::state_badge(domain.state, true, paused));
     // A good grade beside a bad state looks like a contradiction until it is said what each is about.
+    let of = |severity: Severity| {
+        format!(
+            "{}: at least one finding is {}. The grade weighs all findings together.",
+            ui::state_word(domain.state, true, false),
+            in_words(severity)
+        )
+    };
     let about = match domain.state {
-        MonitorState::Degraded if !paused => {
-            Some("Degraded: at least one finding of medium severity stands. The grade weighs all findings together.")
-        }
-        MonitorState::Down if !paused => {
-            Some("Down: at least one finding of high or critical severity stands. The grade weighs all findings together.")
-        }
+        _ if paused => None,
+        MonitorState::Degraded => Some(of(Severity::Medium)),
+        MonitorState::Down => Some(of(Severity::Critical)),
         _ => None,
-    }
-    .map(|said| view! { <p class="xs muted mt2">{said}</p> });
+    };
+    let held = audit.held.as_ref().map(|held| format!("No more than {} while {}.", held.most, stand(held.count)));
+    let about = [held, about].into_iter().flatten().map(|said| view! { <p class="xs muted mt2">{said}</p> }).collect_view();
     let seen = (!audit.records.is_empty()).then(|| {
         view! {
             <section class="card" id="records" aria-labelledby="h-rec" data-live="records">
@@ -73,22 +79,38 @@ pub(super) fn results(loaded: &Loaded, root: &str, base: &str) -> AnyView {
             </section>
             <section class="card c8" aria-labelledby="h-k">
                 <div class="card-head"><h2 id="h-k">"Checks"</h2></div>
-                {ui::checks_strip(audit, &listings(audit, &loaded.addresses, loaded.scan.as_ref()))}
+                {ui::checks_strip(audit, &listings(loaded, audit))}
                 {ui::as_of(audit)}
             </section>
         </div>
-        {ui::lost_points(audit, "f")}
+        {ui::lost_points(audit, "f", lists_at(loaded))}
         <section class="card" id="findings" aria-labelledby="h-f" data-live="findings">
             <div class="card-head"><h2 id="h-f">"Findings"</h2><span class="meta num">{audit.findings.len().to_string()}</span></div>
             {clean}{ui::findings(&audit.findings, "f")}{ui::unknown_parts(&audit.unknown)}
         </section>
-        {hosts(audit, &loaded.servers, root)}
+        {hosts(loaded, audit, root)}
         {ui::details(audit)}
         {own_lists(loaded)}
         {ui::history(&history)}
         {seen}
     }
     .into_any()
+}
+
+fn stand(listings: u32) -> String {
+    if listings == 1 { "1 listing stands".to_owned() } else { format!("{listings} listings stand") }
+}
+
+/// The word of a severity within a sentence.
+fn in_words(severity: Severity) -> String {
+    let word = severity.word().to_lowercase();
+    if severity == Severity::Medium { format!("a {word}") } else { word }
+}
+
+/// Where to read on about listings: the domain's own lists, or the servers whose addresses are listed.
+fn lists_at(loaded: &Loaded) -> &'static str {
+    let own = loaded.domain.listings.iter().any(|listing| listing.subject == loaded.domain.name.as_str());
+    if own && has_lists(loaded) { "#lists" } else { "#mx" }
 }
 
 /// Links to the parts that are there, in their order.
@@ -109,7 +131,24 @@ fn parts(loaded: &Loaded, audit: &AuditReport) -> AnyView {
     ui::on_this_page(audit, &before, &after)
 }
 
-fn hosts(audit: &AuditReport, servers: &[Server], root: &str) -> Option<AnyView> {
+/// An address of an MX host, with its page where it is watched and with the listings that weigh on the grade.
+fn of_host(loaded: &Loaded, ip: IpAddr, root: &str) -> AnyView {
+    let text = ip.to_string();
+    let watched =
+        loaded.addresses.items.iter().filter(|address| address.cidr.net().contains(&ip)).max_by_key(|address| address.cidr.net().prefix_len());
+    let listed: Vec<_> = loaded.domain.listings.iter().filter(|listing| listing.subject == text).collect();
+    let badge = listed.iter().map(|listing| listing.severity).max().map(|worst| {
+        view! { " "{ui::status(worst.into(), &text::counted(u32::try_from(listed.len()).unwrap_or(u32::MAX), "listing", "listings"))} }
+    });
+    let name = match watched {
+        Some(address) => view! { <a href=format!("{root}/addresses/{}", address.id)>{text.clone()}</a> }.into_any(),
+        None => text.clone().into_any(),
+    };
+    view! { <span class="sub">{name}{badge}</span> }.into_any()
+}
+
+fn hosts(loaded: &Loaded, audit: &AuditReport, root: &str) -> Option<AnyView> {
+    let servers: &[Server] = &loaded.servers;
     if audit.mx_hosts.is_empty() {
         return None;
     }
@@ -122,7 +161,7 @@ fn hosts(audit: &AuditReport, servers: &[Server], root: &str) -> Option<AnyView>
                 Some(server) => view! { <a class="plain" href=format!("{root}/servers/{}", server.id)>{ui::breakable(&host.host)}</a> }.into_any(),
                 None => ui::breakable(&host.host),
             };
-            let addresses = host.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let addresses = host.addresses.iter().map(|address| of_host(loaded, *address, root)).collect_view();
             view! {
                 <tr>
                     <th scope="row">{name}{host.provider.clone().map(|provider| view! { <span class="sub">{provider}</span> })}</th>
