@@ -112,7 +112,7 @@ mod tests {
             (&[(Clean, 12)], Status::Ok, "No listing", Some("No listing on 12\u{a0}lists")),
             (&[(Clean, 1), (Unknown, 30)], Status::None, "Few answered", Some("No listing on 1\u{a0}list; 30 did not answer")),
             (&[(Unknown, 30)], Status::None, "No answer", None),
-            (&[(Listed, 1), (Unknown, 30)], Status::Bad, "1 listing", None),
+            (&[(Listed, 1), (Unknown, 30)], Status::Bad, "1\u{a0}listing", None),
         ] {
             let report = scan(states);
             assert_eq!(scanned(&report), summary(status, word), "{states:?}");

@@ -35,7 +35,8 @@ async fn an_answer_takes_the_place_of_the_notice_that_awaits_it() {
     // The monitors of the script were checked on 18 November 2026.
     for (asked, waits) in [("1763000000", false), ("1900000000", true)] {
         let (_, html, _) = ask(member("owner"), get(&format!("/o/acme/domains/{DOMAIN}?asked={asked}"))).await;
-        assert_eq!(html.contains("A check was asked for."), waits, "{asked}");
+        assert_eq!(html.contains("A check was asked for and is on its way."), waits, "{asked}");
+        assert_eq!((html.contains("<progress"), html.contains("Checking…")), (waits, waits), "how it goes is seen, and nobody asks twice: {asked}");
         assert!(html.contains("data-live=\"notice\""), "an open page loses it, too");
     }
 }

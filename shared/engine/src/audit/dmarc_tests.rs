@@ -334,13 +334,14 @@ async fn how_long_it_watches_is_by_the_clock_of_the_audit() {
     let record = "v=DMARC1; p=none; rua=mailto:d@e.example";
     let since = Utc::now();
     let server = Server::start(&[WORLD, &[("_dmarc.e.example", &format!("TXT {record}"))]].concat(), &[]).await;
-    for (days, severity) in [(30, Severity::Low), (91, Severity::Medium)] {
+    for (days, early) in [(30, true), (91, false)] {
         let clock = Arc::new(Stopped(since + TimeDelta::days(days)));
         let net = Net::new(crate::net::NetConfig { resolvers: vec![server.address], clock, ..Default::default() }).unwrap();
         let known = Known { records: [("dmarc".to_owned(), vec![(record.to_owned(), since)])].into() };
         let options = AuditOptions { known, ..AuditOptions::default() };
         let report = audit_families(&net, &"e.example".parse().unwrap(), &options, &[Family::Dmarc]).await;
-        assert_eq!(report.findings.iter().find(|finding| finding.rule == "dmarc.p_none").unwrap().severity, severity, "{days}");
+        let found = report.findings.iter().find(|finding| finding.rule == "dmarc.p_none").unwrap();
+        assert_eq!((found.severity, found.why.contains("right first step")), (Severity::Medium, early), "{days}");
     }
 }
 
