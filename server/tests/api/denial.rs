@@ -63,6 +63,7 @@ const TABLE: &[(&str, &str, Door)] = &[
     ("GET", "/api/v1/orgs/{org}/servers/{id}", Door::Read),
     ("PATCH", "/api/v1/orgs/{org}/servers/{id}", Door::Write),
     ("DELETE", "/api/v1/orgs/{org}/servers/{id}", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/servers/{id}/history", Door::Read),
     ("POST", "/api/v1/orgs/{org}/servers/{id}/check", Door::Write),
     ("GET", "/api/v1/orgs/{org}/addresses", Door::Read),
     ("POST", "/api/v1/orgs/{org}/addresses", Door::Write),

@@ -78,7 +78,7 @@ async fn selectors_are_shown_with_how_they_are_known_and_a_seen_one_is_forgotten
             return (204, Value::Null);
         }
         if request.path.ends_with("/selectors") {
-            return (200, json!({ "items": [{ "selector": "forged7", "seen_at": "2026-11-17T13:00:00Z" }], "next": null }));
+            return (200, json!({ "items": [{ "selector": "forged7", "origin": "seen", "seen_at": "2026-11-17T13:00:00Z" }], "next": null }));
         }
         member("owner")(request)
     };
