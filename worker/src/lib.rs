@@ -32,6 +32,7 @@ pub mod scheduler;
 pub mod seal;
 mod server_history;
 pub mod shared_checks;
+mod stays;
 mod steps;
 pub mod telemetry;
 mod untold;

@@ -4,10 +4,9 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use chrono::{DateTime, SubsecRound as _, Utc};
-use waypost_engine::{audit::provider_of, blacklist::lasting_zone};
+use waypost_engine::audit::provider_of;
 use waypost_store::{
     OrgTx, Store,
-    listings::{CurrentListing, EndedListing},
     recording::{LockedMonitor, Recorded, Repeat},
 };
 use waypost_types::{
@@ -15,24 +14,24 @@ use waypost_types::{
     audit::SelectorOrigin,
     event::LiveEvent,
     judge::RegionOutcome,
-    list_history::ListingEnd,
     monitor::MonitorKind,
-    outcome::{ListEntry, ListState, Outcome, Verdict},
+    outcome::{Outcome, Verdict},
 };
 
 use crate::{
     WorkerError,
-    carry::{Memory, Standing, carry, found, given_up, listing_id, standing, state_of},
+    carry::{Memory, carry, found, standing},
     checker::split_target,
     conditions::{self, Decision, Element},
     history,
-    incidents::{Incidents, Step, What},
+    incidents::{Incidents, Step},
     judge::{JudgeContext, Judgement, judge, recheck_delay},
     server_history,
     shared_checks::PROVIDER_SPACING,
+    stays,
     steps::{of_decision, of_transition},
     untold::untold,
-    wording::{latency_ms, mail_of, sentence},
+    wording::{latency_ms, sentence},
 };
 
 /// An audit that could not read what the others rest on is made again soon: name servers come back within minutes, and a blind hour is long.
@@ -90,6 +89,12 @@ impl Judged<'_> {
         Some(history::Look { domain, report, at: self.run.at, worse: history::worse_families(&self.monitor.conditions, seen) })
     }
 
+    /// A scan whose listings are to be followed: what was looked at now, since a listing that is carried over was not seen again.
+    fn scan(&self) -> Option<stays::Scan<'_>> {
+        let ((_, decision), Outcome::Blacklist(_)) = (self.conditions.as_ref()?, &*self.run.outcome) else { return None };
+        Some(stays::Scan { monitor: self.monitor.id, outcome: &self.run.outcome, conditions: &decision.state, at: self.run.at })
+    }
+
     /// A probe of a server that is not a mailbox provider's: theirs are many machines that are nobody's business here.
     fn server_look(&self) -> Option<server_history::Look<'_>> {
         let Outcome::Smtp(report) = &*self.run.outcome else { return None };
@@ -117,12 +122,12 @@ impl Recorder {
         let looks: Vec<history::Look<'_>> = news.iter().filter_map(Judged::look).collect();
         history::keep(&mut tx, &looks).await?;
         server_history::keep(&mut tx, news.iter().filter_map(Judged::server_look)).await?;
-        follow_listings(&mut tx, &news).await?;
+        stays::follow(&mut tx, news.iter().filter_map(Judged::scan)).await?;
         let mut steps: Vec<Step<'_>> = news.iter().flat_map(steps_of).collect();
         let domain_of = |step: &Step<'_>| news.iter().find(|judged| judged.monitor.id == step.monitor).and_then(|judged| judged.monitor.domain_id);
         history::name_causes(&mut tx, &mut steps, domain_of).await?;
         server_history::name_causes(&mut tx, &mut steps).await?;
-        name_domains(&mut tx, &mut steps).await?;
+        stays::name_domains(&mut tx, &mut steps).await?;
         let incidents = self.incidents.follow(&mut tx, &steps).await?;
         let discovered = discover(&mut tx, &news).await?;
         // Losing anything else to a crash of the database only means looking again.
@@ -206,57 +211,6 @@ fn steps_of<'a>(judged: &'a Judged<'_>) -> Vec<Step<'a>> {
         }
         None => Vec::new(),
     }
-}
-
-/// From when to when something is on which list.
-async fn follow_listings(tx: &mut OrgTx, news: &[Judged<'_>]) -> Result<(), WorkerError> {
-    for judged in news {
-        let Some((_, decision)) = &judged.conditions else { continue };
-        // What was looked at now: a listing that is carried over was not seen again.
-        let Outcome::Blacklist(report) = &*judged.run.outcome else { continue };
-        let lasting = |entry: &ListEntry| ListEntry { zone: lasting_zone(&entry.zone).to_owned(), ..entry.clone() };
-        let listed: Vec<ListEntry> = report.listings().map(|(entry, _)| lasting(entry)).collect();
-        let current = tx.current_listings().await?;
-        tx.begin_listings(judged.monitor.id, &listed, judged.run.at).await?;
-        let at = judged.run.at;
-        let over = |stay: CurrentListing| {
-            let id = listing_id(&stay.subject, &stay.zone);
-            let (ended_at, ending) = match standing(&id, &judged.run.outcome) {
-                Standing::Told if state_of(report, &stay.subject, &stay.zone) == ListState::Clean && stay.seen_at < at => (at, ListingEnd::Gone),
-                // An address and its network are two monitors: of what the other saw only a plain answer is believed.
-                _ if stay.monitor != judged.monitor.id => return None,
-                Standing::NotAsked => (at, ListingEnd::NotAsked),
-                // What came after it was last seen nobody knows.
-                Standing::Untold if given_up(&decision.state, &id, at) => (stay.seen_at, ListingEnd::Untold),
-                Standing::Told | Standing::Untold => return None,
-            };
-            Some(EndedListing { id: stay.id, ended_at, ending })
-        };
-        let over: Vec<EndedListing> = current.into_iter().filter_map(over).collect();
-        tx.end_listings(&over, at).await?;
-    }
-    Ok(())
-}
-
-/// Says of incidents about listed addresses whose mail goes through them.
-async fn name_domains(tx: &mut OrgTx, steps: &mut [Step<'_>]) -> Result<(), WorkerError> {
-    for step in steps {
-        let (What::Stands { summary, better: false, .. }, Outcome::Blacklist(report)) = (&mut step.what, step.outcome) else { continue };
-        let mut subjects: Vec<String> = match step.condition.split_once('|') {
-            Some((subject, _)) if subject.parse::<IpAddr>().is_ok() => vec![subject.to_owned()],
-            _ => report.listings().map(|(entry, _)| entry.subject.clone()).collect(),
-        };
-        subjects.retain(|subject| subject.parse::<IpAddr>().is_ok());
-        if subjects.is_empty() {
-            continue;
-        }
-        let mut names: Vec<String> = tx.domains_behind(&subjects, None).await?.into_iter().map(|behind| behind.name).collect();
-        names.dedup();
-        if let Some(said) = mail_of(&names) {
-            *summary = format!("{summary} {said}");
-        }
-    }
-    Ok(())
 }
 
 async fn write(tx: &mut OrgTx, region: &str, news: &[Judged<'_>], repeats: &[(LockedMonitor, &Run)], now: DateTime<Utc>) -> Result<(), WorkerError> {

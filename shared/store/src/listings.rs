@@ -12,7 +12,7 @@ use crate::{OrgTx, StoreError, addresses::network, recording::without_nul};
 
 /// Listings of one scan that are followed.
 const MOST_LISTINGS: usize = 2_000;
-/// Stays that go on, of one organisation.
+/// Stays that go on within one scan.
 const MOST_CURRENT: i64 = 20_000;
 
 /// A stay that goes on.
@@ -117,16 +117,20 @@ impl OrgTx {
         Ok(())
     }
 
-    /// The listings that go on, of all monitors: a scan may speak of what another's saw. Until the transaction ends no other changes any.
-    pub async fn current_listings(&mut self) -> Result<Vec<CurrentListing>, StoreError> {
-        let org = self.org().0;
+    /// The listings that go on of a monitor, and of addresses of its network whichever monitor's scan saw them. Until the transaction ends no
+    /// other changes any.
+    pub async fn current_listings(&mut self, monitor: MonitorId, within: Option<Cidr>) -> Result<Vec<CurrentListing>, StoreError> {
+        let (org, within) = (self.org().0, within.map(network).transpose()?);
         // Two scans of one address at once would begin its stay twice.
         sqlx::query!("SELECT FROM pg_advisory_xact_lock(hashtextextended('listings ' || $1::text, 0))", org.to_string())
             .execute(self.connection())
             .await?;
         let rows = sqlx::query!(
-            "SELECT id, monitor_id, subject, zone, seen_at FROM listings WHERE org_id = $1 AND ended_at IS NULL LIMIT $2",
+            "SELECT id, monitor_id, subject, zone, seen_at FROM listings
+             WHERE org_id = $1 AND ended_at IS NULL AND (monitor_id = $2 OR subject_address(subject) <<= $3::cidr) LIMIT $4",
             org,
+            monitor.0,
+            within,
             MOST_CURRENT
         )
         .fetch_all(self.connection())
@@ -166,10 +170,8 @@ impl OrgTx {
         let (org, net) = (self.org().0, network(cidr)?);
         sqlx::query_as!(
             ListingRow,
-            r#"SELECT l.id, l.subject, l.zone, l.list, l.severity, l.codes, l.meaning, l.reason, l.began_at, l.seen_at, l.ended_at, l.ending
-               FROM listings l JOIN monitors m ON m.org_id = $1 AND m.id = l.monitor_id
-               WHERE l.org_id = $1 AND CASE WHEN m.address_id IS NOT NULL THEN l.subject::inet <<= $2::cidr ELSE false END
-               ORDER BY l.ended_at IS NOT NULL, l.began_at DESC, l.id DESC LIMIT $3"#,
+            "SELECT id, subject, zone, list, severity, codes, meaning, reason, began_at, seen_at, ended_at, ending FROM listings
+             WHERE org_id = $1 AND subject_address(subject) <<= $2::cidr ORDER BY ended_at IS NOT NULL, began_at DESC, id DESC LIMIT $3",
             org,
             net,
             limit

@@ -80,7 +80,8 @@ impl OrgTx {
         .await?)
     }
 
-    /// Puts a mail per recipient into the outbox: about an incident, and others that it tells of. An event that is there already makes no second row. Answers how many are new.
+    /// Puts a mail per recipient into the outbox: about an incident, and others that it tells of. An event that is there already makes no second
+    /// row. Answers how many are new.
     pub async fn enqueue_mails(
         &mut self,
         (incident, also): (Option<IncidentId>, &[IncidentId]),

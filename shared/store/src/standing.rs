@@ -37,6 +37,7 @@ impl AllStanding {
         }
     }
 
+    /// Those of addresses: what can not be parsed as one is a domain.
     fn addresses(&self) -> impl Iterator<Item = (IpAddr, &Standing)> {
         self.0.iter().filter_map(|listing| Some((listing.subject.parse().ok()?, listing)))
     }

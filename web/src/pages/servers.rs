@@ -99,8 +99,7 @@ fn table(servers: &[Server], base: &str) -> AnyView {
     .into_any()
 }
 
-/// Ports as people write them: commas, semicolons or spaces between. What is no number becomes 0, which the API refuses by name.
-/// Ports as they are typed; `None` where nothing is.
+/// Ports as they are typed, with commas or spaces between; `None` where nothing is.
 fn ports_of(text: &str) -> Result<Option<Vec<u16>>, ApiFailure> {
     let number =
         |part: &str| part.parse().map_err(|_| ApiFailure::field("ports", format!("“{part}” is no port: write numbers such as 25, 465, 587.")));

@@ -197,7 +197,10 @@ fn note(query: &HashMap<String, String>, monitors: &[Monitor]) -> Option<(&'stat
         Some("settings") => Some(("ok", "The settings are saved. They count from the next check on.")),
         Some("paused") => Some(("ok", "The checks are paused.")),
         Some("resumed") => Some(("ok", "The checks go on.")),
-        Some("forgotten") => Some(("ok", "The selector is forgotten. It comes back when a message that is signed with it is seen.")),
+        Some("forgotten") => Some((
+            "ok",
+            "The selector is forgotten. It comes back when a message that is signed with it is seen, or when an audit finds a key at it.",
+        )),
         _ => None,
     };
     saved.map(|(kind, said)| (kind, said.to_owned()))

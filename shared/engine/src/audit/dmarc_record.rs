@@ -171,7 +171,8 @@ impl Record {
         self.tag("pct").and_then(|tag| tag.value.parse().ok()).filter(|percent| *percent < 100)
     }
 
-    /// The record with other policies, in the usual order and without what is gone, with tags that others may read; asks for reports at `mailbox` where it asks for none.
+    /// The record with other policies, in the usual order and without what is gone, with tags that others may read; asks for reports at `mailbox`
+    /// where it asks for none.
     pub(super) fn with(&self, draft: Draft, mailbox: Option<&str>) -> String {
         let uris = |list: &[ReportAddress]| list.iter().map(|address| address.uri.as_str()).collect::<Vec<_>>().join(",");
         let psd = match self.psd {
