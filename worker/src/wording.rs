@@ -186,7 +186,14 @@ fn smtp_words(target: &str, state: MonitorState, report: &SmtpReport, finding: O
     let connected = report.probes.iter().any(|probe| probe.stage_ms.connect.is_some());
     match finding {
         Some(finding) if spoke && finding.severity >= Severity::High => {
-            (format!("{host} on port {port}: {}", finding.summary), format!("{} {}", full_stop(&report.summary), advice(finding)))
+            let advice = advice(finding);
+            // What the probe as a whole says may say it already.
+            let rest = if report.summary.contains(&finding.summary) {
+                advice.strip_prefix(&full_stop(&finding.summary)).unwrap_or(&advice)
+            } else {
+                &advice
+            };
+            (format!("{host} on port {port}: {}", finding.summary), format!("{} {}", full_stop(&report.summary), rest.trim_start()))
         }
         _ if spoke => (
             format!("Port {port} of {host} breaks off"),

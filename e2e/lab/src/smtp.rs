@@ -50,15 +50,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 /// Serves one connection to its end.
 pub async fn serve(stream: impl Stream, persona: &Persona, implicit_tls: bool) -> io::Result<()> {
     if implicit_tls {
-        return secured(stream, persona).await;
+        return secured(stream, persona, true).await;
     }
-    match Session::new(stream, persona, false).run().await? {
-        Some(stream) => secured(stream, persona).await,
+    match Session::new(stream, persona, false).run(true).await? {
+        // RFC 3207 4.2: it begins anew, and does not greet a second time.
+        Some(stream) => secured(stream, persona, false).await,
         None => Ok(()),
     }
 }
 
-async fn secured(mut stream: impl Stream, persona: &Persona) -> io::Result<()> {
+async fn secured(mut stream: impl Stream, persona: &Persona, greets: bool) -> io::Result<()> {
     if persona.tls_end != TlsEnd::Completes {
         let mut hello = [0; 1024];
         timeout(IDLE_LIMIT, stream.read(&mut hello)).await??;
@@ -69,7 +70,7 @@ async fn secured(mut stream: impl Stream, persona: &Persona) -> io::Result<()> {
     }
     let Some(config) = &persona.tls else { return Ok(()) };
     let stream = timeout(IDLE_LIMIT, tokio_rustls::TlsAcceptor::from(Arc::clone(config)).accept(stream)).await??;
-    Session::new(stream, persona, true).run().await.map(drop)
+    Session::new(stream, persona, true).run(greets).await.map(drop)
 }
 
 struct Session<'a, S> {
@@ -86,14 +87,16 @@ impl<'a, S: Stream> Session<'a, S> {
     }
 
     /// Talks until the client leaves; gives the stream back when TLS shall begin.
-    async fn run(mut self) -> io::Result<Option<S>> {
+    async fn run(mut self, greets: bool) -> io::Result<Option<S>> {
         match self.fault() {
             SinkFault::Drop => return Ok(None),
             SinkFault::Slow => tokio::time::sleep(SLOW).await,
             _ => {}
         }
-        let greeting = self.persona.refusal.map_or_else(|| format!("220 {} ESMTP Waypost lab", self.persona.hostname), str::to_owned);
-        self.say(&greeting).await?;
+        if greets {
+            let greeting = self.persona.refusal.map_or_else(|| format!("220 {} ESMTP Waypost lab", self.persona.hostname), str::to_owned);
+            self.say(&greeting).await?;
+        }
         while let Some(line) = self.line().await? {
             let text = String::from_utf8_lossy(&line).trim_end().to_owned();
             let verb = text.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();

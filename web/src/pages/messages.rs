@@ -1,6 +1,7 @@
 //! “Check a message”: a pasted message or header, read hop by hop.
 
 use axum::extract::Path;
+use chrono::Utc;
 use leptos::prelude::*;
 use waypost_types::{
     headers::{ArcReport, ArcState, AuthResults, HeaderReport, Hop, PastedMessage, SignatureReport, Verified},
@@ -126,7 +127,7 @@ fn hops(all: &[Hop]) -> AnyView {
                     <td data-label="From"><span>{ui::breakable(&from)}{address}</span></td>
                     <td data-label="Taken by"><span>{ui::breakable(hop.by.as_deref().unwrap_or("–"))}{hop.id.clone().map(|id| view! { <span class="sub mono">{id}</span> })}</span></td>
                     <td data-label="Link">{(!link.is_empty()).then_some(link)}</td>
-                    <td data-label="Time">{hop.time.map(ui::time)}</td>
+                    <td data-label="Time">{hop.time.map(|at| view! { <time datetime=at.to_rfc3339() title=text::relative(at, Utc::now())>{text::exact(at)}</time> })}</td>
                     <td class="num" data-label="Delay">{delay}</td>
                 </tr>
             }

@@ -56,7 +56,7 @@ pub(crate) async fn show(visit: Visit) -> Answer {
                     <section class="card" aria-labelledby="h-caps">
                         <div class="card-head"><h2 id="h-caps">"How far a listing lets it rise"</h2></div>
                         <div class="table-wrap" tabindex="0" role="region" aria-label="The most points beside a listing, table">
-                            <table class="table"><caption class="vh">"The most points beside a listing"</caption>
+                            <table class="table fold"><caption class="vh">"The most points beside a listing"</caption>
                                 <thead><tr><th scope="col">"The listing is"</th><th scope="col">"Means"</th><th scope="col" class="num">"Most points"</th><th scope="col">"Best grade"</th></tr></thead>
                                 <tbody>{caps}</tbody>
                             </table>

@@ -12,7 +12,9 @@ use crate::text;
 /// One cell per check, twelve in all: the style sheet counts on it to leave no hole. `lists` is what block lists say of the MX hosts.
 pub(crate) fn checks_strip(audit: &AuditReport, lists: &CheckSummary) -> AnyView {
     let missing = CheckSummary { status: Status::None, word: "Not known".to_owned() };
-    let cell = |name: &'static str, check: &CheckSummary| view! { <li><span class="k">{name}</span>{status(check.status, &check.word)}</li> };
+    // The cells are narrow: a word may stand below its number.
+    let word = |check: &CheckSummary| check.word.replace('\u{a0}', " ");
+    let cell = |name: &'static str, check: &CheckSummary| view! { <li><span class="k">{name}</span>{status(check.status, &word(check))}</li> };
     let mut cells: Vec<_> = family::ALL.iter().map(|(key, name)| cell(name, audit.checks.get(*key).unwrap_or(&missing))).collect();
     cells.push(cell("Blacklists", lists));
     view! { <ul class="checks">{cells}</ul> }.into_any()

@@ -28,7 +28,7 @@ fn told<'a>(addresses: impl Iterator<Item = &'a Address> + Clone) -> CheckSummar
         () if addresses.clone().all(|address| address.asked == 0) => summary(Status::None, "Pending"),
         () if addresses.clone().all(|address| address.answered == 0) => summary(Status::None, "No answer"),
         () if addresses.clone().any(|address| address.answered == 0) => summary(Status::None, "Partly unknown"),
-        () if addresses.clone().any(|address| mostly_silent(address.answered, address.asked)) => summary(Status::None, "Few answered"),
+        () if addresses.clone().any(|address| mostly_silent(address.answered, address.asked)) => summary(Status::None, "Few answers"),
         () => summary(Status::Ok, "No listing"),
     }
 }
@@ -65,7 +65,7 @@ pub(crate) fn scanned(report: &BlacklistReport) -> CheckSummary {
         Some(worst) => counted(counts.listed, Some(worst)),
         None if counts == ListCounts::default() => summary(Status::None, "Not asked"),
         None if told == 0 => summary(Status::None, "No answer"),
-        None if told < silent => summary(Status::None, "Few answered"),
+        None if told < silent => summary(Status::None, "Few answers"),
         None => summary(Status::Ok, "No listing"),
     }
 }
@@ -110,7 +110,7 @@ mod tests {
         for (states, status, word, said) in [
             (&[(Clean, 12), (Unknown, 3)][..], Status::Ok, "No listing", Some("No listing on 12\u{a0}lists; 3 did not answer")),
             (&[(Clean, 12)], Status::Ok, "No listing", Some("No listing on 12\u{a0}lists")),
-            (&[(Clean, 1), (Unknown, 30)], Status::None, "Few answered", Some("No listing on 1\u{a0}list; 30 did not answer")),
+            (&[(Clean, 1), (Unknown, 30)], Status::None, "Few answers", Some("No listing on 1\u{a0}list; 30 did not answer")),
             (&[(Unknown, 30)], Status::None, "No answer", None),
             (&[(Listed, 1), (Unknown, 30)], Status::Bad, "1\u{a0}listing", None),
         ] {
