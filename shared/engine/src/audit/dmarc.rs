@@ -14,6 +14,7 @@ use super::{
     dmarc_walk::{Origin, Published, Walk, enforced, walk},
     organisational, repair,
     rules::remark,
+    sends::sends,
 };
 use crate::net::{DnsFailure, Lookup, Net};
 
@@ -98,9 +99,9 @@ async fn judge(net: &Net, facts: &Facts, options: &AuditOptions, walk: &Walk, pa
     mended
 }
 
-/// Neither takes mail nor is known to send any.
+/// Neither takes mail nor does anything speak for mail in its name.
 fn is_parked(facts: &Facts, options: &AuditOptions) -> bool {
-    !facts.receives && options.senders.is_empty() && options.seen_selectors.is_empty()
+    !facts.receives && sends(facts, options).is_none()
 }
 
 /// What keeps receivers from reading the domain's own record, if anything.
