@@ -54,8 +54,7 @@ pub fn untold_then(first: &BTreeSet<String>, element: &Element) -> bool {
     // What is found of a family as a whole rests on each of its members.
     let rests = || Family::of_rule(&element.finding.rule).is_some() && !is_of_one_member(&element.finding);
     let ending = format!("|{part}");
-    let own = [part, &element.finding.rule].into_iter().any(|part| first.contains(&format!("{subject}|{part}")));
-    whole || own || (rests() && first.iter().any(|name| name.ends_with(&ending)))
+    whole || first.contains(&format!("{subject}{ending}")) || (rests() && first.iter().any(|name| name.ends_with(&ending)))
 }
 
 /// What no look has told yet. Once some subjects of a part are told, only the others remain; they do when all of it is silent again.
