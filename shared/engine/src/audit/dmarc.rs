@@ -13,7 +13,8 @@ use super::{
     dmarc_tags::{is_meant, quoted},
     dmarc_walk::{Origin, Published, Walk, enforced, walk},
     organisational, repair,
-    rules::remark,
+    rules::{Remark, remark},
+    sends::sends,
 };
 use crate::net::{DnsFailure, Lookup, Net};
 
@@ -98,9 +99,9 @@ async fn judge(net: &Net, facts: &Facts, options: &AuditOptions, walk: &Walk, pa
     mended
 }
 
-/// Neither takes mail nor is known to send any.
+/// Neither takes mail nor does anything speak for mail in its name.
 fn is_parked(facts: &Facts, options: &AuditOptions) -> bool {
-    !facts.receives && options.senders.is_empty() && options.seen_selectors.is_empty()
+    !facts.receives && sends(facts, options).is_none()
 }
 
 /// What keeps receivers from reading the domain's own record, if anything.
@@ -144,22 +145,25 @@ async fn nothing(net: &Net, facts: &Facts, options: &AuditOptions, walk: &Walk, 
     let missing = remark("dmarc.missing", domain, format!("{domain} has no DMARC record: anybody can send in its name"));
     let owner = format!("_dmarc.{domain}");
     let organisation = organisational(domain);
-    let first = format!("v=DMARC1; p=none; rua=mailto:dmarc@{domain}");
     part.find(if is_parked(facts, options) {
         missing.fix("The domain takes no mail: publish one that has mail in its name refused.").record("TXT", owner, "v=DMARC1; p=reject")
-    } else if !facts.takes_mail() {
-        missing.fix(NO_MAILBOX)
-    } else if organisation == domain {
-        missing.with("mailbox", format!("dmarc@{domain}")).record("TXT", owner, first)
     } else {
-        missing
-            .fix(format!(
-                "Publish one at _dmarc.{organisation}, which covers all names below it, or this one for {domain} alone. It changes nothing for your \
-                 mail and brings reports of who sends in your name; with clean reports go on to quarantine and reject."
-            ))
-            .record("TXT", owner, first)
+        match dmarc_mend::mailbox(facts) {
+            None => missing.fix(NO_MAILBOX),
+            Some(mailbox) if organisation == domain => first(missing, domain, &mailbox),
+            Some(mailbox) => first(missing, domain, &mailbox).fix(format!(
+                "Publish one at _dmarc.{organisation}, which covers all names below it, or this one for {domain} alone; the mailbox {mailbox} has to \
+                 exist. It changes nothing for your mail and brings reports of who sends in your name; with clean reports go on to quarantine and \
+                 reject."
+            )),
+        }
     });
     part.word(Status::Bad, "Missing");
+}
+
+/// A first record that changes nothing for the mail and asks for reports.
+fn first(missing: Remark, domain: &str, mailbox: &str) -> Remark {
+    missing.with("mailbox", mailbox).record("TXT", format!("_dmarc.{domain}"), format!("v=DMARC1; p=none; rua=mailto:{mailbox}"))
 }
 
 /// Reports need a mailbox, and a name that takes no mail has none of its own.
@@ -176,11 +180,9 @@ fn registry(facts: &Facts, published: &Published, part: &mut Part) {
     let domain = facts.domain.as_str();
     let seen = format!("{domain} has no DMARC record of its own, only that of its registry {} applies, and not everywhere", published.at);
     let missing = remark("dmarc.missing", domain, seen).severity(Severity::Medium);
-    part.find(if facts.takes_mail() {
-        let first = format!("v=DMARC1; p=none; rua=mailto:dmarc@{domain}");
-        missing.with("mailbox", format!("dmarc@{domain}")).record("TXT", format!("_dmarc.{domain}"), first)
-    } else {
-        missing.fix(NO_MAILBOX)
+    part.find(match dmarc_mend::mailbox(facts) {
+        Some(mailbox) => first(missing, domain, &mailbox),
+        None => missing.fix(NO_MAILBOX),
     });
 }
 
@@ -296,8 +298,8 @@ fn detail(facts: &Facts, options: &AuditOptions, walk: &Walk, mended: Option<&Me
     // Whose mailbox takes the reports of an inherited policy is its owner's to say.
     let inherited = walk.policy.as_ref().filter(|(origin, published)| *origin == Origin::Organisation && !of_registry(*origin, published));
     let mailbox = match inherited {
-        Some((_, published)) => Some(format!("dmarc@{}", published.at)),
-        None => facts.takes_mail().then(|| format!("dmarc@{domain}")),
+        Some((_, published)) => Some(dmarc_mend::mailbox_at(&published.at)),
+        None => dmarc_mend::mailbox(facts),
     };
     let start = Start { mailbox: mailbox.as_deref(), ..start(facts, options, walk, mended) };
     let path = if exists { steps(start) } else { Vec::new() };

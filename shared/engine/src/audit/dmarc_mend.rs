@@ -109,8 +109,14 @@ fn rules(seen: &Seen<'_>, published: &Published) -> Part {
     part
 }
 
-fn mailbox(facts: &Facts) -> Option<String> {
-    facts.takes_mail().then(|| format!("dmarc@{}", facts.domain))
+/// The mailbox of the domain's own for reports, where it takes mail. That it exists nobody can ask: whoever proposes it says that it has to.
+pub(super) fn mailbox(facts: &Facts) -> Option<String> {
+    facts.takes_mail().then(|| mailbox_at(facts.domain.as_str()))
+}
+
+/// The mailbox for reports at a domain.
+pub(super) fn mailbox_at(domain: &str) -> String {
+    format!("dmarc@{domain}")
 }
 
 fn known<'a>(facts: &Facts, parked: bool, walk: &Walk, mailbox: Option<&'a str>, hosts: &Hosts) -> Known<'a> {

@@ -48,6 +48,29 @@ async fn one_record_mends_all_that_can_be_mended() {
 }
 
 #[tokio::test]
+async fn a_mailbox_that_is_proposed_has_to_exist() {
+    // Nobody can ask whether it does.
+    let below = [("b.e.example", "A 203.0.113.9")];
+    for (domain, records, rule) in [
+        ("e.example", vec![], "dmarc.missing"),
+        ("b.e.example", below.to_vec(), "dmarc.missing"),
+        ("e.example", vec![("_dmarc.e.example", "TXT v=DMARC1; p=reject")], "dmarc.no_rua"),
+        ("e.example", vec![("_dmarc.e.example", "TXT v=DMARC1; p=reject; rua=mailto:@")], "dmarc.rua_syntax"),
+        ("e.example", vec![("_dmarc.e.example", "TXT v=DMARC1; p=reject; rua=mailto:d@gone.e.example")], "dmarc.rua_no_mx"),
+    ] {
+        let report = run_at(domain, &records, &[], &AuditOptions::default()).await;
+        let found = report.findings.iter().find(|finding| finding.rule == rule).unwrap();
+        let names = found.record.as_ref().is_some_and(|record| record.value.contains(&format!("rua=mailto:dmarc@{domain}")));
+        assert!(names && found.fix.contains("exist"), "{found:#?}");
+        let first = &detail(&report).path[0];
+        assert!(
+            first.record.as_ref().is_none_or(|record| record.value.contains("rua=mailto:dmarc@") && first.text.contains("has to exist")),
+            "{first:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn no_mailbox_is_proposed_that_gets_nothing() {
     let lost = run("v=DMARC1; p=none; np=reject; rua=mailto:d@shy.example").await;
     let first = &detail(&lost).path[0];

@@ -135,14 +135,15 @@ fn watch(start: Start<'_>, now: Now) -> DmarcStep {
     let (title, mut text) = if now.draft.p == Policy::None {
         (
             "Watch",
-            "Begin at once: p=none changes nothing for your mail. Receivers send a report a day to the mailbox in rua=, from which you learn who \
-             sends in your name; for every source of yours put SPF and DKIM right until it passes."
+            "Begin at once: p=none changes nothing for your mail. Receivers send a report a day to the mailbox in rua=, which has to exist: from it you \
+             learn who sends in your name; for every source of yours put SPF and DKIM right until it passes."
                 .to_owned(),
         )
     } else {
         (
             "Collect reports",
-            "Receivers send a report a day to the mailbox in rua=, from which you learn who sends in your name and what fails.".to_owned(),
+            "Receivers send a report a day to the mailbox in rua=, which has to exist: from it you learn who sends in your name and what fails."
+                .to_owned(),
         )
     };
     if let Some(hosts) = start.lost {

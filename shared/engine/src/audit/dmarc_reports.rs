@@ -90,7 +90,7 @@ pub(super) async fn check(net: &Net, published: &Published, organisation: Option
 
 /// What the addresses show without asking anybody.
 pub(super) fn written(facts: &Facts, record: &Record, owner: &str, part: &mut Part) {
-    let mailbox = facts.takes_mail().then(|| format!("dmarc@{}", facts.domain));
+    let mailbox = super::dmarc_mend::mailbox(facts);
     let named = || mailbox.clone().unwrap_or_else(|| "a mailbox that takes mail".to_owned());
     for (name, bad) in record.bad_addresses.iter().take(MOST_BAD) {
         let seen = format!("{name}= can not be used: {} (character {}, “{}”)", bad.what, bad.at, quoted(&bad.text));

@@ -14,10 +14,12 @@ use super::{
     mx_set,
     rules::{Remark, remark},
     selectors,
+    sends::{Sends, sends},
+    spf_repair::lets_send,
 };
 use crate::{
     net::{Absence, Lookup, Net, not_public},
-    spf::{FetchError, fetch},
+    spf::{FetchError, fetch, parse},
 };
 
 /// MX hosts looked at; more than anybody needs, few enough to be bounded.
@@ -58,7 +60,7 @@ pub(super) async fn look(net: &Net, domain: &DomainName, options: &AuditOptions)
             if records.iter().all(|(_, host)| host.is_empty()) {
                 facts.null_mx = true;
                 facts.receives = false;
-                null_mx(net, name, options, &mut part).await;
+                null_mx(net, &facts, options, &mut part).await;
             } else {
                 with_mx(net, name, records, &mut facts, &mut part).await;
             }
@@ -132,18 +134,14 @@ fn removed(name: &str, lost: &[&str], now: &str) -> Remark {
 }
 
 /// A domain that takes no mail should send none: what can not be answered is refused (RFC 7505 4.2).
-async fn null_mx(net: &Net, name: &str, options: &AuditOptions, part: &mut Part) {
-    if !options.senders.is_empty() || !options.seen_selectors.is_empty() {
-        let how = match options.seen_selectors.first() {
-            Some(selector) => format!("mail is signed with its selector {selector}"),
-            None => format!("{} sends for it", options.senders.first().map(|(address, _)| address.to_string()).unwrap_or_default()),
-        };
-        part.find(
-            remark("mx.null_sends", name, format!("{name} says that it takes no mail (null MX), and {how}")).with("host", format!("mail.{name}")),
-        );
+async fn null_mx(net: &Net, facts: &Facts, options: &AuditOptions, part: &mut Part) {
+    let name = facts.domain.as_str();
+    if let Some(sends) = sends(facts, options).filter(Sends::is_sure) {
+        let seen = format!("{name} says that it takes no mail (null MX), and {}", sends.how());
+        part.find(remark("mx.null_sends", name, seen).with("host", format!("mail.{name}")));
     } else {
         match fetch(net.dns(), name).await {
-            Ok(Some(policy)) if lets_somebody_send(&policy) => {
+            Ok(Some(policy)) if parse(&policy).is_ok_and(|record| lets_send(&record)) => {
                 let policy = String::from_utf8_lossy(&policy).into_owned();
                 let seen = format!("{name} says that it takes no mail (null MX), and its SPF record lets hosts send for it: {policy}");
                 part.find(remark("mx.null_sends", name, seen).severity(Severity::Low).fix(
@@ -155,16 +153,6 @@ async fn null_mx(net: &Net, name: &str, options: &AuditOptions, part: &mut Part)
         }
     }
     part.word_by_findings(Status::Ok, "Takes no mail");
-}
-
-/// Has a term that can pass: one that is neither `all` nor set to fail.
-fn lets_somebody_send(policy: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(policy).to_ascii_lowercase();
-    text.split_ascii_whitespace().skip(1).any(|term| {
-        let refusing = term.starts_with(['-', '~', '?']);
-        let modifier = term.split_once('=').is_some_and(|(name, _)| !name.contains([':', '/']));
-        term.starts_with("redirect=") || (!refusing && !modifier)
-    })
 }
 
 async fn with_mx(net: &Net, name: &str, records: Vec<(u16, String)>, facts: &mut Facts, part: &mut Part) {
@@ -303,22 +291,6 @@ fn is_local(host: &str, domain: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn policies_that_let_nobody_send_are_known() {
-        for (policy, sends) in [
-            ("v=spf1 -all", false),
-            ("v=spf1 ~all", false),
-            ("v=spf1 -mx ?all exp=why.e.example", false),
-            ("v=spf1", false),
-            ("v=spf1 include:a.example -all", true),
-            ("V=SPF1 +mx -all", true),
-            ("v=spf1 redirect=a.example", true),
-            ("v=spf1 all", true),
-        ] {
-            assert_eq!(lets_somebody_send(policy.as_bytes()), sends, "{policy}");
-        }
-    }
 
     #[test]
     fn local_names_are_local_to_public_domains_only() {

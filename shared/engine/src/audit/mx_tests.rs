@@ -95,7 +95,9 @@ async fn a_null_mx_contradicts_mail_that_was_seen() {
     for (options, sends) in [
         (AuditOptions::default(), false),
         (AuditOptions { seen_selectors: vec!["s1".to_owned()], ..AuditOptions::default() }, true),
+        // What somebody named, or what was found once, proves no mail.
         (AuditOptions { selectors: vec!["s1".to_owned()], ..AuditOptions::default() }, false),
+        (AuditOptions { found_selectors: vec!["s1".to_owned()], ..AuditOptions::default() }, false),
         (AuditOptions { senders: vec![("203.0.113.5".parse().unwrap(), "watched".to_owned())], ..AuditOptions::default() }, true),
     ] {
         let part = look(&[("e.example", "MX 0 ."), ("e.example", "TXT v=spf1 -all")], &options).await;

@@ -29,7 +29,8 @@ const MOST_NAMES: usize = 32;
 pub(super) struct Delegation {
     pub parent: String,
     pub names: BTreeSet<String>,
-    /// Addresses of those that lie in the zone itself, as the parent gives them (glue).
+    /// Addresses that came with the referral (glue), by the name of the server: of those that lie in the zone itself, which are found by nothing
+    /// else, and of others where the parent has them (RFC 9471 2). Names that it does not delegate to are left out.
     pub glue: BTreeMap<String, Vec<IpAddr>>,
     /// TCP port 53 of the parent's server could be reached: our network lets it through.
     pub tcp: bool,

@@ -10,11 +10,16 @@ pub(super) fn is_no_worse(before: &[Finding], after: &[Finding], excused: &[&str
 
 /// Shows the record with the findings that its own audit no longer has; true when there is one.
 pub(super) fn show(findings: &mut [Finding], after: &[Finding], name: &str, value: &str) -> bool {
-    let ended: Vec<usize> = (0..findings.len()).filter(|at| is_ended(&findings[*at], findings, after)).collect();
+    let ended = ended(findings, after);
     for at in &ended {
         findings[*at].record = Some(txt(name, value));
     }
     !ended.is_empty()
+}
+
+/// Which findings a record's own audit no longer has.
+pub(super) fn ended(findings: &[Finding], after: &[Finding]) -> Vec<usize> {
+    (0..findings.len()).filter(|at| is_ended(&findings[*at], findings, after)).collect()
 }
 
 /// A TXT record to publish.

@@ -155,6 +155,7 @@ mod tests {
             include_str!("mx.rs"),
             include_str!("mx_set.rs"),
             include_str!("spf.rs"),
+            include_str!("spf_mend.rs"),
             include_str!("spf_repair.rs"),
             include_str!("spf_networks.rs"),
             include_str!("spf_open.rs"),

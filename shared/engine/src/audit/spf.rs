@@ -3,18 +3,23 @@
 
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
+use tokio::time::Instant;
 use waypost_types::{
     Severity,
     audit::{SpfDetail, SpfFlattening, SpfNode},
+    finding::Finding,
     outcome::Status,
 };
 
 use super::{
     AuditOptions, Facts, Part, dmarc, repair,
     rules::remark,
-    spf_cost::Cost,
-    spf_flatten, spf_networks, spf_open,
-    spf_repair::{Known, legible, repaired},
+    sends::{Sends, sends},
+    spf_cost::{Cost, Question},
+    spf_flatten,
+    spf_mend::{self, Outcome, Repair},
+    spf_networks, spf_open,
+    spf_repair::lets_send,
     spf_repeats, spf_senders, spf_wire,
 };
 use crate::{
@@ -24,18 +29,38 @@ use crate::{
 
 /// From so many lookups on the limit is near.
 const NEAR: u32 = 8;
-/// The senders' evaluations together.
-const SENDERS: Duration = Duration::from_secs(4);
+/// Left of the time for what asks nobody.
+const MARGIN: Duration = Duration::from_millis(300);
 /// Names listed in one finding.
 const MOST_NAMED: usize = 10;
 /// Mistakes told in one finding.
 const MOST_MISTAKES: usize = 10;
-/// What a repaired record may bring: how strictly it ends is the owner's to decide, once all senders are in it.
-const OWNERS: [&str; 1] = ["spf.softfail_only"];
+
+/// The domain that is looked at, and what is known of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Audited<'a> {
+    pub(super) net: &'a Net,
+    pub(super) facts: &'a Facts,
+    pub(super) options: &'a AuditOptions,
+    /// When all has to be told: what takes longer is left out, so that what is known by then is not lost with it.
+    pub(super) end: Instant,
+}
+
+impl<'a> Audited<'a> {
+    pub(super) fn domain(self) -> &'a str {
+        self.facts.domain.as_str()
+    }
+
+    /// What speaks for mail in the domain's name.
+    pub(super) fn sends(self) -> Option<Sends> {
+        sends(self.facts, self.options)
+    }
+}
 
 pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> Part {
     let mut part = Part::default();
-    let domain = facts.domain.as_str();
+    let on = Audited { net, facts, options, end: Instant::now() + options.deadline.saturating_sub(MARGIN) };
+    let domain = on.domain();
     if facts.nxdomain {
         part.word(Status::None, "No such domain");
         return part;
@@ -44,7 +69,7 @@ pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> P
     let bytes = match fetched {
         Ok(Some(txt)) => txt,
         Ok(None) => {
-            missing(facts, options, &mut part);
+            missing(on, &mut part);
             spf_wire::judge(domain, &wire, &mut part);
             return part;
         }
@@ -54,7 +79,7 @@ pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> P
             return part;
         }
         Err(FetchError::Multiple) => {
-            multiple(net, facts, options, &wire, &mut part).await;
+            multiple(on, &wire, &mut part).await;
             return part;
         }
     };
@@ -73,10 +98,10 @@ pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> P
                 ..SpfDetail::default()
             });
             spf_wire::judge(domain, &wire, &mut part);
-            rewrite(net, facts, options, &spf_wire::meant(&wire).unwrap_or(text), &mut part).await;
+            spf_mend::rewrite(on, &spf_wire::meant(&wire).unwrap_or(text), &mut part).await;
             part.word(Status::Bad, "Error");
         }
-        Ok(record) => judge(net, facts, options, (&text, &record), &wire, &mut part).await,
+        Ok(record) => judge(on, (&text, &record), &wire, &mut part).await,
     }
     part
 }
@@ -101,37 +126,9 @@ fn unreadable(domain: &str, errors: &[SyntaxError], part: &mut Part) -> String {
     told(&errors.iter().collect::<Vec<_>>())
 }
 
-/// Shows a record that can be read, with all else put right, where it is clear what the terms were meant to say.
-async fn rewrite(net: &Net, facts: &Facts, options: &AuditOptions, text: &str, part: &mut Part) {
-    let domain = facts.domain.as_str();
-    let better = match legible(text) {
-        Some(text) => parse(text.as_bytes()).ok().map(|record| (text, record)),
-        None => None,
-    };
-    let Some((text, record)) = better else {
-        for finding in part.findings.iter_mut().filter(|finding| ["spf.syntax", "spf.duplicate_modifier"].contains(&finding.rule.as_str())) {
-            finding.fix.push_str(" What was meant has to be decided by you: no record is proposed before that.");
-        }
-        return;
-    };
-    let mut first = Part::default();
-    let cost = rules(net, facts, &text, &record, &mut first).await;
-    let known = known(facts, options, &cost, Vec::new());
-    let repair = repair(net, facts, &text, &known, &first, cost.tree.lookups).await;
-    let value = repair.map_or(text, |repair| repair.value);
-    for finding in part.findings.iter_mut().filter(|finding| is_of_record(&finding.rule)) {
-        finding.record = Some(repair::txt(domain, &value));
-    }
-}
-
-/// What a record that is written anew ends, whatever it says.
-fn is_of_record(rule: &str) -> bool {
-    ["spf.syntax", "spf.duplicate_modifier", "spf.multiple_records", "spf.too_long_string"].contains(&rule)
-}
-
-async fn multiple(net: &Net, facts: &Facts, options: &AuditOptions, wire: &spf_wire::Wire, part: &mut Part) {
-    let domain = facts.domain.as_str();
-    let texts = net.dns().txt(domain).await.found().into_iter().filter(|txt| crate::spf::is_spf(txt));
+async fn multiple(on: Audited<'_>, wire: &spf_wire::Wire, part: &mut Part) {
+    let domain = on.domain();
+    let texts = on.net.dns().txt(domain).await.found().into_iter().filter(|txt| crate::spf::is_spf(txt));
     let records: Vec<String> = texts.map(|txt| String::from_utf8_lossy(&txt).into_owned()).collect();
     if records.len() < 2 {
         // The same question, answered otherwise a moment later: nothing to build advice on.
@@ -141,7 +138,7 @@ async fn multiple(net: &Net, facts: &Facts, options: &AuditOptions, wire: &spf_w
     }
     part.find(remark("spf.multiple_records", domain, format!("{domain} has {} SPF records; receivers take that as an error", records.len())));
     spf_wire::judge(domain, wire, part);
-    rewrite(net, facts, options, &merged(&records), part).await;
+    spf_mend::rewrite(on, &spf_mend::merged(&records), part).await;
     part.detail.spf = Some(SpfDetail {
         tree: SpfNode { domain: domain.to_owned(), problem: Some(format!("has {} SPF records", records.len())), ..SpfNode::default() },
         ..SpfDetail::default()
@@ -150,60 +147,54 @@ async fn multiple(net: &Net, facts: &Facts, options: &AuditOptions, wire: &spf_w
     part.word(Status::Bad, "Error");
 }
 
-fn missing(facts: &Facts, options: &AuditOptions, part: &mut Part) {
-    let domain = facts.domain.as_str();
+fn missing(on: Audited<'_>, part: &mut Part) {
+    let (domain, facts, sends) = (on.domain(), on.facts, on.sends());
     let found = remark("spf.missing", domain, format!("{domain} has no SPF record"));
-    let senders: Vec<IpAddr> = options.senders.iter().take(MOST_NAMED).map(|(address, _)| address.to_canonical()).collect();
+    let senders: Vec<IpAddr> = on.options.senders.iter().take(MOST_NAMED).map(|(address, _)| address.to_canonical()).collect();
     let mut terms: Vec<String> = if facts.takes_mail() { vec!["mx".to_owned()] } else { Vec::new() };
     terms.extend(senders.iter().map(|address| format!("{}:{address}", if address.is_ipv4() { "ip4" } else { "ip6" })));
-    part.find(if facts.null_mx && !senders.is_empty() {
-        found.fix("Whether the domain sends mail is yours to decide: if it does, give it an MX record and name its senders; if not, publish v=spf1 -all.")
-    } else if !terms.is_empty() {
-        found
+    part.find(match &sends {
+        Some(sends) if facts.null_mx => found.fix(format!(
+            "The domain takes no mail (null MX), and {}. Whether it sends mail is yours to decide: if it does, give it an MX record and name its senders \
+             in an SPF record; if not, publish v=spf1 -all.",
+            sends.how()
+        )),
+        _ if !terms.is_empty() => found
             .fix(
                 "Publish one that names every host that sends for the domain; this one allows its MX hosts and the senders known here only. Change ~all to \
                  -all when all your senders are in it.",
             )
-            .record("TXT", domain, format!("v=spf1 {} ~all", terms.join(" ")))
-    } else if facts.receives {
-        found.fix("Publish one that names every host that sends for the domain, and ends in ~all. None is known here: its MX records lead to no host.")
-    } else {
-        found.fix("Publish one that says that nobody sends for the domain.").record("TXT", domain, "v=spf1 -all")
+            .record("TXT", domain, format!("v=spf1 {} ~all", terms.join(" "))),
+        _ if facts.receives => {
+            found.fix("Publish one that names every host that sends for the domain, and ends in ~all. None is known here: its MX records lead to no host.")
+        }
+        Some(sends) => found.fix(format!(
+            "Publish one that names every host that sends for the domain, and ends in ~all. Which these are is not known here, but {}. If nobody is to \
+             send for it any more, publish v=spf1 -all.",
+            sends.how()
+        )),
+        None => found.fix("Publish one that says that nobody sends for the domain.").record("TXT", domain, "v=spf1 -all"),
     });
     part.word(Status::Bad, "Missing");
 }
 
-/// One record with every mechanism of several, ending in the strictest `all` among them.
-fn merged(records: &[String]) -> String {
-    let mut seen = BTreeSet::new();
-    let mut terms: Vec<&str> = records
-        .iter()
-        .flat_map(|record| record.split(' ').skip(1))
-        .filter(|term| !term.is_empty() && !is_all(term) && seen.insert(term.to_ascii_lowercase()))
-        .collect();
-    let strict = records.iter().flat_map(|record| record.split(' ')).any(|term| term.eq_ignore_ascii_case("-all"));
-    let all = if strict { "-all" } else { "~all" };
-    terms.insert(0, "v=spf1");
-    terms.push(all);
-    terms.join(" ")
-}
-
-fn is_all(term: &str) -> bool {
-    term.trim_start_matches(['+', '-', '~', '?']).eq_ignore_ascii_case("all")
-}
-
-async fn judge(net: &Net, facts: &Facts, options: &AuditOptions, (text, record): (&str, &Record), wire: &spf_wire::Wire, part: &mut Part) {
-    let domain = facts.domain.as_str();
-    let cost = rules(net, facts, text, record, part).await;
-    // What the record itself says must not be lost to a name server that lets evaluations wait.
+async fn judge(on: Audited<'_>, published: (&str, &Record), wire: &spf_wire::Wire, part: &mut Part) {
+    let domain = on.domain();
+    // Where two strings of it run into each other, what the one wrong word says is nobody's will: the record is judged as it was meant.
+    let meant = spf_wire::meant(wire).and_then(|text| Some((parse(text.as_bytes()).ok()?, text)));
+    let (text, record) = meant.as_ref().map_or(published, |(record, text)| (text, record));
+    let cost = rules(on, text, record, part).await;
     let mut sent = Part::default();
-    let looked = tokio::time::timeout(SENDERS, spf_senders::look(net, facts, options, record, &mut sent)).await;
-    let senders = looked.unwrap_or_else(|_| {
-        sent.unknown("spf", "which of the known hosts may send was not answered in time");
-        spf_senders::Senders::default()
-    });
-    let base = spf_wire::meant(wire).unwrap_or_else(|| text.to_owned());
-    let repair = repair(net, facts, &base, &known(facts, options, &cost, senders.refused), part, cost.tree.lookups).await;
+    let senders = spf_senders::look(on, record, &mut sent).await;
+    let repair = match spf_mend::mend(on, text, &cost, part, true).await {
+        Outcome::Better(repair) => Some(*repair),
+        outcome => {
+            if let Outcome::Loses(lost, after) = &outcome {
+                spf_mend::decide_first(&mut part.findings, lost, after);
+            }
+            meant.as_ref().map(|_| Repair::unchanged(on, text, record, &cost, part))
+        }
+    };
     let flattened = match &repair {
         Some(repair) => repair.flattened.clone(),
         None => spf_flatten::propose(domain, text, record, &cost),
@@ -212,11 +203,15 @@ async fn judge(net: &Net, facts: &Facts, options: &AuditOptions, (text, record):
     spf_wire::judge(domain, wire, &mut carried);
     lookups(domain, cost.tree.lookups, flattened.as_ref(), part);
     if let Some(repair) = &repair {
-        let mut after = repair.after.clone();
+        let mut after = Part { findings: repair.after.clone(), ..Part::default() };
         lookups(domain, repair.lookups, None, &mut after);
         repair::show(&mut part.findings, &after.findings, domain, &repair.value);
-        let ends = |rule: &str| rule == "spf.sender_not_covered" || rule == "spf.too_long_string";
-        for finding in sent.findings.iter_mut().chain(&mut carried.findings).filter(|finding| ends(&finding.rule)) {
+        let is_let_in = |finding: &Finding| repair.lets_in.iter().any(|address| finding.subject == address.to_string());
+        let ends = |finding: &Finding| match finding.rule.as_str() {
+            "spf.sender_not_covered" => is_let_in(finding),
+            rule => rule == "spf.too_long_string",
+        };
+        for finding in sent.findings.iter_mut().chain(&mut carried.findings).filter(|finding| ends(finding)) {
             finding.record = Some(repair::txt(domain, &repair.value));
         }
     }
@@ -224,61 +219,21 @@ async fn judge(net: &Net, facts: &Facts, options: &AuditOptions, (text, record):
         part.findings.extend(more.findings);
         part.unknown.extend(more.unknown);
     }
-    part.detail.spf = Some(SpfDetail { tree: cost.tree, senders: senders.shown, flattened });
+    part.detail.spf = Some(SpfDetail { tree: cost.tree, senders, flattened });
     part.word_by_findings(Status::Ok, if part.findings.iter().any(|f| f.severity >= Severity::High) { "Error" } else { "Pass" });
 }
 
 /// All that a record itself gives reason to say, but for the number of its lookups.
-async fn rules(net: &Net, facts: &Facts, text: &str, record: &Record, part: &mut Part) -> Cost {
-    let domain = facts.domain.as_str();
-    endings(facts, text, record, part);
+pub(super) async fn rules(on: Audited<'_>, text: &str, record: &Record, part: &mut Part) -> Cost {
+    let domain = on.domain();
+    endings(on, text, record, part);
     spf_repeats::judge(domain, record, part);
-    let cost = Cost::of(net, domain, text, record).await;
+    let cost = Cost::of(on.net, domain, text, record).await;
     spf_open::judge(domain, record, &cost, part);
-    soft(net, facts, &cost, part).await;
+    soft(on.net, on.facts, &cost, part).await;
     wrong(domain, &cost, part);
-    spf_networks::judge(facts, &cost.seen.networks, part);
+    spf_networks::judge(on.facts, &cost.seen.networks, part);
     cost
-}
-
-fn known<'a>(facts: &'a Facts, options: &AuditOptions, cost: &'a Cost, refused: Vec<IpAddr>) -> Known<'a> {
-    let senders: Vec<IpAddr> = options.senders.iter().map(|(address, _)| address.to_canonical()).collect();
-    Known {
-        domain: facts.domain.as_str(),
-        silent: facts.null_mx && senders.is_empty() && options.seen_selectors.is_empty(),
-        senders,
-        refused,
-        voids: cost.tree.void_lookups,
-        seen: Some(&cost.seen),
-    }
-}
-
-/// A repaired record and what its own audit says.
-struct Repair {
-    value: String,
-    after: Part,
-    lookups: u32,
-    flattened: Option<SpfFlattening>,
-}
-
-/// The record put right, judged as if it were published; none where that would bring something new.
-async fn repair(net: &Net, facts: &Facts, text: &str, known: &Known<'_>, before: &Part, lookups: u32) -> Option<Repair> {
-    let mut tried = String::new();
-    for move_all in [true, false] {
-        let Some(value) = repaired(text, known, move_all).filter(|value| *value != tried) else { continue };
-        let Ok(record) = parse(value.as_bytes()) else { continue };
-        let mut after = Part::default();
-        let cost = rules(net, facts, &value, &record, &mut after).await;
-        // A known sender stays one, wherever it is.
-        let excused = if known.refused.is_empty() { &OWNERS[..] } else { &[OWNERS[0], "spf.private_addresses"] };
-        let is_longer = spf_wire::is_too_long(&value) && !spf_wire::is_too_long(text);
-        if !is_longer && load(cost.tree.lookups) <= load(lookups) && repair::is_no_worse(&before.findings, &after.findings, excused) {
-            let flattened = spf_flatten::propose(known.domain, &value, &record, &cost);
-            return Some(Repair { value, after, lookups: cost.tree.lookups, flattened });
-        }
-        tried = value;
-    }
-    None
 }
 
 /// A soft fail refuses nothing by itself: whether that is enough is the DMARC policy's to say.
@@ -298,7 +253,7 @@ async fn soft(net: &Net, facts: &Facts, cost: &Cost, part: &mut Part) {
 }
 
 /// The rule that a number of lookups breaks.
-const fn load(lookups: u32) -> Option<&'static str> {
+pub(super) const fn load(lookups: u32) -> Option<&'static str> {
     match lookups {
         0..NEAR => None,
         NEAR..=MAX_LOOKUPS => Some("spf.lookups_near_limit"),
@@ -323,9 +278,9 @@ fn wrong(domain: &str, cost: &Cost, part: &mut Part) {
     let seen = &cost.seen;
     if cost.tree.void_lookups > MAX_VOID_LOOKUPS {
         let summary = format!("{} lookups of the SPF record find nothing, {MAX_VOID_LOOKUPS} are allowed", cost.tree.void_lookups);
-        part.find(
-            remark("spf.void_lookups", domain, summary).with("names", seen.voids.iter().take(MOST_NAMED).cloned().collect::<Vec<_>>().join(", ")),
-        );
+        let term = |(question, name): &(Question, String)| format!("{}:{name}", question.as_str());
+        let names: Vec<String> = seen.voids.iter().take(MOST_NAMED).map(term).collect();
+        part.find(remark("spf.void_lookups", domain, summary).with("names", names.join(", ")));
     }
     for target in &seen.without_record {
         part.find(
@@ -360,8 +315,8 @@ fn wrong(domain: &str, cost: &Cost, part: &mut Part) {
 }
 
 /// What stands at the end of the record, and what is superfluous in it.
-fn endings(facts: &Facts, text: &str, record: &Record, part: &mut Part) {
-    let domain = facts.domain.as_str();
+fn endings(on: Audited<'_>, text: &str, record: &Record, part: &mut Part) {
+    let domain = on.domain();
     let all = record.directives.iter().position(|directive| directive.mechanism == Mechanism::All);
     match all.map(|at| record.directives[at].qualifier) {
         Some(Qualifier::Pass) => {
@@ -381,22 +336,32 @@ fn endings(facts: &Facts, text: &str, record: &Record, part: &mut Part) {
             part.find(remark("spf.redirect_with_all", domain, "“redirect” stands beside “all” and is never followed"));
         }
     }
-    if facts.null_mx && !text.trim_end().eq_ignore_ascii_case("v=spf1 -all") {
-        part.find(remark("spf.non_sending_open", domain, "The domain takes no mail (null MX), yet SPF lets hosts send for it"));
+    if on.facts.null_mx && !text.trim_end().eq_ignore_ascii_case("v=spf1 -all") {
+        open_beside_null_mx(on, record, part);
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn merging_loses_no_sender_and_keeps_the_strictest_end() {
-        let merged = |records: &[&str]| merged(&records.iter().map(|record| (*record).to_owned()).collect::<Vec<_>>());
-        assert_eq!(
-            merged(&["v=spf1 mx ~all", "v=spf1 MX a:firewall include:spf-all.e.example ?all"]),
-            "v=spf1 mx a:firewall include:spf-all.e.example ~all"
-        );
-        assert_eq!(merged(&["v=spf1 a -ALL", "v=spf1 mx +all"]), "v=spf1 a mx -all");
+/// A domain that takes no mail should send none (RFC 7505 4.2). Whether it does is its owner's to say where anything speaks for it.
+fn open_beside_null_mx(on: Audited<'_>, record: &Record, part: &mut Part) {
+    let domain = on.domain();
+    let sends = on.sends();
+    // That it does send is said of its MX record.
+    if sends.as_ref().is_some_and(Sends::is_sure) {
+        return;
     }
+    let open = lets_send(record);
+    let seen = if open {
+        "The domain takes no mail (null MX), yet SPF lets hosts send for it"
+    } else {
+        "The domain takes no mail (null MX), and its SPF record does not simply say that nobody sends for it"
+    };
+    let found = remark("spf.non_sending_open", domain, seen);
+    part.find(if open || sends.is_some() {
+        found.fix(format!(
+            "Whether the domain sends mail is yours to decide: if it does, give it an MX record that takes the replies; if it does not, publish \
+             v=spf1 -all, and at _dmarc.{domain} v=DMARC1; p=reject."
+        ))
+    } else {
+        found
+    });
 }

@@ -40,11 +40,33 @@ pub(super) struct Cost {
     pub seen: Seen,
 }
 
+/// What a term asks of a name: one that has no MX records may well have addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Question {
+    /// Addresses of either family.
+    A,
+    /// MX hosts.
+    Mx,
+    /// IPv4 addresses, whatever they are (RFC 7208 5.7).
+    Exists,
+}
+
+impl Question {
+    /// The mechanism that asks it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::A => "a",
+            Self::Mx => "mx",
+            Self::Exists => "exists",
+        }
+    }
+}
+
 /// What is wrong with a record and what it reaches.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    /// Names that were asked for and are not there.
-    pub voids: Vec<String>,
+    /// Questions that found nothing.
+    pub voids: Vec<(Question, String)>,
     /// Included domains without a policy.
     pub without_record: BTreeSet<String>,
     /// Names whose registered domain does not exist, and that domain.
@@ -215,10 +237,10 @@ impl Walk<'_> {
                 step.seen.uses_ptr = true;
                 step.note = Some("asks for the reverse name of each client".to_owned());
             }
-            Mechanism::Exists(spec) => match spec.literal() {
+            Mechanism::Exists(spec) => match spec.literal().map(str::to_ascii_lowercase) {
                 Some(name) => {
-                    let answer = self.net.dns().a(name).await;
-                    self.void(name, &answer, &mut step).await;
+                    let answer = self.net.dns().a(&name).await;
+                    self.void((Question::Exists, &name), &answer, &mut step).await;
                 }
                 None => step.note = Some(DEPENDS.to_owned()),
             },
@@ -228,7 +250,7 @@ impl Walk<'_> {
 
     async fn addresses(&self, name: &str, cidr: DualCidr, step: &mut Step) {
         let answer = self.net.dns().addresses(name).await;
-        self.void(name, &answer, step).await;
+        self.void((Question::A, name), &answer, step).await;
         if let Lookup::Found(addresses) = answer {
             step.note = Some(counted(addresses.len(), "address", "addresses"));
             step.allowed = Some(addresses.into_iter().filter_map(|address| widened(address, cidr)).collect());
@@ -237,7 +259,7 @@ impl Walk<'_> {
 
     async fn mx(&self, name: &str, cidr: DualCidr, step: &mut Step) {
         let answer = self.net.dns().mx(name).await;
-        self.void(name, &answer, step).await;
+        self.void((Question::Mx, name), &answer, step).await;
         let Lookup::Found(mut hosts) = answer else { return };
         if hosts.len() > MAX_NAMES {
             step.seen.wide_mx.insert((name.to_owned(), hosts.len()));
@@ -268,12 +290,12 @@ impl Walk<'_> {
     }
 
     /// Counts a lookup that finds nothing for any client; one that only lacks addresses of one family is no mistake.
-    async fn void<T: Sync>(&self, name: &str, answer: &Lookup<T>, step: &mut Step) {
+    async fn void<T: Sync>(&self, (question, name): (Question, &str), answer: &Lookup<T>, step: &mut Step) {
         match answer {
             Lookup::Found(_) => {}
             Lookup::Missing(absence) => {
                 step.void_lookups += 1;
-                step.seen.voids.push(name.to_owned());
+                step.seen.voids.push((question, name.to_owned()));
                 step.note = Some(if *absence == Absence::NxDomain { "finds nothing: the name does not exist" } else { "finds nothing" }.to_owned());
                 self.lapse(name, step).await;
             }

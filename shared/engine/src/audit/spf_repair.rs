@@ -3,17 +3,17 @@
 use std::net::IpAddr;
 
 use super::{
-    spf_cost::Seen,
+    spf_cost::{Question, Seen},
     spf_networks,
     spf_repeats::{repeats, terms},
 };
-use crate::spf::{Directive, MAX_VOID_LOOKUPS, Mechanism, Qualifier, Record, is_term, parse};
+use crate::spf::{Directive, MAX_VOID_LOOKUPS, MacroString, Mechanism, Qualifier, Record, is_term, parse};
 
 /// What is known beside the record itself.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Known<'a> {
     pub(super) domain: &'a str,
-    /// It takes no mail and nobody is known to send for it.
+    /// It takes no mail (null MX) and nothing is known that speaks for mail in its name.
     pub(super) silent: bool,
     /// Addresses that send for it and must keep their place.
     pub(super) senders: Vec<IpAddr>,
@@ -55,7 +55,7 @@ fn meant(term: &str) -> Option<String> {
 /// where the record can not be read.
 pub(super) fn repaired(text: &str, known: &Known<'_>, move_all: bool) -> Option<String> {
     let record = parse(text.as_bytes()).ok()?;
-    let value = if known.silent {
+    let value = if known.silent && !lets_send(&record) {
         "v=spf1 -all".to_owned()
     } else {
         let value = rewritten(text, &record, known, move_all);
@@ -71,9 +71,11 @@ pub(super) fn repaired(text: &str, known: &Known<'_>, move_all: bool) -> Option<
     (plain(&value) != plain(text)).then_some(value)
 }
 
-fn lets_send(record: &Record) -> bool {
-    let passes = |directive: &Directive| directive.qualifier == Qualifier::Pass && directive.mechanism != Mechanism::All;
-    record.redirect.is_some() || record.directives.iter().any(passes)
+/// Whether a record lets anybody pass, by a term that is read: not by what stands behind `all`, nor by a redirect beside it (RFC 7208 6.1).
+pub(super) fn lets_send(record: &Record) -> bool {
+    let all = record.directives.iter().position(|directive| directive.mechanism == Mechanism::All);
+    let read = &record.directives[..all.map_or(record.directives.len(), |at| at + 1)];
+    read.iter().any(|directive| directive.qualifier == Qualifier::Pass) || (all.is_none() && record.redirect.is_some())
 }
 
 fn rewritten(text: &str, record: &Record, known: &Known<'_>, move_all: bool) -> String {
@@ -120,23 +122,25 @@ fn rewritten(text: &str, record: &Record, known: &Known<'_>, move_all: bool) -> 
 /// of the internet, the record itself; and a name that is not there, where there are too many such.
 fn is_dead(directive: &Directive, known: &Known<'_>) -> bool {
     let Some(seen) = known.seen else { return false };
-    let own = || known.domain.to_owned();
-    let name = match &directive.mechanism {
-        Mechanism::Include(spec) | Mechanism::Exists(spec) => spec.literal().map(str::to_ascii_lowercase),
-        Mechanism::A(spec, _) | Mechanism::Mx(spec, _) => {
-            spec.as_ref().map_or_else(|| Some(own()), |spec| spec.literal().map(str::to_ascii_lowercase))
-        }
+    let literal = |spec: &MacroString| spec.literal().map(str::to_ascii_lowercase);
+    let own = |spec: &Option<MacroString>| spec.as_ref().map_or_else(|| Some(known.domain.to_owned()), literal);
+    let (question, name) = match &directive.mechanism {
+        Mechanism::Include(spec) => (None, literal(spec)),
+        Mechanism::Exists(spec) => (Some(Question::Exists), literal(spec)),
+        Mechanism::A(spec, _) => (Some(Question::A), own(spec)),
+        Mechanism::Mx(spec, _) => (Some(Question::Mx), own(spec)),
         Mechanism::Ip4(..) | Mechanism::Ip6(..) => return is_nowhere(directive, known),
-        Mechanism::All | Mechanism::Ptr(_) => None,
+        Mechanism::All | Mechanism::Ptr(_) => return false,
     };
     let Some(name) = name else { return false };
     if seen.lapsed.iter().any(|(lapsed, _)| *lapsed == name) {
         return true;
     }
-    if matches!(directive.mechanism, Mechanism::Include(_)) {
-        return seen.without_record.contains(&name) || name == known.domain;
+    match question {
+        None => seen.without_record.contains(&name) || name == known.domain,
+        // That a name has no addresses says nothing of its MX records.
+        Some(question) => known.voids > MAX_VOID_LOOKUPS && seen.voids.contains(&(question, name)),
     }
-    known.voids > MAX_VOID_LOOKUPS && seen.voids.contains(&name)
 }
 
 fn is_nowhere(directive: &Directive, known: &Known<'_>) -> bool {
@@ -157,5 +161,27 @@ fn without_repeats(text: &str, domain: &str) -> Option<String> {
             return Some(text);
         }
         text = next;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_that_let_nobody_send_are_known() {
+        for (policy, sends) in [
+            ("v=spf1 -all", false),
+            ("v=spf1 ~all", false),
+            ("v=spf1 -mx ?all exp=why.e.example", false),
+            ("v=spf1", false),
+            ("v=spf1 -all mx redirect=a.example", false),
+            ("v=spf1 include:a.example -all", true),
+            ("V=SPF1 +mx -all", true),
+            ("v=spf1 redirect=a.example", true),
+            ("v=spf1 all", true),
+        ] {
+            assert_eq!(lets_send(&parse(policy.as_bytes()).unwrap()), sends, "{policy}");
+        }
     }
 }

@@ -34,6 +34,15 @@ async fn one_record_mends_all_that_can_be_mended() {
     assert_eq!(shown(&two), [("spf.multiple_records", Some("v=spf1 mx ip4:8.8.8.8 ~all"))]);
     let odd = run(&[("e.example", "TXT v=spf1 mx ?all"), ("e.example", "TXT v=spf1 hello")], &[], &AuditOptions::default()).await;
     assert!(odd.findings[0].record.is_none() && odd.findings[0].fix.contains("decided by you"), "{odd:?}");
+    // Where one leads elsewhere for all that it does not name itself, the other's end would hide that.
+    for (led, better) in [
+        ("v=spf1 redirect=five.example", "v=spf1 mx include:five.example -all"),
+        ("v=spf1 ip4:8.8.8.8 Redirect=nets.five.example", "v=spf1 mx ip4:8.8.8.8 include:nets.five.example -all"),
+        ("v=spf1 ip4:8.8.8.8 ~all redirect=five.example", "v=spf1 mx ip4:8.8.8.8 -all"),
+    ] {
+        let led = run(&[("e.example", "TXT v=spf1 mx -all"), ("e.example", &format!("TXT {led}"))], &[], &AuditOptions::default()).await;
+        assert_eq!(shown(&led), [("spf.multiple_records", Some(better))]);
+    }
     // Known senders are let in by the same record.
     let options = AuditOptions {
         senders: ["198.51.100.7", "2001:4860::25"].map(|address| (address.parse().unwrap(), "watched".to_owned())).into(),
@@ -121,12 +130,120 @@ async fn a_repaired_record_ends_what_it_is_shown_with_and_brings_nothing_new() {
             assert!(same(&after) < same(&before), "{case}: {rule} survives {better}");
         }
         let readable = !rules(&before).iter().any(|rule| is_unread(rule));
-        let new: Vec<&str> = rules(&after)
-            .into_iter()
-            .filter(|rule| !rules(&before).contains(rule) && *rule != "spf.softfail_only" && *rule != "spf.host_not_allowed")
-            .collect();
+        // Hosts that pass still do: that others may not send can be new only where the record was no word on them before.
+        let passed = passing(&before);
+        assert!(passed.iter().all(|address| passing(&after).contains(address)), "{case}: {better} loses some of {passed:?}");
+        let is_owners = |rule: &str| rule == "spf.softfail_only" || (rule == "spf.host_not_allowed" && passed.is_empty());
+        let new: Vec<&str> = rules(&after).into_iter().filter(|rule| !rules(&before).contains(rule) && !is_owners(rule)).collect();
         assert!(!readable || new.is_empty(), "{case}: {better} brings {new:?}");
         assert!(shown(&after).iter().all(|(_, value)| value.is_none()), "{case}: {better} is mended again: {:?}", shown(&after));
+    }
+}
+
+/// The known addresses that pass.
+fn passing(report: &AuditReport) -> Vec<IpAddr> {
+    let senders = report.detail.spf.iter().flat_map(|spf| &spf.senders);
+    senders.filter(|sender| sender.result == "pass").map(|sender| sender.address).collect()
+}
+
+#[tokio::test]
+async fn a_name_without_addresses_may_have_mx_records_and_the_other_way_round() {
+    for (published, better) in [
+        ("v=spf1 a mx a:old1.e.example a:old2.e.example include:nets.five.example -all", "v=spf1 mx include:nets.five.example -all"),
+        ("v=spf1 mx mx:mx.e.example a:mx.e.example a:x1.e.example a:x2.e.example -all", "v=spf1 mx a:mx.e.example -all"),
+        ("v=spf1 mx exists:H3.five.example a:h3.five.example a:x1.e.example a:x2.e.example -all", "v=spf1 mx a:h3.five.example -all"),
+    ] {
+        let report = spf(&format!("TXT {published}")).await;
+        let void = report.findings.iter().find(|found| found.rule == "spf.void_lookups").unwrap();
+        assert_eq!(void.record.as_ref().map(|record| record.value.as_str()), Some(better), "{published}: {:?}", shown(&report));
+    }
+    let report = spf("TXT v=spf1 a mx a:old1.e.example exists:old2.e.example -all").await;
+    let fix = &report.findings.iter().find(|found| found.rule == "spf.void_lookups").unwrap().fix;
+    assert!(fix.ends_with("find nothing: a:e.example, a:old1.e.example, exists:old2.e.example."), "{fix}");
+}
+
+#[tokio::test]
+async fn a_record_under_which_a_host_passes_no_more_is_not_shown() {
+    for published in ["v=spf1 a:h1.five.example +all", "v=spf1 +all a:h1.five.example"] {
+        let report = spf(&format!("TXT {published}")).await;
+        assert!(shown(&report).iter().all(|(_, value)| value.is_none()), "{published}: {:?}", shown(&report));
+        let found = report.findings.iter().find(|found| found.rule == "spf.plus_all").unwrap();
+        assert!(found.fix.contains("would pass no more: 203.0.113.5 (MX host mx.e.example)"), "{found:?}");
+    }
+    // A known sender is named in the record; the hosts of others who only take the mail lose nothing.
+    let options = AuditOptions { senders: vec![("8.8.8.8".parse().unwrap(), "watched".to_owned())], ..AuditOptions::default() };
+    let report = run(&[("e.example", "TXT v=spf1 mx +all")], &[], &options).await;
+    assert!(shown(&report).contains(&("spf.plus_all", Some("v=spf1 mx ip4:8.8.8.8 ~all"))), "{:?}", shown(&report));
+    let records = [("f.example", "MX 1 smtp.google.com"), ("smtp.google.com", "A 8.8.4.4"), ("f.example", "TXT v=spf1 ip4:8.8.8.8 +all")];
+    let server = crate::net::tests::Server::start(&records, &[]).await;
+    let report = audit_families(&server.net(), &"f.example".parse().unwrap(), &AuditOptions::default(), &[Family::Spf]).await;
+    assert!(shown(&report).contains(&("spf.plus_all", Some("v=spf1 ip4:8.8.8.8 ~all"))), "{:?}", shown(&report));
+}
+
+#[tokio::test]
+async fn a_record_whose_strings_run_on_is_shown_as_it_was_meant() {
+    // Joined, they are one word that can be read and means nothing.
+    let report = spf("TXT v=spf1 mx include:nets.five.example|-all").await;
+    assert_eq!(shown(&report), [("spf.too_long_string", Some("v=spf1 mx include:nets.five.example -all"))]);
+    // What else is wrong with it is mended by the same record.
+    let report = spf("TXT v=spf1 mx mx include:nets.five.example|-all").await;
+    let better = Some("v=spf1 mx include:nets.five.example -all");
+    assert_eq!(shown(&report), [("spf.too_long_string", better), ("spf.duplicate_mechanism", better)]);
+}
+
+#[tokio::test]
+async fn no_record_is_written_from_a_tree_that_could_not_be_read() {
+    let mute = [("mute.test", crate::net::tests::Say::Code(hickory_proto::op::ResponseCode::ServFail))];
+    let report = run(&[("e.example", "TXT v=spf1 mx mx include:mute.test -all")], &mute, &AuditOptions::default()).await;
+    assert_eq!(shown(&report), [("spf.duplicate_mechanism", None)]);
+}
+
+#[tokio::test]
+async fn a_repair_that_waits_costs_nothing_that_was_found() {
+    // Whether DMARC enforces is asked of a silent server, once for the record and once more for its repair: both have no time.
+    let mute = [("_dmarc.e.example", crate::net::tests::Say::Silence)];
+    let report = run(&[("e.example", "TXT v=spf1 mx mx ~all")], &mute, &AuditOptions::default()).await;
+    assert_eq!(shown(&report), [("spf.duplicate_mechanism", None)], "{report:#?}");
+}
+
+#[tokio::test]
+async fn beside_a_null_mx_who_sends_is_decided_by_the_owner() {
+    let own = || vec!["s1".to_owned()];
+    let stranger = AuditOptions::default;
+    let found = AuditOptions { found_selectors: own(), ..stranger() };
+    let seen = AuditOptions { seen_selectors: own(), ..stranger() };
+    for (published, options, rule, fires, better) in [
+        // Without a record.
+        (None, stranger(), "spf.missing", true, Some("v=spf1 -all")),
+        (None, seen.clone(), "spf.missing", true, None),
+        (None, found.clone(), "spf.missing", true, None),
+        (None, AuditOptions { selectors: own(), ..stranger() }, "spf.missing", true, None),
+        // With one that lets nobody pass, and with one that does.
+        (Some("v=spf1 ~all"), stranger(), "spf.non_sending_open", true, Some("v=spf1 -all")),
+        (Some("v=spf1 -mx -all"), stranger(), "spf.non_sending_open", true, Some("v=spf1 -all")),
+        (Some("v=spf1 ~all"), found.clone(), "spf.non_sending_open", true, None),
+        (Some("v=spf1 ip4:8.8.8.8 -all"), stranger(), "spf.non_sending_open", true, None),
+        (Some("v=spf1 ip4:8.8.8.8 -all"), found, "spf.non_sending_open", true, None),
+        // That it sends is known, and said of its MX.
+        (Some("v=spf1 ip4:8.8.8.8 -all"), seen, "spf.non_sending_open", false, None),
+    ] {
+        let text = published.map(|record| format!("TXT {record}"));
+        let records: Vec<(&str, &str)> = std::iter::once(("n.example", "MX 0 .")).chain(text.as_deref().map(|text| ("n.example", text))).collect();
+        let server = crate::net::tests::Server::start(&records, &[]).await;
+        let report = audit_families(&server.net(), &"n.example".parse().unwrap(), &options, &[Family::Spf]).await;
+        let said = report.findings.iter().find(|found| found.rule == rule);
+        assert_eq!(said.is_some(), fires, "{records:?} {options:?}");
+        let Some(said) = said else { continue };
+        assert_eq!(said.record.as_ref().map(|record| record.value.as_str()), better, "{records:?} {options:?}: {report:#?}");
+        assert_eq!(said.fix.contains("yours to decide"), better.is_none(), "{said:?}");
+    }
+    // Without MX records there is no word of its owner on that: what was there before counts.
+    let lost = AuditOptions { known: Known { lost_mx: vec!["10 mx.n.example".to_owned()], ..Known::default() }, ..stranger() };
+    let server = crate::net::tests::Server::start(&[("n.example", "TXT hello")], &[]).await;
+    let report = audit_families(&server.net(), &"n.example".parse().unwrap(), &lost, &[Family::Spf, Family::Dmarc]).await;
+    for rule in ["spf.missing", "dmarc.missing"] {
+        let said = report.findings.iter().find(|found| found.rule == rule).unwrap();
+        assert!(said.record.is_none() && !said.fix.contains("have mail in its name refused"), "{said:?}");
     }
 }
 

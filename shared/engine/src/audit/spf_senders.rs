@@ -1,15 +1,20 @@
 //! Who passes: `check_host()` for the addresses known to send, for MX hosts and for the domain's own address.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 use futures::{StreamExt, future::join_all, stream};
-use waypost_types::audit::SpfSender;
+use tokio::time::{Instant, timeout_at};
+use waypost_types::{audit::SpfSender, finding::UnknownPart};
 
-use super::{AuditOptions, Facts, Part, organisational, rules::remark};
+use super::{AuditOptions, Facts, Part, organisational, rules::remark, spf::Audited};
 use crate::{
-    net::{Lookup, Net},
-    spf::{FetchError, Mechanism, Record, SpfEvaluation, SpfResult, check_host, fetch},
+    net::Lookup,
+    spf::{FetchError, Mechanism, Record, SpfDns, SpfEvaluation, SpfResult, check_host, fetch},
 };
+
+/// All evaluations together. One that takes longer is not told; what the others told stands.
+const LIMIT: Duration = Duration::from_secs(4);
+const LATE: &str = "the name servers did not answer in time";
 
 /// Known senders that are looked at.
 const MOST_SENDERS: usize = 40;
@@ -23,52 +28,41 @@ const MOST_OWN: usize = 4;
 const AT_ONCE: usize = 6;
 
 /// An address and what it is.
-struct Candidate {
-    address: IpAddr,
-    origin: String,
+pub(super) struct Candidate {
+    pub(super) address: IpAddr,
+    pub(super) origin: String,
     /// Somebody said that it sends.
-    known: bool,
+    pub(super) known: bool,
     /// The MX host it is of, where that is the organisation's own.
-    own_host: Option<String>,
+    pub(super) own_host: Option<String>,
 }
 
-/// Who passes, and the known senders that do not.
-#[derive(Debug, Default)]
-pub(super) struct Senders {
-    pub(super) shown: Vec<SpfSender>,
-    pub(super) refused: Vec<IpAddr>,
-}
-
-/// Evaluates each; no DNS answer makes it unknown. Gives those to show, and remarks what follows.
-pub(super) async fn look(net: &Net, facts: &Facts, options: &AuditOptions, record: &Record, part: &mut Part) -> Senders {
-    let domain = facts.domain.as_str();
-    let candidates = candidates(facts, options);
-    let results = evaluate(net, domain, &candidates).await;
-    let mut refused = Vec::new();
-    for (candidate, result) in candidates.iter().zip(&results).filter(|(candidate, _)| candidate.known) {
-        if not_covered(domain, candidate, result, part) {
-            refused.push(candidate.address);
-        }
-    }
+/// Evaluates each; no DNS answer makes it unknown, and nothing else. Gives those to show, and remarks what follows.
+pub(super) async fn look(on: Audited<'_>, record: &Record, part: &mut Part) -> Vec<SpfSender> {
+    let end = on.end.min(Instant::now() + LIMIT);
+    let candidates = candidates(on.facts, on.options);
     let sends = record.redirect.is_some() || record.directives.iter().any(|directive| directive.mechanism != Mechanism::All);
-    if sends {
-        not_allowed(net, facts, &candidates, &results, part).await;
-        helo(net, facts, &candidates, &results, part).await;
+    let known: BTreeSet<IpAddr> = candidates.iter().map(|candidate| candidate.address).collect();
+    let web = async { if sends { web(on, &known, end).await } else { Web::default() } };
+    let (results, web) = tokio::join!(evaluate(on.net.dns(), on.domain(), on.net.now().timestamp(), &candidates, end), web);
+    for (candidate, result) in candidates.iter().zip(&results).filter(|(candidate, _)| candidate.known) {
+        not_covered(on.domain(), candidate, result, part);
     }
-    let shown = candidates
-        .into_iter()
-        .zip(results)
-        .map(|(candidate, result)| SpfSender {
-            address: candidate.address,
-            origin: candidate.origin,
-            result: result.result.as_str().to_owned(),
-            mechanism: result.mechanism,
-        })
-        .collect();
-    Senders { shown, refused }
+    if sends {
+        not_allowed(on.domain(), (&candidates, &results), web, part);
+        helo(on, (&candidates, &results), end, part).await;
+    }
+    let shown = candidates.into_iter().zip(results).map(|(candidate, result)| SpfSender {
+        address: candidate.address,
+        origin: candidate.origin,
+        result: result.result.as_str().to_owned(),
+        mechanism: result.mechanism,
+    });
+    shown.collect()
 }
 
-fn candidates(facts: &Facts, options: &AuditOptions) -> Vec<Candidate> {
+/// The addresses known to send, and those of the MX hosts.
+pub(super) fn candidates(facts: &Facts, options: &AuditOptions) -> Vec<Candidate> {
     let known = options.senders.iter().take(MOST_SENDERS).map(|(address, origin)| Candidate {
         address: address.to_canonical(),
         origin: origin.clone(),
@@ -88,82 +82,93 @@ fn candidates(facts: &Facts, options: &AuditOptions) -> Vec<Candidate> {
     known.chain(mx.take(MOST_MX_ADDRESSES)).filter(|candidate| seen.insert(candidate.address)).collect()
 }
 
-async fn evaluate(net: &Net, domain: &str, candidates: &[Candidate]) -> Vec<SpfEvaluation> {
+/// What the policy says of each. One that is not told by `end` is a temporary error.
+pub(super) async fn evaluate<D: SpfDns>(dns: &D, domain: &str, now: i64, candidates: &[Candidate], end: Instant) -> Vec<SpfEvaluation> {
     let sender = format!("postmaster@{domain}");
-    let now = net.now().timestamp();
-    let jobs: Vec<_> = candidates.iter().map(|candidate| check_host(net.dns(), candidate.address, domain, &sender, domain, now)).collect();
+    let late = || SpfEvaluation { result: SpfResult::TempError, explanation: LATE.to_owned(), mechanism: None, lookups: 0, void_lookups: 0 };
+    let jobs: Vec<_> = candidates.iter().map(|candidate| timeout_at(end, check_host(dns, candidate.address, domain, &sender, domain, now))).collect();
     // Those that come later find the answers in the resolver's cache.
-    stream::iter(jobs).buffered(AT_ONCE).collect().await
+    stream::iter(jobs).buffered(AT_ONCE).map(|told| told.unwrap_or_else(|_| late())).collect().await
 }
 
-/// Remarks a known sender that does not pass; true when it is one.
-fn not_covered(domain: &str, candidate: &Candidate, result: &SpfEvaluation, part: &mut Part) -> bool {
-    let address = candidate.address;
+/// Remarks a known sender that does not pass.
+fn not_covered(domain: &str, candidate: &Candidate, result: &SpfEvaluation, part: &mut Part) {
+    let address = candidate.address.to_string();
     match result.result {
         SpfResult::Fail | SpfResult::SoftFail | SpfResult::Neutral => {
             let seen = format!("{address} sends for {domain} ({}), and SPF says {} of it", candidate.origin, result.result.as_str());
-            part.find(remark("spf.sender_not_covered", domain, seen).with("ip", address.to_string()));
-            return true;
+            part.find(remark("spf.sender_not_covered", &address, seen).with("ip", &address));
         }
-        SpfResult::TempError => part.unknown("spf", format!("whether {address} may send: {}", result.explanation)),
+        SpfResult::TempError => {
+            let unknown = UnknownPart::new("spf.sender_not_covered", format!("whether {address} may send: {}", result.explanation));
+            part.unknown.push(UnknownPart { about: Some(address), ..unknown });
+        }
         // What is wrong with the record as a whole is said elsewhere.
         SpfResult::Pass | SpfResult::None | SpfResult::PermError => {}
     }
-    false
 }
 
-async fn not_allowed(net: &Net, facts: &Facts, candidates: &[Candidate], results: &[SpfEvaluation], part: &mut Part) {
-    let domain = facts.domain.as_str();
-    let refused = |result: &SpfEvaluation| matches!(result.result, SpfResult::Fail | SpfResult::SoftFail);
-    let mut names: Vec<String> = Vec::new();
-    for (candidate, result) in candidates.iter().zip(results) {
-        if candidate.own_host.is_some() && refused(result) {
-            names.push(format!("{} ({})", candidate.origin, candidate.address));
-        }
-    }
-    let known: BTreeSet<IpAddr> = candidates.iter().map(|candidate| candidate.address).collect();
-    let addresses = net.dns().addresses(domain).await;
-    let mut untold = if let Lookup::Failed(failure) = &addresses { Some(format!("the addresses of {domain}: {failure}")) } else { None };
-    let web: Vec<Candidate> = addresses
-        .found()
-        .into_iter()
-        .take(MOST_OWN)
-        .filter(|address| !known.contains(address))
-        .map(|address| Candidate { address, origin: format!("address of {domain}"), known: false, own_host: None })
-        .collect();
-    let web_results = evaluate(net, domain, &web).await;
-    names.extend(web.iter().zip(&web_results).filter(|(_, result)| refused(result)).map(|(host, _)| format!("{} ({})", host.origin, host.address)));
+/// The domain's own addresses, and why they could not be told.
+#[derive(Default)]
+struct Web {
+    hosts: Vec<Candidate>,
+    results: Vec<SpfEvaluation>,
+    untold: Option<String>,
+}
+
+async fn web(on: Audited<'_>, known: &BTreeSet<IpAddr>, end: Instant) -> Web {
+    let domain = on.domain();
+    let addresses = match timeout_at(end, on.net.dns().addresses(domain)).await {
+        Ok(Lookup::Failed(failure)) => Err(failure.to_string()),
+        Ok(addresses) => Ok(addresses.found()),
+        Err(_) => Err(LATE.to_owned()),
+    };
+    let untold = addresses.as_ref().err().map(|why| format!("the addresses of {domain}: {why}"));
+    let own = addresses.unwrap_or_default().into_iter().take(MOST_OWN).filter(|address| !known.contains(address));
+    let hosts: Vec<Candidate> =
+        own.map(|address| Candidate { address, origin: format!("address of {domain}"), known: false, own_host: None }).collect();
+    let results = evaluate(on.net.dns(), domain, on.net.now().timestamp(), &hosts, end).await;
+    Web { hosts, results, untold }
+}
+
+fn not_allowed(domain: &str, (candidates, results): (&[Candidate], &[SpfEvaluation]), web: Web, part: &mut Part) {
     let own = candidates.iter().zip(results).filter(|(candidate, _)| candidate.own_host.is_some());
-    for (candidate, result) in own.chain(web.iter().zip(&web_results)).filter(|(_, result)| result.result == SpfResult::TempError) {
-        untold.get_or_insert_with(|| format!("whether {} ({}) may send: {}", candidate.address, candidate.origin, result.explanation));
-    }
+    let hosts: Vec<(&Candidate, &SpfEvaluation)> = own.chain(web.hosts.iter().zip(&web.results)).collect();
+    let refused = hosts.iter().filter(|(_, result)| matches!(result.result, SpfResult::Fail | SpfResult::SoftFail));
+    let names: Vec<String> = refused.map(|(host, _)| format!("{} ({})", host.origin, host.address)).collect();
     if !names.is_empty() {
         let seen = format!("SPF lets these hosts of the domain send no mail: {}", names.join(", "));
         part.find(remark("spf.host_not_allowed", domain, seen));
-    } else if let Some(reason) = untold {
+        return;
+    }
+    let failed = hosts.iter().find(|(_, result)| result.result == SpfResult::TempError);
+    let failed = || failed.map(|(host, result)| format!("whether {} ({}) may send: {}", host.address, host.origin, result.explanation));
+    if let Some(reason) = web.untold.or_else(failed) {
         part.untold("spf.host_not_allowed", reason);
     }
 }
 
 /// Own MX hosts that may send but whose own name has no policy: notices with an empty sender are judged by that name.
-async fn helo(net: &Net, facts: &Facts, candidates: &[Candidate], results: &[SpfEvaluation], part: &mut Part) {
+async fn helo(on: Audited<'_>, (candidates, results): (&[Candidate], &[SpfEvaluation]), end: Instant, part: &mut Part) {
     let temporary = |(candidate, result): (&Candidate, &SpfEvaluation)| candidate.own_host.is_some() && result.result == SpfResult::TempError;
     if candidates.iter().zip(results).any(temporary) {
         part.untold("spf.helo_missing", "whether the domain's own hosts may send was not answered");
     }
     let passes = candidates.iter().zip(results).filter(|(_, result)| result.result == SpfResult::Pass);
-    let hosts: BTreeSet<&str> =
-        passes.filter_map(|(candidate, _)| candidate.own_host.as_deref()).filter(|host| *host != facts.domain.as_str()).collect();
+    let hosts: BTreeSet<&str> = passes.filter_map(|(candidate, _)| candidate.own_host.as_deref()).filter(|host| *host != on.domain()).collect();
     let hosts: Vec<&str> = hosts.into_iter().take(MOST_HELO).collect();
-    let records = join_all(hosts.iter().map(|host| fetch(net.dns(), host))).await;
+    let records = join_all(hosts.iter().map(|host| timeout_at(end, fetch(on.net.dns(), host)))).await;
     for (host, record) in hosts.into_iter().zip(records) {
-        match record {
-            Ok(None) => {
+        let untold = match record {
+            Ok(Ok(None)) => {
                 let seen = format!("{host} may send for the domain, and its own name has no SPF record");
                 part.find(remark("spf.helo_missing", host, seen).with("helo", host).record("TXT", host, "v=spf1 a -all"));
+                continue;
             }
-            Err(FetchError::Dns(failure)) => part.untold("spf.helo_missing", format!("the SPF record of {host}: {failure}")),
-            Ok(Some(_)) | Err(FetchError::Multiple) => {}
-        }
+            Ok(Ok(Some(_)) | Err(FetchError::Multiple)) => continue,
+            Ok(Err(FetchError::Dns(failure))) => failure.to_string(),
+            Err(_) => LATE.to_owned(),
+        };
+        part.untold("spf.helo_missing", format!("the SPF record of {host}: {untold}"));
     }
 }

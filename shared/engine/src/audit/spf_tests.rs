@@ -270,7 +270,26 @@ async fn the_record_is_judged_also_where_evaluations_wait() {
     let report =
         run(&[("e.example", "TXT v=spf1 exists:%{i}.mute.test exists:%{i}.mute.test -all")], &[("203.0.113.5.mute.test", Say::Silence)], &options)
             .await;
-    assert!(rules(&report).contains(&"spf.duplicate_mechanism") && report.unknown.len() == 1, "{report:#?}");
+    let untold: Vec<&str> = report.unknown.iter().map(|part| part.subject.as_str()).collect();
+    assert!(rules(&report).contains(&"spf.duplicate_mechanism") && untold == ["spf.host_not_allowed", "spf.helo_missing"], "{report:#?}");
+}
+
+#[tokio::test]
+async fn an_address_that_waits_takes_no_word_from_the_others() {
+    let sender = |address: &str| (address.parse().unwrap(), "watched".to_owned());
+    let options = AuditOptions { senders: vec![sender("198.51.100.7"), sender("198.51.100.8")], ..AuditOptions::default() };
+    let report = run(&[("e.example", "TXT v=spf1 mx exists:%{i}.mute.test -all")], &[("198.51.100.8.mute.test", Say::Silence)], &options).await;
+    let told = |address: &str| Finding { subject: address.to_owned(), ..report.findings[0].clone() };
+    assert_eq!(rules(&report), ["spf.sender_not_covered"], "{report:#?}");
+    let found = &report.findings[0];
+    assert!(found.subject == "198.51.100.7" && found.summary.starts_with("198.51.100.7 sends for e.example"), "{found:?}");
+    assert_eq!(found.record.as_ref().map(|record| record.value.as_str()), Some("v=spf1 mx exists:%{i}.mute.test ip4:198.51.100.7 -all"));
+    let is_open = |finding: &Finding| report.unknown.iter().any(|part| leaves_open(part, finding));
+    assert!(is_open(&told("198.51.100.8")) && !is_open(&told("198.51.100.7")), "{:?}", report.unknown);
+    let other = rules::remark("spf.host_not_allowed", "e.example", "It was so").done();
+    assert!(!is_open(&other), "the MX host was told: {:?}", report.unknown);
+    let results: Vec<&str> = detail(&report).senders.iter().map(|sender| sender.result.as_str()).collect();
+    assert_eq!(results, ["fail", "temperror", "pass"]);
 }
 
 #[tokio::test]

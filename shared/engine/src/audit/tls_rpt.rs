@@ -68,7 +68,7 @@ pub(super) async fn check(net: &Net, facts: &Facts, _options: &AuditOptions) -> 
                     _ => BTreeSet::new(),
                 };
                 part.find(match repaired(record, &dead, mailbox(facts).as_deref()) {
-                    Some(better) => found.fix("Publish it again in this form.").record("TXT", &owner, better),
+                    Some(better) => found.fix("Publish it again in this form, with mailboxes that exist.").record("TXT", &owner, better),
                     None => found.fix(NO_MAILBOX),
                 });
                 part.word(Status::Warn, "Error");

@@ -23,7 +23,7 @@ pub fn leaves_open(part: &UnknownPart, finding: &Finding) -> bool {
         return true;
     }
     match &part.about {
-        Some(about) if is_of_one_member(finding) => part.subject == family && *about == finding.subject,
+        Some(about) if is_of_one_member(finding) => (part.subject == family || part.subject == rule) && *about == finding.subject,
         _ => part.subject == family || part.subject == rule || (part.subject == "dnssec" && ON_DNSSEC.contains(&rule)),
     }
 }
@@ -32,6 +32,7 @@ pub fn leaves_open(part: &UnknownPart, finding: &Finding) -> bool {
 pub fn is_of_one_member(finding: &Finding) -> bool {
     match Family::of_rule(&finding.rule) {
         Some(Family::Ptr) => finding.subject.parse::<IpAddr>().is_ok(),
+        Some(Family::Spf) => finding.rule == "spf.sender_not_covered",
         Some(Family::Ns) => OF_ONE_SERVER.contains(&finding.rule.as_str()),
         Some(Family::Dkim) => finding.subject.contains("._domainkey."),
         _ => false,
@@ -82,6 +83,9 @@ mod tests {
             ("dkim", "s1._domainkey.e.example", "dkim.syntax", "s1._domainkey.e.example", true),
             ("dkim", "s1._domainkey.e.example", "dkim.syntax", "s2._domainkey.e.example", false),
             ("dkim", "s1._domainkey.e.example", "dkim.none_found", "e.example", true),
+            ("spf.sender_not_covered", "192.0.2.1", "spf.sender_not_covered", "192.0.2.1", true),
+            ("spf.sender_not_covered", "192.0.2.1", "spf.sender_not_covered", "192.0.2.2", false),
+            ("spf.sender_not_covered", "192.0.2.1", "spf.ptr_used", "e.example", false),
             ("dkim", "s1._domainkey.e.example", "ptr.missing", "s1._domainkey.e.example", false),
         ] {
             let part = UnknownPart { about: Some(silent.to_owned()), ..UnknownPart::new(family, "no answer") };
