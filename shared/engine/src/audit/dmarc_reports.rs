@@ -69,12 +69,12 @@ pub(super) async fn check(net: &Net, published: &Published, organisation: Option
             Ok(Agreed::No(apart)) => {
                 told.unauthorised.insert(host.clone());
                 let (severity, whom) = match apart {
-                    Apart::ByBoth => (Severity::High, "receivers send none"),
-                    Apart::ByTheWalk => (
+                    Apart::Both => (Severity::High, "receivers send none"),
+                    Apart::Walk => (
                         Severity::Medium,
                         "those receivers send none that tell organisations apart by their DMARC records (RFC 9989), as by these the two are",
                     ),
-                    Apart::ByTheList => (
+                    Apart::List => (
                         Severity::Medium,
                         "those receivers send none that tell organisations apart by the public suffix list (RFC 7489), as by it the two are",
                     ),
@@ -135,14 +135,14 @@ enum Agreed {
     No(Apart),
 }
 
-/// By which method two names are of two organisations: receivers of the present standard and of the older one do not use the same.
+/// By which methods two names are of two organisations: receivers of the present standard and of the older one do not use the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Apart {
-    ByBoth,
-    /// By the DMARC records alone.
-    ByTheWalk,
-    /// By the public suffix list alone.
-    ByTheList,
+    Both,
+    /// The DMARC records alone.
+    Walk,
+    /// The public suffix list alone.
+    List,
 }
 
 /// A host of the same organisation need not agree. Which one it is of is found by the walk since RFC 9989 (RFC 9990 4), and by the public suffix
@@ -166,9 +166,9 @@ async fn agrees(net: &Net, about: &str, organisation: Option<&str>, host: &Domai
         Err(_) if !by_list && by_walk == Ok(false) => Ok(Agreed::Yes),
         Err(failure) => Err(UnknownPart::new("dmarc", format!("{}: {failure}", permit(about, host)))),
         Ok(false) => by_walk.map(|by_walk| match (by_walk, by_list) {
-            (true, true) => Agreed::No(Apart::ByBoth),
-            (true, false) => Agreed::No(Apart::ByTheWalk),
-            (false, true) => Agreed::No(Apart::ByTheList),
+            (true, true) => Agreed::No(Apart::Both),
+            (true, false) => Agreed::No(Apart::Walk),
+            (false, true) => Agreed::No(Apart::List),
             (false, false) => Agreed::Yes,
         }),
     }

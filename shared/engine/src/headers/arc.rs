@@ -239,7 +239,7 @@ pub(super) fn tie(report: &mut ArcReport, authentication: &[AuthResults]) {
                 Some(failed) => format!("the chain fails at instance {failed}"),
                 None => "the chain is broken".to_owned(),
             };
-            set.vouched.push_str(&format!("; nobody has to believe that, since {why}"));
+            set.vouched.extend(["; nobody has to believe that, since ", why.as_str()]);
         }
     }
     if report.sets.is_empty() {
