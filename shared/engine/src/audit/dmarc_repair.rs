@@ -1,6 +1,6 @@
-//! The DMARC record to publish in place of one with mistakes: quotes, separators, version and misspelt names of tags put right, report addresses
-//! that lack their scheme completed, those that get nothing taken out, `psd=` where nobody registers. What the policies say is not changed here,
-//! except for a name without any mail, all of which is to be refused.
+//! The DMARC record to publish in place of one with mistakes: quotes, separators, version and a misspelt rua= put right, report addresses that lack
+//! their scheme completed, those that get nothing taken out, and psd=y where nobody registers. What the policies say is not changed here, except
+//! for a name without any mail, all of which is to be refused.
 
 use std::collections::BTreeSet;
 
