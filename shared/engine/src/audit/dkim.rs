@@ -10,7 +10,7 @@ use waypost_types::{
 use super::{
     AuditOptions, Facts, Family, Part,
     dkim_ask::{Answers, Asked, Wildcard, ask, unasked},
-    dkim_key::{Kind, is_meant_as_key, kind_as_written, parse},
+    dkim_key::{Kind, Service, is_meant_as_key, kind_as_written, parse},
     dkim_remarks,
     rules::remark,
 };
@@ -20,12 +20,14 @@ use crate::net::{Lookup, Net};
 pub const NO_USUAL_SELECTOR: &str =
     "no key at the usual selectors; name the selector of a signed message (its DKIM-Signature header has s=) to have it checked";
 
-/// Keys that can be used.
+/// Keys that mail can be signed with.
 #[derive(Debug, Default)]
 struct Usable {
     keys: usize,
     /// In bits of RSA.
     weakest: Option<u32>,
+    /// Names whose key is for TLS reports alone, which is no mail's.
+    reporting: HashSet<String>,
 }
 
 pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> Part {
@@ -94,12 +96,17 @@ fn sum_up(part: &mut Part, domain: &str, answers: &Answers, usable: &Usable) {
     }
     // Who says of all selectors that none signs took the keys away on purpose.
     let withdrawn = answers.wildcard == Wildcard::Revoked;
-    let known: Vec<&Asked> = answers.asked.iter().filter(|one| one.is_named() || (one.is_known() && !withdrawn)).collect();
+    let signs_mail = |one: &Asked| one.origin == SelectorOrigin::Seen || !usable.reporting.contains(&one.name);
+    let known: Vec<&Asked> =
+        answers.asked.iter().filter(|one| one.is_named() || (one.is_known() && !withdrawn)).filter(|one| signs_mail(one)).collect();
     let lost: Vec<&Asked> = known.iter().copied().filter(|one| one.origin == SelectorOrigin::Found).collect();
     let untold = !part.unknown.is_empty();
     let only_guesses = part.findings.iter().all(|finding| finding.rule == "dkim.alias_dangling");
     match (known.first(), &answers.failed_guess) {
-        (Some(_), None) if !untold && !lost.is_empty() => part.find(dkim_remarks::none_left(domain, &lost, answers.another)),
+        (Some(_), None) if !untold && !lost.is_empty() => match &answers.another {
+            Ok(another) => part.find(dkim_remarks::none_left(domain, &lost, *another)),
+            Err(failure) => part.untold("dkim.none_found", format!("whether there is another name below _domainkey.{domain}: {failure}")),
+        },
         (Some(first), None) if !untold => part.find(
             remark(
                 "dkim.none_found",
@@ -131,7 +138,7 @@ fn sum_up(part: &mut Part, domain: &str, answers: &Answers, usable: &Usable) {
     }
 }
 
-/// Looks at what a selector answers; true when it is a key that can be used.
+/// Looks at what a selector answers; true when it is a key that mail can be signed with.
 fn look(net: &Net, part: &mut Part, one: &Asked, records: &[Vec<u8>], options: &AuditOptions, usable: &mut Usable) -> bool {
     let texts: Vec<String> = records.iter().map(|record| String::from_utf8_lossy(record).into_owned()).collect();
     if one.wild
@@ -174,6 +181,10 @@ fn look(net: &Net, part: &mut Part, one: &Asked, records: &[Vec<u8>], options: &
     match parsed {
         Ok(key) if !key.revoked => {
             dkim_remarks::age(part, one, first_seen, net.now());
+            if key.service != Service::Mail {
+                usable.reporting.extend((key.service == Service::TlsReports).then(|| one.name.clone()));
+                return false;
+            }
             usable.keys += 1;
             usable.weakest = Some(usable.weakest.map_or(key.strength(), |weakest| weakest.min(key.strength())));
             true

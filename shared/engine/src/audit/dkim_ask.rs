@@ -47,6 +47,12 @@ impl Asked {
         matches!(self.origin, SelectorOrigin::Hand | SelectorOrigin::Seen)
     }
 
+    /// Its key was withdrawn: `p=` is empty.
+    pub(super) fn is_revoked(&self) -> bool {
+        let Lookup::Found(records) = &self.answer else { return false };
+        records.iter().any(|record| dkim_key::parse(&String::from_utf8_lossy(record)).is_ok_and(|key| key.revoked))
+    }
+
     /// An alias whose end has no record.
     pub(super) fn dangles(&self) -> bool {
         matches!(self.answer, Lookup::Missing(_)) && !self.aliases.is_empty()
@@ -86,8 +92,8 @@ pub(super) struct Answers {
     pub(super) failed_guess: Option<DnsFailure>,
     /// Why it could not be told whether an alias to nothing is a selector's own.
     pub(super) untold_alias: Option<DnsFailure>,
-    /// Something stands below `_domainkey` where none of the selectors asked does: there is one that nobody named.
-    pub(super) another: bool,
+    /// Something stands below `_domainkey` where none of the selectors asked does: there is one that nobody named. Or why that could not be told.
+    pub(super) another: Result<bool, DnsFailure>,
 }
 
 /// Asks for the selectors, most of which nobody has. Where neither `_domainkey` nor one of the likely ones below it exists, nothing does (RFC
@@ -143,7 +149,11 @@ pub(super) async fn ask(net: &Net, facts: &Facts, options: &AuditOptions) -> Ans
         }
     });
     let exists = |one: &Asked| one.answer != Lookup::Missing(Absence::NxDomain) || !one.aliases.is_empty();
-    let another = top == (Lookup::Missing(Absence::NoData), Vec::new()) && !asked.iter().chain(&nobodys).any(exists);
+    let another = match &top {
+        (Lookup::Failed(why), _) => Err(why.clone()),
+        (Lookup::Missing(Absence::NoData), aliases) if aliases.is_empty() => Ok(!asked.iter().chain(&nobodys).any(exists)),
+        _ => Ok(false),
+    };
     let untold_alias = alias_all(net, &mut asked, &nobodys[0]).await;
     asked.retain(|one| one.is_known() || one.dangles() || !matches!(one.answer, Lookup::Missing(_)));
     Answers { asked, guessed: options.guess_selectors, wildcard, failed_guess, untold_alias, another }

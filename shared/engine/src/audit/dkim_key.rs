@@ -1,4 +1,5 @@
-//! A DKIM key record, read (RFC 6376 3.6.1, 8301, 8463): what key it holds, or exactly why nobody can use it.
+//! A DKIM key record, read (RFC 6376 3.6.1, 8301, 8463): what key it holds and for which service, or exactly why nobody can use it, and the record
+//! as it should be where nothing of that has to be guessed.
 
 use base64::{
     Engine, alphabet,
@@ -33,6 +34,17 @@ pub(super) enum Kind {
     Ed25519,
 }
 
+/// What a key is for (`s=`, RFC 6376 3.6.1): whoever verifies mail ignores one that is not for mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Service {
+    /// There is no `s=`, or `email` or `*` is in it.
+    Mail,
+    /// `tlsrpt` is in it and mail is not: the key signs TLS reports (RFC 8460 3).
+    TlsReports,
+    /// Neither.
+    Other,
+}
+
 #[derive(Debug, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)] // flags of the record, each on its own
 pub(super) struct Key {
@@ -45,8 +57,7 @@ pub(super) struct Key {
     pub(super) testing: bool,
     /// `h=` allows nothing but SHA-1.
     pub(super) sha1_only: bool,
-    /// `s=` is there and mail is not in it.
-    pub(super) other_service: bool,
+    pub(super) service: Service,
     /// An RSA exponent that is not 65537.
     pub(super) odd_exponent: bool,
     /// SHA-256 of the key's bytes, 16 hexadecimal digits; empty when revoked.
@@ -103,8 +114,9 @@ pub(super) fn parse(text: &str) -> Result<Key, Fault> {
     })
 }
 
-/// The record as it should be, all of it put right; nothing where a part would have to be guessed, or where nothing of it can be mended.
-pub(super) fn repaired(text: &str) -> Option<String> {
+/// The record as it should be, all of it put right; nothing where a part would have to be guessed, or where nothing of it can be mended. `signs`:
+/// mail is signed with it, so that a key for TLS reports is to be for mail as well.
+pub(super) fn repaired(text: &str, signs: bool) -> Option<String> {
     let clean = match parse(text) {
         Err(Fault::Ed25519Length { better: Some(better), .. }) => {
             let p = |tag: &Tag<'_>| Some(if tag.name == "p" { better.clone() } else { tag.value.to_owned() });
@@ -119,7 +131,8 @@ pub(super) fn repaired(text: &str) -> Option<String> {
         "k" => Some(tag.value.to_ascii_lowercase()),
         "t" if key.testing => without_test(tag.value),
         "h" if key.sha1_only => None,
-        "s" if key.other_service => None,
+        "s" if key.service == Service::Other => None,
+        "s" if key.service == Service::TlsReports && signs => Some(format!("{}:email", tag.value)),
         _ => Some(tag.value.to_owned()),
     };
     (!key.revoked && same_padding).then(|| written(&list.tags, right))
@@ -130,6 +143,15 @@ fn without_test(value: &str) -> Option<String> {
     let rest: Vec<&str> =
         value.split(':').map(|flag| flag.trim_matches(FWS)).filter(|flag| !flag.is_empty() && !flag.eq_ignore_ascii_case("y")).collect();
     (!rest.is_empty()).then(|| rest.join(":"))
+}
+
+fn service(services: &[String]) -> Service {
+    let has = |name: &str| services.iter().any(|service| service == name);
+    match () {
+        () if has("*") || has("email") => Service::Mail,
+        () if has("tlsrpt") => Service::TlsReports,
+        () => Service::Other,
+    }
 }
 
 fn read(text: &str) -> Result<Key, Fault> {
@@ -151,7 +173,7 @@ fn read(text: &str) -> Result<Key, Fault> {
         revoked: p.value.is_empty(),
         testing: list.list("t").is_some_and(|flags| flags.iter().any(|flag| flag == "y")),
         sha1_only: hashes.is_some_and(|hashes| !hashes.iter().any(|hash| hash == "sha256")),
-        other_service: list.list("s").is_some_and(|services| !services.iter().any(|service| service == "*" || service == "email")),
+        service: list.list("s").map_or(Service::Mail, |services| service(&services)),
         odd_exponent: false,
         mark: String::new(),
         forgiven: list.forgiven,

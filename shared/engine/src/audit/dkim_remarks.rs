@@ -6,7 +6,7 @@ use waypost_types::{Severity, audit::SelectorOrigin};
 use super::{
     Part,
     dkim_ask::Asked,
-    dkim_key::{Fault, Key, Kind, parse, repaired},
+    dkim_key::{Fault, Key, Kind, Service, parse, repaired},
     repair,
     rules::{Remark, remark},
 };
@@ -32,7 +32,7 @@ pub(super) fn judge(part: &mut Part, one: &Asked, text: &str, read: &Result<Key,
     let mut said = Part::default();
     key(&mut said, one, read);
     if one.aliases.is_empty()
-        && let Some(better) = repaired(text)
+        && let Some(better) = repaired(text, one.origin == SelectorOrigin::Seen)
     {
         let mut after = Part::default();
         key(&mut after, one, &parse(&better));
@@ -75,14 +75,23 @@ pub(super) fn missing(one: &Asked, wild: Option<&str>) -> Option<Remark> {
 }
 
 /// Keys that audits found are gone or withdrawn, and no other is there. `another`: something stands below `_domainkey` that nobody asked for. It
-/// may be the next key under a name that can not be guessed, so that nothing is proven.
+/// may be the next key under a name that can not be guessed, so that nothing is proven. A withdrawn key is as good as that: its own record keeps
+/// `_domainkey` in being, and to withdraw the old key is how keys are changed (RFC 6376 3.6.1).
 pub(super) fn none_left(domain: &str, lost: &[&Asked], another: bool) -> Remark {
     let names: Vec<&str> = lost.iter().take(MOST_NAMED).map(|one| one.name.as_str()).collect();
     let (names, first) = (names.join(", "), lost.first().map_or(domain, |one| one.name.as_str()));
-    let rest = if another { "; another name below _domainkey exists, so mail may be signed with a selector that nobody named" } else { "" };
+    let withdrawn = lost.iter().find(|one| one.is_revoked());
+    let rest = match withdrawn {
+        Some(one) => format!(
+            "; that of {} was withdrawn (empty p=), as it is done when keys are changed, so mail may be signed with a selector that nobody named",
+            one.selector
+        ),
+        None if another => "; another name below _domainkey exists, so mail may be signed with a selector that nobody named".to_owned(),
+        None => String::new(),
+    };
     let found = remark("dkim.none_found", domain, format!("No DKIM key of {domain} is left that receivers can use; there was one at {names}{rest}"));
     found
-        .severity(if another { Severity::Low } else { Severity::High })
+        .severity(if another || withdrawn.is_some() { Severity::Low } else { Severity::High })
         .fix("If the key was taken away by mistake, publish it at {name} again as the service that signs the mail shows it. If mail is signed with another selector now, name that one to have it checked.")
         .with("name", first)
 }
@@ -160,8 +169,13 @@ fn usable(part: &mut Part, one: &Asked, key: &Key) {
     if key.sha1_only {
         say("dkim.sha1", format!("DKIM key {selector} allows SHA-1 signatures only (h=sha1), which receivers refuse"));
     }
-    if key.other_service {
-        say("dkim.service_type", format!("DKIM key {selector} is not for mail (s= lacks “email”)"));
+    match key.service {
+        Service::TlsReports if one.origin == SelectorOrigin::Seen => {
+            let words = format!("DKIM key {selector} is for TLS reports only (s=tlsrpt lacks “email”), although mail is signed with it");
+            say("dkim.service_type", words);
+        }
+        Service::Other => say("dkim.service_type", format!("DKIM key {selector} is not for mail (s= lacks “email”)")),
+        Service::Mail | Service::TlsReports => {}
     }
     for broken in &key.forgiven {
         let found = remark("dkim.syntax", name, format!("The DKIM key at {name} is refused by strict receivers: {}", broken.reason));

@@ -6,7 +6,7 @@ use waypost_types::audit::DmarcStep;
 use super::{
     Facts, Part,
     dmarc_policy::{self, Seen},
-    dmarc_record::{Draft, Record, Standing},
+    dmarc_record::{Draft, Policy, Record, Standing},
     dmarc_repair::{Known, better, repaired},
     dmarc_reports::{self, Hosts},
     dmarc_walk::{Published, Walk},
@@ -14,8 +14,8 @@ use super::{
 };
 use crate::net::Net;
 
-/// Rules about how strong a policy is.
-const DECISIONS: [&str; 3] = ["dmarc.p_none", "dmarc.test_mode", "dmarc.sp_weaker"];
+/// Rules about how strong a policy is, the first to decide first.
+pub(super) const DECISIONS: [&str; 5] = ["dmarc.pct_used", "dmarc.p_none", "dmarc.test_mode", "dmarc.sp_weaker", "dmarc.np_missing"];
 
 /// What a record becomes when all is mended that is nobody's to decide.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub(super) async fn own(net: &Net, seen: &Seen<'_>, part: &mut Part) -> Mended {
     let hosts = dmarc_reports::check(net, published, seen.walk.organisation.as_deref(), &meant, &mut asked).await;
     let mailbox = mailbox(facts);
     let lost = lost(&published.record, &hosts);
-    let record = better(&published.text, &published.record, &known(facts, seen.parked, seen.walk, mailbox.as_deref(), &hosts));
+    let record = better(&published.text, &published.record, &known(facts, seen.parked, mailbox.as_deref(), &hosts));
     let value = record.mended(None);
     let after = rules(seen, &Published { at: published.at.clone(), text: value.clone(), record: record.clone() });
     // A record without a policy that holds was not judged by it: what that brings is no new mistake.
@@ -69,18 +69,21 @@ pub(super) fn decide(seen: &Seen<'_>, mended: &Mended, path: &[DmarcStep], part:
     if mended.shown || record.standing() != Standing::Full {
         return;
     }
-    let draft = Draft { p: record.own(), sp: record.sp.value(), np: record.np.value(), testing: record.testing };
+    let draft = record.draft();
     let with = |draft: Draft| Some(record.with(draft, None));
     // Before reports arrive nobody can tell when it is time.
     let watched = path.first().is_some_and(|step| step.done);
     let next = || path.iter().find(|step| !step.done).and_then(|step| Some(step.record.as_ref()?.value.clone())).filter(|_| watched);
-    let Some(rule) = DECISIONS.into_iter().find(|rule| part.findings.iter().any(|finding| finding.rule == *rule)) else { return };
-    let value = match rule {
+    let found = |rule: &&str| part.findings.iter().any(|finding| finding.rule == **rule);
+    let value = |rule: &'static str| match rule {
+        // pct=0 is t=y (RFC 9989 A.6); of what lies between, t=y is the nearest that does not reach more mail by the present standard.
+        "dmarc.pct_used" => with(Draft { testing: true, share: None, ..draft }),
         "dmarc.p_none" => next(),
         "dmarc.test_mode" => with(Draft { testing: false, ..draft }),
-        _ => with(Draft { sp: Some(record.own()), ..draft }),
+        "dmarc.sp_weaker" => with(Draft { sp: Some(record.own()), ..draft }),
+        _ => with(Draft { np: Some(Policy::Reject), ..draft }),
     };
-    let Some(value) = value else { return };
+    let Some((rule, value)) = DECISIONS.into_iter().filter(found).find_map(|rule| Some((rule, value(rule)?))) else { return };
     let Ok(stronger) = Record::parse(&value) else { return };
     let after = rules(seen, &Published { at: seen.published.at.clone(), text: value.clone(), record: stronger });
     if !after.findings.iter().any(|finding| finding.rule == rule) {
@@ -98,7 +101,7 @@ pub(super) async fn meant(net: &Net, facts: &Facts, parked: bool, walk: &Walk, t
     let meant = repaired(text).map(|record| record.rua).unwrap_or_default();
     let hosts = dmarc_reports::check(net, &published, walk.organisation.as_deref(), &meant, &mut Part::default()).await;
     let mailbox = mailbox(facts);
-    Some(better(text, &published.record, &known(facts, parked, walk, mailbox.as_deref(), &hosts)).mended(None))
+    Some(better(text, &published.record, &known(facts, parked, mailbox.as_deref(), &hosts)).mended(None))
 }
 
 /// All that a record itself gives reason to say.
@@ -119,16 +122,9 @@ pub(super) fn mailbox_at(domain: &str) -> String {
     format!("dmarc@{domain}")
 }
 
-fn known<'a>(facts: &Facts, parked: bool, walk: &Walk, mailbox: Option<&'a str>, hosts: &Hosts) -> Known<'a> {
+fn known<'a>(facts: &Facts, parked: bool, mailbox: Option<&'a str>, hosts: &Hosts) -> Known<'a> {
     let name = facts.domain.as_str();
-    Known {
-        mailbox,
-        organisation: walk.organisation.is_some() && walk.is_organisation(),
-        registry: psl::suffix_str(name) == Some(name),
-        parked,
-        dead: hosts.dead.clone(),
-        unauthorised: hosts.unauthorised.clone(),
-    }
+    Known { mailbox, registry: psl::suffix_str(name) == Some(name), parked, dead: hosts.dead.clone(), unauthorised: hosts.unauthorised.clone() }
 }
 
 fn hosts_of(record: &Record) -> impl Iterator<Item = &str> {

@@ -22,10 +22,10 @@ async fn one_record_mends_all_that_can_be_mended() {
     for (published, better) in [
         (
             "v=DMARC1; p=none; pct=50; rf=afrf; rau=mailto:d@e.example; future=thing; asfp=s",
-            "v=DMARC1; p=none; np=reject; rua=mailto:d@e.example; future=thing; asfp=s",
+            "v=DMARC1; p=none; rua=mailto:d@e.example; future=thing; asfp=s",
         ),
-        ("v=DMARC1; p=reject; pct=50; rua=d@e.example,mailto:x@gone.e.example", "v=DMARC1; p=reject; rua=mailto:d@e.example"),
-        ("v=DMARC1; p=none, rua=mailto:d@gone.e.example!10m", "v=DMARC1; p=none; np=reject; rua=mailto:dmarc@e.example"),
+        ("v=DMARC1; p=reject; pct=50; rua=d@e.example,mailto:x@gone.e.example", "v=DMARC1; p=reject; pct=50; rua=mailto:d@e.example"),
+        ("v=DMARC1; p=none, rua=mailto:d@gone.e.example!10m", "v=DMARC1; p=none; rua=mailto:dmarc@e.example"),
         ("v=DMARC1; p=reject; psd=y; ri=5; rua=mailto:d@shy.example!5m", "v=DMARC1; p=reject; rua=mailto:d@shy.example"),
         ("V=dmarc1; p=reject; xvendor=7", "v=DMARC1; p=reject; rua=mailto:dmarc@e.example; xvendor=7"),
     ] {
@@ -34,7 +34,7 @@ async fn one_record_mends_all_that_can_be_mended() {
         assert!(!values.is_empty() && values.iter().all(|value| *value == better), "{published}: {:#?}", shown(&report));
         // The way to reject is written from the same record.
         for step in detail(&report).path.iter().filter_map(|step| step.record.as_ref()) {
-            assert!(!step.value.contains("gone.e.example") && !step.value.contains("pct="), "{published}: {}", step.value);
+            assert!(!step.value.contains("gone.e.example"), "{published}: {}", step.value);
         }
     }
     // Nothing sure can be made of it: what is to be decided is said.
@@ -132,7 +132,7 @@ async fn a_repaired_record_ends_what_it_is_shown_with_and_brings_nothing_new() {
         assert!(better.len() <= 1, "{record}: more than one record: {:#?}", shown(&before));
         let Some(better) = better.first() else { continue };
         let after = run(better).await;
-        let decided = |rule: &str| ["dmarc.p_none", "dmarc.test_mode", "dmarc.sp_weaker"].contains(&rule);
+        let decided = |rule: &str| dmarc_mend::DECISIONS.contains(&rule);
         for (rule, _) in shown(&before).iter().filter(|(_, value)| value.is_some()) {
             let count = |report: &AuditReport| rules(report).iter().filter(|found| found == &rule).count();
             assert!(count(&after) < count(&before), "{record}: {rule} survives {better}");
@@ -146,5 +146,60 @@ async fn a_repaired_record_ends_what_it_is_shown_with_and_brings_nothing_new() {
             "{record}: {better} is mended again: {:#?}",
             shown(&after)
         );
+    }
+}
+
+#[tokio::test]
+async fn no_record_enforces_more_than_its_owner_published_without_saying_so() {
+    for (published, rule, shown_with) in [
+        // Other mistakes are mended beside it: the share stays, and with it what receivers of both standards do.
+        ("p=quarantine; pct=20; rua=d@e.example", "dmarc.rua_syntax", Some("p=quarantine; pct=20; rua=mailto:d@e.example")),
+        ("p=reject; pct=0", "dmarc.no_rua", Some("p=reject; pct=0; rua=mailto:dmarc@e.example")),
+        ("p=none; sp=reject; pct=20", "dmarc.no_rua", Some("p=none; sp=reject; pct=20; rua=mailto:dmarc@e.example")),
+        ("p=none; np=reject; pct=20", "dmarc.no_rua", Some("p=none; np=reject; pct=20; rua=mailto:dmarc@e.example")),
+        ("p=quarantine; pct=20; rua=d@e.example", "dmarc.pct_used", None),
+        // What it has no effect on.
+        ("p=reject; pct=100; rua=mailto:d@e.example", "dmarc.pct_used", Some("p=reject; rua=mailto:d@e.example")),
+        ("p=none; pct=20; rua=mailto:d@e.example", "dmarc.pct_used", Some("p=none; rua=mailto:d@e.example")),
+        // Nothing else is left: a decision, and the words say what it does.
+        ("p=quarantine; pct=20; rua=mailto:d@e.example", "dmarc.pct_used", Some("p=quarantine; t=y; rua=mailto:d@e.example")),
+        ("p=reject; pct=0; rua=mailto:d@e.example", "dmarc.pct_used", Some("p=reject; t=y; rua=mailto:d@e.example")),
+    ] {
+        let report = run(&format!("v=DMARC1; {published}")).await;
+        let found = report.findings.iter().find(|finding| finding.rule == rule).unwrap();
+        let value = found.record.as_ref().map(|record| record.value.trim_start_matches("v=DMARC1; "));
+        assert_eq!(value, shown_with, "{published}: {found:#?}");
+        if value.is_some_and(|value| value.contains("t=y")) {
+            assert!(found.fix.contains("they apply the policy to all mail then"), "{found:#?}");
+        }
+        // The step that only brings reports leaves the policy alone, too.
+        let first = detail(&report).path[0].record.as_ref();
+        let share = published.split("; ").find(|tag| tag.starts_with("pct=") && *tag != "pct=100");
+        assert!(published.starts_with("p=none; pct") || first.is_none_or(|record| record.value.contains(share.unwrap())), "{published}: {first:?}");
+    }
+    // A name without any mail has nothing to lose, and the words are those of its record.
+    let world = [("p.example", "TXT v=spf1 -all"), ("_dmarc.p.example", "TXT v=DMARC1; p=reject; pct=20")];
+    let parked = run_at("p.example", &world, &[], &AuditOptions::default()).await;
+    let found = parked.findings.iter().find(|finding| finding.rule == "dmarc.pct_used").unwrap();
+    assert!(found.record.as_ref().unwrap().value == "v=DMARC1; p=reject" && found.fix.contains("all mail in its name is refused"), "{found:#?}");
+}
+
+#[tokio::test]
+async fn a_policy_for_names_that_do_not_exist_is_its_owners_to_decide() {
+    for (published, value) in [
+        // Something is to mend first.
+        ("p=none", None),
+        ("p=quarantine; rua=mailto:d@e.example; ri=60", None),
+        // The next step of the way comes first.
+        ("p=none; rua=mailto:d@e.example", None),
+        ("p=quarantine; rua=mailto:d@e.example", Some("v=DMARC1; p=quarantine; np=reject; rua=mailto:d@e.example")),
+        // No report arrives, so nobody can tell when the next step is due; this one needs none.
+        ("p=none; rua=mailto:d@shy.example", Some("v=DMARC1; p=none; np=reject; rua=mailto:d@shy.example")),
+    ] {
+        let report = run(&format!("v=DMARC1; {published}")).await;
+        let found = report.findings.iter().find(|finding| finding.rule == "dmarc.np_missing").unwrap();
+        assert_eq!(found.record.as_ref().map(|record| record.value.as_str()), value, "{published}: {found:#?}");
+        let others = report.findings.iter().filter(|finding| finding.rule != "dmarc.np_missing").filter_map(|finding| finding.record.as_ref());
+        assert!(others.into_iter().all(|record| !record.value.contains("np=")), "{published}: {report:#?}");
     }
 }

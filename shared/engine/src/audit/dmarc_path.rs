@@ -38,7 +38,7 @@ pub(super) fn steps(start: Start<'_>) -> Vec<DmarcStep> {
     }
     let mut steps = vec![watch(start, now)];
     let mut add = |title: &str, text: String, done: bool, p: Policy, testing: bool| {
-        let draft = Draft { p, testing, ..now.draft };
+        let draft = Draft { p, testing, share: None, ..now.draft };
         steps.push(DmarcStep { title: title.to_owned(), text, done, record: start.publish(draft).filter(|_| !done) });
     };
     add(
@@ -76,7 +76,7 @@ pub(super) fn steps(start: Start<'_>) -> Vec<DmarcStep> {
         let done = start.record.is_some_and(|record| {
             record.own() == Policy::Reject && record.subdomains() == Policy::Reject && record.nonexistent() == Policy::Reject && now.full
         });
-        let draft = Draft { p: Policy::Reject, sp: Some(Policy::Reject), np: Some(Policy::Reject), testing: false };
+        let draft = Draft { p: Policy::Reject, sp: Some(Policy::Reject), np: Some(Policy::Reject), testing: false, share: None };
         steps.push(DmarcStep {
             title: "Close the names below".to_owned(),
             text: "It is time when the reports show no mail of yours from a subdomain that fails. sp= is for subdomains, np= for names that do not \
@@ -106,10 +106,10 @@ struct Now {
 impl Now {
     fn of(record: Option<&Record>) -> Self {
         let Some(record) = record else {
-            return Self { draft: Draft { p: Policy::None, sp: None, np: None, testing: false }, full: true };
+            return Self { draft: Draft { p: Policy::None, sp: None, np: None, testing: false, share: None }, full: true };
         };
         let p = record.own();
-        let draft = Draft { p, sp: record.sp.value(), np: record.np.value(), testing: record.testing && p != Policy::None };
+        let draft = Draft { p, testing: record.testing && p != Policy::None, ..record.draft() };
         Self { draft, full: !record.testing && record.share().is_none() }
     }
 }
@@ -160,7 +160,8 @@ fn watch(start: Start<'_>, now: Now) -> DmarcStep {
 
 fn parked(start: Start<'_>, now: Now) -> DmarcStep {
     let done = start.record.is_some_and(|record| record.own() == Policy::Reject && now.full);
-    let draft = Draft { p: Policy::Reject, sp: now.draft.sp.map(|_| Policy::Reject), np: now.draft.np.map(|_| Policy::Reject), testing: false };
+    let closed = |said: Option<Policy>| said.map(|_| Policy::Reject);
+    let draft = Draft { p: Policy::Reject, sp: closed(now.draft.sp), np: closed(now.draft.np), testing: false, share: None };
     DmarcStep {
         title: "Reject".to_owned(),
         text: "The domain takes no mail and none is known to come from it: nothing can be lost, so have all mail in its name refused at once."

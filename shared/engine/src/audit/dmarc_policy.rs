@@ -9,7 +9,7 @@ use super::{
     dmarc_repair::meant,
     dmarc_tags::{REMOVED, TAGS, quoted},
     dmarc_walk::{Published, Walk},
-    rules::remark,
+    rules::{Remark, remark},
 };
 
 /// So many days of watching are enough to go on.
@@ -46,7 +46,7 @@ pub(super) fn own(seen: &Seen<'_>, part: &mut Part) {
     } else if record.standing() == Standing::Full {
         policies(seen, &owner, part);
     }
-    tags(record, &owner, part);
+    tags(seen, &owner, part);
     if record.psd == Psd::Yes && psl::suffix_str(&seen.published.at) != Some(seen.published.at.as_str()) {
         let words = format!("psd=y says that {} is a registry under which others register; it is no public suffix", seen.published.at);
         part.find(remark("dmarc.psd_tag", &owner, words).with("name", &seen.published.at));
@@ -160,19 +160,29 @@ fn watching(seen: &Seen<'_>, subject: &str, words: &str, inherited: bool, part: 
     });
 }
 
+/// `pct=`, which the present standard no longer has.
+fn share_of_mail(seen: &Seen<'_>, owner: &str, value: &str) -> Remark {
+    let Some(share) = seen.published.record.held_back() else {
+        let words = format!("pct={} is gone from DMARC since RFC 9989, and receivers of today ignore it", quoted(value));
+        return remark("dmarc.pct_used", owner, words).severity(Severity::Low);
+    };
+    let words = format!("pct={share} is gone from DMARC: some receivers apply the policy to {share} % of the mail, those of RFC 9989 to all of it");
+    let found = remark("dmarc.pct_used", owner, words).severity(Severity::Medium);
+    if seen.parked {
+        return found.fix("The domain takes no mail and none is known to come from it: without pct= all mail in its name is refused.");
+    }
+    found.fix(format!(
+        "Write t=y in place of pct={share}, and take t=y out when the reports are clean. With t=y receivers of RFC 9989 apply one step less than the \
+         policy, as pct=0 meant it. Those of the older standard do not know t=y: they apply the policy to all mail then, no longer to {share} % of it, \
+         so look into the reports first."
+    ))
+}
+
 /// Tags that the present standard no longer has, or never had.
-fn tags(record: &Record, owner: &str, part: &mut Part) {
+fn tags(seen: &Seen<'_>, owner: &str, part: &mut Part) {
+    let record = &seen.published.record;
     if let Some(pct) = record.tag("pct") {
-        let value = quoted(&pct.value);
-        let enforcing = record.own() > Policy::None || record.subdomains() > Policy::None;
-        let (severity, words) = match record.share() {
-            Some(share) if enforcing => (
-                Severity::Medium,
-                format!("pct={share} is gone from DMARC: some receivers apply the policy to {share} % of the mail, those of RFC 9989 to all of it"),
-            ),
-            _ => (Severity::Low, format!("pct={value} is gone from DMARC since RFC 9989, and receivers of today ignore it")),
-        };
-        part.find(remark("dmarc.pct_used", owner, words).severity(severity));
+        part.find(share_of_mail(seen, owner, &pct.value));
     }
     let removed: Vec<String> = ["rf", "ri"].iter().filter(|name| record.tag(name).is_some()).map(|name| format!("{name}=")).collect();
     if !removed.is_empty() {

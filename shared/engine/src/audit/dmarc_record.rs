@@ -171,7 +171,19 @@ impl Record {
         self.tag("pct").and_then(|tag| tag.value.parse().ok()).filter(|percent| *percent < 100)
     }
 
-    /// The record with other policies, in the usual order and without what is gone, with tags that others may read; asks for reports at `mailbox`
+    /// The same, where one of the policies keeps mail out: without it readers of RFC 7489 would do so with more mail.
+    pub(super) fn held_back(&self) -> Option<u8> {
+        let enforcing = [self.own(), self.subdomains(), self.nonexistent()].into_iter().any(|policy| policy > Policy::None);
+        self.share().filter(|_| enforcing)
+    }
+
+    /// The policies as they are.
+    pub(super) fn draft(&self) -> Draft {
+        let p = self.p.value().unwrap_or(Policy::None);
+        Draft { p, sp: self.sp.value(), np: self.np.value(), testing: self.testing, share: self.held_back() }
+    }
+
+    /// The record with other policies, in the usual order and without what is gone and changes nothing, with tags that others may read; asks for reports at `mailbox`
     /// where it asks for none.
     pub(super) fn with(&self, draft: Draft, mailbox: Option<&str>) -> String {
         let uris = |list: &[ReportAddress]| list.iter().map(|address| address.uri.as_str()).collect::<Vec<_>>().join(",");
@@ -207,8 +219,7 @@ impl Record {
 
     /// The record as it is meant: the same policies, written as it should be.
     pub(super) fn mended(&self, mailbox: Option<&str>) -> String {
-        let draft = Draft { p: self.p.value().unwrap_or(Policy::None), sp: self.sp.value(), np: self.np.value(), testing: self.testing };
-        self.with(draft, mailbox)
+        self.with(self.draft(), mailbox)
     }
 }
 
@@ -225,6 +236,8 @@ pub(super) struct Draft {
     pub(super) sp: Option<Policy>,
     pub(super) np: Option<Policy>,
     pub(super) testing: bool,
+    /// `pct=`, gone since RFC 9989: stays until its owner decides, since the policy reaches more mail without it.
+    pub(super) share: Option<u8>,
 }
 
 impl Draft {
@@ -236,6 +249,7 @@ impl Draft {
         if self.testing {
             out.push_str("; t=y");
         }
+        out.extend(self.share.map(|share| format!("; pct={share}")));
         out.extend(psd.iter().flat_map(|psd| ["; psd=", psd]));
         out
     }

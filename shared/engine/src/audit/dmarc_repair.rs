@@ -1,11 +1,13 @@
-//! What a DMARC record with mistakes was meant to say: quotes, separators and version put right, names of tags that are one letter off.
+//! The DMARC record to publish in place of one with mistakes: quotes, separators, version and a misspelt rua= put right, report addresses that lack
+//! their scheme completed, those that get nothing taken out, and psd=y where nobody registers. What the policies say is not changed here, except
+//! for a name without any mail, all of which is to be refused.
 
 use std::collections::BTreeSet;
 
 use waypost_types::DomainName;
 
 use super::{
-    dmarc_address::meant_address,
+    dmarc_address::{self, meant_address},
     dmarc_record::{Draft, Policy, Psd, Record, Standing},
     dmarc_tags::{REMOVED, TAGS, is_quote, run_together},
 };
@@ -15,8 +17,6 @@ use super::{
 pub(super) struct Known<'a> {
     /// A mailbox of the domain's own, where it takes mail.
     pub(super) mailbox: Option<&'a str>,
-    /// The record is an organisation's: its policies for names below count.
-    pub(super) organisation: bool,
     /// The name is one under which others register.
     pub(super) registry: bool,
     /// It neither takes mail nor is known to send any.
@@ -27,7 +27,8 @@ pub(super) struct Known<'a> {
     pub(super) unauthorised: BTreeSet<DomainName>,
 }
 
-/// The record with all put right that is nobody's to decide: how it is written, where reports go, names that do not exist. Its policy stays.
+/// The record with all put right that is nobody's to decide: how it is written and where reports go. Its policies stay, and the share of mail that
+/// they are for; only those of a name without any mail are closed.
 pub(super) fn better(text: &str, record: &Record, known: &Known<'_>) -> Record {
     let mut record = repaired(text).unwrap_or_else(|| record.clone());
     // Only where reports go is put right: a policy or an alignment that was never in force may stop mail.
@@ -36,14 +37,10 @@ pub(super) fn better(text: &str, record: &Record, known: &Known<'_>) -> Record {
         let text: Vec<String> = record.tags.iter().map(|tag| format!("{}={}", tag.name, tag.value)).collect();
         record = Record::parse(&text.join("; ")).unwrap_or(record);
     }
-    let mut draft = Draft { p: record.p.value().unwrap_or(Policy::None), sp: record.sp.value(), np: record.np.value(), testing: record.testing };
+    let mut draft = record.draft();
     if known.parked {
         let closed = |said: Option<Policy>| said.map(|_| Policy::Reject);
-        draft = Draft { p: Policy::Reject, sp: closed(draft.sp), np: closed(draft.np), testing: false };
-    }
-    // Whoever reports on a name that does not exist reports on a forger.
-    if known.organisation && draft.np.is_none() && draft.sp.unwrap_or(draft.p) < Policy::Reject {
-        draft.np = Some(Policy::Reject);
+        draft = Draft { p: Policy::Reject, sp: closed(draft.sp), np: closed(draft.np), testing: false, share: None };
     }
     if record.psd == Psd::Yes && !known.registry {
         record.psd = Psd::Unsaid;
@@ -57,7 +54,7 @@ pub(super) fn better(text: &str, record: &Record, known: &Known<'_>) -> Record {
         if *tag == "rua" { &mut record.rua } else { &mut record.ruf }.push(address);
     }
     // Without another mailbox the dead one stays: which one takes its place only its owner knows.
-    let alive = |addresses: &[super::dmarc_address::ReportAddress]| addresses.iter().any(|address| !known.dead.contains(&address.host));
+    let alive = |addresses: &[dmarc_address::ReportAddress]| addresses.iter().any(|address| !known.dead.contains(&address.host));
     if alive(&record.rua) || known.mailbox.is_some() {
         record.rua.retain(|address| !known.dead.contains(&address.host));
     }
@@ -70,9 +67,40 @@ fn is_unknown(name: &str) -> bool {
     !TAGS.contains(&name) && !REMOVED.contains(&name)
 }
 
+/// The text without quotes, but for those of addresses that can be read with them, and apostrophes within a mailbox's name (`o'brien@…`).
+fn unquoted(text: &str) -> String {
+    let parts = |c: char| c.is_whitespace() || matches!(c, ';' | ',');
+    let mut out = String::with_capacity(text.len());
+    for piece in text.split_inclusive(parts) {
+        let body = piece.trim_end_matches(parts);
+        let uri = body.split_once('=').map_or(body, |(_, value)| value);
+        if body.contains('\'') && dmarc_address::list(uri, 1, 1).1.is_empty() {
+            out.push_str(piece);
+            continue;
+        }
+        let mut before = None;
+        for (at, c) in piece.char_indices() {
+            let rest = piece.get(at + c.len_utf8()..).unwrap_or_default();
+            let within = || before.is_some_and(is_of_mailbox) && rest.trim_start_matches(is_of_mailbox).starts_with('@');
+            if !is_quote(c) {
+                out.push(c);
+            } else if matches!(c, '\'' | '’') && within() {
+                // Word processors write the typographic one.
+                out.push('\'');
+            }
+            before = Some(c);
+        }
+    }
+    out
+}
+
+fn is_of_mailbox(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "!#$%&'*+-/?^_`{|}~.’".contains(c)
+}
+
 /// A record with its quotes, separators and version put right, where that makes it one that receivers take in full.
 pub(super) fn repaired(text: &str) -> Option<Record> {
-    let plain: String = text.chars().filter(|c| !is_quote(*c)).map(|c| if c == '；' { ';' } else { c }).collect();
+    let plain = unquoted(&text.replace('；', ";"));
     let mut pieces = Vec::new();
     for piece in plain.split(';') {
         let mut rest = piece.trim();
@@ -143,6 +171,19 @@ mod tests {
             ("v=DMARC1; p=“reject”", Some("v=DMARC1; p=reject")),
             ("v=DMARC1; p=rejct", None),
             ("v=DMARC1; p=none; p=reject", None),
+            // An apostrophe may be part of a mailbox's name.
+            ("v=DMARC1; p=none; rua=mailto:o'brien@e.example", Some("v=DMARC1; p=none; rua=mailto:o'brien@e.example")),
+            ("'v=DMARC1; p=none; rua=mailto:o'brien@e.example'", Some("v=DMARC1; p=none; rua=mailto:o'brien@e.example")),
+            (
+                "v=DMARC1, p=none, rua=\"mailto:d'@e.example,mailto:o’brien@e.example\"",
+                Some("v=DMARC1; p=none; rua=mailto:d'@e.example,mailto:o'brien@e.example"),
+            ),
+            ("v=DMARC1; p='none'; rua='mailto:d@e.example'", Some("v=DMARC1; p=none; rua=mailto:d@e.example")),
+            ("v=DMARC1; p=none; rua=mailto:d@e.example,'mailto:x@e.example'", Some("v=DMARC1; p=none; rua=mailto:d@e.example,mailto:x@e.example")),
+            (
+                "v=DMARC1; p=none; rua='mailto:a@e.example,mailto:o'brien@e.example'",
+                Some("v=DMARC1; p=none; rua=mailto:a@e.example,mailto:o'brien@e.example"),
+            ),
             ("p=none", None),
         ] {
             assert_eq!(repaired(text).map(|record| record.mended(None)).as_deref(), repair, "{text}");
@@ -150,7 +191,7 @@ mod tests {
         let odd = Record::parse("v=DMARC1;ri=60;pct=5;fo=1:d;rf=afrf;ruf=mailto:f@e.example;np=reject;psd=n;t=y;aspf=s;adkim=r;p=reject").unwrap();
         assert_eq!(
             odd.mended(Some("d@e.example")),
-            "v=DMARC1; p=reject; np=reject; t=y; psd=n; aspf=s; rua=mailto:d@e.example; ruf=mailto:f@e.example; fo=1:d"
+            "v=DMARC1; p=reject; np=reject; t=y; pct=5; psd=n; aspf=s; rua=mailto:d@e.example; ruf=mailto:f@e.example; fo=1:d"
         );
     }
 

@@ -66,15 +66,18 @@ pub(super) async fn check(net: &Net, published: &Published, organisation: Option
             Ok(true) | Err(_) => {}
         }
         match permits {
-            Ok(agreed @ (Agreed::No | Agreed::NoByTheWalk)) => {
+            Ok(Agreed::No(apart)) => {
                 told.unauthorised.insert(host.clone());
-                let (severity, whom) = if agreed == Agreed::No {
-                    (Severity::High, "receivers send none")
-                } else {
-                    (
+                let (severity, whom) = match apart {
+                    Apart::Both => (Severity::High, "receivers send none"),
+                    Apart::Walk => (
                         Severity::Medium,
                         "those receivers send none that tell organisations apart by their DMARC records (RFC 9989), as by these the two are",
-                    )
+                    ),
+                    Apart::List => (
+                        Severity::Medium,
+                        "those receivers send none that tell organisations apart by the public suffix list (RFC 7489), as by it the two are",
+                    ),
                 };
                 let seen = format!("{host} does not say that it takes reports about {}, so {whom} to {}", published.at, address.mailbox);
                 let found =
@@ -128,33 +131,46 @@ pub(super) fn written(facts: &Facts, record: &Record, owner: &str, part: &mut Pa
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Agreed {
     Yes,
-    No,
-    /// It has not; only by the DMARC records, not by the public suffix list, is it another organisation.
-    NoByTheWalk,
+    /// It has not, and is of another organisation.
+    No(Apart),
+}
+
+/// By which methods two names are of two organisations: receivers of the present standard and of the older one do not use the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Apart {
+    Both,
+    /// The DMARC records alone.
+    Walk,
+    /// The public suffix list alone.
+    List,
 }
 
 /// A host of the same organisation need not agree. Which one it is of is found by the walk since RFC 9989 (RFC 9990 4), and by the public suffix
-/// list before (RFC 7489 7.1); both kinds of receivers are about.
+/// list before (RFC 7489 7.1); both kinds of receivers are about, and reports are lost at one kind where one method alone parts the two.
 async fn agrees(net: &Net, about: &str, organisation: Option<&str>, host: &DomainName) -> Result<Agreed, UnknownPart> {
-    let apart = organisational(host.as_str()) != organisational(about);
     if host.as_str() == about {
         return Ok(Agreed::Yes);
     }
-    if !apart {
-        let untold = |why: String| UnknownPart::new(RULE, format!("whether {host} is of the organisation of {about}: {why}"));
-        let above = |name: &str| untold(format!("a name above {name} did not answer"));
+    let by_list = organisational(host.as_str()) != organisational(about);
+    let untold = |why: String| UnknownPart::new(RULE, format!("whether {host} is of the organisation of {about}: {why}"));
+    let above = |name: &str| untold(format!("a name above {name} did not answer"));
+    let by_walk = async {
         let ours = organisation.ok_or_else(|| above(about))?;
         let theirs = walk(net, host).await.map_err(|(name, failure)| untold(format!("{name}: {failure}")))?.organisation;
-        let theirs = theirs.ok_or_else(|| above(host.as_str()))?;
-        if ours == theirs {
-            return Ok(Agreed::Yes);
-        }
-    }
-    match permitted(net, about, host).await {
+        Ok(ours != theirs.ok_or_else(|| above(host.as_str()))?)
+    };
+    // Where it has agreed, nobody need know whose it is.
+    let (by_walk, permitted) = tokio::join!(by_walk, permitted(net, about, host));
+    match permitted {
         Ok(true) => Ok(Agreed::Yes),
-        Ok(false) if apart => Ok(Agreed::No),
-        Ok(false) => Ok(Agreed::NoByTheWalk),
+        Err(_) if !by_list && by_walk == Ok(false) => Ok(Agreed::Yes),
         Err(failure) => Err(UnknownPart::new("dmarc", format!("{}: {failure}", permit(about, host)))),
+        Ok(false) => by_walk.map(|by_walk| match (by_walk, by_list) {
+            (true, true) => Agreed::No(Apart::Both),
+            (true, false) => Agreed::No(Apart::Walk),
+            (false, true) => Agreed::No(Apart::List),
+            (false, false) => Agreed::Yes,
+        }),
     }
 }
 

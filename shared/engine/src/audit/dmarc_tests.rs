@@ -146,9 +146,14 @@ async fn fixes_are_records_to_paste() {
             "v=DMARC1; p=reject; sp=reject; np=none; rua=mailto:d@e.example",
         ),
         ("v=DMARC1; p=reject; t=y; rua=mailto:d@e.example", "dmarc.test_mode", "_dmarc.e.example", "v=DMARC1; p=reject; rua=mailto:d@e.example"),
-        ("v=DMARC1; p=none", "dmarc.np_missing", "_dmarc.e.example", "v=DMARC1; p=none; np=reject; rua=mailto:dmarc@e.example"),
+        (
+            "v=DMARC1; p=quarantine; rua=mailto:d@e.example",
+            "dmarc.np_missing",
+            "_dmarc.e.example",
+            "v=DMARC1; p=quarantine; np=reject; rua=mailto:d@e.example",
+        ),
         ("v=DMARC1; p=reject, rua=mailto:d@e.example", "dmarc.syntax", "_dmarc.e.example", "v=DMARC1; p=reject; rua=mailto:d@e.example"),
-        ("v=DMARC1; p=none; rau=mailto:d@e.example", "dmarc.unknown_tag", "_dmarc.e.example", "v=DMARC1; p=none; np=reject; rua=mailto:d@e.example"),
+        ("v=DMARC1; p=none; rau=mailto:d@e.example", "dmarc.unknown_tag", "_dmarc.e.example", "v=DMARC1; p=none; rua=mailto:d@e.example"),
         ("v=DMARC1; p=none; rua=mailto:d@shy.example", "dmarc.rua_external_unauthorised", "e.example._report._dmarc.shy.example", "v=DMARC1"),
     ] {
         let report = run(record).await;
@@ -179,7 +184,36 @@ async fn organisations_within_one_public_suffix_are_told_apart_by_their_records(
     // It agrees; a record above makes one organisation of them; whether there is one could not be told.
     assert!(!fires(&audit(&[("null.lab.test._report._dmarc.cust.lab.test", "TXT v=DMARC1")], &[]).await));
     assert!(!fires(&audit(&[("_dmarc.lab.test", "TXT v=DMARC1; p=reject")], &[]).await));
-    let untold = audit(&[], &[("_dmarc.lab.test", Say::Code(ResponseCode::ServFail))]).await;
+    // The other way round: a record at the suffix makes one organisation of what the list tells apart.
+    let audit = async |more: &[(&str, &str)], others: &[(&str, Say)]| {
+        let own = ("_dmarc.e.example", "TXT v=DMARC1; p=reject; rua=mailto:d@shy.example");
+        run_at("e.example", &[&[own], more].concat(), others, &AuditOptions::default()).await
+    };
+    let suffix = ("_dmarc.example", "TXT v=DMARC1; p=reject");
+    for (more, severity, words) in [
+        (&[suffix][..], Severity::Medium, "tell organisations apart by the public suffix list"),
+        (&[], Severity::High, "receivers send none"),
+        (&[("_dmarc.example", "TXT v=DMARC1; p=reject; psd=y")], Severity::High, "receivers send none"),
+    ] {
+        let report = audit(more, &[]).await;
+        let found = report.findings.iter().find(|finding| finding.rule == "dmarc.rua_external_unauthorised").unwrap();
+        assert!(found.severity == severity && found.summary.contains(words), "{more:?}: {found:#?}");
+    }
+    let untold = audit(&[suffix], &[("_dmarc.shy.example", Say::Code(ResponseCode::ServFail))]).await;
+    assert!(!fires(&untold) && untold.unknown.iter().any(|part| part.subject == "dmarc.rua_external_unauthorised"), "{untold:#?}");
+    let agreed = [suffix, ("e.example._report._dmarc.shy.example", "TXT v=DMARC1")];
+    assert!(!fires(&audit(&agreed, &[]).await));
+}
+
+#[tokio::test]
+async fn whose_a_host_is_may_not_be_told() {
+    let world = [
+        ("_dmarc.null.lab.test", "TXT v=DMARC1; p=reject; rua=mailto:d@cust.lab.test"),
+        ("cust.lab.test", "MX 10 mx.e.example"),
+        ("_dmarc.cust.lab.test", "TXT v=DMARC1; p=reject; rua=mailto:d@cust.lab.test"),
+    ];
+    let untold = run_at("null.lab.test", &world, &[("_dmarc.lab.test", Say::Code(ResponseCode::ServFail))], &AuditOptions::default()).await;
+    let fires = |report: &AuditReport| rules(report).contains(&"dmarc.rua_external_unauthorised");
     assert!(!fires(&untold) && untold.unknown.iter().any(|part| part.subject == "dmarc.rua_external_unauthorised"), "{untold:#?}");
 }
 

@@ -180,6 +180,8 @@ mod tests {
             include_str!("ptr.rs"),
             include_str!("bimi.rs"),
             include_str!("helo.rs"),
+            include_str!("../probe/asked.rs"),
+            include_str!("../probe/extensions.rs"),
             include_str!("../probe/remarks.rs"),
             include_str!("../headers/remarks.rs"),
         ];

@@ -88,11 +88,7 @@ pub(super) fn test_points(zone: &Zone, kind: Kind, key: Option<&SecretString>, c
     let of_kind = |point: &&String| kind_of(point) == kind;
     let name = |point: &str| under(&point.parse().map_or_else(|_| point.to_owned(), reversed), zone, key);
     let own: Vec<String> = zone.test_listed.iter().filter(of_kind).map(|point| name(point)).collect();
-    let (listed, clean) = match kind {
-        Kind::Ip6 => ("::ffff:7f00:2", "::ffff:7f00:1"),
-        Kind::Domain => ("test", "invalid"),
-        _ => ("127.0.0.2", "127.0.0.1"),
-    };
+    let (listed, clean) = standard_points(kind);
     let made_up = format!("w{chance:016x}");
     let byte = |shift: u32| u8::try_from(chance >> shift & 0xff).unwrap_or_default();
     let [a, b, c, d] = [byte(0), byte(8), byte(16), byte(24)];
@@ -111,6 +107,22 @@ pub(super) fn test_points(zone: &Zone, kind: Kind, key: Option<&SecretString>, c
         controls: controls.iter().map(|point| name(point)).collect(),
         well_known: well_known.into_iter().map(name).collect(),
     }
+}
+
+/// What RFC 5782 5 has every list have and not have.
+fn standard_points(kind: Kind) -> (&'static str, &'static str) {
+    match kind {
+        Kind::Ip6 => ("::ffff:7f00:2", "::ffff:7f00:1"),
+        Kind::Domain => ("test", "invalid"),
+        _ => ("127.0.0.2", "127.0.0.1"),
+    }
+}
+
+/// The names of both in a zone that publishes no test points of its own.
+pub(super) fn standard_names(zone: &Zone, kind: Kind) -> (String, String) {
+    let (listed, clean) = standard_points(kind);
+    let name = |point: &str| under(&point.parse().map_or_else(|_| point.to_owned(), reversed), zone, None);
+    (name(listed), name(clean))
 }
 
 fn kind_of(point: &str) -> Kind {

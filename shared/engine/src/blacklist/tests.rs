@@ -328,6 +328,9 @@ async fn a_private_list_is_tried_before_it_is_kept() {
         ("bl", Works, "lists its test point 2.0.0.127.bl.lists.test (127.0.0.2)"),
         ("all", Refused, "lists everything"),
         ("refuses", Refused, "refuses to be asked"),
+        // Codes that tell why it does not answer are no listings.
+        ("public", Refused, "with 127.255.255.254, which is no listing: 127.255.255.254: the operator refuses the query (public resolver"),
+        ("parked", Refused, "outside 127.0.0.0/8"),
         ("testonly", Refused, "which is no listing"),
         ("untested", Silent, "silence is unknown"),
     ] {

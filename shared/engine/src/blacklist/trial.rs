@@ -1,6 +1,6 @@
 //! A private list is tried when it is saved: what it says to the test points of RFC 5782 5, and whether it can work at all.
 
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
 use futures::future::join_all;
 use tokio::time::Instant;
@@ -15,7 +15,7 @@ use super::{
     asker::Answer,
     catalog::{self, Zone},
     decode::decode,
-    plan::test_points,
+    plan::standard_names,
 };
 use crate::net::DnsFailure;
 
@@ -28,56 +28,55 @@ impl Scanner {
     }
 
     async fn try_kind(&self, zone: &Zone, kind: ListKind, deadline: Instant) -> ListTrial {
-        let points = test_points(zone, kind, None, rand::random());
+        let (listed, clean) = standard_names(zone, kind);
         let ask = async |name: &String| self.asker().ask_ahead(zone, name, deadline).await;
-        let listed = async {
-            match &points.standard {
-                Some(point) => Some((point, ask(point).await)),
-                None => None,
-            }
-        };
-        let (clean, listed) = tokio::join!(ask(&points.clean), listed);
-        let (result, said) = judge(zone, (&points.clean, &clean), listed.as_ref().map(|(point, answer)| (*point, answer)));
+        let (on_clean, on_listed) = tokio::join!(ask(&clean), ask(&listed));
+        let (result, said) = judge(zone, (clean.as_str(), &on_clean), (listed.as_str(), &on_listed));
         ListTrial { zone: zone.zone.clone(), kind, result, said }
     }
 }
 
-fn judge(zone: &Zone, clean: (&String, &Answer), listed: Option<(&String, &Answer)>) -> (TrialResult, String) {
+/// The name that no list has and the one that every list has, each with its answer.
+fn judge(zone: &Zone, (clean, on_clean): (&str, &Answer), (listed, on_listed): (&str, &Answer)) -> (TrialResult, String) {
     let refuses = |answer: &Answer| matches!(answer, Answer::Failed(reason) if reason.starts_with(&DnsFailure::Refused.to_string()));
-    let locked_out = || {
-        let said = "It refuses to be asked. Let the resolver of this installation in (its address, or its key), then save again.";
-        (TrialResult::Refused, said.to_owned())
-    };
-    let (name, answer) = clean;
-    if let Answer::Addresses(addresses, _) = answer {
-        let shown = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let said = format!(
-            "It answers {name}, which no list has, with {shown}: it lists everything, or the resolver invents answers. Every address would be called listed."
-        );
+    if let Answer::Addresses(addresses, _) = on_clean {
+        let decoded = decode(zone, addresses);
+        let said = if decoded.state == ListState::Unknown {
+            format!("It answers {clean}, which no list has, with {}, which is no listing: {}.", shown(addresses), decoded.reason)
+        } else {
+            format!(
+                "It answers {clean}, which no list has, with {}: it lists everything, or the resolver invents answers. Every address would be called \
+                 listed.",
+                shown(addresses)
+            )
+        };
         return (TrialResult::Refused, said);
     }
-    if refuses(answer) || listed.is_some_and(|(_, answer)| refuses(answer)) {
-        return locked_out();
+    if refuses(on_clean) || refuses(on_listed) {
+        let said = "It refuses to be asked. Let the resolver of this installation in (its address, or its key), then save again.";
+        return (TrialResult::Refused, said.to_owned());
     }
-    match (answer, listed) {
-        (Answer::Failed(reason) | Answer::NoTime(reason), _) | (_, Some((_, Answer::Failed(reason) | Answer::NoTime(reason)))) => {
+    match (on_clean, on_listed) {
+        (Answer::Failed(reason) | Answer::NoTime(reason), _) | (_, Answer::Failed(reason) | Answer::NoTime(reason)) => {
             (TrialResult::Untold, format!("It could not be tried from here: {reason}."))
         }
-        (_, Some((point, Answer::Addresses(addresses, _)))) => {
-            let shown = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            let decoded = decode(zone, addresses);
+        (_, Answer::Addresses(addresses, _)) => {
+            let (shown, decoded) = (shown(addresses), decode(zone, addresses));
             if decoded.state == ListState::Unknown {
-                let said = format!("It answers its test point {point} with {shown}, which is no listing: {}.", decoded.reason);
+                let said = format!("It answers its test point {listed} with {shown}, which is no listing: {}.", decoded.reason);
                 return (TrialResult::Refused, said);
             }
-            (TrialResult::Works, format!("It lists its test point {point} ({shown}) and not {name}."))
+            (TrialResult::Works, format!("It lists its test point {listed} ({shown}) and not {clean}."))
         }
-        (_, Some((point, Answer::Absent | Answer::Empty))) => {
+        (_, Answer::Absent | Answer::Empty) => {
             let said = format!(
-                "It does not list its test point {point}: what it lists is believed, and its silence is unknown, never clean. Check the zone's name."
+                "It does not list its test point {listed}: what it lists is believed, and its silence is unknown, never clean. Check the zone's name."
             );
             (TrialResult::Silent, said)
         }
-        (_, None) => (TrialResult::Silent, "There is no test point for what it takes: its silence is unknown, never clean.".to_owned()),
     }
+}
+
+fn shown(addresses: &[Ipv4Addr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -1,9 +1,10 @@
 //! What is said of a signature that broke, of a chain of forwarders, of clocks, and of a text that is no message.
 
-use mail_auth::{AuthenticationResults, SpfOutput, SpfResult};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use mail_auth::{AuthenticationResults, SpfOutput, SpfResult, common::crypto::SigningKey};
 
 use super::{
-    tests::{PLAIN, sealed_saying, signed, world},
+    tests::{PLAIN, ed, sealed_saying, signed, world},
     *,
 };
 
@@ -16,6 +17,7 @@ async fn a_broken_signature_says_what_usually_breaks_one_like_it() {
         (good.replace("Hello.", "Hello.\r\n-- \r\nA list"), Some("the text or an attachment was changed")),
         (format!("List-Id: <l.example>\r\n{}", good.replace("Hello.", "Hallo.")), Some("came over a mailing list, whose footer")),
         (good.replace("Subject: ", "Subject: [list] "), Some("signs subject, to, from, date.")),
+        (good.replace("s=s1", "s=ed"), Some("It says a=rsa-sha256, and ed._domainkey.example.org holds a key of another kind")),
         (good.replace("s=s1", "s=gone"), Some("publish the key at gone._domainkey.example.org")),
         (good.replace("a=rsa-sha256", "a=rsa-md5"), Some("settings of the program that signs")),
         (good.split("\r\n\r\n").next().unwrap().to_owned(), None),
@@ -24,6 +26,9 @@ async fn a_broken_signature_says_what_usually_breaks_one_like_it() {
         let advice = report.signatures[0].advice.as_deref();
         assert_eq!(advice.is_some(), words.is_some(), "{words:?}: {:?}", report.signatures[0]);
         assert!(words.is_none_or(|words| advice.unwrap().contains(words)), "{words:?}: {advice:?}");
+        // A body that differs ends the examination: of the header nothing is known then.
+        let body = report.signatures[0].reason == signatures::BODY_CHANGED;
+        assert_eq!(body, advice.is_some_and(|advice| advice.contains("Whether the header was changed as well is not checked")), "{advice:?}");
         // Who signs already needs no advice to begin with it.
         for finding in report.findings.iter().filter(|finding| finding.rule == "dkim.not_aligned") {
             assert_eq!(Some(finding.fix.as_str()), advice);
@@ -78,11 +83,78 @@ async fn a_chain_tells_what_each_forwarder_vouched_for_and_where_it_fails() {
         let report = analyse(&net, message.as_bytes()).await;
         assert_eq!((report.arc.state, report.arc.failed_instance), (ArcState::Fail, failed), "{words}: {:#?}", report.arc);
         assert!(report.arc.reason.contains(words), "{words}: {}", report.arc.reason);
-        assert!(report.arc.sets[1].vouched.contains("nobody has to believe that"), "{:?}", report.arc.sets[1]);
+        // Neither what came before the break nor what came behind it.
+        for set in &report.arc.sets {
+            assert!(set.vouched.contains("nobody has to believe that, since the chain fails"), "{set:?}");
+        }
     }
+    // A chain that fails at no one instance.
+    let garbled = analyse(&net, format!("ARC-Seal: i=x; nonsense\r\n{twice}").as_bytes()).await;
+    assert_eq!((garbled.arc.state, garbled.arc.failed_instance), (ArcState::Fail, None));
+    assert!(garbled.arc.sets.iter().all(|set| set.vouched.contains("nobody has to believe that")), "{:#?}", garbled.arc);
     // Without the newest set the older one stands for itself.
     let older = analyse(&net, without("i=2;").as_bytes()).await;
     assert_eq!((older.arc.state, older.arc.sets.len()), (ArcState::Pass, 1), "{:#?}", older.arc);
+}
+
+/// The newest set of a chain, sealed again by a forwarder that found the chain broken: over its own fields alone (RFC 8617 5.1.2).
+fn found_broken(chain: &str) -> String {
+    let at = |name: &str| chain.find(name).unwrap();
+    let (signature, results) = (at("ARC-Message-Signature:"), at("ARC-Authentication-Results:"));
+    let end = results + chain[results..].find("\r\nARC-Seal:").unwrap() + 2;
+    let seal = chain[..signature].replace("cv=pass", "cv=fail");
+    let value = seal.find("\tb=").or_else(|| seal.find(" b=")).unwrap() + 3;
+    let seal = &seal[..value];
+    let relaxed = |field: &str| {
+        let (name, value) = field.split_once(':').unwrap();
+        format!("{}:{}", name.to_ascii_lowercase(), value.split_ascii_whitespace().collect::<Vec<_>>().join(" "))
+    };
+    let signed = [relaxed(&chain[results..end]), relaxed(&chain[signature..results]), relaxed(&format!("{seal};"))].join("\r\n");
+    let value = STANDARD.encode(ed().sign(signed.as_bytes()).unwrap());
+    format!("{seal}{value};\r\n{}", &chain[signature..])
+}
+
+#[tokio::test]
+async fn who_found_the_chain_broken_seals_its_own_set_alone() {
+    let net = world().await.net();
+    let once = sealed_saying(&net, &signed(PLAIN), &found("list.example")).await;
+    let twice = sealed_saying(&net, &once, &found("list.example")).await;
+    // Whatever became of the sets before it.
+    for message in [found_broken(&twice), found_broken(&twice).replacen("i=1; list.example;", "i=1; list.example; dmarc=pass;", 1)] {
+        let report = analyse(&net, message.as_bytes()).await;
+        assert_eq!((report.arc.state, report.arc.failed_instance), (ArcState::Fail, Some(2)), "{:#?}", report.arc);
+        assert_eq!(report.arc.sets[1].seal, Verified::Valid, "{:#?}", report.arc.sets[1]);
+    }
+    // Its own fields it covers.
+    let changed = found_broken(&twice).replacen("i=2; list.example;", "i=2; list.example; dmarc=pass;", 1);
+    assert_eq!(analyse(&net, changed.as_bytes()).await.arc.sets[1].seal, Verified::Broken);
+}
+
+#[tokio::test]
+async fn a_receiver_that_seals_says_what_it_found_before() {
+    let net = world().await.net();
+    let once = sealed_saying(&net, &signed(PLAIN), &found("mx.example.net")).await;
+    let twice = sealed_saying(&net, &once, &found("mx.example.net")).await;
+    let foreign = sealed_saying(&net, &signed(PLAIN), &found("list.example")).await;
+    for (field, message, words) in [
+        ("mx.example.net; arc=none", &once, "mx.example.net says arc=none of the chain as it stood before instance 1 was added"),
+        ("MX2.example.net; arc=none", &once, "mx2.example.net says arc=none of the chain as it stood before instance 1 was added"),
+        ("arc=none", &once, "The host that took the message last says arc=none of the chain as it stood before instance 1 was added"),
+        ("mx.example.net; arc=pass", &twice, "mx.example.net says arc=pass of the chain"),
+        // The set is another's, so that there was a chain.
+        (
+            "mx.example.net; arc=none",
+            &foreign,
+            "mx.example.net says arc=none of the chain; this copy tells otherwise, so it was changed later, or keys were",
+        ),
+    ] {
+        let report = analyse(&net, format!("Authentication-Results: {field}\r\n{message}").as_bytes()).await;
+        assert_eq!(report.arc.receiver, words, "{field}: {:#?}", report.arc);
+    }
+    let changed = twice.replace("Hello.", "Hallo.");
+    let report = analyse(&net, format!("Authentication-Results: mx.example.net; arc=pass\r\n{changed}").as_bytes()).await;
+    let words = "mx.example.net says arc=pass of the chain as it stood before instance 2 was added; this copy tells otherwise";
+    assert!(report.arc.receiver.starts_with(words), "{}", report.arc.receiver);
 }
 
 #[tokio::test]

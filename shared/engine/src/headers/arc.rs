@@ -12,6 +12,7 @@ use mail_auth::{
 use waypost_types::headers::{ArcReport, ArcSet, ArcState, AuthMethod, AuthResults, Verified};
 
 use super::{
+    belief::organisation,
     fields::Parts,
     keys::{Key, Keys},
     signatures::{BODY_CHANGED, NO_BODY, words},
@@ -85,6 +86,7 @@ fn one<'m>(instance: u32, set: &Set<'m>, before: &mut Vec<Named<'m>>, parsed: &'
     }
     "The field is missing".clone_into(&mut out.seal_reason);
     "The field is missing".clone_into(&mut out.message_signature_reason);
+    let earlier = before.len();
     if let Some(message) = set.messages.first() {
         (out.message_signature, out.message_signature_reason) = message_signature(message, parsed, keys, body);
         before.extend(set.results.first());
@@ -104,7 +106,9 @@ fn one<'m>(instance: u32, set: &Set<'m>, before: &mut Vec<Named<'m>>, parsed: &'
         );
         (out.seal, out.seal_reason) = if out.remarks.is_empty() {
             let stripped = without_signature(seal.value);
-            let signed = before.iter().copied().chain([(seal.name, stripped.as_slice())]);
+            // Who finds the chain broken seals its own set alone, as if there were no other (RFC 8617 5.1.2).
+            let from = if seal.header.cv == ChainValidation::Fail { earlier } else { 0 };
+            let signed = before.iter().skip(from).copied().chain([(seal.name, stripped.as_slice())]);
             match checked(&mut signed.into_iter(), &seal.header, Canonicalization::Relaxed, keys) {
                 // What was copied from a window may have lost blanks or lines.
                 (Verified::Broken, reason) if !body => (Verified::Unknown, format!("{reason}; or the header was changed when it was copied")),
@@ -228,8 +232,14 @@ pub(super) fn tie(report: &mut ArcReport, authentication: &[AuthResults]) {
             _ => "",
         };
         set.vouched = format!("{results}{chain}");
-        if report.failed_instance.is_some_and(|failed| failed <= set.instance) {
-            set.vouched.push_str("; nobody has to believe that, since the chain fails here or before");
+        // A chain that fails is worth nothing as a whole (RFC 8617 5.2).
+        if report.state == ArcState::Fail {
+            let why = match report.failed_instance {
+                Some(failed) if failed <= set.instance => "the chain fails here or before".to_owned(),
+                Some(failed) => format!("the chain fails at instance {failed}"),
+                None => "the chain is broken".to_owned(),
+            };
+            set.vouched.extend(["; nobody has to believe that, since ", why.as_str()]);
         }
     }
     if report.sets.is_empty() {
@@ -240,12 +250,31 @@ pub(super) fn tie(report: &mut ArcReport, authentication: &[AuthResults]) {
     report.receiver = match theirs {
         Some((field, method)) => {
             let who = field.authserv_id.as_deref().unwrap_or("The host that took the message last");
-            let same = method.result == report.state.as_str() || report.state == ArcState::Unknown;
+            let result = method.result.as_str();
+            let before = report.sets.last().filter(|set| result != report.state.as_str() && is_of_chain_before(set, field, result, authentication));
+            let same = match before {
+                Some(_) => result != "pass" || report.state != ArcState::Fail,
+                None => result == report.state.as_str() || report.state == ArcState::Unknown,
+            };
+            let which = before.map_or_else(String::new, |set| format!(" as it stood before instance {} was added", set.instance));
             let but = if same { "" } else { "; this copy tells otherwise, so it was changed later, or keys were" };
-            format!("{who} says arc={} of the chain{but}", method.result)
+            format!("{who} says arc={result} of the chain{which}{but}")
         }
         None => "The host that took the message last says nothing of the chain".to_owned(),
     };
+}
+
+/// A receiver that seals, too, says what it found before it did: its result is the `cv=` of its own seal. Where it does not name itself, the same
+/// word must do.
+fn is_of_chain_before(newest: &ArcSet, field: &AuthResults, result: &str, authentication: &[AuthResults]) -> bool {
+    if newest.cv.as_deref() != Some(result) {
+        return false;
+    }
+    let Some(receiver) = field.authserv_id.as_deref() else { return true };
+    let results = authentication.iter().find(|field| field.instance == Some(newest.instance)).and_then(|field| field.authserv_id.as_deref());
+    let same =
+        |sealer: &str| sealer.eq_ignore_ascii_case(receiver) || organisation(sealer).is_some_and(|found| organisation(receiver) == Some(found));
+    results.into_iter().chain(newest.domain.as_deref()).any(same)
 }
 
 /// A result with whom it is about.

@@ -39,7 +39,7 @@ const SAME: [(&str, &str); 6] = [
 ];
 
 /// The registered domain of a host; nothing for addresses and for names without one.
-fn organisation(host: &str) -> Option<&str> {
+pub(super) fn organisation(host: &str) -> Option<&str> {
     let host = host.trim_end_matches('.');
     if host.parse::<std::net::IpAddr>().is_ok() {
         return None;

@@ -39,6 +39,11 @@ pub(super) const NO_BODY: &str = "The body is not there, so body hashes can not 
 pub(super) const BODY_CHANGED: &str = "The body was changed after it was signed (the body hash differs)";
 /// Said of signatures whose body hash fits and that do not verify.
 const HEADER_CHANGED: &str = "The signature does not fit: a signed header field was changed, or another key signed";
+/// Said of signatures whose key has no use for their algorithm.
+const OTHER_KIND: &str = "The key published now is of another kind than the algorithm of the signature (a=)";
+/// Said of signatures whose identity the key forbids.
+const NO_SUBDOMAIN: &str = "The identity i= is a subdomain of d=, and the key allows none (t=s)";
+const NOT_WITHIN: &str = "The identity i= is not within d=";
 /// Said of signatures that the receiver could verify and we can not.
 pub(super) const COPY_CHANGED: &str =
     "The receiver found this signature valid, but the body of this copy differs: it was changed after delivery, by a scanner, an export or an editor";
@@ -168,7 +173,7 @@ pub(super) async fn verify(reports: &mut [SignatureReport], parts: &Parts<'_>, p
     for (report, field) in reports.iter_mut().zip(parts.all("DKIM-Signature")) {
         let output = verified.next_if(|(header, _)| header.value.trim_ascii() == field.value.trim_ascii());
         (report.verified, report.reason) = match output {
-            Some((header, output)) => verdict(output.result(), &keys.of(&header.header.domain_key()), body),
+            Some((header, output)) => verdict(output.result(), &keys.of(&header.header.domain_key()), &header.header, body),
             None => (Verified::Broken, malformation(field)),
         };
     }
@@ -181,7 +186,7 @@ fn malformation(field: &Field<'_>) -> String {
     }
 }
 
-fn verdict(result: &DkimResult, key: &Key, body: bool) -> (Verified, String) {
+fn verdict(result: &DkimResult, key: &Key, signature: &Signature, body: bool) -> (Verified, String) {
     let error = match result {
         DkimResult::Pass => return (Verified::Valid, "The signature verifies with the key published now".to_owned()),
         DkimResult::None => return (Verified::Unknown, "It was not looked at".to_owned()),
@@ -190,19 +195,27 @@ fn verdict(result: &DkimResult, key: &Key, body: bool) -> (Verified, String) {
     if !body {
         return (Verified::Unknown, NO_BODY.to_owned());
     }
-    failure(error, key)
+    failure(error, key, signature)
 }
 
 /// Why it does not verify: the key when there is none, else the message.
-pub(super) fn failure(error: &Error, key: &Key) -> (Verified, String) {
+fn failure(error: &Error, key: &Key, signature: &Signature) -> (Verified, String) {
     if *error == Error::Dkim(DkimError::FailedBodyHashMatch) {
         return (Verified::Broken, words(error));
     }
     match key {
         Key::Unknown(reason) => (Verified::Unknown, reason.clone()),
         Key::None(reason) => (Verified::NoKey, reason.clone()),
+        Key::Usable(_) if *error == Error::Dkim(DkimError::FailedAuidMatch) => (Verified::Broken, identity(signature).to_owned()),
         Key::Usable(_) => (Verified::Broken, words(error)),
     }
+}
+
+/// Which of the two rules about `i=` (RFC 6376 3.5, 3.6.1) it breaks.
+fn identity(signature: &Signature) -> &'static str {
+    let (domain, at) = (signature.d.to_ascii_lowercase(), signature.i.to_ascii_lowercase());
+    let within = at.split_once('@').and_then(|(_, at)| at.strip_suffix(&domain)).is_some_and(|sub| sub.ends_with('.'));
+    if within { NO_SUBDOMAIN } else { NOT_WITHIN }
 }
 
 /// An error of mail-auth in our words.
@@ -210,8 +223,7 @@ pub(super) fn words(error: &Error) -> String {
     match error {
         Error::Dkim(DkimError::FailedBodyHashMatch) | Error::Arc(mail_auth::arc::ArcError::FailedBodyHashMatch) => BODY_CHANGED.to_owned(),
         Error::Crypto(CryptoError::FailedVerification | CryptoError::Library(_)) => HEADER_CHANGED.to_owned(),
-        Error::Crypto(CryptoError::IncompatibleAlgorithms) => "The key is of another kind than the signature (a= against k=)".to_owned(),
-        Error::Dkim(DkimError::FailedAuidMatch) => "The identity i= is not within d=, or the key allows no subdomain (t=s)".to_owned(),
+        Error::Crypto(CryptoError::IncompatibleAlgorithms) => OTHER_KIND.to_owned(),
         other => format!("It does not verify: {other}"),
     }
 }
@@ -235,8 +247,8 @@ pub(super) fn advice(signature: &SignatureReport, parts: &Parts<'_>) -> Option<S
                 ""
             };
             Some(format!(
-                "The header hash is not to blame: the text or an attachment was changed on the way. Usual causes are a footer of a list, a disclaimer or a \
-                 scanner's note added behind the host that signs, rewritten links, and another encoding (8bit to quoted-printable).{list}{simple} Sign on \
+                "The body differs: the text or an attachment was changed on the way. Whether the header was changed as well is not checked then. Usual causes \
+                 are a footer of a list, a disclaimer or a scanner's note added behind the host that signs, rewritten links, and another encoding (8bit to quoted-printable).{list}{simple} Sign on \
                  the last of your hosts, behind all that changes messages; what others change their ARC seal must vouch for."
             ))
         }
@@ -253,9 +265,23 @@ pub(super) fn advice(signature: &SignatureReport, parts: &Parts<'_>) -> Option<S
                  every message of this selector fails, the key in DNS is not the signer's: compare {name} with what the service shows."
             ))
         }
-        (Verified::Broken, _) => {
-            Some("The fault is in the signature itself, not in what happened on the way: look at the settings of the program that signs.".to_owned())
+        (Verified::Broken, OTHER_KIND) => Some(format!(
+            "It says a={}, and {name} holds a key of another kind: the key was changed since, or another one signs. Publish the key that the service \
+             shows for this selector, or have it sign with the key that is published.",
+            signature.algorithm
+        )),
+        (Verified::Broken, NO_SUBDOMAIN) => Some(format!(
+            "With t=s the key at {name} wants i= at exactly {}. Publish the key without t=s, or have the program that signs leave i= out.",
+            signature.domain
+        )),
+        (Verified::Broken, NOT_WITHIN) => {
+            Some(format!("Have the program that signs leave i= out, or name an identity at {} or a subdomain of it there.", signature.domain))
         }
+        (Verified::Broken, _) => Some(
+            "It fails as the field stands, whatever became of the rest of the message: look at the settings of the program that signs, then at hosts on \
+             the way that rewrite header fields."
+                .to_owned(),
+        ),
     }
 }
 

@@ -43,7 +43,7 @@ fn rsa() -> RsaKey<Sha256> {
     RsaKey::from_key_der(rustls::pki_types::PrivateKeyDer::Pkcs8(RSA.0.clone().into())).unwrap()
 }
 
-fn ed() -> Ed25519Key {
+pub(super) fn ed() -> Ed25519Key {
     Ed25519Key::from_pkcs8_der(&ED.0).unwrap()
 }
 
@@ -282,9 +282,16 @@ async fn free_mail_and_strict_keys() {
         signer = signer.agent_user_identifier(identity);
         signer.sign(PLAIN.as_bytes()).unwrap().to_header() + PLAIN
     };
-    for (identity, fires) in [("@sub.example.org", true), ("@example.org", false)] {
+    for (identity, fires, reason, advice) in [
+        ("@sub.example.org", true, "a subdomain of d=, and the key allows none (t=s)", "Publish the key without t=s"),
+        ("@example.org", false, "verifies", ""),
+        ("@other.example", false, "i= is not within d=", "at example.org or a subdomain of it"),
+    ] {
         let report = analyse(&net, signed_as(identity).as_bytes()).await;
         assert_eq!(rules(&report).contains(&"dkim.strict_subdomain"), fires, "{:?}", report.findings);
+        let signature = &report.signatures[0];
+        assert!(signature.reason.contains(reason), "{identity}: {}", signature.reason);
+        assert!(signature.advice.as_deref().unwrap_or_default().contains(advice), "{identity}: {:?}", signature.advice);
     }
     let esp = "Authentication-Results: mx.example.net; spf=pass smtp.mailfrom=b@esp.example; dkim=pass header.d=esp.example\r\n\
                DKIM-Signature: v=1; a=rsa-sha256; d=esp.example; s=x; h=from; bh=AA==; b=AA==\r\n";

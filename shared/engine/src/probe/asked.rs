@@ -12,13 +12,13 @@ use waypost_types::{
 };
 
 use super::{
-    ProbeTarget, Prober,
+    ProbeTarget, Prober, codes,
     conversation::{Talk, offers},
     remarks,
     reply::Reply,
     wire::WireError,
 };
-use crate::audit::rules::remark;
+use crate::audit::rules::{Remark, remark};
 
 /// A recipient of nobody: the domain is reserved (RFC 2606 3).
 const STRANGER: &str = "waypost-relay-test@example.net";
@@ -52,6 +52,9 @@ pub(super) async fn ask(prober: &Prober, target: &ProbeTarget, asks: &Asks, addr
     let mut asked = Asked::default();
     if asks.recipients_of.is_some() || asks.relay {
         recipients(prober, target, asks, address, &mut asked).await;
+        // One finding for both conversations.
+        report.findings.retain(|finding| finding.rule != codes::RULE);
+        asked.findings.extend(codes::judge(&target.host, report.transcript.iter().chain(&asked.transcript)).map(Remark::done));
     }
     if asks.injection && target.mode == ProbeMode::Starttls && report.tls.is_some() {
         injection(prober, target, address, &mut asked).await;

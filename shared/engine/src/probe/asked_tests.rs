@@ -65,6 +65,7 @@ async fn an_open_relay_is_told_without_sending() {
         (|_| "554 5.7.1 Relay access denied\r\n", vec![], vec![]),
         (|_| "530 5.7.0 log in first\r\n", vec![], vec![]),
         (|_| "252 perhaps\r\n", vec![], vec!["relay"]),
+        (|_| "220 ok\r\n", vec!["smtp.open_relay", "smtp.reply_code"], vec![]),
         (|_| "451 4.3.0 later\r\n", vec![], vec!["relay"]),
     ] {
         let report = asked(asks(), rcpt).await;

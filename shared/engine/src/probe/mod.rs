@@ -20,6 +20,7 @@ mod auth_tests;
 mod banner;
 mod certificate;
 mod chain;
+mod codes;
 mod conversation;
 pub mod drift;
 mod extensions;

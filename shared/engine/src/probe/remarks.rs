@@ -6,7 +6,7 @@ use waypost_types::{
     outcome::{AuthReport, LoginOutcome, ProbeMode, ProbeReport, Verdict},
 };
 
-use super::{auth::shows_secret, banner, extensions, tls::Judged};
+use super::{auth::shows_secret, banner, codes, extensions, tls::Judged};
 use crate::audit::rules::{Remark, remark};
 
 /// What the conversation showed beside the report.
@@ -150,6 +150,7 @@ fn smtp(report: &ProbeReport, seen: &Seen, remarks: &mut Vec<Remark>) {
     if seen.bare_lf {
         remarks.push(remark("smtp.reply_bare_lf", host, format!("{host} ends lines of its replies with LF alone")));
     }
+    remarks.extend(codes::judge(host, &report.transcript));
 }
 
 fn auth(report: &ProbeReport, remarks: &mut Vec<Remark>) {

@@ -162,6 +162,23 @@ async fn replies_that_end_in_lf_alone_are_remarked() {
 }
 
 #[tokio::test]
+async fn a_second_greeting_under_tls_is_remarked() {
+    let tls = acceptor(|_| {});
+    let report = probed(ProbeMode::Starttls, move |stream| async move {
+        let Some(stream) = script(stream, "220 mx.lab.test ESMTP\r\n", usual("250 STARTTLS\r\n")).await else { return };
+        let mut stream = stream.into_inner();
+        stream.write_all(b"220 go\r\n").await.unwrap();
+        let answer = |line: &str| Some(if line.starts_with("EHLO") { "220 mx.lab.test ESMTP\r\n" } else { "221 bye\r\n" }.to_owned());
+        script(tls.accept(stream).await.unwrap(), "", answer).await;
+    })
+    .await;
+    let found = report.findings.iter().find(|finding| finding.rule == "smtp.reply_code").unwrap();
+    assert_eq!(found.summary, "mx.lab.test answers EHLO with 220, where 250 belongs (RFC 5321 4.3.2)");
+    // A sender that looks at the first digit goes on, so nothing else is made of it.
+    assert_eq!((report.verdict, rules(&report)), (Verdict::Degraded, vec!["cert.untrusted", "smtp.reply_code"]), "{report:#?}");
+}
+
+#[tokio::test]
 async fn a_hosts_name_for_itself_is_a_hint_of_its_helo_name() {
     const REVERSE: &str = "1.0.0.127.in-addr.arpa";
     for (greeting, ehlo, records, wanted) in [

@@ -52,6 +52,7 @@ fn lists(name: &str) -> Say {
         ("strict", label) if label.starts_with('w') => Say::A(&[[127, 255, 255, 252]]),
         ("alias", label) => Say::Alias(format!("{label}.bl.lists.test")),
         ("parked", _) => Say::A(&[[198, 51, 100, 1]]),
+        ("public", _) => Say::A(&[[127, 255, 255, 254]]),
         ("testonly", "2.0.0.127") => Say::A(&[[127, 255, 255, 254]]),
         ("silentv6" | "bl" | "code" | "unused" | "wild" | "breaks" | "odd" | "strict", "2.0.0.127") => Say::A(TWO),
         ("silentv6" | "untested", V6_NINE) | ("bl", V6_NINE | V6_POINT | "test" | "spam.example") => Say::A(TWO),
