@@ -12,7 +12,7 @@ use super::{
     dmarc_record::{Policy, Record},
     dmarc_tags::{is_meant, quoted},
     dmarc_walk::{Origin, Published, Walk, enforced, walk},
-    organisational, repair,
+    organisational,
     rules::{Remark, remark},
     sends::sends,
 };
@@ -115,7 +115,7 @@ async fn unusable(net: &Net, facts: &Facts, options: &AuditOptions, walk: &Walk,
     } else if let Some(text) = own.exact.first().or(own.stray.first()) {
         let Err(fault) = Record::parse(text) else { return false };
         let mut found = remark("dmarc.syntax", &owner, format!("Receivers ignore the DMARC record: {fault}")).with("problem", &fault.what).done();
-        found.record = dmarc_mend::meant(net, facts, is_parked(facts, options), walk, text).await.map(|value| repair::txt(&owner, &value));
+        dmarc_mend::show_meant(net, facts, is_parked(facts, options), walk, text, &mut found).await;
         part.findings.push(found);
     } else {
         return false;
@@ -209,7 +209,7 @@ async fn misplaced(net: &Net, facts: &Facts, options: &AuditOptions, walk: &Walk
     let owner = format!("_dmarc.{domain}");
     let seen = format!("A DMARC record stands at {name}; receivers look for it at {owner} only");
     let mut found = remark("dmarc.wrong_location", domain, seen).with("found", name).done();
-    found.record = dmarc_mend::meant(net, facts, is_parked(facts, options), walk, &text).await.map(|value| repair::txt(&owner, &value));
+    dmarc_mend::show_meant(net, facts, is_parked(facts, options), walk, &text, &mut found).await;
     part.findings.push(found);
     true
 }

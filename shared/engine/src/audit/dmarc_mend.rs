@@ -1,7 +1,7 @@
 //! The one DMARC record to paste: built from what is published, judged by the same rules, and shown with every finding that it ends. How strong
 //! a policy is remains its owner's to decide; a record for that is shown only when nothing else is left to mend.
 
-use waypost_types::audit::DmarcStep;
+use waypost_types::{audit::DmarcStep, finding::Finding};
 
 use super::{
     Facts, Part,
@@ -54,6 +54,9 @@ pub(super) async fn own(net: &Net, seen: &Seen<'_>, part: &mut Part) -> Mended {
                 mended.shown = true;
             }
         }
+        if seen.parked && record.own() > published.record.own() {
+            said.findings.iter_mut().chain(&mut asked.findings).for_each(|finding| closes(finding, facts.domain.as_str()));
+        }
         mended.record = record;
     }
     for more in [said, asked] {
@@ -94,14 +97,30 @@ pub(super) fn decide(seen: &Seen<'_>, mended: &Mended, path: &[DmarcStep], part:
     }
 }
 
-/// The record that a text was meant to be, where that is clear, with all put right.
-pub(super) async fn meant(net: &Net, facts: &Facts, parked: bool, walk: &Walk, text: &str) -> Option<String> {
-    let record = Record::parse(text).ok().or_else(|| repaired(text))?;
+/// A record that has all mail refused is more than what it is shown for asks: the finding says so, unless its own words do.
+fn closes(finding: &mut Finding, domain: &str) {
+    if finding.record.is_some() && !DECISIONS.contains(&finding.rule.as_str()) {
+        let words = format!(
+            " The record also has all mail in the name of {domain} refused, since nothing is known to be sent or received with it: keep your own p= \
+             if you do send."
+        );
+        finding.fix.push_str(&words);
+    }
+}
+
+/// Shows the record that a text was meant to be, where that is clear, with all put right.
+pub(super) async fn show_meant(net: &Net, facts: &Facts, parked: bool, walk: &Walk, text: &str, found: &mut Finding) {
+    let Some(record) = Record::parse(text).ok().or_else(|| repaired(text)) else { return };
+    let raised = parked && record.own() < Policy::Reject;
     let published = Published { at: facts.domain.as_str().to_owned(), text: text.to_owned(), record };
     let meant = repaired(text).map(|record| record.rua).unwrap_or_default();
     let hosts = dmarc_reports::check(net, &published, walk.organisation.as_deref(), &meant, &mut Part::default()).await;
     let mailbox = mailbox(facts);
-    Some(better(text, &published.record, &known(facts, parked, mailbox.as_deref(), &hosts)).mended(None))
+    let better = better(text, &published.record, &known(facts, parked, mailbox.as_deref(), &hosts));
+    found.record = Some(repair::txt(&format!("_dmarc.{}", facts.domain), &better.mended(None)));
+    if raised {
+        closes(found, facts.domain.as_str());
+    }
 }
 
 /// All that a record itself gives reason to say.

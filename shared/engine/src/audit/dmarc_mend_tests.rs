@@ -185,6 +185,24 @@ async fn no_record_enforces_more_than_its_owner_published_without_saying_so() {
 }
 
 #[tokio::test]
+async fn a_record_that_closes_a_name_without_mail_says_so_with_whatever_it_mends() {
+    for (published, rule, closes) in [
+        ("v=DMARC1; p=none; ri=60", "dmarc.removed_tags", true),
+        ("v=DMARC1; p=reject; ri=60", "dmarc.removed_tags", false),
+        ("v=DMARC1, p=none", "dmarc.syntax", true),
+        ("v=DMARC1, p=reject", "dmarc.syntax", false),
+    ] {
+        let record = format!("TXT {published}");
+        let report = run_at("p.example", &[("p.example", "TXT v=spf1 -all"), ("_dmarc.p.example", &record)], &[], &AuditOptions::default()).await;
+        let found = report.findings.iter().find(|finding| finding.rule == rule).unwrap();
+        assert_eq!(found.record.as_ref().unwrap().value, "v=DMARC1; p=reject", "{published}");
+        assert_eq!(found.fix.contains("all mail in the name of p.example refused"), closes, "{published}: {found:#?}");
+    }
+    let sends = run("v=DMARC1; p=none; ri=60").await;
+    assert!(sends.findings.iter().all(|finding| !finding.fix.contains("keep your own p=")), "{sends:#?}");
+}
+
+#[tokio::test]
 async fn a_policy_for_names_that_do_not_exist_is_its_owners_to_decide() {
     for (published, value) in [
         // Something is to mend first.
