@@ -95,7 +95,7 @@ impl Asker {
         if let Answer::Addresses(addresses, text) = &mut answer
             && decode(zone, addresses).state == ListState::Listed
         {
-            *text = self.text(wanted, name, deadline).await;
+            *text = Box::pin(self.text(wanted, name, deadline)).await;
         }
         *known = keep.map(|keep| (Instant::now() + keep, answer.clone()));
         answer
@@ -125,13 +125,14 @@ impl Asker {
     }
 
     async fn look_up(&self, name: &str, deadline: Instant) -> (Answer, Option<Duration>) {
-        let Ok((lookup, ttl)) = timeout_at(deadline, self.net.dns().a_timed(name)).await else { return (Answer::NoTime(too_late()), None) };
+        let (lookup, ttl) = self.net.dns().a_timed(name, deadline).await;
         let keep = Some(ttl.unwrap_or(NO_TTL).clamp(KEPT_FOR.0, KEPT_FOR.1));
         match lookup {
             Lookup::Missing(Absence::NxDomain) => (Answer::Absent, keep),
             Lookup::Missing(Absence::NoData) => (Answer::Empty, keep),
             // The message names the name, which may have a key in it.
             Lookup::Failed(DnsFailure::BadName(_)) => (Answer::Failed("the name to ask can not be carried by DNS".to_owned()), Some(KEPT_FOR.1)),
+            Lookup::Failed(DnsFailure::Timeout) if Instant::now() >= deadline => (Answer::NoTime(too_late()), None),
             Lookup::Failed(failure) => (Answer::Failed(format!("{failure}; {RESOLVER_HINT}")), Some(FAILED_FOR)),
             Lookup::Found(mut addresses) => {
                 addresses.truncate(MAX_ADDRESSES);

@@ -88,27 +88,28 @@ impl Paces {
     /// The pace of a list, the same for everybody who asks it, whatever key they have.
     pub fn of(&self, zone: &Zone) -> Arc<Pace> {
         let mut zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pace) = zones.get(&zone.zone) {
+            return Arc::clone(pace);
+        }
         if zones.len() >= KEPT {
             let now = Instant::now();
             zones.retain(|_, pace| Arc::strong_count(pace) > 1 || *pace.next.lock().unwrap_or_else(PoisonError::into_inner) > now);
         }
-        let pace = || {
-            Arc::new(Pace {
-                turns: Semaphore::new(self.at_once_per_zone()),
-                interval: Duration::from_secs(1) / self.rate_of(zone),
-                next: Mutex::new(Instant::now()),
-                ahead: Mutex::new(Instant::now()),
-            })
-        };
-        zones.entry(zone.zone.clone()).or_insert_with(pace).clone()
+        let pace = Arc::new(Pace {
+            turns: Semaphore::new(self.at_once_per_zone()),
+            interval: Duration::from_secs(1) / self.rate_of(zone),
+            next: Mutex::new(Instant::now()),
+            ahead: Mutex::new(Instant::now()),
+        });
+        zones.insert(zone.zone.clone(), Arc::clone(&pace));
+        pace
     }
 
     /// Waits for a turn at this pace, until the deadline at most.
     pub async fn turn<'a>(&'a self, pace: &'a Pace, deadline: Instant) -> Result<Turn<'a>, TooBusy> {
-        let turn = timeout_at(deadline, pace.turns.acquire()).await.map_err(|_| TooBusy)?.map_err(|_| TooBusy)?;
-        sleep_until(taken(&pace.next, pace.interval, deadline)?).await;
-        let global = timeout_at(deadline, self.all.acquire()).await.map_err(|_| TooBusy)?.map_err(|_| TooBusy)?;
-        Ok(Turn(Some(turn), global))
+        let turn = permit(&pace.turns, deadline).await?;
+        until(taken(&pace.next, pace.interval, deadline)?).await;
+        Ok(Turn(Some(turn), permit(&self.all, deadline).await?))
     }
 
     /// A turn before everybody who waits at this pace, for the few questions by which a list is examined: those who wait come later by as
@@ -116,9 +117,22 @@ impl Paces {
     pub async fn turn_ahead<'a>(&'a self, pace: &Pace, deadline: Instant) -> Result<Turn<'a>, TooBusy> {
         let at = taken(&pace.ahead, pace.interval, deadline)?;
         taken(&pace.next, pace.interval, Instant::now() + FAR)?;
+        until(at).await;
+        Ok(Turn(None, permit(&self.all, deadline).await?))
+    }
+}
+
+/// A permit, at once where one is free: that is the usual case, and a timer costs.
+async fn permit(semaphore: &Semaphore, deadline: Instant) -> Result<SemaphorePermit<'_>, TooBusy> {
+    match semaphore.try_acquire() {
+        Ok(permit) => Ok(permit),
+        Err(_) => timeout_at(deadline, semaphore.acquire()).await.map_err(|_| TooBusy)?.map_err(|_| TooBusy),
+    }
+}
+
+async fn until(at: Instant) {
+    if at > Instant::now() {
         sleep_until(at).await;
-        let global = timeout_at(deadline, self.all.acquire()).await.map_err(|_| TooBusy)?.map_err(|_| TooBusy)?;
-        Ok(Turn(None, global))
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt, future::join_all, stream};
+use futures::{StreamExt, future::join_all, stream::FuturesUnordered};
 use secrecy::ExposeSecret;
 use tokio::time::{Instant, timeout_at};
 use waypost_types::{
@@ -125,10 +125,17 @@ impl Scanner {
         };
         let (failures, given_up) = (AtomicU32::new(0), AtomicBool::new(false));
         let mut entries = Vec::with_capacity(questions.len());
-        for asked in questions {
-            entries.push(self.entry(wanted, kind, asked, silence.as_deref(), deadline, (&failures, &given_up)));
+        let (mut questions, mut asking) = (questions.into_iter(), FuturesUnordered::new());
+        loop {
+            // Begun when it is their turn: one that waits would be moved about with all its room.
+            for asked in questions.by_ref().take(self.0.asker.paces.at_once_per_zone() - asking.len()) {
+                asking.push(self.entry(wanted, kind, asked, silence.as_deref(), deadline, (&failures, &given_up)));
+            }
+            match asking.next().await {
+                Some(entry) => entries.push(entry),
+                None => return entries,
+            }
         }
-        stream::iter(entries).buffered(self.0.asker.paces.at_once_per_zone()).collect().await
     }
 
     /// The examination goes on when the scan has no time left for it, so that the next scan finds it done.
@@ -155,7 +162,7 @@ impl Scanner {
         if failures.load(Ordering::Relaxed) >= ENOUGH_FAILURES {
             let reason = format!("not asked: the list failed to answer several times in a row; {RESOLVER_HINT}");
             if !given_up.swap(true, Ordering::Relaxed) {
-                self.0.health.set_aside(wanted, kind, reason.clone(), self.0.asker.now()).await;
+                Box::pin(self.0.health.set_aside(wanted, kind, reason.clone(), self.0.asker.now())).await;
             }
             return (asked.at, unknown(zone, subject, reason));
         }
@@ -167,7 +174,7 @@ impl Scanner {
         };
         let mut entry = read(zone, subject, answer, silence);
         if entry.state == ListState::Listed
-            && let Verdict::Bad(reason) = self.health_of(wanted, kind, LISTING_PROOF, deadline).await
+            && let Verdict::Bad(reason) = Box::pin(self.health_of(wanted, kind, LISTING_PROOF, deadline)).await
         {
             entry = unknown(zone, subject, reason);
         }

@@ -12,6 +12,8 @@ use hickory_proto::{
     serialize::binary::BinEncodable,
 };
 
+use tokio::time::Instant;
+
 use super::{
     answers::{Answer, Answers, MOST_ALIASES},
     exchange::Exchange,
@@ -134,23 +136,27 @@ impl Dns {
         self.0.answers.size()
     }
 
-    async fn answer(&self, question: &Question) -> Result<Arc<Answer>, DnsFailure> {
-        let ask = async || {
-            let packet = self.0.exchange.ask(question, LOOK_UP, &ELSEWHERE, LIMIT).await?;
-            Answer::read(&packet, question).map(Arc::new).map_err(DnsFailure::Other)
-        };
-        self.0.answers.get(question, ask).await
+    async fn answer(&self, question: &Question, deadline: Option<Instant>) -> Result<Arc<Answer>, DnsFailure> {
+        match deadline {
+            Some(deadline) => self.ask(question, deadline.saturating_duration_since(Instant::now()).min(LIMIT)).await,
+            None => self.0.answers.get(question, async || self.ask(question, LIMIT).await).await,
+        }
     }
 
-    /// Asks, and goes on where an answer ends with an alias.
-    async fn find(&self, name: &str, kind: RecordType) -> Found {
+    async fn ask(&self, question: &Question, limit: Duration) -> Result<Arc<Answer>, DnsFailure> {
+        let packet = self.0.exchange.ask(question, LOOK_UP, &ELSEWHERE, limit).await?;
+        Answer::read(&packet, question).map(Arc::new).map_err(DnsFailure::Other)
+    }
+
+    /// Asks, and goes on where an answer ends with an alias. With a deadline nothing is kept, nor shared with who asks the same.
+    async fn find(&self, name: &str, kind: RecordType, deadline: Option<Instant>) -> Found {
         let mut found = Found { data: Lookup::Missing(Absence::NoData), ttl: None, aliases: Vec::new() };
         let Some(mut question) = Question::new(name, kind) else {
             found.data = Lookup::Failed(DnsFailure::BadName(name.to_owned()));
             return found;
         };
         loop {
-            let answer = match self.answer(&question).await {
+            let answer = match self.answer(&question, deadline).await {
                 Ok(answer) => answer,
                 Err(failure) => {
                     found.data = Lookup::Failed(failure);
@@ -181,7 +187,7 @@ impl Dns {
     }
 
     async fn lookup<T>(&self, name: &str, kind: RecordType, pick: impl FnMut(&RData) -> Option<T>) -> Lookup<T> {
-        read(self.find(name, kind).await.data, pick)
+        read(self.find(name, kind, None).await.data, pick)
     }
 
     /// TXT: one entry per record, its character-strings joined without anything between (RFC 7208 3.3), bytes as they are.
@@ -214,14 +220,14 @@ impl Dns {
 
     /// TXT as [`Self::txt`] has it, with the names that the name is an alias of, one after the other.
     pub(crate) async fn txt_with_aliases(&self, name: &str) -> (Lookup<Vec<u8>>, Vec<String>) {
-        let found = self.find(name, RecordType::TXT).await;
+        let found = self.find(name, RecordType::TXT, None).await;
         (read(found.data, joined), found.aliases)
     }
 
     /// A, with the time the answer is good for: the least TTL of the records, or of the zone's SOA for an absence (RFC 2308 5). `None` when
-    /// the answer says nothing about it.
-    pub async fn a_timed(&self, name: &str) -> (Lookup<Ipv4Addr>, Option<Duration>) {
-        let found = self.find(name, RecordType::A).await;
+    /// the answer says nothing about it. For who keeps answers: none is kept here.
+    pub(crate) async fn a_timed(&self, name: &str, deadline: Instant) -> (Lookup<Ipv4Addr>, Option<Duration>) {
+        let found = self.find(name, RecordType::A, Some(deadline)).await;
         (read(found.data, address), found.ttl)
     }
 

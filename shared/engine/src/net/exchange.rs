@@ -181,16 +181,17 @@ impl Resolver {
         answer
     }
 
+    /// What is rare is boxed, here and below: every question's future is as large as the largest of its ways.
     async fn try_once(&self, question: &Question, flags: QueryFlags, edns: bool, tcp: bool) -> Result<Vec<u8>, Lost> {
         if tcp {
-            return timeout(TRY, over_tcp(self.address, question, flags, edns)).await.map_err(|_| Lost::Timeout)?.map_err(|_| Lost::Unreachable);
+            return timeout(TRY, Box::pin(over_tcp(self.address, question, flags, edns))).await.map_err(|_| Lost::Timeout)?.map_err(|_| Lost::Unreachable);
         }
         let mut answer = self.over_udp(question, flags, edns).await;
         if answer == Err(Lost::Closed) {
             answer = self.over_udp(question, flags, edns).await;
         }
         let answer = answer?;
-        if wire::is_truncated(&answer) { whole(self.address, question, flags, edns, TRY).await.map_err(Lost::NoTcp) } else { Ok(answer) }
+        if wire::is_truncated(&answer) { Box::pin(whole(self.address, question, flags, edns, TRY)).await.map_err(Lost::NoTcp) } else { Ok(answer) }
     }
 
     async fn over_udp(&self, question: &Question, flags: QueryFlags, edns: bool) -> Result<Vec<u8>, Lost> {
@@ -212,7 +213,7 @@ impl Resolver {
         if let Some(socket) = self.pick(here) {
             return Ok(socket);
         }
-        let Ok(socket) = Socket::open(self.address).await else {
+        let Ok(socket) = Box::pin(Socket::open(self.address)).await else {
             // No more can be opened: whatever is there has to do.
             return self.sockets().iter().find(|open| open.runtime == here).map(|open| Arc::clone(&open.socket)).ok_or(Lost::Unreachable);
         };
@@ -230,9 +231,9 @@ impl Resolver {
         let mut young = 0;
         // Of those with room, and of the full ones: how many, and the one chosen.
         let (mut roomy, mut full) = ((0, None), (0, None));
-        let mut random = rand::rng();
+        let (mut random, now) = (rand::rng(), Instant::now());
         for open in sockets.iter().filter(|open| open.runtime == here) {
-            let (room, is_young) = open.socket.has_room();
+            let (room, is_young) = open.socket.has_room(now);
             if !is_young {
                 continue;
             }

@@ -127,9 +127,9 @@ impl Socket {
     }
 
     /// Whether it takes another question, and whether it ever will again.
-    pub fn has_room(&self) -> (bool, bool) {
+    pub fn has_room(&self, now: Instant) -> (bool, bool) {
         let waiting = self.waiting();
-        let young = !waiting.closed && waiting.asked < MOST_QUESTIONS && self.born.elapsed() < RENEWED_AFTER;
+        let young = !waiting.closed && waiting.asked < MOST_QUESTIONS && now.duration_since(self.born) < RENEWED_AFTER;
         (young && waiting.slots.len() < AT_ONCE, young)
     }
 
@@ -145,7 +145,7 @@ impl Socket {
         let message = question.message(place.id, flags, edns);
         let sent = match self.udp.try_send(&message) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                tokio::time::timeout(TRY, self.udp.send(&message)).await.map_err(|_| Lost::Timeout)?
+                Box::pin(tokio::time::timeout(TRY, self.udp.send(&message))).await.map_err(|_| Lost::Timeout)?
             }
             sent => sent,
         };
