@@ -2,10 +2,12 @@
 
 mod audit;
 mod blacklist;
+mod extension;
 mod smtp;
 
 pub use audit::{AuditReport, CheckSummary, MxHost, Status, WebHost};
 pub use blacklist::{BlacklistReport, ListEntry, ListState, ScannedList};
+pub use extension::{extension_words, megabytes};
 pub use smtp::{
     AuthReport, CertificateReport, LoginOutcome, LoginReport, ProbeMode, ProbeReport, SmtpReport, Speaker, StageMs, TlsReport, TranscriptLine,
 };

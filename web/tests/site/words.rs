@@ -14,8 +14,7 @@ async fn page(path: &str) -> String {
 #[tokio::test]
 async fn the_strip_has_twelve_cells_whatever_an_audit_told() {
     // Its own listing and that of its host, and the look-up's one.
-    for (path, listings) in
-        [(format!("/o/acme/domains/{DOMAIN}"), "Blacklists2 listings"), ("/lookup/example.com".to_owned(), "Blacklists1 listing")]
+    for (path, listings) in [(format!("/o/acme/domains/{DOMAIN}"), "Blacklists2 listings"), ("/lookup/example.com".to_owned(), "Blacklists1 listing")]
     {
         let html = page(&path).await;
         let strip = between(&html, "<ul class=\"checks\">", "</ul>");

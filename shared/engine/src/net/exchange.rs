@@ -184,7 +184,10 @@ impl Resolver {
     /// What is rare is boxed, here and below: every question's future is as large as the largest of its ways.
     async fn try_once(&self, question: &Question, flags: QueryFlags, edns: bool, tcp: bool) -> Result<Vec<u8>, Lost> {
         if tcp {
-            return timeout(TRY, Box::pin(over_tcp(self.address, question, flags, edns))).await.map_err(|_| Lost::Timeout)?.map_err(|_| Lost::Unreachable);
+            return timeout(TRY, Box::pin(over_tcp(self.address, question, flags, edns)))
+                .await
+                .map_err(|_| Lost::Timeout)?
+                .map_err(|_| Lost::Unreachable);
         }
         let mut answer = self.over_udp(question, flags, edns).await;
         if answer == Err(Lost::Closed) {

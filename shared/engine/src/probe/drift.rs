@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use waypost_types::{
     drift::RecordChange,
-    outcome::{AuthReport, ProbeMode, ProbeReport, SmtpReport, TlsReport},
+    outcome::{AuthReport, ProbeMode, ProbeReport, SmtpReport, TlsReport, extension_words},
 };
 
 use super::{banner, facts::greeted};
@@ -173,7 +173,7 @@ fn extensions(old: &[String], new: &[String], found: &mut Vec<RecordChange>) {
         lines.iter().map(split).filter(|(word, _)| word != "AUTH").collect()
     };
     let (old, new) = (keyed(old), keyed(new));
-    let full = |word: &str, rest: &str| quoted(format!("{word} {rest}").trim_end());
+    let full = |word: &str, rest: &str| quoted(&extension_words(format!("{word} {rest}").trim_end()));
     found.extend(
         old.iter().filter(|(word, _)| !new.contains_key(*word)).map(|(word, rest)| removed(format!("{} is no longer offered", full(word, rest)))),
     );

@@ -1,6 +1,6 @@
 //! The extensions of an EHLO reply (RFC 5321 4.1.1.1): how they are written, what they need of each other, what their measures mean.
 
-use waypost_types::outcome::ProbeReport;
+use waypost_types::outcome::{ProbeReport, megabytes};
 
 use super::conversation::{keyword, offers};
 use crate::audit::rules::{Remark, remark};
@@ -50,7 +50,7 @@ fn size(host: &str, extensions: &[String], remarks: &mut Vec<Remark>) {
         Some(parameter) => {
             // Zero means no fixed limit, and so does none (RFC 1870 4).
             if let Some(size) = parameter.trim().parse::<u64>().ok().filter(|size| *size > 0 && *size < SMALL_MESSAGE) {
-                remarks.push(remark("smtp.size_small", host, format!("{host} takes messages of at most {size} bytes")));
+                remarks.push(remark("smtp.size_small", host, format!("{host} takes messages of at most {} (SIZE {size})", megabytes(size))));
             }
         }
     }

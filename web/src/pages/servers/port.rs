@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use waypost_types::{
     judge::MonitorState,
     monitor::{CheckResult, Monitor},
-    outcome::{CertificateReport, Outcome, ProbeReport, Speaker, Status, TlsReport},
+    outcome::{CertificateReport, Outcome, ProbeReport, Speaker, Status, TlsReport, extension_words},
 };
 
 use super::Port;
@@ -100,7 +100,7 @@ fn conversation(probe: &ProbeReport, id: &str) -> AnyView {
     let address = probe.address.map_or_else(|| probe.host.clone(), |address| address.to_string());
     let findings = (!probe.findings.is_empty()).then(|| ui::findings(&probe.findings, &format!("p{id}")));
     let extensions = (!probe.extensions.is_empty())
-        .then(|| view! { <p class="row mt2">{probe.extensions.iter().map(|extension| view! { <span class="tag mono">{in_megabytes(extension)}</span> }).collect_view()}</p> });
+        .then(|| view! { <p class="row mt2">{probe.extensions.iter().map(|extension| view! { <span class="tag mono">{extension_words(extension)}</span> }).collect_view()}</p> });
     let lines = probe
         .transcript
         .iter()
@@ -133,21 +133,6 @@ fn conversation(probe: &ProbeReport, id: &str) -> AnyView {
         {ui::unknown_parts(&probe.unknown)}
     }
     .into_any()
-}
-
-/// An extension as the server names it; the largest message it takes (RFC 1870) is told in megabytes.
-fn in_megabytes(extension: &str) -> String {
-    let size =
-        extension.split_once(' ').filter(|(name, _)| name.eq_ignore_ascii_case("SIZE")).and_then(|(_, bytes)| bytes.trim().parse::<u64>().ok());
-    match size {
-        None => extension.to_owned(),
-        Some(0) => "SIZE, no limit".to_owned(),
-        Some(bytes) if bytes < 100_000 => format!("SIZE {bytes} bytes"),
-        Some(bytes) => {
-            let tenths = bytes.saturating_add(50_000) / 100_000;
-            if tenths % 10 == 0 { format!("SIZE {}\u{a0}MB", tenths / 10) } else { format!("SIZE {}.{}\u{a0}MB", tenths / 10, tenths % 10) }
-        }
-    }
 }
 
 fn certificate(tls: &TlsReport) -> AnyView {
@@ -208,23 +193,4 @@ pub(in crate::pages) fn results(results: &[CheckResult]) -> AnyView {
         </div>
     }
     .into_any()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::in_megabytes;
-
-    #[test]
-    fn the_largest_message_is_told_in_megabytes() {
-        for (said, shown) in [
-            ("SIZE 10240000", "SIZE 10.2\u{a0}MB"),
-            ("size 35000000", "SIZE 35\u{a0}MB"),
-            ("SIZE 0", "SIZE, no limit"),
-            ("SIZE", "SIZE"),
-            ("SIZE 2000", "SIZE 2000 bytes"),
-            ("AUTH PLAIN LOGIN", "AUTH PLAIN LOGIN"),
-        ] {
-            assert_eq!(in_megabytes(said), shown);
-        }
-    }
 }

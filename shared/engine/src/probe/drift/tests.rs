@@ -64,7 +64,7 @@ fn each_change_has_its_words() {
         (&no_handshake, &[(Removed, "TLS: STARTTLS is offered and no longer works")]),
         (
             &[("/extensions", json!(["SIZE 500", "CHUNKING", "AUTH PLAIN"]))],
-            &[(Removed, "PIPELINING is no longer offered"), (Added, "CHUNKING is offered"), (Changed, "SIZE 500, before SIZE 1000")],
+            &[(Removed, "PIPELINING is no longer offered"), (Added, "CHUNKING is offered"), (Changed, "SIZE 500 bytes, before SIZE 1000 bytes")],
         ),
         (
             &[("/auth", json!({"under_tls": ["LOGIN"], "in_clear": ["PLAIN"]}))],
