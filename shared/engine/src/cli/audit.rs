@@ -118,7 +118,10 @@ pub(super) fn write(report: &AuditReport, json: bool) -> io::Result<()> {
 
 fn write_text(out: &mut impl Write, report: &AuditReport) -> io::Result<()> {
     let bold = Style::new().bold();
+    // A grade is of a whole domain: that one part of it is in order says nothing of the rest.
+    let whole = Family::ALL.iter().all(|family| report.checks.contains_key(family.key()));
     match (report.score, &report.grade) {
+        _ if !whole => writeln!(out, "{bold}{}{bold:#}", report.domain)?,
         (Some(score), Some(grade)) => writeln!(out, "{bold}{}{bold:#}: {score} of 100, grade {grade}", report.domain)?,
         _ => writeln!(out, "{bold}{}{bold:#}: too much is unknown for a score", report.domain)?,
     }
@@ -155,7 +158,10 @@ pub(super) fn write_findings(out: &mut impl Write, findings: &[Finding]) -> io::
 
 #[cfg(test)]
 mod tests {
-    use waypost_types::finding::SuggestedRecord;
+    use waypost_types::{
+        finding::SuggestedRecord,
+        outcome::{CheckSummary, Status},
+    };
 
     use super::*;
 
@@ -165,6 +171,21 @@ mod tests {
         let options = settings.options();
         assert!(!options.guess_selectors && options.selectors == ["s1"] && options.deadline == Duration::from_secs(7));
         assert!(Settings { no_guess: false, ..settings }.options().guess_selectors);
+    }
+
+    #[test]
+    fn a_grade_is_of_a_whole_domain() {
+        let cell = || CheckSummary { status: Status::Ok, word: "Set".to_owned() };
+        let mut report = AuditReport { score: Some(92), grade: Some("A".to_owned()), ..AuditReport::empty("a.example") };
+        for family in Family::ALL {
+            let mut told = Vec::new();
+            write_text(&mut told, &report).unwrap();
+            assert!(!String::from_utf8(told).unwrap().contains("of 100"));
+            report.checks.insert(family.key().to_owned(), cell());
+        }
+        let mut told = Vec::new();
+        write_text(&mut told, &report).unwrap();
+        assert!(String::from_utf8(told).unwrap().contains(": 92 of 100, grade A"));
     }
 
     #[test]
