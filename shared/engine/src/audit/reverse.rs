@@ -12,8 +12,9 @@ use waypost_types::{
 };
 
 use super::{
+    helo::is_full,
     ptr_names::{Generic, generic},
-    rules::{Remark, remark},
+    rules::{self, Remark, remark},
 };
 use crate::net::{Lookup, Net, not_public, plain};
 
@@ -82,10 +83,15 @@ pub(super) fn missing(address: IpAddr, shown: &str, wanted: &str) -> Remark {
 /// The finding about names that do not lead back, with the record that would make one do so.
 pub(super) fn mismatch(address: IpAddr, names: &[&str], wanted: &str) -> Remark {
     let subject = address.to_string();
-    let first = names.first().copied().unwrap_or(wanted);
     let kind = if address.is_ipv4() { "A" } else { "AAAA" };
-    let seen = format!("The reverse name of {address}, {}, does not resolve back to it", names.join(", "));
-    remark("ptr.fcrdns_mismatch", &subject, seen).with("name", first).with("ip", &subject).record(kind, first, &subject)
+    let shown: Vec<&str> = names.iter().map(|name| if name.is_empty() { "“.”" } else { name }).collect();
+    let seen = format!("The reverse name of {address}, {}, does not resolve back to it", shown.join(", "));
+    let found = remark("ptr.fcrdns_mismatch", &subject, seen);
+    match names.iter().find(|name| is_full(name)) {
+        Some(name) => found.with("name", name).with("ip", &subject).record(kind, *name, &subject),
+        // “localhost”, an address or nothing at all: nobody can give such a name the address.
+        None => named(found.fix(rules::rule("ptr.missing").map_or_else(String::new, |rule| rule.fix.replace("{helo}", wanted))), address, wanted),
+    }
 }
 
 /// The finding about names that nobody chose; nothing where one was chosen. Names under one of the `own` domains were.
