@@ -19,7 +19,7 @@ use super::{
     rules::remark,
 };
 use crate::{
-    net::{DnsFailure, Lookup, Net, QueryFlags, RecordType},
+    net::{Lookup, Net, QueryFlags, RecordType},
     probe::Shown,
 };
 
@@ -117,14 +117,18 @@ pub(super) async fn check(net: &Net, facts: &Facts, chains: &Chains<'_>) -> Part
 }
 
 /// Whether one of the first MX hosts has TLSA records; an error where none is seen and one of them did not tell.
-pub(super) async fn in_use(net: &Net, facts: &Facts) -> Result<bool, DnsFailure> {
+pub(super) async fn in_use(net: &Net, facts: &Facts) -> Result<bool, String> {
+    // Of hosts that nobody knows, nothing is known.
+    if let (Some(why), true) = (&facts.untold, facts.hosts.is_empty()) {
+        return Err(why.clone());
+    }
     let looks = facts.hosts.iter().take(FIRST_HOSTS).map(|mx| async move { net.dns().tlsa(&format!("_25._tcp.{}", mx.host)).await });
     let mut in_use = Ok(false);
     for look in join_all(looks).await {
         match look {
             Lookup::Found(_) => return Ok(true),
             Lookup::Missing(_) => {}
-            Lookup::Failed(failure) => in_use = Err(failure),
+            Lookup::Failed(failure) => in_use = Err(failure.to_string()),
         }
     }
     in_use

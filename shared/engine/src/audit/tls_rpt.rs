@@ -92,10 +92,8 @@ async fn missing(net: &Net, facts: &Facts, part: &mut Part, owner: &str) {
         (Lookup::Found(_), Ok(false) | Err(_)) => "MTA-STS is set, but nobody is told when it fails",
         (Lookup::Missing(_) | Lookup::Failed(_), Ok(true)) => "DANE is set, but nobody is told when it fails",
         (Lookup::Missing(_), Ok(false)) => return,
-        (Lookup::Failed(failure), Ok(false) | Err(_)) | (Lookup::Missing(_), Err(failure)) => {
-            part.unknown("tls_rpt", format!("whether MTA-STS or DANE is in use, which should be reported on: {failure}"));
-            return;
-        }
+        (Lookup::Failed(failure), Ok(false) | Err(_)) => return untold(part, &failure.to_string()),
+        (Lookup::Missing(_), Err(failure)) => return untold(part, &failure),
     };
     let found = remark("tlsrpt.missing", domain, format!("{policy} (no TLS-RPT)"));
     part.find(match mailbox(facts) {
@@ -104,6 +102,10 @@ async fn missing(net: &Net, facts: &Facts, part: &mut Part, owner: &str) {
         }
         None => found.fix(NO_MAILBOX),
     });
+}
+
+fn untold(part: &mut Part, why: &str) {
+    part.unknown("tls_rpt", format!("whether MTA-STS or DANE is in use, which should be reported on: {why}"));
 }
 
 /// What to do where no mailbox is known that could take reports.

@@ -53,6 +53,13 @@ async fn questions_that_fail_make_no_findings_and_end_none() {
     let report = look(&dns.net(), None, &AuditOptions::default(), &[Family::MtaSts, Family::TlsRpt]).await;
     let untold: Vec<&str> = report.unknown.iter().map(|part| part.subject.as_str()).collect();
     assert_eq!((rules(&report), untold), (Vec::new(), vec!["mta_sts", "tls_rpt"]), "{report:#?}");
+    // Nor is anything said of a policy where the MX records are not told: there may be DANE, or no mail at all.
+    let silent = [("e.example", Say::FailsFor(RecordType::MX, vec!["NS ns.e.example".to_owned()]))];
+    let dns = Server::start(&[("_mta-sts.e.example", "TXT other")], &silent).await;
+    let report = look(&dns.net(), None, &AuditOptions::default(), &[Family::MtaSts, Family::TlsRpt]).await;
+    let untold: Vec<&str> = report.unknown.iter().map(|part| part.subject.as_str()).collect();
+    assert_eq!((rules(&report), untold), (Vec::new(), vec!["mta_sts", "tls_rpt"]), "{report:#?}");
+    assert!(report.unknown.iter().all(|part| part.reason.contains("the MX hosts: ")), "{report:#?}");
     // What is known to be in use needs its reports, whatever the rest is.
     let sts = [mx[0], mx[1], ("_mta-sts.e.example", "TXT v=STSv1; id=1;")];
     let report = look(&Server::start(&sts, &mute).await.net(), None, &AuditOptions::default(), &[Family::TlsRpt]).await;
