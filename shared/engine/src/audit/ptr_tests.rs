@@ -86,6 +86,14 @@ async fn a_name_that_nobody_can_have_is_replaced_and_not_given_an_address() {
 }
 
 #[tokio::test]
+async fn a_private_address_without_a_reverse_name_is_unknown_on_the_command_line_too() {
+    let report = judge(&[("e.example", "MX 0 .")], &[], &["10.0.0.5"]).await;
+    assert!(report.findings.is_empty() && report.unknown[0].reason.contains("a private address"), "{report:#?}");
+    let named = [("e.example", "MX 0 ."), ("5.0.0.10.in-addr.arpa", "PTR out.e.example"), ("out.e.example", "A 10.0.0.5")];
+    assert_eq!(judge(&named, &[], &["10.0.0.5"]).await.checks["ptr"].word, "Match");
+}
+
+#[tokio::test]
 async fn mx_hosts_count_for_less_unless_they_send() {
     let mx = [("e.example", "MX 10 mx.e.example"), ("mx.e.example", "A 203.0.113.7")];
     assert_eq!(seen(&judge(&mx, &[], &[]).await), [("ptr.missing", Severity::Medium)]);

@@ -32,12 +32,14 @@ pub(super) enum Names {
 /// Asks for the names, and for the addresses of each.
 pub(super) async fn names(net: &Net, address: IpAddr) -> Names {
     // Reverse zones of private networks are nobody's business but theirs, and what the public DNS says of them means nothing.
+    let elsewhere = |reason: &str| Names::Unknown(format!("it is {reason}; its reverse name can be told in its own network only"));
     if let Some(reason) = not_public(address).filter(|_| net.egress_check(address).is_err()) {
-        return Names::Unknown(format!("it is {reason}; its reverse name can be told in its own network only"));
+        return elsewhere(reason);
     }
     let all = match net.dns().ptr(address).await {
         Lookup::Found(names) => names,
-        Lookup::Missing(_) => return Names::Missing,
+        // The command line may stand in that network, or not.
+        Lookup::Missing(_) => return net.hidden(address).map_or(Names::Missing, elsewhere),
         Lookup::Failed(failure) => return Names::Unknown(failure.to_string()),
     };
     let count = all.len();
