@@ -119,6 +119,8 @@ pub(super) fn write(report: &AuditReport, json: bool) -> io::Result<()> {
 fn write_text(out: &mut impl Write, report: &AuditReport) -> io::Result<()> {
     let bold = Style::new().bold();
     match (report.score, &report.grade) {
+        // One family is no measure of a domain.
+        _ if report.checks.len() < Family::ALL.len() => writeln!(out, "{bold}{}{bold:#}", report.domain)?,
         (Some(score), Some(grade)) => writeln!(out, "{bold}{}{bold:#}: {score} of 100, grade {grade}", report.domain)?,
         _ => writeln!(out, "{bold}{}{bold:#}: too much is unknown for a score", report.domain)?,
     }
@@ -165,6 +167,20 @@ mod tests {
         let options = settings.options();
         assert!(!options.guess_selectors && options.selectors == ["s1"] && options.deadline == Duration::from_secs(7));
         assert!(Settings { no_guess: false, ..settings }.options().guess_selectors);
+    }
+
+    #[test]
+    fn one_family_gets_no_grade() {
+        let text = |families: &[Family]| {
+            let summary = waypost_types::outcome::CheckSummary { status: Status::Ok, word: "Set".to_owned() };
+            let checks = families.iter().map(|family| (family.key().to_owned(), summary.clone())).collect();
+            let report = AuditReport { score: Some(98), grade: Some("A".to_owned()), checks, ..AuditReport::empty("e.example") };
+            let mut plain = anstream::StripStream::new(Vec::new());
+            write_text(&mut plain, &report).unwrap();
+            String::from_utf8(plain.into_inner()).unwrap()
+        };
+        assert!(text(&[Family::Bimi]).starts_with("e.example\n  bimi     ok    Set\n"), "{}", text(&[Family::Bimi]));
+        assert!(text(&Family::ALL).starts_with("e.example: 98 of 100, grade A\n"));
     }
 
     #[test]
