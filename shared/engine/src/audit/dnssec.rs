@@ -261,8 +261,8 @@ impl Zone {
             return Some(Broken::Signatures(format!("{zone} has keys and a DS, but its records carry no signatures")));
         }
         let sets = || [Some(&self.key_signatures), self.soa_signatures.as_ref()].into_iter().flatten();
-        let early = sets().filter(|signatures| signatures.iter().all(|signature| signature.inception > now + SKEW));
-        if let Some(first) = early.filter_map(|signatures| signatures.iter().min_by_key(|signature| signature.inception)).next() {
+        let mut early = sets().filter(|signatures| signatures.iter().all(|signature| signature.inception > now + SKEW));
+        if let Some(first) = early.find_map(|signatures| signatures.iter().min_by_key(|signature| signature.inception)) {
             let from = first.inception.format("%Y-%m-%d %H:%M UTC");
             return Some(Broken::Signatures(format!("The DNSSEC signatures of {zone} are valid from {from} on only: its signer's clock is wrong")));
         }
