@@ -228,6 +228,10 @@ enum File {
 }
 
 async fn fetch(net: &Net, url: &str, most: usize) -> File {
+    // Others may well fetch it there.
+    if let Some(port) = reqwest::Url::parse(url).ok().and_then(|url| url.port()) {
+        return File::Unknown(format!("it is on port {port}, and only port 443 is asked from here"));
+    }
     match tokio::time::timeout(FETCH, net.https_fetch(url, most)).await {
         Err(_) => File::Unknown(format!("no complete answer within {} s", FETCH.as_secs())),
         Ok(Err(HttpFailure::TooLarge(_))) => File::TooLarge,

@@ -22,6 +22,8 @@ const MOST_FAULTS: usize = 8;
 /// How far from square a logo may be, in parts of its side: rounding.
 const OFF_SQUARE: f64 = 0.01;
 const SVG: &str = "http://www.w3.org/2000/svg";
+/// Its scripts and frames run inside of an SVG file as well.
+const XHTML: &str = "http://www.w3.org/1999/xhtml";
 
 /// Elements that run, move, play or load something.
 const FORBIDDEN: [(&str, &str); 17] = [
@@ -165,7 +167,7 @@ fn view_box(text: &str) -> Option<(f64, f64)> {
 fn element(node: Node<'_, '_>, faults: &mut Faults) {
     let name = node.tag_name().name();
     // Editors leave elements of their own namespaces behind; what counts is what a viewer of SVG acts on.
-    if node.tag_name().namespace().is_none_or(|namespace| namespace == SVG)
+    if node.tag_name().namespace().is_none_or(|namespace| matches!(namespace, SVG | XHTML))
         && let Some((_, words)) = FORBIDDEN.iter().find(|(forbidden, _)| *forbidden == name)
     {
         faults.add(format!("it contains {words}"));

@@ -247,6 +247,9 @@ async fn each_rule_has_its_case() {
         assert_eq!(!report.unknown.is_empty(), name == "guarded", "{name}: {:?}", report.unknown);
         assert!(report.findings.iter().all(|finding| !finding.fix.contains('{')), "{:#?}", report.findings);
     }
+    let report = audited(REJECT, "v=BIMI1; l=https://e.example:8443/l.svg", |_| svg_answer(LOGO)).await;
+    assert_eq!((seen(&report), report.unknown.len()), (vec![("bimi.no_certificate", Severity::Info)], 1), "{report:#?}");
+    assert!(report.unknown[0].reason.contains("port 8443"), "{report:#?}");
     let large = format!("{LOGO}<!--{}-->", "x".repeat(40_000));
     for (record, wanted) in [
         ("v=BIMI1; l=https://e.example/l.svg", vec![("bimi.svg_profile", Severity::Medium), ("bimi.no_certificate", Severity::Info)]),

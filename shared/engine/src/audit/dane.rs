@@ -19,7 +19,7 @@ use super::{
     rules::remark,
 };
 use crate::{
-    net::{DnsFailure, Lookup, Net, QueryFlags, RecordType},
+    net::{Lookup, Net, QueryFlags, RecordType},
     probe::Shown,
 };
 
@@ -117,14 +117,18 @@ pub(super) async fn check(net: &Net, facts: &Facts, chains: &Chains<'_>) -> Part
 }
 
 /// Whether one of the first MX hosts has TLSA records; an error where none is seen and one of them did not tell.
-pub(super) async fn in_use(net: &Net, facts: &Facts) -> Result<bool, DnsFailure> {
+pub(super) async fn in_use(net: &Net, facts: &Facts) -> Result<bool, String> {
+    // Of hosts that nobody knows, nothing is known.
+    if let (Some(why), true) = (&facts.untold, facts.hosts.is_empty()) {
+        return Err(why.clone());
+    }
     let looks = facts.hosts.iter().take(FIRST_HOSTS).map(|mx| async move { net.dns().tlsa(&format!("_25._tcp.{}", mx.host)).await });
     let mut in_use = Ok(false);
     for look in join_all(looks).await {
         match look {
             Lookup::Found(_) => return Ok(true),
             Lookup::Missing(_) => {}
-            Lookup::Failed(failure) => in_use = Err(failure),
+            Lookup::Failed(failure) => in_use = Err(failure.to_string()),
         }
     }
     in_use
@@ -162,7 +166,8 @@ async fn look<'a>(net: &Net, mx: &'a MxHost, chains: &Chains<'_>) -> Lookup<Host
     let owner = format!("_25._tcp.{base}");
     let trust = trust(net, &base, &owner, RecordType::TLSA).await;
     let mut host = Host { mx, owner, records, trust, looks: Vec::new() };
-    if !matches!(host.trust, Trust::No(_)) && !host.usable().is_empty() {
+    // Records that senders believe and can not use still oblige them to TLS (RFC 7672 2.2).
+    if !matches!(host.trust, Trust::No(_)) {
         host.looks = chains.of(mx).await;
     }
     Lookup::Found(vec![host])
@@ -177,7 +182,7 @@ async fn trust(net: &Net, name: &str, owner: &str, kind: RecordType) -> Trust {
         None => {}
     }
     match signed(net, name).await {
-        Signed::No => return Trust::No("the zone is not signed"),
+        Signed::No { .. } => return Trust::No("the zone is not signed"),
         Signed::Unknown(reason) => return Trust::Unknown(reason),
         Signed::Yes { .. } => {}
     }
@@ -241,11 +246,8 @@ fn judge(part: &mut Part, net: &Net, facts: &Facts, host: &Host<'_>) {
 /// Holds the usable records against what the host shows.
 fn compare(part: &mut Part, net: &Net, facts: &Facts, host: &Host<'_>) {
     let usable = host.usable();
-    if usable.is_empty() {
-        return;
-    }
     let (owner, name) = (host.owner.as_str(), host.mx.host.as_str());
-    if host.records.len() == 1 {
+    if host.records.len() == 1 && usable.len() == 1 {
         let mut found = remark("dane.no_rollover", owner, format!("{owner} has one TLSA record only: the next key change risks a gap"));
         if organisational(name) != organisational(facts.domain.as_str()) {
             // Somebody else's host: good to know, and not this domain's to mend.
@@ -267,7 +269,7 @@ fn compare(part: &mut Part, net: &Net, facts: &Facts, host: &Host<'_>) {
             Shown::BadHandshake(reason) => format!("fails at TLS: {reason}"),
             Shown::Chain(chain) => {
                 let said: Vec<Match> = usable.iter().map(|tlsa| tlsa.matches(&chain.certificates, &names, net.now())).collect();
-                if said.iter().all(|said| matches!(said, Match::No(_))) {
+                if !said.is_empty() && said.iter().all(|said| matches!(said, Match::No(_))) {
                     part.find(mismatch(host, *address, &said));
                     return;
                 }

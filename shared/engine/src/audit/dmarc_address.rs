@@ -49,7 +49,8 @@ pub(super) fn meant_address(text: &str) -> Option<ReportAddress> {
     address(&format!("mailto:{}", text.trim())).ok()
 }
 
-fn address(text: &str) -> Result<ReportAddress, String> {
+/// One address, or what is wrong with it.
+pub(super) fn address(text: &str) -> Result<ReportAddress, String> {
     if text.is_empty() {
         return Err("there is no address here".to_owned());
     }

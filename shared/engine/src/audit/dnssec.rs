@@ -11,7 +11,7 @@ use super::{
     organisational,
     rules::remark,
 };
-use crate::net::{Net, QueryFlags, RawAnswer, RecordType};
+use crate::net::{Lookup, Net, QueryFlags, RawAnswer, RecordType};
 
 /// Labels above a name that are looked at.
 const MOST_STEPS: usize = 8;
@@ -35,16 +35,15 @@ pub(super) const VALIDATED: QueryFlags = QueryFlags { checking_disabled: false, 
 /// Whether a name lies in a signed zone.
 pub(super) enum Signed {
     /// The nearest zone above it that its parent vouches for.
-    Yes {
-        zone: String,
-        ds: Vec<Signer>,
-    },
-    No,
+    Yes { zone: String, ds: Vec<Signer> },
+    /// The zone that no parent vouches for.
+    No { zone: String },
     /// Why it could not be told.
     Unknown(String),
 }
 
-/// Looks for a DS at the name and its parents, down to the registered domain.
+/// Looks for a DS at the name and its parents, down to the registered domain. A zone that is delegated without one ends the search: what is signed
+/// above does not reach below it (RFC 4035 5.2).
 pub(super) async fn signed(net: &Net, name: &str) -> Signed {
     let last = organisational(name);
     let mut at = name;
@@ -60,11 +59,24 @@ pub(super) async fn signed(net: &Net, name: &str) -> Signed {
             Err(failure) => return Signed::Unknown(failure.to_string()),
         }
         match at.split_once('.') {
-            Some((_, parent)) if at != last => at = parent,
+            Some((_, parent)) if at != last => match is_cut(net, at).await {
+                Ok(true) => break,
+                Ok(false) => at = parent,
+                Err(reason) => return Signed::Unknown(reason),
+            },
             _ => break,
         }
     }
-    if passes_signatures(net).await { Signed::No } else { Signed::Unknown(STRIPPED.to_owned()) }
+    if passes_signatures(net).await { Signed::No { zone: at.to_owned() } } else { Signed::Unknown(STRIPPED.to_owned()) }
+}
+
+/// Whether a zone begins at the name: it has name servers of its own.
+async fn is_cut(net: &Net, name: &str) -> Result<bool, String> {
+    match net.dns().ns(name).await {
+        Lookup::Found(_) => Ok(net.dns().cname(name).await.found().is_empty()),
+        Lookup::Missing(_) => Ok(false),
+        Lookup::Failed(failure) => Err(format!("whether a zone of its own begins at {name}: {failure}")),
+    }
 }
 
 pub(super) const STRIPPED: &str = "the resolver passes no DNSSEC records on; with another resolver this could be told";
@@ -104,7 +116,7 @@ pub(super) async fn check_after(pause: std::time::Duration, net: &Net, facts: &F
         let signed = signed(net, domain).await;
         let seen = match &signed {
             Signed::Yes { zone, ds } => look(net, zone, ds).await,
-            Signed::No | Signed::Unknown(_) => Zone::default(),
+            Signed::No { .. } | Signed::Unknown(_) => Zone::default(),
         };
         (signed, seen)
     });
@@ -146,13 +158,13 @@ pub(super) async fn check_after(pause: std::time::Duration, net: &Net, facts: &F
                 _ => part.fact_by_findings(Status::Ok, "Signed"),
             }
         }
-        Signed::No | Signed::Unknown(_) if let Some(words) = &refused => {
+        Signed::No { .. } | Signed::Unknown(_) if let Some(words) = &refused => {
             part.find(broken_for_everybody(domain, words));
             part.word(Status::Bad, "Broken");
         }
-        Signed::No | Signed::Unknown(_) if authentic && net.trusts_ad() => part.word(Status::Ok, "Validated"),
-        Signed::No => {
-            unsigned(net, domain, &mut part).await;
+        Signed::No { .. } | Signed::Unknown(_) if authentic && net.trusts_ad() => part.word(Status::Ok, "Validated"),
+        Signed::No { zone } => {
+            unsigned(net, domain, &zone, &mut part).await;
             part.word(Status::None, "Not signed");
         }
         Signed::Unknown(reason) => {
@@ -248,11 +260,13 @@ impl Zone {
         if none(&self.key_signatures) && self.soa_signatures.as_deref().is_some_and(none) {
             return Some(Broken::Signatures(format!("{zone} has keys and a DS, but its records carry no signatures")));
         }
-        let ended = [Some(&self.key_signatures), self.soa_signatures.as_ref()]
-            .into_iter()
-            .flatten()
-            .filter_map(|signatures| last(signatures))
-            .find(|last| last.expiration + SKEW < now);
+        let sets = || [Some(&self.key_signatures), self.soa_signatures.as_ref()].into_iter().flatten();
+        let mut early = sets().filter(|signatures| signatures.iter().all(|signature| signature.inception > now + SKEW));
+        if let Some(first) = early.find_map(|signatures| signatures.iter().min_by_key(|signature| signature.inception)) {
+            let from = first.inception.format("%Y-%m-%d %H:%M UTC");
+            return Some(Broken::Signatures(format!("The DNSSEC signatures of {zone} are valid from {from} on only: its signer's clock is wrong")));
+        }
+        let ended = sets().filter_map(|signatures| last(signatures)).find(|last| last.expiration + SKEW < now);
         ended.map(|last| Broken::Signatures(format!("The DNSSEC signatures of {zone} expired on {}", last.expiration.format("%Y-%m-%d %H:%M UTC"))))
     }
 }
@@ -289,8 +303,7 @@ fn weak(part: &mut Part, zone: &str, ds: &[Signer]) {
 }
 
 /// No DS: the zone is not signed, or nobody can know that it is.
-async fn unsigned(net: &Net, domain: &str, part: &mut Part) {
-    let zone = organisational(domain);
+async fn unsigned(net: &Net, domain: &str, zone: &str, part: &mut Part) {
     let found = match net.query(None, zone, RecordType::DNSKEY, UNCHECKED).await {
         Ok(answer) if matches!(answer.code, NO_ERROR | NXDOMAIN) => keys(&answer.answers),
         Ok(answer) => return part.unknown("dnssec", format!("the resolver answers the question for the DNSKEY of {zone} with code {}", answer.code)),

@@ -61,7 +61,7 @@ fn literal(name: &str) -> Option<&str> {
 }
 
 /// At least two labels of letters, digits and hyphens, no bare address, and none of the local endings.
-fn is_full(name: &str) -> bool {
+pub(super) fn is_full(name: &str) -> bool {
     let labels = |name: &str| name.split('.').all(|label| !label.is_empty() && label.len() <= 63 && label.bytes().all(fits));
     name.contains('.') && name.len() <= 253 && labels(name) && name.parse::<IpAddr>().is_err() && local_ending(name).is_none()
 }

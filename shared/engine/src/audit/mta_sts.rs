@@ -293,8 +293,23 @@ mod tests {
 
     #[test]
     fn records_need_an_id() {
-        assert!(record_is_fine("v=STSv1; id=20240101T000000;").is_ok());
-        for broken in ["v=STSv1", "v=STSv1; id=2024-01-01;", "v=STSv1; id=;", "id=1; v=STSv1", "v=stsv1; id=1", "v=STSv1 ; id=1"] {
+        let longest = format!("v=STSv1; id={};", "a".repeat(32));
+        for fine in ["v=STSv1; id=20240101T000000;", "v=STSv1;id=1", "v=STSv1; my-ext=2; id = 1 ; a.b=3", &longest] {
+            assert_eq!(record_is_fine(fine), Ok(()), "{fine}");
+        }
+        let longer = longest.replace("id=", "id=a");
+        for broken in [
+            &longer,
+            "v=STSv1; id=1; id=2",
+            "v=STSv1; ID=1;",
+            "v=STSv1; id=1; more",
+            "v=STSv1",
+            "v=STSv1; id=2024-01-01;",
+            "v=STSv1; id=;",
+            "id=1; v=STSv1",
+            "v=stsv1; id=1",
+            "v=STSv1 ; id=1",
+        ] {
             assert!(record_is_fine(broken).is_err(), "{broken}");
         }
     }

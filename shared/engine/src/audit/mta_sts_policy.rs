@@ -69,21 +69,28 @@ pub(super) fn parse(text: &str) -> Result<Policy, String> {
         pairs.push((key.trim().to_owned(), value.trim().to_owned()));
     }
     let first = |key: &str| pairs.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
+    // Capital letters make another key, which nobody knows.
+    let missing = |key: &str, what: &str| match pairs.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)) {
+        Some((name, _)) => format!("“{name}:” must be written “{key}:”"),
+        None => format!("{what} is missing"),
+    };
     match first("version") {
         Some("STSv1") => {}
         Some(other) => return Err(format!("version: {} is not STSv1", shown(other))),
-        None => return Err("version: STSv1 is missing".to_owned()),
+        None => return Err(missing("version", "version: STSv1")),
     }
     let mode = match first("mode") {
         Some("enforce") => Mode::Enforce,
         Some("testing") => Mode::Testing,
         Some("none") => Mode::None,
         Some(other) => return Err(format!("mode: {} is none of enforce, testing and none", shown(other))),
-        None => return Err("mode is missing".to_owned()),
+        None => return Err(missing("mode", "mode")),
     };
     let max_age = match first("max_age") {
-        None => return Err("max_age is missing".to_owned()),
-        Some(age) => match age.parse() {
+        None => return Err(missing("max_age", "max_age")),
+        Some(age) => match age.parse::<u64>() {
+            // A sign is read by nobody else.
+            _ if !age.bytes().all(|byte| byte.is_ascii_digit()) => return Err(format!("max_age: {} is no number of seconds", shown(age))),
             Ok(seconds) if seconds <= MAX_AGE_LIMIT => seconds,
             Ok(seconds) => return Err(format!("max_age: {seconds} is more than the 31557600 seconds allowed")),
             Err(_) => return Err(format!("max_age: {} is no number of seconds", shown(age))),
@@ -95,6 +102,7 @@ pub(super) fn parse(text: &str) -> Result<Policy, String> {
         return Err("it names no mx".to_owned());
     }
     match mx.iter().find(|pattern| !is_pattern(pattern)) {
+        Some(bad) if bad.is_empty() => Err("a line mx: names no host".to_owned()),
         Some(bad) => Err(format!("mx: {} is no host name, nor one with “*.” in front", shown(bad))),
         None => Ok(Policy { mode, max_age, mx }),
     }
@@ -131,6 +139,7 @@ mod tests {
         assert_eq!((policy.mode, policy.max_age, policy.mx.len()), (Mode::Enforce, 604_800, 2));
         assert_eq!(parse(&text.replace("\r\n", "\n")), parse(text));
         assert_eq!(parse(&format!("{text}future: thing\r\n")), parse(text), "keys nobody knows");
+        assert_eq!(parse(&format!("{text}mode: none\r\nmax_age: 1\r\nversion: STSv2\r\n")), parse(text), "of two the first counts");
         assert_eq!(parse_kept(&lines(text).replace('\n', " / ")), parse(text).ok(), "as earlier versions kept it");
         assert!(parse("version: STSv1\nmode: none\nmax_age: 86400").unwrap().mx.is_empty());
         for (broken, why) in [
@@ -145,6 +154,11 @@ mod tests {
             ("version: STSv1\nmode: none\nmax_age: week", "no number"),
             ("version: STSv1\nmode: enforce\nmx: a.example, b.example\nmax_age: 86400", "no host name"),
             ("version: STSv1\nmode: enforce\nmx: a.*.example\nmax_age: 86400", "no host name"),
+            ("version: STSv1\nmode: none\nmax_age: +86400", "no number"),
+            ("version: STSv1\nMode: none\nmax_age: 86400", "“Mode:” must be written “mode:”"),
+            ("version: STSv1\nmode: enforce\nmx:\nmax_age: 86400", "a line mx: names no host"),
+            ("version: STSv1\nmode: enforce\nmx: .example\nmax_age: 86400", "no host name"),
+            ("version: STSv1\rmode: none\rmax_age: 86400", "is not STSv1"),
             ("\u{feff}version: STSv1", "byte order mark"),
             ("hello", "lacks"),
         ] {

@@ -18,7 +18,7 @@ use super::{
     spf_repair::lets_send,
 };
 use crate::{
-    net::{Absence, Lookup, Net, not_public},
+    net::{Absence, Lookup, Net},
     spf::{FetchError, fetch, parse},
 };
 
@@ -270,10 +270,9 @@ async fn undeliverable(net: &Net, name: &str, (preference, host): (u16, &str), a
 
 /// Addresses that nobody on the internet can reach. One that is this machine's own is public all the same.
 fn not_reachable(net: &Net, host: &str, addresses: &[IpAddr], part: &mut Part) {
-    let hidden = |address: &IpAddr| net.egress_check(*address).err().and_then(|_| not_public(*address));
-    let reaches_v4 = addresses.iter().any(|address| address.is_ipv4() && hidden(address).is_none());
+    let reaches_v4 = addresses.iter().any(|address| address.is_ipv4() && net.hidden(*address).is_none());
     for address in addresses {
-        let Some(reason) = hidden(address) else { continue };
+        let Some(reason) = net.hidden(*address) else { continue };
         if address.is_ipv6() && reaches_v4 {
             let seen = format!("The IPv6 address of the MX host {host}, {address}, is {reason}; only its IPv4 address can be reached");
             part.find(remark("mx.ipv6_broken", host, seen).with("address", address.to_string()).with("host", host));

@@ -16,6 +16,26 @@ async fn look(records: &[(&str, &str)], options: &AuditOptions) -> Part {
     mx::look(&Net::new(guarded).unwrap(), &"e.example".parse().unwrap(), options).await.1
 }
 
+#[tokio::test]
+async fn the_command_line_is_told_of_addresses_that_nobody_reaches() {
+    for (address, rule) in [
+        ("A 10.0.0.5", Some("mx.private_address")),
+        ("A 192.168.1.1", Some("mx.private_address")),
+        ("A 169.254.1.1", Some("mx.private_address")),
+        ("A 0.0.0.0", Some("mx.private_address")),
+        ("AAAA fe80::1", Some("mx.private_address")),
+        ("AAAA ::ffff:10.0.0.5", Some("mx.private_address")),
+        ("A 203.0.113.5", None),
+        // A server under test on the machine itself.
+        ("A 127.0.0.1", None),
+    ] {
+        let server = Server::start(&[("e.example", "MX 10 mx.e.example"), ("mx.e.example", address)], &[]).await;
+        let part = mx::look(&server.net(), &"e.example".parse().unwrap(), &AuditOptions::default()).await.1;
+        let found = part.findings.iter().map(|finding| finding.rule.as_str()).find(|rule| rule.ends_with("private_address"));
+        assert_eq!(found, rule, "{address}: {:#?}", part.findings);
+    }
+}
+
 /// Rules that fire and how bad they are, beside those that say that something is small.
 fn seen(part: &Part) -> Vec<(&str, Severity)> {
     let mut seen: Vec<_> = part.findings.iter().map(|finding| (finding.rule.as_str(), finding.severity)).collect();

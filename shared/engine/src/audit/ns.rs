@@ -14,7 +14,7 @@ use super::{
     ns_silent, ns_soa, organisational,
     rules::remark,
 };
-use crate::net::{Lookup, Net, not_public};
+use crate::net::{Lookup, Net};
 
 /// Servers asked themselves.
 const MOST_SERVERS: usize = 8;
@@ -243,10 +243,9 @@ fn sites(net: &Net, zone: &str, count: usize, hosts: &[Host], part: &mut Part) {
             part.unknown_about(Family::Ns, name, format!("addresses of {name}: {failure}"));
         }
         let addresses = host.addresses();
-        let hidden = |address: &IpAddr| net.egress_check(*address).is_err() && not_public(*address).is_some();
         if let Some(first) = addresses.first()
-            && addresses.iter().all(hidden)
-            && let Some(reason) = not_public(*first)
+            && addresses.iter().all(|address| net.hidden(*address).is_some())
+            && let Some(reason) = net.hidden(*first)
         {
             let seen = format!("The name server {name} has the address {first}, {reason}: nobody outside its network can ask it");
             part.find(remark("ns.private_address", name, seen).with("ns", name));
@@ -256,8 +255,11 @@ fn sites(net: &Net, zone: &str, count: usize, hosts: &[Host], part: &mut Part) {
     if hosts.len() < count || hosts.iter().any(|host| host.failure().is_some()) {
         return;
     }
-    let networks: BTreeSet<[u8; 6]> = hosts.iter().flat_map(Host::addresses).map(network).collect();
-    if count > 1 && networks.len() == 1 {
+    // IPv4 and IPv6 of one site are two networks that fail together.
+    let of = |v4: bool| hosts.iter().flat_map(Host::addresses).filter(|address| address.is_ipv4() == v4).map(network).collect::<BTreeSet<_>>();
+    let common = |one: &[u8; 6]| hosts.iter().all(|host| host.addresses().into_iter().any(|address| network(address) == *one));
+    let (v4, v6) = (of(true), of(false));
+    if count > 1 && v4.len() < 2 && v6.len() < 2 && v4.iter().chain(&v6).any(common) {
         let at = hosts.iter().flat_map(Host::addresses).next().map(|address| address.to_string()).unwrap_or_default();
         part.find(remark("ns.same_network", zone, format!("All {count} name servers of {zone} stand in one network, that of {at}")));
     }

@@ -193,10 +193,20 @@ async fn the_parents_servers_are_compared() {
 #[tokio::test]
 async fn names_and_addresses_of_servers_are_judged_by_themselves() {
     let records = |extra: &[(&'static str, &'static str)]| [&[("e.example", "NS ns1.e.example"), ("e.example", "NS ns2.e.example")], extra].concat();
+    let both_kinds = |one: &[&'static str], other: &[&'static str]| {
+        let of = |name: &'static str, all: &[&'static str]| all.iter().map(|record| (name, *record)).collect::<Vec<_>>();
+        records(&[of("ns1.e.example", one), of("ns2.e.example", other)].concat())
+    };
     for (records, rule, wanted) in [
         (records(&[("ns1.e.example", "A 127.0.0.2"), ("ns2.e.example", "A 198.51.100.3")]), "ns.same_network", false),
         (records(&[("ns1.e.example", "A 127.0.0.2"), ("ns2.e.example", "A 127.0.0.3")]), "ns.same_network", true),
         (records(&[("ns1.e.example", "A 127.0.0.2"), ("ns2.e.example", "AAAA ::1")]), "ns.same_network", false),
+        (both_kinds(&["A 192.0.2.1", "AAAA 2001:db8::1"], &["A 192.0.2.2", "AAAA 2001:db8::2"]), "ns.same_network", true),
+        (both_kinds(&["A 192.0.2.1", "AAAA 2001:db8::1"], &["A 192.0.2.2"]), "ns.same_network", true),
+        (both_kinds(&["A 192.0.2.1", "AAAA 2001:db8::1"], &["A 198.51.100.2", "AAAA 2001:db8::2"]), "ns.same_network", false),
+        (both_kinds(&["A 192.0.2.1", "AAAA 2001:db8::1"], &["A 192.0.2.2", "AAAA 2001:db8:1::2"]), "ns.same_network", false),
+        // Of a server without an address nobody knows where it stands.
+        (records(&[("ns1.e.example", "A 127.0.0.2")]), "ns.same_network", false),
         (records(&[("ns1.e.example", "A 127.0.0.2")]), "ns.no_address", true),
         (records(&[("ns1.e.example", "A 127.0.0.2"), ("ns2.e.example", "AAAA ::1")]), "ns.no_address", false),
         (records(&[("ns1.e.example", "AAAA ::1"), ("ns2.e.example", "AAAA ::1")]), "ns.no_ipv4", true),

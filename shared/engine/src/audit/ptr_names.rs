@@ -2,10 +2,12 @@
 
 use std::net::IpAddr;
 
-use super::local_names::under;
+use super::{local_names::under, organisational};
 
-/// Words of access networks.
+/// Words of access networks, below the network's own domain: that may be called cable.example.
 const LINE: [&str; 12] = ["dyn", "dynamic", "dsl", "adsl", "vdsl", "pool", "dhcp", "dialup", "ppp", "pppoe", "cable", "dip"];
+/// Words of mail servers. A pool of them is no pool of lines.
+const MAIL: [&str; 10] = ["mail", "smtp", "mx", "mta", "relay", "out", "outbound", "send", "sender", "mailout"];
 /// Domains under which hosters name each machine by themselves.
 const HOSTERS: [&str; 10] = [
     "compute.amazonaws.com",
@@ -34,10 +36,18 @@ pub(super) fn generic(name: &str, address: IpAddr, own: &[&str]) -> Option<Gener
     if own.iter().any(|domain| under(name, domain)) {
         return None;
     }
-    if name.split(|c: char| !c.is_ascii_alphabetic()).any(|word| LINE.contains(&word)) {
+    let below = name.strip_suffix(organisational(name)).unwrap_or(name);
+    let has = |words: &[&str]| below.split(|c: char| !c.is_ascii_alphabetic()).any(|word| words.contains(&word));
+    let made = made_of(name, address);
+    if has(&LINE) && (made || !has(&MAIL)) {
         return Some(Generic::Line);
     }
-    let made = match address.to_canonical() {
+    (made || HOSTERS.iter().any(|hoster| under(name, hoster))).then_some(Generic::Hoster)
+}
+
+/// Whether the address stands in the name, in one of the ways in which hosters write it.
+fn made_of(name: &str, address: IpAddr) -> bool {
+    match address.to_canonical() {
         IpAddr::V4(v4) => {
             let octets = v4.octets();
             let mut backwards = octets;
@@ -61,8 +71,7 @@ pub(super) fn generic(name: &str, address: IpAddr, own: &[&str]) -> Option<Gener
                 || (telling(network) && bare.contains(network))
                 || name.contains(&v6.to_string().replace(':', "-"))
         }
-    };
-    (made || HOSTERS.iter().any(|hoster| under(name, hoster))).then_some(Generic::Hoster)
+    }
 }
 
 #[cfg(test)]
@@ -85,6 +94,16 @@ mod tests {
             ("7.113.0.203.dsl.isp.example", Some(Generic::Line)),
             ("host.pool.isp.example", Some(Generic::Line)),
             ("dyn12.isp.example", Some(Generic::Line)),
+            ("pool-203-0-113-7.isp.example", Some(Generic::Line)),
+            ("mail-203-0-113-7.pool.isp.example", Some(Generic::Line)),
+            ("dynamic-ip.isp.example", Some(Generic::Line)),
+            // Pools of mail servers, and companies that are called so.
+            ("smtp-pool.mailer.example", None),
+            ("mta7.pool.mailer.example", None),
+            ("mx1.cable.co.uk", None),
+            ("server.dip.example", None),
+            ("mail4.cable.co.uk", None),
+            ("cable.example", None),
             ("mail.example.com", None),
             ("mail-203-0-113-7.example.com", None),
             ("mx1.pool.example.com", None),

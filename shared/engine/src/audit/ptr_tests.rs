@@ -64,6 +64,36 @@ async fn a_reverse_name_to_publish_is_given_as_a_record() {
 }
 
 #[tokio::test]
+async fn a_name_that_nobody_can_have_is_replaced_and_not_given_an_address() {
+    for name in ["localhost", "203.0.113.7", "mailserver", "mail.local", "."] {
+        let report = judge(&[("e.example", "MX 0 ."), (REVERSE, &format!("PTR {name}"))], &[], &[SENDER]).await;
+        assert_eq!(seen(&report), [("ptr.fcrdns_mismatch", Severity::Critical)], "{name}");
+        let finding = &report.findings[0];
+        let record = finding.record.as_ref().unwrap();
+        assert_eq!((record.kind.as_str(), record.name.as_str(), record.value.as_str()), ("PTR", REVERSE, "mail.e.example."), "{name}");
+        assert!(finding.fix.contains("its PTR record to mail.e.example") && !finding.summary.contains(", ,"), "{finding:?}");
+    }
+    // Delegated classlessly (RFC 2317), and a name that is itself an alias: both lead back.
+    let classless = [
+        ("e.example", "MX 0 ."),
+        (REVERSE, "CNAME 7.0-31.113.0.203.in-addr.arpa"),
+        ("7.0-31.113.0.203.in-addr.arpa", "PTR alias.e.example"),
+        ("alias.e.example", "CNAME out.e.example"),
+        ("out.e.example", "A 203.0.113.7"),
+    ];
+    let report = judge(&classless, &[], &[SENDER]).await;
+    assert_eq!((seen(&report), report.checks["ptr"].word.as_str()), (vec![], "Match"), "{report:#?}");
+}
+
+#[tokio::test]
+async fn a_private_address_without_a_reverse_name_is_unknown_on_the_command_line_too() {
+    let report = judge(&[("e.example", "MX 0 .")], &[], &["10.0.0.5"]).await;
+    assert!(report.findings.is_empty() && report.unknown[0].reason.contains("a private address"), "{report:#?}");
+    let named = [("e.example", "MX 0 ."), ("5.0.0.10.in-addr.arpa", "PTR out.e.example"), ("out.e.example", "A 10.0.0.5")];
+    assert_eq!(judge(&named, &[], &["10.0.0.5"]).await.checks["ptr"].word, "Match");
+}
+
+#[tokio::test]
 async fn mx_hosts_count_for_less_unless_they_send() {
     let mx = [("e.example", "MX 10 mx.e.example"), ("mx.e.example", "A 203.0.113.7")];
     assert_eq!(seen(&judge(&mx, &[], &[]).await), [("ptr.missing", Severity::Medium)]);

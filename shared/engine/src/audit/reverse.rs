@@ -12,8 +12,9 @@ use waypost_types::{
 };
 
 use super::{
+    helo::is_full,
     ptr_names::{Generic, generic},
-    rules::{Remark, remark},
+    rules::{self, Remark, remark},
 };
 use crate::net::{Lookup, Net, not_public, plain};
 
@@ -31,12 +32,14 @@ pub(super) enum Names {
 /// Asks for the names, and for the addresses of each.
 pub(super) async fn names(net: &Net, address: IpAddr) -> Names {
     // Reverse zones of private networks are nobody's business but theirs, and what the public DNS says of them means nothing.
+    let elsewhere = |reason: &str| Names::Unknown(format!("it is {reason}; its reverse name can be told in its own network only"));
     if let Some(reason) = not_public(address).filter(|_| net.egress_check(address).is_err()) {
-        return Names::Unknown(format!("it is {reason}; its reverse name can be told in its own network only"));
+        return elsewhere(reason);
     }
     let all = match net.dns().ptr(address).await {
         Lookup::Found(names) => names,
-        Lookup::Missing(_) => return Names::Missing,
+        // The command line may stand in that network, or not.
+        Lookup::Missing(_) => return net.hidden(address).map_or(Names::Missing, elsewhere),
         Lookup::Failed(failure) => return Names::Unknown(failure.to_string()),
     };
     let count = all.len();
@@ -82,10 +85,15 @@ pub(super) fn missing(address: IpAddr, shown: &str, wanted: &str) -> Remark {
 /// The finding about names that do not lead back, with the record that would make one do so.
 pub(super) fn mismatch(address: IpAddr, names: &[&str], wanted: &str) -> Remark {
     let subject = address.to_string();
-    let first = names.first().copied().unwrap_or(wanted);
     let kind = if address.is_ipv4() { "A" } else { "AAAA" };
-    let seen = format!("The reverse name of {address}, {}, does not resolve back to it", names.join(", "));
-    remark("ptr.fcrdns_mismatch", &subject, seen).with("name", first).with("ip", &subject).record(kind, first, &subject)
+    let shown: Vec<&str> = names.iter().map(|name| if name.is_empty() { "“.”" } else { name }).collect();
+    let seen = format!("The reverse name of {address}, {}, does not resolve back to it", shown.join(", "));
+    let found = remark("ptr.fcrdns_mismatch", &subject, seen);
+    match names.iter().find(|name| is_full(name)) {
+        Some(name) => found.with("name", name).with("ip", &subject).record(kind, *name, &subject),
+        // “localhost”, an address or nothing at all: nobody can give such a name the address.
+        None => named(found.fix(rules::rule("ptr.missing").map_or_else(String::new, |rule| rule.fix.replace("{helo}", wanted))), address, wanted),
+    }
 }
 
 /// The finding about names that nobody chose; nothing where one was chosen. Names under one of the `own` domains were.

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 /// Characters of a stranger's text that an error quotes.
 const MOST_QUOTED: usize = 40;
 
-/// Names once, white space around both sides ignored, empty parts allowed.
+/// Names once, white space around both sides ignored, empty parts allowed. Names of extensions may have hyphens and dots in them (RFC 8460 3,
+/// RFC 8461 3.1).
 pub(in crate::audit) fn tags(text: &str) -> Result<Vec<(String, String)>, String> {
     let mut tags: Vec<(String, String)> = Vec::new();
     let mut names: HashSet<&str> = HashSet::new();
@@ -13,7 +14,7 @@ pub(in crate::audit) fn tags(text: &str) -> Result<Vec<(String, String)>, String
     for piece in text.split(';').map(str::trim).filter(|piece| !piece.is_empty()) {
         let (name, value) = piece.split_once('=').ok_or_else(|| format!("“{}” is no tag: it lacks “=”", quoted(piece)))?;
         let name = name.trim();
-        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')) {
             return Err(format!("“{}” is no name of a tag", quoted(name)));
         }
         if !names.insert(name) {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use reqwest::Url;
 use waypost_types::{DomainName, outcome::Status};
 
-use super::{AuditOptions, Facts, Part, dane, dmarc_reports::takes_mail, mta_sts, repair::txt, rules::remark, tags::tags};
+use super::{AuditOptions, Facts, Part, dane, dmarc_address, dmarc_reports::takes_mail, mta_sts, repair::txt, rules::remark, tags::tags};
 use crate::net::{Lookup, Net};
 
 /// What a record begins with, to the letter; records that do not are no TLS-RPT records to senders.
@@ -92,10 +92,8 @@ async fn missing(net: &Net, facts: &Facts, part: &mut Part, owner: &str) {
         (Lookup::Found(_), Ok(false) | Err(_)) => "MTA-STS is set, but nobody is told when it fails",
         (Lookup::Missing(_) | Lookup::Failed(_), Ok(true)) => "DANE is set, but nobody is told when it fails",
         (Lookup::Missing(_), Ok(false)) => return,
-        (Lookup::Failed(failure), Ok(false) | Err(_)) | (Lookup::Missing(_), Err(failure)) => {
-            part.unknown("tls_rpt", format!("whether MTA-STS or DANE is in use, which should be reported on: {failure}"));
-            return;
-        }
+        (Lookup::Failed(failure), Ok(false) | Err(_)) => return untold(part, &failure.to_string()),
+        (Lookup::Missing(_), Err(failure)) => return untold(part, &failure),
     };
     let found = remark("tlsrpt.missing", domain, format!("{policy} (no TLS-RPT)"));
     part.find(match mailbox(facts) {
@@ -104,6 +102,10 @@ async fn missing(net: &Net, facts: &Facts, part: &mut Part, owner: &str) {
         }
         None => found.fix(NO_MAILBOX),
     });
+}
+
+fn untold(part: &mut Part, why: &str) {
+    part.unknown("tls_rpt", format!("whether MTA-STS or DANE is in use, which should be reported on: {why}"));
 }
 
 /// What to do where no mailbox is known that could take reports.
@@ -154,7 +156,7 @@ fn address(uri: &str, dead: &BTreeSet<DomainName>) -> Option<String> {
         return Url::parse(uri).is_ok_and(|url| url.has_host()).then(|| uri.to_owned());
     }
     let (scheme, rest) = uri.split_once(':').unwrap_or(("mailto", uri));
-    let rest = rest.split('!').next().unwrap_or_default();
+    let rest = rest.split('!').next().unwrap_or_default().trim().trim_start_matches('/');
     let host = mailbox_host(rest).ok().filter(|host| scheme.eq_ignore_ascii_case("mailto") && !dead.contains(host));
     host.map(|_| format!("mailto:{rest}"))
 }
@@ -184,12 +186,13 @@ pub(super) fn parse(text: &str) -> Result<Reports, String> {
         let (scheme, rest) = uri.split_once(':').unwrap_or(("", uri));
         match scheme.to_ascii_lowercase().as_str() {
             "mailto" => {
-                reports.mail.insert(mailbox_host(rest).map_err(|why| format!("rua={} {why}", shown(uri)))?);
+                reports.mail.insert(mailbox_host(rest).map_err(|why| format!("rua={}: {why}", shown(uri)))?);
             }
             "https" => match Url::parse(uri) {
                 Ok(url) if url.has_host() => reports.https += 1,
                 _ => return Err(format!("rua={} is no address of a web server", shown(uri))),
             },
+            "" if rest.is_empty() => return Err("rua= lacks an address, or has a comma too many".to_owned()),
             _ => return Err(format!("rua={} is neither mailto: nor https:", shown(uri))),
         }
     }
@@ -197,16 +200,9 @@ pub(super) fn parse(text: &str) -> Result<Reports, String> {
 }
 
 /// The domain of a mailbox in a `mailto:` (RFC 6068), whose query does not matter here.
-fn mailbox_host(rest: &str) -> Result<DomainName, &'static str> {
-    let address = rest.split('?').next().unwrap_or(rest);
-    if address.contains('!') {
-        return Err("carries “!”: TLS-RPT knows no size limits");
-    }
-    let (local, host) = address.rsplit_once('@').ok_or("names no mailbox: it is written mailto:name@domain")?;
-    match DomainName::from_ascii(host) {
-        Ok(host) if !local.is_empty() => Ok(host),
-        _ => Err("names no mailbox: it is written mailto:name@domain"),
-    }
+fn mailbox_host(rest: &str) -> Result<DomainName, String> {
+    let address = dmarc_address::address(&format!("mailto:{rest}"))?;
+    if address.size.is_some() { Err("it carries “!”, and TLS-RPT knows no size limits".to_owned()) } else { Ok(address.host) }
 }
 
 fn shown(text: &str) -> String {
@@ -223,7 +219,7 @@ mod tests {
     fn addresses_need_their_scheme() {
         let reports = parse("v=TLSRPTv1; rua=mailto:a@example.com , https://r.example.com/x;").unwrap();
         assert_eq!((reports.mail.len(), reports.https), (1, 1));
-        for fine in ["v=TLSRPTv1;rua=mailto:a@example.com", "v=TLSRPTv1; rua=MAILTO:a@example.com?subject=x; ext=1"] {
+        for fine in ["v=TLSRPTv1;rua=mailto:a@example.com", "v=TLSRPTv1; rua=MAILTO:a@example.com?subject=x; ext=1; my-ext.2=x"] {
             assert!(parse(fine).is_ok(), "{fine}: {:?}", parse(fine));
         }
         for (broken, why) in [
@@ -231,10 +227,15 @@ mod tests {
             ("v=TLSRPTv1 ; rua=mailto:a@b.example", "must begin"),
             ("v=TLSRPTv1;", "rua= is missing"),
             ("v=TLSRPTv1; rua=tls@example.com", "neither"),
-            ("v=TLSRPTv1; rua=", "neither"),
-            ("v=TLSRPTv1; rua=mailto:a@example.com,", "neither"),
-            ("v=TLSRPTv1; rua=mailto:@example.com", "names no mailbox"),
-            ("v=TLSRPTv1; rua=mailto:example.com", "names no mailbox"),
+            ("v=TLSRPTv1; rua=", "lacks an address"),
+            ("v=TLSRPTv1; rua=mailto:a@example.com,", "comma too many"),
+            ("v=TLSRPTv1; rua=mailto:@example.com", "no mailbox name"),
+            ("v=TLSRPTv1; rua=mailto:example.com", "no “@”"),
+            ("v=TLSRPTv1; rua=mailto: a@example.com", "a space stands after"),
+            ("v=TLSRPTv1; rua=mailto://a@example.com", "without slashes"),
+            ("v=TLSRPTv1; rua=mailto:a@b@example.com", "no mailbox name"),
+            ("v=TLSRPTv1; rua=mailto:a@example.com mailto:b@example.com", "separated by commas"),
+            ("v=TLSRPTv1; rua=mailto:a@example.com rua=mailto:b@example.com", "separated by commas"),
             ("v=TLSRPTv1; rua=mailto:a@example.com!10m", "size limits"),
             ("v=TLSRPTv1; rua=https:", "web server"),
             ("v=TLSRPTv1; rua=http://r.example.com/", "neither"),
@@ -254,6 +255,7 @@ mod tests {
             ("v=TLSRPTv1; rua=mailto:a@e.example!10m; rua=mailto:b@e.example", None, Some("v=TLSRPTv1; rua=mailto:a@e.example,mailto:b@e.example")),
             ("v=TLSRPTv1; rua=mailto:a@gone.example,mailto:b@e.example", None, Some("v=TLSRPTv1; rua=mailto:b@e.example")),
             ("v=TLSRPTv1; rua=mailto:a@gone.example", Some("t@e.example"), Some("v=TLSRPTv1; rua=mailto:t@e.example")),
+            ("v=TLSRPTv1; rua=mailto: a@e.example,mailto://b@e.example", None, Some("v=TLSRPTv1; rua=mailto:a@e.example,mailto:b@e.example")),
             ("v=TLSRPTv1; rua=mailto:a@gone.example", None, None),
             ("v=TLSRPTv1;", Some("t@e.example"), Some("v=TLSRPTv1; rua=mailto:t@e.example")),
         ] {

@@ -35,7 +35,7 @@ pub struct BlacklistArgs {
     #[arg(required = true, value_name = "IP|CIDR|DOMAIN", value_parser = parse_subjects)]
     targets: Vec<Subjects>,
     /// Lists by id, name or DNS suffix; all that are on by default when absent
-    #[arg(long, value_delimiter = ',', value_name = "LIST,…")]
+    #[arg(long, value_delimiter = ',', value_name = "LIST,…", value_parser = parse_list)]
     zones: Option<Vec<String>>,
     /// File with the key of a list that takes one (the list is asked then); may be given several times
     #[arg(long = "key", value_name = "LIST=FILE", value_parser = parse_key)]
@@ -46,6 +46,16 @@ pub struct BlacklistArgs {
     /// A line for every subject and list, clean ones too
     #[arg(long, short)]
     verbose: bool,
+}
+
+/// A list of the catalog, or the DNS suffix of another. What is neither was mistyped: to ask it would tell of a dead list.
+fn parse_list(text: &str) -> Result<String, String> {
+    let suffix = DomainName::from_ascii(text.trim()).is_ok_and(|name| name.as_str().contains('.'));
+    if suffix || catalog::find(text).is_some() {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("“{text}” is no list of the catalog and no DNS suffix of another list"))
+    }
 }
 
 /// The id of a list and where its key is.
@@ -220,6 +230,23 @@ mod tests {
         std::fs::remove_dir_all(&folder).unwrap();
         assert!(read.unwrap().contains_key("spamhaus-dqs-zen") && missing.is_err());
         assert!(refused.contains("bad") && !refused.contains("not a label"), "{refused}");
+    }
+
+    #[test]
+    fn a_list_that_was_mistyped_is_not_asked() {
+        for (text, fine) in [
+            ("spamhaus-zen", true),
+            ("Spamhaus ZEN", true),
+            ("zen.spamhaus.org", true),
+            ("bl.lab.test.", true),
+            ("dnsbl.sorbs.net", true),
+            ("spamhaus-zenn", false),
+            ("localhost", false),
+            ("a b.example", false),
+            ("", false),
+        ] {
+            assert_eq!(parse_list(text).is_ok(), fine, "{text}");
+        }
     }
 
     #[test]

@@ -213,6 +213,18 @@ impl Net {
         self.inner.config.egress.check_dial(address, &self.inner.own)
     }
 
+    /// Why nobody on the internet can reach an address; nothing for one that is reached there, and for one that the operator opened. The command
+    /// line acts with its caller's rights and connects anywhere; what the world can not reach is so for it as well, apart from servers under test
+    /// on its own machine.
+    pub(crate) fn hidden(&self, address: IpAddr) -> Option<&'static str> {
+        let address = address.to_canonical();
+        let excused = match self.inner.config.egress {
+            Egress::Unrestricted => address.is_loopback(),
+            Egress::Guarded { .. } => self.egress_check(address).is_ok(),
+        };
+        not_public(address).filter(|_| !excused)
+    }
+
     /// Connects to a checked address.
     pub async fn dial(&self, address: SocketAddr, limit: Duration) -> Result<TcpStream, DialError> {
         self.egress_check(address.ip())?;

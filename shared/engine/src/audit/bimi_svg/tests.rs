@@ -41,6 +41,7 @@ fn each_fault_is_said_by_itself() {
         (svg(HEAD, "").replace("<title>Example</title>", ""), "no title"),
         (svg(HEAD, "").replace("Example", " "), "title is empty"),
         (svg(HEAD, "<script>1</script>"), "a script"),
+        (svg(HEAD, "<h:script xmlns:h='http://www.w3.org/1999/xhtml'>1</h:script>"), "a script"),
         (svg(HEAD, "<g onclick='x()'/>"), "script in onclick="),
         (svg(HEAD, "<circle><animate/></circle>"), "an animation"),
         (svg(HEAD, "<foreignObject/>"), "foreignObject"),

@@ -53,6 +53,13 @@ async fn questions_that_fail_make_no_findings_and_end_none() {
     let report = look(&dns.net(), None, &AuditOptions::default(), &[Family::MtaSts, Family::TlsRpt]).await;
     let untold: Vec<&str> = report.unknown.iter().map(|part| part.subject.as_str()).collect();
     assert_eq!((rules(&report), untold), (Vec::new(), vec!["mta_sts", "tls_rpt"]), "{report:#?}");
+    // Nor is anything said of a policy where the MX records are not told: there may be DANE, or no mail at all.
+    let silent = [("e.example", Say::FailsFor(RecordType::MX, vec!["NS ns.e.example".to_owned()]))];
+    let dns = Server::start(&[("_mta-sts.e.example", "TXT other")], &silent).await;
+    let report = look(&dns.net(), None, &AuditOptions::default(), &[Family::MtaSts, Family::TlsRpt]).await;
+    let untold: Vec<&str> = report.unknown.iter().map(|part| part.subject.as_str()).collect();
+    assert_eq!((rules(&report), untold), (Vec::new(), vec!["mta_sts", "tls_rpt"]), "{report:#?}");
+    assert!(report.unknown.iter().all(|part| part.reason.contains("the MX hosts: ")), "{report:#?}");
     // What is known to be in use needs its reports, whatever the rest is.
     let sts = [mx[0], mx[1], ("_mta-sts.e.example", "TXT v=STSv1; id=1;")];
     let report = look(&Server::start(&sts, &mute).await.net(), None, &AuditOptions::default(), &[Family::TlsRpt]).await;
@@ -88,11 +95,15 @@ async fn tlsa_without_starttls_and_records_of_no_use() {
     let (plain, _) = smtp(None, "127.0.0.1:0").await;
     let report = dane(&authority, Some(plain), &[record(&issued, 0, 3), record(&issued, 1, 2)]).await;
     assert_eq!(rules(&report), ["dane.starttls_missing"]);
-    let (address, count) = smtp(Some(&issued), "127.0.0.1:0").await;
-    // Nothing usable is nothing that could mismatch, and nothing to look at a server for.
-    let report = dane(&authority, Some(address), &[format!("1 1 1 {}", "ab".repeat(32)), "3 1 1 abcd".to_owned()]).await;
+    let (address, _) = smtp(Some(&issued), "127.0.0.1:0").await;
+    // Nothing usable is nothing that could mismatch; senders want TLS all the same.
+    let of_no_use = [format!("1 1 1 {}", "ab".repeat(32)), "3 1 1 abcd".to_owned()];
+    let report = dane(&authority, Some(plain), &of_no_use).await;
+    assert_eq!(rules(&report), ["dane.starttls_missing", "dane.malformed", "dane.usage_pkix"]);
+    let report = dane(&authority, Some(address), &of_no_use).await;
     assert_eq!(rules(&report), ["dane.malformed", "dane.usage_pkix"]);
-    assert_eq!(count.load(Ordering::Relaxed), 0);
+    // What is wrong is mended with the certificate that is shown.
+    assert!(report.findings.iter().all(|finding| finding.record.as_ref().is_some_and(|fix| fix.value == record(&issued, 0, 3))), "{report:#?}");
     assert!(report.detail.dane.iter().all(|line| line.matches.is_none() && line.note.is_some()));
 }
 

@@ -35,6 +35,9 @@ async fn a_signed_zone_is_fine_until_its_signatures_end() {
         (-400, 200, 10, Some("dnssec.signature_expiring")),
         (-400, 200, -2, Some("dnssec.bogus")),
         (-400, -2, 200, Some("dnssec.bogus")),
+        // Not valid yet; a clock that is off by minutes is not meant.
+        (3, 200, 200, Some("dnssec.bogus")),
+        (0, 200, 200, None),
     ] {
         let report = dnssec(&signed_zone(from, keys, soa), &[], false).await;
         assert_eq!(rules(&report), rule.into_iter().collect::<Vec<_>>(), "{from} {keys} {soa}: {report:#?}");
@@ -76,6 +79,31 @@ async fn a_ds_needs_its_key() {
     assert_eq!(rules(&dnssec(&[], &[], false).await), ["dnssec.unsigned"]);
     let report = dnssec(&[], &stripped(), false).await;
     assert_eq!((rules(&report), report.unknown.len(), report.checks["dnssec"].word.as_str()), (Vec::new(), 1, "No answer"));
+}
+
+#[tokio::test]
+async fn a_zone_delegated_without_a_ds_is_not_signed_by_what_is_above() {
+    let zone = signed_zone(-9, 200, 200);
+    let mut records: Vec<(&str, &str)> = zone.iter().map(|(name, record)| (*name, record.as_str())).collect();
+    records.extend([("e.example", "NS ns.e.example"), ("e.example", "SOA ns.e.example"), ("sub.e.example", "MX 10 mx.e.example")]);
+    let of_sub = async |more: &[(&str, &str)], others: &[(&str, Say)]| {
+        let dns = Server::start(&[&records, more].concat(), others).await;
+        audit_families(&dns.net(), &"sub.e.example".parse().unwrap(), &AuditOptions::default(), &[Family::Dnssec]).await
+    };
+    let report = of_sub(&[], &[]).await;
+    assert_eq!((rules(&report), report.checks["dnssec"].word.as_str()), (Vec::new(), "Signed"), "in the zone above: {report:#?}");
+    let cut = [("sub.e.example", "NS ns.other.example"), ("sub.e.example", "SOA ns.other.example")];
+    let report = of_sub(&cut, &[]).await;
+    assert_eq!((rules(&report), report.checks["dnssec"].word.as_str()), (vec!["dnssec.unsigned"], "Not signed"), "{report:#?}");
+    let (key, _) = key_and_ds("sub.e.example");
+    let key = format!("DNSKEY {key}");
+    let report = of_sub(&[&cut[..], &[("sub.e.example", &key)]].concat(), &[]).await;
+    assert_eq!(found(&report, "dnssec.no_ds").record.as_ref().unwrap().name, "sub.e.example");
+    records.retain(|(name, _)| *name != "sub.e.example");
+    let fails = [("sub.e.example", Say::FailsFor(RecordType::NS, vec!["MX 10 mx.e.example".to_owned()]))];
+    let dns = Server::start(&records, &fails).await;
+    let report = audit_families(&dns.net(), &"sub.e.example".parse().unwrap(), &AuditOptions::default(), &[Family::Dnssec]).await;
+    assert_eq!((rules(&report), report.unknown.len()), (Vec::new(), 1), "{report:#?}");
 }
 
 #[tokio::test]
