@@ -38,7 +38,7 @@ pub(super) fn hosts(name: &str, hosts: &[MxHost], part: &mut Part) {
         part.find(remark("mx.duplicate_target", name, "All MX hosts share one address"));
     }
     if hosts.iter().any(|host| host.host == name) {
-        part.find(remark("mx.own_name", name, format!("An MX record names {name} itself, so mail goes where the name's web pages are")));
+        part.find(remark("mx.own_name", name, format!("An MX record names {name} itself, so that mail and all else at this name share one address")));
     }
     mixed(name, hosts, part);
 }
