@@ -8,7 +8,7 @@ use waypost_engine::{
     net::Net,
     spf::{SpfEvaluation, SpfResult, check_host},
 };
-use waypost_types::finding::Severity;
+use waypost_types::{DomainName, finding::Severity};
 
 use super::{audit, spf_tree};
 
@@ -34,6 +34,11 @@ pub struct SpfArgs {
 pub async fn run(net: &Net, args: &SpfArgs, json: bool, fail_on: Severity) -> ExitCode {
     let domain = args.domain.to_string_lossy();
     let Some(ip) = args.ip else { return draw(net, &domain, json, fail_on).await };
+    // Names in a person's letters are asked as DNS has them (RFC 7208 4.3).
+    let domain = match domain.parse::<DomainName>() {
+        Ok(name) if !domain.is_ascii() => name.as_str().to_owned().into(),
+        _ => domain,
+    };
     let helo = args.helo.as_ref().map_or_else(|| domain.clone(), |helo| helo.to_string_lossy());
     let mail_from = args.mail_from.as_ref().map_or_else(|| format!("postmaster@{domain}").into(), |from| from.to_string_lossy());
     let evaluation = check_host(net.dns(), ip, &domain, &mail_from, &helo, net.now().timestamp()).await;
