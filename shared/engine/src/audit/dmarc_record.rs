@@ -118,7 +118,7 @@ impl Record {
         };
         let strict_dkim = letter("adkim", "rs", "r") == Some('s');
         let strict_spf = letter("aspf", "rs", "r") == Some('s');
-        if let Some(fo) = tag("fo").filter(|fo| !fo.value.split(':').any(|option| is_report_option(option))) {
+        if let Some(fo) = tag("fo").filter(|fo| !fo.value.split(':').any(is_report_option)) {
             faults.push(Fault { at: fo.at, what: format!("fo={} is not known, receivers read it as 0", quoted(&fo.value)) });
         }
         let mut bad_addresses = Vec::new();

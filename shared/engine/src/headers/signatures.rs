@@ -148,7 +148,7 @@ fn read(field: &Field<'_>) -> SignatureReport {
         expires: time(tag("x")),
         body_length: tag("l").and_then(|length| length.parse().ok()),
         verified: Verified::Unknown,
-        reason: String::new(),
+        reason: "It was not verified: the message can not be taken apart".to_owned(),
         advice: None,
         domain,
         raw,
