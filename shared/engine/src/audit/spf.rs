@@ -306,7 +306,7 @@ fn wrong(domain: &str, cost: &Cost, part: &mut Part) {
     }
     for target in &seen.without_record {
         part.find(
-            remark("spf.include_no_record", target, format!("SPF includes {target}, which has no SPF record of its own"))
+            remark("spf.include_no_record", target, format!("SPF leads to {target}, which has no SPF record of its own"))
                 .with("target", target)
                 .fix(format!("Take {target} out of the record, or correct its name.")),
         );
@@ -317,12 +317,12 @@ fn wrong(domain: &str, cost: &Cost, part: &mut Part) {
     }
     for (target, error) in &seen.broken {
         part.find(
-            remark("spf.syntax", target, format!("SPF includes {target}, whose record can not be read: {error}"))
+            remark("spf.syntax", target, format!("SPF leads to {target}, whose record can not be read: {error}"))
                 .fix(format!("Tell the operator of {target}; until it is mended take it out of the record.")),
         );
     }
     if let Some(target) = &seen.looped {
-        part.find(remark("spf.include_loop", target, format!("SPF comes back to {target}: the record includes itself")).with("target", target));
+        part.find(remark("spf.include_loop", target, format!("SPF comes back to {target}: the record leads to itself")).with("target", target));
     }
     let mut named = BTreeSet::new();
     for (name, failure) in seen.failed.iter().filter(|(name, _)| named.insert(name)) {

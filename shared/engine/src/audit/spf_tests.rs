@@ -125,6 +125,15 @@ async fn a_record_that_begins_wrongly_is_told_from_none() {
 }
 
 #[tokio::test]
+async fn a_redirect_is_called_no_include() {
+    for record in ["TXT v=spf1 redirect=none.example", "TXT v=spf1 redirect=broken.example", "TXT v=spf1 redirect=e.example"] {
+        let report = spf(record).await;
+        let found = report.findings.iter().find(|finding| finding.severity == Severity::Critical).unwrap();
+        assert!(found.summary.contains("leads to") && !found.summary.contains("include"), "{record}: {found:?}");
+    }
+}
+
+#[tokio::test]
 async fn two_records_in_one_are_taken_apart() {
     let report = spf("TXT v=spf1 mx v=spf1 a:reg.example -all").await;
     let found = report.findings.iter().find(|finding| finding.rule == "spf.syntax").unwrap();
