@@ -10,7 +10,7 @@ use waypost_types::{
 use super::{
     AuditOptions, Facts, Family, Part,
     dkim_ask::{Answers, Asked, Wildcard, ask, unasked},
-    dkim_key::{Kind, Service, is_meant_as_key, kind_as_written, parse},
+    dkim_key::{Fault, Kind, Service, is_meant_as_key, kind_as_written, parse},
     dkim_remarks,
     rules::remark,
 };
@@ -20,6 +20,9 @@ use crate::net::{Lookup, Net};
 pub const NO_USUAL_SELECTOR: &str =
     "no key at the usual selectors; name the selector of a signed message (its DKIM-Signature header has s=) to have it checked";
 
+/// Bits below which receivers refuse an RSA key (RFC 8301 3.2).
+const LEAST_BITS: u32 = 1024;
+
 /// Keys that mail can be signed with.
 #[derive(Debug, Default)]
 struct Usable {
@@ -28,6 +31,36 @@ struct Usable {
     weakest: Option<u32>,
     /// Names whose key is for TLS reports alone, which is no mail's.
     reporting: HashSet<String>,
+}
+
+/// Why whoever verifies mail does not use a key record.
+pub(crate) enum KeyFault {
+    /// It holds no key that can be read, or was withdrawn.
+    Unreadable(String),
+    /// It holds one that must not be used for mail as it is.
+    Refused(String),
+}
+
+/// What keeps a key record from being used for mail (RFC 6376 6.1.2, RFC 8301); nothing where nothing does.
+pub(crate) fn key_fault(text: &str) -> Option<KeyFault> {
+    let key = match parse(text) {
+        Err(Fault::Syntax(broken)) => return Some(KeyFault::Unreadable(broken.reason)),
+        Err(Fault::Ed25519Length { bytes, .. }) => return Some(KeyFault::Unreadable(format!("the Ed25519 key has {bytes} bytes, it must have 32"))),
+        Ok(key) => key,
+    };
+    if key.revoked {
+        return Some(KeyFault::Unreadable("it was revoked (p= is empty)".to_owned()));
+    }
+    let refused = if key.strength() < LEAST_BITS {
+        format!("its RSA key has {} bits, and receivers refuse keys below {LEAST_BITS} (RFC 8301)", key.bits)
+    } else if key.sha1_only {
+        "it allows SHA-1 only (h=sha1), which receivers refuse (RFC 8301)".to_owned()
+    } else if key.service != Service::Mail {
+        "it is not for mail (s= lacks “email”)".to_owned()
+    } else {
+        return None;
+    };
+    Some(KeyFault::Refused(refused))
 }
 
 pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> Part {

@@ -96,7 +96,7 @@ impl From<Broken> for Fault {
 }
 
 /// True of a text that is meant to be a key, however broken; other TXT records at the name are not.
-pub(super) fn is_meant_as_key(text: &str) -> bool {
+pub(crate) fn is_meant_as_key(text: &str) -> bool {
     let text = text.trim_start_matches(|c: char| FWS.contains(&c) || c == '"' || c == '\\').to_ascii_lowercase();
     text.starts_with("v=dkim") || text.split(';').any(|piece| piece.trim_matches(FWS).starts_with("p="))
 }

@@ -396,7 +396,7 @@ proptest! {
         for text in [text.clone(), format!("p={text}"), format!("p={key}"), format!("k=ed25519; p={key}"), broken.clone(), broken.chars().take(at).collect()] {
             let _: Result<_, _> = dkim_key::parse(&text);
             let _: Option<String> = dkim_key::repaired(&text, true);
-            let _: bool = dkim_key::is_meant_as_key(&text);
+            let _: bool = is_meant_as_key(&text);
             let _: String = dkim_key::kind_as_written(&text);
         }
     }

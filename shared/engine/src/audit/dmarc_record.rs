@@ -118,6 +118,9 @@ impl Record {
         };
         let strict_dkim = letter("adkim", "rs", "r") == Some('s');
         let strict_spf = letter("aspf", "rs", "r") == Some('s');
+        if let Some(fo) = tag("fo").filter(|fo| !fo.value.split(':').any(is_report_option)) {
+            faults.push(Fault { at: fo.at, what: format!("fo={} is not known, receivers read it as 0", quoted(&fo.value)) });
+        }
         let mut bad_addresses = Vec::new();
         let mut addresses = |name: &'static str| {
             let Some(tag) = tag(name) else { return Vec::new() };
@@ -207,7 +210,7 @@ impl Record {
         }
         if !self.ruf.is_empty() {
             add("ruf", &uris(&self.ruf));
-            if let Some(fo) = self.tag("fo").filter(|fo| fo.value.chars().all(|c| "01ds:".contains(c.to_ascii_lowercase()))) {
+            if let Some(fo) = self.tag("fo").filter(|fo| fo.value.split(':').all(is_report_option)) {
                 add("fo", &fo.value);
             }
         }
@@ -221,6 +224,11 @@ impl Record {
     pub(super) fn mended(&self, mailbox: Option<&str>) -> String {
         self.with(self.draft(), mailbox)
     }
+}
+
+/// When a failure report is wanted (`fo=`, RFC 9989 4.7).
+fn is_report_option(option: &str) -> bool {
+    matches!(option.trim(), "0" | "1" | "d" | "D" | "s" | "S")
 }
 
 /// A tag that the standard does not know and lets stand: whoever put it there may have somebody who reads it.
@@ -315,6 +323,10 @@ mod tests {
             ("v=DMARC1; p=none rua=mailto:d@e.example", &["a “;” is missing before rua= (character 18)"]),
             ("v=DMARC1; p=none; adkim=strict", &["adkim=strict is not known, receivers read it as r (character 25)"]),
             ("v=DMARC1; p=none; t=yes", &["t=yes is not known, receivers read it as n (character 21)"]),
+            ("v=DMARC1; p=none; fo=1 : d", &[]),
+            ("v=DMARC1; p=none; fo=2", &["fo=2 is not known, receivers read it as 0 (character 22)"]),
+            ("v=DMARC1; p=none; fo=", &["fo= is not known, receivers read it as 0 (character 22)"]),
+            ("v=DMARC1; p=none; x-y=1", &["“x-y” is no name of a tag: names are letters only (character 19)"]),
             ("v=DMARC1; p=none; hello", &["“hello” is no tag: tags are written name=value (character 19)"]),
             ("v=DMARC1; p=\"none\"", &["quotes do not belong into p=\"none\" (character 13)"]),
             (

@@ -79,6 +79,8 @@ pub(super) fn split(text: &str) -> Result<(Vec<Tag>, Vec<Fault>), Fault> {
         let Some((name, value)) = named else {
             let what = if body.to_ascii_lowercase().starts_with("mailto:") {
                 format!("“{}” stands alone: report addresses are separated by commas, not by semicolons", quoted(body))
+            } else if let Some((name, _)) = body.split_once('=').filter(|(name, _)| !name.trim().is_empty()) {
+                format!("“{}” is no name of a tag: names are letters only", quoted(name.trim()))
             } else {
                 format!("“{}” is no tag: tags are written name=value", quoted(body))
             };

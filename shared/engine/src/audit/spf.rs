@@ -19,7 +19,7 @@ use super::{
     spf_flatten,
     spf_mend::{self, Outcome, Repair},
     spf_networks, spf_open,
-    spf_repair::lets_send,
+    spf_repair::{legible, lets_send},
     spf_repeats, spf_senders, spf_wire,
 };
 use crate::{
@@ -33,6 +33,8 @@ const NEAR: u32 = 8;
 const MARGIN: Duration = Duration::from_millis(300);
 /// Names listed in one finding.
 const MOST_NAMED: usize = 10;
+/// Characters of a record that are quoted.
+const MOST_SHOWN: usize = 80;
 /// Mistakes told in one finding.
 const MOST_MISTAKES: usize = 10;
 
@@ -69,7 +71,10 @@ pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> P
     let bytes = match fetched {
         Ok(Some(txt)) => txt,
         Ok(None) => {
-            missing(on, &mut part);
+            match spf_wire::mistaken(&wire) {
+                Some(mistaken) => begins_wrongly(domain, &mistaken, &mut part),
+                None => missing(on, &mut part),
+            }
             spf_wire::judge(domain, &wire, &mut part);
             return part;
         }
@@ -145,6 +150,23 @@ async fn multiple(on: Audited<'_>, wire: &spf_wire::Wire, part: &mut Part) {
     });
     part.records = records;
     part.word(Status::Bad, "Error");
+}
+
+/// What was meant for a record and is none: its terms are its owner's, so they are what is proposed.
+fn begins_wrongly(domain: &str, (what, text, better): &(&str, String, String), part: &mut Part) {
+    let seen =
+        format!("{domain} has no SPF record that receivers take for one: “{}” is meant to be it, but {what}", crate::text::shown(text, MOST_SHOWN));
+    let found = remark("spf.missing", domain, seen);
+    let readable = legible(better).and_then(|better| parse(better.as_bytes()).ok().map(|record| (record, better)));
+    let open = |record: &Record| record.directives.iter().any(|one| one.mechanism == Mechanism::All && one.qualifier == Qualifier::Pass);
+    part.find(match readable {
+        Some((record, better)) if !open(&record) => {
+            found.fix("Publish the record below in its place: it has to begin with exactly v=spf1 and a space.").record("TXT", domain, better)
+        }
+        _ => found.fix("Correct it: it has to begin with exactly v=spf1 and a space, and name every host that sends for the domain."),
+    });
+    part.records.push(text.clone());
+    part.word(Status::Bad, "Missing");
 }
 
 fn missing(on: Audited<'_>, part: &mut Part) {
@@ -284,7 +306,7 @@ fn wrong(domain: &str, cost: &Cost, part: &mut Part) {
     }
     for target in &seen.without_record {
         part.find(
-            remark("spf.include_no_record", target, format!("SPF includes {target}, which has no SPF record of its own"))
+            remark("spf.include_no_record", target, format!("SPF leads to {target}, which has no SPF record of its own"))
                 .with("target", target)
                 .fix(format!("Take {target} out of the record, or correct its name.")),
         );
@@ -295,12 +317,12 @@ fn wrong(domain: &str, cost: &Cost, part: &mut Part) {
     }
     for (target, error) in &seen.broken {
         part.find(
-            remark("spf.syntax", target, format!("SPF includes {target}, whose record can not be read: {error}"))
+            remark("spf.syntax", target, format!("SPF leads to {target}, whose record can not be read: {error}"))
                 .fix(format!("Tell the operator of {target}; until it is mended take it out of the record.")),
         );
     }
     if let Some(target) = &seen.looped {
-        part.find(remark("spf.include_loop", target, format!("SPF comes back to {target}: the record includes itself")).with("target", target));
+        part.find(remark("spf.include_loop", target, format!("SPF comes back to {target}: the record leads to itself")).with("target", target));
     }
     let mut named = BTreeSet::new();
     for (name, failure) in seen.failed.iter().filter(|(name, _)| named.insert(name)) {
@@ -309,10 +331,20 @@ fn wrong(domain: &str, cost: &Cost, part: &mut Part) {
     for (name, count) in &seen.wide_mx {
         part.find(remark("spf.mx_too_many", name, format!("“mx” of {name} names {count} hosts, {MAX_NAMES} are allowed")));
     }
+    for name in &seen.impossible {
+        let summary = format!("SPF names “{name}”, which no name in DNS can be: receivers skip the term or take the whole record for an error");
+        part.find(
+            remark("spf.syntax", name, summary)
+                .severity(Severity::High)
+                .fix(format!("Correct the name “{name}”, or take its term out of the record.")),
+        );
+    }
     if seen.uses_ptr {
         part.find(remark("spf.ptr_used", domain, "SPF uses “ptr”, which is slow and which the standard says not to use"));
     }
 }
+
+const TWO_IN_ONE: &str = "A record that was put behind another is read on only to the first “all”: what stands behind that lets nobody send.";
 
 /// What stands at the end of the record, and what is superfluous in it.
 fn endings(on: Audited<'_>, text: &str, record: &Record, part: &mut Part) {
@@ -335,6 +367,15 @@ fn endings(on: Audited<'_>, text: &str, record: &Record, part: &mut Part) {
         if record.redirect.is_some() {
             part.find(remark("spf.redirect_with_all", domain, "“redirect” stands beside “all” and is never followed"));
         }
+    }
+    if text.split(' ').skip(1).any(|term| term.eq_ignore_ascii_case("v=spf1")) {
+        let seen = "“v=spf1” stands again within the SPF record: two records were put into one, and receivers skip the word";
+        part.find(
+            remark("spf.syntax", domain, seen)
+                .severity(Severity::Low)
+                .why(TWO_IN_ONE)
+                .fix("Publish the record with v=spf1 at its beginning only, and one “all” at its end."),
+        );
     }
     if on.facts.null_mx && !text.trim_end().eq_ignore_ascii_case("v=spf1 -all") {
         open_beside_null_mx(on, record, part);

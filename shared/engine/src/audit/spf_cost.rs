@@ -83,6 +83,10 @@ pub(super) struct Seen {
     pub looped: Option<String>,
     /// There is a `ptr` term.
     pub uses_ptr: bool,
+    /// Names of terms that no name in DNS can be.
+    pub impossible: BTreeSet<String>,
+    /// Terms of the record itself that every client matches.
+    pub always: Vec<String>,
 }
 
 impl Seen {
@@ -101,6 +105,8 @@ impl Seen {
         self.networks.extend(other.networks);
         self.looped = self.looped.take().or(other.looped);
         self.uses_ptr |= other.uses_ptr;
+        self.impossible.extend(other.impossible);
+        self.always.extend(other.always);
     }
 }
 
@@ -241,9 +247,16 @@ impl Walk<'_> {
                 Some(name) => {
                     let answer = self.net.dns().a(&name).await;
                     self.void((Question::Exists, &name), &answer, &mut step).await;
+                    if matches!(answer, Lookup::Found(_)) && domain == self.first && directive.qualifier == Qualifier::Pass {
+                        step.seen.always.push(directive.text.clone());
+                    }
                 }
                 None => step.note = Some(DEPENDS.to_owned()),
             },
+        }
+        let found = matches!(directive.mechanism, Mechanism::A(..) | Mechanism::Mx(..)) && directive.qualifier == Qualifier::Pass;
+        if found && organisational(self.first) == organisational(domain) {
+            step.seen.networks.extend(step.allowed.iter().flatten().filter(|network| spf_networks::is_wide(network)));
         }
         step
     }
@@ -298,6 +311,10 @@ impl Walk<'_> {
                 step.seen.voids.push((question, name.to_owned()));
                 step.note = Some(if *absence == Absence::NxDomain { "finds nothing: the name does not exist" } else { "finds nothing" }.to_owned());
                 self.lapse(name, step).await;
+            }
+            Lookup::Failed(DnsFailure::BadName(_)) => {
+                step.note = Some("finds nothing: no name in DNS can be so".to_owned());
+                step.seen.impossible.insert(name.to_owned());
             }
             Lookup::Failed(failure) => {
                 step.note = Some("could not be told: no answer".to_owned());

@@ -43,7 +43,12 @@ pub(super) fn judge(facts: &Facts, networks: &[IpNet], part: &mut Part) {
         let seen = format!("SPF allows {}, where no mail on the internet comes from", shown(&private));
         part.find(remark("spf.private_addresses", domain, seen).with("network", shown(&private)));
     }
-    let wide: Vec<IpNet> = networks.iter().copied().filter(|network| is_wide(network) && !is_private(network)).collect();
+    let mut wide: Vec<IpNet> = Vec::new();
+    for network in networks.iter().filter(|network| is_wide(network) && !is_private(network)) {
+        if !wide.contains(network) {
+            wide.push(*network);
+        }
+    }
     if !wide.is_empty() && !is_provider(facts) {
         let seen = format!("SPF allows {}, a network so wide that strangers send from it", shown(&wide));
         part.find(remark("spf.wide_network", domain, seen));
@@ -56,7 +61,7 @@ pub(super) fn is_private(network: &IpNet) -> bool {
     (first.is_some() && first == not_public(network.broadcast())) || DOCUMENTATION.iter().any(|range| range.contains(network))
 }
 
-fn is_wide(network: &IpNet) -> bool {
+pub(super) fn is_wide(network: &IpNet) -> bool {
     match network {
         IpNet::V4(v4) => v4.prefix_len() < WIDE_V4,
         IpNet::V6(v6) => v6.prefix_len() < WIDE_V6,

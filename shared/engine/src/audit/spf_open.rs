@@ -45,7 +45,12 @@ pub(super) fn judge(domain: &str, record: &Record, cost: &Cost, part: &mut Part)
             Some(_) => {}
         }
     }
-    if let Some(open) = included_open(&cost.tree) {
+    if let Some(term) = cost.seen.always.first() {
+        let seen = format!("SPF says “{term}”, a name that exists for everybody: every host on the internet may send as the domain");
+        part.find(remark("spf.plus_all", domain, seen).fix(format!(
+            "Take “{term}” out of the record: “exists” needs a name made from the message, such as %{{i}}. For the hosts of a name write a: instead."
+        )));
+    } else if let Some(open) = included_open(&cost.tree) {
         let seen = format!("SPF includes {open}, whose record lets every host on the internet pass");
         part.find(remark("spf.plus_all", domain, seen).fix(format!("Take the include of {open} out of the record at once.")));
     } else if covers_half(&cost.allowed) {

@@ -27,21 +27,42 @@ pub(super) struct Known<'a> {
 /// The record with each term that can not be read written as it was meant; nothing where one of them can only be guessed at.
 pub(super) fn legible(text: &str) -> Option<String> {
     let mut out = vec!["v=spf1".to_owned()];
-    for term in text.split(' ').skip(1).filter(|term| !term.is_empty()) {
-        let term = if is_term(term) { term.to_owned() } else { meant(term)? };
-        // A modifier that stands twice with the same value says one thing.
-        let modifier = term.split_once('=').is_some_and(|(name, _)| matches!(name.to_ascii_lowercase().as_str(), "redirect" | "exp"));
-        if !(modifier && out.iter().any(|other| other.eq_ignore_ascii_case(&term))) {
-            out.push(term);
+    let mut raw = text.split(' ').skip(1).filter(|term| !term.is_empty()).peekable();
+    while let Some(term) = raw.next() {
+        // “ip4: 192.0.2.1”: a space too many.
+        let joined = raw.peek().filter(|next| !is_term(term) && term.ends_with([':', '=']) && !is_term(next)).map(|next| format!("{term}{next}"));
+        let terms = match joined.filter(|joined| is_term(joined)) {
+            Some(joined) => {
+                raw.next();
+                vec![joined]
+            }
+            None if is_term(term) => vec![term.to_owned()],
+            None => listed(term)?,
+        };
+        for term in terms {
+            // A modifier that stands twice with the same value says one thing.
+            let modifier = term.split_once('=').is_some_and(|(name, _)| matches!(name.to_ascii_lowercase().as_str(), "redirect" | "exp"));
+            if !(modifier && out.iter().any(|other| other.eq_ignore_ascii_case(&term))) {
+                out.push(term);
+            }
         }
     }
     let out = out.join(" ");
     parse(out.as_bytes()).is_ok().then_some(out)
 }
 
-/// The term that somebody meant: an address under another name, or a list's comma behind a term.
+/// Terms with tabs, commas or semicolons between them instead of spaces.
+fn listed(term: &str) -> Option<Vec<String>> {
+    term.split(['\t', ',', ';'])
+        .filter(|piece| !piece.is_empty())
+        .map(|piece| if is_term(piece) { Some(piece.to_owned()) } else { meant(piece) })
+        .collect()
+}
+
+/// The term that somebody meant: an address under another name, or a dash that a word processor made longer.
 fn meant(term: &str) -> Option<String> {
-    let bare = term.trim_end_matches([',', ';']);
+    let dashed = term.strip_prefix(['–', '—', '−', '‐', '‑']).map(|rest| format!("-{rest}"));
+    let bare = dashed.as_deref().unwrap_or(term);
     let (sign, rest) = bare.split_at(usize::from(bare.starts_with(['+', '-', '~', '?'])));
     let lower = rest.to_ascii_lowercase();
     let address = ["ipv4:", "ipv6:", "ip4:", "ip6:", "ip:"].into_iter().find_map(|name| lower.strip_prefix(name)).unwrap_or(&lower);
@@ -90,8 +111,8 @@ fn rewritten(text: &str, record: &Record, known: &Known<'_>, move_all: bool) -> 
     let mut place = None;
     for (term, index) in terms(text, record) {
         let Some(index) = index else {
-            // Beside “all” nobody follows redirect.
-            if all.is_none() || !term.to_ascii_lowercase().starts_with("redirect=") {
+            // Beside “all” nobody follows redirect; a second version is what is left of a record that was put behind the first.
+            if !term.eq_ignore_ascii_case("v=spf1") && (all.is_none() || !term.to_ascii_lowercase().starts_with("redirect=")) {
                 out.push(term.to_owned());
             }
             continue;
@@ -167,6 +188,25 @@ fn without_repeats(text: &str, domain: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn slips_of_the_keyboard_are_written_as_they_were_meant() {
+        for (text, wanted) in [
+            ("v=spf1 ip4: 192.0.2.1 -all", Some("v=spf1 ip4:192.0.2.1 -all")),
+            ("v=spf1 include: a.example ~all", Some("v=spf1 include:a.example ~all")),
+            ("v=spf1 ip4:192.0.2.1,ip4:192.0.2.2;ip6:2001:db8::1 -all", Some("v=spf1 ip4:192.0.2.1 ip4:192.0.2.2 ip6:2001:db8::1 -all")),
+            ("v=spf1 ip4:192.0.2.1,192.0.2.2 -all", Some("v=spf1 ip4:192.0.2.1 ip4:192.0.2.2 -all")),
+            ("v=spf1 mx –all", Some("v=spf1 mx -all")),
+            ("v=spf1 mx\t-all\t", Some("v=spf1 mx -all")),
+            ("v=spf1 include: mx -all", None),
+            ("v=spf1 ip4:192.0.2.1/033 -all", None),
+            ("v=spf1 ip4: -all", None),
+            ("v=spf1 a,mx", Some("v=spf1 a mx")),
+            ("v=spf1 –redirect=a.example", None),
+        ] {
+            assert_eq!(legible(text).as_deref(), wanted, "{text}");
+        }
+    }
 
     #[test]
     fn policies_that_let_nobody_send_are_known() {

@@ -1,5 +1,7 @@
 //! Terms of an SPF record that change nothing, since others of it say the same: repeated mechanisms, and networks inside others.
 
+use std::collections::BTreeSet;
+
 use ipnet::IpNet;
 
 use super::{Part, rules::remark};
@@ -105,10 +107,17 @@ pub(super) fn judge(domain: &str, record: &Record, part: &mut Part) {
 }
 
 fn shown(record: &Record, at: &[usize]) -> String {
-    let named: Vec<String> = at.iter().take(MOST_SHOWN).map(|at| format!("“{}”", record.directives[*at].text)).collect();
-    match at.len().saturating_sub(MOST_SHOWN) {
+    let mut named: Vec<String> = Vec::new();
+    let mut seen = BTreeSet::new();
+    for text in at.iter().map(|at| &record.directives[*at].text) {
+        if seen.insert(text.to_ascii_lowercase()) {
+            named.push(format!("“{text}”"));
+        }
+    }
+    match named.len().saturating_sub(MOST_SHOWN) {
         0 => named.join(", "),
-        more => format!("{} and {more} more", named.join(", ")),
+        1 => format!("{} and another term", named[..MOST_SHOWN].join(", ")),
+        more => format!("{} and {more} other terms", named[..MOST_SHOWN].join(", ")),
     }
 }
 

@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used)]
 
 use hickory_proto::op::ResponseCode;
-use waypost_types::audit::{SpfDetail, SpfNode};
+use waypost_types::{
+    Severity,
+    audit::{SpfDetail, SpfNode},
+};
 
 use super::*;
 use crate::net::{
@@ -88,6 +91,10 @@ pub(super) const CASES: &[(&str, &str, &str)] = &[
     ("spf.plus_all", "TXT v=spf1 mx ip4:0.0.0.0/0 -all", "TXT v=spf1 mx -all include:open.example"),
     ("spf.neutral_all", "TXT v=spf1 redirect=neutral.example", "TXT v=spf1 mx include:neutral.example -all"),
     ("spf.no_all", "TXT v=spf1 redirect=endless.example", "TXT v=spf1 redirect=none.example"),
+    ("spf.plus_all", "TXT v=spf1 mx exists:mx.e.example -all", "TXT v=spf1 mx exists:%{i}.e.example ?exists:mx.e.example -all"),
+    ("spf.wide_network", "TXT v=spf1 mx a:reg.example/8 -all", "TXT v=spf1 mx a:reg.example/16 ?a:reg.example/8 -all"),
+    ("spf.syntax", "TXT v=spf1 mx a:x..e.example -all", "TXT v=spf1 mx a:x.e.example -all"),
+    ("spf.syntax", "TXT v=spf1 mx V=SPF1 a:reg.example -all", "TXT v=spf1 mx v=1 a:reg.example -all"),
     ("spf.softfail_only", "TXT v=spf1 redirect=soft.example", "TXT v=spf1 include:soft.example -all"),
 ];
 
@@ -97,6 +104,43 @@ async fn rules_fire_on_what_they_are_for_and_on_nothing_else() {
         assert!(rules(&spf(bad).await).contains(rule), "{rule} on {bad}: {:?}", rules(&spf(bad).await));
         assert!(!rules(&spf(good).await).contains(rule), "{rule} on {good}: {:?}", rules(&spf(good).await));
     }
+}
+
+#[tokio::test]
+async fn a_record_that_begins_wrongly_is_told_from_none() {
+    for (record, said, proposed) in [
+        ("TXT v=spf1include:five.example ~all", "a space is missing after v=spf1", Some("v=spf1 include:five.example ~all")),
+        ("TXT \"v=spf1 mx -all\"", "quotes stand before", Some("v=spf1 mx -all")),
+        ("TXT v=spf1;mx;-all", "a space is missing after v=spf1", Some("v=spf1 mx -all")),
+        // What would let everybody send is nobody's to propose, nor what can only be guessed at.
+        ("TXT v=spf1+all", "a space is missing", None),
+        ("TXT v=spf1mx nonsense", "a space is missing", None),
+        ("TXT hello", "e.example has no SPF record", Some("v=spf1 mx ~all")),
+    ] {
+        let report = spf(record).await;
+        let found = report.findings.iter().find(|finding| finding.rule == "spf.missing").unwrap();
+        assert!(found.summary.contains(said), "{record}: {found:?}");
+        assert_eq!(found.record.as_ref().map(|record| record.value.as_str()), proposed, "{record}: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_called_no_include() {
+    for record in ["TXT v=spf1 redirect=none.example", "TXT v=spf1 redirect=broken.example", "TXT v=spf1 redirect=e.example"] {
+        let report = spf(record).await;
+        let found = report.findings.iter().find(|finding| finding.severity == Severity::Critical).unwrap();
+        assert!(found.summary.contains("leads to") && !found.summary.contains("include"), "{record}: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn two_records_in_one_are_taken_apart() {
+    let report = spf("TXT v=spf1 mx v=spf1 a:reg.example -all").await;
+    let found = report.findings.iter().find(|finding| finding.rule == "spf.syntax").unwrap();
+    assert_eq!((found.severity, found.record.as_ref().map(|record| record.value.as_str())), (Severity::Low, Some("v=spf1 mx a:reg.example -all")));
+    let named = spf("TXT v=spf1 a a a mx mx ip4:8.8.8.8 ip4:8.8.8.8 a:h1.five.example a:h1.five.example -all").await;
+    let found = named.findings.iter().find(|finding| finding.rule == "spf.duplicate_mechanism").unwrap();
+    assert!(found.summary.contains("says “a”, “mx”, “ip4:8.8.8.8” and another term more than once"), "{found:?}");
 }
 
 #[tokio::test]

@@ -79,6 +79,32 @@ pub(super) fn meant(wire: &Wire) -> Option<String> {
     meant.next().filter(|_| meant.next().is_none())
 }
 
+/// A record that somebody meant for SPF and that receivers take for other text: what is wrong at its beginning, it, and how it should begin.
+pub(super) fn mistaken(wire: &Wire) -> Option<(&'static str, String, String)> {
+    wire.records.iter().filter(|strings| mended(strings).is_none()).find_map(|strings| {
+        let text = String::from_utf8_lossy(&strings.concat()).into_owned();
+        if is_spf(text.as_bytes()) {
+            return None;
+        }
+        let quote = |c: char| matches!(c, '"' | '\'' | '\\' | '“' | '”' | '„');
+        let bare = text.trim_matches(|c: char| c.is_whitespace() || quote(c) || c == '\u{feff}');
+        let (name, rest) = bare.split_once('=')?;
+        let rest = rest.trim_start();
+        let version = rest.get(..4)?;
+        let is_meant =
+            name.trim().eq_ignore_ascii_case("v") && version.eq_ignore_ascii_case("spf1") && !rest[4..].starts_with(|c: char| c.is_ascii_digit());
+        let what = match () {
+            () if !is_meant => return None,
+            () if text.starts_with(quote) => "quotes stand before v=spf1",
+            () if !text.starts_with(['v', 'V']) => "something stands before v=spf1",
+            () if !bare.get(..6).is_some_and(|head| head.eq_ignore_ascii_case("v=spf1")) => "v=spf1 must be written without spaces",
+            () => "a space is missing after v=spf1",
+        };
+        let better = format!("v=spf1 {}", rest[4..].trim_start_matches([' ', '\t', ',', ';', ':']));
+        Some((what, text, better.trim_end().to_owned()))
+    })
+}
+
 /// Whether a record is so long that it leaves no room in an answer.
 pub(super) const fn is_too_long(record: &str) -> bool {
     record.len() > MOST_RECORD
@@ -156,6 +182,24 @@ mod tests {
             "",
         ] {
             assert_eq!(mended(&cut(fine)), None, "{fine}");
+        }
+    }
+
+    #[test]
+    fn records_that_begin_wrongly_are_known() {
+        let seen = |text: &str| mistaken(&Wire { records: vec![cut(text)], ..Wire::default() }).map(|(what, _, better)| (what, better));
+        for (text, what, better) in [
+            ("v=spf1-all", "a space is missing", "v=spf1 -all"),
+            ("v=spf1;mx -all", "a space is missing", "v=spf1 mx -all"),
+            ("\"v=spf1 mx -all\"", "quotes stand", "v=spf1 mx -all"),
+            (" v=spf1 mx -all", "something stands", "v=spf1 mx -all"),
+            ("v = spf1 mx", "without spaces", "v=spf1 mx"),
+        ] {
+            assert!(seen(text).is_some_and(|(said, value)| said.contains(what) && value == better), "{text}: {:?}", seen(text));
+        }
+        for text in ["v=spf1 -all", "v=spf1", "v=spf10 -all", "spf2.0/pra", "v=DMARC1; p=none", "v=spf", "v=", "", "v=spf1|mx -all", "x v=spf1 -all"]
+        {
+            assert_eq!(seen(text), None, "{text}");
         }
     }
 

@@ -1,14 +1,14 @@
 //! `waypost spf`: the audit of a record with its tree, or with `--ip` `check_host()` for one sender. Names of an evaluation are taken as given,
 //! also empty or malformed: always one line.
 
-use std::{ffi::OsString, io::Write, net::IpAddr, process::ExitCode};
+use std::{borrow::Cow, ffi::OsString, io::Write, net::IpAddr, process::ExitCode};
 
 use waypost_engine::{
     audit::{AuditOptions, Family, audit_families},
     net::Net,
     spf::{SpfEvaluation, SpfResult, check_host},
 };
-use waypost_types::finding::Severity;
+use waypost_types::{DomainName, finding::Severity};
 
 use super::{audit, spf_tree};
 
@@ -34,6 +34,7 @@ pub struct SpfArgs {
 pub async fn run(net: &Net, args: &SpfArgs, json: bool, fail_on: Severity) -> ExitCode {
     let domain = args.domain.to_string_lossy();
     let Some(ip) = args.ip else { return draw(net, &domain, json, fail_on).await };
+    let domain = as_asked(domain);
     let helo = args.helo.as_ref().map_or_else(|| domain.clone(), |helo| helo.to_string_lossy());
     let mail_from = args.mail_from.as_ref().map_or_else(|| format!("postmaster@{domain}").into(), |from| from.to_string_lossy());
     let evaluation = check_host(net.dns(), ip, &domain, &mail_from, &helo, net.now().timestamp()).await;
@@ -45,6 +46,14 @@ pub async fn run(net: &Net, args: &SpfArgs, json: bool, fail_on: Severity) -> Ex
         SpfResult::SoftFail if fail_on <= Severity::Medium => ExitCode::from(1),
         SpfResult::TempError => ExitCode::from(3),
         SpfResult::Pass | SpfResult::SoftFail | SpfResult::Neutral | SpfResult::None => ExitCode::SUCCESS,
+    }
+}
+
+/// A name in a person's letters as DNS has it (RFC 7208 4.3); any other as it was given.
+fn as_asked(domain: Cow<'_, str>) -> Cow<'_, str> {
+    match domain.parse::<DomainName>() {
+        Ok(name) if !domain.is_ascii() => name.as_str().to_owned().into(),
+        _ => domain,
     }
 }
 
@@ -79,4 +88,22 @@ fn write(evaluation: &SpfEvaluation, json: bool) -> std::io::Result<()> {
         writeln!(out, "  matched {term}")?;
     }
     writeln!(out, "  {} of 10 lookups, {} of 2 void lookups", evaluation.lookups, evaluation.void_lookups)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_asked_as_dns_has_them() {
+        for (given, asked) in [
+            ("bücher.example", "xn--bcher-kva.example"),
+            ("E.Example.", "E.Example."),
+            ("", ""),
+            ("localhost", "localhost"),
+            ("ü..example", "ü..example"),
+        ] {
+            assert_eq!(as_asked(given.into()), asked);
+        }
+    }
 }

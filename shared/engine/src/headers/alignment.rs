@@ -56,9 +56,13 @@ pub(super) fn domain_of(address: &str) -> Option<String> {
     plausible.then(|| domain.to_ascii_lowercase())
 }
 
-/// The results of a method in fields that can be believed.
+/// The results of a method in fields that can be believed, in the one version that is defined (RFC 8601 2.3).
 fn believed<'a>(authentication: &'a [AuthResults], method: &'a str) -> impl Iterator<Item = &'a AuthMethod> {
-    authentication.iter().filter(|field| field.believable).flat_map(|field| &field.results).filter(move |result| result.method == method)
+    authentication
+        .iter()
+        .filter(|field| field.believable)
+        .flat_map(|field| &field.results)
+        .filter(move |result| result.method == method && result.version.is_none_or(|version| version == 1))
 }
 
 /// The domain that a DKIM result is about.
@@ -106,6 +110,10 @@ fn dkim(facts: &Facts<'_>) -> Option<bool> {
     if !passed.is_empty() {
         // One that passes and may be aligned or not leaves it open.
         return passed.contains(&Some(true)).then_some(true);
+    }
+    // A receiver that does not say whose signature passed leaves it open.
+    if believed(facts.authentication, "dkim").any(|result| result.result == "pass" && signer(result).is_none()) {
+        return None;
     }
     // What could not be verified here and what the receiver did not judge is not known.
     let open = ours.iter().any(|(_, signature)| matches!(signature.verified, Verified::Unknown | Verified::NoKey));
@@ -183,6 +191,9 @@ mod tests {
             (vec![open(Verified::Broken)], vec![], Some(false)),
             (vec![open(Verified::Valid), signature(true, Verified::Valid)], vec![], Some(true)),
             (vec![], vec![says("mx; dkim=pass header.d=untold.com", true)], None),
+            (vec![], vec![says("mx; dkim=pass (2048-bit key)", true)], None),
+            (vec![], vec![says("mx; dkim=pass header.d=esp.example", true)], Some(false)),
+            (vec![], vec![says("mx; dkim/2=pass header.d=example.com", true)], Some(false)),
         ] {
             let facts = Facts {
                 from: Some("example.com"),

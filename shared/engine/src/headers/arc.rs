@@ -6,16 +6,16 @@ use chrono::DateTime;
 use mail_auth::{
     AuthenticatedMessage,
     arc::{ChainValidation, Seal, Signature},
-    common::{crypto::HashAlgorithm, headers::Header, verify::VerifySignature},
+    common::headers::Header,
     dkim::Canonicalization,
 };
 use waypost_types::headers::{ArcReport, ArcSet, ArcState, AuthMethod, AuthResults, Verified};
 
 use super::{
     belief::organisation,
-    fields::Parts,
-    keys::{Key, Keys},
-    signatures::{BODY_CHANGED, NO_BODY, words},
+    fields::{Field, Parts},
+    signatures::tag,
+    verify::{ARC_MESSAGE, ARC_SEAL, Message, fault, without_signature},
 };
 
 /// RFC 8617 4.2.1.
@@ -39,7 +39,8 @@ pub(super) fn fields(parts: &Parts<'_>) -> usize {
 }
 
 /// Verifies the chain.
-pub(super) fn verify<'m>(parts: &Parts<'_>, parsed: &'m AuthenticatedMessage<'m>, keys: &Keys, body: bool) -> ArcReport {
+pub(super) fn verify<'m>(parts: &Parts<'_>, message: &mut Message<'m>) -> ArcReport {
+    let parsed: &'m AuthenticatedMessage<'m> = message.parsed();
     let mut report = ArcReport::default();
     let count = fields(parts);
     if count == 0 {
@@ -61,19 +62,35 @@ pub(super) fn verify<'m>(parts: &Parts<'_>, parsed: &'m AuthenticatedMessage<'m>
     let mut before: Vec<Named<'m>> = Vec::new();
     for instance in 1..=last {
         let set = found.remove(&instance).unwrap_or_default();
-        report.sets.push(one(instance, &set, &mut before, parsed, keys, body));
+        report.sets.push(one(instance, &set, &mut before, message));
     }
-    (report.state, report.reason, report.failed_instance) = if read < count {
-        (ArcState::Fail, format!("{} of the {count} ARC fields can not be read", count - read), None)
-    } else if found.keys().any(|instance| *instance == 0 || *instance > MAX_INSTANCE) {
-        (ArcState::Fail, format!("An ARC field has an instance that is not 1 to {MAX_INSTANCE}"), None)
-    } else {
-        whole(&report.sets)
-    };
+    (report.state, report.reason, report.failed_instance) =
+        if read < count { (ArcState::Fail, unreadable(parts, count - read, count), None) } else { whole(&report.sets) };
     report
 }
 
-fn one<'m>(instance: u32, set: &Set<'m>, before: &mut Vec<Named<'m>>, parsed: &'m AuthenticatedMessage<'m>, keys: &Keys, body: bool) -> ArcSet {
+/// What is wrong with fields that can not be read: of the first, where that is clear.
+fn unreadable(parts: &Parts<'_>, bad: usize, count: usize) -> String {
+    let instance = |field: &Field<'_>| tag(&String::from_utf8_lossy(field.value), "i").and_then(|i| i.parse::<u32>().ok());
+    let all = parts.fields.iter().filter(|field| field.name.get(..4).is_some_and(|name| name.eq_ignore_ascii_case(b"ARC-")));
+    let mut wrong = all.filter_map(|field| {
+        let form = match () {
+            () if field.is("ARC-Seal") => Some(&ARC_SEAL),
+            () if field.is("ARC-Message-Signature") => Some(&ARC_MESSAGE),
+            () if field.is("ARC-Authentication-Results") => None,
+            () => return None,
+        };
+        match instance(field) {
+            Some(1..=MAX_INSTANCE) => form.and_then(|form| fault(field.value, form)),
+            Some(other) => Some(format!("The instance is {other}, it must be 1 to {MAX_INSTANCE}")),
+            None => Some("The instance (i=) is no number".to_owned()),
+        }
+    });
+    let why = wrong.next().map_or_else(String::new, |why| format!(": {why}"));
+    format!("{bad} of the {count} ARC fields can not be read{why}")
+}
+
+fn one<'m>(instance: u32, set: &Set<'m>, before: &mut Vec<Named<'m>>, message: &mut Message<'m>) -> ArcSet {
     let mut out = ArcSet { instance, ..ArcSet::default() };
     for (name, count) in
         [("ARC-Authentication-Results", set.results.len()), ("ARC-Message-Signature", set.messages.len()), ("ARC-Seal", set.seals.len())]
@@ -87,10 +104,10 @@ fn one<'m>(instance: u32, set: &Set<'m>, before: &mut Vec<Named<'m>>, parsed: &'
     "The field is missing".clone_into(&mut out.seal_reason);
     "The field is missing".clone_into(&mut out.message_signature_reason);
     let earlier = before.len();
-    if let Some(message) = set.messages.first() {
-        (out.message_signature, out.message_signature_reason) = message_signature(message, parsed, keys, body);
+    if let Some(header) = set.messages.first() {
+        (out.message_signature, out.message_signature_reason) = message_signature(header, message);
         before.extend(set.results.first());
-        before.push((message.name, message.value));
+        before.push((header.name, header.value));
     }
     if let Some(seal) = set.seals.first() {
         out.domain = Some(seal.header.d.to_ascii_lowercase());
@@ -108,11 +125,14 @@ fn one<'m>(instance: u32, set: &Set<'m>, before: &mut Vec<Named<'m>>, parsed: &'
             let stripped = without_signature(seal.value);
             // Who finds the chain broken seals its own set alone, as if there were no other (RFC 8617 5.1.2).
             let from = if seal.header.cv == ChainValidation::Fail { earlier } else { 0 };
-            let signed = before.iter().skip(from).copied().chain([(seal.name, stripped.as_slice())]);
-            match checked(&mut signed.into_iter(), &seal.header, Canonicalization::Relaxed, keys) {
+            let signed: Vec<Named<'_>> = before.iter().skip(from).copied().chain([(seal.name, stripped.as_slice())]).collect();
+            match (fault(seal.value, &ARC_SEAL), message.checked(&signed, &seal.header, Canonicalization::Relaxed)) {
+                (Some(reason), _) => (Verified::Broken, reason),
                 // What was copied from a window may have lost blanks or lines.
-                (Verified::Broken, reason) if !body => (Verified::Unknown, format!("{reason}; or the header was changed when it was copied")),
-                told => told,
+                (None, (Verified::Broken, reason)) if !message.has_body() => {
+                    (Verified::Unknown, format!("{reason}; or the header was changed when it was copied"))
+                }
+                (None, told) => said(told),
             }
         } else {
             (Verified::Broken, "The seal can not verify: its set is not complete".to_owned())
@@ -122,53 +142,22 @@ fn one<'m>(instance: u32, set: &Set<'m>, before: &mut Vec<Named<'m>>, parsed: &'
     out
 }
 
-fn message_signature<'m>(header: &'m Header<'m, Signature>, parsed: &'m AuthenticatedMessage<'m>, keys: &Keys, body: bool) -> (Verified, String) {
+fn message_signature(header: &Header<'_, Signature>, message: &mut Message<'_>) -> (Verified, String) {
     let signature = &header.header;
-    let algorithm = HashAlgorithm::from(signature.a);
-    let hash = parsed.body_hashes.iter().find(|(c, h, l, _)| *c == signature.cb && *h == algorithm && *l == signature.l);
-    if hash.is_none_or(|(.., hash)| *hash != signature.bh) {
-        return if body { (Verified::Broken, BODY_CHANGED.to_owned()) } else { (Verified::Unknown, NO_BODY.to_owned()) };
+    if let Some(reason) = fault(header.value, &ARC_MESSAGE) {
+        return (Verified::Broken, reason);
+    }
+    if let Some(verdict) = message.body_fault(header.value, signature.cb, signature.a.into(), &signature.bh) {
+        return verdict;
     }
     let stripped = without_signature(header.value);
-    let mut signed = parsed.signed_headers(&signature.h, header.name, &stripped);
-    checked(&mut signed, signature, signature.ch, keys)
+    let signed = message.signed(&signature.h, header.name, &stripped);
+    said(message.checked(&signed, signature, signature.ch))
 }
 
-fn checked<'a>(
-    signed: &mut dyn Iterator<Item = (&'a [u8], &'a [u8])>,
-    signature: &impl VerifySignature,
-    canonicalization: Canonicalization,
-    keys: &Keys,
-) -> (Verified, String) {
-    let name = signature.domain_key();
-    match (keys.of(&name), keys.parsed(&name)) {
-        (Key::Unknown(reason), _) => (Verified::Unknown, reason),
-        (Key::None(reason), _) => (Verified::NoKey, reason),
-        (Key::Usable(_), None) => (Verified::Unknown, "The key was not asked".to_owned()),
-        (Key::Usable(_), Some(key)) => match key.p.verify(signed, signature.signature(), canonicalization, signature.algorithm()) {
-            Ok(()) => (Verified::Valid, "It verifies with the key published now".to_owned()),
-            Err(error) => (Verified::Broken, words(&error)),
-        },
-    }
-}
-
-/// The field with an empty `b=` (RFC 6376 3.5), without its last line end.
-fn without_signature(value: &[u8]) -> Vec<u8> {
-    let value = value.strip_suffix(b"\n").unwrap_or(value);
-    let value = value.strip_suffix(b"\r").unwrap_or(value);
-    let mut out = Vec::with_capacity(value.len());
-    for (at, tag) in value.split(|byte| *byte == b';').enumerate() {
-        if at > 0 {
-            out.push(b';');
-        }
-        match tag.iter().position(|byte| *byte == b'=') {
-            Some(equals) if tag.get(..equals).is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(b"b")) => {
-                out.extend_from_slice(tag.get(..=equals).unwrap_or_default());
-            }
-            _ => out.extend_from_slice(tag),
-        }
-    }
-    out
+fn said((verified, reason): (Verified, String)) -> (Verified, String) {
+    let reason = if verified == Verified::Valid { "It verifies with the key published now".to_owned() } else { reason };
+    (verified, reason)
 }
 
 /// RFC 8617 5.2: the structure first, then what the newest forwarder said, then the signatures. With the instance that fails.

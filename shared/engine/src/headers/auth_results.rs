@@ -32,6 +32,9 @@ pub(super) fn parse(raw: &str, arc: bool) -> AuthResults {
     if out.authserv_id.is_none() {
         out.remarks.push("The field names no authserv-id (who checked), as Microsoft 365 leaves it out".to_owned());
     }
+    if out.version != 1 {
+        out.remarks.push(format!("The field is of version {}, which readers of version 1 must not use (RFC 8601)", out.version));
+    }
     for (at, section) in sections.enumerate() {
         if at >= MAX_RESULTS {
             out.remarks.push(format!("Only the first {MAX_RESULTS} results are read"));
@@ -66,7 +69,11 @@ fn method(section: &[Token]) -> Result<Option<AuthMethod>, String> {
     let mut pairs = pairs(&plain).into_iter();
     let Some((name, value)) = pairs.next() else { return Ok(None) };
     let Some(result) = value else {
-        return if name.eq_ignore_ascii_case("none") { Ok(None) } else { Err(format!("“{}” is no result: no “=” in it", cut(&name))) };
+        return if name.eq_ignore_ascii_case("none") {
+            Ok(None)
+        } else {
+            Err(format!("“{}” is no result: results are written method=result", cut(&name)))
+        };
     };
     let (method, version) = match name.split_once('/') {
         Some((method, version)) => (method, version.parse().ok()),

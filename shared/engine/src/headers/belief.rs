@@ -88,7 +88,7 @@ pub(super) fn read(parts: &Parts<'_>) -> (Vec<AuthResults>, String) {
                 border.hosts.iter().any(|host| host == id) || organisation(id).is_some_and(|found| border.homes.iter().any(|home| home == found))
             });
             // Above the border only the last organisation writes; just below it stands what its first host adds, under its own name.
-            result.believable = !border.hosts.is_empty() && (at < border.oldest || (ours && at < border.foreign));
+            result.believable = !border.hosts.is_empty() && result.version == 1 && (at < border.oldest || (ours && at < border.foreign));
             if result.believable && words.is_none() {
                 words = Some(believed(&result, &border, ours));
             }
@@ -115,6 +115,10 @@ fn believed(result: &AuthResults, border: &Border, ours: bool) -> String {
 fn disbelieved(all: &[AuthResults], border: &Border) -> String {
     let mut ids = all.iter().filter(|result| result.instance.is_none());
     match (ids.next(), border.named()) {
+        (Some(first), _) if first.version != 1 => {
+            let id = first.authserv_id.as_deref().unwrap_or("a host without a name");
+            format!("What {id} says can not be used: its field is of version {}, and only version 1 is defined", first.version)
+        }
         (None, _) => "There is no Authentication-Results field: the receiver did not say what it checked".to_owned(),
         (Some(_), None) => {
             "No Authentication-Results can be believed: there is no Received field that says which host took the message last".to_owned()
@@ -147,10 +151,12 @@ mod tests {
         let store = "Received: from mx.example.com ([10.0.0.5]) by ex.corp.local with SMTP; 31 Jan 2024 10:20:30 +0000\n";
         let gate = "Received: from mail.sender.example ([192.0.2.1]) by mx.example.com with ESMTPS; 31 Jan 2024 10:20:30 +0000\n";
         let ours = "Authentication-Results: mx.example.com; spf=pass\n";
+        let newer = ours.replace("example.com;", "example.com 2;");
         for (parts, expected, said) in [
             (vec![labs.as_str(), bare, edge, sender], vec![true], "no authserv-id"),
             (vec![store, ours, gate, sender], vec![true], "mx.example.com says can be believed"),
             (vec![gate, sender, ours], vec![false], "can not be believed"),
+            (vec![&newer, gate, sender], vec![false], "is of version 2"),
             (vec![gmail, mx, google, sender], vec![true], "mx.google.com says can be believed"),
             (vec![gmail, mx, sender, google], vec![false], "can not be believed"),
             (vec![gmail, mx, odd, sender], vec![false], "can not be believed"),

@@ -19,6 +19,12 @@ pub(super) fn parse(text: &str) -> Option<DateTime<Utc>> {
     let (date, rest) = match words.as_slice() {
         // 2024-01-31 10:20:30.5 +0000 UTC, as programs in Go print it.
         [day, rest @ ..] if day.len() == 10 && day.contains('-') => (NaiveDate::parse_from_str(day, "%Y-%m-%d").ok()?, rest),
+        // 31-Jan-2024, as IMAP and the older form of HTTP have it.
+        [day, rest @ ..] if day.matches('-').count() == 2 => {
+            let mut parts = day.split('-');
+            let (day, name, year) = (parts.next()?, parts.next()?, parts.next()?);
+            (NaiveDate::from_ymd_opt(full_year(year)?, month(name)?, day.parse().ok()?)?, rest)
+        }
         // Jan 31 10:20:30 2024, as asctime() prints it.
         [name, day, time, year, rest @ ..] if month(name).is_some() && time.contains(':') => {
             return at(NaiveDate::from_ymd_opt(full_year(year)?, month(name)?, day.parse().ok()?)?, time, rest);
@@ -38,6 +44,11 @@ fn at(date: NaiveDate, time: &str, zone: &[&str]) -> Option<DateTime<Utc>> {
         // A leap second counts as the one before it.
         Some(second) => second.split('.').next()?.parse::<u32>().ok().map(|second| second.min(59))?,
         None => 0,
+    };
+    let half = zone.first().filter(|half| half.eq_ignore_ascii_case("am") || half.eq_ignore_ascii_case("pm"));
+    let (hour, zone) = match half {
+        Some(half) if (1..=12).contains(&hour) => (hour % 12 + if half.eq_ignore_ascii_case("pm") { 12 } else { 0 }, &zone[1..]),
+        _ => (hour, zone),
     };
     let time = date.and_hms_opt(hour, minute, second)?;
     let offset = FixedOffset::east_opt(zone.first().map_or(0, |zone| offset(zone)))?;
@@ -101,6 +112,10 @@ mod tests {
             ("2024-01-31 10:20:30.123456 +0000 UTC m=+5.5", Some("2024-01-31T10:20:30Z")),
             ("2024-01-31T10:20:30+02:00", Some("2024-01-31T08:20:30Z")),
             ("Wed, 31 Jan 2024 10:20:30 -0830", Some("2024-01-31T18:50:30Z")),
+            ("Wednesday, 31-Jan-24 10:20:30 GMT", Some("2024-01-31T10:20:30Z")),
+            ("Wed, 31 Jan 2024 10:20:30 PM +0000", Some("2024-01-31T22:20:30Z")),
+            ("Wed, 31 Jan 2024 12:20:30 am -0100", Some("2024-01-31T01:20:30Z")),
+            ("31-13-2024 10:20:30", None),
             ("Wed, 31 Jan 0024 10:20:30 +0000", None),
             ("Wed, 32 Jan 2024 10:20:30 +0000", None),
             ("Wed, 31 Jan 2024 25:20:30 +0000", None),

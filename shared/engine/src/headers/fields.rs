@@ -65,9 +65,15 @@ impl<'a> Parts<'a> {
 
 /// The message as it went over the wire, as far as can be told: no byte order mark, blank lines or mbox line before it, lines that end in CRLF.
 pub(super) fn normalised(raw: &[u8]) -> Vec<u8> {
-    let raw = raw.strip_prefix(b"\xef\xbb\xbf").unwrap_or(raw);
+    // Files of old programs end their lines in CR alone.
+    let bare: Vec<u8>;
+    let mut raw = raw.strip_prefix(b"\xef\xbb\xbf").unwrap_or(raw);
+    if !raw.contains(&b'\n') && raw.contains(&b'\r') {
+        bare = raw.iter().map(|byte| if *byte == b'\r' { b'\n' } else { *byte }).collect();
+        raw = &bare;
+    }
     let start = raw.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(raw.len());
-    let mut raw = raw.get(start..).unwrap_or_default();
+    raw = raw.get(start..).unwrap_or_default();
     let mbox = raw.starts_with(b"From ");
     if mbox {
         let end = raw.iter().position(|byte| *byte == b'\n').map_or(raw.len(), |at| at + 1);

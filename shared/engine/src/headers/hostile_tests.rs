@@ -68,3 +68,25 @@ async fn alignment_and_policy_are_those_of_the_tree() {
     assert!(report.unknown.iter().any(|part| part.subject == "alignment" && part.reason.contains("SERVFAIL")), "{:?}", report.unknown);
     assert!(!rules(&report).contains(&"dkim.not_aligned"));
 }
+
+#[tokio::test]
+async fn from_of_several_domains_is_told() {
+    let server = Server::start(&[], &[]).await;
+    let net = server.net();
+    for (from, told) in [
+        ("Bob <bob@example.org>, Eve <eve@evil.example>", true),
+        ("bob@example.org\r\nFrom: eve@evil.example", true),
+        ("bob@example.org, ann@example.org", false),
+        ("\"eve@evil.example\" <bob@example.org>", false),
+        ("bob@example.org (eve@evil.example)", false),
+    ] {
+        let report = analyse(&net, PLAIN.replace("Bob <bob@example.org>", from).as_bytes()).await;
+        assert_eq!(report.from_domain.as_deref(), Some("example.org"), "{from}");
+        assert_eq!(
+            report.remarks.iter().any(|remark| remark.contains("several domains (evil.example, example.org)")),
+            told,
+            "{from}: {:?}",
+            report.remarks
+        );
+    }
+}

@@ -21,6 +21,9 @@ mod signatures;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod verify;
+#[cfg(test)]
+mod verify_tests;
 
 pub use route::span;
 
@@ -41,6 +44,7 @@ use crate::{
 };
 use fields::{Field, Parts};
 use keys::Keys;
+use verify::Message;
 
 /// Octets of a message that are read; the rest is cut off and the report says so.
 pub const MAX_MESSAGE: usize = 10 * 1024 * 1024;
@@ -48,6 +52,8 @@ pub const MAX_MESSAGE: usize = 10 * 1024 * 1024;
 const MAX_FROM: usize = 20;
 /// Received-SPF fields that are read.
 const MAX_RECEIVED_SPF: usize = 50;
+/// Domains that a remark names.
+const MAX_NAMED: usize = 3;
 /// Longest wait for the DMARC policy.
 const DMARC_LIMIT: Duration = Duration::from_secs(9);
 
@@ -73,7 +79,7 @@ pub async fn analyse(net: &Net, raw: &[u8]) -> HeaderReport {
     let (dmarc, alignments) = match &parsed {
         Ok(Some(parsed)) => {
             let (keys, dmarc) = tokio::join!(Keys::ask(net, signatures::key_names(parsed)), dmarc);
-            verify(&mut report, &parts, parsed, &keys).await;
+            verify(&mut report, &parts, parsed, &keys);
             strict_keys = report.signatures.iter().map(|signature| signatures::key_is_strict(&keys, signature)).collect();
             dmarc
         }
@@ -94,6 +100,8 @@ pub async fn analyse(net: &Net, raw: &[u8]) -> HeaderReport {
         "There is no ARC chain: no forwarder has sealed the message".clone_into(&mut report.arc.reason);
     }
     align(&mut report, &alignments);
+    let seen = report.hops.iter().rev().find_map(|hop| hop.time).unwrap_or_else(|| net.now());
+    report.remarks.extend(report.signatures.iter().filter_map(|signature| signatures::made_later(signature, seen)));
     match dmarc {
         Ok(policy) => {
             report.alignment.words.push_str(policy.strictness());
@@ -145,6 +153,13 @@ fn told(parts: &Parts<'_>) -> HeaderReport {
     if parts.all("DKIM-Signature").count() > signatures.len() {
         remarks.push(format!("Only the first {} DKIM signatures are read", signatures.len()));
     }
+    let domains: BTreeSet<String> = from.iter().filter(|address| address.contains('@')).filter_map(|address| alignment::domain_of(address)).collect();
+    if domains.len() > 1 {
+        let named = domains.iter().take(MAX_NAMED).cloned().collect::<Vec<_>>().join(", ");
+        remarks.push(format!(
+            "From has addresses of several domains ({named}): receivers that check DMARC may refuse such a message; only the first is looked at"
+        ));
+    }
     let date = parts.first("Date").and_then(|text| date::parse(text.split('(').next().unwrap_or_default()));
     remarks.extend(date.and_then(|date| route::date_skew(date, &route.hops)));
     HeaderReport {
@@ -173,9 +188,10 @@ fn received_spf(parts: &Parts<'_>) -> Vec<ReceivedSpf> {
 }
 
 /// Verifies signatures and seals, and says what could not be.
-async fn verify(report: &mut HeaderReport, parts: &Parts<'_>, parsed: &AuthenticatedMessage<'_>, keys: &Keys) {
-    signatures::verify(&mut report.signatures, parts, parsed, keys, report.body_present).await;
-    report.arc = arc::verify(parts, parsed, keys, report.body_present);
+fn verify(report: &mut HeaderReport, parts: &Parts<'_>, parsed: &AuthenticatedMessage<'_>, keys: &Keys) {
+    let mut message = Message::new(parts, parsed, keys, report.body_present);
+    signatures::verify(&mut report.signatures, parts, &mut message);
+    report.arc = arc::verify(parts, &mut message);
     forgive_changed_copy(report);
     arc::tie(&mut report.arc, &report.authentication);
     for signature in &mut report.signatures {

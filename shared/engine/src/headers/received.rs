@@ -90,6 +90,13 @@ pub(super) fn parse(raw: &str) -> Hop {
         Some(unbracketed(sender.split_whitespace().next()?).to_owned())
     });
     when(&mut hop, tail, end.is_some());
+    if end.is_none()
+        && let Some(time) = clauses[Key::Id as usize].words.get(1..).and_then(|words| date::parse(&words.join(" ")))
+    {
+        // Senders written in Go leave out the semicolon before the time.
+        hop.time = Some(time);
+        hop.remarks.clear();
+    }
     if clauses.iter().skip(1).all(|clause| clause.words.is_empty()) {
         let only: Vec<&str> = clauses[0].comments.iter().map(String::as_str).collect();
         // (qmail 123 invoked by uid 89): a hop within the machine.

@@ -26,7 +26,7 @@ fn seen(hop: &Hop) -> [String; 9] {
 #[test]
 #[allow(clippy::too_many_lines)] // a table
 fn the_forms_of_the_usual_servers() {
-    let table: [(&str, Expected<'_>); 19] = [
+    let table: [(&str, Expected<'_>); 20] = [
         // Postfix
         (
             "from mail.example.org (rdns.example.org [192.0.2.7]) (using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits) key-exchange X25519 server-signature RSA-PSS (2048 bits)) (No client certificate requested) by mx.example.com (Postfix) with ESMTPS id 4TQx2 for <ann@example.com>; Wed, 31 Jan 2024 10:20:30 +0100 (CET)",
@@ -156,6 +156,10 @@ fn the_forms_of_the_usual_servers() {
         (
             "by filterdrecv-1 with SMTP id 9-65BA1 2024-01-31 10:20:30.12 +0000 UTC m=+1; 2024-01-31 10:20:30.12 +0000 UTC m=+1",
             ["", "", "", "filterdrecv-1", "SMTP", "9-65BA1", "", "", ""],
+        ),
+        (
+            "by filter0001p1.sendgrid.example with SMTP id filter0001p1.12.34 2024-01-31 10:20:30.123456789 +0000 UTC",
+            ["", "", "", "filter0001p1.sendgrid.example", "SMTP", "filter0001p1.12.34", "", "", ""],
         ),
     ];
     for (raw, expected) in table {

@@ -131,7 +131,8 @@ fn signatures(report: &HeaderReport, look: &Look<'_>, out: &mut Vec<Remark>) {
     let any_ours = report.signatures.iter().any(|signature| signature.aligned == Some(true));
     let ours: Vec<(usize, &SignatureReport)> =
         report.signatures.iter().enumerate().filter(|(_, signature)| signature.aligned == Some(true) || !any_ours).collect();
-    let delivered = report.hops.iter().rev().find_map(|hop| hop.time);
+    // It was not delivered before it was written.
+    let delivered = report.hops.iter().rev().find_map(|hop| hop.time).or(report.date);
     for (at, signature) in &ours {
         let name = format!("{}._domainkey.{}", signature.selector, signature.domain);
         if signature.algorithm == "rsa-sha1" {
@@ -149,7 +150,8 @@ fn signatures(report: &HeaderReport, look: &Look<'_>, out: &mut Vec<Remark>) {
         }
         let times = signature.signed_fields.iter().filter(|field| *field == "from").count();
         let present = look.parts.all("From").count();
-        if signature.aligned == Some(true) && !signature.signed_fields.is_empty() && times <= present {
+        // That From is not signed at all is why it does not verify.
+        if signature.aligned == Some(true) && (1..=present).contains(&times) {
             let seen =
                 format!("The signature lists From {times} times for {present} From fields; once more would keep another From from being added");
             out.push(remark("dkim.from_not_oversigned", &name, seen.replace("1 times", "once").replace("1 From fields", "1 From field")));
@@ -172,6 +174,10 @@ fn signatures(report: &HeaderReport, look: &Look<'_>, out: &mut Vec<Remark>) {
 /// That it had expired, or that it soon does: the rule, and what is seen.
 fn expiry(signature: &SignatureReport, delivered: Option<DateTime<Utc>>) -> Option<(&'static str, String)> {
     let expires = signature.expires?;
+    if let Some(signed) = signature.signed_at.filter(|signed| expires <= *signed) {
+        let (expires, signed) = (expires.format("%Y-%m-%d %H:%M UTC"), signed.format("%Y-%m-%d %H:%M UTC"));
+        return Some(("dkim.expired", format!("The signature expires at {expires}, before it was made at {signed} (x= before t=)")));
+    }
     if delivered.is_some_and(|delivered| expires < delivered) {
         let seen = format!("The signature expired at {}, before the message was delivered", expires.format("%Y-%m-%d %H:%M UTC"));
         return Some(("dkim.expired", seen));

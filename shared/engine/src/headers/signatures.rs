@@ -2,21 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use mail_auth::{
-    AuthenticatedMessage, DkimResult, Error, MessageAuthenticator, Parameters,
+    AuthenticatedMessage, Error,
     common::{
         crypto::{CryptoError, HashAlgorithm},
+        headers::Header,
         verify::VerifySignature,
     },
     dkim::{Canonicalization, DkimError, Signature},
-    hickory_resolver::config::{ResolverConfig, ResolverOpts},
 };
 use waypost_types::headers::{SignatureReport, Verified};
 
 use super::{
     fields::{Field, Parts},
     keys::{Key, Keys},
+    verify::{DKIM, Message, fault, without_signature},
 };
 
 /// Signatures of each kind that are verified: with more, a message only wants to keep us busy.
@@ -29,6 +30,8 @@ const MAX_VALUE: usize = 500;
 /// Octets of a header that signatures are verified in.
 const MAX_HEADER: usize = 1_000_000;
 
+/// Clocks differ by less.
+const CLOCKS: Duration = Duration::minutes(10);
 /// Octets of the body that are hashed in all, over every kind of hash that signatures ask for.
 const MAX_HASHED: usize = 64 * 1024 * 1024;
 
@@ -37,8 +40,16 @@ pub(super) const NO_BODY: &str = "The body is not there, so body hashes can not 
 
 /// Said of signatures whose body hash differs.
 pub(super) const BODY_CHANGED: &str = "The body was changed after it was signed (the body hash differs)";
+/// Said of signatures that verify.
+const VALID: &str = "The signature verifies with the key published now";
+/// Said beside, where the key is one for tests.
+const TESTING: &str = "; the key is marked as a test (t=y), so receivers may treat the message as unsigned";
+/// Said of signatures that cover more than there is.
+pub(super) const BODY_CUT: &str = "The body is shorter than what was signed (l=): its end is missing";
+/// Said of signatures that nobody must accept (RFC 8301 3.1).
+pub(super) const SHA1: &str = "It uses SHA-1 (a=rsa-sha1), which receivers must not accept any more, whether it fits or not";
 /// Said of signatures whose body hash fits and that do not verify.
-const HEADER_CHANGED: &str = "The signature does not fit: a signed header field was changed, or another key signed";
+pub(super) const HEADER_CHANGED: &str = "The signature does not fit: a signed header field was changed, or another key signed";
 /// Said of signatures whose key has no use for their algorithm.
 const OTHER_KIND: &str = "The key published now is of another kind than the algorithm of the signature (a=)";
 /// Said of signatures whose identity the key forbids.
@@ -97,7 +108,7 @@ pub(super) fn key_names(parsed: &AuthenticatedMessage<'_>) -> BTreeSet<String> {
 }
 
 /// A tag of a tag list (RFC 6376 3.2), blanks within it gone.
-fn tag(text: &str, name: &str) -> Option<String> {
+pub(super) fn tag(text: &str, name: &str) -> Option<String> {
     text.split(';').find_map(|tag| {
         let (key, value) = tag.split_once('=')?;
         (key.trim() == name).then(|| value.split_whitespace().collect::<String>())
@@ -137,7 +148,7 @@ fn read(field: &Field<'_>) -> SignatureReport {
         expires: time(tag("x")),
         body_length: tag("l").and_then(|length| length.parse().ok()),
         verified: Verified::Unknown,
-        reason: String::new(),
+        reason: "It was not verified: the message can not be taken apart".to_owned(),
         advice: None,
         domain,
         raw,
@@ -149,73 +160,60 @@ pub(super) fn all(parts: &Parts<'_>) -> Vec<SignatureReport> {
     parts.all("DKIM-Signature").take(MAX_SIGNATURES).map(read).collect()
 }
 
-/// The authenticator of mail-auth with no server to ask: keys come from [`Keys`] alone.
-fn authenticator() -> Result<MessageAuthenticator, String> {
-    MessageAuthenticator::new(ResolverConfig::from_parts(None, Vec::new(), Vec::new()), ResolverOpts::default())
-        .map_err(|error| format!("the verifier could not be set up: {error}"))
-}
-
 /// Verifies them with the keys that were asked.
-pub(super) async fn verify(reports: &mut [SignatureReport], parts: &Parts<'_>, parsed: &AuthenticatedMessage<'_>, keys: &Keys, body: bool) {
-    let authenticator = match authenticator() {
-        Ok(authenticator) => authenticator,
-        Err(reason) => {
-            for report in reports {
-                report.reason.clone_from(&reason);
-            }
-            return;
-        }
-    };
-    let outputs = authenticator.verify_dkim(Parameters::new(parsed).with_txt_cache(keys)).await;
-    // Signatures that do not parse come first in the output, without telling which they are.
-    let malformed = outputs.len().saturating_sub(parsed.dkim_headers.len());
-    let mut verified = parsed.dkim_headers.iter().zip(outputs.iter().skip(malformed)).peekable();
+pub(super) fn verify(reports: &mut [SignatureReport], parts: &Parts<'_>, message: &mut Message<'_>) {
+    let mut readable = message.parsed().dkim_headers.iter().peekable();
     for (report, field) in reports.iter_mut().zip(parts.all("DKIM-Signature")) {
-        let output = verified.next_if(|(header, _)| header.value.trim_ascii() == field.value.trim_ascii());
-        (report.verified, report.reason) = match output {
-            Some((header, output)) => verdict(output.result(), &keys.of(&header.header.domain_key()), &header.header, body),
-            None => (Verified::Broken, malformation(field)),
+        let header = readable.next_if(|header| header.value.trim_ascii() == field.value.trim_ascii());
+        (report.verified, report.reason) = match (header, fault(field.value, &DKIM)) {
+            (Some(header), None) => one(header, message),
+            (_, Some(reason)) => (Verified::Broken, reason),
+            (None, None) => (Verified::Broken, malformation(field)),
         };
     }
 }
 
 fn malformation(field: &Field<'_>) -> String {
     match Signature::parse(field.value) {
-        Err(error) => format!("The signature can not be read: {}", words(&error)),
+        Err(error) => format!("The signature can not be read: {error}"),
         Ok(_) => "The signature can not be read".to_owned(),
     }
 }
 
-fn verdict(result: &DkimResult, key: &Key, signature: &Signature, body: bool) -> (Verified, String) {
-    let error = match result {
-        DkimResult::Pass => return (Verified::Valid, "The signature verifies with the key published now".to_owned()),
-        DkimResult::None => return (Verified::Unknown, "It was not looked at".to_owned()),
-        DkimResult::Neutral(error) | DkimResult::Fail(error) | DkimResult::PermError(error) | DkimResult::TempError(error) => error,
-    };
-    if !body {
-        return (Verified::Unknown, NO_BODY.to_owned());
+/// Verifies one that is of the right form.
+fn one(header: &Header<'_, Signature>, message: &mut Message<'_>) -> (Verified, String) {
+    let signature = &header.header;
+    if let Some(verdict) = message.body_fault(header.value, signature.cb, signature.a.into(), &signature.bh) {
+        return verdict;
     }
-    failure(error, key, signature)
-}
-
-/// Why it does not verify: the key when there is none, else the message.
-fn failure(error: &Error, key: &Key, signature: &Signature) -> (Verified, String) {
-    if *error == Error::Dkim(DkimError::FailedBodyHashMatch) {
-        return (Verified::Broken, words(error));
+    let key = message.key(&signature.domain_key());
+    if let Key::Usable(record) = &key
+        && let Some(reason) = identity(signature, record)
+    {
+        return (Verified::Broken, reason.to_owned());
     }
-    match key {
-        Key::Unknown(reason) => (Verified::Unknown, reason.clone()),
-        Key::None(reason) => (Verified::NoKey, reason.clone()),
-        Key::Usable(_) if *error == Error::Dkim(DkimError::FailedAuidMatch) => (Verified::Broken, identity(signature).to_owned()),
-        Key::Usable(_) => (Verified::Broken, words(error)),
+    let stripped = without_signature(header.value);
+    let signed = message.signed(&signature.h, header.name, &stripped);
+    match (message.checked(&signed, signature, signature.ch), key) {
+        ((Verified::Valid, _), Key::Usable(record)) if has_flag(&record, "y") => (Verified::Valid, format!("{VALID}{TESTING}")),
+        ((Verified::Valid, _), _) => (Verified::Valid, VALID.to_owned()),
+        // What was copied from a window may have lost blanks or lines.
+        ((Verified::Broken, _), _) if !message.has_body() => (Verified::Unknown, NO_BODY.to_owned()),
+        (verdict, _) => verdict,
     }
 }
 
 /// Which of the two rules about `i=` (RFC 6376 3.5, 3.6.1) it breaks.
-fn identity(signature: &Signature) -> &'static str {
+fn identity(signature: &Signature, record: &str) -> Option<&'static str> {
+    if signature.i.is_empty() {
+        return None;
+    }
     let (domain, at) = (signature.d.to_ascii_lowercase(), signature.i.to_ascii_lowercase());
-    let within = at.split_once('@').and_then(|(_, at)| at.strip_suffix(&domain)).is_some_and(|sub| sub.ends_with('.'));
-    if within { NO_SUBDOMAIN } else { NOT_WITHIN }
+    match at.rsplit_once('@').and_then(|(_, at)| at.strip_suffix(&domain)) {
+        Some("") => None,
+        Some(sub) if sub.ends_with('.') => has_flag(record, "s").then_some(NO_SUBDOMAIN),
+        _ => Some(NOT_WITHIN),
+    }
 }
 
 /// An error of mail-auth in our words.
@@ -252,6 +250,18 @@ pub(super) fn advice(signature: &SignatureReport, parts: &Parts<'_>) -> Option<S
                  the last of your hosts, behind all that changes messages; what others change their ARC seal must vouch for."
             ))
         }
+        (Verified::Broken, SHA1) => Some(
+            "Set the program that signs to rsa-sha256 (OpenDKIM: SignatureAlgorithm rsa-sha256); the key in DNS may stay, unless it says h=sha1.".to_owned(),
+        ),
+        (Verified::Broken, BODY_CUT) => Some(
+            "Something on the way, or this copy, cut the end of the body off. Have the program that signs leave l= out: with it others can add text \
+             below what was signed."
+                .to_owned(),
+        ),
+        (Verified::Broken, reason) if reason.starts_with("The key at ") => Some(format!(
+            "Publish a key of 2048 bits for mail under a new selector, and have the service sign with that one in place of {}.",
+            signature.selector
+        )),
         (Verified::Broken, HEADER_CHANGED) => {
             let often = ["subject", "to", "cc", "reply-to", "from", "date", "message-id", "mime-version", "content-type"];
             let signed: Vec<&str> = often.into_iter().filter(|field| signature.signed_fields.iter().any(|name| name == field)).collect();
@@ -285,10 +295,21 @@ pub(super) fn advice(signature: &SignatureReport, parts: &Parts<'_>) -> Option<S
     }
 }
 
+/// Says of a signature that it was made after the message was seen already: receivers may ignore it (RFC 6376 3.5, `t=`).
+pub(super) fn made_later(signature: &SignatureReport, seen: DateTime<Utc>) -> Option<String> {
+    let made = signature.signed_at.filter(|made| *made > seen + CLOCKS)?.format("%Y-%m-%d %H:%M UTC");
+    Some(format!("The signature of {} says that it was made at {made} (t=), later than the message was seen: a clock is wrong", signature.domain))
+}
+
 /// Whether the key of a signature has the flag `s` of `t=`, that forbids subdomains in `i=` (RFC 6376 3.6.1).
 pub(super) fn key_is_strict(keys: &Keys, signature: &SignatureReport) -> bool {
     match keys.of(&format!("{}._domainkey.{}.", signature.selector, signature.domain)) {
-        Key::Usable(record) => tag(&record, "t").is_some_and(|flags| flags.split(':').any(|flag| flag == "s")),
-        Key::None(_) | Key::Unknown(_) => false,
+        Key::Usable(record) => has_flag(&record, "s"),
+        Key::Refused(_) | Key::None(_) | Key::Unknown(_) => false,
     }
+}
+
+/// A flag in `t=` of a key.
+fn has_flag(record: &str, flag: &str) -> bool {
+    tag(record, "t").is_some_and(|flags| flags.split(':').any(|one| one == flag))
 }
