@@ -249,12 +249,13 @@ fn compare(part: &mut Part, net: &Net, facts: &Facts, host: &Host<'_>) {
     let (owner, name) = (host.owner.as_str(), host.mx.host.as_str());
     if host.records.len() == 1 && usable.len() == 1 {
         let of_issuer = usable[0].usage == 2;
-        let (whose, change) = if of_issuer { (", of the issuer", "change of issuer") } else { ("", "key change") };
+        let (whose, change) = if of_issuer { (", of an issuer", "certificate of another issuer") } else { ("", "key change") };
         let mut found = remark("dane.no_rollover", owner, format!("{owner} has one TLSA record only{whose}: the next {change} risks a gap"));
         if of_issuer {
-            // It holds through every key change of the host.
-            found = found.severity(Severity::Info).fix(
-                "Nothing needs to be done until the issuer changes: publish the record of the next one beside this one first, and wait for its TTL.",
+            // A key change of the host leaves it as it is.
+            found = found.fix(
+                "Authorities may sign the next certificate with another intermediate, without a word: publish records of those too, or a 3 1 1 record \
+                 of the host's key beside this one.",
             );
         }
         if organisational(name) != organisational(facts.domain.as_str()) {

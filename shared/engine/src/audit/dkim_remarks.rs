@@ -91,7 +91,12 @@ pub(super) fn none_left(domain: &str, lost: &[&Asked], another: bool) -> Remark 
     };
     let found = remark("dkim.none_found", domain, format!("No DKIM key of {domain} is left that receivers can use; there was one at {names}{rest}"));
     found
-        .severity(if another || withdrawn.is_some() { Severity::Low } else { Severity::High })
+        .severity(match (another, withdrawn) {
+            (false, None) => Severity::High,
+            // One that is gone is not excused by another that was withdrawn, nor proven by it to be missed.
+            (false, Some(_)) if lost.iter().any(|one| !one.is_revoked()) => Severity::Medium,
+            _ => Severity::Low,
+        })
         .fix("If the key was taken away by mistake, publish it at {name} again as the service that signs the mail shows it. If mail is signed with another selector now, name that one to have it checked.")
         .with("name", first)
 }

@@ -44,7 +44,12 @@ pub(super) async fn own(net: &Net, seen: &Seen<'_>, part: &mut Part) -> Mended {
     let value = record.mended(None);
     let after = rules(seen, &Published { at: published.at.clone(), text: value.clone(), record: record.clone() });
     // A record without a policy that holds was not judged by it: what that brings is no new mistake.
-    let excused = if published.record.standing() == Standing::Full { &[][..] } else { &DECISIONS[..] };
+    let excused = match published.record.standing() {
+        // What its record says of the names below is told beside a stricter policy of the domain itself.
+        Standing::Full if seen.parked => &["dmarc.sp_weaker"][..],
+        Standing::Full => &[][..],
+        _ => &DECISIONS[..],
+    };
     let mut mended = Mended { record: published.record.clone(), mailbox, lost, shown: false };
     if repair::is_no_worse(&said.findings, &after.findings, excused) {
         mended.shown = repair::show(&mut said.findings, &after.findings, &owner, &value);
@@ -54,8 +59,8 @@ pub(super) async fn own(net: &Net, seen: &Seen<'_>, part: &mut Part) -> Mended {
                 mended.shown = true;
             }
         }
-        if seen.parked && record.own() > published.record.own() {
-            said.findings.iter_mut().chain(&mut asked.findings).for_each(|finding| closes(finding, facts.domain.as_str()));
+        if seen.parked && is_open(&published.record) {
+            said.findings.iter_mut().chain(&mut asked.findings).for_each(|finding| closes(finding, facts.domain.as_str(), &record));
         }
         mended.record = record;
     }
@@ -98,20 +103,26 @@ pub(super) fn decide(seen: &Seen<'_>, mended: &Mended, path: &[DmarcStep], part:
 }
 
 /// A record that has all mail refused is more than what it is shown for asks: the finding says so, unless its own words do.
-fn closes(finding: &mut Finding, domain: &str) {
+fn closes(finding: &mut Finding, domain: &str, record: &Record) {
     if finding.record.is_some() && !DECISIONS.contains(&finding.rule.as_str()) {
+        let below = if record.sp.value().is_none() { " and of the names below it" } else { "" };
         let words = format!(
-            " The record also has all mail in the name of {domain} refused, since nothing is known to be sent or received with it: keep your own p= \
-             if you do send."
+            " The record also has all mail in the name of {domain}{below} refused, since nothing is known to be sent or received with it: keep your \
+             own policy if you do send."
         );
         finding.fix.push_str(&words);
     }
 }
 
+/// Not all mail in the name itself is to be refused.
+fn is_open(record: &Record) -> bool {
+    record.own() < Policy::Reject || record.testing || record.share().is_some()
+}
+
 /// Shows the record that a text was meant to be, where that is clear, with all put right.
 pub(super) async fn show_meant(net: &Net, facts: &Facts, parked: bool, walk: &Walk, text: &str, found: &mut Finding) {
     let Some(record) = Record::parse(text).ok().or_else(|| repaired(text)) else { return };
-    let raised = parked && record.own() < Policy::Reject;
+    let raised = parked && is_open(&record);
     let published = Published { at: facts.domain.as_str().to_owned(), text: text.to_owned(), record };
     let meant = repaired(text).map(|record| record.rua).unwrap_or_default();
     let hosts = dmarc_reports::check(net, &published, walk.organisation.as_deref(), &meant, &mut Part::default()).await;
@@ -119,7 +130,7 @@ pub(super) async fn show_meant(net: &Net, facts: &Facts, parked: bool, walk: &Wa
     let better = better(text, &published.record, &known(facts, parked, mailbox.as_deref(), &hosts));
     found.record = Some(repair::txt(&format!("_dmarc.{}", facts.domain), &better.mended(None)));
     if raised {
-        closes(found, facts.domain.as_str());
+        closes(found, facts.domain.as_str(), &better);
     }
 }
 

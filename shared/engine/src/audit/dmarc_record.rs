@@ -118,7 +118,8 @@ impl Record {
         };
         let strict_dkim = letter("adkim", "rs", "r") == Some('s');
         let strict_spf = letter("aspf", "rs", "r") == Some('s');
-        if let Some(fo) = tag("fo").filter(|fo| !fo.value.split(':').any(is_report_option)) {
+        // Without ruf= nobody looks at it.
+        if let Some(fo) = tag("fo").filter(|fo| tag("ruf").is_some() && !fo.value.split(':').any(is_report_option)) {
             faults.push(Fault { at: fo.at, what: format!("fo={} is not known, receivers read it as 0", quoted(&fo.value)) });
         }
         let mut bad_addresses = Vec::new();
@@ -324,8 +325,9 @@ mod tests {
             ("v=DMARC1; p=none; adkim=strict", &["adkim=strict is not known, receivers read it as r (character 25)"]),
             ("v=DMARC1; p=none; t=yes", &["t=yes is not known, receivers read it as n (character 21)"]),
             ("v=DMARC1; p=none; fo=1 : d", &[]),
-            ("v=DMARC1; p=none; fo=2", &["fo=2 is not known, receivers read it as 0 (character 22)"]),
-            ("v=DMARC1; p=none; fo=", &["fo= is not known, receivers read it as 0 (character 22)"]),
+            ("v=DMARC1; p=none; fo=2", &[]),
+            ("v=DMARC1; p=none; fo=2; ruf=mailto:f@e.example", &["fo=2 is not known, receivers read it as 0 (character 22)"]),
+            ("v=DMARC1; p=none; fo=; ruf=mailto:f@e.example", &["fo= is not known, receivers read it as 0 (character 22)"]),
             ("v=DMARC1; p=none; x-y=1", &["“x-y” is no name of a tag: names are letters only (character 19)"]),
             ("v=DMARC1; p=none; hello", &["“hello” is no tag: tags are written name=value (character 19)"]),
             ("v=DMARC1; p=\"none\"", &["quotes do not belong into p=\"none\" (character 13)"]),

@@ -39,8 +39,8 @@ pub(super) fn better(text: &str, record: &Record, known: &Known<'_>) -> Record {
     }
     let mut draft = record.draft();
     if known.parked {
-        let closed = |said: Option<Policy>| said.map(|_| Policy::Reject);
-        draft = Draft { p: Policy::Reject, sp: closed(draft.sp), np: closed(draft.np), testing: false, share: None };
+        // Of the names below nothing is known: what is said of them stays.
+        draft = Draft { p: Policy::Reject, testing: false, share: None, ..draft };
     }
     if record.psd == Psd::Yes && !known.registry {
         record.psd = Psd::Unsaid;
@@ -78,13 +78,17 @@ fn unquoted(text: &str) -> String {
             out.push_str(piece);
             continue;
         }
+        let chars: Vec<char> = piece.chars().collect();
+        // Whether what begins there is the rest of a mailbox's name and its “@”.
+        let mut leads = vec![false; chars.len() + 1];
+        for (at, c) in chars.iter().enumerate().rev() {
+            leads[at] = *c == '@' || (is_of_mailbox(*c) && leads[at + 1]);
+        }
         let mut before = None;
-        for (at, c) in piece.char_indices() {
-            let rest = piece.get(at + c.len_utf8()..).unwrap_or_default();
-            let within = || before.is_some_and(is_of_mailbox) && rest.trim_start_matches(is_of_mailbox).starts_with('@');
+        for (at, c) in chars.into_iter().enumerate() {
             if !is_quote(c) {
                 out.push(c);
-            } else if matches!(c, '\'' | '’') && within() {
+            } else if matches!(c, '\'' | '’') && before.is_some_and(is_of_mailbox) && leads[at + 1] {
                 // Word processors write the typographic one.
                 out.push('\'');
             }
@@ -188,6 +192,8 @@ mod tests {
         ] {
             assert_eq!(repaired(text).map(|record| record.mended(None)).as_deref(), repair, "{text}");
         }
+        // Each of them looked at once: with the rest of the text looked at from each this would not end.
+        assert!(!unquoted(&format!("rua=mailto:{}", "'".repeat(2_000_000))).contains('\''));
         let odd = Record::parse("v=DMARC1;ri=60;pct=5;fo=1:d;rf=afrf;ruf=mailto:f@e.example;np=reject;psd=n;t=y;aspf=s;adkim=r;p=reject").unwrap();
         assert_eq!(
             odd.mended(Some("d@e.example")),

@@ -73,7 +73,11 @@ pub(super) async fn signed(net: &Net, name: &str) -> Signed {
 /// Whether a zone begins at the name: it has name servers of its own.
 async fn is_cut(net: &Net, name: &str) -> Result<bool, String> {
     match net.dns().ns(name).await {
-        Lookup::Found(_) => Ok(net.dns().cname(name).await.found().is_empty()),
+        // Those of an alias are its target's.
+        Lookup::Found(_) => match net.dns().cname(name).await {
+            Lookup::Failed(failure) => Err(format!("whether {name} is an alias: {failure}")),
+            alias => Ok(alias.found().is_empty()),
+        },
         Lookup::Missing(_) => Ok(false),
         Lookup::Failed(failure) => Err(format!("whether a zone of its own begins at {name}: {failure}")),
     }

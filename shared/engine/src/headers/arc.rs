@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::DateTime;
 use mail_auth::{
     AuthenticatedMessage,
-    arc::{ChainValidation, Seal, Signature},
+    arc::{ChainValidation, Results, Seal, Signature},
     common::headers::Header,
     dkim::Canonicalization,
 };
@@ -74,13 +74,14 @@ fn unreadable(parts: &Parts<'_>, bad: usize, count: usize) -> String {
     let instance = |field: &Field<'_>| tag(&String::from_utf8_lossy(field.value), "i").and_then(|i| i.parse::<u32>().ok());
     let all = parts.fields.iter().filter(|field| field.name.get(..4).is_some_and(|name| name.eq_ignore_ascii_case(b"ARC-")));
     let mut wrong = all.filter_map(|field| {
-        let form = match () {
-            () if field.is("ARC-Seal") => Some(&ARC_SEAL),
-            () if field.is("ARC-Message-Signature") => Some(&ARC_MESSAGE),
-            () if field.is("ARC-Authentication-Results") => None,
+        let (form, is_read) = match () {
+            () if field.is("ARC-Seal") => (Some(&ARC_SEAL), Seal::parse(field.value).is_ok()),
+            () if field.is("ARC-Message-Signature") => (Some(&ARC_MESSAGE), Signature::parse(field.value).is_ok()),
+            () if field.is("ARC-Authentication-Results") => (None, Results::parse(field.value).is_ok()),
             () => return None,
         };
         match instance(field) {
+            _ if is_read => None,
             Some(1..=MAX_INSTANCE) => form.and_then(|form| fault(field.value, form)),
             Some(other) => Some(format!("The instance is {other}, it must be 1 to {MAX_INSTANCE}")),
             None => Some("The instance (i=) is no number".to_owned()),

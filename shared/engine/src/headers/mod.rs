@@ -218,18 +218,27 @@ fn verify(report: &mut HeaderReport, parts: &Parts<'_>, parsed: &AuthenticatedMe
     }
 }
 
+/// What a copy whose body was changed or cut is told with.
+const BODY: [&str; 2] = [signatures::BODY_CHANGED, signatures::BODY_CUT];
+
+fn is_body(reason: &str) -> bool {
+    BODY.contains(&reason)
+}
+
 /// Where the receiver verified what does not verify here, the copy was changed after delivery: nothing is wrong with the message that was sent.
 fn forgive_changed_copy(report: &mut HeaderReport) {
     let mut changed = false;
-    for signature in report.signatures.iter_mut().filter(|signature| signature.reason == signatures::BODY_CHANGED) {
+    for signature in report.signatures.iter_mut().filter(|signature| is_body(&signature.reason)) {
         if alignment::receiver_verified(&report.authentication, &signature.domain) {
             signature.verified = Verified::Unknown;
             signatures::COPY_CHANGED.clone_into(&mut signature.reason);
             changed = true;
         }
     }
-    let newest = report.arc.sets.last_mut().filter(|set| set.message_signature_reason == signatures::BODY_CHANGED);
-    if let Some(set) = newest.filter(|_| changed && report.arc.state == ArcState::Fail && report.arc.reason.ends_with(signatures::BODY_CHANGED)) {
+    let newest = report.arc.sets.last_mut().filter(|set| is_body(&set.message_signature_reason));
+    if let Some(set) =
+        newest.filter(|_| changed && report.arc.state == ArcState::Fail && BODY.iter().any(|reason| report.arc.reason.ends_with(reason)))
+    {
         set.message_signature = Verified::Unknown;
         (report.arc.state, report.arc.failed_instance) = (ArcState::Unknown, None);
         "The body of this copy was changed after delivery, so the newest message signature can not be checked".clone_into(&mut report.arc.reason);

@@ -132,7 +132,8 @@ fn signatures(report: &HeaderReport, look: &Look<'_>, out: &mut Vec<Remark>) {
     let ours: Vec<(usize, &SignatureReport)> =
         report.signatures.iter().enumerate().filter(|(_, signature)| signature.aligned == Some(true) || !any_ours).collect();
     // It was not delivered before it was written.
-    let delivered = report.hops.iter().rev().find_map(|hop| hop.time).or(report.date);
+    let seen = report.hops.iter().rev().find_map(|hop| hop.time);
+    let delivered = seen.map(|seen| (seen, "the message was delivered")).or(report.date.map(|date| (date, "the Date of the message")));
     for (at, signature) in &ours {
         let name = format!("{}._domainkey.{}", signature.selector, signature.domain);
         if signature.algorithm == "rsa-sha1" {
@@ -172,14 +173,14 @@ fn signatures(report: &HeaderReport, look: &Look<'_>, out: &mut Vec<Remark>) {
 }
 
 /// That it had expired, or that it soon does: the rule, and what is seen.
-fn expiry(signature: &SignatureReport, delivered: Option<DateTime<Utc>>) -> Option<(&'static str, String)> {
+fn expiry(signature: &SignatureReport, delivered: Option<(DateTime<Utc>, &str)>) -> Option<(&'static str, String)> {
     let expires = signature.expires?;
     if let Some(signed) = signature.signed_at.filter(|signed| expires <= *signed) {
         let (expires, signed) = (expires.format("%Y-%m-%d %H:%M UTC"), signed.format("%Y-%m-%d %H:%M UTC"));
         return Some(("dkim.expired", format!("The signature expires at {expires}, before it was made at {signed} (x= before t=)")));
     }
-    if delivered.is_some_and(|delivered| expires < delivered) {
-        let seen = format!("The signature expired at {}, before the message was delivered", expires.format("%Y-%m-%d %H:%M UTC"));
+    if let Some((_, before)) = delivered.filter(|(delivered, _)| expires < *delivered) {
+        let seen = format!("The signature expired at {}, before {before}", expires.format("%Y-%m-%d %H:%M UTC"));
         return Some(("dkim.expired", seen));
     }
     let signed = signature.signed_at?;

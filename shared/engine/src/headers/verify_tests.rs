@@ -105,6 +105,11 @@ async fn a_length_counts_octets_of_the_body_as_it_is_signed() {
         let report = analyse(&net, saying(length, covered).as_bytes()).await;
         assert!(report.signatures[0].reason.contains(reason), "l={length}: {:?}", report.signatures[0]);
     }
+    // The receiver had the whole of it: this copy was cut.
+    let cut = saying("9", "Hello.\r\n");
+    let told = format!("Authentication-Results: mx.example.net; dkim=pass header.d=example.org\r\n{cut}");
+    let report = analyse(&net, told.as_bytes()).await;
+    assert_eq!((report.signatures[0].verified, report.signatures[0].advice.as_deref()), (Verified::Unknown, None), "{report:#?}");
 }
 
 #[tokio::test]
@@ -148,4 +153,8 @@ async fn arc_fields_of_the_wrong_form_break_the_chain_and_say_so() {
         assert_eq!(report.arc.state, ArcState::Fail, "{reason}");
         assert!(report.arc.reason.contains(reason), "{reason}: {:?}", report.arc);
     }
+    // What is read is not blamed, however odd it is.
+    let odd = sealed.replace("cv=none;", "cv=none; q=x;").replacen("ARC-Authentication-Results: i=1;", "ARC-Authentication-Results: i=x;", 1);
+    let report = analyse(&net, odd.as_bytes()).await;
+    assert!(report.arc.reason.contains("(i=) is no number") && !report.arc.reason.contains("q=x"), "{:?}", report.arc);
 }

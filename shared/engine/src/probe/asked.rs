@@ -54,7 +54,7 @@ pub(super) async fn ask(prober: &Prober, target: &ProbeTarget, asks: &Asks, addr
         recipients(prober, target, asks, address, &mut asked).await;
         // One finding for both conversations.
         report.findings.retain(|finding| finding.rule != codes::RULE);
-        asked.findings.extend(codes::judge(&target.host, report.transcript.iter().chain(&asked.transcript)).map(Remark::done));
+        asked.findings.extend(codes::judge(&target.host, &[&report.transcript, &asked.transcript]).map(Remark::done));
     }
     if asks.injection && target.mode == ProbeMode::Starttls && report.tls.is_some() {
         injection(prober, target, address, &mut asked).await;

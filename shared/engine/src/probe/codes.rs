@@ -32,9 +32,12 @@ const COMMANDS: [Expected; 9] = [
     expected("AUTH", &[235], "RFC 4954 4"),
 ];
 
-/// What is to remark about the codes of a conversation, or of several one after the other.
-pub(super) fn judge<'a>(host: &str, transcript: impl IntoIterator<Item = &'a TranscriptLine>) -> Option<Remark> {
-    let odd = odd(transcript);
+/// What is to remark about the codes of conversations: each by itself, since a command that was not answered is no question to the next greeting.
+pub(super) fn judge(host: &str, transcripts: &[&[TranscriptLine]]) -> Option<Remark> {
+    let mut odd = Vec::new();
+    for transcript in transcripts {
+        look(transcript, &mut odd);
+    }
     if odd.is_empty() {
         return None;
     }
@@ -48,8 +51,7 @@ fn told(Expected { command, codes, section }: &Expected, code: u16) -> String {
 }
 
 /// Commands that were answered with a success of another kind, each code once.
-fn odd<'a>(transcript: impl IntoIterator<Item = &'a TranscriptLine>) -> Vec<(&'static Expected, u16)> {
-    let mut odd: Vec<(&Expected, u16)> = Vec::new();
+fn look(transcript: &[TranscriptLine], odd: &mut Vec<(&'static Expected, u16)>) {
     let mut asked: Option<&Expected> = None;
     for line in transcript {
         if line.from == Speaker::Client {
@@ -69,7 +71,6 @@ fn odd<'a>(transcript: impl IntoIterator<Item = &'a TranscriptLine>) -> Vec<(&'s
             odd.push((known, code));
         }
     }
-    odd
 }
 
 #[cfg(test)]
@@ -131,9 +132,13 @@ mod tests {
                     line: line[2..].to_owned(),
                 })
                 .collect();
-            let found = judge("mx.example", &transcript).map(Remark::done);
+            let found = judge("mx.example", &[&transcript]).map(Remark::done);
             assert_eq!(found.as_ref().map_or("", |found| found.summary.as_str()), summary, "{conversation:?}");
         }
+        // The greeting of the next conversation does not answer the QUIT of this one.
+        let quit = [TranscriptLine { at_ms: 0, from: Speaker::Client, line: "QUIT".to_owned() }];
+        let greeted = [TranscriptLine { at_ms: 0, from: Speaker::Server, line: "220 mx.example".to_owned() }];
+        assert!(judge("mx.example", &[&quit, &greeted]).is_none());
         let rule = rule(RULE).unwrap();
         assert!(rule.severity == waypost_types::Severity::Low && rule.reference.contains("RFC 5321 4.3.2") && !rule.fix.contains('{'));
     }

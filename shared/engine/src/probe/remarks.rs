@@ -150,7 +150,7 @@ fn smtp(report: &ProbeReport, seen: &Seen, remarks: &mut Vec<Remark>) {
     if seen.bare_lf {
         remarks.push(remark("smtp.reply_bare_lf", host, format!("{host} ends lines of its replies with LF alone")));
     }
-    remarks.extend(codes::judge(host, &report.transcript));
+    remarks.extend(codes::judge(host, &[&report.transcript]));
 }
 
 fn auth(report: &ProbeReport, remarks: &mut Vec<Remark>) {
