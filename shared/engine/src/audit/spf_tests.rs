@@ -109,7 +109,7 @@ async fn rules_fire_on_what_they_are_for_and_on_nothing_else() {
 #[tokio::test]
 async fn a_record_that_begins_wrongly_is_told_from_none() {
     for (record, said, proposed) in [
-        ("TXT v=spf1include:five.example ~all", "a space is missing after v=spf1", Some("v=spf1 include:five.example ~all")),
+        ("TXT v=spf1include:five.example mx ~all", "a space is missing after v=spf1", Some("v=spf1 include:five.example mx ~all")),
         ("TXT \"v=spf1 mx -all\"", "quotes stand before", Some("v=spf1 mx -all")),
         ("TXT v=spf1;mx;-all", "a space is missing after v=spf1", Some("v=spf1 mx -all")),
         // What would let everybody send is nobody's to propose, nor what can only be guessed at.
