@@ -241,6 +241,15 @@ mod tests {
     }
 
     #[test]
+    fn only_the_first_all_is_read() {
+        for (policy, open) in
+            [("v=spf1 all", true), ("v=spf1 mx +ALL -all", true), ("v=spf1 -all +all", false), ("v=spf1 ?all", false), ("v=spf1 mx", false)]
+        {
+            assert_eq!(lets_everybody(&parse(policy.as_bytes()).unwrap()), open, "{policy}");
+        }
+    }
+
+    #[test]
     fn what_only_lets_in_more_takes_nothing_away() {
         for (before, later, lost) in [
             ("v=spf1 mx -all", "v=spf1 mx ip4:8.8.8.8 -all", false),

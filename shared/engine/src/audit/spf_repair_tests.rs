@@ -19,6 +19,7 @@ async fn one_record_mends_all_that_can_be_mended() {
         ("v=spf1 +all mx", "v=spf1 mx ~all"),
         ("v=spf1 mx include:none.example include:spf.lapsed.test -ip4:8.8.8.8 ip4:10.0.0.0/8 future=1", "v=spf1 mx -ip4:8.8.8.8 future=1 ~all"),
         ("v=spf1 mx a:x1.e.example a:x2.e.example mx:x3.e.example -all", "v=spf1 mx -all"),
+        ("v=spf1 mx a:x..e.example a:y..e.example a:z..e.example -all", "v=spf1 mx -all"),
         ("v=spf1 mx, ipv4:8.8.8.8; ip:2001:4860::1 all", "v=spf1 mx ip4:8.8.8.8 ip6:2001:4860::1 ~all"),
         ("v=spf1 mx include:five.example include:five.example -all", "v=spf1 mx include:five.example -all"),
         ("v=spf1 mx exp=w.e.example exp=w.e.example -all", "v=spf1 mx exp=w.e.example -all"),
