@@ -17,9 +17,9 @@ use super::{
     sends::{Sends, sends},
     spf_cost::{Cost, Question},
     spf_flatten,
-    spf_mend::{self, Outcome, Repair},
+    spf_mend::{self, Outcome, Repair, Written},
     spf_networks, spf_open,
-    spf_repair::{legible, lets_send},
+    spf_repair::lets_send,
     spf_repeats, spf_senders, spf_wire,
 };
 use crate::{
@@ -72,7 +72,7 @@ pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> P
         Ok(Some(txt)) => txt,
         Ok(None) => {
             match spf_wire::mistaken(&wire) {
-                Some(mistaken) => begins_wrongly(domain, &mistaken, &mut part),
+                Some(mistaken) => begins_wrongly(on, &mistaken, &mut part).await,
                 None => missing(on, &mut part),
             }
             spf_wire::judge(domain, &wire, &mut part);
@@ -152,18 +152,20 @@ async fn multiple(on: Audited<'_>, wire: &spf_wire::Wire, part: &mut Part) {
     part.word(Status::Bad, "Error");
 }
 
-/// What was meant for a record and is none: its terms are its owner's, so they are what is proposed.
-fn begins_wrongly(domain: &str, (what, text, better): &(&str, String, String), part: &mut Part) {
+/// What was meant for a record and is none: its terms are its owner's, so they are what is proposed, under the same rules as every repair.
+async fn begins_wrongly(on: Audited<'_>, (what, text, better): &(&str, String, String), part: &mut Part) {
+    let domain = on.domain();
     let seen =
         format!("{domain} has no SPF record that receivers take for one: “{}” is meant to be it, but {what}", crate::text::shown(text, MOST_SHOWN));
     let found = remark("spf.missing", domain, seen);
-    let readable = legible(better).and_then(|better| parse(better.as_bytes()).ok().map(|record| (record, better)));
-    let open = |record: &Record| record.directives.iter().any(|one| one.mechanism == Mechanism::All && one.qualifier == Qualifier::Pass);
-    part.find(match readable {
-        Some((record, better)) if !open(&record) => {
-            found.fix("Publish the record below in its place: it has to begin with exactly v=spf1 and a space.").record("TXT", domain, better)
+    part.find(match spf_mend::written_anew(on, better).await {
+        Written::Record(value) => {
+            found.fix("Publish the record below in its place: it has to begin with exactly v=spf1 and a space.").record("TXT", domain, value)
         }
-        _ => found.fix("Correct it: it has to begin with exactly v=spf1 and a space, and name every host that sends for the domain."),
+        none => found.fix(format!(
+            "Correct it: it has to begin with exactly v=spf1 and a space, and name every host that sends for the domain.{}",
+            none.why_not()
+        )),
     });
     part.records.push(text.clone());
     part.word(Status::Bad, "Missing");
@@ -210,6 +212,8 @@ async fn judge(on: Audited<'_>, published: (&str, &Record), wire: &spf_wire::Wir
     let senders = spf_senders::look(on, record, &mut sent).await;
     let repair = match spf_mend::mend(on, text, &cost, part, true).await {
         Outcome::Better(repair) => Some(*repair),
+        // What could not be read today is no reason to publish it.
+        Outcome::Untold => None,
         outcome => {
             if let Outcome::Loses(lost, after) = &outcome {
                 spf_mend::decide_first(&mut part.findings, lost, after);

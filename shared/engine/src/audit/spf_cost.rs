@@ -12,6 +12,7 @@ use waypost_types::audit::{SpfNode, SpfTerm};
 
 use super::{
     organisational, spf_networks,
+    spf_repair::lets_everybody,
     spf_repeats::{Repeat, repeats, terms},
     spf_services::service_of,
 };
@@ -171,9 +172,7 @@ impl Walk<'_> {
                 };
             }
             // What passes by another way than by a network can not be listed; nor can an exception from one.
-            if all.is_some_and(|at| record.directives[at].qualifier == Qualifier::Pass)
-                || record.directives[..end].iter().any(|directive| directive.qualifier != Qualifier::Pass)
-            {
+            if lets_everybody(&record) || record.directives[..end].iter().any(|directive| directive.qualifier != Qualifier::Pass) {
                 cost.whole = None;
             }
             for step in steps.iter().chain(&redirect) {
@@ -313,6 +312,8 @@ impl Walk<'_> {
                 self.lapse(name, step).await;
             }
             Lookup::Failed(DnsFailure::BadName(_)) => {
+                step.void_lookups += 1;
+                step.seen.voids.push((question, name.to_owned()));
                 step.note = Some("finds nothing: no name in DNS can be so".to_owned());
                 step.seen.impossible.insert(name.to_owned());
             }

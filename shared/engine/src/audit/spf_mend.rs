@@ -8,16 +8,17 @@ use waypost_types::{audit::SpfFlattening, finding::Finding};
 
 use super::{
     Part, repair,
+    rules::explain_by_hand,
     spf::{Audited, load, rules},
     spf_cost::Cost,
     spf_flatten,
-    spf_repair::{Known, legible, repaired},
+    spf_repair::{Known, legible, lets_everybody, lets_send, repaired, takes_away},
     spf_senders::{self, Candidate},
     spf_wire,
 };
 use crate::{
     net::{Dns, Lookup},
-    spf::{Mechanism, Qualifier, Record, SpfDns, SpfResult, parse},
+    spf::{Record, SpfDns, SpfResult, parse},
 };
 
 /// A repair asks DNS again, and is worth less than all that was found without it.
@@ -54,22 +55,25 @@ impl Repair {
 /// What became of a repair.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// There is nothing to mend without its owner, the mended record would bring something new, or it could not be judged.
+    /// There is nothing to mend without its owner, or the mended record would bring something new.
     Nothing,
+    /// What the record says, or whom a mended one would let in, could not be told.
+    Untold,
     /// These pass today and would not under the mended record, of whose own audit these findings are.
     Loses(Vec<String>, Vec<Finding>),
     /// This record is better.
     Better(Box<Repair>),
 }
 
-/// The record put right, judged as if it were published. Where receivers can not read what is published, nobody passes who could be lost.
+/// The record put right, judged as if it were published. Where receivers can not read what is published, nobody passes who could be lost, and
+/// whoever the mended record refuses is refused by it first.
 pub(super) async fn mend(on: Audited<'_>, text: &str, cost: &Cost, before: &Part, readable: bool) -> Outcome {
     // What did not answer may be what a term is there for.
     if !cost.seen.failed.is_empty() {
-        return Outcome::Nothing;
+        return Outcome::Untold;
     }
     let repairing = judged(on, text, known(on, cost), (before, cost.tree.lookups), readable);
-    timeout_at(on.end.min(Instant::now() + LIMIT), Box::pin(repairing)).await.unwrap_or(Outcome::Nothing)
+    timeout_at(on.end.min(Instant::now() + LIMIT), Box::pin(repairing)).await.unwrap_or(Outcome::Untold)
 }
 
 fn known<'a>(on: Audited<'a>, cost: &'a Cost) -> Known<'a> {
@@ -84,23 +88,26 @@ fn known<'a>(on: Audited<'a>, cost: &'a Cost) -> Known<'a> {
 }
 
 async fn judged(on: Audited<'_>, text: &str, mut known: Known<'_>, (before, lookups): (&Part, u32), readable: bool) -> Outcome {
-    let mut kept = spf_senders::candidates(on.facts, on.options);
-    // Who takes the mail need not send it, unless the host is the organisation's own.
-    kept.retain(|candidate| candidate.known || candidate.own_host.is_some());
+    let kept = own(on);
     let now = standing(on, text, &kept, NOW).await;
-    // Of whom it can not be told whether they pass, nobody can tell whether they are lost.
+    // Of whom it can not be told whether they pass, nobody can tell whether they are lost: unless nothing is taken away.
+    let untold = now.contains(&SpfResult::TempError);
+    if untold && !readable {
+        return Outcome::Untold;
+    }
     let (kept, now): (Vec<Candidate>, Vec<SpfResult>) = kept.into_iter().zip(now).filter(|(_, now)| *now != SpfResult::TempError).unzip();
     let of_senders = |is_it: &dyn Fn(usize) -> bool| -> Vec<IpAddr> {
         let senders = kept.iter().enumerate().filter(|(at, candidate)| candidate.known && is_it(*at));
         senders.map(|(_, candidate)| candidate.address).collect()
     };
-    known.refused = of_senders(&|at| matches!(now[at], SpfResult::Fail | SpfResult::SoftFail | SpfResult::Neutral));
+    known.refused = of_senders(&|at| is_refused(now[at]));
     let (mut tried, mut outcome) = (String::new(), Outcome::Nothing);
     for move_all in [true, false] {
         let Some(mut value) = repaired(text, &known, move_all).filter(|value| *value != tried) else { continue };
         tried.clone_from(&value);
         let mut then = standing(on, &value, &kept, LIMIT).await;
-        let is_lost = |at: usize, then: &[SpfResult]| now[at] == SpfResult::Pass && then[at] != SpfResult::Pass;
+        let is_lost =
+            |at: usize, then: &[SpfResult]| if readable { now[at] == SpfResult::Pass && then[at] != SpfResult::Pass } else { is_refused(then[at]) };
         // A sender that only “+all” let in has to be named.
         let named = of_senders(&|at| is_lost(at, &then));
         if !named.is_empty() {
@@ -118,16 +125,32 @@ async fn judged(on: Audited<'_>, text: &str, mut known: Known<'_>, (before, look
         if is_longer || load(cost.tree.lookups) > load(lookups) || !repair::is_no_worse(&before.findings, &after.findings, excused) {
             continue;
         }
-        let lost: Vec<String> =
-            (0..kept.len()).filter(|at| readable && is_lost(*at, &then)).map(|at| format!("{} ({})", kept[at].address, kept[at].origin)).collect();
-        if lost.is_empty() {
+        let lost: Vec<usize> = (0..kept.len()).filter(|at| is_lost(*at, &then)).collect();
+        if lost.is_empty() && !(untold && takes_away(text, &value)) {
             let flattened = spf_flatten::propose(on.domain(), &value, &record, &cost);
             let lets_in = of_senders(&|at| then[at] == SpfResult::Pass);
             return Outcome::Better(Box::new(Repair { value, after: after.findings, lookups: cost.tree.lookups, flattened, lets_in }));
         }
-        outcome = Outcome::Loses(lost, after.findings);
+        // Only of those that were told can be said that they pass no more.
+        let told = lost.into_iter().filter(|at| then[*at] != SpfResult::TempError);
+        let told: Vec<String> = told.map(|at| format!("{} ({})", kept[at].address, kept[at].origin)).collect();
+        // The first has all terms before “all”: whom it loses passes by none of them.
+        if matches!(outcome, Outcome::Nothing) {
+            outcome = if told.is_empty() { Outcome::Untold } else { Outcome::Loses(told, after.findings) };
+        }
     }
     outcome
+}
+
+/// The known senders, and the hosts of the organisation's own that take its mail; who else takes it need not send it.
+fn own(on: Audited<'_>) -> Vec<Candidate> {
+    let mut own = spf_senders::candidates(on.facts, on.options);
+    own.retain(|candidate| candidate.known || candidate.own_host.is_some());
+    own
+}
+
+const fn is_refused(result: SpfResult) -> bool {
+    matches!(result, SpfResult::Fail | SpfResult::SoftFail | SpfResult::Neutral)
 }
 
 /// What a record says of each address, as if it were published.
@@ -177,33 +200,84 @@ fn is_of_record(rule: &str) -> bool {
     ["spf.syntax", "spf.duplicate_modifier", "spf.multiple_records", "spf.too_long_string"].contains(&rule)
 }
 
-/// Shows a record that can be read, with all else put right, where it is clear what the terms were meant to say.
-pub(super) async fn rewrite(on: Audited<'_>, text: &str, part: &mut Part) {
-    let value = match legible(text).map(|text| (parse(text.as_bytes()), text)) {
-        Some((Ok(record), text)) => written_anew(on, text, &record).await,
-        _ => None,
-    };
-    for finding in &mut part.findings {
-        match &value {
-            Some(value) if is_of_record(&finding.rule) => finding.record = Some(repair::txt(on.domain(), value)),
-            None if ["spf.syntax", "spf.duplicate_modifier"].contains(&finding.rule.as_str()) => {
-                finding.fix.push_str(" What was meant has to be decided by you: no record is proposed before that.");
-            }
-            _ => {}
+/// A record in the place of one that receivers can not use, or why there is none.
+#[derive(Debug)]
+pub(super) enum Written {
+    Record(String),
+    /// What its terms were meant to say can only be guessed at.
+    Unclear,
+    /// These would be refused.
+    Refuses(Vec<String>),
+    Untold,
+}
+
+impl Written {
+    /// Why no record is proposed, to stand behind a fix.
+    pub(super) fn why_not(&self) -> String {
+        match self {
+            Self::Record(_) => String::new(),
+            Self::Unclear => " What was meant has to be decided by you: no record is proposed before that.".to_owned(),
+            Self::Refuses(who) => format!(
+                " Put right, the record would not let these hosts send: {}. Add those of them that send (ip4:, ip6:) before “all”; no record is \
+                 proposed before that.",
+                who.join(", ")
+            ),
+            Self::Untold => " Whom the corrected record would let send could not be judged in time, or name servers did not answer: no record is \
+                              proposed before that."
+                .to_owned(),
         }
     }
 }
 
-async fn written_anew(on: Audited<'_>, text: String, record: &Record) -> Option<String> {
+/// Shows a record that can be read, with all else put right, where it is clear what the terms were meant to say.
+pub(super) async fn rewrite(on: Audited<'_>, text: &str, part: &mut Part) {
+    let written = written_anew(on, text).await;
+    for finding in &mut part.findings {
+        match &written {
+            Written::Record(value) if is_of_record(&finding.rule) => finding.record = Some(repair::txt(on.domain(), value)),
+            Written::Record(_) => {}
+            why if ["spf.syntax", "spf.duplicate_modifier"].contains(&finding.rule.as_str()) => finding.fix.push_str(&why.why_not()),
+            Written::Refuses(_) | Written::Untold if finding.rule == "spf.multiple_records" => {
+                explain_by_hand(finding);
+                finding.fix.push_str(&written.why_not());
+            }
+            Written::Unclear | Written::Refuses(_) | Written::Untold => {}
+        }
+    }
+}
+
+/// The record in the place of one that receivers can not use, so that nobody passes by it today. What takes too long costs no finding.
+pub(super) async fn written_anew(on: Audited<'_>, text: &str) -> Written {
+    let Some((Ok(record), text)) = legible(text).map(|text| (parse(text.as_bytes()), text)) else { return Written::Unclear };
+    timeout_at(on.end, Box::pin(judged_anew(on, text, &record))).await.unwrap_or(Written::Untold)
+}
+
+async fn judged_anew(on: Audited<'_>, text: String, record: &Record) -> Written {
     let mut first = Part::default();
     let cost = rules(on, &text, record, &mut first).await;
-    let lets_all = || record.directives.iter().any(|one| one.mechanism == Mechanism::All && one.qualifier == Qualifier::Pass);
     match mend(on, &text, &cost, &first, false).await {
-        Outcome::Better(repair) => Some(repair.value),
+        // A record under which nobody passes is no repair of one that was to let everybody pass.
+        Outcome::Better(repair) if !(lets_everybody(record) && parse(repair.value.as_bytes()).is_ok_and(|better| !lets_send(&better))) => {
+            Written::Record(repair.value)
+        }
+        Outcome::Loses(who, _) => Written::Refuses(who),
+        Outcome::Untold => Written::Untold,
         // Made legible it would let everybody send.
-        Outcome::Nothing | Outcome::Loses(..) if lets_all() => None,
-        Outcome::Nothing | Outcome::Loses(..) => Some(text),
+        Outcome::Better(_) | Outcome::Nothing if lets_everybody(record) => Written::Unclear,
+        Outcome::Better(_) | Outcome::Nothing => as_it_stands(on, text).await,
     }
+}
+
+/// A legible record that nothing makes better, unless it refuses one of the domain's own.
+async fn as_it_stands(on: Audited<'_>, text: String) -> Written {
+    let own = own(on);
+    let results = standing(on, &text, &own, LIMIT).await;
+    if results.contains(&SpfResult::TempError) {
+        return Written::Untold;
+    }
+    let refused = own.iter().zip(results).filter(|(_, result)| is_refused(*result));
+    let refused: Vec<String> = refused.map(|(candidate, _)| format!("{} ({})", candidate.address, candidate.origin)).collect();
+    if refused.is_empty() { Written::Record(text) } else { Written::Refuses(refused) }
 }
 
 /// One record with every mechanism of several, ending in the strictest `all` among them. Beside that `all` a redirect would not be followed any

@@ -99,6 +99,38 @@ pub(super) fn lets_send(record: &Record) -> bool {
     read.iter().any(|directive| directive.qualifier == Qualifier::Pass) || (all.is_none() && record.redirect.is_some())
 }
 
+/// Whether a record ends in an `all` that lets everybody pass; only the first is read.
+pub(super) fn lets_everybody(record: &Record) -> bool {
+    record.directives.iter().find(|directive| directive.mechanism == Mechanism::All).is_some_and(|all| all.qualifier == Qualifier::Pass)
+}
+
+/// Whether somebody may pass under a record who does not under a later one: unless the later one has all its terms in their order, and between
+/// them only more that let pass. Who is refused at the end passes under neither.
+pub(super) fn takes_away(text: &str, later: &str) -> bool {
+    let (Ok(record), Ok(later)) = (parse(text.as_bytes()), parse(later.as_bytes())) else { return true };
+    let (kept, mut redirect) = decisive(&record);
+    let (now, led) = decisive(&later);
+    redirect = redirect.or(led);
+    let mut kept = kept.into_iter().peekable();
+    let only_more = now.iter().all(|(term, qualifier)| kept.next_if(|(old, _)| old == term).is_some() || *qualifier == Qualifier::Pass);
+    !only_more || kept.next().is_some() || redirect != led
+}
+
+/// The terms that are read, each once, without the `all` that refuses; and the redirect that is followed.
+fn decisive(record: &Record) -> (Vec<(String, Qualifier)>, Option<&MacroString>) {
+    let mut terms: Vec<(String, Qualifier)> = Vec::new();
+    for directive in &record.directives {
+        let (term, is_all) = (directive.text.to_ascii_lowercase(), directive.mechanism == Mechanism::All);
+        if !(is_all && directive.qualifier != Qualifier::Pass) && terms.iter().all(|(other, _)| *other != term) {
+            terms.push((term, directive.qualifier));
+        }
+        if is_all {
+            return (terms, None);
+        }
+    }
+    (terms, record.redirect.as_ref())
+}
+
 fn rewritten(text: &str, record: &Record, known: &Known<'_>, move_all: bool) -> String {
     let all = record.directives.iter().position(|directive| directive.mechanism == Mechanism::All);
     let ending = all.map(|at| match record.directives[at].qualifier {
@@ -205,6 +237,35 @@ mod tests {
             ("v=spf1 –redirect=a.example", None),
         ] {
             assert_eq!(legible(text).as_deref(), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_the_first_all_is_read() {
+        for (policy, open) in
+            [("v=spf1 all", true), ("v=spf1 mx +ALL -all", true), ("v=spf1 -all +all", false), ("v=spf1 ?all", false), ("v=spf1 mx", false)]
+        {
+            assert_eq!(lets_everybody(&parse(policy.as_bytes()).unwrap()), open, "{policy}");
+        }
+    }
+
+    #[test]
+    fn what_only_lets_in_more_takes_nothing_away() {
+        for (before, later, lost) in [
+            ("v=spf1 mx -all", "v=spf1 mx ip4:8.8.8.8 -all", false),
+            ("v=spf1 mx a mx ?all", "v=spf1 mx a ~all", false),
+            ("v=spf1 -a mx -all a", "v=spf1 ip4:8.8.8.8 -a mx a -all", false),
+            ("v=spf1 mx", "v=spf1 MX ~all", false),
+            ("v=spf1 a redirect=x.example", "v=spf1 a mx redirect=x.example", false),
+            ("v=spf1 -all redirect=x.example", "v=spf1 -all", false),
+            ("v=spf1 mx +all", "v=spf1 mx ~all", true),
+            ("v=spf1 mx a -all", "v=spf1 mx -all", true),
+            ("v=spf1 mx -all", "v=spf1 -a mx -all", true),
+            ("v=spf1 -a mx -all", "v=spf1 mx -a -all", true),
+            ("v=spf1 a redirect=x.example", "v=spf1 a ~all", true),
+            ("v=spf1 a", "v=spf1 x:y", true),
+        ] {
+            assert_eq!(takes_away(before, later), lost, "{before} | {later}");
         }
     }
 

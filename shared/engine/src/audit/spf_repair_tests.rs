@@ -19,6 +19,7 @@ async fn one_record_mends_all_that_can_be_mended() {
         ("v=spf1 +all mx", "v=spf1 mx ~all"),
         ("v=spf1 mx include:none.example include:spf.lapsed.test -ip4:8.8.8.8 ip4:10.0.0.0/8 future=1", "v=spf1 mx -ip4:8.8.8.8 future=1 ~all"),
         ("v=spf1 mx a:x1.e.example a:x2.e.example mx:x3.e.example -all", "v=spf1 mx -all"),
+        ("v=spf1 mx a:x..e.example a:y..e.example a:z..e.example -all", "v=spf1 mx -all"),
         ("v=spf1 mx, ipv4:8.8.8.8; ip:2001:4860::1 all", "v=spf1 mx ip4:8.8.8.8 ip6:2001:4860::1 ~all"),
         ("v=spf1 mx include:five.example include:five.example -all", "v=spf1 mx include:five.example -all"),
         ("v=spf1 mx exp=w.e.example exp=w.e.example -all", "v=spf1 mx exp=w.e.example -all"),
@@ -245,6 +246,96 @@ async fn beside_a_null_mx_who_sends_is_decided_by_the_owner() {
         let said = report.findings.iter().find(|found| found.rule == rule).unwrap();
         assert!(said.record.is_none() && !said.fix.contains("have mail in its name refused"), "{said:?}");
     }
+}
+
+fn watched(address: &str) -> AuditOptions {
+    AuditOptions { senders: vec![(address.parse().unwrap(), "watched".to_owned())], ..AuditOptions::default() }
+}
+
+fn of_rule<'a>(report: &'a AuditReport, rule: &str) -> &'a Finding {
+    report.findings.iter().find(|found| found.rule == rule).unwrap()
+}
+
+#[tokio::test]
+async fn a_record_that_begins_wrongly_is_proposed_only_where_it_refuses_none_of_the_own() {
+    // The MX host mx.e.example is the domain's own.
+    for (published, sender, better) in [
+        ("v=spf1-all", "8.8.4.4", None),
+        ("v=spf1;ip4:8.8.8.8 -all", "8.8.4.4", None),
+        ("v=spf1include:five.example ~all", "203.0.113.11", None),
+        ("v=spf1;mx ip4:8.8.8.8 -all", "8.8.4.4", Some("v=spf1 mx ip4:8.8.8.8 ip4:8.8.4.4 -all")),
+        ("v=spf1mx mx mx ?all", "8.8.4.4", Some("v=spf1 mx ip4:8.8.4.4 ~all")),
+    ] {
+        let report = run(&[("e.example", &format!("TXT {published}"))], &[], &watched(sender)).await;
+        assert_eq!(shown(&report)[0], ("spf.missing", better), "{published}: {report:#?}");
+        let fix = &report.findings[0].fix;
+        assert_eq!(fix.contains("would not let these hosts send: 203.0.113.5 (MX host mx.e.example)."), better.is_none(), "{fix}");
+    }
+    // The same of a record that can not be read.
+    let report = spf("TXT v=spf1 ip4: 8.8.8.8 -all").await;
+    let found = of_rule(&report, "spf.syntax");
+    assert!(found.record.is_none() && found.fix.contains("would not let these hosts send: 203.0.113.5"), "{found:?}");
+    // Where nobody is known there is nobody to refuse; that nobody sends any more is not what “+all” meant.
+    for (published, better) in [("v=spf1-all", Some("v=spf1 -all")), ("v=spf1+all", None), ("v=spf1a:h.test +all", Some("v=spf1 a:h.test ~all"))] {
+        let text = format!("TXT {published}");
+        let server = crate::net::tests::Server::start(&[("f.example", text.as_str()), ("h.test", "A 8.8.8.8")], &[]).await;
+        let report = audit_families(&server.net(), &"f.example".parse().unwrap(), &AuditOptions::default(), &[Family::Spf]).await;
+        assert_eq!(shown(&report)[0], ("spf.missing", better), "{published}: {report:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_sender_of_whom_nothing_is_told_loses_no_way_to_pass() {
+    for (published, name, better) in [
+        // It passes by “+all” today, whatever its reverse zone says.
+        ("v=spf1 mx ptr +all", "7.100.51.198.in-addr.arpa", None),
+        ("v=spf1 mx exists:%{i}.mute.test +all", "198.51.100.7.mute.test", None),
+        // Nothing is taken from it.
+        ("v=spf1 mx mx exists:%{i}.mute.test -all", "198.51.100.7.mute.test", Some("v=spf1 mx exists:%{i}.mute.test -all")),
+    ] {
+        for say in [crate::net::tests::Say::Silence, crate::net::tests::Say::Code(hickory_proto::op::ResponseCode::ServFail)] {
+            // A reverse zone that fails matches nothing (RFC 7208 5.5): the sender is told then.
+            if published.contains("ptr") && !matches!(say, crate::net::tests::Say::Silence) {
+                continue;
+            }
+            let options = AuditOptions { deadline: Duration::from_secs(20), ..watched("198.51.100.7") };
+            let report = run(&[("e.example", &format!("TXT {published}"))], &[(name, say)], &options).await;
+            let values: Vec<&str> = shown(&report).into_iter().filter_map(|(_, value)| value).collect();
+            assert!(values.iter().all(|value| Some(*value) == better) && values.is_empty() == better.is_none(), "{published}: {:?}", shown(&report));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_record_written_anew_takes_no_finding_with_it_and_waits_for_nobody() {
+    let say =
+        |silent: bool| if silent { crate::net::tests::Say::Silence } else { crate::net::tests::Say::Code(hickory_proto::op::ResponseCode::ServFail) };
+    let options = AuditOptions { deadline: Duration::from_secs(3), ..watched("8.8.4.4") };
+    for silent in [true, false] {
+        for (published, more, rule) in [
+            ("v=spf1 mx ip4: 8.8.8.8 include:mute.test -all", None, "spf.syntax"),
+            ("v=spf1 mx include:mute.test -all", Some("v=spf1 ip4:8.8.8.8"), "spf.multiple_records"),
+            ("v=spf1mx include:mute.test -all", None, "spf.missing"),
+        ] {
+            let texts: Vec<String> = [Some(published), more].into_iter().flatten().map(|text| format!("TXT {text}")).collect();
+            let records: Vec<(&str, &str)> = texts.iter().map(|text| ("e.example", text.as_str())).collect();
+            let report = run(&records, &[("mute.test", say(silent))], &options).await;
+            let found = of_rule(&report, rule);
+            assert!(found.record.is_none() && found.fix.contains("could not be judged in time"), "{published}: {found:?}");
+            assert!(rule == "spf.multiple_records" || !found.fix.contains("decided by you"), "{found:?}");
+        }
+    }
+    // Whose strings run on says something else today than it was meant to: that was not told either.
+    let report = run(&[("e.example", "TXT v=spf1 mx include:mute.test|-all")], &[("mute.test", say(false))], &options).await;
+    assert_eq!(shown(&report)[0], ("spf.too_long_string", None));
+}
+
+#[tokio::test]
+async fn only_who_is_told_to_pass_no_more_is_called_so() {
+    let mute = [("mute.test", crate::net::tests::Say::Code(hickory_proto::op::ResponseCode::ServFail))];
+    let report = run(&[("e.example", "TXT v=spf1 +all a:mute.test")], &mute, &AuditOptions::default()).await;
+    let found = of_rule(&report, "spf.plus_all");
+    assert!(found.record.is_none() && !found.fix.contains("203.0.113.5"), "{found:?}");
 }
 
 /// What keeps the rules from reading the record at all.

@@ -6,10 +6,10 @@ use futures::{StreamExt, future::join_all, stream};
 use tokio::time::{Instant, timeout_at};
 use waypost_types::{audit::SpfSender, finding::UnknownPart};
 
-use super::{AuditOptions, Facts, Part, organisational, rules::remark, spf::Audited};
+use super::{AuditOptions, Facts, Part, organisational, rules::remark, spf::Audited, spf_repair::lets_send};
 use crate::{
     net::Lookup,
-    spf::{FetchError, Mechanism, Record, SpfDns, SpfEvaluation, SpfResult, check_host, fetch},
+    spf::{FetchError, Record, SpfDns, SpfEvaluation, SpfResult, check_host, fetch},
 };
 
 /// All evaluations together. One that takes longer is not told; what the others told stands.
@@ -41,7 +41,7 @@ pub(super) struct Candidate {
 pub(super) async fn look(on: Audited<'_>, record: &Record, part: &mut Part) -> Vec<SpfSender> {
     let end = on.end.min(Instant::now() + LIMIT);
     let candidates = candidates(on.facts, on.options);
-    let sends = record.redirect.is_some() || record.directives.iter().any(|directive| directive.mechanism != Mechanism::All);
+    let sends = lets_send(record);
     let known: BTreeSet<IpAddr> = candidates.iter().map(|candidate| candidate.address).collect();
     let web = async { if sends { web(on, &known, end).await } else { Web::default() } };
     let (results, web) = tokio::join!(evaluate(on.net.dns(), on.domain(), on.net.now().timestamp(), &candidates, end), web);

@@ -70,6 +70,8 @@ pub(super) const CASES: &[(&str, &str, &str)] = &[
     ("spf.include_no_record", "TXT v=spf1 mx include:none.example -all", "TXT v=spf1 mx include:nets.five.example -all"),
     ("spf.include_loop", "TXT v=spf1 mx include:e.example -all", "TXT v=spf1 mx include:five.example -all"),
     ("spf.void_lookups", "TXT v=spf1 a:x1.e.example a:x2.e.example mx:x3.e.example -all", "TXT v=spf1 mx a:x1.e.example a:x2.e.example -all"),
+    // A name that can not be is asked for all the same.
+    ("spf.void_lookups", "TXT v=spf1 mx a:x..e.example mx:y..e.example exists:z..e.example -all", "TXT v=spf1 mx a:x..e.example a:y..e.example -all"),
     // Only one family is missing, and what stands after “all” is not asked.
     ("spf.void_lookups", "TXT v=spf1 a a a -all", "TXT v=spf1 a:h3.five.example a:h3.five.example a:h1.five.example a:h2.five.example -all a a a"),
     (
@@ -81,6 +83,9 @@ pub(super) const CASES: &[(&str, &str, &str)] = &[
     ("spf.ptr_used", "TXT v=spf1 mx ptr -all", "TXT v=spf1 mx -all"),
     ("spf.host_not_allowed", "TXT v=spf1 ip4:8.8.8.8 -all", "TXT v=spf1 mx -all"),
     ("spf.host_not_allowed", "TXT v=spf1 ip4:8.8.8.8 ~all", "TXT v=spf1 -all"),
+    // What is not read lets nobody send.
+    ("spf.host_not_allowed", "TXT v=spf1 redirect=five.example", "TXT v=spf1 -all redirect=five.example"),
+    ("spf.host_not_allowed", "TXT v=spf1 ?a ip4:8.8.8.8 -all", "TXT v=spf1 -a -all mx"),
     ("spf.terms_after_all", "TXT v=spf1 -all mx", "TXT v=spf1 mx -all"),
     ("spf.redirect_with_all", "TXT v=spf1 mx -all redirect=five.example", "TXT v=spf1 mx redirect=five.example"),
     ("spf.plus_all", "TXT v=spf1 mx +all", "TXT v=spf1 mx -all"),
@@ -109,7 +114,7 @@ async fn rules_fire_on_what_they_are_for_and_on_nothing_else() {
 #[tokio::test]
 async fn a_record_that_begins_wrongly_is_told_from_none() {
     for (record, said, proposed) in [
-        ("TXT v=spf1include:five.example ~all", "a space is missing after v=spf1", Some("v=spf1 include:five.example ~all")),
+        ("TXT v=spf1include:five.example mx ~all", "a space is missing after v=spf1", Some("v=spf1 include:five.example mx ~all")),
         ("TXT \"v=spf1 mx -all\"", "quotes stand before", Some("v=spf1 mx -all")),
         ("TXT v=spf1;mx;-all", "a space is missing after v=spf1", Some("v=spf1 mx -all")),
         // What would let everybody send is nobody's to propose, nor what can only be guessed at.
