@@ -12,7 +12,7 @@ use waypost_store::{
 use waypost_types::{
     DomainId,
     conditions::Conditions,
-    drift::{RecordChange, RecordEvent},
+    drift::{ChangeKind, RecordChange, RecordEvent},
     incident::IncidentSeverity,
     outcome::{AuditReport, Outcome},
 };
@@ -124,6 +124,32 @@ pub(crate) async fn name_causes(
 
 /// A change, as the summary of an incident names it.
 pub(crate) fn what_changed(at: DateTime<Utc>, changes: &[RecordChange]) -> String {
-    let said: Vec<&str> = changes.iter().take(MOST_NAMED).map(|change| change.text.as_str()).collect();
+    // A record and its value do not say by themselves what became of it; sentences do.
+    let kind = |change: &RecordChange| match change.kind {
+        ChangeKind::Added if change.text.contains(": ") => "added ",
+        ChangeKind::Removed if change.text.contains(": ") => "removed ",
+        _ => "",
+    };
+    let said: Vec<String> = changes.iter().take(MOST_NAMED).map(|change| format!("{}{}", kind(change), change.text)).collect();
     format!("What changed at {}: {}.", at.format("%-d %B %H:%M UTC"), said.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_became_of_a_record_is_said() {
+        let change = |kind, text: &str| RecordChange { kind, text: text.to_owned() };
+        let at = DateTime::from_timestamp(1_796_000_000, 0).unwrap_or_default();
+        for (changed, said) in [
+            (change(ChangeKind::Removed, "DMARC record: v=DMARC1; p=reject"), "removed DMARC record: v=DMARC1; p=reject"),
+            (change(ChangeKind::Added, "SPF record: v=spf1 -all"), "added SPF record: v=spf1 -all"),
+            (change(ChangeKind::Changed, "policy (p): reject, now none"), "policy (p): reject, now none"),
+            (change(ChangeKind::Removed, "DSN is no longer offered"), "DSN is no longer offered"),
+        ] {
+            let words = what_changed(at, &[changed]);
+            assert!(words.ends_with(&format!(" UTC: {said}.")), "{words}");
+        }
+    }
 }

@@ -90,17 +90,18 @@ pub fn condition_words(target: &str, outcome: &Outcome, elements: &[&Element]) -
         0 | 1 => String::new(),
         n => format!(" and {}", count(n - 1, thing)),
     };
-    let title = match outcome {
-        Outcome::Blacklist(_) => {
-            let mut subjects: Vec<&str> = findings.iter().map(|finding| finding.subject.as_str()).collect();
-            subjects.sort_unstable();
-            subjects.dedup();
-            match subjects.as_slice() {
-                [_] => format!("{}{}", worst.summary, others("more list")),
-                several => format!("{} addresses of {target} are listed", several.len()),
-            }
+    let title = if let Outcome::Blacklist(_) = outcome {
+        let mut subjects: Vec<&str> = findings.iter().map(|finding| finding.subject.as_str()).collect();
+        subjects.sort_unstable();
+        subjects.dedup();
+        match subjects.as_slice() {
+            [_] => format!("{}{}", worst.summary, others("more list")),
+            several => format!("{} addresses of {target} are listed", several.len()),
         }
-        _ => format!("{target}: {}{}", worst.summary.trim_end_matches('.'), others("more finding")),
+    } else {
+        // Most findings name what they are about.
+        let whose = if worst.summary.contains(target) { String::new() } else { format!("{target}: ") };
+        format!("{whose}{}{}", worst.summary.trim_end_matches('.'), others("more finding"))
     };
     (cut(title.trim_end_matches('.')), advice(worst))
 }
@@ -215,7 +216,12 @@ fn advice(finding: &Finding) -> String {
     if !finding.why.is_empty() {
         text = format!("{text} {}", full_stop(&finding.why));
     }
-    if finding.fix.is_empty() { text } else { format!("{text} Next step: {}", full_stop(&finding.fix)) }
+    if finding.fix.is_empty() {
+        return text;
+    }
+    // Where these words are read, the record is not below them: it stands on the page of the incident.
+    let fix = if finding.record.is_some() { finding.fix.replace(" record below", " record shown with the incident") } else { finding.fix.clone() };
+    format!("{text} Next step: {}", full_stop(&fix))
 }
 
 /// What is said when a mail server answers again.

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use waypost_types::outcome::{ListEntry, ListState};
+use waypost_types::{
+    finding::SuggestedRecord,
+    outcome::{ListEntry, ListState},
+};
 
 use super::*;
 use crate::{checker::stub_outcome, conditions::elements};
@@ -58,6 +61,17 @@ fn incidents_say_what_was_seen_and_what_to_do() {
     let (title, summary) = words("example.com", &broken);
     assert_eq!(title, "example.com: SPF record cannot be parsed");
     assert_eq!(summary, "SPF record cannot be parsed. Receivers treat the domain as if it had no SPF. Next step: Correct the record.");
+
+    // What names the target is not said of it again, and the record is where the words say it is.
+    let record = SuggestedRecord { name: "example.com".to_owned(), kind: "TXT".to_owned(), value: "v=spf1 mx ~all".to_owned() };
+    let two = Finding {
+        fix: "Publish the one record below and delete the others.".to_owned(),
+        record: Some(record),
+        ..finding(Severity::High, "example.com has 2 SPF records")
+    };
+    let (title, summary) = words("example.com", &audit(vec![two]));
+    assert_eq!(title, "example.com has 2 SPF records");
+    assert!(summary.ends_with("Next step: Publish the one record shown with the incident and delete the others."), "{summary}");
 
     let listed = scan(&[("SpamCop", ListState::Listed), ("Other", ListState::Clean)]);
     let (title, summary) = words("203.0.113.40", &listed);

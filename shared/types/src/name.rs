@@ -24,6 +24,9 @@ pub enum NameError {
     /// One label only.
     #[error("“{0}” has no dot. Enter the full name, for example example.com.")]
     SingleLabel(String),
+    /// The last label is a number, which no domain has (RFC 3696 2): most likely an address with a slip.
+    #[error("“{0}” ends in a number, as no domain does. A domain is a name such as example.com; an address has four numbers from 0 to 255.")]
+    NumericEnd(String),
     /// Not an e-mail address.
     #[error("Enter an email address such as ops@example.com.")]
     Email,
@@ -107,7 +110,11 @@ impl FromStr for DomainName {
         }
         let ascii = idna::domain_to_ascii(text).map_err(|_| NameError::Label(text.to_owned()))?;
         let name = Self::from_ascii(&ascii)?;
-        if name.0.contains('.') { Ok(name) } else { Err(NameError::SingleLabel(name.0)) }
+        match name.0.rsplit_once('.') {
+            Some((_, last)) if last.bytes().all(|b| b.is_ascii_digit()) => Err(NameError::NumericEnd(name.0)),
+            Some(_) => Ok(name),
+            None => Err(NameError::SingleLabel(name.0)),
+        }
     }
 }
 
@@ -328,6 +335,7 @@ mod tests {
             assert!(typed.parse::<DomainName>().is_err(), "{typed}");
         }
         assert!(format!("{}.example", "a".repeat(64)).parse::<DomainName>().is_err());
+        assert_eq!("999.1.1.1".parse::<DomainName>(), Err(NameError::NumericEnd("999.1.1.1".to_owned())));
     }
 
     #[test]

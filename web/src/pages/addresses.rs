@@ -137,7 +137,12 @@ fn source_words(address: &Address) -> String {
         Source::Web => "Found as a web address of a domain that is watched",
         Source::Server => "Belongs to a mail server that was added",
     };
-    if hosts.is_empty() { format!("{what}.") } else { format!("{what}: {hosts}.") }
+    match (hosts.is_empty(), address.source) {
+        (true, _) => format!("{what}."),
+        // The hosts were found by themselves.
+        (false, Source::Manual) => format!("{what}. Watched mail hosts here: {hosts}."),
+        (false, _) => format!("{what}: {hosts}."),
+    }
 }
 
 /// What to know before it is removed.

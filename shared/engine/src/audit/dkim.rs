@@ -144,7 +144,10 @@ fn sum_up(part: &mut Part, domain: &str, answers: &Answers, usable: &Usable) {
             remark(
                 "dkim.none_found",
                 domain,
-                format!("None of the selectors known of {domain} has a key that receivers can use, nor has a usual one"),
+                format!(
+                    "None of the selectors known of {domain} has a key that receivers can use{}",
+                    if answers.guessed { ", nor has a usual one" } else { "" }
+                ),
             )
             .with("selector", &first.selector)
             .with("name", &first.name),

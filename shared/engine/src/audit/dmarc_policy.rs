@@ -91,7 +91,7 @@ const fn consequence(standing: Standing) -> &'static str {
 }
 
 /// Policies that are none of the three.
-fn wrong_policies(record: &Record) -> Vec<String> {
+pub(super) fn wrong_policies(record: &Record) -> Vec<String> {
     [("p", &record.p), ("sp", &record.sp), ("np", &record.np)]
         .into_iter()
         .filter_map(|(name, said)| match said {

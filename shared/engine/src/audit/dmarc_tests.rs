@@ -163,7 +163,15 @@ async fn fixes_are_records_to_paste() {
     let report = run("v=DMARC1; p=none; rua=mailto:a@e.example,d@e.example").await;
     let found = report.findings.iter().find(|finding| finding.rule == "dmarc.rua_syntax").unwrap();
     assert!(found.summary.contains("“mailto:” is missing before the address (character 42, “d@e.example”)"), "{}", found.summary);
-    assert!(found.fix.starts_with("Write rua=mailto:a@e.example,mailto:d@e.example;"), "{}", found.fix);
+    assert!(
+        found.record.as_ref().unwrap().value.ends_with("rua=mailto:a@e.example,mailto:d@e.example")
+            && found.fix.contains("each address with mailto:")
+    );
+    // A word that is no policy: which one was meant is not ours to say.
+    let report = run("v=DMARC1; p=quarantin; rua=mailto:d@e.example; ri=60").await;
+    assert!(report.findings.iter().all(|finding| finding.record.is_none()), "{report:#?}");
+    let found = report.findings.iter().find(|finding| finding.rule == "dmarc.syntax").unwrap();
+    assert!(found.fix.contains("Which policy was meant has to be decided by you"), "{}", found.fix);
 }
 
 #[tokio::test]

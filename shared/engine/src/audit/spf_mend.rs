@@ -234,7 +234,12 @@ pub(super) async fn rewrite(on: Audited<'_>, text: &str, part: &mut Part) {
     let written = written_anew(on, text).await;
     for finding in &mut part.findings {
         match &written {
-            Written::Record(value) if is_of_record(&finding.rule) => finding.record = Some(repair::txt(on.domain(), value)),
+            Written::Record(value) if is_of_record(&finding.rule) => {
+                finding.record = Some(repair::txt(on.domain(), value));
+                if finding.rule == "spf.multiple_records" {
+                    finding.fix.push_str(&left_out(text, value));
+                }
+            }
             Written::Record(_) => {}
             why if ["spf.syntax", "spf.duplicate_modifier"].contains(&finding.rule.as_str()) => finding.fix.push_str(&why.why_not()),
             Written::Refuses(_) | Written::Untold if finding.rule == "spf.multiple_records" => {
@@ -244,6 +249,13 @@ pub(super) async fn rewrite(on: Audited<'_>, text: &str, part: &mut Part) {
             Written::Unclear | Written::Refuses(_) | Written::Untold => {}
         }
     }
+}
+
+/// Says which terms a record leaves out that stood in the text it is made of, once each.
+fn left_out(text: &str, value: &str) -> String {
+    let kept: BTreeSet<String> = value.split(' ').map(str::to_ascii_lowercase).collect();
+    let gone: Vec<&str> = text.split(' ').filter(|term| !term.is_empty() && !is_all(term) && !kept.contains(&term.to_ascii_lowercase())).collect();
+    if gone.is_empty() { String::new() } else { format!(" It leaves out what lets nobody send: {}.", gone.join(", ")) }
 }
 
 /// The record in the place of one that receivers can not use, so that nobody passes by it today. What takes too long costs no finding.
@@ -280,7 +292,7 @@ async fn as_it_stands(on: Audited<'_>, text: String) -> Written {
     if refused.is_empty() { Written::Record(text) } else { Written::Refuses(refused) }
 }
 
-/// One record with every mechanism of several, ending in the strictest `all` among them. Beside that `all` a redirect would not be followed any
+/// One record with every mechanism of several, ending as softly as the softest of them. Beside that `all` a redirect would not be followed any
 /// more; an include of the same policy lets the same hosts pass (RFC 7208 5.2, 6.1). It comes last, as a redirect does.
 pub(super) fn merged(records: &[String]) -> String {
     let (mut own, mut led) = (Vec::new(), Vec::new());
@@ -298,7 +310,8 @@ pub(super) fn merged(records: &[String]) -> String {
     }
     let mut seen = BTreeSet::new();
     let terms = own.into_iter().chain(led).filter(|term| seen.insert(term.to_ascii_lowercase()));
-    let strict = records.iter().flat_map(|record| record.split(' ')).any(|term| term.eq_ignore_ascii_case("-all"));
+    // Two records refuse nobody's mail: what each sender is used to is not to get stricter by the way.
+    let strict = records.iter().all(|record| record.split(' ').any(|term| term.eq_ignore_ascii_case("-all")));
     let all = if strict { "-all" } else { "~all" };
     std::iter::once("v=spf1".to_owned()).chain(terms).chain([all.to_owned()]).collect::<Vec<_>>().join(" ")
 }
@@ -312,13 +325,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn merging_loses_no_sender_and_keeps_the_strictest_end() {
+    fn merging_loses_no_sender_and_keeps_the_softest_end() {
         let merged = |records: &[&str]| merged(&records.iter().map(|record| (*record).to_owned()).collect::<Vec<_>>());
         assert_eq!(
             merged(&["v=spf1 mx ~all", "v=spf1 MX a:firewall include:spf-all.e.example ?all"]),
             "v=spf1 mx a:firewall include:spf-all.e.example ~all"
         );
-        assert_eq!(merged(&["v=spf1 a -ALL", "v=spf1 mx +all"]), "v=spf1 a mx -all");
+        assert_eq!(merged(&["v=spf1 a -ALL", "v=spf1 mx +all"]), "v=spf1 a mx ~all");
+        assert_eq!(merged(&["v=spf1 a -ALL", "v=spf1 mx -all"]), "v=spf1 a mx -all");
         assert_eq!(merged(&["v=spf1 REDIRECT=x.example", "v=spf1 a include:X.example"]), "v=spf1 a include:X.example ~all");
         assert_eq!(merged(&["v=spf1 redirect=%{d}.x.example", "v=spf1 redirect=y.example ~all mx"]), "v=spf1 mx include:%{d}.x.example ~all");
     }

@@ -122,7 +122,10 @@ fn write_text(out: &mut impl Write, report: &AuditReport) -> io::Result<()> {
     let whole = Family::ALL.iter().all(|family| report.checks.contains_key(family.key()));
     match (report.score, &report.grade) {
         _ if !whole => writeln!(out, "{bold}{}{bold:#}", report.domain)?,
-        (Some(score), Some(grade)) => writeln!(out, "{bold}{}{bold:#}: {score} of 100, grade {grade}", report.domain)?,
+        // Listings hold the grade of the pages down; this command asks no list.
+        (Some(score), Some(grade)) => {
+            writeln!(out, "{bold}{}{bold:#}: {score} of 100, grade {grade}, without block lists (waypost blacklist)", report.domain)?;
+        }
         _ => writeln!(out, "{bold}{}{bold:#}: too much is unknown for a score", report.domain)?,
     }
     for family in Family::ALL {
