@@ -1,6 +1,7 @@
 //! Outcomes and incidents in words: the sentence of a result, the title and summary of an incident. What was seen comes first, then the
 //! next step.
 
+use waypost_engine::audit::rules::fix_apart;
 use waypost_types::{
     DomainName,
     finding::{Finding, Severity},
@@ -100,10 +101,16 @@ pub fn condition_words(target: &str, outcome: &Outcome, elements: &[&Element]) -
         }
     } else {
         // Most findings name what they are about.
-        let whose = if worst.summary.contains(target) { String::new() } else { format!("{target}: ") };
+        let whose = if names(&worst.summary, target) { String::new() } else { format!("{target}: ") };
         format!("{whose}{}{}", worst.summary.trim_end_matches('.'), others("more finding"))
     };
     (cut(title.trim_end_matches('.')), advice(worst))
+}
+
+/// Whether a sentence names a target: it, and no other name that only ends or begins like it.
+fn names(sentence: &str, target: &str) -> bool {
+    let of_names = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
+    sentence.split(|c| !of_names(c)).any(|word| word.trim_end_matches('.') == target)
 }
 
 /// Which domains' mail an address is about, as a sentence; nothing where it is of none.
@@ -219,9 +226,7 @@ fn advice(finding: &Finding) -> String {
     if finding.fix.is_empty() {
         return text;
     }
-    // Where these words are read, the record is not below them: it stands on the page of the incident.
-    let fix = if finding.record.is_some() { finding.fix.replace(" record below", " record shown with the incident") } else { finding.fix.clone() };
-    format!("{text} Next step: {}", full_stop(&fix))
+    format!("{text} Next step: {}", full_stop(&fix_apart(finding)))
 }
 
 /// What is said when a mail server answers again.

@@ -71,7 +71,12 @@ fn incidents_say_what_was_seen_and_what_to_do() {
     };
     let (title, summary) = words("example.com", &audit(vec![two]));
     assert_eq!(title, "example.com has 2 SPF records");
-    assert!(summary.ends_with("Next step: Publish the one record shown with the incident and delete the others."), "{summary}");
+    assert!(
+        summary.ends_with("Next step: Publish the one proposed record and delete the others. The proposed record is on the incident's page."),
+        "{summary}"
+    );
+    let other = audit(vec![finding(Severity::High, "mx.example.com can not be found")]);
+    assert_eq!(words("example.com", &other).0, "example.com: mx.example.com can not be found");
 
     let listed = scan(&[("SpamCop", ListState::Listed), ("Other", ListState::Clean)]);
     let (title, summary) = words("203.0.113.40", &listed);

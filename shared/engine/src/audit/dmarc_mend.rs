@@ -55,11 +55,6 @@ pub(super) async fn own(net: &Net, seen: &Seen<'_>, part: &mut Part) -> Mended {
     let clear = seen.parked || dmarc_policy::wrong_policies(&published.record).is_empty() || repaired(&published.text).is_some();
     if clear && repair::is_no_worse(&said.findings, &after.findings, excused) {
         mended.shown = repair::show(&mut said.findings, &after.findings, &owner, &value);
-        // The rule names what each address was meant to be; one that gets no reports is not in the record.
-        for finding in said.findings.iter_mut().filter(|finding| finding.rule == "dmarc.rua_syntax" && finding.record.is_some()) {
-            "Publish the record below: each address with mailto:, several separated by commas, and only such as can get reports. Each mailbox has to exist."
-                .clone_into(&mut finding.fix);
-        }
         if !hosts_of(&record).any(|host| hosts.dead.iter().any(|dead| dead.as_str() == host)) {
             for finding in asked.findings.iter_mut().filter(|finding| finding.rule == "dmarc.rua_no_mx") {
                 finding.record = Some(repair::txt(&owner, &value));

@@ -94,17 +94,9 @@ pub(super) async fn check(net: &Net, published: &Published, organisation: Option
 /// What the addresses show without asking anybody.
 pub(super) fn written(facts: &Facts, record: &Record, owner: &str, part: &mut Part) {
     let mailbox = super::dmarc_mend::mailbox(facts);
-    let named = || mailbox.clone().unwrap_or_else(|| "a mailbox that takes mail".to_owned());
     for (name, bad) in record.bad_addresses.iter().take(MOST_BAD) {
         let seen = format!("{name}= can not be used: {} (character {}, “{}”)", bad.what, bad.at, quoted(&bad.text));
-        let good = if *name == "rua" { &record.rua } else { &record.ruf };
-        let mut wanted: Vec<String> = good.iter().map(|address| address.uri.clone()).collect();
-        // An address that only lacks its scheme is the one to write.
-        wanted.extend(meant_address(&bad.text).map(|address| address.uri));
-        if wanted.is_empty() {
-            wanted.push(format!("mailto:{}", named()));
-        }
-        part.find(remark("dmarc.rua_syntax", owner, seen).with("addresses", format!("{name}={}", wanted.join(","))));
+        part.find(remark("dmarc.rua_syntax", owner, seen));
     }
     let sized: Vec<&str> = record.rua.iter().chain(&record.ruf).filter(|address| address.size.is_some()).map(|a| a.mailbox.as_str()).collect();
     if !sized.is_empty() {

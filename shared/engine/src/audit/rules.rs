@@ -41,11 +41,26 @@ pub fn rule(id: &str) -> Option<&'static Rule> {
     RULES.get(id)
 }
 
+/// The words by which a fix points to the record shown beside it, and those for where it is not.
+const POINTERS: [(&str, &str); 2] = [("record below", "proposed record"), ("this record", "the proposed record")];
+
+fn points_to_record(fix: &str) -> bool {
+    POINTERS.iter().any(|(words, _)| fix.contains(words))
+}
+
+/// The fix of a finding of an incident, for mails and lists: there the record is not beside the words.
+pub fn fix_apart(finding: &Finding) -> String {
+    if finding.record.is_none() || !points_to_record(&finding.fix) {
+        return finding.fix.clone();
+    }
+    let fix = POINTERS.iter().fold(finding.fix.clone(), |fix, (beside, apart)| fix.replace(beside, apart));
+    format!("{}. The proposed record is on the incident's page.", fix.trim_end_matches('.'))
+}
+
 /// Says what to do by hand where a fix speaks of a record and none could be built without guessing.
 pub fn explain_by_hand(finding: &mut Finding) {
-    let speaks = ["record below", "this record"].iter().any(|words| finding.fix.contains(words));
     if finding.record.is_none()
-        && speaks
+        && points_to_record(&finding.fix)
         && let Some(words) = rule(&finding.rule).and_then(|rule| rule.by_hand.as_deref())
     {
         words.clone_into(&mut finding.fix);
@@ -141,7 +156,7 @@ mod tests {
     /// A fix that speaks of a record has other words for where there is none, but for rules that always have one.
     #[test]
     fn no_fix_speaks_of_a_record_that_is_not_there() {
-        for rule in RULES.values().filter(|rule| rule.fix.contains("record below") || rule.fix.contains("this record")) {
+        for rule in RULES.values().filter(|rule| points_to_record(&rule.fix)) {
             let other = rule.by_hand.as_deref().unwrap_or_default();
             let always = ["dmarc.rua_external_unauthorised"].contains(&rule.id.as_str());
             assert!(always || !(other.is_empty() || other.contains('{') || other.contains("record below")), "{}", rule.id);

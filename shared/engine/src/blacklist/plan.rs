@@ -86,7 +86,7 @@ pub(super) struct TestPoints {
 /// The test points of a zone for one kind of subject. `chance` picks the made-up ones.
 pub(super) fn test_points(zone: &Zone, kind: Kind, key: Option<&SecretString>, chance: u64) -> TestPoints {
     let of_kind = |point: &&String| kind_of(point) == kind;
-    let name = |point: &str| under(&point.parse().map_or_else(|_| point.to_owned(), reversed), zone, key);
+    let name = |point: &str| point_name(point, zone, key);
     let own: Vec<String> = zone.test_listed.iter().filter(of_kind).map(|point| name(point)).collect();
     let (listed, clean) = standard_points(kind);
     let made_up = format!("w{chance:016x}");
@@ -121,8 +121,12 @@ fn standard_points(kind: Kind) -> (&'static str, &'static str) {
 /// The names of both in a zone that publishes no test points of its own.
 pub(super) fn standard_names(zone: &Zone, kind: Kind) -> (String, String) {
     let (listed, clean) = standard_points(kind);
-    let name = |point: &str| under(&point.parse().map_or_else(|_| point.to_owned(), reversed), zone, None);
-    (name(listed), name(clean))
+    (point_name(listed, zone, None), point_name(clean, zone, None))
+}
+
+/// A test point, written as an address or as a label, as the name to ask.
+fn point_name(point: &str, zone: &Zone, key: Option<&SecretString>) -> String {
+    under(&point.parse().map_or_else(|_| point.to_owned(), reversed), zone, key)
 }
 
 fn kind_of(point: &str) -> Kind {

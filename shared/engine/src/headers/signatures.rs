@@ -1,4 +1,4 @@
-//! DKIM signatures of the message: what they say, and what mail-auth finds when it verifies them.
+//! DKIM signatures of the message: what they say, whether they count (`verify`), and what to do about one that does not.
 
 use std::collections::BTreeSet;
 
