@@ -141,6 +141,7 @@ pub fn stub_outcome(host: &str, port: u16, verdict: Verdict) -> Outcome {
             banner: total.map(|_| format!("220 {host} ESMTP")),
             findings: Vec::new(),
             unknown: Vec::new(),
+            close_look: None,
             transcript: Vec::new(),
         }],
     }))

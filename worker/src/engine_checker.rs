@@ -70,7 +70,7 @@ impl EngineChecker {
 
     async fn probe(&self, target: &str) -> SmtpReport {
         let (host, port) = split_target(target);
-        let target = ProbeTarget { host: host.to_owned(), port, mode: ProbeMode::of_port(port), auth: None, asks: None };
+        let target = ProbeTarget { host: host.to_owned(), port, mode: ProbeMode::of_port(port), auth: None };
         self.prober.probe(&target).await
     }
 

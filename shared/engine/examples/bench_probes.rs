@@ -27,7 +27,7 @@ async fn main() {
     .expect("the network");
     let prober = Prober::new(&net);
     let run = async |count: usize| {
-        let target = ProbeTarget { host: host.clone(), port: 25, mode: ProbeMode::Starttls, auth: None, asks: None };
+        let target = ProbeTarget { host: host.clone(), port: 25, mode: ProbeMode::Starttls, auth: None };
         let probe = |_| {
             let (prober, target) = (prober.clone(), target.clone());
             // A task of its own, as in a worker: polled from the main thread, every reply would cost a change of threads.

@@ -9,7 +9,8 @@ pub use audit::{AuditReport, CheckSummary, MxHost, Status, WebHost};
 pub use blacklist::{BlacklistReport, ListEntry, ListState, ScannedList};
 pub use extension::{extension_words, megabytes};
 pub use smtp::{
-    AuthReport, CertificateReport, LoginOutcome, LoginReport, ProbeMode, ProbeReport, SmtpReport, Speaker, StageMs, TlsReport, TranscriptLine,
+    AuthReport, CertificateReport, CloseLook, CloseLookShown, LoginOutcome, LoginReport, ProbeMode, ProbeReport, SmtpReport, Speaker, StageMs,
+    TlsReport, TranscriptLine,
 };
 
 use serde::{Deserialize, Serialize};

@@ -8,12 +8,12 @@ use std::{
 
 use waypost_engine::{
     net::Net,
-    probe::{Asks, Credentials, Mechanism, Port25Memory, ProbeTarget, Prober, Secret},
+    probe::{Asks, Credentials, Mechanism, Port25Memory, ProbeTarget, Prober, Secret, add_close_look},
 };
 use waypost_types::{
     DomainName,
     finding::Severity,
-    outcome::{ProbeMode, ProbeReport, SmtpReport, Speaker, Verdict},
+    outcome::{ProbeMode, ProbeReport, SmtpReport, Speaker, TranscriptLine, Verdict},
 };
 
 use super::{
@@ -58,6 +58,12 @@ pub struct ProbeArgs {
     /// Of your own server: see whether it obeys, under TLS, a NOOP that was sent before it
     #[arg(long)]
     injection: bool,
+    /// Of your own server: ask whether VRFY and EXPN tell who has a mailbox
+    #[arg(long)]
+    users: bool,
+    /// See whether TLS 1.1 and older, or weak suites, are accepted: four connections more
+    #[arg(long)]
+    old_tls: bool,
 }
 
 fn parse_domain(text: &str) -> Result<DomainName, String> {
@@ -111,12 +117,16 @@ pub async fn run(net: &Net, args: ProbeArgs, json: bool, fail_on: Severity) -> E
             return ExitCode::from(2);
         }
     };
-    let asks = Asks { recipients_of: args.recipients_of, relay: args.relay, injection: args.injection };
-    let asks = (asks.recipients_of.is_some() || asks.relay || asks.injection).then_some(asks);
+    let asks = Asks { recipients_of: args.recipients_of, relay: args.relay, users: args.users, injection: args.injection, old_tls: args.old_tls };
     let (host, port) = args.target;
-    let target = ProbeTarget { host, port, mode: args.mode.unwrap_or(ProbeMode::of_port(port)), auth, asks };
+    let target = ProbeTarget { host, port, mode: args.mode.unwrap_or(ProbeMode::of_port(port)), auth };
     // Whoever types a command knows their network: a time-out on port 25 is the answer here.
-    let report = Prober::new(net).with_port25(Port25Memory::open()).probe(&target).await;
+    let prober = Prober::new(net).with_port25(Port25Memory::open());
+    let mut report = prober.probe(&target).await;
+    if !asks.is_empty() {
+        let looks = futures::future::join_all(report.probes.iter().map(|held| prober.look_closely(&target, &asks, held))).await;
+        looks.iter().flatten().for_each(|look| add_close_look(&mut report, look));
+    }
     if let Err(error) = write(&report, json) {
         super::complain(&error);
     }
@@ -191,10 +201,17 @@ fn write_text(out: &mut impl Write, probe: &ProbeReport) -> io::Result<()> {
     for part in &probe.unknown {
         writeln!(out, "  unknown: {}", waypost_engine::printable(&part.reason))?;
     }
-    if !probe.transcript.is_empty() {
+    for transcript in [Some(&probe.transcript), probe.close_look.as_ref().map(|look| &look.transcript)].into_iter().flatten() {
+        write_transcript(out, transcript)?;
+    }
+    Ok(())
+}
+
+fn write_transcript(out: &mut impl Write, transcript: &[TranscriptLine]) -> io::Result<()> {
+    if !transcript.is_empty() {
         writeln!(out)?;
     }
-    for line in &probe.transcript {
+    for line in transcript {
         let arrow = if line.from == Speaker::Client { '>' } else { '<' };
         writeln!(out, "  {:>6} {arrow} {}", line.at_ms, line.line)?;
     }

@@ -1,20 +1,20 @@
-//! What is asked of a server only where its owner wants it: whether it takes mail for postmaster and abuse, whether it relays for strangers,
-//! whether it obeys commands from before TLS. No message is ever sent: RCPT is followed by RSET, never by DATA. Whoever calls sees to it that
-//! the owner is known (the name's TXT record) and that a server is asked at most daily.
+//! What a close look asks of a server: old TLS of any, and of one whose owner is known whether it takes mail for postmaster and abuse, relays
+//! for strangers, tells who has a mailbox, obeys commands from before TLS. No message is ever sent: RCPT is followed by RSET, never by DATA.
+//! Whoever calls sees to it that the owner is known (the name's TXT record) and that a server is asked at most daily.
 
 use std::net::{IpAddr, SocketAddr};
 
 use tokio::time::Instant;
 use waypost_types::{
     DomainName, UnknownPart,
-    finding::Finding,
-    outcome::{ProbeMode, ProbeReport, TranscriptLine, Verdict},
+    finding::{Finding, Severity},
+    outcome::{CloseLook, CloseLookShown, ProbeMode, ProbeReport, SmtpReport, TranscriptLine, Verdict},
 };
 
 use super::{
     ProbeTarget, Prober, codes,
     conversation::{Talk, offers},
-    remarks,
+    old_tls, remarks,
     reply::Reply,
     wire::WireError,
 };
@@ -22,16 +22,41 @@ use crate::audit::rules::{Remark, remark};
 
 /// A recipient of nobody: the domain is reserved (RFC 2606 3).
 const STRANGER: &str = "waypost-relay-test@example.net";
+/// Who has no mailbox anywhere, and reads in a log like what it is.
+const NOBODY: &str = "waypost-nobody-has-this-name";
 
 /// What to ask beyond the conversation.
 #[derive(Debug, Clone, Default)]
+#[allow(clippy::struct_excessive_bools)] // independent questions, no states
 pub struct Asks {
-    /// Whether postmaster and abuse of this domain are taken.
+    /// Whether postmaster and abuse of this domain are taken, and whether everybody is.
     pub recipients_of: Option<DomainName>,
     /// Whether mail from a stranger to a stranger is taken.
     pub relay: bool,
+    /// Whether VRFY and EXPN tell who has a mailbox.
+    pub users: bool,
     /// Whether a command sent ahead of TLS is obeyed under it (CVE-2011-0411): a NOOP.
     pub injection: bool,
+    /// Whether versions and suites that nobody should use any more are accepted. Needs no owner: it is what any client may offer.
+    pub old_tls: bool,
+}
+
+impl Asks {
+    /// Everything, of a server whose owner is known; the recipients only where it takes the domain's mail.
+    pub const fn of_owner(recipients_of: Option<DomainName>) -> Self {
+        Self { recipients_of, relay: true, users: true, injection: true, old_tls: true }
+    }
+
+    /// Nothing is to be asked.
+    pub const fn is_empty(&self) -> bool {
+        let Self { recipients_of, relay, users, injection, old_tls } = self;
+        recipients_of.is_none() && !(*relay || *users || *injection || *old_tls)
+    }
+
+    /// What may be asked of anybody's server.
+    pub fn of_anybody() -> Self {
+        Self { old_tls: true, ..Self::default() }
+    }
 }
 
 #[derive(Default)]
@@ -47,29 +72,66 @@ impl Asked {
     }
 }
 
-/// Asks, in conversations of their own, and adds what came of it to the report of the first.
-pub(super) async fn ask(prober: &Prober, target: &ProbeTarget, asks: &Asks, address: IpAddr, report: &mut ProbeReport) {
-    let mut asked = Asked::default();
-    if asks.recipients_of.is_some() || asks.relay {
-        recipients(prober, target, asks, address, &mut asked).await;
-        // One finding for both conversations.
-        report.findings.retain(|finding| finding.rule != codes::RULE);
-        asked.findings.extend(codes::judge(&target.host, &[&report.transcript, &asked.transcript]).map(Remark::done));
-    }
-    if asks.injection && target.mode == ProbeMode::Starttls && report.tls.is_some() {
-        injection(prober, target, address, &mut asked).await;
-    }
-    report.findings.extend(asked.findings);
-    report.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    report.unknown.extend(asked.unknown);
-    report.transcript.extend(asked.transcript);
-    if matches!(report.verdict, Verdict::Up | Verdict::Degraded) {
-        (report.verdict, report.reason) = remarks::verdict(report);
+impl Prober {
+    /// Asks the address of a conversation that was just held, in conversations of their own. What would be an alarm is looked at twice: it is
+    /// believed for a day.
+    pub async fn look_closely(&self, target: &ProbeTarget, asks: &Asks, held: &ProbeReport) -> Option<CloseLook> {
+        let address = held.address.filter(|_| held.stage_ms.ehlo.is_some())?;
+        let mut asked = ask(self, target, asks, held, address).await;
+        if asked.findings.iter().any(is_alarm) {
+            let again = ask(self, target, asks, held, address).await;
+            let (seen_twice, once): (Vec<Finding>, Vec<Finding>) =
+                asked.findings.into_iter().partition(|finding| !is_alarm(finding) || again.findings.iter().any(|other| other.rule == finding.rule));
+            asked.findings = seen_twice;
+            let passing = once.iter().map(|finding| UnknownPart::new(&finding.rule, format!("seen once and not a second time: {}", finding.summary)));
+            asked.unknown.extend(passing);
+        }
+        let Asked { findings, unknown, transcript } = asked;
+        Some(CloseLook { address, at: self.net.now(), findings, unknown, transcript })
     }
 }
 
+fn is_alarm(finding: &Finding) -> bool {
+    finding.severity >= Severity::Medium
+}
+
+/// Adds what a close look found, which may be hours old, to the report of a conversation with the same address.
+pub fn add_close_look(report: &mut SmtpReport, look: &CloseLook) {
+    let Some(probe) = report.probes.iter_mut().find(|probe| probe.address == Some(look.address) && probe.stage_ms.ehlo.is_some()) else { return };
+    for finding in &look.findings {
+        if !probe.findings.iter().any(|known| known.rule == finding.rule) {
+            probe.findings.push(finding.clone());
+        }
+    }
+    probe.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    probe.unknown.extend(look.unknown.iter().cloned());
+    probe.close_look = Some(CloseLookShown { at: look.at, transcript: look.transcript.clone() });
+    if matches!(probe.verdict, Verdict::Up | Verdict::Degraded) {
+        (probe.verdict, probe.reason) = remarks::verdict(probe);
+    }
+    (report.verdict, report.summary) = super::worst(&report.probes);
+}
+
+async fn ask(prober: &Prober, target: &ProbeTarget, asks: &Asks, held: &ProbeReport, address: IpAddr) -> Asked {
+    let mut asked = Asked::default();
+    if asks.recipients_of.is_some() || asks.relay || asks.users {
+        recipients(prober, target, asks, address, &mut asked).await;
+        asked.findings.extend(codes::judge(&target.host, &[&asked.transcript]).map(Remark::done));
+    }
+    if asks.injection && target.mode == ProbeMode::Starttls && held.tls.is_some() {
+        injection(prober, target, address, &mut asked).await;
+    }
+    if asks.old_tls && held.tls.is_some() {
+        match old_tls::look(prober, target, address).await {
+            Ok(remarks) => asked.findings.extend(remarks.into_iter().map(|remark| remark.with("host", &target.host).done())),
+            Err(reason) => asked.untold("old_tls", reason),
+        }
+    }
+    asked
+}
+
 /// A second conversation with the same address.
-async fn dialled<'a>(prober: &'a Prober, target: &'a ProbeTarget, address: IpAddr) -> Result<Talk<'a>, String> {
+pub(super) async fn dialled<'a>(prober: &'a Prober, target: &'a ProbeTarget, address: IpAddr) -> Result<Talk<'a>, String> {
     let started = Instant::now();
     match prober.net.dial(SocketAddr::new(address, target.port), prober.limits.connect).await {
         Ok(stream) => Ok(Talk::new(prober, target, address, stream, started)),
@@ -110,6 +172,14 @@ async fn envelopes(talk: &mut Talk<'_>, asks: &Asks, asked: &mut Asked) -> Resul
                     let reply = talk.wire.ask(&format!("RCPT TO:<{recipient}>")).await?;
                     judge_recipient(&host, &recipient, domain.as_str(), rule, &reply, asked);
                 }
+                // The one who has no mailbox comes last: some servers hang up after it.
+                let nobody = format!("{NOBODY}@{}", domain.as_str());
+                let reply = talk.wire.ask(&format!("RCPT TO:<{nobody}>")).await?;
+                // 252 leaves it open (RFC 5321 3.5.3).
+                if matches!(reply.code, 250 | 251) {
+                    let summary = format!("{host} takes mail for {nobody}, which nobody has: {}", reply.text());
+                    asked.findings.push(remark("smtp.catch_all", &host, summary).done());
+                }
             }
             5 if !is_policy(&sender) => {
                 let summary = format!("{host} refuses the empty sender, from which bounces come: {}", sender.text());
@@ -129,6 +199,27 @@ async fn envelopes(talk: &mut Talk<'_>, asks: &Asks, asked: &mut Asked) -> Resul
         } else if sender.code != 530 {
             asked.untold("relay", format!("the server does not take an envelope from us: {}", sender.text()));
         }
+    }
+    if asks.users {
+        users(talk, &host, asked).await?;
+    }
+    Ok(())
+}
+
+/// VRFY tells users only where it answers differently by whether there is one; a server that says 250 to everybody tells nothing.
+async fn users(talk: &mut Talk<'_>, host: &str, asked: &mut Asked) -> Result<(), WireError> {
+    let known = talk.wire.ask("VRFY postmaster").await?;
+    if matches!(known.code, 250 | 251) {
+        let unknown = talk.wire.ask(&format!("VRFY {NOBODY}")).await?;
+        if matches!(unknown.code, 550 | 551 | 553) {
+            let summary = format!("{host} tells by VRFY who has a mailbox: postmaster gives “{}”, a made-up name “{}”", known.text(), unknown.text());
+            asked.findings.push(remark("smtp.vrfy_enabled", host, summary).done());
+        }
+    }
+    let members = talk.wire.ask("EXPN postmaster").await?;
+    if members.code == 250 {
+        let summary = format!("{host} tells by EXPN who is behind a name: {}", members.lines.first().map_or("", String::as_str));
+        asked.findings.push(remark("smtp.expn_enabled", host, summary).done());
     }
     Ok(())
 }

@@ -1,13 +1,34 @@
 //! What is asked of willing servers, and what their answers mean.
 
-use waypost_types::outcome::{ProbeMode, ProbeReport, Verdict};
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use waypost_types::outcome::{ProbeMode, ProbeReport, SmtpReport, Verdict};
 
 use super::{
-    Asks, ProbeTarget,
+    Asks, ProbeTarget, add_close_look,
     tests::{acceptor, prober, rules, script, usual},
+    worst,
 };
 
 type Answer = fn(&str) -> &'static str;
+
+/// Probes, looks closely, and puts both together.
+async fn looked_at(address: SocketAddr, mode: ProbeMode, asks: Asks) -> ProbeReport {
+    let target = ProbeTarget { host: "mx.lab.test".to_owned(), port: address.port(), mode, auth: None };
+    let held = prober().probe_address(&target, address.ip()).await;
+    let look = prober().look_closely(&target, &asks, &held).await.unwrap();
+    let probes = vec![held];
+    let (verdict, summary) = worst(&probes);
+    let mut report = SmtpReport { host: target.host, port: target.port, mode, verdict, summary, probes };
+    add_close_look(&mut report, &look);
+    let mut probe = report.probes.remove(0);
+    assert_eq!((report.verdict, &report.summary), (probe.verdict, &probe.reason), "{probe:#?}");
+    probe.transcript.extend(look.transcript);
+    probe
+}
 
 /// Probes and asks a server that answers RCPT like this; EHLO and the rest as usual.
 async fn asked(asks: Asks, rcpt: fn(&str) -> &'static str) -> ProbeReport {
@@ -23,8 +44,7 @@ async fn asked(asks: Asks, rcpt: fn(&str) -> &'static str) -> ProbeReport {
             }));
         }
     });
-    let target = ProbeTarget { host: "mx.lab.test".to_owned(), port: address.port(), mode: ProbeMode::Plain, auth: None, asks: Some(asks) };
-    let report = prober().probe_address(&target, address.ip()).await;
+    let report = looked_at(address, ProbeMode::Plain, asks).await;
     server.abort();
     assert!(!report.transcript.iter().any(|line| line.line.starts_with("DATA")), "{report:#?}");
     report
@@ -38,12 +58,14 @@ fn untold(report: &ProbeReport) -> Vec<&str> {
 async fn recipients_are_asked_for_and_put_back() {
     let asks = || Asks { recipients_of: Some("lab.test".parse().unwrap()), ..Asks::default() };
     for (rcpt, wanted, unknown) in [
-        ((|_| "250 2.1.5 ok\r\n") as Answer, vec![], vec![]),
+        ((|line| if line.contains("nobody") { "550 5.1.1 no\r\n" } else { "250 2.1.5 ok\r\n" }) as Answer, vec![], vec![]),
+        (|_| "250 2.1.5 ok\r\n", vec!["smtp.catch_all"], vec![]),
+        (|line| if line.contains("nobody") { "252 perhaps\r\n" } else { "250 2.1.5 ok\r\n" }, vec![], vec![]),
         (|_| "550 5.1.1 no such user\r\n", vec!["smtp.postmaster_missing", "smtp.abuse_missing"], vec![]),
         (|_| "550 no\r\n", vec!["smtp.postmaster_missing", "smtp.abuse_missing"], vec![]),
         (|line| if line.contains("postmaster") { "250 ok\r\n" } else { "550 5.1.1 no\r\n" }, vec!["smtp.abuse_missing"], vec![]),
         // Greylisting, and a refusal of who asks, say nothing of the recipient.
-        (|_| "451 4.7.1 Greylisted, come back\r\n", vec!["smtp.greylisting", "smtp.greylisting"], vec!["recipients", "recipients"]),
+        (|_| "451 4.7.1 Greylisted, come back\r\n", vec!["smtp.greylisting"], vec!["recipients", "recipients"]),
         (|_| "450 4.2.0 later\r\n", vec![], vec!["recipients", "recipients"]),
         (|_| "550 5.7.1 your address is listed\r\n", vec![], vec!["recipients", "recipients"]),
         (|_| "554 not you\r\n", vec![], vec!["recipients", "recipients"]),
@@ -98,11 +120,48 @@ async fn commands_ahead_of_tls_are_seen_where_they_are_obeyed() {
                 });
             }
         });
-        let asks = Some(Asks { injection: true, ..Asks::default() });
-        let target = ProbeTarget { host: "mx.lab.test".to_owned(), port: address.port(), mode: ProbeMode::Starttls, auth: None, asks };
-        let report = prober().probe_address(&target, address.ip()).await;
+        let report = looked_at(address, ProbeMode::Starttls, Asks { injection: true, ..Asks::default() }).await;
         assert_eq!(rules(&report).contains(&"starttls.injection"), obeys, "{report:#?}");
         assert_eq!(untold(&report), [""; 0], "{report:#?}");
+        server.abort();
+    }
+}
+
+#[tokio::test]
+async fn an_alarm_of_a_close_look_is_seen_twice_or_not_believed() {
+    static ANSWERS: AtomicUsize = AtomicUsize::new(0);
+    let report = asked(Asks { relay: true, ..Asks::default() }, |_| {
+        if ANSWERS.fetch_add(1, Ordering::Relaxed) == 0 { "250 2.1.5 ok\r\n" } else { "554 5.7.1 Relay access denied\r\n" }
+    })
+    .await;
+    assert_eq!((report.verdict, rules(&report), untold(&report)), (Verdict::Up, vec![], vec!["smtp.open_relay"]), "{report:#?}");
+    assert_eq!(ANSWERS.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn vrfy_and_expn_tell_only_where_their_answers_differ() {
+    for (known, unknown, members, wanted) in [
+        ("252 2.1.5 perhaps", "252 2.1.5 perhaps", "502 5.5.1 off", vec![]),
+        ("250 2.1.5 Post Master <postmaster@lab.test>", "550 5.1.1 no such user", "502 5.5.1 off", vec!["smtp.vrfy_enabled"]),
+        // Who says yes to everybody tells nothing.
+        ("250 ok", "250 ok", "550 5.7.1 not for you", vec![]),
+        ("502 5.5.1 off", "502 5.5.1 off", "250-<a@lab.test>\r\n250 <b@lab.test>", vec!["smtp.expn_enabled"]),
+        ("250 ok", "450 4.2.0 later", "252 perhaps", vec![]),
+    ] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(script(stream, "220 mx.lab.test\r\n", move |line| match line.split(' ').collect::<Vec<_>>()[..] {
+                    ["VRFY", "postmaster"] => Some(format!("{known}\r\n")),
+                    ["VRFY", _] => Some(format!("{unknown}\r\n")),
+                    ["EXPN", _] => Some(format!("{members}\r\n")),
+                    _ => usual("250 HELP\r\n")(line),
+                }));
+            }
+        });
+        let report = looked_at(address, ProbeMode::Plain, Asks { users: true, ..Asks::default() }).await;
+        assert_eq!((rules(&report), untold(&report)), (wanted, vec![]), "{report:#?}");
         server.abort();
     }
 }

@@ -39,7 +39,7 @@ impl Prober {
     /// Speaks SMTP with one address of a host up to STARTTLS and keeps what it shows. That a connection can not be made is never told of the
     /// host: port 25 is closed in many networks.
     pub async fn chain(&self, host: &str, address: IpAddr, port: u16) -> Shown {
-        let target = ProbeTarget { host: host.to_owned(), port, mode: ProbeMode::Starttls, auth: None, asks: None };
+        let target = ProbeTarget { host: host.to_owned(), port, mode: ProbeMode::Starttls, auth: None };
         let started = Instant::now();
         match self.net.dial(SocketAddr::new(address, port), self.limits.connect).await {
             Ok(stream) => {

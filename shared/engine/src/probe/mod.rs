@@ -26,6 +26,7 @@ pub mod drift;
 mod extensions;
 pub mod facts;
 mod memo;
+mod old_tls;
 mod remarks;
 mod reply;
 #[cfg(test)]
@@ -51,7 +52,7 @@ use waypost_types::outcome::{ProbeMode, ProbeReport, SmtpReport, StageMs, Verdic
 use crate::net::{Absence, DialError, Lookup, Net};
 use tls::Tls;
 
-pub use asked::Asks;
+pub use asked::{Asks, add_close_look};
 pub use auth::{Credentials, Mechanism, Secret};
 pub use chain::{Shown, ShownChain};
 
@@ -72,8 +73,6 @@ pub struct ProbeTarget {
     pub mode: ProbeMode,
     /// Tried under TLS only, and at a proven server unless it says otherwise.
     pub auth: Option<Credentials>,
-    /// Asked beyond that, of a server whose owner wants it.
-    pub asks: Option<Asks>,
 }
 
 /// What a conversation may cost.
@@ -226,9 +225,6 @@ impl Prober {
         let connect = ms(started);
         let mut report = conversation::hold(self, target, address, stream, started).await;
         report.stage_ms.connect = Some(connect);
-        if let Some(asks) = target.asks.as_ref().filter(|_| report.stage_ms.ehlo.is_some()) {
-            asked::ask(self, target, asks, address, &mut report).await;
-        }
         report
     }
 
@@ -279,6 +275,7 @@ fn bare(target: &ProbeTarget, address: Option<IpAddr>, verdict: Verdict, reason:
         banner: None,
         findings: Vec::new(),
         unknown: Vec::new(),
+        close_look: None,
         transcript: Vec::new(),
     }
 }

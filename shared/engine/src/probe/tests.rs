@@ -46,7 +46,7 @@ pub(super) async fn probed_as<F: Future<Output = ()> + Send + 'static>(
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address: SocketAddr = listener.local_addr().unwrap();
     let server = tokio::spawn(async move { serve(listener.accept().await.unwrap().0).await });
-    let target = ProbeTarget { host: "mx.lab.test".to_owned(), port: address.port(), mode, auth, asks: None };
+    let target = ProbeTarget { host: "mx.lab.test".to_owned(), port: address.port(), mode, auth };
     // Spawned, as a worker does it.
     let report = tokio::spawn(async move { prober().probe_address(&target, address.ip()).await }).await.unwrap();
     server.abort();
@@ -202,7 +202,7 @@ async fn a_hosts_name_for_itself_is_a_hint_of_its_helo_name() {
             let answer = move |line: &str| Some(if line.starts_with("EHLO") { ehlo } else { "221 bye\r\n" }.to_owned());
             script(listener.accept().await.unwrap().0, greeting, answer).await
         });
-        let target = ProbeTarget { host: "mx.lab.test".to_owned(), port: address.port(), mode: ProbeMode::Plain, auth: None, asks: None };
+        let target = ProbeTarget { host: "mx.lab.test".to_owned(), port: address.port(), mode: ProbeMode::Plain, auth: None };
         let report = prober_asking(resolver.address).probe_address(&target, address.ip()).await;
         assert_eq!(rules(&report), wanted, "{greeting} {ehlo}: {report:#?}");
         let hints = report.findings.iter().filter(|finding| finding.rule.starts_with("helo."));
@@ -227,7 +227,7 @@ async fn a_banner_agrees_with_the_host_or_its_reverse_name() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { script(listener.accept().await.unwrap().0, greeting, usual("250 HELP\r\n")).await });
-        let target = ProbeTarget { host: "mx.lab.test".to_owned(), port: address.port(), mode: ProbeMode::Plain, auth: None, asks: None };
+        let target = ProbeTarget { host: "mx.lab.test".to_owned(), port: address.port(), mode: ProbeMode::Plain, auth: None };
         let report = prober_asking(resolver.address).probe_address(&target, address.ip()).await;
         let found = report.findings.iter().find(|finding| finding.rule == "smtp.banner_mismatch");
         assert_eq!(found.is_some(), foreign.is_some(), "{greeting}: {report:#?}");
@@ -318,7 +318,7 @@ async fn broken_handshakes_say_why() {
 #[tokio::test]
 async fn what_can_not_be_reached_is_down_or_unknown() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let target = |host: &str| ProbeTarget { host: host.to_owned(), port: free.port(), mode: ProbeMode::Starttls, auth: None, asks: None };
+    let target = |host: &str| ProbeTarget { host: host.to_owned(), port: free.port(), mode: ProbeMode::Starttls, auth: None };
     let report = prober().probe(&target("[127.0.0.1]")).await;
     assert_eq!(report.verdict, Verdict::Down);
     assert!(report.summary.contains("refused"), "{}", report.summary);

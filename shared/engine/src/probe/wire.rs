@@ -236,6 +236,14 @@ impl<'a> Wire<'a> {
         }
     }
 
+    /// The connection itself, while it is in clear. What the server said beyond its reply is dropped, as for TLS.
+    pub fn into_clear(self) -> Option<TcpStream> {
+        match self.link {
+            Link::Plain(stream) => Some(stream),
+            Link::Tls(_) | Link::Gone => None,
+        }
+    }
+
     /// Leaves politely: QUIT, and its reply when the conversation is in step.
     pub async fn quit(&mut self, in_step: bool) {
         if matches!(self.link, Link::Gone) {

@@ -89,7 +89,36 @@ pub struct ProbeReport {
     /// What of it could not be told, apart from the verdict.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown: Vec<UnknownPart>,
+    /// The close look that some of the findings come from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub close_look: Option<CloseLookShown>,
     /// Who said what, when; secrets masked.
+    pub transcript: Vec<TranscriptLine>,
+}
+
+/// What is asked of a server once a day, in conversations of their own: old TLS, and of a server whose owner is known whether it relays, whom
+/// it takes mail for, what it tells strangers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CloseLook {
+    /// Of which address.
+    pub address: IpAddr,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Remarks.
+    pub findings: Vec<Finding>,
+    /// What could not be told.
+    pub unknown: Vec<UnknownPart>,
+    /// Who said what.
+    pub transcript: Vec<TranscriptLine>,
+}
+
+/// When a close look was, and what was said.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CloseLookShown {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who said what.
     pub transcript: Vec<TranscriptLine>,
 }
 

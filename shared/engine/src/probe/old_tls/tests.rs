@@ -1,0 +1,130 @@
+//! Servers that choose what they are told to, and real ones that speak nothing old.
+
+use tokio::net::TcpListener;
+use waypost_types::outcome::{ProbeMode, ProbeReport};
+
+use super::{
+    super::{
+        Asks,
+        tests::{acceptor, prober, rules, script, usual},
+    },
+    *,
+};
+
+/// What a client offered: its version, suites, and whether it named the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Offered {
+    version: u16,
+    suites: Vec<u16>,
+    name: Option<String>,
+}
+
+/// Reads a ClientHello by its structure, as a server does, and fails where a length does not fit.
+fn read_hello(record: &[u8]) -> Offered {
+    fn take<'a>(bytes: &mut &'a [u8], count: usize) -> &'a [u8] {
+        let (taken, rest) = bytes.split_at(count);
+        *bytes = rest;
+        taken
+    }
+    fn number(bytes: &mut &[u8], octets: usize) -> usize {
+        take(bytes, octets).iter().fold(0, |number, octet| number << 8 | usize::from(*octet))
+    }
+    let bytes = &mut &record[..];
+    assert_eq!(number(bytes, 1), 22);
+    assert!(number(bytes, 2) <= 0x0301);
+    assert_eq!(number(bytes, 2), bytes.len(), "the record's length");
+    assert_eq!(number(bytes, 1), 1);
+    assert_eq!(number(bytes, 3), bytes.len(), "the message's length");
+    let version = u16::try_from(number(bytes, 2)).unwrap();
+    take(bytes, 32);
+    let session = number(bytes, 1);
+    take(bytes, session);
+    let suites = number(bytes, 2);
+    let suites = take(bytes, suites).chunks(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect();
+    let methods = number(bytes, 1);
+    assert_eq!(take(bytes, methods), [0]);
+    let mut name = None;
+    if !bytes.is_empty() {
+        assert_eq!(number(bytes, 2), bytes.len(), "the extensions' length");
+        while !bytes.is_empty() {
+            let (kind, length) = (number(bytes, 2), number(bytes, 2));
+            let content = &mut take(bytes, length);
+            if kind == 0 {
+                let (list, host_name) = (number(content, 2), number(content, 1));
+                assert_eq!((list, host_name), (content.len() + 1, 0));
+                assert_eq!(number(content, 2), content.len());
+                name = Some(String::from_utf8(content.to_vec()).unwrap());
+            }
+        }
+    }
+    Offered { version, suites, name }
+}
+
+/// A server whose STARTTLS and TLS are good, and that chooses the best of `versions` and the first of `weak` for who offers no better.
+async fn found(versions: &'static [u16], weak: &'static [u16]) -> ProbeReport {
+    let tls = acceptor(|_| {});
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let tls = tls.clone();
+            tokio::spawn(async move {
+                let stream = script(stream, "220 mx.lab.test ESMTP\r\n", usual("250 STARTTLS\r\n")).await?;
+                let mut stream = stream.into_inner();
+                stream.write_all(b"220 go\r\n").await.ok()?;
+                let mut hello = vec![0; 2048];
+                let count = stream.peek(&mut hello).await.ok()?;
+                // Rustls writes session ids and extensions of its own: it is told by TLS 1.3's.
+                if hello[..count].windows(2).any(|pair| pair == [0x13, 0x01]) {
+                    script(tls.accept(stream).await.ok()?, "", usual("250 HELP\r\n")).await;
+                    return None;
+                }
+                let offered = read_hello(&hello[..count]);
+                assert_eq!(offered.name.is_some(), offered.version > SSL_3_0);
+                let version = versions.iter().find(|version| **version <= offered.version);
+                let suite =
+                    if offered.version == TLS_1_2 { weak.iter().find(|suite| offered.suites.contains(suite)) } else { offered.suites.first() };
+                let answer = match (version, suite) {
+                    (Some(version), Some(suite)) => {
+                        let body = [&version.to_be_bytes()[..], &[9; 32], &[3, 1, 2, 3], &suite.to_be_bytes(), &[0]].concat();
+                        [&[22, 3, 1], &sized(&[&[2, 0], &sized(&body)[..]].concat())[..]].concat()
+                    }
+                    // protocol_version
+                    _ => vec![21, 3, 1, 0, 2, 2, 70],
+                };
+                stream.write_all(&answer).await.ok()
+            });
+        }
+    });
+    let target = ProbeTarget { host: "mx.lab.test".to_owned(), port: address.port(), mode: ProbeMode::Starttls, auth: None };
+    let mut held = prober().probe_address(&target, address.ip()).await;
+    let look = prober().look_closely(&target, &Asks::of_anybody(), &held).await.unwrap();
+    server.abort();
+    assert_eq!(look.unknown, []);
+    held.findings = look.findings;
+    held
+}
+
+#[tokio::test]
+async fn old_versions_and_weak_suites_are_told_from_good_ones() {
+    let report = found(&[TLS_1_2], &[]).await;
+    assert_eq!(rules(&report), [""; 0], "{report:#?}");
+    let report = found(&[TLS_1_2, TLS_1_1, TLS_1_0], &[]).await;
+    assert_eq!(rules(&report), ["tls.old_version"]);
+    assert!(report.findings[0].summary.contains("accepts TLS 1.1 and TLS 1.0 on port"), "{report:#?}");
+    assert_eq!(report.findings[0].severity, Severity::Medium);
+    let report = found(&[TLS_1_2, SSL_3_0], &[]).await;
+    assert_eq!((rules(&report), report.findings[0].severity), (vec!["tls.old_version"], Severity::High));
+    let report = found(&[TLS_1_2], &[0x0005]).await;
+    assert_eq!((rules(&report), report.findings[0].severity), (vec!["tls.weak_cipher"], Severity::Low));
+    assert!(report.findings[0].summary.contains("TLS_RSA_WITH_RC4_128_SHA"), "{report:#?}");
+}
+
+#[test]
+fn answers_are_read_or_refuse() {
+    let hello = [&[2, 0, 0, 39, 3, 2][..], &[7; 32], &[0], &[0xc0, 0x13], &[0]].concat();
+    assert_eq!(read_answer(22, &hello), Answer::Chose { version: TLS_1_1, suite: 0xc013 });
+    for (kind, body) in [(21, &[2, 70][..]), (22, &hello[..30]), (22, &[]), (22, &[14, 0, 0, 0]), (23, &hello)] {
+        assert_eq!(read_answer(kind, body), Answer::Refused);
+    }
+}
