@@ -10,17 +10,28 @@ use std::{
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
+use waypost_engine::probe::Asks;
 use waypost_store::instructions::DomainInstructions;
 use waypost_types::{
     lists::{ListChoice, ZoneHealth},
     monitor::MonitorKind,
-    outcome::{Outcome, ProbeMode, ProbeReport, SmtpReport, StageMs, Verdict},
+    outcome::{CloseLook, Outcome, ProbeMode, ProbeReport, SmtpReport, StageMs, Verdict},
 };
 
 /// Looks at a target. Bounded in time by itself; what it can not tell is an outcome, not an error.
 pub trait Checker: Send + Sync + 'static {
     /// Runs one check.
     fn check<'a>(&'a self, kind: MonitorKind, target: &'a str, instructions: &'a Instructions) -> BoxFuture<'a, Outcome>;
+
+    /// Whether the server of this outcome may be looked at closely: it was spoken to, and is no mailbox provider's.
+    fn may_look_closely(&self, _seen: &Outcome) -> bool {
+        false
+    }
+
+    /// Asks it. Nothing where it can not be reached any more.
+    fn look_closely<'a>(&'a self, _seen: &'a Outcome, _asks: &'a Asks) -> BoxFuture<'a, Option<CloseLook>> {
+        Box::pin(async { None })
+    }
 
     /// What is known of the block lists that were asked: which can be believed.
     fn list_health(&self) -> Vec<ZoneHealth> {

@@ -8,14 +8,14 @@ use waypost_engine::{
     audit::{AuditOptions, Known, audit, provider_of},
     blacklist::{Lists, Scanner, Subject},
     net::{Egress, Net, NetConfig, NetError},
-    probe::{Port25Memory, ProbeTarget, Prober},
+    probe::{Asks, Port25Memory, ProbeTarget, Prober},
 };
 use waypost_store::{history::KnownRecord, instructions::DomainInstructions};
 use waypost_types::{
     Cidr, DomainName, UnknownPart,
     lists::ZoneHealth,
     monitor::MonitorKind,
-    outcome::{AuditReport, BlacklistReport, Outcome, ProbeMode, SmtpReport},
+    outcome::{AuditReport, BlacklistReport, CloseLook, Outcome, ProbeMode, ProbeReport, SmtpReport},
 };
 
 use crate::{
@@ -86,6 +86,12 @@ impl EngineChecker {
     }
 }
 
+/// The first conversation that was held with a server. Its other addresses are not asked: they are the same server's nearly always.
+fn held(seen: &Outcome) -> Option<&ProbeReport> {
+    let Outcome::Smtp(report) = seen else { return None };
+    report.probes.iter().find(|probe| probe.address.is_some() && probe.stage_ms.ehlo.is_some())
+}
+
 fn options_of(known: &DomainInstructions) -> AuditOptions {
     let seen = |records: &Vec<KnownRecord>| records.iter().map(|known| (known.record.clone(), known.since)).collect();
     AuditOptions {
@@ -120,6 +126,18 @@ impl Checker for EngineChecker {
                 MonitorKind::Smtp => Outcome::Smtp(Box::new(self.probe(target).await)),
                 MonitorKind::Blacklist => Outcome::Blacklist(Box::new(self.scan(target, &instructions.lists).await)),
             }
+        })
+    }
+
+    fn may_look_closely(&self, seen: &Outcome) -> bool {
+        held(seen).is_some() && matches!(seen, Outcome::Smtp(report) if !self.is_provider(&report.host))
+    }
+
+    fn look_closely<'a>(&'a self, seen: &'a Outcome, asks: &'a Asks) -> BoxFuture<'a, Option<CloseLook>> {
+        Box::pin(async move {
+            let held = held(seen)?;
+            let target = ProbeTarget { host: held.host.clone(), port: held.port, mode: held.mode, auth: None };
+            self.prober.look_closely(&target, asks, held).await
         })
     }
 

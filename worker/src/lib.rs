@@ -10,6 +10,7 @@ mod carry;
 pub mod channels;
 pub mod checker;
 mod clock;
+mod close_looks;
 pub mod conditions;
 pub mod config;
 mod database;

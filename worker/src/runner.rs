@@ -240,6 +240,7 @@ impl Runner {
         match seen {
             Ok(Observation { at, outcome }) => {
                 self.port25.saw(&outcome).await;
+                let outcome = self.checks.with_close_look(&unit, outcome);
                 Some(Ended::Seen(Run { monitor: unit.monitor, claim: unit.claim, at, outcome, requested: unit.requested }))
             }
             Err(NoLook::TooLate) => Some(Ended::TooLate(unit.monitor, unit.claim)),

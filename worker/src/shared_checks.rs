@@ -9,11 +9,17 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
-use waypost_store::{Store, regions::ProviderTurn};
-use waypost_types::{judge::MonitorState, lists::ZoneHealth, monitor::MonitorKind, outcome::Verdict};
+use waypost_store::{Store, regions::ProviderTurn, schedule::DueUnit};
+use waypost_types::{
+    judge::MonitorState,
+    lists::ZoneHealth,
+    monitor::MonitorKind,
+    outcome::{Outcome, Verdict},
+};
 
 use crate::{
     checker::{Checker, Instructions, Observation, split_target},
+    close_looks::CloseLooks,
     error::chain,
 };
 
@@ -57,6 +63,7 @@ type Slot = Arc<AsyncMutex<Option<Observation>>>;
 /// Runs checks for a region, shared and bounded.
 pub struct SharedChecks {
     checker: Arc<dyn Checker>,
+    close_looks: CloseLooks,
     /// Where the region's workers take turns at providers' hosts.
     store: Store,
     region: String,
@@ -77,6 +84,7 @@ impl SharedChecks {
     /// Bounds `checker` to so many conversations and audits at once.
     pub fn new(checker: Arc<dyn Checker>, store: Store, region: &str, concurrent_probes: usize, concurrent_audits: usize) -> Self {
         Self {
+            close_looks: CloseLooks::new(Arc::clone(&checker), store.clone()),
             checker,
             store,
             region: region.to_owned(),
@@ -121,6 +129,11 @@ impl SharedChecks {
             tracing::warn!(error = chain(&error), "what a provider's host answered could not be kept");
         }
         Ok(observation)
+    }
+
+    /// What was seen, with what the last close look at the server has to tell.
+    pub fn with_close_look(&self, unit: &DueUnit, seen: Arc<Outcome>) -> Arc<Outcome> {
+        self.close_looks.add(unit, seen)
     }
 
     /// At a provider's host the workers of a region take turns: what another saw, or nothing when it is our turn.

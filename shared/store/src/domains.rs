@@ -157,18 +157,37 @@ impl OrgTx {
         )
         .fetch_optional(self.connection())
         .await?;
+        if before.is_some() {
+            self.own_hosts_below(id).await?;
+        }
         Ok(before == Some(false))
     }
 
-    /// Whether a host name is that of a domain that is proven to be the organisation's own, or lies below one.
-    pub async fn owns(&mut self, host: &DomainName) -> Result<bool, StoreError> {
+    /// Monitors of hosts that lie below a proven domain remember it, the closest one where there are several.
+    async fn own_hosts_below(&mut self, id: DomainId) -> Result<(), StoreError> {
+        let org = self.org().0;
+        sqlx::query!(
+            "UPDATE monitors m SET owner = d.name FROM domains d
+             WHERE d.org_id = $1 AND d.id = $2 AND m.org_id = $1 AND m.kind = 'smtp' AND (m.owner IS NULL OR length(m.owner) < length(d.name))
+               AND (split_part(m.target, ':', 1) = d.name OR right(split_part(m.target, ':', 1), length(d.name) + 1) = '.' || d.name)",
+            org,
+            id.0
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// Whether a server takes mail for a domain: whether it is one of its MX hosts.
+    pub async fn takes_mail(&mut self, domain: &str, host: &str) -> Result<bool, StoreError> {
         let org = self.org().0;
         Ok(sqlx::query_scalar!(
-            r#"SELECT EXISTS (SELECT FROM domains WHERE org_id = $1 AND ($2 = name OR right($2, length(name) + 1) = '.' || name)
-                              AND verified_at > now() - make_interval(days => $3)) AS "owns!""#,
+            r#"SELECT EXISTS (SELECT FROM domains d JOIN domain_servers l ON l.org_id = $1 AND l.domain_id = d.id
+                              JOIN servers s ON s.org_id = $1 AND s.id = l.server_id
+                              WHERE d.org_id = $1 AND d.name = $2 AND s.host = $3) AS "takes!""#,
             org,
-            host.as_str(),
-            Ownership::HOLDS_DAYS
+            domain,
+            host
         )
         .fetch_one(self.connection())
         .await?)

@@ -358,7 +358,7 @@ pub(crate) fn without_nul(text: &str) -> String {
 }
 
 /// An outcome as jsonb takes it.
-pub(crate) fn storable(outcome: &Outcome) -> Result<Value, StoreError> {
+pub(crate) fn storable(outcome: &impl serde::Serialize) -> Result<Value, StoreError> {
     Ok(clean(serde_json::to_value(outcome)?))
 }
 

@@ -27,7 +27,10 @@ impl Store {
         let looks = sqlx::query!("DELETE FROM provider_looks WHERE asked_at < least($1::timestamptz, now()) - interval '1 day'", now)
             .execute(self.pool())
             .await;
-        Ok(tenants? + accounts? + mails?.rows_affected() + captured?.rows_affected() + looks?.rows_affected())
+        let close = sqlx::query!("DELETE FROM close_looks WHERE asked_at < least($1::timestamptz, now()) - interval '30 days'", now)
+            .execute(self.pool())
+            .await;
+        Ok(tenants? + accounts? + mails?.rows_affected() + captured?.rows_affected() + looks?.rows_affected() + close?.rows_affected())
     }
 
     async fn drop_expired_of_tenants(&self, now: DateTime<Utc>) -> Result<u64, StoreError> {

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use waypost_types::{MonitorId, OrgId, judge::MonitorState, monitor::MonitorKind};
+use waypost_types::{MonitorId, OrgId, asset::Ownership, judge::MonitorState, monitor::MonitorKind, outcome::CloseLook};
 
 use crate::{OrgTx, Store, StoreError};
 
@@ -21,7 +21,7 @@ pub struct ClaimedUnit {
 }
 
 /// A claimed unit with what is needed to run it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DueUnit {
     /// Its organisation.
     pub org: OrgId,
@@ -39,6 +39,12 @@ pub struct DueUnit {
     pub requested: bool,
     /// The monitor's confirmed state.
     pub state: MonitorState,
+    /// The domain above the host that is proven to be the organisation's own.
+    pub owner: Option<String>,
+    /// Nobody has looked closely at the server for a day.
+    pub look_due: bool,
+    /// What the last close look has to tell.
+    pub close_look: Option<CloseLook>,
 }
 
 /// Claims up to `limit` due units of a region for `lease_s` seconds. The connection is the caller's, so that the task that carries them
@@ -85,12 +91,13 @@ impl Store {
         let numbers: Vec<i64> = claims.iter().map(|(.., claim)| *claim).collect();
         let rows = sqlx::query!(
             r#"SELECT org_id AS "org_id!", monitor_id AS "monitor_id!", claim AS "claim!", kind AS "kind!", target AS "target!",
-                      interval_s AS "interval_s!", state AS "state!", requested AS "requested!"
-               FROM load_claimed_units($1, $2, $3, $4)"#,
+                      interval_s AS "interval_s!", state AS "state!", requested AS "requested!", owner, look_due AS "look_due!", look
+               FROM load_claimed_units($1, $2, $3, $4, $5)"#,
             region,
             &orgs,
             &monitors,
-            &numbers
+            &numbers,
+            Ownership::HOLDS_DAYS
         )
         .fetch_all(self.pool())
         .await?;
@@ -105,6 +112,9 @@ impl Store {
                     interval_s: row.interval_s,
                     state: row.state.parse().map_err(|()| StoreError::Corrupt(row.state.clone()))?,
                     requested: row.requested,
+                    owner: row.owner,
+                    look_due: row.look_due,
+                    close_look: row.look.map(serde_json::from_value).transpose()?,
                 })
             })
             .collect()

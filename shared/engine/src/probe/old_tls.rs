@@ -1,5 +1,5 @@
 //! What TLS a server still accepts beside the good one that a probe speaks: old versions and weak suites. The library of the probe can not
-//! speak those, on purpose; a ClientHello is written here and the answer to it is read as far as the version and suite that the server chose.
+//! speak those, on purpose; a `ClientHello` is written here and the answer to it is read as far as the version and suite that the server chose.
 //! Nothing is encrypted, and the handshake goes no further.
 
 use std::{net::IpAddr, time::Duration};
@@ -50,12 +50,12 @@ const WEAK_SUITES: [(u16, &str); 24] = [
     (0xc019, "TLS_ECDH_anon_WITH_AES_256_CBC_SHA"),
 ];
 
-/// No ServerHello with its extensions is longer than a few hundred octets; a record holds 16 kB at most.
+/// No `ServerHello` with its extensions is longer than a few hundred octets; a record holds 16 kB at most.
 const LONGEST_RECORD: usize = 16 * 1024;
 /// Up to the suite: type and length (4), version (2), random (32), session id (1 + 32), suite (2).
 const HELLO_READ: usize = 73;
 
-/// What a server made of a ClientHello.
+/// What a server made of a `ClientHello`.
 #[derive(Debug, PartialEq, Eq)]
 enum Answer {
     Chose { version: u16, suite: u16 },
@@ -113,7 +113,7 @@ async fn offer(prober: &Prober, target: &ProbeTarget, address: IpAddr, version: 
     exchange(stream, &client_hello(version, suites, name), prober.limits.tls).await
 }
 
-/// Sends a ClientHello and reads what the server chose.
+/// Sends a `ClientHello` and reads what the server chose.
 async fn exchange(mut stream: TcpStream, hello: &[u8], limit: Duration) -> Result<Answer, String> {
     let until = Instant::now() + limit;
     let talk = async {
@@ -133,7 +133,7 @@ async fn exchange(mut stream: TcpStream, hello: &[u8], limit: Duration) -> Resul
     }
 }
 
-/// The version and suite of a ServerHello (RFC 5246 7.4.1.3); anything else, an alert above all, refuses.
+/// The version and suite of a `ServerHello` (RFC 5246 7.4.1.3); anything else, an alert above all, refuses.
 fn read_answer(kind: u8, body: &[u8]) -> Answer {
     const HANDSHAKE: u8 = 22;
     const SERVER_HELLO: u8 = 2;
@@ -149,7 +149,7 @@ fn read_answer(kind: u8, body: &[u8]) -> Answer {
     read().unwrap_or(Answer::Refused)
 }
 
-/// A ClientHello in a record (RFC 5246 7.4.1.2, RFC 6101 5.6.1.2) with the extensions that servers of elliptic curves look for.
+/// A `ClientHello` in a record (RFC 5246 7.4.1.2, RFC 6101 5.6.1.2) with the extensions that servers of elliptic curves look for.
 fn client_hello(version: u16, suites: &[u16], name: Option<&str>) -> Vec<u8> {
     let mut body = version.to_be_bytes().to_vec();
     // Nothing is kept secret with it: the handshake ends with the answer.

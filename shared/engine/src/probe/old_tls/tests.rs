@@ -19,7 +19,7 @@ struct Offered {
     name: Option<String>,
 }
 
-/// Reads a ClientHello by its structure, as a server does, and fails where a length does not fit.
+/// Reads a `ClientHello` by its structure, as a server does, and fails where a length does not fit.
 fn read_hello(record: &[u8]) -> Offered {
     fn take<'a>(bytes: &mut &'a [u8], count: usize) -> &'a [u8] {
         let (taken, rest) = bytes.split_at(count);
