@@ -23,6 +23,9 @@ pub struct Rule {
     pub reference: String,
     /// What it does to delivery.
     pub why: String,
+    /// The same at a port where mail programs log in, where that differs.
+    #[serde(default)]
+    pub why_submission: Option<String>,
     /// What to do, with `{placeholders}`.
     pub fix: String,
     /// What to do where no record can be shown that does it.
@@ -113,6 +116,15 @@ impl Remark {
     pub fn why(mut self, why: impl Into<String>) -> Self {
         self.finding.why = why.into();
         self
+    }
+
+    /// Says what it does where mail programs log in: it is they who look at the certificate there, not other servers.
+    #[must_use]
+    pub fn for_submission(self) -> Self {
+        match rule(&self.finding.rule).and_then(|rule| rule.why_submission.as_deref()) {
+            Some(why) => self.why(why),
+            None => self,
+        }
     }
 
     /// Says the fix in better words than the catalog's.
