@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use waypost_types::{
     Severity,
     audit::{SpfDetail, SpfFlattening, SpfNode},
@@ -23,7 +23,7 @@ use super::{
     spf_repeats, spf_senders, spf_wire,
 };
 use crate::{
-    net::Net,
+    net::{DnsFailure, Net},
     spf::{FetchError, MAX_LOOKUPS, MAX_NAMES, MAX_VOID_LOOKUPS, MODIFIER_TWICE, Mechanism, Qualifier, Record, SyntaxError, fetch, mistakes, parse},
 };
 
@@ -51,6 +51,11 @@ pub(super) struct Audited<'a> {
 impl<'a> Audited<'a> {
     pub(super) fn domain(self) -> &'a str {
         self.facts.domain.as_str()
+    }
+
+    /// When the tree of policies has to be told: a quarter of the time is left for what builds on it and finds most of its answers kept.
+    fn tree_end(self) -> Instant {
+        self.end - self.end.saturating_duration_since(Instant::now()) / 4
     }
 
     /// What speaks for mail in the domain's name.
@@ -254,23 +259,24 @@ pub(super) async fn rules(on: Audited<'_>, text: &str, record: &Record, part: &m
     let domain = on.domain();
     endings(on, text, record, part);
     spf_repeats::judge(domain, record, part);
-    let cost = Cost::of(on.net, domain, text, record).await;
+    let cost = Cost::of(on.net, domain, text, record, on.tree_end()).await;
     spf_open::judge(domain, record, &cost, part);
-    soft(on.net, on.facts, &cost, part).await;
+    soft(on, &cost, part).await;
     wrong(domain, &cost, part);
     spf_networks::judge(on.facts, &cost.seen.networks, part);
     cost
 }
 
 /// A soft fail refuses nothing by itself: whether that is enough is the DMARC policy's to say.
-async fn soft(net: &Net, facts: &Facts, cost: &Cost, part: &mut Part) {
+async fn soft(on: Audited<'_>, cost: &Cost, part: &mut Part) {
     let Some((whose, _)) = spf_open::effective_all(&cost.tree).filter(|(_, all)| all.is_some_and(|all| all.eq_ignore_ascii_case("~all"))) else {
         return;
     };
-    match dmarc::enforces(net, &facts.domain).await {
+    let enforces = timeout_at(on.end, dmarc::enforces(on.net, &on.facts.domain)).await;
+    match enforces.unwrap_or(Err(DnsFailure::Timeout)) {
         Ok(true) => {}
         Ok(false) => {
-            let domain = facts.domain.as_str();
+            let domain = on.domain();
             let led = if whose == domain { String::new() } else { format!(" in the record of {whose}") };
             part.find(remark("spf.softfail_only", domain, format!("SPF ends in “~all”{led}, and no DMARC policy has mail refused that fails")));
         }
