@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use waypost_types::{
     UnknownPart,
     audit::AuditDetail,
-    drift::{ChangeKind, RecordChange},
+    drift::{ChangeForm, ChangeKind, RecordChange},
     outcome::AuditReport,
 };
 
-use super::{Family, NO_USUAL_SELECTOR, tags::tags};
+use super::{Family, tags::tags};
 use crate::spf;
 
 /// Changes told of one event; more are counted.
@@ -26,7 +26,7 @@ pub fn records_of(report: &AuditReport, family: Family, before: &[String]) -> Op
     // A family that was not part of the audit tells nothing.
     report.checks.get(key)?;
     let mut records = report.records.get(key).cloned().unwrap_or_default();
-    let blind: Vec<&UnknownPart> = report.unknown.iter().filter(|part| part.subject == key && part.reason != NO_USUAL_SELECTOR).collect();
+    let blind: Vec<&UnknownPart> = report.unknown.iter().filter(|part| part.subject == key && part.is_silence()).collect();
     if !blind.is_empty() {
         let seen: Vec<String> = records.iter().map(|record| piece(family, record).to_owned()).collect();
         let unseen = |record: &&String| !seen.iter().any(|name| name == piece(family, record));
@@ -95,16 +95,24 @@ pub fn changes(family: Family, before: &[String], after: &[String], detail: &Aud
     found
 }
 
-pub(crate) fn added(text: impl Into<String>) -> RecordChange {
-    RecordChange { kind: ChangeKind::Added, text: text.into() }
+/// This is new.
+pub(crate) fn added(thing: impl Into<String>) -> RecordChange {
+    RecordChange { kind: ChangeKind::Added, text: thing.into(), form: ChangeForm::Thing }
 }
 
-pub(crate) fn removed(text: impl Into<String>) -> RecordChange {
-    RecordChange { kind: ChangeKind::Removed, text: text.into() }
+/// This is gone.
+pub(crate) fn removed(thing: impl Into<String>) -> RecordChange {
+    RecordChange { kind: ChangeKind::Removed, text: thing.into(), form: ChangeForm::Thing }
 }
 
-pub(crate) fn changed(text: impl Into<String>) -> RecordChange {
-    RecordChange { kind: ChangeKind::Changed, text: text.into() }
+/// Something has another value, as the words say.
+pub(crate) fn changed(sentence: impl Into<String>) -> RecordChange {
+    says(ChangeKind::Changed, sentence)
+}
+
+/// The words say what happened.
+pub(crate) fn says(kind: ChangeKind, sentence: impl Into<String>) -> RecordChange {
+    RecordChange { kind, text: sentence.into(), form: ChangeForm::Sentence }
 }
 
 pub(crate) fn quoted(text: &str) -> String {
@@ -136,10 +144,10 @@ fn spf_changes(before: &[String], after: &[String], detail: &AuditDetail) -> Vec
     let named = |term: &str| service(term).map_or_else(|| quoted(term), |service| format!("{} ({service})", quoted(term)));
     let mut found: Vec<RecordChange> = Vec::new();
     for term in old.iter().filter(|term| !is_all(term) && !new.contains(term)) {
-        found.push(removed(if lets_send(term) { format!("{} may no longer send", named(term)) } else { quoted(term) }));
+        found.push(if lets_send(term) { says(ChangeKind::Removed, format!("{} may no longer send", named(term))) } else { removed(quoted(term)) });
     }
     for term in new.iter().filter(|term| !is_all(term) && !old.contains(term)) {
-        found.push(added(if lets_send(term) { format!("{} may send now", named(term)) } else { quoted(term) }));
+        found.push(if lets_send(term) { says(ChangeKind::Added, format!("{} may send now", named(term))) } else { added(quoted(term)) });
     }
     match (all(&old), all(&new)) {
         (Some(old), Some(new)) if old != new => found.push(changed(format!("all other hosts: {old}, now {new}"))),
@@ -186,7 +194,9 @@ fn dkim_changes(before: &[String], after: &[String], unasked: &[String]) -> Vec<
             Some(now) if now == values => {}
             Some(now) => match (bare(values), bare(now)) {
                 (Some(was), Some(is)) if was == is => found.push(changed(format!("selector {selector}: the same key, with other tags"))),
-                (_, Some(is)) if is.is_empty() => found.push(removed(format!("key of selector {selector} was revoked (empty p=)"))),
+                (_, Some(is)) if is.is_empty() => {
+                    found.push(says(ChangeKind::Removed, format!("key of selector {selector} was revoked (empty p=)")));
+                }
                 _ => found.push(changed(format!("key of selector {selector} was replaced"))),
             },
         }
@@ -286,6 +296,7 @@ mod tests {
     use proptest::prelude::*;
     use waypost_types::{
         audit::{SpfDetail, SpfNode, SpfTerm},
+        finding::UnknownCause,
         outcome::{CheckSummary, Status},
     };
 
@@ -383,6 +394,33 @@ mod tests {
         }
     }
 
+    /// Whoever names what became of it reads the form, not the punctuation.
+    #[test]
+    fn a_thing_is_told_from_a_sentence() {
+        use ChangeForm::{Sentence, Thing};
+        let key = "s1: p=AAAA";
+        for (family, before, after, form) in [
+            (Family::Spf, &["v=spf1 -all"][..], &[][..], Thing),
+            (Family::Spf, &["v=spf1 mx -all"], &["v=spf1 -all"], Sentence),
+            (Family::Spf, &["v=spf1 -ip4:192.0.2.1 -all"], &["v=spf1 -all"], Thing),
+            (Family::Spf, &["v=spf1 mx"], &["v=spf1 mx -all"], Thing),
+            (Family::Spf, &["v=spf1 -all"], &["v=spf1 ~all"], Sentence),
+            (Family::Dkim, &[key], &[], Thing),
+            (Family::Dkim, &[key], &["s1: p="], Sentence),
+            (Family::Dmarc, &["v=DMARC1; p=none; sp=none"], &["v=DMARC1; p=none"], Thing),
+            (Family::Mx, &["10 mx.example"], &[], Thing),
+            (Family::Mx, &["10 mx.example"], &["20 mx.example"], Sentence),
+            (Family::MtaSts, &["version: STSv1"], &[], Thing),
+            (Family::Dnssec, &["DS 1 13 2"], &[], Thing),
+        ] {
+            let found = changes(family, &lines(before), &lines(after), &AuditDetail::default());
+            assert_eq!(found.iter().map(|change| change.form).collect::<Vec<_>>(), [form], "{found:?}");
+        }
+        // Rows of earlier versions.
+        let old: RecordChange = serde_json::from_str(r#"{"kind":"removed","text":"SPF record: v=spf1 -all"}"#).unwrap();
+        assert_eq!(old.form, Sentence);
+    }
+
     #[test]
     fn a_flood_of_changes_is_counted() {
         let many: Vec<String> = (0..100).map(|n| format!("{n} mx{n}.example")).collect();
@@ -402,7 +440,9 @@ mod tests {
         let before = lines(&["s1: p=A", "s2: p=B"]);
         // All answered: what is not there is gone.
         assert_eq!(records_of(&report("dkim", &["s2: p=C"], &[]), Family::Dkim, &before), Some(lines(&["s2: p=C"])));
-        assert_eq!(records_of(&report("dkim", &[], &[("dkim", NO_USUAL_SELECTOR)]), Family::Dkim, &before), Some(Vec::new()));
+        let mut unnamed = report("dkim", &[], &[]);
+        unnamed.unknown.push(UnknownPart { cause: UnknownCause::Unnamed, ..UnknownPart::new("dkim", "whatever it says") });
+        assert_eq!(records_of(&unnamed, Family::Dkim, &before), Some(Vec::new()));
         // One did not answer: it stays as it was.
         assert_eq!(records_of(&report("dkim", &["s2: p=C"], &[("dkim", "late")]), Family::Dkim, &before), Some(lines(&["s1: p=A", "s2: p=C"])));
         // SPF itself did not answer; or did, and an include did not.

@@ -89,7 +89,6 @@ mod transport_tests;
 mod untold;
 mod web;
 
-pub use dkim::NO_USUAL_SELECTOR;
 pub(crate) use dkim::{KeyFault, key_fault};
 pub(crate) use dkim_key::is_meant_as_key;
 pub(crate) use dmarc_alignment::Alignments;
