@@ -247,8 +247,8 @@ async fn withdrawn_keys_at_usual_selectors_are_named() {
         let world: Vec<(&str, String)> = names.iter().take(many).map(|name| (name.as_str(), txt("v=DKIM1; p="))).collect();
         let part = look_with(&world, &[], &AuditOptions::default()).await;
         let told = part.unknown.iter().find(|part| !part.is_silence()).unwrap();
-        let named = names.iter().take(many).filter(|name| told.reason.contains(&format!("“{}”", name.split('.').next().unwrap()))).count();
-        assert_eq!((named, told.subject.as_str()), (many.min(3), "dkim"), "{told:?}");
+        let said = names.iter().take(many).filter(|name| told.reason.contains(&format!("“{}”", name.split('.').next().unwrap()))).count();
+        assert_eq!((said, told.subject.as_str()), (many.min(3), "dkim"), "{told:?}");
         assert!(told.reason.contains(words), "{told:?}");
         assert_eq!(part.detail.dkim.len(), many);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use hickory_proto::op::ResponseCode;
-use waypost_types::{Severity, audit::DmarcDetail};
+use waypost_types::{Finding, Severity, audit::DmarcDetail};
 
 use super::*;
 use crate::net::tests::{Say, Server};

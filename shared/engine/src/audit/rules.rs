@@ -185,6 +185,7 @@ mod tests {
             include_str!("spf_mend.rs"),
             include_str!("spf_repair.rs"),
             include_str!("spf_networks.rs"),
+            include_str!("spf_none.rs"),
             include_str!("spf_open.rs"),
             include_str!("spf_repeats.rs"),
             include_str!("spf_senders.rs"),

@@ -3,7 +3,7 @@
 
 use hickory_proto::op::ResponseCode;
 use waypost_types::{
-    Severity,
+    Finding, Severity,
     audit::{SpfDetail, SpfNode},
 };
 

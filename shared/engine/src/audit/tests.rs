@@ -207,3 +207,15 @@ async fn audits_and_evaluations_can_be_spawned() {
     });
     assert_eq!(report.await.unwrap().domain, "e.example");
 }
+
+/// A selector that nobody named is no matter while nobody answers for the zone: that is silence, as of all parts.
+#[test]
+fn where_nobody_answers_all_parts_are_silent() {
+    let mut unknown = vec![
+        UnknownPart { cause: UnknownCause::Unnamed, ..UnknownPart::new("dkim", "none at the usual selectors") },
+        UnknownPart::new("dkim", "late"),
+        UnknownPart::new("mx.e.example", "port 25"),
+    ];
+    one_reason(&mut unknown);
+    assert_eq!(unknown.iter().map(|part| (part.subject.as_str(), part.is_silence())).collect::<Vec<_>>(), [("dkim", true), ("mx.e.example", true)]);
+}
