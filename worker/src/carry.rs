@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use waypost_engine::{
-    audit::{Family, NO_USUAL_SELECTOR, leaves_open},
+    audit::{Family, leaves_open},
     blacklist::lasting_zone,
 };
 use waypost_types::{
@@ -116,7 +116,7 @@ pub fn carry(before: Option<(&Outcome, DateTime<Utc>)>, now: &Arc<Outcome>, memo
 /// Families whose records were known and could not be read this time.
 fn unread(report: &AuditReport, before: &AuditReport) -> Vec<&'static str> {
     let is_unread = |family: &&str| {
-        let untold = report.unknown.iter().any(|part| part.subject == **family && part.reason != NO_USUAL_SELECTOR);
+        let untold = report.unknown.iter().any(|part| part.subject == **family && part.is_silence());
         untold && !report.records.contains_key(*family) && before.records.contains_key(*family)
     };
     Family::ALL.into_iter().map(Family::key).filter(is_unread).collect()
@@ -169,7 +169,7 @@ pub fn found(outcome: &Outcome) -> Vec<String> {
 /// What the finding rests on could not be told this time, and the finding is not there anew.
 fn is_open(finding: &Finding, report: &AuditReport) -> bool {
     // No key at the usual selectors is all that can be seen of a broken key that was taken away.
-    let unknown = report.unknown.iter().any(|part| part.reason != NO_USUAL_SELECTOR && leaves_open(part, finding));
+    let unknown = report.unknown.iter().any(|part| part.is_silence() && leaves_open(part, finding));
     unknown && !report.findings.iter().any(|other| other.rule == finding.rule && other.subject == finding.subject)
 }
 
@@ -184,7 +184,7 @@ fn as_before(finding: &Finding) -> Finding {
 #[cfg(test)]
 mod tests {
     use waypost_types::{
-        finding::{Severity, UnknownPart},
+        finding::{Severity, UnknownCause, UnknownPart},
         lists::ListType,
         outcome::{ListEntry, ListState, ScannedList, Verdict},
     };
@@ -324,8 +324,14 @@ mod tests {
     #[test]
     fn what_was_told_anew_is_not_doubled_and_a_key_that_is_gone_is_gone() {
         let broken = audit(&["spf.missing", "dkim.revoked"], &[]);
-        let same = audit(&["spf.missing"], &[("spf", "includes did not answer"), ("dkim", NO_USUAL_SELECTOR)]);
-        assert_eq!(carried(Some(&broken), &same).findings().len(), 1);
+        let same = |cause| {
+            let mut same = audit(&["spf.missing"], &[("spf", "includes did not answer"), ("dkim", "none is known")]);
+            let Some(Outcome::Audit(report)) = Arc::get_mut(&mut same) else { panic!("it is an audit") };
+            report.unknown[1].cause = cause;
+            same
+        };
+        assert_eq!(carried(Some(&broken), &same(UnknownCause::Unnamed)).findings().len(), 1);
+        assert_eq!(carried(Some(&broken), &same(UnknownCause::Silence)).findings().len(), 2, "silence takes no key away");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use waypost_store::{
 use waypost_types::{
     DomainId,
     conditions::Conditions,
-    drift::{ChangeKind, RecordChange, RecordEvent},
+    drift::{ChangeForm, ChangeKind, RecordChange, RecordEvent},
     incident::IncidentSeverity,
     outcome::{AuditReport, Outcome},
 };
@@ -124,11 +124,10 @@ pub(crate) async fn name_causes(
 
 /// A change, as the summary of an incident names it.
 pub(crate) fn what_changed(at: DateTime<Utc>, changes: &[RecordChange]) -> String {
-    // A record and its value do not say by themselves what became of it; sentences do.
-    let kind = |change: &RecordChange| match change.kind {
-        ChangeKind::Added if change.text.contains(": ") => "added ",
-        ChangeKind::Removed if change.text.contains(": ") => "removed ",
-        _ => "",
+    let kind = |change: &RecordChange| match (change.form, change.kind) {
+        (ChangeForm::Thing, ChangeKind::Added) => "added ",
+        (ChangeForm::Thing, ChangeKind::Removed) => "removed ",
+        (ChangeForm::Thing, ChangeKind::Changed) | (ChangeForm::Sentence, _) => "",
     };
     let said: Vec<String> = changes.iter().take(MOST_NAMED).map(|change| format!("{}{}", kind(change), change.text)).collect();
     format!("What changed at {}: {}.", at.format("%-d %B %H:%M UTC"), said.join("; "))
@@ -140,13 +139,17 @@ mod tests {
 
     #[test]
     fn what_became_of_a_record_is_said() {
-        let change = |kind, text: &str| RecordChange { kind, text: text.to_owned() };
+        let change = |form, kind, text: &str| RecordChange { kind, text: text.to_owned(), form };
+        let (thing, sentence) = (ChangeForm::Thing, ChangeForm::Sentence);
         let at = DateTime::from_timestamp(1_796_000_000, 0).unwrap_or_default();
         for (changed, said) in [
-            (change(ChangeKind::Removed, "DMARC record: v=DMARC1; p=reject"), "removed DMARC record: v=DMARC1; p=reject"),
-            (change(ChangeKind::Added, "SPF record: v=spf1 -all"), "added SPF record: v=spf1 -all"),
-            (change(ChangeKind::Changed, "policy (p): reject, now none"), "policy (p): reject, now none"),
-            (change(ChangeKind::Removed, "DSN is no longer offered"), "DSN is no longer offered"),
+            (change(thing, ChangeKind::Removed, "DMARC record: v=DMARC1; p=reject"), "removed DMARC record: v=DMARC1; p=reject"),
+            (change(thing, ChangeKind::Added, "SPF record: v=spf1 -all"), "added SPF record: v=spf1 -all"),
+            (change(sentence, ChangeKind::Changed, "policy (p): reject, now none"), "policy (p): reject, now none"),
+            (change(sentence, ChangeKind::Removed, "DSN is no longer offered"), "DSN is no longer offered"),
+            // Punctuation says nothing of it.
+            (change(sentence, ChangeKind::Removed, "192.0.2.1: DSN is no longer offered"), "192.0.2.1: DSN is no longer offered"),
+            (change(thing, ChangeKind::Removed, "key of selector s1"), "removed key of selector s1"),
         ] {
             let words = what_changed(at, &[changed]);
             assert!(words.ends_with(&format!(" UTC: {said}.")), "{words}");

@@ -7,7 +7,7 @@ use std::{
 };
 
 use waypost_engine::{
-    audit::{Family, NO_USUAL_SELECTOR, is_of_one_member},
+    audit::{Family, is_of_one_member},
     blacklist::lasting_zone,
 };
 use waypost_types::outcome::{ListState, Outcome, ScannedList};
@@ -22,7 +22,7 @@ pub fn untold(outcome: &Outcome) -> BTreeSet<String> {
     match outcome {
         Outcome::Smtp(_) => BTreeSet::new(),
         Outcome::Audit(report) => {
-            let parts = report.unknown.iter().filter(|part| part.reason != NO_USUAL_SELECTOR);
+            let parts = report.unknown.iter().filter(|part| part.is_silence());
             parts.map(|part| part.about.as_ref().map_or_else(|| part.subject.clone(), |about| format!("{about}|{}", part.subject))).collect()
         }
         Outcome::Blacklist(report) => {

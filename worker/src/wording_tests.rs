@@ -122,12 +122,12 @@ fn an_incident_of_an_address_names_the_domains_that_it_hits() {
 #[test]
 fn what_the_probe_says_already_is_not_said_twice() {
     let Outcome::Smtp(mut report) = stub_outcome("mx.example", 587, Verdict::Down) else { panic!("it is a probe") };
-    report.summary = "The certificate expired on 2026-11-17; mail programs refuse to log in".to_owned();
+    report.summary = "2 of 2 addresses: The certificate expired on 2026-11-17".to_owned();
     report.probes[0].banner = Some("mx.example ESMTP".to_owned());
     report.probes[0].findings = vec![finding(Severity::High, "The certificate expired on 2026-11-17")];
     let (_, summary) = incident_words("mx.example:587", MonitorState::Down, &report);
     assert_eq!(
         summary,
-        "The certificate expired on 2026-11-17; mail programs refuse to log in. Receivers treat the domain as if it had no SPF. Next step: Correct the record."
+        "2 of 2 addresses: The certificate expired on 2026-11-17. Receivers treat the domain as if it had no SPF. Next step: Correct the record."
     );
 }

@@ -10,7 +10,7 @@ use scene::Scene;
 use waypost_types::{
     Finding, MonitorId, Severity, UnknownPart,
     audit::{DkimKey, SelectorOrigin},
-    drift::ChangeKind,
+    drift::{ChangeForm, ChangeKind},
     list_history::ListingEnd,
     monitor::MonitorKind,
     outcome::{AuditReport, BlacklistReport, CheckSummary, ListEntry, ListState, Outcome, Status},
@@ -281,7 +281,11 @@ async fn a_change_of_many_long_records_is_cut_and_what_is_very_old_goes() {
         at,
         family: "ns".to_owned(),
         changes: (0..many)
-            .map(|n| waypost_types::drift::RecordChange { kind: ChangeKind::Added, text: format!("{n} {}", "ü".repeat(9_000)) })
+            .map(|n| waypost_types::drift::RecordChange {
+                kind: ChangeKind::Added,
+                text: format!("{n} {}", "ü".repeat(9_000)),
+                form: ChangeForm::Sentence,
+            })
             .collect(),
         before: Vec::new(),
         after: (0..many).map(|n| format!("{n} {}", "x".repeat(9_000))).collect(),

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use waypost_engine::{
-    audit::{AuditOptions, NO_USUAL_SELECTOR, audit},
+    audit::{AuditOptions, audit},
     blacklist::{Lists, Scanner, Subject},
     net::Net,
 };
@@ -32,7 +32,7 @@ pub(super) async fn look(net: &Net, scanner: &Scanner, domain: &DomainName) -> L
     let lists = report.unwrap_or_default();
     audit.hold(&own_listings(domain, &audit, &lists));
     let took = started.elapsed();
-    let complete = !cut && !is_late(took, &lists.entries) && audit.unknown.iter().all(|part| part.reason == NO_USUAL_SELECTOR);
+    let complete = !cut && !is_late(took, &lists.entries) && !audit.unknown.iter().any(UnknownPart::is_silence);
     Lookup {
         domain: domain.to_string(),
         display: domain.display(),

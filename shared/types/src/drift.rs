@@ -14,6 +14,29 @@ pub struct RecordChange {
     pub kind: ChangeKind,
     /// In words: `include:_spf.example.net may send now`.
     pub text: String,
+    /// How to read the words.
+    #[serde(default, skip_serializing_if = "ChangeForm::is_sentence")]
+    pub form: ChangeForm,
+}
+
+/// What the words of a change say by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum ChangeForm {
+    /// What happened: `include:_spf.example.net may send now`.
+    #[default]
+    Sentence,
+    /// What it happened to, and no more: `SPF record: v=spf1 -all`.
+    Thing,
+}
+
+impl ChangeForm {
+    /// Whether the words say what happened.
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde passes references
+    pub const fn is_sentence(&self) -> bool {
+        matches!(self, Self::Sentence)
+    }
 }
 
 /// What happened to a record or a part of one.

@@ -119,11 +119,39 @@ pub struct UnknownPart {
     pub about: Option<String>,
     /// Why, and what would help.
     pub reason: String,
+    /// Why, for programs.
+    #[serde(default, skip_serializing_if = "UnknownCause::is_silence")]
+    pub cause: UnknownCause,
+}
+
+/// Why a part could not be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum UnknownCause {
+    /// What was asked did not answer, or gave nothing to tell it by: what was found before may still be so.
+    #[default]
+    Silence,
+    /// All that could be asked has answered, and only the owner can name what else there is: DKIM selectors can not be listed.
+    Unnamed,
+}
+
+impl UnknownCause {
+    /// Whether something did not answer.
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde passes references
+    pub const fn is_silence(&self) -> bool {
+        matches!(self, Self::Silence)
+    }
 }
 
 impl UnknownPart {
     /// All of `subject` could not be told.
     pub fn new(subject: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { subject: subject.into(), about: None, reason: reason.into() }
+        Self { subject: subject.into(), about: None, reason: reason.into(), cause: UnknownCause::default() }
+    }
+
+    /// Something did not answer: what was found or read of it before may still be so, and asking again may tell.
+    pub const fn is_silence(&self) -> bool {
+        self.cause.is_silence()
     }
 }

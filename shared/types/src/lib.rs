@@ -30,6 +30,6 @@ pub mod problem;
 pub mod score;
 pub mod settled;
 
-pub use finding::{Finding, Severity, UnknownPart};
+pub use finding::{Finding, Severity, UnknownCause, UnknownPart};
 pub use id::{AddressId, ChannelId, DomainId, IncidentId, MonitorId, OrgId, ServerId, UserId};
 pub use name::{Cidr, DomainName, EmailAddress, NameError};

@@ -16,10 +16,6 @@ use super::{
 };
 use crate::net::{Lookup, Net};
 
-/// Why nothing can be said of DKIM where no resolver failed.
-pub const NO_USUAL_SELECTOR: &str =
-    "no key at the usual selectors; name the selector of a signed message (its DKIM-Signature header has s=) to have it checked";
-
 /// Bits below which receivers refuse an RSA key (RFC 8301 3.2).
 const LEAST_BITS: u32 = 1024;
 
@@ -164,7 +160,7 @@ fn sum_up(part: &mut Part, domain: &str, answers: &Answers, usable: &Usable) {
                 return;
             }
             None if !answers.guessed => part.unknown("dkim", "no selector was named, and none was to be guessed"),
-            None => part.unknown("dkim", NO_USUAL_SELECTOR),
+            None => part.unknown.push(dkim_remarks::no_usual_selector(answers)),
         }
     }
     match (part.findings.is_empty(), part.unknown.is_empty()) {

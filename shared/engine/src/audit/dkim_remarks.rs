@@ -1,11 +1,15 @@
 //! What there is to say of one DKIM key or of a selector without one.
 
 use chrono::{DateTime, Utc};
-use waypost_types::{Severity, audit::SelectorOrigin};
+use waypost_types::{
+    Severity,
+    audit::SelectorOrigin,
+    finding::{UnknownCause, UnknownPart},
+};
 
 use super::{
-    Part,
-    dkim_ask::Asked,
+    Family, Part,
+    dkim_ask::{Answers, Asked},
     dkim_key::{Fault, Key, Kind, Service, parse, repaired},
     repair,
     rules::{Remark, remark},
@@ -72,6 +76,22 @@ pub(super) fn missing(one: &Asked, wild: Option<&str>) -> Option<Remark> {
         SelectorOrigin::Found | SelectorOrigin::Catalog => return None,
     };
     Some(found.with("selector", &one.selector).with("name", name))
+}
+
+/// All usual selectors have answered and none has a key that mail can be signed with: no mistake, since another selector may have one. A withdrawn
+/// key says that there was one.
+pub(super) fn no_usual_selector(answers: &Answers) -> UnknownPart {
+    let withdrawn: Vec<String> = answers.asked.iter().filter(|one| one.is_revoked()).map(|one| format!("“{}”", one.selector)).collect();
+    let more = withdrawn.len().saturating_sub(MOST_NAMED);
+    let named = withdrawn.iter().take(MOST_NAMED).cloned().collect::<Vec<_>>().join(", ");
+    let none = match (withdrawn.len(), more) {
+        (0, _) => "no key at the usual selectors".to_owned(),
+        (1, _) => format!("the usual selectors were asked, and none has a key in use; {named} holds a withdrawn key (empty p=)"),
+        (_, 0) => format!("the usual selectors were asked, and none has a key in use; {named} hold withdrawn keys (empty p=)"),
+        _ => format!("the usual selectors were asked, and none has a key in use; {named} and {more} more hold withdrawn keys (empty p=)"),
+    };
+    let reason = format!("{none}; name the selector of a signed message (its DKIM-Signature header has s=) to have it checked");
+    UnknownPart { cause: UnknownCause::Unnamed, ..UnknownPart::new(Family::Dkim.key(), reason) }
 }
 
 /// Keys that audits found are gone or withdrawn, and no other is there. `another`: something stands below `_domainkey` that nobody asked for. It

@@ -223,7 +223,7 @@ async fn only_a_selector_in_use_proves_that_a_key_is_missing() {
             part.findings.iter().any(|finding| finding.summary.contains("mail is signed")),
             options.selectors.is_empty() && !wanted.is_empty()
         );
-        assert_eq!(part.unknown.iter().any(|unknown| unknown.reason == NO_USUAL_SELECTOR), wanted.is_empty());
+        assert_eq!(part.unknown.iter().any(|unknown| !unknown.is_silence()), wanted.is_empty());
         told(&part);
     }
     // One of the catalog's has a key: DKIM is there.
@@ -232,6 +232,26 @@ async fn only_a_selector_in_use_proves_that_a_key_is_missing() {
     // A revoked key at a usual selector is good housekeeping.
     let revoked = look_with(&[("google._domainkey.e.example", txt("v=DKIM1; p="))], &[], &AuditOptions::default()).await;
     assert!(revoked.findings.is_empty() && revoked.detail.dkim[0].revoked, "{revoked:#?}");
+}
+
+/// What the table shows the reason tells of: the key that is there is none in use.
+#[tokio::test]
+async fn withdrawn_keys_at_usual_selectors_are_named() {
+    let names = ["default", "google", "k1", "mail", "s1"].map(|selector| format!("{selector}._domainkey.e.example"));
+    for (many, words) in [
+        (0, "no key at the usual selectors; name the selector"),
+        (1, "none has a key in use; “default” holds a withdrawn key (empty p=); name the selector"),
+        (2, "” hold withdrawn keys (empty p=); name the selector"),
+        (5, " and 2 more hold withdrawn keys"),
+    ] {
+        let world: Vec<(&str, String)> = names.iter().take(many).map(|name| (name.as_str(), txt("v=DKIM1; p="))).collect();
+        let part = look_with(&world, &[], &AuditOptions::default()).await;
+        let told = part.unknown.iter().find(|part| !part.is_silence()).unwrap();
+        let said = names.iter().take(many).filter(|name| told.reason.contains(&format!("“{}”", name.split('.').next().unwrap()))).count();
+        assert_eq!((said, told.subject.as_str()), (many.min(3), "dkim"), "{told:?}");
+        assert!(told.reason.contains(words), "{told:?}");
+        assert_eq!(part.detail.dkim.len(), many);
+    }
 }
 
 #[tokio::test]
@@ -379,7 +399,7 @@ async fn a_failure_is_said_of_selectors_that_matter() {
     let guess = [("default._domainkey.e.example", fail())];
     assert!(look_with(&usual, &guess, &AuditOptions::default()).await.unknown.is_empty());
     let part = look_with(&[], &guess, &AuditOptions::default()).await;
-    assert!(part.unknown.len() == 1 && part.unknown[0].reason != NO_USUAL_SELECTOR, "{:?}", part.unknown);
+    assert!(part.unknown.len() == 1 && part.unknown[0].is_silence(), "{:?}", part.unknown);
     // … or where a key was there before.
     let known = Known { records: [("dkim".to_owned(), vec![("default: p=A".to_owned(), Utc::now())])].into(), ..Known::default() };
     let part = look_with(&usual, &guess, &AuditOptions { known, ..AuditOptions::default() }).await;
@@ -418,7 +438,7 @@ async fn selectors_are_guessed_only_where_that_is_wanted() {
     let usual = [("google._domainkey.e.example", txt(&format!("p={RSA_2048}")))];
     assert!(look_with(&usual, &[], &AuditOptions::default()).await.unknown.is_empty());
     let part = look_with(&usual, &[], &AuditOptions { guess_selectors: false, ..AuditOptions::default() }).await;
-    assert!(part.records.is_empty() && part.unknown.len() == 1 && part.unknown[0].reason != NO_USUAL_SELECTOR, "{part:#?}");
+    assert!(part.records.is_empty() && part.unknown.len() == 1 && part.unknown[0].is_silence(), "{part:#?}");
 }
 
 #[tokio::test]
@@ -510,7 +530,7 @@ async fn a_key_for_tls_reports_is_no_mistake_and_no_key_for_mail() {
     let by_audit = AuditOptions { found_selectors: vec![OWN.to_owned()], ..AuditOptions::default() };
     for options in [hand(), by_audit] {
         let part = one(&key, &options).await;
-        assert!(part.findings.is_empty() && part.unknown.iter().any(|unknown| unknown.reason == NO_USUAL_SELECTOR), "{part:#?}");
+        assert!(part.findings.is_empty() && part.unknown.iter().any(|unknown| !unknown.is_silence()), "{part:#?}");
         assert_eq!((part.summary.as_ref().unwrap().word.as_str(), part.detail.dkim.len()), ("Selector unknown", 1));
     }
     // Another one is the mail's.

@@ -1,6 +1,8 @@
 //! The one DMARC record to paste: what it mends, what it leaves to its owner, and that it brings nothing new.
 #![allow(clippy::unwrap_used)]
 
+use waypost_types::Finding;
+
 use super::{
     dmarc_tests::{cases, detail, rules, run, run_at},
     *,

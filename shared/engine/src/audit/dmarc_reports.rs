@@ -18,6 +18,8 @@ use crate::net::{Absence, DnsFailure, Lookup, Net};
 
 /// Hosts of report addresses that are asked.
 const MOST_HOSTS: usize = 10;
+/// Addresses at one host that are named.
+const MOST_NAMED: usize = 4;
 /// Addresses that can not be used and are told.
 const MOST_BAD: usize = 5;
 
@@ -36,31 +38,34 @@ pub(super) struct Hosts {
 /// `meant`: addresses that a rewritten record would have beside them; of these nothing is remarked.
 pub(super) async fn check(net: &Net, published: &Published, organisation: Option<&str>, meant: &[ReportAddress], part: &mut Part) -> Hosts {
     let (record, owner) = (&published.record, format!("_dmarc.{}", published.at));
-    let mut asked = BTreeSet::new();
     let all = record.rua.iter().map(|address| ("rua", address)).chain(record.ruf.iter().map(|address| ("ruf", address)));
     let written: Vec<(&str, ReportAddress)> = all.map(|(name, address)| (name, address.clone())).collect();
     let meant = meant.iter().map(|address| ("rua", address.clone()));
     let bare = record.bad_addresses.iter().filter_map(|(name, bad)| Some((*name, meant_address(&bad.text)?)));
-    let count = written.iter().filter(|(_, address)| asked.insert(address.host.clone())).count();
     let mut seen = BTreeSet::new();
     let hosts: Vec<(&str, ReportAddress)> =
-        written.into_iter().chain(bare).chain(meant).filter(|(_, address)| seen.insert(address.host.clone())).take(MOST_HOSTS).collect();
+        written.iter().cloned().chain(bare).chain(meant).filter(|(_, address)| seen.insert(address.host.clone())).take(MOST_HOSTS).collect();
     let answers =
         join_all(hosts.iter().map(|(_, address)| async {
             tokio::join!(takes_mail(net, address.host.as_str()), agrees(net, &published.at, organisation, &address.host))
         }))
         .await;
     let mut told = Hosts::default();
-    for (nth, ((name, address), (takes, permits))) in hosts.into_iter().zip(answers).enumerate() {
+    for ((_, address), (takes, permits)) in hosts.into_iter().zip(answers) {
         let host = &address.host;
         // Of an address that nobody can read its own mistake is told, not what its host would say.
-        let is_read = nth < count;
+        let to_host: Vec<String> =
+            written.iter().filter(|(_, to)| to.host == *host).take(MOST_NAMED).map(|(name, to)| format!("{name}={}", to.uri)).collect();
+        let is_read = !to_host.is_empty();
         match takes {
             Ok(false) => {
                 told.dead.insert(host.clone());
-                let seen = format!("{name}={}: {host} takes no mail (no MX, no address, or a null MX), so the reports are lost", address.uri);
+                let seen =
+                    format!("{host} takes no mail (no MX, no address, or a null MX), so the reports to it are lost: {}", to_host.join(" and "));
                 let found = remark("dmarc.rua_no_mx", &owner, seen).with("host", host.as_str());
                 part.findings.extend(is_read.then(|| found.done()));
+                // Whether it would agree to what it can not get is no second mistake.
+                continue;
             }
             Err(failure) if is_read => part.unknown("dmarc", format!("{host}: {failure}")),
             Ok(true) | Err(_) => {}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use hickory_proto::op::ResponseCode;
-use waypost_types::{Severity, audit::DmarcDetail};
+use waypost_types::{Finding, Severity, audit::DmarcDetail};
 
 use super::*;
 use crate::net::tests::{Say, Server};
@@ -317,7 +317,31 @@ async fn who_does_not_answer_leaves_it_open() {
     let record = [("_dmarc.e.example", "TXT v=DMARC1; p=reject; rua=mailto:d@mute.example")];
     let report = run_at("e.example", &record, &fail("e.example._report._dmarc.mute.example"), &AuditOptions::default()).await;
     assert_eq!(rules(&report), ["dmarc.rua_no_mx"]);
+    assert!(report.unknown.is_empty(), "who takes no mail need not agree to any: {:?}", report.unknown);
+    let alive = [record[0], ("mute.example", "MX 10 mx.mute.example")];
+    let report = run_at("e.example", &alive, &fail("e.example._report._dmarc.mute.example"), &AuditOptions::default()).await;
     assert!(report.unknown.iter().any(|part| part.reason.starts_with("e.example._report._dmarc.mute.example")), "{:?}", report.unknown);
+}
+
+/// One host that takes no mail is one mistake, whatever is sent there; two are two, and cost once all the same.
+#[tokio::test]
+async fn a_dead_report_host_is_one_finding_and_costs_once() {
+    let at = async |record: &str| run(&format!("v=DMARC1; p=reject; {record}")).await;
+    let one = at("rua=mailto:d@gone.example").await;
+    for (record, findings, names) in [
+        ("rua=mailto:d@gone.example; ruf=mailto:f@gone.example", 1, vec!["rua=mailto:d@gone.example and ruf=mailto:f@gone.example"]),
+        ("rua=mailto:d@gone.example,mailto:e@GONE.example", 1, vec!["rua=mailto:d@gone.example and rua=mailto:e@GONE.example"]),
+        ("rua=mailto:d@gone.example; ruf=mailto:f@gone2.example", 2, vec!["rua=mailto:d@gone.example", "ruf=mailto:f@gone2.example"]),
+    ] {
+        let report = at(record).await;
+        let lost: Vec<&Finding> = report.findings.iter().filter(|finding| finding.rule != "dmarc.ruf_privacy").collect();
+        assert_eq!(lost.len(), findings, "{record}: {:#?}", report.findings);
+        for (finding, names) in lost.iter().zip(names) {
+            assert!(finding.rule == "dmarc.rua_no_mx" && finding.summary.ends_with(names), "{record}: {finding:?}");
+        }
+        let points = |report: &AuditReport| report.lost.iter().filter(|lost| lost.rule.starts_with("dmarc.rua_")).map(|lost| lost.points).sum::<u8>();
+        assert_eq!((points(&report), points(&one)), (20, 20), "{record}");
+    }
 }
 
 #[tokio::test]

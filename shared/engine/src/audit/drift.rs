@@ -6,15 +6,15 @@ use std::collections::BTreeMap;
 use waypost_types::{
     UnknownPart,
     audit::AuditDetail,
-    drift::{ChangeKind, RecordChange},
+    drift::{ChangeForm, ChangeKind, RecordChange},
     outcome::AuditReport,
 };
 
-use super::{Family, NO_USUAL_SELECTOR, tags::tags};
+use super::{Family, tags::tags};
 use crate::spf;
 
 /// Changes told of one event; more are counted.
-const MOST_CHANGES: usize = 30;
+pub(super) const MOST_CHANGES: usize = 30;
 /// Characters of a value that are quoted.
 const MOST_QUOTED: usize = 80;
 
@@ -26,7 +26,7 @@ pub fn records_of(report: &AuditReport, family: Family, before: &[String]) -> Op
     // A family that was not part of the audit tells nothing.
     report.checks.get(key)?;
     let mut records = report.records.get(key).cloned().unwrap_or_default();
-    let blind: Vec<&UnknownPart> = report.unknown.iter().filter(|part| part.subject == key && part.reason != NO_USUAL_SELECTOR).collect();
+    let blind: Vec<&UnknownPart> = report.unknown.iter().filter(|part| part.subject == key && part.is_silence()).collect();
     if !blind.is_empty() {
         let seen: Vec<String> = records.iter().map(|record| piece(family, record).to_owned()).collect();
         let unseen = |record: &&String| !seen.iter().any(|name| name == piece(family, record));
@@ -95,16 +95,24 @@ pub fn changes(family: Family, before: &[String], after: &[String], detail: &Aud
     found
 }
 
-pub(crate) fn added(text: impl Into<String>) -> RecordChange {
-    RecordChange { kind: ChangeKind::Added, text: text.into() }
+/// This is new.
+pub(crate) fn added(thing: impl Into<String>) -> RecordChange {
+    RecordChange { kind: ChangeKind::Added, text: thing.into(), form: ChangeForm::Thing }
 }
 
-pub(crate) fn removed(text: impl Into<String>) -> RecordChange {
-    RecordChange { kind: ChangeKind::Removed, text: text.into() }
+/// This is gone.
+pub(crate) fn removed(thing: impl Into<String>) -> RecordChange {
+    RecordChange { kind: ChangeKind::Removed, text: thing.into(), form: ChangeForm::Thing }
 }
 
-pub(crate) fn changed(text: impl Into<String>) -> RecordChange {
-    RecordChange { kind: ChangeKind::Changed, text: text.into() }
+/// Something has another value, as the words say.
+pub(crate) fn changed(sentence: impl Into<String>) -> RecordChange {
+    says(ChangeKind::Changed, sentence)
+}
+
+/// The words say what happened.
+pub(crate) fn says(kind: ChangeKind, sentence: impl Into<String>) -> RecordChange {
+    RecordChange { kind, text: sentence.into(), form: ChangeForm::Sentence }
 }
 
 pub(crate) fn quoted(text: &str) -> String {
@@ -136,10 +144,10 @@ fn spf_changes(before: &[String], after: &[String], detail: &AuditDetail) -> Vec
     let named = |term: &str| service(term).map_or_else(|| quoted(term), |service| format!("{} ({service})", quoted(term)));
     let mut found: Vec<RecordChange> = Vec::new();
     for term in old.iter().filter(|term| !is_all(term) && !new.contains(term)) {
-        found.push(removed(if lets_send(term) { format!("{} may no longer send", named(term)) } else { quoted(term) }));
+        found.push(if lets_send(term) { says(ChangeKind::Removed, format!("{} may no longer send", named(term))) } else { removed(quoted(term)) });
     }
     for term in new.iter().filter(|term| !is_all(term) && !old.contains(term)) {
-        found.push(added(if lets_send(term) { format!("{} may send now", named(term)) } else { quoted(term) }));
+        found.push(if lets_send(term) { says(ChangeKind::Added, format!("{} may send now", named(term))) } else { added(quoted(term)) });
     }
     match (all(&old), all(&new)) {
         (Some(old), Some(new)) if old != new => found.push(changed(format!("all other hosts: {old}, now {new}"))),
@@ -186,7 +194,9 @@ fn dkim_changes(before: &[String], after: &[String], unasked: &[String]) -> Vec<
             Some(now) if now == values => {}
             Some(now) => match (bare(values), bare(now)) {
                 (Some(was), Some(is)) if was == is => found.push(changed(format!("selector {selector}: the same key, with other tags"))),
-                (_, Some(is)) if is.is_empty() => found.push(removed(format!("key of selector {selector} was revoked (empty p=)"))),
+                (_, Some(is)) if is.is_empty() => {
+                    found.push(says(ChangeKind::Removed, format!("key of selector {selector} was revoked (empty p=)")));
+                }
                 _ => found.push(changed(format!("key of selector {selector} was replaced"))),
             },
         }
@@ -279,164 +289,4 @@ fn keyed_changes(before: &[String], after: &[String]) -> Vec<RecordChange> {
     }
     found.extend(new.iter().filter(|(name, _)| !old.contains_key(*name)).map(|(name, values)| added(format!("{name}: {}", all(values)))));
     found
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use waypost_types::{
-        audit::{SpfDetail, SpfNode, SpfTerm},
-        outcome::{CheckSummary, Status},
-    };
-
-    use super::*;
-
-    fn lines(text: &[&str]) -> Vec<String> {
-        text.iter().map(|line| (*line).to_owned()).collect()
-    }
-
-    /// `+`, `-` and `~` before the words.
-    fn told(family: Family, before: &[&str], after: &[&str]) -> Vec<String> {
-        let detail = AuditDetail {
-            spf: Some(SpfDetail {
-                tree: SpfNode {
-                    terms: vec![SpfTerm {
-                        policy: Some(Box::new(SpfNode {
-                            domain: "_spf.s.example".to_owned(),
-                            service: Some("Sender".to_owned()),
-                            ..SpfNode::default()
-                        })),
-                        ..SpfTerm::default()
-                    }],
-                    ..SpfNode::default()
-                },
-                ..SpfDetail::default()
-            }),
-            ..AuditDetail::default()
-        };
-        let sign = |kind| match kind {
-            ChangeKind::Added => '+',
-            ChangeKind::Removed => '-',
-            ChangeKind::Changed => '~',
-        };
-        changes(family, &lines(before), &lines(after), &detail).into_iter().map(|change| format!("{}{}", sign(change.kind), change.text)).collect()
-    }
-
-    #[test]
-    fn a_change_is_told_by_what_it_means() {
-        type Row<'a> = (Family, &'a [&'a str], &'a [&'a str], &'a [&'a str]);
-        let table: [Row<'_>; 16] = [
-            (Family::Spf, &["v=spf1 mx -all"], &["v=spf1 mx -all"], &[]),
-            (
-                Family::Spf,
-                &["v=spf1 mx include:old.example -all"],
-                &["v=spf1 mx include:_spf.s.example ~all"],
-                &["-include:old.example may no longer send", "+include:_spf.s.example (Sender) may send now", "~all other hosts: -all, now ~all"],
-            ),
-            (Family::Spf, &["v=spf1 -ip4:192.0.2.1 mx -all"], &["v=spf1 mx -all"], &["--ip4:192.0.2.1"]),
-            (Family::Spf, &["v=spf1 mx a -all"], &["v=spf1 a mx -all"], &["~the same terms stand in another order"]),
-            (Family::Spf, &[], &["v=spf1 -all"], &["+SPF record: v=spf1 -all"]),
-            (Family::Spf, &["v=spf1 -all"], &["v=spf1 -all", "v=spf1 mx"], &["+SPF record: v=spf1 mx"]),
-            (
-                Family::Dkim,
-                &["s1: v=DKIM1; p=AAAA"],
-                &["s1: v=DKIM1; p=BBBB", "s2: p=CCCC"],
-                &["~key of selector s1 was replaced", "+key of selector s2"],
-            ),
-            (
-                Family::Dkim,
-                &["s1: p=AAAA", "s2: p=BBBB"],
-                &["s1: t=y; p=AA AA", "s2: p="],
-                &["~selector s1: the same key, with other tags", "-key of selector s2 was revoked (empty p=)"],
-            ),
-            (Family::Dkim, &["s1: p=AAAA"], &[], &["-key of selector s1"]),
-            (
-                Family::Dmarc,
-                &["v=DMARC1; p=reject; rua=mailto:a@e.example; pct=50"],
-                &["v=DMARC1; p=none; sp=reject; rua=mailto:b@e.example"],
-                &[
-                    "~policy (p): reject, now none",
-                    "~report address (rua): mailto:a@e.example, now mailto:b@e.example",
-                    "-pct: 50",
-                    "+policy for subdomains (sp): reject",
-                ],
-            ),
-            (Family::Dmarc, &["v=DMARC1; p=none"], &["v=DMARC1;p=none;"], &["~the record is written differently and means the same"]),
-            (
-                Family::Mx,
-                &["10 a.example", "20 b.example"],
-                &["10 a.example", "5 b.example", "30 c.example"],
-                &["~MX host b.example: preference 20, now 5", "+MX host c.example (preference 30)"],
-            ),
-            (
-                Family::MtaSts,
-                &["v=STSv1; id=1;", "version: STSv1\nmode: testing\nmx: a.example"],
-                &["v=STSv1; id=2;", "version: STSv1\nmode: enforce\nmx: a.example"],
-                &["~TXT record: v=STSv1; id=1;, now v=STSv1; id=2;", "-policy: mode: testing", "+policy: mode: enforce"],
-            ),
-            (Family::Ptr, &["192.0.2.1 a.example"], &["192.0.2.1 b.example"], &["~192.0.2.1: a.example, now b.example"]),
-            (Family::Ns, &["a.example", "b.example"], &["a.example"], &["-name server b.example"]),
-            (Family::Dnssec, &["DS 1 13 2"], &[], &["-DS 1 13 2"]),
-        ];
-        for (family, before, after, wanted) in table {
-            assert_eq!(told(family, before, after), wanted, "{family:?} {before:?} {after:?}");
-        }
-    }
-
-    #[test]
-    fn a_flood_of_changes_is_counted() {
-        let many: Vec<String> = (0..100).map(|n| format!("{n} mx{n}.example")).collect();
-        let found = changes(Family::Mx, &[], &many, &AuditDetail::default());
-        assert_eq!((found.len(), found[MOST_CHANGES].text.as_str()), (MOST_CHANGES + 1, "and 70 more"));
-    }
-
-    #[test]
-    fn what_could_not_be_told_is_not_gone() {
-        let check = CheckSummary { status: Status::None, word: "x".to_owned() };
-        let report = |family: &str, records: &[&str], unknown: &[(&str, &str)]| AuditReport {
-            checks: [(family.to_owned(), check.clone())].into(),
-            records: [(family.to_owned(), lines(records))].into(),
-            unknown: unknown.iter().map(|(subject, reason)| UnknownPart::new(*subject, *reason)).collect(),
-            ..AuditReport::empty("e.example")
-        };
-        let before = lines(&["s1: p=A", "s2: p=B"]);
-        // All answered: what is not there is gone.
-        assert_eq!(records_of(&report("dkim", &["s2: p=C"], &[]), Family::Dkim, &before), Some(lines(&["s2: p=C"])));
-        assert_eq!(records_of(&report("dkim", &[], &[("dkim", NO_USUAL_SELECTOR)]), Family::Dkim, &before), Some(Vec::new()));
-        // One did not answer: it stays as it was.
-        assert_eq!(records_of(&report("dkim", &["s2: p=C"], &[("dkim", "late")]), Family::Dkim, &before), Some(lines(&["s1: p=A", "s2: p=C"])));
-        // SPF itself did not answer; or did, and an include did not.
-        assert_eq!(records_of(&report("spf", &[], &[("spf", "late")]), Family::Spf, &lines(&["v=spf1 mx"])), None);
-        assert_eq!(records_of(&report("spf", &["v=spf1 a"], &[("spf", "late")]), Family::Spf, &lines(&["v=spf1 mx"])), Some(lines(&["v=spf1 a"])));
-        // Another family's silence, and a family that was not asked.
-        assert_eq!(records_of(&report("spf", &[], &[("mx", "late")]), Family::Spf, &lines(&["v=spf1 mx"])), Some(Vec::new()));
-        assert_eq!(records_of(&report("spf", &[], &[]), Family::Mx, &[]), None);
-        // One selector did not answer, the other was answered: it is gone. One that nobody names any more is not kept for ever.
-        let mut one = report("dkim", &[], &[]);
-        one.unknown.push(UnknownPart { about: Some("s1._domainkey.e.example".to_owned()), ..UnknownPart::new("dkim", "late") });
-        assert_eq!(records_of(&one, Family::Dkim, &before), Some(lines(&["s1: p=A"])));
-        one.unknown = vec![UnknownPart::new("dkim", "late")];
-        one.detail.dkim_unasked = lines(&["s2"]);
-        assert_eq!(records_of(&one, Family::Dkim, &before), Some(lines(&["s1: p=A"])));
-        assert_eq!(changes(Family::Dkim, &before, &before[..1], &one.detail)[0].kind, ChangeKind::Changed);
-        // The domain's own policy is hidden while that of its parent is seen: nothing is known to have changed.
-        let (own, parents) = ("v=DMARC1; p=reject", "_dmarc.example: v=DMARC1; p=none");
-        let dmarc = |record, unknown| records_of(&report("dmarc", &[record], unknown), Family::Dmarc, &lines(&[own]));
-        let mut hidden = report("dmarc", &[parents], &[]);
-        hidden.unknown.push(UnknownPart { about: Some("_dmarc.e.example".to_owned()), ..UnknownPart::new("dmarc", "hidden") });
-        assert_eq!(records_of(&hidden, Family::Dmarc, &lines(&[own])), None);
-        assert_eq!(dmarc(parents, &[("dmarc", "a report address")]), Some(lines(&[parents])), "another question that fails hides no removal");
-        assert_eq!(dmarc(parents, &[]), Some(lines(&[parents])));
-        assert_eq!(dmarc("v=DMARC1; p=none", &[("dmarc", "a report address")]), Some(lines(&["v=DMARC1; p=none"])));
-    }
-
-    proptest! {
-        #[test]
-        fn different_records_always_tell_something(before in prop::collection::vec("[ -~]{0,40}", 0..3), after in prop::collection::vec("[ -~]{0,40}", 0..3)) {
-            for family in Family::ALL {
-                let found = changes(family, &before, &after, &AuditDetail::default());
-                prop_assert_eq!(found.is_empty(), before == after);
-            }
-        }
-    }
 }

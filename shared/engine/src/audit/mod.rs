@@ -35,6 +35,8 @@ mod dnssec;
 mod dnssec_records;
 mod dnssec_verdict;
 pub mod drift;
+#[cfg(test)]
+mod drift_tests;
 mod family;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
@@ -55,6 +57,7 @@ mod ns_soa;
 #[cfg(test)]
 mod ns_tests;
 mod ownership;
+mod part;
 mod ptr;
 mod ptr_names;
 #[cfg(test)]
@@ -70,6 +73,7 @@ mod spf_cost;
 mod spf_flatten;
 mod spf_mend;
 mod spf_networks;
+mod spf_none;
 mod spf_open;
 mod spf_repair;
 #[cfg(test)]
@@ -89,11 +93,11 @@ mod transport_tests;
 mod untold;
 mod web;
 
-pub use dkim::NO_USUAL_SELECTOR;
 pub(crate) use dkim::{KeyFault, key_fault};
 pub(crate) use dkim_key::is_meant_as_key;
 pub(crate) use dmarc_alignment::Alignments;
 pub use family::Family;
+pub(crate) use part::Part;
 pub use reverse::reverse;
 pub use selectors::provider_of;
 pub use untold::{is_of_one_member, leaves_open};
@@ -104,8 +108,7 @@ use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use waypost_types::{
     DomainName,
-    audit::AuditDetail,
-    finding::{Finding, UnknownPart},
+    finding::{UnknownCause, UnknownPart},
     outcome::{AuditReport, CheckSummary, MxHost, Status},
     score::grade,
 };
@@ -176,62 +179,6 @@ impl Known {
     pub fn mx_hosts(&self) -> Vec<&str> {
         let records = self.last(Family::Mx).chain(self.lost_mx.iter().map(String::as_str));
         records.filter_map(|record| record.split_once(' ')).map(|(_, host)| host).filter(|host| *host != ".").collect()
-    }
-}
-
-/// What one family found.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Part {
-    findings: Vec<Finding>,
-    unknown: Vec<UnknownPart>,
-    records: Vec<String>,
-    summary: Option<CheckSummary>,
-    detail: AuditDetail,
-}
-
-impl Part {
-    fn find(&mut self, remark: rules::Remark) {
-        self.findings.push(remark.done());
-    }
-
-    #[allow(clippy::needless_pass_by_value)] // failures are made where they are said
-    fn unknown(&mut self, subject: &str, reason: impl std::fmt::Display) {
-        self.unknown.push(UnknownPart::new(subject, reason.to_string()));
-    }
-
-    /// One member of a family that has many (an address, a server, a selector's name) could not be told; the others could.
-    #[allow(clippy::needless_pass_by_value)]
-    fn unknown_about(&mut self, family: Family, about: &str, reason: impl std::fmt::Display) {
-        self.unknown.push(UnknownPart { about: Some(about.to_owned()), ..UnknownPart::new(family.key(), reason.to_string()) });
-    }
-
-    /// One rule could not be told; the rest of its family could. Its finding of an earlier audit stays open.
-    fn untold(&mut self, rule: &'static str, reason: impl std::fmt::Display) {
-        debug_assert!(rules::rule(rule).is_some(), "{rule}");
-        self.unknown(rule, reason);
-    }
-
-    /// The word when nothing is wrong; findings colour it.
-    fn word(&mut self, status: Status, word: impl Into<String>) {
-        self.summary = Some(CheckSummary { status, word: word.into() });
-    }
-
-    /// The word with the colour of the worst finding; `good` is what it is without any of medium severity or worse.
-    fn word_by_findings(&mut self, good: Status, word: impl Into<String>) {
-        let worst = self.findings.iter().map(|finding| Status::from(finding.severity)).find(|s| *s == Status::Bad);
-        let worst = worst.or_else(|| self.findings.iter().map(|finding| Status::from(finding.severity)).find(|s| *s == Status::Warn));
-        self.word(worst.unwrap_or(good), word);
-    }
-
-    /// The same where the word is a plain fact, as how many hosts there are: in the colour of trouble it would be a riddle, so then the trouble
-    /// is counted in its place.
-    fn fact_by_findings(&mut self, good: Status, fact: impl Into<String>) {
-        let many = |of: Status| self.findings.iter().filter(|finding| Status::from(finding.severity) == of).count();
-        match (many(Status::Bad), many(Status::Warn)) {
-            (0, 0) => self.word(good, fact),
-            (0, warnings) => self.word(Status::Warn, if warnings == 1 { "1 warning".to_owned() } else { format!("{warnings} warnings") }),
-            (critical, _) => self.word(Status::Bad, format!("{critical} critical")),
-        }
     }
 }
 
@@ -392,6 +339,7 @@ fn report(facts: &Facts, parts: BTreeMap<Family, Part>) -> AuditReport {
 fn one_reason(unknown: &mut Vec<UnknownPart>) {
     for part in unknown.iter_mut().filter(|part| Family::of_rule(&part.subject).is_some()) {
         ns::SILENT.clone_into(&mut part.reason);
+        part.cause = UnknownCause::Silence;
     }
     let all = std::mem::take(unknown);
     for part in all {

@@ -4,7 +4,7 @@
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
 use hickory_proto::op::ResponseCode;
-use waypost_types::Severity;
+use waypost_types::{Finding, Severity};
 
 use super::{ns_ask::Asker, *};
 use crate::net::{

@@ -23,6 +23,9 @@ pub struct Rule {
     pub reference: String,
     /// What it does to delivery.
     pub why: String,
+    /// The same at a port where mail programs log in, where that differs.
+    #[serde(default)]
+    pub why_submission: Option<String>,
     /// What to do, with `{placeholders}`.
     pub fix: String,
     /// What to do where no record can be shown that does it.
@@ -115,6 +118,15 @@ impl Remark {
         self
     }
 
+    /// Says what it does where mail programs log in: it is they who look at the certificate there, not other servers.
+    #[must_use]
+    pub fn for_submission(self) -> Self {
+        match rule(&self.finding.rule).and_then(|rule| rule.why_submission.as_deref()) {
+            Some(why) => self.why(why),
+            None => self,
+        }
+    }
+
     /// Says the fix in better words than the catalog's.
     #[must_use]
     pub fn fix(mut self, fix: impl Into<String>) -> Self {
@@ -173,6 +185,7 @@ mod tests {
             include_str!("spf_mend.rs"),
             include_str!("spf_repair.rs"),
             include_str!("spf_networks.rs"),
+            include_str!("spf_none.rs"),
             include_str!("spf_open.rs"),
             include_str!("spf_repeats.rs"),
             include_str!("spf_senders.rs"),

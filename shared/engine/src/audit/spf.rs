@@ -1,9 +1,9 @@
 //! The SPF record as an administrator should see it: syntax, and what it lets through (RFC 7208). What it costs is `spf_cost`; evaluating one
 //! address is `crate::spf`.
 
-use std::{collections::BTreeSet, net::IpAddr, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use waypost_types::{
     Severity,
     audit::{SpfDetail, SpfFlattening, SpfNode},
@@ -17,13 +17,13 @@ use super::{
     sends::{Sends, sends},
     spf_cost::{Cost, Question},
     spf_flatten,
-    spf_mend::{self, Outcome, Repair, Written},
-    spf_networks, spf_open,
+    spf_mend::{self, Outcome, Repair},
+    spf_networks, spf_none, spf_open,
     spf_repair::lets_send,
     spf_repeats, spf_senders, spf_wire,
 };
 use crate::{
-    net::Net,
+    net::{DnsFailure, Net},
     spf::{FetchError, MAX_LOOKUPS, MAX_NAMES, MAX_VOID_LOOKUPS, MODIFIER_TWICE, Mechanism, Qualifier, Record, SyntaxError, fetch, mistakes, parse},
 };
 
@@ -32,9 +32,7 @@ const NEAR: u32 = 8;
 /// Left of the time for what asks nobody.
 const MARGIN: Duration = Duration::from_millis(300);
 /// Names listed in one finding.
-const MOST_NAMED: usize = 10;
-/// Characters of a record that are quoted.
-const MOST_SHOWN: usize = 80;
+pub(super) const MOST_NAMED: usize = 10;
 /// Mistakes told in one finding.
 const MOST_MISTAKES: usize = 10;
 
@@ -51,6 +49,11 @@ pub(super) struct Audited<'a> {
 impl<'a> Audited<'a> {
     pub(super) fn domain(self) -> &'a str {
         self.facts.domain.as_str()
+    }
+
+    /// When the tree of policies has to be told: a quarter of the time is left for what builds on it and finds most of its answers kept.
+    fn tree_end(self) -> Instant {
+        self.end - self.end.saturating_duration_since(Instant::now()) / 4
     }
 
     /// What speaks for mail in the domain's name.
@@ -72,8 +75,8 @@ pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> P
         Ok(Some(txt)) => txt,
         Ok(None) => {
             match spf_wire::mistaken(&wire) {
-                Some(mistaken) => begins_wrongly(on, &mistaken, &mut part).await,
-                None => missing(on, &mut part),
+                Some(mistaken) => spf_none::begins_wrongly(on, &mistaken, &mut part).await,
+                None => spf_none::missing(on, &mut part),
             }
             spf_wire::judge(domain, &wire, &mut part);
             return part;
@@ -84,7 +87,7 @@ pub(super) async fn check(net: &Net, facts: &Facts, options: &AuditOptions) -> P
             return part;
         }
         Err(FetchError::Multiple) => {
-            multiple(on, &wire, &mut part).await;
+            spf_none::multiple(on, &wire, &mut part).await;
             return part;
         }
     };
@@ -129,77 +132,6 @@ fn unreadable(domain: &str, errors: &[SyntaxError], part: &mut Part) -> String {
         part.find(remark("spf.syntax", domain, format!("SPF record can not be read: {}", told(&wrong))).fix(fix));
     }
     told(&errors.iter().collect::<Vec<_>>())
-}
-
-async fn multiple(on: Audited<'_>, wire: &spf_wire::Wire, part: &mut Part) {
-    let domain = on.domain();
-    let texts = on.net.dns().txt(domain).await.found().into_iter().filter(|txt| crate::spf::is_spf(txt));
-    let records: Vec<String> = texts.map(|txt| String::from_utf8_lossy(&txt).into_owned()).collect();
-    if records.len() < 2 {
-        // The same question, answered otherwise a moment later: nothing to build advice on.
-        part.unknown("spf", "the name servers give more than one SPF record at one time and not at another; it is asked again");
-        part.word(Status::None, "No answer");
-        return;
-    }
-    part.find(remark("spf.multiple_records", domain, format!("{domain} has {} SPF records; receivers take that as an error", records.len())));
-    spf_wire::judge(domain, wire, part);
-    spf_mend::rewrite(on, &spf_mend::merged(&records), part).await;
-    part.detail.spf = Some(SpfDetail {
-        tree: SpfNode { domain: domain.to_owned(), problem: Some(format!("has {} SPF records", records.len())), ..SpfNode::default() },
-        ..SpfDetail::default()
-    });
-    part.records = records;
-    part.word(Status::Bad, "Error");
-}
-
-/// What was meant for a record and is none: its terms are its owner's, so they are what is proposed, under the same rules as every repair.
-async fn begins_wrongly(on: Audited<'_>, (what, text, better): &(&str, String, String), part: &mut Part) {
-    let domain = on.domain();
-    let seen =
-        format!("{domain} has no SPF record that receivers take for one: “{}” is meant to be it, but {what}", crate::text::shown(text, MOST_SHOWN));
-    let found = remark("spf.missing", domain, seen);
-    part.find(match spf_mend::written_anew(on, better).await {
-        Written::Record(value) => {
-            found.fix("Publish the record below in its place: it has to begin with exactly v=spf1 and a space.").record("TXT", domain, value)
-        }
-        none => found.fix(format!(
-            "Correct it: it has to begin with exactly v=spf1 and a space, and name every host that sends for the domain.{}",
-            none.why_not()
-        )),
-    });
-    part.records.push(text.clone());
-    part.word(Status::Bad, "Missing");
-}
-
-fn missing(on: Audited<'_>, part: &mut Part) {
-    let (domain, facts, sends) = (on.domain(), on.facts, on.sends());
-    let found = remark("spf.missing", domain, format!("{domain} has no SPF record"));
-    let senders: Vec<IpAddr> = on.options.senders.iter().take(MOST_NAMED).map(|(address, _)| address.to_canonical()).collect();
-    let mut terms: Vec<String> = if facts.takes_mail() { vec!["mx".to_owned()] } else { Vec::new() };
-    terms.extend(senders.iter().map(|address| format!("{}:{address}", if address.is_ipv4() { "ip4" } else { "ip6" })));
-    part.find(match &sends {
-        Some(sends) if facts.null_mx => found.fix(format!(
-            "The domain takes no mail (null MX), and {}. Whether it sends mail is yours to decide: if it does, give it an MX record and name its senders \
-             in an SPF record; if not, publish v=spf1 -all.",
-            sends.how()
-        )),
-        _ if !terms.is_empty() => found
-            .fix(
-                "Publish one that names every host that sends for the domain; this one allows its MX hosts and the senders known here only. Change ~all to \
-                 -all when all your senders are in it.",
-            )
-            .record("TXT", domain, format!("v=spf1 {} ~all", terms.join(" "))),
-        _ if facts.receives => {
-            found.fix("Publish one that names every host that sends for the domain, and ends in ~all. None is known here: its MX records lead to no host.")
-        }
-        Some(sends) => found.fix(format!(
-            "Publish one that names every host that sends for the domain, and ends in ~all. Which these are is not known here, but {}. If nobody is to \
-             send for it any more, publish v=spf1 -all.",
-            sends.how()
-        )),
-        None => found.fix("Publish one that says that nobody sends for the domain.").record("TXT", domain, "v=spf1 -all"),
-    });
-    part.word(Status::Bad, "Missing");
 }
 
 async fn judge(on: Audited<'_>, published: (&str, &Record), wire: &spf_wire::Wire, part: &mut Part) {
@@ -254,23 +186,24 @@ pub(super) async fn rules(on: Audited<'_>, text: &str, record: &Record, part: &m
     let domain = on.domain();
     endings(on, text, record, part);
     spf_repeats::judge(domain, record, part);
-    let cost = Cost::of(on.net, domain, text, record).await;
+    let cost = Cost::of(on.net, domain, text, record, on.tree_end()).await;
     spf_open::judge(domain, record, &cost, part);
-    soft(on.net, on.facts, &cost, part).await;
+    soft(on, &cost, part).await;
     wrong(domain, &cost, part);
     spf_networks::judge(on.facts, &cost.seen.networks, part);
     cost
 }
 
 /// A soft fail refuses nothing by itself: whether that is enough is the DMARC policy's to say.
-async fn soft(net: &Net, facts: &Facts, cost: &Cost, part: &mut Part) {
+async fn soft(on: Audited<'_>, cost: &Cost, part: &mut Part) {
     let Some((whose, _)) = spf_open::effective_all(&cost.tree).filter(|(_, all)| all.is_some_and(|all| all.eq_ignore_ascii_case("~all"))) else {
         return;
     };
-    match dmarc::enforces(net, &facts.domain).await {
+    let enforces = timeout_at(on.end, dmarc::enforces(on.net, &on.facts.domain)).await;
+    match enforces.unwrap_or(Err(DnsFailure::Timeout)) {
         Ok(true) => {}
         Ok(false) => {
-            let domain = facts.domain.as_str();
+            let domain = on.domain();
             let led = if whose == domain { String::new() } else { format!(" in the record of {whose}") };
             part.find(remark("spf.softfail_only", domain, format!("SPF ends in “~all”{led}, and no DMARC policy has mail refused that fails")));
         }

@@ -3,11 +3,13 @@
 
 use std::{
     collections::BTreeSet,
+    future::Future,
     sync::atomic::{AtomicU32, Ordering},
 };
 
 use futures::future::{BoxFuture, join_all};
 use ipnet::IpNet;
+use tokio::time::{Instant, timeout_at};
 use waypost_types::audit::{SpfNode, SpfTerm};
 
 use super::{
@@ -126,14 +128,17 @@ struct Walk<'a> {
     net: &'a Net,
     /// Whose record it is.
     first: &'a str,
+    /// When to stop waiting.
+    end: Instant,
     policies: AtomicU32,
     asked: AtomicU32,
 }
 
 impl Cost {
-    /// Follows a record of `domain` as an evaluation would that matches nothing.
-    pub async fn of(net: &Net, domain: &str, text: &str, record: &Record) -> Self {
-        let walk = Walk { net, first: domain, policies: AtomicU32::new(0), asked: AtomicU32::new(0) };
+    /// Follows a record of `domain` as an evaluation would that matches nothing. What has not answered by `end` is told as a name that did not, so
+    /// that one silent server costs its own branch and not the tree.
+    pub async fn of(net: &Net, domain: &str, text: &str, record: &Record, end: Instant) -> Self {
+        let walk = Walk { net, first: domain, end, policies: AtomicU32::new(0), asked: AtomicU32::new(0) };
         let mut cost = walk.policy(domain.to_owned(), text.to_owned(), record.clone(), vec![domain.to_owned()]).await;
         note_again(&mut cost.tree, &mut BTreeSet::new());
         cost
@@ -152,6 +157,10 @@ fn note_again(node: &mut SpfNode, reached: &mut BTreeSet<String>) {
 }
 
 impl Walk<'_> {
+    async fn in_time<T: Send>(&self, asking: impl Future<Output = Lookup<T>> + Send) -> Lookup<T> {
+        timeout_at(self.end, asking).await.unwrap_or(Lookup::Failed(DnsFailure::Timeout))
+    }
+
     fn policy(&self, domain: String, text: String, record: Record, path: Vec<String>) -> BoxFuture<'_, Cost> {
         Box::pin(async move {
             let all = record.directives.iter().position(|directive| directive.mechanism == Mechanism::All);
@@ -244,7 +253,7 @@ impl Walk<'_> {
             }
             Mechanism::Exists(spec) => match spec.literal().map(str::to_ascii_lowercase) {
                 Some(name) => {
-                    let answer = self.net.dns().a(&name).await;
+                    let answer = self.in_time(self.net.dns().a(&name)).await;
                     self.void((Question::Exists, &name), &answer, &mut step).await;
                     if matches!(answer, Lookup::Found(_)) && domain == self.first && directive.qualifier == Qualifier::Pass {
                         step.seen.always.push(directive.text.clone());
@@ -261,7 +270,7 @@ impl Walk<'_> {
     }
 
     async fn addresses(&self, name: &str, cidr: DualCidr, step: &mut Step) {
-        let answer = self.net.dns().addresses(name).await;
+        let answer = self.in_time(self.net.dns().addresses(name)).await;
         self.void((Question::A, name), &answer, step).await;
         if let Lookup::Found(addresses) = answer {
             step.note = Some(counted(addresses.len(), "address", "addresses"));
@@ -270,7 +279,7 @@ impl Walk<'_> {
     }
 
     async fn mx(&self, name: &str, cidr: DualCidr, step: &mut Step) {
-        let answer = self.net.dns().mx(name).await;
+        let answer = self.in_time(self.net.dns().mx(name)).await;
         self.void((Question::Mx, name), &answer, step).await;
         let Lookup::Found(mut hosts) = answer else { return };
         if hosts.len() > MAX_NAMES {
@@ -279,7 +288,7 @@ impl Walk<'_> {
             return;
         }
         hosts.retain(|(_, host)| !host.is_empty());
-        let answers = join_all(hosts.iter().map(|(_, host)| self.net.dns().addresses(host))).await;
+        let answers = join_all(hosts.iter().map(|(_, host)| self.in_time(self.net.dns().addresses(host)))).await;
         let mut networks = Some(Vec::new());
         let mut known = 0;
         for ((_, host), answer) in hosts.iter().zip(answers) {
@@ -330,7 +339,7 @@ impl Walk<'_> {
         if registered == organisational(self.first) || !registered.contains('.') {
             return;
         }
-        match self.net.dns().soa(registered).await {
+        match self.in_time(self.net.dns().soa(registered)).await {
             Lookup::Missing(Absence::NxDomain) => {
                 step.seen.lapsed.insert((name.to_owned(), registered.to_owned()));
             }
@@ -354,7 +363,8 @@ impl Walk<'_> {
             step.note = Some(format!("not followed: more than {MOST_POLICIES} policies"));
             return step;
         }
-        let problem = match fetch(self.net.dns(), &target).await {
+        let fetched = timeout_at(self.end, fetch(self.net.dns(), &target)).await;
+        let problem = match fetched.unwrap_or(Err(FetchError::Dns(DnsFailure::Timeout))) {
             Ok(Some(txt)) => match parse(&txt) {
                 Ok(record) => {
                     let mut path = path.to_vec();

@@ -1,6 +1,8 @@
 //! The one SPF record to paste: what it mends, what it leaves to its owner, and that it brings nothing new.
 #![allow(clippy::unwrap_used)]
 
+use waypost_types::Finding;
+
 use super::{
     spf_tests::{CASES, rules, run, spf},
     *,

@@ -3,7 +3,7 @@
 
 use hickory_proto::op::ResponseCode;
 use waypost_types::{
-    Severity,
+    Finding, Severity,
     audit::{SpfDetail, SpfNode},
 };
 
@@ -227,6 +227,36 @@ async fn a_resolver_that_fails_neither_opens_nor_closes_what_the_strings_say() {
             let report = audit_families(&server.net(), &"e.example".parse().unwrap(), &AuditOptions::default(), &[Family::Spf]).await;
             assert!(rules(&report).is_empty() && report.unknown.iter().any(|part| leaves_open(part, &before[0])), "{report:#?}");
         }
+    }
+}
+
+/// One silent server costs its own branch: what the record says by itself and what other branches say is told in the time that there is.
+#[tokio::test]
+async fn an_include_that_never_answers_costs_no_more_than_itself() {
+    let options = AuditOptions {
+        deadline: Duration::from_secs(2),
+        senders: vec![("192.0.2.9".parse().unwrap(), "named".to_owned())],
+        ..AuditOptions::default()
+    };
+    let mute = [("mute.example", Say::Silence), ("_dmarc.e.example", Say::Silence)];
+    let half = ("half.example", "TXT v=spf1 ip4:203.0.113.128/25 include:mute.example -all");
+    for (record, rule, told) in [
+        ("TXT v=spf1 mx ptr include:mute.example ?all", "spf.neutral_all", &["spf.neutral_all", "spf.ptr_used"][..]),
+        ("TXT v=spf1 mx include:five.example include:half.example a a", "spf.no_all", &["spf.duplicate_mechanism", "spf.no_all"]),
+        ("TXT v=spf1 mx mx include:mute.example ~all", "spf.duplicate_mechanism", &["spf.duplicate_mechanism"]),
+        ("TXT v=spf1 mx mx redirect=mute.example", "spf.duplicate_mechanism", &["spf.duplicate_mechanism"]),
+    ] {
+        let report = run(&[("e.example", record), half], &mute, &options).await;
+        assert!(rules(&report).contains(&rule) && told.iter().all(|rule| rules(&report).contains(rule)), "{record}: {report:#?}");
+        assert_eq!(report.records["spf"], [record.strip_prefix("TXT ").unwrap()]);
+        assert!(report.unknown.iter().any(|part| part.subject == "spf" && part.reason.starts_with("mute.example: ")), "{record}: {report:#?}");
+        // The named sender may be in the silent branch; the MX host is let in before it.
+        assert!(report.unknown.iter().any(|part| part.about.as_deref() == Some("192.0.2.9")), "{record}: {report:#?}");
+        assert!(!rules(&report).contains(&"spf.softfail_only"), "{record}");
+        let detail = detail(&report);
+        assert!(detail.senders.iter().any(|sender| sender.address.to_string() == "203.0.113.5" && sender.result == "pass"), "{record}: {detail:#?}");
+        assert_eq!(detail.tree.domain, "e.example");
+        assert_eq!(report.checks["spf"].word, "Pass", "{record}");
     }
 }
 

@@ -95,6 +95,7 @@ async fn mistakes_are_found_by_their_rule() {
         ("e.example", "TXT v=spf1 +all"),
         ("e.example", "TXT v=spf1 mx -all"),
         ("_dmarc.e.example", "TXT v=DMARC1; p=none; pct=50; rua=mailto:x@other.example"),
+        ("other.example", "MX 10 mx.other.example"),
         ("default._domainkey.e.example", "TXT v=DKIM1; k=rsa; p=broken!"),
         ("_mta-sts.e.example", "TXT v=STSv1"),
         ("default._bimi.e.example", "TXT v=BIMI1; l=https://e.example/l.svg"),
@@ -108,7 +109,6 @@ async fn mistakes_are_found_by_their_rule() {
         "dmarc.p_none",
         "dmarc.pct_used",
         "dmarc.rua_external_unauthorised",
-        "dmarc.rua_no_mx",
         "dkim.syntax",
         "mtasts.txt_syntax",
         "mtasts.policy_unreachable",
@@ -206,4 +206,16 @@ async fn audits_and_evaluations_can_be_spawned() {
         audit(&net, &domain, &AuditOptions::default()).await
     });
     assert_eq!(report.await.unwrap().domain, "e.example");
+}
+
+/// A selector that nobody named is no matter while nobody answers for the zone: that is silence, as of all parts.
+#[test]
+fn where_nobody_answers_all_parts_are_silent() {
+    let mut unknown = vec![
+        UnknownPart { cause: UnknownCause::Unnamed, ..UnknownPart::new("dkim", "none at the usual selectors") },
+        UnknownPart::new("dkim", "late"),
+        UnknownPart::new("mx.e.example", "port 25"),
+    ];
+    one_reason(&mut unknown);
+    assert_eq!(unknown.iter().map(|part| (part.subject.as_str(), part.is_silence())).collect::<Vec<_>>(), [("dkim", true), ("mx.e.example", true)]);
 }

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use waypost_types::{
-    drift::RecordChange,
+    drift::{ChangeKind, RecordChange},
     outcome::{AuthReport, ProbeMode, ProbeReport, SmtpReport, TlsReport, extension_words},
 };
 
 use super::{banner, facts::greeted};
-use crate::audit::drift::{added, changed, quoted, removed};
+use crate::audit::drift::{added, changed, quoted, removed, says};
 
 /// Changes told of one event; more are counted.
 const MOST_CHANGES: usize = 30;
@@ -120,11 +120,12 @@ fn session(before: &ProbeReport, after: &ProbeReport, found: &mut Vec<RecordChan
             certificate(old, new, found);
         }
         (None, Some(new)) if !before.extensions.is_empty() && before.mode != ProbeMode::Plain => {
-            found.push(added(format!("TLS works: {}", new.version)));
+            found.push(says(ChangeKind::Added, format!("TLS works: {}", new.version)));
         }
         (Some(_), None) if !after.extensions.is_empty() && after.mode == ProbeMode::Starttls => {
             let offered = after.extensions.iter().any(|line| line.eq_ignore_ascii_case("STARTTLS"));
-            found.push(removed(if offered { "TLS: STARTTLS is offered and no longer works" } else { "STARTTLS is no longer offered" }));
+            let words = if offered { "TLS: STARTTLS is offered and no longer works" } else { "STARTTLS is no longer offered" };
+            found.push(says(ChangeKind::Removed, words));
         }
         _ => {}
     }
@@ -138,8 +139,10 @@ fn certificate(old: &TlsReport, new: &TlsReport, found: &mut Vec<RecordChange>) 
                 found.push(changed(format!("the certificate is {what} {}, before {}", quoted(new), quoted(old))));
             }
         }
-        found.extend(missing(&old.names, &new.names).map(|name| removed(format!("the certificate no longer names {}", quoted(name)))));
-        found.extend(missing(&new.names, &old.names).map(|name| added(format!("the certificate names {}", quoted(name)))));
+        found.extend(
+            missing(&old.names, &new.names).map(|name| says(ChangeKind::Removed, format!("the certificate no longer names {}", quoted(name)))),
+        );
+        found.extend(missing(&new.names, &old.names).map(|name| says(ChangeKind::Added, format!("the certificate names {}", quoted(name)))));
     } else if old.chain != new.chain && !old.key.is_empty() {
         // Reports that show a key show the chain too: an empty one was empty.
         let subjects = |tls: &TlsReport| match tls.chain.as_slice() {
@@ -174,12 +177,11 @@ fn extensions(old: &[String], new: &[String], found: &mut Vec<RecordChange>) {
     };
     let (old, new) = (keyed(old), keyed(new));
     let full = |word: &str, rest: &str| quoted(&extension_words(format!("{word} {rest}").trim_end()));
-    found.extend(
-        old.iter().filter(|(word, _)| !new.contains_key(*word)).map(|(word, rest)| removed(format!("{} is no longer offered", full(word, rest)))),
-    );
+    let gone = old.iter().filter(|(word, _)| !new.contains_key(*word));
+    found.extend(gone.map(|(word, rest)| says(ChangeKind::Removed, format!("{} is no longer offered", full(word, rest)))));
     for (word, rest) in &new {
         match old.get(word) {
-            None => found.push(added(format!("{} is offered", full(word, rest)))),
+            None => found.push(says(ChangeKind::Added, format!("{} is offered", full(word, rest)))),
             Some(was) if was != rest => found.push(changed(format!("{}, before {}", full(word, rest), full(word, was)))),
             Some(_) => {}
         }
@@ -187,8 +189,8 @@ fn extensions(old: &[String], new: &[String], found: &mut Vec<RecordChange>) {
 }
 
 fn mechanisms(place: &str, old: &[String], new: &[String], found: &mut Vec<RecordChange>) {
-    found.extend(missing(old, new).map(|name| removed(format!("AUTH {} is no longer offered {place}", quoted(name)))));
-    found.extend(missing(new, old).map(|name| added(format!("AUTH {} is offered {place}", quoted(name)))));
+    found.extend(missing(old, new).map(|name| says(ChangeKind::Removed, format!("AUTH {} is no longer offered {place}", quoted(name)))));
+    found.extend(missing(new, old).map(|name| says(ChangeKind::Added, format!("AUTH {} is offered {place}", quoted(name)))));
 }
 
 /// What of one the other lacks.

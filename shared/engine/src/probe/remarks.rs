@@ -47,6 +47,9 @@ pub(super) fn add(report: &mut ProbeReport, seen: &Seen, now: DateTime<Utc>) {
     if let Some(certificate) = &seen.certificate {
         judge_certificate(report, certificate, now, &mut remarks);
     }
+    if is_submission(report.port) {
+        remarks = remarks.into_iter().map(Remark::for_submission).collect();
+    }
     smtp(report, seen, &mut remarks);
     auth(report, &mut remarks);
     extensions::judge(report, &mut remarks);
@@ -188,7 +191,7 @@ pub(super) fn verdict(report: &ProbeReport) -> (Verdict, String) {
     let mut degraded = None;
     for finding in worst {
         if is_submission(report.port) && finding.severity >= Severity::High && refuses_programs(&finding.rule) {
-            return (Verdict::Down, format!("{}; mail programs refuse to log in", finding.summary));
+            return (Verdict::Down, finding.summary.clone());
         }
         // What the certificate or TLS lacks says more than what EHLO shows.
         degraded = degraded.or(Some(finding.summary.clone()));

@@ -138,6 +138,32 @@ async fn expired_and_misnamed_certificates_are_findings_of_their_own() {
     assert!(rules(&report).contains(&"cert.name_mismatch") && !rules(&report).contains(&"starttls.missing"), "{report:#?}");
 }
 
+/// Where programs log in they are hit, where servers deliver their senders are; and either is said once.
+#[tokio::test]
+async fn what_an_expired_certificate_does_is_said_once_and_for_the_port_at_hand() {
+    let held = probed(ProbeMode::Plain, |stream| async move {
+        script(stream, "220 mx.lab.test\r\n", usual("250 HELP\r\n")).await;
+    })
+    .await;
+    let judged = || {
+        let mut judged = tls::Judged::bare();
+        (judged.untrusted, judged.report.name_matches, judged.report.expires) = (None, true, DateTime::from_timestamp(1_600_000_000, 0));
+        judged
+    };
+    for (port, verdict, why) in
+        [(587, Verdict::Down, "refuse to log in"), (465, Verdict::Down, "refuse to log in"), (25, Verdict::Degraded, "do not deliver")]
+    {
+        let mut report = ProbeReport { port, ..held.clone() };
+        let seen = remarks::Seen { certificate: Some(judged()), ..remarks::Seen::default() };
+        remarks::add(&mut report, &seen, Utc::now());
+        let found = report.findings.iter().find(|finding| finding.rule == "cert.expired").unwrap();
+        let (is, reason) = remarks::verdict(&report);
+        assert_eq!((is, reason.as_str()), (verdict, found.summary.as_str()), "{port}");
+        let said = format!("{reason}. {}", found.why);
+        assert_eq!((said.matches(why).count(), said.contains("log in"), said.contains("MTA-STS")), (1, port != 25, port == 25), "{said}");
+    }
+}
+
 #[tokio::test]
 async fn servers_without_starttls_are_degraded() {
     let report = probed(ProbeMode::Starttls, |stream| async move {

@@ -25,7 +25,7 @@ async fn tlsa_records_are_held_against_the_chain_that_is_shown() {
     // Usage 2 does.
     let report = dane(&authority, Some(address), &[record(&issued, 1, 2), record(&other, 0, 3)]).await;
     let mismatch = found(&report, "dane.mismatch");
-    assert!(mismatch.summary.contains("has expired"), "{mismatch:?}");
+    assert!(mismatch.summary.contains("has expired") && mismatch.severity == waypost_types::Severity::Critical, "{mismatch:?}");
     let fix = mismatch.record.as_ref().unwrap();
     assert_eq!((fix.kind.as_str(), fix.name.as_str(), &fix.value), ("TLSA", "_25._tcp.mx.e.example", &record(&issued, 0, 3)));
     assert_eq!(report.checks["dane"].status, Status::Bad);

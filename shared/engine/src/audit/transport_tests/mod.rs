@@ -7,6 +7,7 @@ use std::{
 };
 
 use hickory_proto::op::ResponseCode;
+use waypost_types::Finding;
 
 mod dane;
 mod dnssec;

@@ -76,6 +76,7 @@ async fn certificates_are_held_against_the_policy() {
             if let Some(severity) = severity {
                 let finding = &report.findings[0];
                 assert!(finding.severity == severity && finding.summary.contains(words), "{finding:?}");
+                assert!(finding.why.starts_with("In mode enforce senders that honour the policy do not deliver"), "{finding:?}");
                 assert!(report.detail.certificates[0].problem.as_ref().unwrap().contains(words));
             }
         }
