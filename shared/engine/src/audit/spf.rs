@@ -238,7 +238,13 @@ fn wrong(domain: &str, cost: &Cost, part: &mut Part) {
     if cost.tree.void_lookups > MAX_VOID_LOOKUPS {
         let summary = format!("{} lookups of the SPF record find nothing, {MAX_VOID_LOOKUPS} are allowed", cost.tree.void_lookups);
         let term = |(question, name): &(Question, String)| format!("{}:{name}", question.as_str());
-        let names: Vec<String> = seen.voids.iter().take(MOST_NAMED).map(term).collect();
+        // Where an include is reached twice, its terms count twice and are to be removed once.
+        let mut names: Vec<String> = Vec::new();
+        for name in seen.voids.iter().take(MOST_NAMED).map(term) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
         part.find(remark("spf.void_lookups", domain, summary).with("names", names.join(", ")));
     }
     for target in &seen.without_record {

@@ -38,17 +38,22 @@ pub(super) fn allowed(directive: &Directive) -> Option<IpNet> {
 /// Remarks the networks of all policies that are the domain's own.
 pub(super) fn judge(facts: &Facts, networks: &[IpNet], part: &mut Part) {
     let domain = facts.domain.as_str();
-    let private: Vec<IpNet> = networks.iter().copied().filter(is_private).collect();
+    // An include that is reached twice brings its networks twice.
+    let each_once = |wanted: &dyn Fn(&IpNet) -> bool| {
+        let mut found: Vec<IpNet> = Vec::new();
+        for network in networks.iter().filter(|network| wanted(network)) {
+            if !found.contains(network) {
+                found.push(*network);
+            }
+        }
+        found
+    };
+    let private = each_once(&is_private);
     if !private.is_empty() {
         let seen = format!("SPF allows {}, where no mail on the internet comes from", shown(&private));
         part.find(remark("spf.private_addresses", domain, seen).with("network", shown(&private)));
     }
-    let mut wide: Vec<IpNet> = Vec::new();
-    for network in networks.iter().filter(|network| is_wide(network) && !is_private(network)) {
-        if !wide.contains(network) {
-            wide.push(*network);
-        }
-    }
+    let wide = each_once(&|network| is_wide(network) && !is_private(network));
     if !wide.is_empty() && !is_provider(facts) {
         let seen = format!("SPF allows {}, a network so wide that strangers send from it", shown(&wide));
         part.find(remark("spf.wide_network", domain, seen));

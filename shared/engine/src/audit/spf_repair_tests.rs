@@ -165,6 +165,10 @@ async fn a_name_without_addresses_may_have_mx_records_and_the_other_way_round() 
     let report = spf("TXT v=spf1 a mx a:old1.e.example exists:old2.e.example -all").await;
     let fix = &report.findings.iter().find(|found| found.rule == "spf.void_lookups").unwrap().fix;
     assert!(fix.ends_with("find nothing: a:e.example, a:old1.e.example, exists:old2.e.example."), "{fix}");
+    let report = spf("TXT v=spf1 mx a:old1.e.example ip4:10.1.0.0/16 a:old1.e.example ip4:10.1.0.0/16 a:old1.e.example -all").await;
+    let of = |rule: &str| report.findings.iter().find(|found| found.rule == rule).unwrap();
+    assert!(of("spf.void_lookups").fix.contains("find nothing: a:old1.e.example."), "{:?}", shown(&report));
+    assert!(of("spf.private_addresses").summary.contains("SPF allows 10.1.0.0/16, where"), "{:?}", shown(&report));
 }
 
 #[tokio::test]

@@ -1,5 +1,9 @@
 //! How an SPF record is carried in DNS: the strings it is cut into (RFC 7208 3.3), the size of the answer (3.4), the retired type (3.1).
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use super::{Part, rules::remark};
 use crate::{
     net::{DnsFailure, Lookup, Net, QueryFlags, RecordType},
@@ -8,6 +12,8 @@ use crate::{
 
 /// The retired type of SPF records (RFC 7208 3.1).
 const TYPE_SPF: u16 = 99;
+/// Some firewalls drop questions of types that they do not know: what is a hint is not waited for longer than the audit itself takes.
+const HINT_WAIT: Duration = Duration::from_secs(1);
 /// A record longer than this leaves no room in an answer of 512 octets (RFC 7208 3.4).
 const MOST_RECORD: usize = 450;
 /// Octets of the longest term that is looked at where two strings meet; there may be tens of thousands of strings.
@@ -33,8 +39,11 @@ pub(super) struct Wire {
 /// Asks. That a server does not answer for the retired type is common, and leaves nothing open: its rule is a hint.
 pub(super) async fn look(net: &Net, domain: &str) -> Wire {
     let flags = QueryFlags { recursion: true, ..QueryFlags::default() };
-    let (records, retired) = tokio::join!(net.dns().txt_parts(domain), net.query(None, domain, RecordType::from(TYPE_SPF), flags));
-    let retired = retired.is_ok_and(|answer| answer.code == 0 && answer.answers.iter().any(|record| u16::from(record.record_type()) == TYPE_SPF));
+    let (records, retired) =
+        tokio::join!(net.dns().txt_parts(domain), timeout(HINT_WAIT, net.query(None, domain, RecordType::from(TYPE_SPF), flags)));
+    let retired = retired.is_ok_and(|answer| {
+        answer.is_ok_and(|answer| answer.code == 0 && answer.answers.iter().any(|record| u16::from(record.record_type()) == TYPE_SPF))
+    });
     match records {
         Lookup::Failed(failure) => Wire { untold: Some(failure), retired, ..Wire::default() },
         records => Wire { records: records.found(), untold: None, retired },
