@@ -426,7 +426,7 @@ async fn what_one_audit_opens_is_one_mail_and_each_ends_by_itself() {
     story.sees(audit(&[SPF], &[("dmarc.p_none", Severity::Medium), ("mx.missing", Severity::High)], &[])).await;
     story.sees(audit(&[SPF], &[("dmarc.p_none", Severity::Medium)], &[])).await;
     let told: String = story.scene.value(subjects).await;
-    assert_eq!(told, "[Critical] e.example: 2 problems\n[Recovered] e.example: spf.missing is wrong\n[Recovered] e.example: mx.missing is wrong");
+    assert_eq!(told, "[Critical] e.example: 2 problems\n[Recovered] e.example: SPF record is back\n[Recovered] e.example: the problem with MX is over");
 }
 
 #[tokio::test]
