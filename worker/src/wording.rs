@@ -105,7 +105,12 @@ pub fn condition_words(target: &str, outcome: &Outcome, elements: &[&Element]) -
         let whose = if names(&worst.summary, target) { String::new() } else { format!("{target}: ") };
         title_of(&format!("{whose}{}", worst.summary), &others("more finding"))
     };
-    (title, in_text(&advice(worst)))
+    let gone = match outcome {
+        Outcome::Audit(report) => report.gone.iter().find(|gone| gone.rule == worst.rule && gone.subject == worst.subject),
+        _ => None,
+    };
+    let gone = gone.map(|gone| format!(" The record that was there until {} is on the incident's page, too.", gone.until.format("%-d %B %H:%M UTC")));
+    (title, in_text(&format!("{}{}", advice(worst), gone.unwrap_or_default())))
 }
 
 /// A title of one line: what is said is cut where it is long, what is counted behind it stays.
