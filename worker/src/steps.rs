@@ -26,7 +26,7 @@ pub(crate) fn of_transition<'a>(monitor: &'a LockedMonitor, outcome: &'a Outcome
         None if transition.to == MonitorState::Up && transition.from != MonitorState::Pending => {
             let (title, summary) = recovery_words(target, transition.from, outcome);
             What::Ended { title, summary }
-        },
+        }
         None => return None,
     };
     Some(Step { monitor: monitor.id, condition: String::new(), kind: monitor.kind, target, outcome, at: transition.at, what })

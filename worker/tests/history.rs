@@ -431,7 +431,10 @@ async fn a_record_that_was_lost_is_kept_with_what_misses_it() {
     let kept: serde_json::Value = story.scene.value("SELECT evidence->'gone' FROM incidents WHERE condition = 'spf'").await;
     assert_eq!(kept, serde_json::to_value(&shown).unwrap());
     let [gone] = shown.as_slice() else { panic!("the policy never was there: {shown:?}") };
-    assert_eq!((gone.rule.as_str(), gone.record.name.as_str(), gone.record.value.as_str(), gone.until), ("spf.missing", "e.example", SPF.1, event.at));
+    assert_eq!(
+        (gone.rule.as_str(), gone.record.name.as_str(), gone.record.value.as_str(), gone.until),
+        ("spf.missing", "e.example", SPF.1, event.at)
+    );
     let summary: String = story.scene.value("SELECT summary FROM incidents WHERE condition = 'spf'").await;
     assert!(summary.contains("The record that was there until ") && summary.contains(" is on the incident's page, too."), "{summary}");
     // It is there again.
@@ -466,7 +469,10 @@ async fn what_one_audit_opens_is_one_mail_and_each_ends_by_itself() {
     story.sees(audit(&[SPF], &[("dmarc.p_none", Severity::Medium), ("mx.missing", Severity::High)], &[])).await;
     story.sees(audit(&[SPF], &[("dmarc.p_none", Severity::Medium)], &[])).await;
     let told: String = story.scene.value(subjects).await;
-    assert_eq!(told, "[Critical] e.example: 2 problems\n[Recovered] e.example: SPF record is back\n[Recovered] e.example: the problem with MX is over");
+    assert_eq!(
+        told,
+        "[Critical] e.example: 2 problems\n[Recovered] e.example: SPF record is back\n[Recovered] e.example: the problem with MX is over"
+    );
 }
 
 #[tokio::test]

@@ -64,10 +64,14 @@ pub(crate) fn stood_before(listings: &[Listing], what: &'static str) -> Option<A
     let many = listings.iter().filter(|listing| listing.stood_before && listing.ended_at.is_none()).count();
     let said = match many {
         0 => return None,
-        1 => format!("1 listing stood already when the {what} was added. Since when is not known, and no incident was opened: incidents tell of new listings."),
-        many => format!("{many} listings stood already when the {what} was added. Since when is not known, and no incident was opened: incidents tell of new listings."),
+        1 => format!(
+            "1 listing stood already when the {what} was added. Since when is not known, and no incident was opened: incidents tell of new listings."
+        ),
+        many => format!(
+            "{many} listings stood already when the {what} was added. Since when is not known, and no incident was opened: incidents tell of new listings."
+        ),
     };
-    Some(view! { <p class="card-body sm" data-status="info">{icon("info")}" "{said}</p> }.into_any())
+    Some(view! { <p class="card-body sm soft">{said}</p> }.into_any())
 }
 
 fn from(listing: &Listing) -> AnyView {
