@@ -56,6 +56,9 @@ pub(crate) enum What {
     Superseded(String),
 }
 
+/// Writes the mail about an incident that ended.
+type WriteMail<'a> = &'a (dyn Fn(&IncidentMail<'_>) -> Mail + Sync);
+
 /// Follows changes with incidents.
 #[derive(Debug, Clone)]
 pub(crate) struct Incidents {
@@ -187,7 +190,7 @@ impl Incidents {
         audience: &Audience,
         step: &Step<'_>,
         incident: &OpenIncident,
-        (summary, kind, write): (&str, EventKind, &(dyn Fn(&IncidentMail<'_>) -> Mail + Sync)),
+        (summary, kind, write): (&str, EventKind, WriteMail<'_>),
     ) -> Result<(), WorkerError> {
         tx.end_incident(incident.id, step.at, summary).await?;
         let url = incident_url(&self.base_url, &audience.slug, incident.id);
