@@ -103,9 +103,14 @@ impl ApiFailure {
         &self.problem.errors
     }
 
-    /// Whether the visitor's input is at fault, so that the form comes back.
-    pub const fn is_input(&self) -> bool {
-        matches!(self.status, 400 | 409 | 413 | 422 | 429)
+    /// Whether the form comes back: the visitor's input is at fault, or there is no room for it.
+    pub fn is_input(&self) -> bool {
+        matches!(self.status, 400 | 409 | 413 | 422 | 429) || self.is_unconfirmed() || self.problem.kind == "/problems/limit"
+    }
+
+    /// Whether there is no room because no owner has confirmed an email address yet.
+    pub fn is_unconfirmed(&self) -> bool {
+        self.problem.kind == "/problems/unconfirmed"
     }
 }
 

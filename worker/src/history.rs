@@ -13,8 +13,9 @@ use waypost_types::{
     DomainId,
     conditions::Conditions,
     drift::{ChangeForm, ChangeKind, RecordChange, RecordEvent},
+    finding::{Finding, SuggestedRecord},
     incident::IncidentSeverity,
-    outcome::{AuditReport, Outcome},
+    outcome::{AuditReport, GoneRecord, Outcome},
 };
 
 use crate::{
@@ -27,6 +28,8 @@ use crate::{
 pub(crate) const CAUSE: TimeDelta = TimeDelta::hours(26);
 /// Changes named in a summary.
 const MOST_NAMED: usize = 3;
+/// Changes of a family among which the last record is looked for.
+const CHANGES_LOOKED_AT: i64 = 20;
 
 /// What an audit saw, to be compared.
 pub(crate) struct Look<'a> {
@@ -106,6 +109,57 @@ fn compare(look: &Look<'_>, before: &KnownRecords) -> Vec<(Family, Vec<KnownReco
     found
 }
 
+/// Of each record that a report misses, what it was when it was last there, as far as the history knows.
+pub(crate) async fn gone(tx: &mut OrgTx, domain: DomainId, report: &AuditReport) -> Result<Vec<GoneRecord>, WorkerError> {
+    let mut all = Vec::new();
+    for (finding, missed) in report.findings.iter().filter_map(|finding| Some((finding, missed(report, finding)?))) {
+        let changes = tx.changes_of(domain, missed.family, CHANGES_LOOKED_AT).await?;
+        if let Some((value, until)) = last_there(&missed, &changes) {
+            let record = SuggestedRecord { name: missed.name, kind: "TXT".to_owned(), value };
+            all.push(GoneRecord { rule: finding.rule.clone(), subject: finding.subject.clone(), record, until });
+        }
+    }
+    Ok(all)
+}
+
+/// A record that a finding misses.
+struct Missed {
+    family: &'static str,
+    /// Where it belongs.
+    name: String,
+    /// What the history writes before it: the selector of a key.
+    prefix: String,
+    /// How a record of that kind begins: that of a parent, which the history keeps in the same family, begins otherwise.
+    begins: &'static str,
+}
+
+fn missed(report: &AuditReport, finding: &Finding) -> Option<Missed> {
+    let domain = &report.domain;
+    let (family, name, prefix, begins) = match finding.rule.as_str() {
+        "spf.missing" => (Family::Spf.key(), domain.clone(), String::new(), "v=spf1"),
+        "dmarc.missing" => (Family::Dmarc.key(), format!("_dmarc.{domain}"), String::new(), "v=DMARC1"),
+        "dkim.key_missing" => {
+            let (selector, _) = finding.subject.split_once("._domainkey.")?;
+            (Family::Dkim.key(), finding.subject.clone(), format!("{selector}: "), "")
+        }
+        _ => return None,
+    };
+    Some(Missed { family, name, prefix, begins })
+}
+
+/// The record, and when it was seen to be gone. Nothing where there were several, which was a fault, or where the history cut it.
+fn last_there(missed: &Missed, changes: &[RecordEvent]) -> Option<(String, DateTime<Utc>)> {
+    let of = |records: &[String]| -> Vec<String> {
+        let values = records.iter().filter_map(|record| record.strip_prefix(&missed.prefix));
+        values.filter(|value| value.starts_with(missed.begins)).map(str::to_owned).collect()
+    };
+    let change = changes.iter().find(|change| of(&change.after).is_empty() && !of(&change.before).is_empty())?;
+    match of(&change.before).as_slice() {
+        [one] if !one.ends_with('…') => Some((one.clone(), change.at)),
+        _ => None,
+    }
+}
+
 /// Says of incidents that open what change of the records came before them.
 pub(crate) async fn name_causes(
     tx: &mut OrgTx,
@@ -136,6 +190,44 @@ pub(crate) fn what_changed(at: DateTime<Utc>, changes: &[RecordChange]) -> Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_record_is_what_was_there_before_it_went() {
+        let missing = |rule: &str, subject: &str| {
+            let words = String::new;
+            let severity = waypost_types::Severity::High;
+            let (rule, subject) = (rule.to_owned(), subject.to_owned());
+            Finding { rule, severity, subject, summary: words(), why: words(), fix: words(), record: None, reference: words() }
+        };
+        let report = AuditReport::empty("e.example");
+        let event = |day: i64, before: &[&str], after: &[&str]| RecordEvent {
+            id: Uuid::nil(),
+            at: DateTime::from_timestamp(day * 86_400, 0).unwrap_or_default(),
+            family: String::new(),
+            changes: Vec::new(),
+            before: before.iter().map(|&record| record.to_owned()).collect(),
+            after: after.iter().map(|&record| record.to_owned()).collect(),
+            worse: false,
+        };
+        let found = |rule: &str, subject: &str, changes: &[RecordEvent]| {
+            let missed = missed(&report, &missing(rule, subject)).unwrap();
+            last_there(&missed, changes).map(|(value, at)| (missed.name, value, at.timestamp() / 86_400))
+        };
+        let some = |name: &str, value: &str, day| Some((name.to_owned(), value.to_owned(), day));
+        let spf = [event(9, &["v=spf1 mx -all"], &[]), event(8, &["v=spf1 -all"], &["v=spf1 mx -all"])];
+        assert_eq!(found("spf.missing", "e.example", &spf), some("e.example", "v=spf1 mx -all", 9));
+        // The policy of a parent is another record.
+        let parent = "_dmarc.example: v=DMARC1; p=none";
+        let dmarc = [event(9, &[parent], &[]), event(8, &["v=DMARC1; p=reject"], &[parent])];
+        assert_eq!(found("dmarc.missing", "e.example", &dmarc), some("_dmarc.e.example", "v=DMARC1; p=reject", 8));
+        let keys = [event(9, &["a: v=DKIM1; p=A", "b: v=DKIM1; p=B"], &["b: v=DKIM1; p=B"])];
+        assert_eq!(found("dkim.key_missing", "a._domainkey.e.example", &keys), some("a._domainkey.e.example", "v=DKIM1; p=A", 9));
+        assert_eq!(found("dkim.key_missing", "b._domainkey.e.example", &keys), None, "it was there after the change");
+        // Several were a fault, and half a record is none.
+        assert_eq!(found("spf.missing", "e.example", &[event(9, &["v=spf1 -all", "v=spf1 mx -all"], &[])]), None);
+        assert_eq!(found("spf.missing", "e.example", &[event(9, &["v=spf1 ip4:192.0.2…"], &[])]), None);
+        assert!(missed(&report, &missing("spf.syntax", "e.example")).is_none());
+    }
 
     #[test]
     fn what_became_of_a_record_is_said() {

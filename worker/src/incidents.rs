@@ -49,12 +49,15 @@ pub(crate) enum What {
     /// Something to tell in the story of an incident.
     Note(String),
     /// It is over.
-    Ended(String),
+    Ended { title: String, summary: String },
     /// Nobody can tell any more whether it is over: it is closed, and that is no recovery.
     LetGo(String),
     /// It is kept in another way from now on: nobody is told.
     Superseded(String),
 }
+
+/// Writes the mail about an incident that ended.
+type WriteMail<'a> = &'a (dyn Fn(&IncidentMail<'_>) -> Mail + Sync);
 
 /// Follows changes with incidents.
 #[derive(Debug, Clone)]
@@ -93,14 +96,14 @@ impl Incidents {
             };
             let at = open.iter().position(|incident| incident.monitor == step.monitor && incident.condition == step.condition);
             let id = match (at, &step.what) {
-                (Some(at), What::Ended(summary)) => {
+                (Some(at), What::Ended { title, summary }) => {
                     let incident = open.swap_remove(at);
-                    self.end(tx, audience, step, &incident, (summary, EventKind::Resolved, incident_recovered)).await?;
+                    self.end(tx, audience, step, &incident, (summary, EventKind::Resolved, &|mail| incident_recovered(mail, title))).await?;
                     incident.id
                 }
                 (Some(at), What::LetGo(summary)) => {
                     let incident = open.swap_remove(at);
-                    self.end(tx, audience, step, &incident, (summary, EventKind::LetGo, incident_let_go)).await?;
+                    self.end(tx, audience, step, &incident, (summary, EventKind::LetGo, &incident_let_go)).await?;
                     incident.id
                 }
                 (Some(at), What::Stands { severity, title, summary, .. }) if *severity != open[at].severity => {
@@ -187,7 +190,7 @@ impl Incidents {
         audience: &Audience,
         step: &Step<'_>,
         incident: &OpenIncident,
-        (summary, kind, write): (&str, EventKind, fn(&IncidentMail<'_>) -> Mail),
+        (summary, kind, write): (&str, EventKind, WriteMail<'_>),
     ) -> Result<(), WorkerError> {
         tx.end_incident(incident.id, step.at, summary).await?;
         let url = incident_url(&self.base_url, &audience.slug, incident.id);

@@ -15,7 +15,7 @@ use waypost_types::{
     event::LiveEvent,
     judge::RegionOutcome,
     monitor::MonitorKind,
-    outcome::{Outcome, Verdict},
+    outcome::{AuditReport, Outcome, Verdict},
 };
 
 use crate::{
@@ -89,6 +89,16 @@ impl Judged<'_> {
         Some(history::Look { domain, report, at: self.run.at, worse: history::worse_families(&self.monitor.conditions, seen) })
     }
 
+    /// Adds to an audit of a watched domain the records that it misses, as they were.
+    async fn name_gone(&mut self, tx: &mut OrgTx) -> Result<(), WorkerError> {
+        let (Outcome::Audit(report), Some(domain)) = (&*self.outcome, self.monitor.domain_id) else { return Ok(()) };
+        let gone = history::gone(tx, domain, report).await?;
+        if !gone.is_empty() {
+            self.outcome = Arc::new(Outcome::Audit(Box::new(AuditReport { gone, ..(**report).clone() })));
+        }
+        Ok(())
+    }
+
     /// A scan whose listings are to be followed: what was looked at now, since a listing that is carried over was not seen again.
     fn scan(&self) -> Option<stays::Scan<'_>> {
         let ((_, decision), Outcome::Blacklist(_)) = (self.conditions.as_ref()?, &*self.run.outcome) else { return None };
@@ -117,10 +127,14 @@ impl Recorder {
         let claims: Vec<(MonitorId, i64)> = runs.iter().map(|run| (run.monitor, run.claim)).collect();
         let locked = tx.lock_for_judging(region, &claims).await?;
         metrics::counter!("waypost_results_discarded_total").increment((runs.len() - locked.len().min(runs.len())) as u64);
-        let (news, repeats) = sort_out(locked, runs, region, now);
-        write(&mut tx, region, &news, &repeats, now).await?;
+        let (mut news, repeats) = sort_out(locked, runs, region, now);
         let looks: Vec<history::Look<'_>> = news.iter().filter_map(Judged::look).collect();
         history::keep(&mut tx, &looks).await?;
+        // After what went just now is in the history, and before the outcome is written and told.
+        for judged in &mut news {
+            judged.name_gone(&mut tx).await?;
+        }
+        write(&mut tx, region, &news, &repeats, now).await?;
         server_history::keep(&mut tx, news.iter().filter_map(Judged::server_look)).await?;
         stays::follow(&mut tx, news.iter().filter_map(Judged::scan)).await?;
         let mut steps: Vec<Step<'_>> = news.iter().flat_map(steps_of).collect();

@@ -23,7 +23,10 @@ pub(crate) fn of_transition<'a>(monitor: &'a LockedMonitor, outcome: &'a Outcome
             let better = matches!((transition.from, transition.to), (MonitorState::Down, MonitorState::Degraded));
             What::Stands { severity, title, summary, better }
         }
-        None if transition.to == MonitorState::Up && transition.from != MonitorState::Pending => What::Ended(recovery_words(target, outcome)),
+        None if transition.to == MonitorState::Up && transition.from != MonitorState::Pending => {
+            let (title, summary) = recovery_words(target, transition.from, outcome);
+            What::Ended { title, summary }
+        }
         None => return None,
     };
     Some(Step { monitor: monitor.id, condition: String::new(), kind: monitor.kind, target, outcome, at: transition.at, what })
@@ -56,7 +59,11 @@ pub(crate) fn of_decision<'a>(
             Change::Grew(ids) => What::Note(wording::grew(&named(ids))),
             Change::Shrank(ids) => What::Note(wording::shrank(ids)),
             Change::LetGo(gone) => What::Note(format!("{} Others remain.", wording::let_go(monitor.kind, gone))),
-            Change::Ended(gone) if gone.is_empty() => What::Ended(wording::ended(monitor.kind, target, condition)),
+            Change::Ended(gone) if gone.is_empty() => {
+                let was = monitor.conditions.open.get(condition).into_iter().flat_map(|open| open.elements.keys().map(String::as_str));
+                let (title, summary) = wording::ended(monitor.kind, target, condition, outcome, was);
+                What::Ended { title, summary }
+            }
             Change::Ended(gone) => What::LetGo(wording::let_go(monitor.kind, gone)),
         };
         Step { monitor: monitor.id, condition: condition.clone(), kind: monitor.kind, target, outcome, at, what }

@@ -2,12 +2,13 @@
 //! next step.
 
 use waypost_engine::audit::rules::fix_apart;
+use waypost_render::cut;
 use waypost_types::{
-    DomainName,
     finding::{Finding, Severity},
     judge::MonitorState,
     monitor::MonitorKind,
     outcome::{AuditReport, BlacklistReport, Outcome, SmtpReport, Verdict},
+    unicode::{display, in_text},
 };
 
 use crate::{
@@ -22,11 +23,11 @@ const MOST_NAMED: usize = 5;
 
 /// One sentence about an outcome.
 pub fn sentence(outcome: &Outcome) -> String {
-    match outcome {
+    in_text(&match outcome {
         Outcome::Smtp(report) => report.summary.clone(),
         Outcome::Audit(report) => audit_sentence(report),
         Outcome::Blacklist(report) => list_sentence(report),
-    }
+    })
 }
 
 /// Total milliseconds, where that means something: the slowest address of an SMTP check.
@@ -80,13 +81,13 @@ fn list_sentence(report: &BlacklistReport) -> String {
 pub fn incident_words(target: &str, state: MonitorState, report: &SmtpReport) -> (String, String) {
     let findings: Vec<Finding> = report.probes.iter().flat_map(|probe| probe.findings.clone()).collect();
     let (title, summary) = smtp_words(target, state, report, worst(&findings));
-    (cut(title.trim_end_matches('.')), summary)
+    (title_of(&title, ""), in_text(&summary))
 }
 
 /// Title and summary of an incident about what a condition is about now.
 pub fn condition_words(target: &str, outcome: &Outcome, elements: &[&Element]) -> (String, String) {
     let findings: Vec<Finding> = elements.iter().map(|element| element.finding.clone()).collect();
-    let Some(worst) = worst(&findings) else { return (format!("{target}: a problem was found"), sentence(outcome)) };
+    let Some(worst) = worst(&findings) else { return (title_of(&format!("{target}: a problem was found"), ""), sentence(outcome)) };
     let others = |thing: &str| match findings.len() {
         0 | 1 => String::new(),
         n => format!(" and {}", count(n - 1, thing)),
@@ -96,15 +97,26 @@ pub fn condition_words(target: &str, outcome: &Outcome, elements: &[&Element]) -
         subjects.sort_unstable();
         subjects.dedup();
         match subjects.as_slice() {
-            [_] => format!("{}{}", worst.summary, others("more list")),
-            several => format!("{} addresses of {target} are listed", several.len()),
+            [_] => title_of(&worst.summary, &others("more list")),
+            several => title_of(&format!("{} addresses of {target} are listed", several.len()), ""),
         }
     } else {
         // Most findings name what they are about.
         let whose = if names(&worst.summary, target) { String::new() } else { format!("{target}: ") };
-        format!("{whose}{}{}", worst.summary.trim_end_matches('.'), others("more finding"))
+        title_of(&format!("{whose}{}", worst.summary), &others("more finding"))
     };
-    (cut(title.trim_end_matches('.')), advice(worst))
+    let gone = match outcome {
+        Outcome::Audit(report) => report.gone.iter().find(|gone| gone.rule == worst.rule && gone.subject == worst.subject),
+        _ => None,
+    };
+    let gone = gone.map(|gone| format!(" The record that was there until {} is on the incident's page, too.", gone.until.format("%-d %B %H:%M UTC")));
+    (title, in_text(&format!("{}{}", advice(worst), gone.unwrap_or_default())))
+}
+
+/// A title of one line: what is said is cut where it is long, what is counted behind it stays.
+fn title_of(said: &str, counted: &str) -> String {
+    let room = TITLE_CHARS.saturating_sub(counted.chars().count());
+    format!("{}{counted}", cut(in_text(said).trim_end_matches('.'), room))
 }
 
 /// Whether a sentence names a target: it, and no other name that only ends or begins like it.
@@ -115,8 +127,7 @@ fn names(sentence: &str, target: &str) -> bool {
 
 /// Which domains' mail an address is about, as a sentence; nothing where it is of none.
 pub fn mail_of(domains: &[String]) -> Option<String> {
-    let shown: Vec<String> =
-        domains.iter().take(MOST_NAMED).map(|name| DomainName::from_ascii(name).map_or_else(|_| name.clone(), |name| name.display())).collect();
+    let shown: Vec<String> = domains.iter().take(MOST_NAMED).map(|name| display(name)).collect();
     let more = domains.len().saturating_sub(MOST_NAMED);
     match shown.as_slice() {
         [] => None,
@@ -129,13 +140,13 @@ pub fn mail_of(domains: &[String]) -> Option<String> {
 /// What came to a condition.
 pub fn grew(elements: &[&Element]) -> String {
     let said: Vec<&str> = elements.iter().take(MOST_NAMED).map(|element| element.finding.summary.trim_end_matches('.')).collect();
-    format!("New: {}{}.", said.join("; "), more(elements.len()))
+    in_text(&format!("New: {}{}.", said.join("; "), more(elements.len())))
 }
 
 /// What went from a condition, by what names it.
 pub fn shrank(ids: &[String]) -> String {
     let said: Vec<String> = ids.iter().take(MOST_NAMED).map(|id| id.replace('|', " of ")).collect();
-    format!("No longer seen: {}{}. Others remain.", said.join("; "), more(ids.len()))
+    in_text(&format!("No longer seen: {}{}. Others remain.", said.join("; "), more(ids.len())))
 }
 
 fn more(all: usize) -> String {
@@ -145,19 +156,37 @@ fn more(all: usize) -> String {
     }
 }
 
-/// What is said when nothing of a condition is left.
-pub fn ended(kind: MonitorKind, target: &str, condition: &str) -> String {
-    match (kind, condition.split_once('|')) {
-        (MonitorKind::Blacklist, Some(("network", _)) | None) => format!("The addresses of {target} are off the lists that this was about."),
-        (MonitorKind::Blacklist, Some((subject, _))) => format!("{subject} is off the lists that this was about."),
-        _ => format!("{} of {target} shows none of these findings any more.", family_name(condition)),
-    }
+/// Title and summary of the news that nothing of a condition is left; `was` names what it was about in the end.
+pub fn ended<'a>(kind: MonitorKind, target: &str, condition: &str, outcome: &Outcome, mut was: impl Iterator<Item = &'a str>) -> (String, String) {
+    let (title, summary) = match (kind, condition.split_once('|')) {
+        (MonitorKind::Blacklist, Some(("network", _)) | None) => {
+            (format!("{target}: listings are over"), format!("The addresses of {target} are off the lists that this was about."))
+        }
+        (MonitorKind::Blacklist, Some((subject, _))) => {
+            (format!("{subject}: listing is over"), format!("{subject} is off the lists that this was about."))
+        }
+        _ => {
+            let name = family_name(condition);
+            let there = matches!(outcome, Outcome::Audit(report) if report.records.get(condition).is_some_and(|records| !records.is_empty()));
+            let title = match condition {
+                "audit" => format!("{target}: the problem is over"),
+                // Each of the two is one record.
+                "spf" | "dmarc" if there && was.all(|id| id.starts_with(&format!("{condition}.missing|"))) => {
+                    format!("{target}: {name} record is back")
+                }
+                "ptr" => format!("{target}: the problem with reverse DNS is over"),
+                _ => format!("{target}: the problem with {name} is over"),
+            };
+            (title, format!("{name} of {target} shows none of these findings any more."))
+        }
+    };
+    (title_of(&title, ""), in_text(&summary))
 }
 
 /// What is said of what is no longer believed though nobody saw it go.
 pub fn let_go(kind: MonitorKind, gone: &[LetGo]) -> String {
     let said: Vec<String> = gone.iter().take(MOST_NAMED).map(|gone| let_go_one(kind, gone)).collect();
-    format!("{}{}. It is not known whether it is over.", said.join("; "), more(gone.len()))
+    in_text(&format!("{}{}. It is not known whether it is over.", said.join("; "), more(gone.len())))
 }
 
 fn let_go_one(kind: MonitorKind, gone: &LetGo) -> String {
@@ -229,13 +258,18 @@ fn advice(finding: &Finding) -> String {
     format!("{text} Next step: {}", full_stop(&fix_apart(finding)))
 }
 
-/// What is said when a mail server answers again.
-pub fn recovery_words(target: &str, outcome: &Outcome) -> String {
+/// Title and summary of the news that a mail server is as it should be again, after it was `from`.
+pub fn recovery_words(target: &str, from: MonitorState, outcome: &Outcome) -> (String, String) {
     let (host, port) = split_target(target);
-    match latency_ms(outcome) {
-        Some(ms) => format!("{host} answers on port {port} again, in {ms:.0} ms."),
-        None => format!("{host} answers on port {port} again."),
-    }
+    let title = match from {
+        MonitorState::Degraded => format!("{host} works on port {port} without problems again"),
+        _ => format!("{host} answers on port {port} again"),
+    };
+    let summary = match latency_ms(outcome) {
+        Some(ms) => format!("{title}: it answered in {ms:.0} ms."),
+        None => format!("{title}."),
+    };
+    (title_of(&title, ""), in_text(&summary))
 }
 
 /// The worst finding; of equals the first, since reports put what matters first.
@@ -250,10 +284,6 @@ fn count(n: usize, thing: &str) -> String {
 fn full_stop(text: &str) -> String {
     let text = text.trim();
     if text.is_empty() || text.ends_with(['.', '!', '?', '…']) { text.to_owned() } else { format!("{text}.") }
-}
-
-fn cut(text: &str) -> String {
-    if text.chars().count() <= TITLE_CHARS { text.to_owned() } else { text.chars().take(TITLE_CHARS - 1).chain(['…']).collect() }
 }
 
 #[cfg(test)]

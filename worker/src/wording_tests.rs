@@ -108,6 +108,49 @@ fn a_title_stays_one_short_line() {
     let long = audit(vec![finding(Severity::High, &"x".repeat(400))]);
     let seen = elements(&long);
     assert_eq!(condition_words("example.com", &long, &[&seen[0]]).0.chars().count(), TITLE_CHARS);
+    // It ends behind a word, and what is counted stays.
+    let two = audit(vec![finding(Severity::High, &"aggregate reports ".repeat(20)), finding(Severity::High, "SPF record cannot be parsed")]);
+    let seen = elements(&two);
+    let (title, _) = condition_words("example.com", &two, &seen.iter().collect::<Vec<_>>());
+    let kept = title.strip_suffix("… and 1 more finding").unwrap_or_else(|| panic!("{title}"));
+    assert!(title.chars().count() <= TITLE_CHARS && (kept.ends_with(" aggregate") || kept.ends_with(" reports")), "{title}");
+}
+
+#[test]
+fn what_is_over_is_told_as_it_stands_now() {
+    let there = audit(Vec::new());
+    let Outcome::Audit(report) = &there else { panic!("an audit") };
+    let records = BTreeMap::from([("spf".to_owned(), vec!["v=spf1 mx -all".to_owned()])]);
+    let back = Outcome::Audit(Box::new(AuditReport { records, ..(**report).clone() }));
+    let words = |kind, target: &str, condition: &str, outcome: &Outcome, was: &[&str]| ended(kind, target, condition, outcome, was.iter().copied()).0;
+    for (condition, outcome, was, title) in [
+        ("spf", &back, &["spf.missing|example.com"][..], "example.com: SPF record is back"),
+        // No longer asked for, since the domain sends nothing any more.
+        ("spf", &there, &["spf.missing|example.com"], "example.com: the problem with SPF is over"),
+        ("spf", &back, &["spf.missing|example.com", "spf.syntax|example.com"], "example.com: the problem with SPF is over"),
+        ("ptr", &there, &["ptr.none|192.0.2.1"], "example.com: the problem with reverse DNS is over"),
+        ("audit", &there, &[], "example.com: the problem is over"),
+    ] {
+        assert_eq!(words(MonitorKind::Audit, "example.com", condition, outcome, was), title);
+    }
+    let clean = scan(&[("A", ListState::Clean)]);
+    assert_eq!(words(MonitorKind::Blacklist, "203.0.113.40", "203.0.113.40|critical", &clean, &[]), "203.0.113.40: listing is over");
+    assert_eq!(words(MonitorKind::Blacklist, "203.0.113.0/24", "network|critical", &clean, &[]), "203.0.113.0/24: listings are over");
+    let up = stub_outcome("mail.example.com", 25, Verdict::Up);
+    assert_eq!(recovery_words("mail.example.com:25", MonitorState::Down, &up).0, "mail.example.com answers on port 25 again");
+    assert_eq!(recovery_words("mail.example.com:25", MonitorState::Degraded, &up).0, "mail.example.com works on port 25 without problems again");
+}
+
+#[test]
+fn names_are_read_in_their_own_letters() {
+    let broken = audit(vec![finding(Severity::High, "xn--mnchen-3ya.example has 2 SPF records: include:xn--mnchen-3ya.example")]);
+    let seen = elements(&broken);
+    let (title, summary) = condition_words("xn--mnchen-3ya.example", &broken, &[&seen[0]]);
+    assert_eq!(title, "münchen.example has 2 SPF records: include:xn--mnchen-3ya.example");
+    assert!(summary.starts_with("münchen.example has 2"), "{summary}");
+    assert_eq!(sentence(&broken), format!("{title}."));
+    let (title, summary) = ended(MonitorKind::Audit, "xn--mnchen-3ya.example", "dkim", &broken, std::iter::empty());
+    assert_eq!((title.as_str(), summary.split(' ').nth(2)), ("münchen.example: the problem with DKIM is over", Some("münchen.example")));
 }
 
 #[test]

@@ -213,6 +213,14 @@ async fn the_first_scan_is_silent_and_listings_have_their_story() {
     for _ in 0..2 {
         story.sees(scan(&[(a, "+"), (b, "+"), (c, "+")])).await;
     }
+    // What nobody was told of is known by it.
+    let mut tx = story.scene.db.store.org_tx(story.scene.org).await.unwrap();
+    for listings in [tx.listings_of(&[monitor], 10).await.unwrap(), tx.listings_within("203.0.113.0/24".parse().unwrap(), 10).await.unwrap()] {
+        let mut before: Vec<(&str, bool)> = listings.iter().map(|listing| (listing.zone.as_str(), listing.stood_before)).collect();
+        before.sort_unstable();
+        assert_eq!(before, [("a.example", true), ("b.example", false), ("c.example", false)]);
+    }
+    drop(tx);
     assert_eq!(story.incidents().await, "203.0.113.7|critical critical open: 203.0.113.7 is listed on List b.example and 1 more list");
     story.sees(scan(&[(a, "?"), (b, "?"), (c, "-")])).await;
     assert!(story.incidents().await.contains(" open: "));
@@ -225,6 +233,7 @@ async fn the_first_scan_is_silent_and_listings_have_their_story() {
     let listings = tx.listings_of(&[monitor], 10).await.unwrap();
     assert_eq!(listings.len(), 3);
     assert!(listings.iter().all(|listing| listing.ended_at.is_some() && listing.began_at < listing.seen_at), "{listings:?}");
+    assert!(listings.iter().all(|listing| listing.stood_before == (listing.zone == "a.example")), "also when it is over: {listings:?}");
     assert_eq!((listings[2].zone.as_str(), listings[2].codes.as_slice()), ("a.example", &["127.0.0.2".to_owned()][..]));
     // On the list again: another stay.
     story.sees(scan(&[(a, "+")])).await;
@@ -232,6 +241,7 @@ async fn the_first_scan_is_silent_and_listings_have_their_story() {
     let listings = tx.listings_of(&[monitor], 10).await.unwrap();
     assert_eq!((listings.len(), listings[0].zone.as_str(), listings[0].ended_at), (4, "a.example", None));
     assert!(listings[0].began_at > Utc::now() - TimeDelta::minutes(5));
+    assert!(!listings[0].stood_before, "it came back while somebody looked");
 }
 
 #[tokio::test]
@@ -405,6 +415,39 @@ async fn a_zone_that_does_not_answer_is_an_incident_and_its_records_stay_shown()
 }
 
 #[tokio::test]
+async fn a_record_that_was_lost_is_kept_with_what_misses_it() {
+    let scene = Scene::new().await;
+    let (domain, monitor) = scene.domain("e.example").await;
+    let story = Story::of(scene, monitor);
+    let never = || audit(&[SPF], &[("dmarc.missing", Severity::High)], &[]);
+    let lost = || audit(&[], &[("dmarc.missing", Severity::High), ("spf.missing", Severity::High)], &[]);
+    for _ in 0..2 {
+        story.sees(never()).await;
+    }
+    for _ in 0..2 {
+        story.sees(lost()).await;
+    }
+    // In the incident, and on the page of the domain.
+    let mut tx = story.scene.db.store.org_tx(story.scene.org).await.unwrap();
+    let event = tx.record_changes(domain, None, 1).await.unwrap().remove(0);
+    let shown = tx.domain(domain).await.unwrap().audit.unwrap().gone;
+    drop(tx);
+    let kept: serde_json::Value = story.scene.value("SELECT evidence->'gone' FROM incidents WHERE condition = 'spf'").await;
+    assert_eq!(kept, serde_json::to_value(&shown).unwrap());
+    let [gone] = shown.as_slice() else { panic!("the policy never was there: {shown:?}") };
+    assert_eq!(
+        (gone.rule.as_str(), gone.record.name.as_str(), gone.record.value.as_str(), gone.until),
+        ("spf.missing", "e.example", SPF.1, event.at)
+    );
+    let summary: String = story.scene.value("SELECT summary FROM incidents WHERE condition = 'spf'").await;
+    assert!(summary.contains("The record that was there until ") && summary.contains(" is on the incident's page, too."), "{summary}");
+    // It is there again.
+    story.sees(never()).await;
+    let mut tx = story.scene.db.store.org_tx(story.scene.org).await.unwrap();
+    assert_eq!(tx.domain(domain).await.unwrap().audit.unwrap().gone, []);
+}
+
+#[tokio::test]
 async fn what_one_audit_opens_is_one_mail_and_each_ends_by_itself() {
     let scene = Scene::new().await;
     let (_, monitor) = scene.domain("e.example").await;
@@ -430,7 +473,10 @@ async fn what_one_audit_opens_is_one_mail_and_each_ends_by_itself() {
     story.sees(audit(&[SPF], &[("dmarc.p_none", Severity::Medium), ("mx.missing", Severity::High)], &[])).await;
     story.sees(audit(&[SPF], &[("dmarc.p_none", Severity::Medium)], &[])).await;
     let told: String = story.scene.value(subjects).await;
-    assert_eq!(told, "[Critical] e.example: 2 problems\n[Recovered] e.example: spf.missing is wrong\n[Recovered] e.example: mx.missing is wrong");
+    assert_eq!(
+        told,
+        "[Critical] e.example: 2 problems\n[Recovered] e.example: SPF record is back\n[Recovered] e.example: the problem with MX is over"
+    );
 }
 
 #[tokio::test]

@@ -76,6 +76,12 @@ pub enum ApiError {
         /// How many.
         limit: i64,
     },
+    /// The limit is reached that holds until an owner has confirmed their email address.
+    #[error("The limit of {limit} monitors until an owner confirms their email address is reached.")]
+    Unconfirmed {
+        /// How many.
+        limit: i64,
+    },
     /// Too often.
     #[error("Too many attempts. Try again in {seconds} s.")]
     TooMany {
@@ -132,6 +138,7 @@ impl ApiError {
             Self::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported media type"),
             Self::Stale => (StatusCode::PRECONDITION_FAILED, "stale", "Changed meanwhile"),
             Self::Limit { .. } => (StatusCode::FORBIDDEN, "limit", "Limit reached"),
+            Self::Unconfirmed { .. } => (StatusCode::FORBIDDEN, "unconfirmed", "Limit reached"),
             Self::TooMany { .. } => (StatusCode::TOO_MANY_REQUESTS, "too-many", "Too many attempts"),
             Self::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy"),
             Self::TooSlow => (StatusCode::SERVICE_UNAVAILABLE, "too-slow", "Too slow"),
@@ -147,6 +154,7 @@ impl From<StoreError> for ApiError {
             StoreError::NotFound => Self::NotFound,
             StoreError::Stale => Self::Stale,
             StoreError::Limit { what, limit } => Self::Limit { what, limit },
+            StoreError::Unconfirmed { limit } => Self::Unconfirmed { limit },
             StoreError::Conflict(field) => Self::Conflict { field, message: "That is taken already.".to_owned(), existing: None },
             StoreError::Database(_) => Self::Unavailable(error),
             StoreError::Corrupt(_) => Self::internal(error),

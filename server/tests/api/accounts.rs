@@ -107,6 +107,8 @@ async fn a_proven_address_lifts_the_limit_of_25_monitors() {
     let refused = client.post(&format!("/api/v1/orgs/{org}/domains"), &more).await;
     assert_eq!(refused.status, 403);
     assert!(refused.body["detail"].as_str().unwrap().contains("25 monitors until an owner confirms"), "{refused:?}");
+    // The pages tell by it that the form comes back with what to do.
+    assert_eq!(refused.body["type"], "/problems/unconfirmed");
     assert_eq!(client.post("/api/v1/auth/verify", &json!({ "token": token })).await.status, 204);
     assert_eq!(client.get("/api/v1/me").await.body["user"]["email_verified"], true);
     assert_eq!(client.post(&format!("/api/v1/orgs/{org}/domains"), &more).await.status, 201);

@@ -20,6 +20,12 @@ pub enum StoreError {
         /// The limit.
         limit: i64,
     },
+    /// The limit of monitors is reached that holds until an owner has confirmed their email address.
+    #[error("limit of {limit} monitors without a confirmed owner reached")]
+    Unconfirmed {
+        /// The limit.
+        limit: i64,
+    },
     /// A stored value does not parse as its type: a bug or a hand-edited row.
     #[error("stored value is not valid: {0}")]
     Corrupt(String),

@@ -121,6 +121,25 @@ impl OrgTx {
         .collect()
     }
 
+    /// The latest changes of a family, newest first.
+    pub async fn changes_of(&mut self, domain: DomainId, family: &str, limit: i64) -> Result<Vec<RecordEvent>, StoreError> {
+        let org = self.org().0;
+        sqlx::query_as!(
+            ChangeRow,
+            "SELECT id, at, family, changes, before, after, worse FROM record_changes
+             WHERE org_id = $1 AND domain_id = $2 AND family = $3 ORDER BY id DESC LIMIT $4",
+            org,
+            domain.0,
+            family,
+            limit
+        )
+        .fetch_all(self.connection())
+        .await?
+        .into_iter()
+        .map(RecordEvent::try_from)
+        .collect()
+    }
+
     /// The latest change of a family since a time: what may have caused what is found now.
     pub async fn latest_change(&mut self, domain: DomainId, family: &str, since: DateTime<Utc>) -> Result<Option<RecordEvent>, StoreError> {
         let org = self.org().0;

@@ -54,6 +54,7 @@ struct ListingRow {
     seen_at: DateTime<Utc>,
     ended_at: Option<DateTime<Utc>>,
     ending: String,
+    stood_before: bool,
 }
 
 impl TryFrom<ListingRow> for Listing {
@@ -72,6 +73,7 @@ impl TryFrom<ListingRow> for Listing {
             seen_at: row.seen_at,
             ended_at: row.ended_at,
             ending: row.ending.parse().map_err(|()| StoreError::Corrupt(row.ending.clone()))?,
+            stood_before: row.stood_before,
         })
     }
 }
@@ -170,8 +172,11 @@ impl OrgTx {
         let (org, net) = (self.org().0, network(cidr)?);
         sqlx::query_as!(
             ListingRow,
-            "SELECT id, subject, zone, list, severity, codes, meaning, reason, began_at, seen_at, ended_at, ending FROM listings
-             WHERE org_id = $1 AND subject_address(subject) <<= $2::cidr ORDER BY ended_at IS NOT NULL, began_at DESC, id DESC LIMIT $3",
+            r#"SELECT l.id, l.subject, l.zone, l.list, l.severity, l.codes, l.meaning, l.reason, l.began_at, l.seen_at, l.ended_at, l.ending,
+                      coalesce(CASE WHEN l.ended_at IS NULL THEN m.conditions->'baseline' ? (l.subject || '|' || l.zone)
+                                    ELSE l.began_at <= (m.conditions->>'began')::timestamptz END, false) AS "stood_before!"
+               FROM listings l LEFT JOIN monitors m ON m.org_id = $1 AND m.id = l.monitor_id
+               WHERE l.org_id = $1 AND subject_address(l.subject) <<= $2::cidr ORDER BY l.ended_at IS NOT NULL, l.began_at DESC, l.id DESC LIMIT $3"#,
             org,
             net,
             limit
@@ -189,8 +194,11 @@ impl OrgTx {
         let ids: Vec<Uuid> = monitors.iter().map(|monitor| monitor.0).collect();
         sqlx::query_as!(
             ListingRow,
-            "SELECT id, subject, zone, list, severity, codes, meaning, reason, began_at, seen_at, ended_at, ending FROM listings
-             WHERE org_id = $1 AND monitor_id = ANY($2) ORDER BY ended_at IS NOT NULL, began_at DESC, id DESC LIMIT $3",
+            r#"SELECT l.id, l.subject, l.zone, l.list, l.severity, l.codes, l.meaning, l.reason, l.began_at, l.seen_at, l.ended_at, l.ending,
+                      coalesce(CASE WHEN l.ended_at IS NULL THEN m.conditions->'baseline' ? (l.subject || '|' || l.zone)
+                                    ELSE l.began_at <= (m.conditions->>'began')::timestamptz END, false) AS "stood_before!"
+               FROM listings l LEFT JOIN monitors m ON m.org_id = $1 AND m.id = l.monitor_id
+               WHERE l.org_id = $1 AND l.monitor_id = ANY($2) ORDER BY l.ended_at IS NOT NULL, l.began_at DESC, l.id DESC LIMIT $3"#,
             org,
             &ids,
             limit

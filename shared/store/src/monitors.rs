@@ -98,10 +98,8 @@ impl OrgTx {
     pub async fn reserve_monitors(&mut self, wanted: usize) -> Result<(), StoreError> {
         let room = self.monitor_room().await?;
         if i64::try_from(wanted).unwrap_or(i64::MAX) > room.left {
-            return Err(StoreError::Limit {
-                what: if room.verified { "monitors" } else { "monitors until an owner confirms their email address" },
-                limit: room.limit,
-            });
+            let limit = room.limit;
+            return Err(if room.verified { StoreError::Limit { what: "monitors", limit } } else { StoreError::Unconfirmed { limit } });
         }
         Ok(())
     }

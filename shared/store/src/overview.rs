@@ -12,6 +12,7 @@ use waypost_types::{
     incident::Incident,
     outcome::{AuditReport, Outcome},
     overview::{Counts, Listed, PortHost, PortTile},
+    unicode::display,
 };
 
 use crate::{
@@ -136,7 +137,7 @@ impl OrgTx {
             tile.hosts.push(PortHost {
                 server_id: row.server_id.map(ServerId),
                 monitor_id: MonitorId(row.id),
-                host: DomainName::from_ascii(host).map_or_else(|_| host.to_owned(), |name| name.display()),
+                host: display(host),
                 state: state_of(Some(&row.state))?,
                 latency_ms: row.latency_ms,
             });

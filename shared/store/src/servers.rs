@@ -3,10 +3,11 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use waypost_types::{
-    DomainName, ServerId,
+    ServerId,
     asset::{Server, ServerPatch, Source},
     judge::MonitorState,
     monitor::{Monitor, MonitorKind},
+    unicode::display,
 };
 
 use crate::{
@@ -35,7 +36,7 @@ impl ServerRow {
         monitors.sort_by_key(place);
         Server {
             id: ServerId(self.id),
-            display: DomainName::from_ascii(&self.host).map_or_else(|_| self.host.clone(), |name| name.display()),
+            display: display(&self.host),
             host: self.host,
             ports,
             source: source_of(&self.source),

@@ -29,6 +29,7 @@ pub mod page;
 pub mod problem;
 pub mod score;
 pub mod settled;
+pub mod unicode;
 
 pub use finding::{Finding, Severity, UnknownCause, UnknownPart};
 pub use id::{AddressId, ChannelId, DomainId, IncidentId, MonitorId, OrgId, ServerId, UserId};

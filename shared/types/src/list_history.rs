@@ -82,4 +82,7 @@ pub struct Listing {
     /// How it ended; of no meaning while it is listed.
     #[serde(default)]
     pub ending: ListingEnd,
+    /// It was there at the first look: since when nobody knows, and no incident told of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stood_before: bool,
 }

@@ -49,10 +49,9 @@ impl DomainName {
         &self.0
     }
 
-    /// The form for people: U-labels where the name has them.
+    /// The form for people: see [`crate::unicode::display`].
     pub fn display(&self) -> String {
-        let (text, result) = idna::domain_to_unicode(&self.0);
-        if result.is_ok() { text } else { self.0.clone() }
+        crate::unicode::display(&self.0)
     }
 
     /// The name above, or `None` for a single label.

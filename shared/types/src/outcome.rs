@@ -5,7 +5,7 @@ mod blacklist;
 mod extension;
 mod smtp;
 
-pub use audit::{AuditReport, CheckSummary, MxHost, Status, WebHost};
+pub use audit::{AuditReport, CheckSummary, GoneRecord, MxHost, Status, WebHost};
 pub use blacklist::{BlacklistReport, ListEntry, ListState, ScannedList};
 pub use extension::{extension_words, megabytes};
 pub use smtp::{

@@ -98,6 +98,7 @@ mod tests {
 
     fn stay(subject: &str, zone: &str, seen: i64, ended: Option<i64>) -> Listing {
         Listing {
+            stood_before: false,
             id: uuid::Uuid::nil(),
             subject: subject.to_owned(),
             list: zone.to_uppercase(),

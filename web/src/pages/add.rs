@@ -2,13 +2,14 @@
 
 use axum::extract::Path;
 use leptos::prelude::*;
+use waypost_types::account::Role;
 
 use super::{lookup_address, settings};
 use crate::{
     api::ApiFailure,
-    ssr::{Answer, Fields, Visit, page},
+    ssr::{Answer, Fields, Frame, Visit, page},
     text,
-    ui::{self, Button, Form, Gate, Place},
+    ui::{self, Button, Form, Gate, Place, icon},
 };
 
 pub(crate) async fn show(visit: Visit, Path(org): Path<String>) -> Answer {
@@ -35,7 +36,9 @@ async fn draw(visit: &Visit, org: &str, fields: &Fields, failure: Option<&ApiFai
     let frame = visit.frame(org).await?;
     Ok(page(visit, settings::status(failure), "Add a monitor", || {
         let base = format!("/o/{}", text::encoded(org));
-        let of = |form: &str| if form == at { failure } else { None };
+        let unconfirmed = failure.filter(|failure| failure.is_unconfirmed());
+        // What is said of the whole page is not said in the form again.
+        let of = |form: &str| if form == at && unconfirmed.is_none() { failure } else { None };
         let domain = Form::new(fields, of("name"), &["name"]);
         let server = Form::new(fields, of("host"), &["host", "ports"]);
         let address = Form::new(fields, of("cidr"), &["cidr"]);
@@ -62,6 +65,7 @@ async fn draw(visit: &Visit, org: &str, fields: &Fields, failure: Option<&ApiFai
             {address.input("cidr", "Address or network", "text", "off", "For example 192.0.2.25 or 192.0.2.0/28, up to a /24.")}
         };
         let content = view! {
+            {unconfirmed.map(|failure| confirm_first(&frame, failure))}
             {ui::head("Add a monitor", None, "Waypost looks from outside: there is nothing to install.", ())}
             {gate.hint()}
             <div class="grid">
@@ -72,4 +76,20 @@ async fn draw(visit: &Visit, org: &str, fields: &Fields, failure: Option<&ApiFai
         };
         ui::shell(&frame, Place::Elsewhere, vec![(None, "Add a monitor".to_owned())], content)
     }))
+}
+
+/// Why nothing was added, and how there will be room: an owner confirms their address.
+fn confirm_first(frame: &Frame, failure: &ApiFailure) -> AnyView {
+    let how = if frame.org.role == Role::Owner && !frame.me.user.email_verified {
+        view! {
+            {format!("Follow the link that we sent to {}, or ", frame.me.user.email)}<a href="#confirm">"have it sent again"</a>
+            ". Then add this once more."
+        }
+        .into_any()
+    } else {
+        "Ask an owner of the organisation to confirm theirs, then add this once more.".into_any()
+    };
+    let said = failure.sentence().to_owned();
+    view! { <div class="banner" role="alert" data-status="bad">{icon("bad")}<div><strong>"Nothing was added. "</strong>{said}" "{how}</div></div> }
+        .into_any()
 }

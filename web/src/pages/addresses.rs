@@ -118,6 +118,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, failure: Option<&ApiFailure>) 
             {what_to_do(&address, &catalog)}
             <section class="card" aria-labelledby="h-lists" data-live="lists">
                 <div class="card-head"><h2 id="h-lists">"Lists"</h2>{ui::listing_status(&address)}<span class="meta num">{format!("{} of {} answered", address.answered, address.asked)}</span></div>
+                {past.as_ref().ok().and_then(|past| ui::stood_before(&past.items, if several { "network" } else { "address" }))}
                 {scan(&address, show, &base)}
                 <div class="card-foot"><a href=format!("{root}/lists")>"Choose the lists that are asked"</a></div>
             </section>

@@ -11,6 +11,7 @@ use waypost_types::{
     monitor::MonitorKind,
     outcome::{AuditReport, BlacklistReport, Outcome, Speaker},
     page::List,
+    unicode::with_ascii,
 };
 
 use super::settings::{self, Target};
@@ -138,7 +139,7 @@ fn details(incident: &Incident) -> AnyView {
             <div class="card-body"><dl class="kv">
                 {row("State", ui::status(status, word))}
                 {row("Severity", incident.severity.word().into_any())}
-                {row("Affected", view! { <span class="mono xs">{incident.target.clone()}</span> }.into_any())}
+                {row("Affected", view! { <span class="mono xs">{with_ascii(&incident.target)}</span> }.into_any())}
                 {row("Check", kind_word(incident.kind).into_any())}
                 {row("Opened", text::minute(incident.opened_at).into_any())}
                 {incident.acknowledged_at.map(|at| row("Acknowledged", text::minute(at).into_any()))}
@@ -183,7 +184,7 @@ fn what_to_do(incident: &Incident, catalog: &[ListInfo]) -> Option<AnyView> {
     let told = match incident.evidence.as_ref()? {
         Outcome::Audit(audit) => {
             let about: Vec<Finding> = split(audit, &incident.condition).0;
-            (!about.is_empty()).then(|| ui::findings(&about, "w"))
+            (!about.is_empty()).then(|| ui::findings_of_watched(&about, &audit.gone, "w"))
         }
         Outcome::Blacklist(report) => ui::guides_first_open(&of_condition(report, &incident.condition), catalog),
         Outcome::Smtp(_) => None,
@@ -220,7 +221,7 @@ fn proof(outcome: &Outcome, condition: &str) -> AnyView {
             let others = split(audit, condition).1;
             let head = (!others.is_empty())
                 .then(|| view! { <p class="card-body sm soft">"What the same audit found beside it. It is no part of this incident."</p> });
-            view! { {head}{ui::findings(&others, "e")}{ui::unknown_parts(&audit.unknown)} }.into_any()
+            view! { {head}{ui::findings_of_watched(&others, &audit.gone, "e")}{ui::unknown_parts(&audit.unknown)} }.into_any()
         }
         Outcome::Blacklist(report) => ui::list_entries(report),
         Outcome::Smtp(report) => {

@@ -123,6 +123,11 @@ fn port_tile(tile: &PortTile, base: &str) -> AnyView {
         })
         .collect_view();
     let none = tile.hosts.is_empty().then(|| view! { <p class="empty sm">"No mail server is watched on this port."</p> });
+    let more = tile.total.saturating_sub(u32::try_from(tile.hosts.len()).unwrap_or(u32::MAX));
+    let more = (more > 0).then(|| {
+        let port = tile.port;
+        view! { <p class="card-foot"><a href=format!("{base}/servers")>{format!("and {more} more")}<span class="vh">{format!(" on port {port}")}</span></a></p> }
+    });
     let id = format!("p{}", tile.port);
     view! {
         <section class="card tile c4" aria-labelledby=id.clone()>
@@ -130,6 +135,7 @@ fn port_tile(tile: &PortTile, base: &str) -> AnyView {
             <p class="facts"><span class="num">{uptime}</span></p>
             {none}
             <ul class="rows">{rows}</ul>
+            {more}
         </section>
     }
     .into_any()

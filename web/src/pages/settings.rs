@@ -209,6 +209,7 @@ fn note(query: &HashMap<String, String>, monitors: &[Monitor]) -> Option<(&'stat
 /// The status of a page that shows a failure.
 pub(super) fn status(failure: Option<&ApiFailure>) -> axum::http::StatusCode {
     failure.map_or(axum::http::StatusCode::OK, |failure| match failure.status {
+        403 => axum::http::StatusCode::FORBIDDEN,
         412 => axum::http::StatusCode::PRECONDITION_FAILED,
         429 => axum::http::StatusCode::TOO_MANY_REQUESTS,
         _ => axum::http::StatusCode::UNPROCESSABLE_ENTITY,

@@ -2,8 +2,9 @@
 
 use leptos::prelude::*;
 use waypost_types::{
-    finding::{Finding, Severity, UnknownPart},
-    outcome::{AuditReport, CheckSummary, Status},
+    finding::{Finding, Severity, SuggestedRecord, UnknownPart},
+    outcome::{AuditReport, CheckSummary, GoneRecord, Status},
+    unicode::in_text,
 };
 
 use super::{badge, copied, family, icon, status, time};
@@ -34,6 +35,11 @@ pub(crate) fn as_of(audit: &AuditReport) -> Option<AnyView> {
 
 /// Findings by severity, worst first and the worst open. `prefix` keeps ids of several groups on a page apart.
 pub(crate) fn findings(all: &[Finding], prefix: &str) -> AnyView {
+    findings_of_watched(all, &[], prefix)
+}
+
+/// The same of a domain that is watched: a finding that misses a record shows it as it was.
+pub(crate) fn findings_of_watched(all: &[Finding], gone: &[GoneRecord], prefix: &str) -> AnyView {
     let groups = [Severity::Critical, Severity::Medium, Severity::Low, Severity::Info]
         .into_iter()
         .filter_map(|of| {
@@ -44,7 +50,7 @@ pub(crate) fn findings(all: &[Finding], prefix: &str) -> AnyView {
             let meaning = severity.meaning();
             let many = if group.len() == 1 { "1 finding".to_owned() } else { format!("{} findings", group.len()) };
             let open = severity >= Severity::High;
-            let cards = group.into_iter().map(|(index, finding)| one(finding, &format!("{prefix}-{index}"), open)).collect_view();
+            let cards = group.into_iter().map(|(index, finding)| one(finding, gone, &format!("{prefix}-{index}"), open)).collect_view();
             Some(view! {
                 <div class="sev-head">{badge(severity.into(), word)}<h3 class="vh">{word}</h3><span class="meta">{format!("{many}, {meaning}")}</span></div>
                 {cards}
@@ -54,7 +60,7 @@ pub(crate) fn findings(all: &[Finding], prefix: &str) -> AnyView {
     groups.into_any()
 }
 
-fn one(finding: &Finding, id: &str, open: bool) -> AnyView {
+fn one(finding: &Finding, gone: &[GoneRecord], id: &str, open: bool) -> AnyView {
     let kind = Status::from(finding.severity);
     let glyph = match kind {
         Status::Bad => "bad",
@@ -63,15 +69,25 @@ fn one(finding: &Finding, id: &str, open: bool) -> AnyView {
     };
     let why = (!finding.why.is_empty()).then(|| view! { <div><h4>"Why it matters"</h4><p>{finding.why.clone()}</p></div> });
     let reference = (!finding.reference.is_empty()).then(|| view! { <p class="xs muted mt2">{finding.reference.clone()}</p> });
-    let record = finding.record.as_ref().map(|suggested| record(&suggested.kind, &suggested.name, &suggested.value, format!("r-{id}")));
+    let shown = |suggested: &SuggestedRecord, id: String| record(&suggested.kind, &suggested.name, &suggested.value, id);
+    let was = gone.iter().find(|gone| gone.rule == finding.rule && gone.subject == finding.subject).map(|gone| {
+        let until = text::minute(gone.until);
+        let how = if finding.rule.starts_with("dkim.") {
+            format!("The key that was there until {until}. Publish it again if it went by mistake; where an alias (CNAME) of a mail service led to it, publish the alias again instead.")
+        } else {
+            format!("The record that was there until {until}. Publish it again if it went by mistake.")
+        };
+        view! { <p>{how}</p>{shown(&gone.record, format!("g-{id}"))}<p class="mt3">"Otherwise:"</p> }
+    });
+    let record = finding.record.as_ref().map(|suggested| shown(suggested, format!("r-{id}")));
     view! {
         <details class="finding" data-status=kind.as_str() id=format!("finding-{id}") open=open>
             <summary>
                 {icon(glyph)}
-                <span><span class="title">{finding.summary.clone()}</span><span class="desc mono xs">{finding.subject.clone()}</span></span>
+                <span><span class="title">{in_text(&finding.summary)}</span><span class="desc mono xs">{finding.subject.clone()}</span></span>
                 <span class="end"><svg class="icon chev" aria-hidden="true"><use href="#i-next"></use></svg></span>
             </summary>
-            <div class="finding-body" id=format!("fix-{id}")><div class="why-how">{why}<div><h4>"How to fix"</h4><p>{finding.fix.clone()}</p>{record}{reference}</div></div></div>
+            <div class="finding-body" id=format!("fix-{id}")><div class="why-how">{why}<div><h4>"How to fix"</h4>{was}<p>{finding.fix.clone()}</p>{record}{reference}</div></div></div>
         </details>
     }
     .into_any()

@@ -45,7 +45,7 @@ pub(crate) fn incident_item(incident: &Incident, base: &str) -> AnyView {
         <li>
             <div class="item" data-status=status.as_str()>
                 {icon(glyph)}
-                <div><a class="title" href=format!("{base}/incidents/{}", incident.id)>{incident.title.clone()}</a><p class="desc">{text::sentence(&incident.summary)}</p></div>
+                <div><a class="title" href=format!("{base}/incidents/{}", incident.id)>{incident.title.clone()}</a><p class="desc two-lines">{text::sentence(&incident.summary)}</p></div>
                 <div class="end">{incident_badge(incident)}<span title=text::exact(incident.opened_at)>{open_for}</span>{taken}</div>
             </div>
         </li>

@@ -21,7 +21,7 @@ mod spf;
 mod stays;
 mod transport;
 
-pub(crate) use audit::{as_of, checks_strip, findings, record, records, unknown_parts};
+pub(crate) use audit::{as_of, checks_strip, findings, findings_of_watched, record, records, unknown_parts};
 pub(crate) use chart::{latency, uptime};
 pub(crate) use detail::{details, on_this_page};
 pub(crate) use form::{Form, interval_choices};
@@ -38,7 +38,7 @@ pub(crate) use parts::{
 };
 pub(crate) use score::{lost_points, score_sentence};
 pub(crate) use shell::{Place, public, shell};
-pub(crate) use stays::stays;
+pub(crate) use stays::{stays, stood_before};
 
 /// The icons, once per page.
 pub(crate) const SPRITE: &str = include_str!("sprite.svg");

@@ -171,7 +171,7 @@ fn sidebar(frame: &Frame, place: Place) -> AnyView {
 fn banners(frame: &Frame) -> AnyView {
     let unverified = (!frame.me.user.email_verified).then(|| {
         view! {
-            <div class="banner" role="status" data-status="info">
+            <div class="banner" role="status" data-status="info" id="confirm">
                 {icon("info")}
                 <div><strong>"Confirm your email address."</strong>{format!(" We sent a link to {}.", frame.me.user.email)}</div>
                 <form method="post" action="/verify/resend"><button class="btn" type="submit">"Send again"</button></form>

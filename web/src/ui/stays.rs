@@ -33,7 +33,7 @@ pub(crate) fn stays(listings: &[Listing], several: bool) -> AnyView {
                 <tr>
                     <th scope="row"><span>{listing.list.clone()}<span class="sub mono">{listing.zone.clone()}</span></span></th>
                     {several.then(|| view! { <td class="mono" data-label="Address">{listing.subject.clone()}</td> })}
-                    <td data-label="From">{on(listing.began_at)}</td>
+                    <td data-label="From">{from(listing)}</td>
                     <td data-label="To">{until}</td>
                     <td class="num" data-label="For">{lasted}</td>
                     <td data-label="What it said"><span>{meaning}" "<span class="mono xs muted">{listing.codes.join(" ")}</span>{quoted}</span></td>
@@ -59,10 +59,34 @@ pub(crate) fn stays(listings: &[Listing], several: bool) -> AnyView {
     .into_any()
 }
 
-/// How long it was seen there. One look tells of no length.
+/// What stands since before the first look, of which no incident told; nothing where there is none.
+pub(crate) fn stood_before(listings: &[Listing], what: &'static str) -> Option<AnyView> {
+    let many = listings.iter().filter(|listing| listing.stood_before && listing.ended_at.is_none()).count();
+    let said = match many {
+        0 => return None,
+        1 => format!(
+            "1 listing stood already when the {what} was added. Since when is not known, and no incident was opened: incidents tell of new listings."
+        ),
+        many => format!(
+            "{many} listings stood already when the {what} was added. Since when is not known, and no incident was opened: incidents tell of new listings."
+        ),
+    };
+    Some(view! { <p class="card-body sm soft">{said}</p> }.into_any())
+}
+
+fn from(listing: &Listing) -> AnyView {
+    if !listing.stood_before {
+        return on(listing.began_at);
+    }
+    let told = if listing.ended_at.is_none() { "Stood at the first look: not told" } else { "Stood at the first look" };
+    view! { "Before "{on(listing.began_at)}<span class="sub">{told}</span> }.into_any()
+}
+
+/// How long it was seen there. One look tells of no length, and what was there before the first one was there longer.
 fn lasted(listing: &Listing) -> String {
     match (listing.ended_at.unwrap_or(listing.seen_at) - listing.began_at).num_seconds() {
         ..=0 => "Seen once".to_owned(),
+        seconds if listing.stood_before => format!("Over {}", text::duration(seconds)),
         seconds => text::duration(seconds),
     }
 }

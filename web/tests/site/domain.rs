@@ -281,3 +281,43 @@ async fn a_domain_is_proven_by_a_record_and_what_is_gone_is_said() {
     let (gone, _) = said(false, json!("2026-07-01T10:00:00Z")).await;
     assert!(gone.contains("Not proven") && gone.contains("Publish it again"), "{gone}");
 }
+
+#[tokio::test]
+async fn a_listing_that_the_page_counts_and_the_grade_does_not_is_said_so() {
+    for (held, said) in [
+        (2, "No more than 89 while 2 listings stand."),
+        (1, "No more than 89 while 1 listing stands. 1 more listing does not count: it is on a list that matters little for mail."),
+    ] {
+        let script = altered(move |body| body["audit"]["held"] = json!({ "most": 89, "without": 95, "count": held, "listings": [] }));
+        let (_, html, _) = ask(script, get(&address())).await;
+        let grade = text(between(&html, "id=\"h-g\"", "</section>"));
+        assert!(grade.contains(said), "{grade}");
+        assert_eq!(grade.contains("does not count"), held == 1, "{grade}");
+        assert!(text(&html).contains("Blacklists2 listings"), "the strip of checks counts all of them");
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_was_lost_is_shown_to_be_pasted_again() {
+    let gone = json!([{ "rule": "spf.lookups", "subject": "xn--mnchen-3ya.example", "until": "2026-11-18T12:00:00Z",
+        "record": { "kind": "TXT", "name": "xn--mnchen-3ya.example", "value": "v=spf1 include:xn--was-there.example -all" } }]);
+    let (_, html, _) = ask(altered(move |body| body["audit"]["gone"] = gone.clone()), get(&address())).await;
+    let fix = between(&html, "id=\"fix-f-0\"", "</details>");
+    let read = text(fix);
+    let was = read.find("The record that was there until 18 Nov 2026, 12:00 UTC.").unwrap_or_else(|| panic!("{read}"));
+    let pasted = read.find("v=spf1 include:xn--was-there.example -all").unwrap_or_else(|| panic!("{read}"));
+    assert!(was < pasted && pasted < read.find("Publish the record below.").unwrap(), "it comes before what the rule proposes: {read}");
+    assert!(values(fix, "data-copy").contains(&"g-f-0") && values(fix, "data-copy").contains(&"r-f-0"), "{fix}");
+    assert_eq!(text(&html).matches("was there until").count(), 1, "other findings miss nothing");
+}
+
+#[tokio::test]
+async fn a_listing_from_before_the_first_look_is_said_to_be_so() {
+    assert!(!page(&address()).await.contains("stood already"));
+    let mut stays = crate::audited::stays();
+    stays[0]["stood_before"] = json!(true);
+    let listings = json!({ "items": stays, "next": null });
+    let (_, html, _) = ask(with("/listings", (200, listings)), get(&address())).await;
+    let lists = text(card(&html, "lists"));
+    assert!(lists.contains("1 listing stood already when the domain was added. Since when is not known, and no incident was opened"), "{lists}");
+}

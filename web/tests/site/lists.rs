@@ -76,6 +76,29 @@ async fn the_history_tells_from_when_to_when_and_what_is_still_there() {
 }
 
 #[tokio::test]
+async fn what_stood_before_the_address_was_added_is_said_not_to_have_been_told() {
+    let html = page(&format!("/o/acme/addresses/{ADDRESS}")).await;
+    assert!(!html.contains("stood already") && !html.contains("Stood at the first look"));
+    let script = |request: &waypost_web::api::ApiRequest| {
+        let (status, mut body) = member("owner")(request);
+        if request.path.ends_with("/listings") {
+            for listing in body["items"].as_array_mut().unwrap() {
+                listing["stood_before"] = json!(true);
+            }
+        }
+        (status, body)
+    };
+    let (_, html, _) = ask(script, get(&format!("/o/acme/addresses/{ADDRESS}"))).await;
+    let lists = text(between(&html, "id=\"h-lists\"", "</section>"));
+    // One of the two stays is over.
+    assert!(lists.contains("1 listing stood already when the address was added. Since when is not known, and no incident was opened"), "{lists}");
+    let past = text(between(&html, "id=\"h-past\"", "</section>"));
+    assert_eq!(past.matches("Before 1 Nov 2026, 13:00 UTC").count(), 2, "{past}");
+    assert_eq!(past.matches("Stood at the first look: not told").count(), 1, "what is over is in nobody's baseline any more: {past}");
+    assert!(past.contains("Over 2\u{a0}d"), "{past}");
+}
+
+#[tokio::test]
 async fn where_an_address_comes_from_is_said_in_words() {
     for (source, words, again) in [
         ("manual", "Added by hand", false),

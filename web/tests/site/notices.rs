@@ -131,3 +131,42 @@ async fn a_state_beside_a_grade_says_what_each_is_about() {
         assert!(card.contains(said), "{card}");
     }
 }
+
+#[tokio::test]
+async fn without_room_the_form_comes_back_with_what_was_typed_and_what_to_do() {
+    let refused = |kind: &'static str, verified: bool, role: &'static str| {
+        move |request: &ApiRequest| {
+            if request.method == Method::Post {
+                let (status, mut body) = problem(403, "The limit of 25 monitors is reached.", &[]);
+                body["type"] = json!(kind);
+                return (status, body);
+            }
+            let (status, mut body) = member(role)(request);
+            if request.path.ends_with("/me") {
+                body["user"]["email_verified"] = json!(verified);
+            }
+            (status, body)
+        }
+    };
+    for (path, form, typed) in [
+        ("/o/acme/domains", "name=one-more.example", "one-more.example"),
+        ("/o/acme/servers", "host=mx.one-more.example&ports=587", "mx.one-more.example"),
+        ("/o/acme/addresses", "cidr=192.0.2.99", "192.0.2.99"),
+    ] {
+        let (response, html, _) = ask(refused("/problems/unconfirmed", false, "owner"), post(path, form)).await;
+        assert_eq!(response.status(), StatusCode::FORBIDDEN);
+        assert!(html.contains(&format!("value=\"{typed}\"")), "{path}: what was typed is there: {html}");
+        let alert = between(&html, "role=\"alert\"", "</div></div>");
+        assert!(text(alert).contains("The limit of 25 monitors is reached. Follow the link that we sent to ops@example.com"), "{alert}");
+        assert!(alert.contains("href=\"#confirm\""), "{alert}");
+        assert!(between(&html, "id=\"confirm\"", "</form>").contains("action=\"/verify/resend\""), "the link leads to the button");
+        assert_eq!(html.matches("role=\"alert\"").count(), 1, "it is said once");
+    }
+    let (_, html, _) = ask(refused("/problems/unconfirmed", true, "editor"), post("/o/acme/domains", "name=one-more.example")).await;
+    assert!(text(&html).contains("Ask an owner of the organisation to confirm theirs") && !html.contains("#confirm"), "{html}");
+    // The limit of a plan is said at the form; what somebody may not do is no form.
+    let (response, html, _) = ask(refused("/problems/limit", true, "owner"), post("/o/acme/domains", "name=one-more.example")).await;
+    assert!(response.status() == StatusCode::FORBIDDEN && html.contains("value=\"one-more.example\""), "{html}");
+    let (_, html, _) = ask(refused("/problems/forbidden", true, "owner"), post("/o/acme/domains", "name=one-more.example")).await;
+    assert!(html.contains("Not allowed") && !html.contains("one-more.example"), "{html}");
+}

@@ -89,7 +89,7 @@ fn me(role: &str) -> Value {
 
 fn overview() -> Value {
     let host = |name: &str, state: &str, latency: Value| json!({ "server_id": SERVER, "monitor_id": "mon_00000000000000000000000000000025", "host": name, "state": state, "latency_ms": latency });
-    let port = |number: u16, hosts: Vec<Value>| json!({ "port": number, "uptime_30d": 99.94, "total": 2, "up": 1, "degraded": 0, "down": 1, "hosts": hosts });
+    let port = |number: u16, hosts: Vec<Value>| json!({ "port": number, "uptime_30d": 99.94, "total": if number == 25 { 6 } else { hosts.len() }, "up": 1, "degraded": 0, "down": 1, "hosts": hosts });
     json!({
         "score": 61, "counts": { "domains": 2, "servers": 1, "addresses": 1, "monitors": 6, "open_incidents": 1 }, "last_checked_at": AT,
         "ports": [port(25, vec![host(LONG, "down", json!(31.0)), host("mail.example.com", "up", json!(1140.0))]), port(465, vec![host(LONG, "pending", json!(null))]), port(587, vec![])],

@@ -111,3 +111,15 @@ async fn lists_that_are_too_long_to_know_do_not_make_an_address_unwatched() {
         assert!(text(between(&html, "<ul class=\"checks\">", "</ul>")).contains(word), "{word}");
     }
 }
+
+#[tokio::test]
+async fn the_overview_is_short_and_says_what_it_leaves_out() {
+    let (_, html, _) = ask(member("owner"), get("/o/acme")).await;
+    let tile = between(&html, "aria-labelledby=\"p25\"", "</section>");
+    assert!(text(tile).contains("and 4 more") && tile.contains("href=\"/o/acme/servers\""), "{tile}");
+    assert!(!text(between(&html, "aria-labelledby=\"p465\"", "</section>")).contains(" more"), "nothing is left out there");
+    let incidents = between(&html, "id=\"h-inc\"", "</section>");
+    assert!(incidents.contains("class=\"desc two-lines\""), "{incidents}");
+    let (_, css, _) = ask(member("owner"), get("/assets/app.css")).await;
+    assert!(between(&css, ".two-lines {", "}").contains("line-clamp: 2"));
+}

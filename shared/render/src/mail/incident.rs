@@ -1,7 +1,11 @@
 //! Mails about incidents: opened, changed, recovered, let go.
 
 use chrono::{DateTime, Utc};
-use waypost_types::{IncidentId, incident::IncidentSeverity};
+use waypost_types::{
+    IncidentId,
+    incident::IncidentSeverity,
+    unicode::{in_text, with_ascii},
+};
 
 use super::{Mail, layout::Letter};
 
@@ -38,7 +42,7 @@ pub fn incidents_url(base_url: &str, org_slug: &str) -> String {
 
 /// Title of what is told together.
 pub fn together_title(target: &str, count: usize) -> String {
-    format!("{target}: {count} problems")
+    format!("{}: {count} problems", in_text(target))
 }
 
 /// Each incident in a paragraph of what is told together.
@@ -69,11 +73,12 @@ pub fn incident_changed(incident: &IncidentMail<'_>, before: IncidentSeverity) -
         .render()
 }
 
-/// It is over.
-pub fn incident_recovered(incident: &IncidentMail<'_>) -> Mail {
+/// It is over. `now` is how it stands, since the incident's title says what was wrong.
+pub fn incident_recovered(incident: &IncidentMail<'_>, now: &str) -> Mail {
     let lasted = format!("It lasted {}. Nothing needs to be done.", duration(incident.opened_at, incident.at));
-    let mut letter = letter(incident, "Recovered", format!("Recovered: {}", incident.title), vec![incident.summary.to_owned(), lasted], RECOVERED);
-    letter.subject = format!("[Recovered] {}", incident.title);
+    let was = format!("The incident was: {}", incident.title);
+    let mut letter = letter(incident, "Recovered", format!("Recovered: {now}"), vec![incident.summary.to_owned(), was, lasted], RECOVERED);
+    letter.subject = format!("[Recovered] {now}");
     letter.render()
 }
 
@@ -85,7 +90,7 @@ pub fn incident_let_go(incident: &IncidentMail<'_>) -> Mail {
 }
 
 fn letter<'a>(incident: &IncidentMail<'a>, label: &str, heading: String, paragraphs: Vec<String>, accent: &'static str) -> Letter<'a> {
-    let mut facts = vec![("Affected", incident.target.to_owned()), ("Organisation", incident.org.to_owned()), ("Since", moment(incident.opened_at))];
+    let mut facts = vec![("Affected", with_ascii(incident.target)), ("Organisation", incident.org.to_owned()), ("Since", moment(incident.opened_at))];
     if incident.at != incident.opened_at {
         facts.push(("Now", moment(incident.at)));
     }
@@ -145,6 +150,8 @@ fn duration(from: DateTime<Utc>, to: DateTime<Utc>) -> String {
 mod tests {
     use super::*;
 
+    const NOW: &str = "mail.example.com answers on port 25 again";
+
     fn sample<'a>() -> IncidentMail<'a> {
         let opened_at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         IncidentMail {
@@ -170,9 +177,9 @@ mod tests {
         insta::assert_snapshot!("changed_text", incident_changed(&changed, IncidentSeverity::Critical).text);
         let unknown = incident_let_go(&recovered);
         assert!(unknown.subject.starts_with("[Closed] ") && !unknown.text.contains("Nothing needs to be done"), "{}", unknown.text);
-        insta::assert_snapshot!("recovered_text", incident_recovered(&recovered).text);
+        insta::assert_snapshot!("recovered_text", incident_recovered(&recovered, NOW).text);
         assert_eq!(incident_opened(&sample()).subject, "[Critical] Port 25 of mail.example.com does not answer");
-        assert_eq!(incident_recovered(&recovered).subject, "[Recovered] Port 25 of mail.example.com does not answer");
+        assert_eq!(incident_recovered(&recovered, NOW).subject, "[Recovered] mail.example.com answers on port 25 again");
     }
 
     #[test]
@@ -184,13 +191,20 @@ mod tests {
             url: "https://waypost.example/\"onmouseover=\"x",
             ..sample()
         };
-        for mail in [incident_opened(&hostile), incident_changed(&hostile, IncidentSeverity::Warning), incident_recovered(&hostile)] {
+        for mail in [incident_opened(&hostile), incident_changed(&hostile, IncidentSeverity::Warning), incident_recovered(&hostile, hostile.title)] {
             assert!(!mail.subject.contains(['\r', '\n', '\0', '\u{202e}']), "{:?}", mail.subject);
             assert!(!mail.html.contains("<script") && !mail.html.contains("<img") && !mail.html.contains("\"onmouseover"));
             assert!(!mail.text.contains('\r'));
         }
         let long = "ä".repeat(500);
         assert_eq!(incident_opened(&IncidentMail { title: &long, ..sample() }).subject.chars().count(), 200);
+    }
+
+    #[test]
+    fn a_name_is_read_in_its_letters_and_its_ascii_form_is_beside_it() {
+        let of = IncidentMail { target: "mx.xn--mnchen-3ya.example:25", ..sample() };
+        assert!(incident_opened(&of).text.contains("mx.münchen.example:25 (mx.xn--mnchen-3ya.example)"));
+        assert_eq!(together_title("xn--mnchen-3ya.example", 2), "münchen.example: 2 problems");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Mail;
+use crate::cut;
 
 /// The parts of a mail.
 pub(super) struct Letter<'a> {
@@ -100,11 +101,7 @@ fn push(out: &mut String, line: &str) {
 /// One line without control characters or characters that reverse the reading direction, cut at the longest subject.
 pub(super) fn one_line(text: &str) -> String {
     let flat: String = text.chars().map(|c| if c.is_control() || is_invisible(c) { ' ' } else { c }).collect();
-    let flat = flat.split_whitespace().collect::<Vec<_>>().join(" ");
-    if flat.chars().count() <= SUBJECT_CHARS {
-        return flat;
-    }
-    flat.chars().take(SUBJECT_CHARS - 1).chain(['…']).collect()
+    cut(&flat.split_whitespace().collect::<Vec<_>>().join(" "), SUBJECT_CHARS)
 }
 
 /// Text that may have lines, but no other control characters.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Verdict, verdict_of_findings};
 use crate::{
     audit::{AuditDetail, LostPoints},
-    finding::{Finding, Severity, UnknownPart},
+    finding::{Finding, Severity, SuggestedRecord, UnknownPart},
     score::Held,
 };
 
@@ -51,9 +51,26 @@ pub struct AuditReport {
     /// Listings that hold the score down, where there are any: an audit alone does not know of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Held>,
+    /// Records that findings miss and that were there before: where a domain is watched, its history knows them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gone: Vec<GoneRecord>,
     /// What is there, by record family.
     #[serde(default)]
     pub detail: AuditDetail,
+}
+
+/// A record that was there and is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct GoneRecord {
+    /// Rule of the finding that misses it.
+    pub rule: String,
+    /// What that finding is about.
+    pub subject: String,
+    /// The record as it was last seen.
+    pub record: SuggestedRecord,
+    /// When it was seen to be gone.
+    pub until: DateTime<Utc>,
 }
 
 impl AuditReport {
@@ -74,6 +91,7 @@ impl AuditReport {
             owner_tokens: Vec::new(),
             lost: Vec::new(),
             held: None,
+            gone: Vec::new(),
             detail: AuditDetail::default(),
         }
     }

@@ -9,6 +9,7 @@ use waypost_types::{
     judge::MonitorState,
     monitor::MonitorKind,
     outcome::{AuditReport, CheckSummary, Status},
+    score::Held,
 };
 
 use super::one::Loaded;
@@ -55,7 +56,7 @@ pub(super) fn results(loaded: &Loaded, root: &str, base: &str) -> AnyView {
         MonitorState::Down => Some(of(Severity::Critical)),
         _ => None,
     };
-    let held = audit.held.as_ref().map(|held| format!("No more than {} while {}.", held.most, stand(held.count)));
+    let held = audit.held.as_ref().map(|held| held_by(held, domain.listings.len()));
     let about = [held, about].into_iter().flatten().map(|said| view! { <p class="xs muted mt2">{said}</p> }).collect_view();
     let seen = (!audit.records.is_empty()).then(|| {
         view! {
@@ -86,7 +87,7 @@ pub(super) fn results(loaded: &Loaded, root: &str, base: &str) -> AnyView {
         {ui::lost_points(audit, "f", lists_at(loaded))}
         <section class="card" id="findings" aria-labelledby="h-f" data-live="findings">
             <div class="card-head"><h2 id="h-f">"Findings"</h2><span class="meta num">{audit.findings.len().to_string()}</span></div>
-            {clean}{ui::findings(&audit.findings, "f")}{ui::unknown_parts(&audit.unknown)}
+            {clean}{ui::findings_of_watched(&audit.findings, &audit.gone, "f")}{ui::unknown_parts(&audit.unknown)}
         </section>
         {hosts(loaded, audit, root)}
         {ui::details(audit)}
@@ -95,6 +96,17 @@ pub(super) fn results(loaded: &Loaded, root: &str, base: &str) -> AnyView {
         {seen}
     }
     .into_any()
+}
+
+/// What holds the score down, and why others of all the listings that the page counts do not.
+fn held_by(held: &Held, all: usize) -> String {
+    let others = u32::try_from(all).unwrap_or(u32::MAX).saturating_sub(held.count);
+    let others = match others {
+        0 => String::new(),
+        1 => " 1 more listing does not count: it is on a list that matters little for mail.".to_owned(),
+        others => format!(" {others} more listings do not count: they are on lists that matter little for mail."),
+    };
+    format!("No more than {} while {}.{others}", held.most, stand(held.count))
 }
 
 fn stand(listings: u32) -> String {
@@ -215,6 +227,7 @@ fn own_lists(loaded: &Loaded) -> Option<AnyView> {
         view! {
             <section class="card" id="lists" aria-labelledby="h-lists" data-live="lists">
                 <div class="card-head"><h2 id="h-lists">"Block lists of the domain"</h2>{standing.map(|standing| ui::status(standing.status, &standing.word))}{meta}</div>
+                {loaded.stays.as_deref().and_then(|stays| ui::stood_before(stays, "domain"))}
                 {body}
                 {loaded.stays.as_deref().filter(|stays| !stays.is_empty()).map(|stays| view! { <div class="sev-head"><h3>"Stays on lists"</h3><span class="meta num">{stays.len().to_string()}</span></div>{ui::stays(stays, false)} })}
                 {lost}
