@@ -10,11 +10,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use waypost_engine::{
     audit::{Family, leaves_open},
     blacklist::lasting_zone,
+    probe::{is_of_owner, question_of},
 };
 use waypost_types::{
     conditions::Conditions,
     finding::{Finding, Severity},
-    outcome::{AuditReport, BlacklistReport, CheckSummary, ListState, Outcome, Status},
+    outcome::{AuditReport, BlacklistReport, CheckSummary, CloseLook, ListState, Outcome, SmtpReport, Status},
 };
 
 /// Added to what is carried over.
@@ -76,8 +77,21 @@ pub fn standing(id: &str, now: &Outcome) -> Standing {
         }
         Outcome::Blacklist(report) if !report.asks(left, asked_zone(report, right)) => Standing::NotAsked,
         Outcome::Blacklist(report) if state_of(report, left, right) == ListState::Unknown => Standing::Untold,
-        Outcome::Smtp(_) | Outcome::Blacklist(_) => Standing::Told,
+        // Without a look of the last day, and where its question was not answered, what was found before is open.
+        Outcome::Smtp(report) => {
+            let Some(question) = question_of(left) else { return Standing::Told };
+            match look_of(report, question) {
+                Some(look) if !look.unknown.iter().any(|part| part.subject == question) => Standing::Told,
+                _ => Standing::Untold,
+            }
+        }
+        Outcome::Blacklist(_) => Standing::Told,
     }
+}
+
+/// The close look that a question belongs to.
+pub fn look_of<'a>(report: &'a SmtpReport, question: &str) -> Option<&'a CloseLook> {
+    report.close_looks.iter().find(|look| look.of_owner == is_of_owner(question))
 }
 
 /// The outcome with what it could not tell taken from the one before, which was at that time, as long as that is believed. Records that can not
@@ -160,7 +174,7 @@ pub fn asked_zone<'a>(report: &'a BlacklistReport, zone: &'a str) -> &'a str {
 /// Names what was found in an outcome, whatever its severity.
 pub fn found(outcome: &Outcome) -> Vec<String> {
     match outcome {
-        Outcome::Smtp(_) => Vec::new(),
+        Outcome::Smtp(report) => report.close_looks.iter().flat_map(|look| &look.findings).map(finding_id).collect(),
         Outcome::Audit(report) => report.findings.iter().map(finding_id).collect(),
         Outcome::Blacklist(report) => report.listings().map(|(entry, _)| listing_id(&entry.subject, &entry.zone)).collect(),
     }

@@ -23,13 +23,13 @@ pub trait Checker: Send + Sync + 'static {
     /// Runs one check.
     fn check<'a>(&'a self, kind: MonitorKind, target: &'a str, instructions: &'a Instructions) -> BoxFuture<'a, Outcome>;
 
-    /// Whether the server of this outcome may be looked at closely: it was spoken to, and is no mailbox provider's.
-    fn may_look_closely(&self, _seen: &Outcome) -> bool {
-        false
+    /// The conversation that a close look follows: one that was held, with a server that is no mailbox provider's.
+    fn may_look_closely<'a>(&self, _seen: &'a Outcome) -> Option<&'a ProbeReport> {
+        None
     }
 
-    /// Asks it. Nothing where it can not be reached any more.
-    fn look_closely<'a>(&'a self, _seen: &'a Outcome, _asks: &'a Asks) -> BoxFuture<'a, Option<CloseLook>> {
+    /// Asks that server. Nothing where it can not be reached any more.
+    fn look_closely<'a>(&'a self, _held: &'a ProbeReport, _asks: &'a Asks) -> BoxFuture<'a, Option<CloseLook>> {
         Box::pin(async { None })
     }
 
@@ -152,9 +152,9 @@ pub fn stub_outcome(host: &str, port: u16, verdict: Verdict) -> Outcome {
             banner: total.map(|_| format!("220 {host} ESMTP")),
             findings: Vec::new(),
             unknown: Vec::new(),
-            close_look: None,
             transcript: Vec::new(),
         }],
+        close_looks: Vec::new(),
     }))
 }
 

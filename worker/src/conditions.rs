@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use waypost_engine::{audit::Family, blacklist::lasting_zone};
+use waypost_engine::{audit::Family, blacklist::lasting_zone, probe::question_of};
 use waypost_types::{
     conditions::{Conditions, Member, OpenCondition, Rounds},
     finding::{Finding, Severity},
@@ -26,6 +26,8 @@ use crate::{
 pub(crate) const MOST_ELEMENTS: usize = 2_000;
 /// With more addresses of a network newly listed at once the network is the condition.
 const MOST_ADDRESSES: usize = 3;
+/// Name of the condition of what close looks at a server find.
+pub(crate) const CLOSE_LOOK: &str = "close_look";
 /// Name of the condition of a network as a whole.
 const NETWORK: &str = "network";
 
@@ -108,10 +110,23 @@ pub struct Decision {
     pub recheck: bool,
 }
 
-/// What an outcome shows. Nothing for SMTP checks, which are judged as a whole.
+/// What an outcome shows. Of SMTP checks, which are judged as a whole, what close looks found.
 pub fn elements(outcome: &Outcome) -> Vec<Element> {
     match outcome {
-        Outcome::Smtp(_) => Vec::new(),
+        Outcome::Smtp(report) => {
+            let element = |finding: &Finding| {
+                let severity = urgency(finding.severity)?;
+                Some(Element {
+                    id: finding_id(finding),
+                    part: question_of(&finding.rule).unwrap_or(CLOSE_LOOK).to_owned(),
+                    condition: CLOSE_LOOK.to_owned(),
+                    severity,
+                    silent_first: severity == IncidentSeverity::Warning,
+                    finding: finding.clone(),
+                })
+            };
+            report.close_looks.iter().flat_map(|look| &look.findings).filter_map(element).take(MOST_ELEMENTS).collect()
+        }
         Outcome::Audit(report) => {
             let element = |finding: &Finding| {
                 let severity = urgency(finding.severity)?;

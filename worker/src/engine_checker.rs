@@ -86,12 +86,6 @@ impl EngineChecker {
     }
 }
 
-/// The first conversation that was held with a server. Its other addresses are not asked: they are the same server's nearly always.
-fn held(seen: &Outcome) -> Option<&ProbeReport> {
-    let Outcome::Smtp(report) = seen else { return None };
-    report.probes.iter().find(|probe| probe.address.is_some() && probe.stage_ms.ehlo.is_some())
-}
-
 fn options_of(known: &DomainInstructions) -> AuditOptions {
     let seen = |records: &Vec<KnownRecord>| records.iter().map(|known| (known.record.clone(), known.since)).collect();
     AuditOptions {
@@ -129,13 +123,20 @@ impl Checker for EngineChecker {
         })
     }
 
-    fn may_look_closely(&self, seen: &Outcome) -> bool {
-        held(seen).is_some() && matches!(seen, Outcome::Smtp(report) if !self.is_provider(&report.host))
+    fn may_look_closely<'a>(&self, seen: &'a Outcome) -> Option<&'a ProbeReport> {
+        let Outcome::Smtp(report) = seen else { return None };
+        let held = report.probes.iter().filter(|probe| probe.stage_ms.ehlo.is_some());
+        // The same one each day, whichever comes first in DNS.
+        let held = held.min_by_key(|probe| probe.address).filter(|probe| probe.address.is_some())?;
+        // Who points a name of their own at a provider's machine has not become its owner.
+        let names = held.tls.iter().flat_map(|tls| &tls.names).map(String::as_str);
+        let greeted = held.banner.iter().filter_map(|banner| banner.split_whitespace().next());
+        let is_provider = names.chain(greeted).chain([report.host.as_str()]).any(|name| self.is_provider(name.trim_start_matches("*.")));
+        (!is_provider).then_some(held)
     }
 
-    fn look_closely<'a>(&'a self, seen: &'a Outcome, asks: &'a Asks) -> BoxFuture<'a, Option<CloseLook>> {
+    fn look_closely<'a>(&'a self, held: &'a ProbeReport, asks: &'a Asks) -> BoxFuture<'a, Option<CloseLook>> {
         Box::pin(async move {
-            let held = held(seen)?;
             let target = ProbeTarget { host: held.host.clone(), port: held.port, mode: held.mode, auth: None };
             self.prober.look_closely(&target, asks, held).await
         })

@@ -167,7 +167,12 @@ fn sort_out<'a>(locked: Vec<LockedMonitor>, runs: &'a [Run], region: &str, now: 
             continue;
         }
         let keeps = keeps_history(&monitor, region, now);
-        let judges = keeps && monitor.kind != MonitorKind::Smtp;
+        // Servers are judged as a whole; by conditions only what close looks find, once there was one.
+        let has_conditions = match &*run.outcome {
+            Outcome::Smtp(report) => monitor.conditions.started || !report.close_looks.is_empty(),
+            Outcome::Audit(_) | Outcome::Blacklist(_) => true,
+        };
+        let judges = keeps && has_conditions;
         let outcome =
             carry(monitor.before.as_ref().zip(monitor.last_at), &run.outcome, Memory { conditions: &monitor.conditions, judges, at: run.at });
         let summary = sentence(&outcome);
@@ -183,7 +188,7 @@ fn sort_out<'a>(locked: Vec<LockedMonitor>, runs: &'a [Run], region: &str, now: 
             JudgeContext { now, policy: monitor.policy, interval: vote_interval(&monitor), kind: monitor.kind, regions: monitor.regions.len() };
         let judgement = judge(&monitor.judge, &latest, &context);
         // What can not be told changes nothing, but how long what an incident is about can not be told.
-        let tells = outcome.verdict() != Verdict::Unknown || !monitor.conditions.open.is_empty();
+        let tells = monitor.kind == MonitorKind::Smtp || outcome.verdict() != Verdict::Unknown || !monitor.conditions.open.is_empty();
         let conditions = (judges && tells).then(|| judge_conditions(&monitor, run, &outcome));
         news.push(Judged { monitor, run, outcome, summary, judgement, conditions, keeps });
     }
@@ -192,7 +197,7 @@ fn sort_out<'a>(locked: Vec<LockedMonitor>, runs: &'a [Run], region: &str, now: 
 
 fn judge_conditions(monitor: &LockedMonitor, run: &Run, outcome: &Outcome) -> (Vec<Element>, Decision) {
     let mut seen = conditions::elements(outcome);
-    if !monitor.conditions.started && monitor.last_at.is_some() {
+    if !monitor.conditions.started && monitor.last_at.is_some() && monitor.kind != MonitorKind::Smtp {
         // Watched since before conditions were kept: what is wrong may have been told, and is no baseline.
         for element in &mut seen {
             element.silent_first = false;
@@ -218,13 +223,10 @@ fn keeps_history(monitor: &LockedMonitor, region: &str, now: DateTime<Utc>) -> b
 }
 
 fn steps_of<'a>(judged: &'a Judged<'_>) -> Vec<Step<'a>> {
-    match &judged.conditions {
-        Some((seen, decision)) => of_decision(&judged.monitor, &judged.outcome, seen, decision, judged.run.at),
-        None if judged.monitor.kind == MonitorKind::Smtp => {
-            judged.judgement.transitions.iter().filter_map(|transition| of_transition(&judged.monitor, &judged.outcome, transition)).collect()
-        }
-        None => Vec::new(),
-    }
+    let conditions =
+        judged.conditions.iter().flat_map(|(seen, decision)| of_decision(&judged.monitor, &judged.outcome, seen, decision, judged.run.at));
+    let whole = judged.judgement.transitions.iter().filter(|_| judged.monitor.kind == MonitorKind::Smtp);
+    whole.filter_map(|transition| of_transition(&judged.monitor, &judged.outcome, transition)).chain(conditions).collect()
 }
 
 async fn write(tx: &mut OrgTx, region: &str, news: &[Judged<'_>], repeats: &[(LockedMonitor, &Run)], now: DateTime<Utc>) -> Result<(), WorkerError> {

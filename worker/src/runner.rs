@@ -33,8 +33,8 @@ const GATHER: Duration = Duration::from_millis(200);
 const RECORD_AT_ONCE: usize = 250;
 /// Transactions at once.
 const TRANSACTIONS: usize = 8;
-/// Leases of looks that take long are renewed that often.
-const RENEWAL: Duration = Duration::from_secs(40);
+/// Leases of looks that take long are renewed that often: sooner than the margin in which a look may still begin.
+const RENEWAL: Duration = Duration::from_secs(20);
 /// A check that has not begun this long before its lease ends is left to the next claim.
 const LEASE_MARGIN: i64 = 30;
 
@@ -233,9 +233,9 @@ impl Runner {
         };
         let look = self.checks.observe(&ask);
         let seen = match unit.kind {
-            // The pace of the lists decides how long a scan of a network takes.
-            MonitorKind::Blacklist => self.with_lease(&unit, look).await,
-            MonitorKind::Audit | MonitorKind::Smtp => look.await,
+            // The pace of the lists decides how long a scan of a network takes, the patience with a tarpit how long a probe.
+            MonitorKind::Blacklist | MonitorKind::Smtp => self.with_lease(&unit, look).await,
+            MonitorKind::Audit => look.await,
         };
         match seen {
             Ok(Observation { at, outcome }) => {

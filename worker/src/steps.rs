@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use waypost_store::recording::LockedMonitor;
 use waypost_types::{
     judge::{MonitorState, Transition},
+    monitor::MonitorKind,
     outcome::Outcome,
 };
 
@@ -32,7 +33,7 @@ pub(crate) fn of_transition<'a>(monitor: &'a LockedMonitor, outcome: &'a Outcome
     Some(Step { monitor: monitor.id, condition: String::new(), kind: monitor.kind, target, outcome, at: transition.at, what })
 }
 
-/// Of the conditions of an audit or a scan.
+/// Of the conditions of an audit, a scan, or the close looks at a server.
 pub(crate) fn of_decision<'a>(
     monitor: &'a LockedMonitor,
     outcome: &'a Outcome,
@@ -71,7 +72,7 @@ pub(crate) fn of_decision<'a>(
     let steps = decision.changes.iter().map(step);
     // Incidents from before conditions were judged one by one are about the monitor as a whole. What is still wrong is told anew: a monitor
     // that was looked at before has no baseline.
-    let old = (!monitor.conditions.started).then(|| Step {
+    let old = (!monitor.conditions.started && monitor.kind != MonitorKind::Smtp).then(|| Step {
         monitor: monitor.id,
         condition: String::new(),
         kind: monitor.kind,

@@ -13,7 +13,7 @@ use waypost_types::{
 
 use crate::{
     checker::split_target,
-    conditions::{Element, LetGo},
+    conditions::{CLOSE_LOOK, Element, LetGo},
 };
 
 /// Longest title in characters.
@@ -102,7 +102,8 @@ pub fn condition_words(target: &str, outcome: &Outcome, elements: &[&Element]) -
         }
     } else {
         // Most findings name what they are about.
-        let whose = if names(&worst.summary, target) { String::new() } else { format!("{target}: ") };
+        let named = if matches!(outcome, Outcome::Smtp(_)) { split_target(target).0 } else { target };
+        let whose = if names(&worst.summary, named) { String::new() } else { format!("{target}: ") };
         title_of(&format!("{whose}{}", worst.summary), &others("more finding"))
     };
     let gone = match outcome {
@@ -157,7 +158,8 @@ fn more(all: usize) -> String {
 }
 
 /// Title and summary of the news that nothing of a condition is left; `was` names what it was about in the end.
-pub fn ended<'a>(kind: MonitorKind, target: &str, condition: &str, outcome: &Outcome, mut was: impl Iterator<Item = &'a str>) -> (String, String) {
+pub fn ended<'a>(kind: MonitorKind, target: &str, condition: &str, outcome: &Outcome, was: impl Iterator<Item = &'a str>) -> (String, String) {
+    let mut was = was.peekable();
     let (title, summary) = match (kind, condition.split_once('|')) {
         (MonitorKind::Blacklist, Some(("network", _)) | None) => {
             (format!("{target}: listings are over"), format!("The addresses of {target} are off the lists that this was about."))
@@ -169,9 +171,9 @@ pub fn ended<'a>(kind: MonitorKind, target: &str, condition: &str, outcome: &Out
             let name = family_name(condition);
             let there = matches!(outcome, Outcome::Audit(report) if report.records.get(condition).is_some_and(|records| !records.is_empty()));
             let title = match condition {
-                "audit" => format!("{target}: the problem is over"),
+                "audit" | CLOSE_LOOK => format!("{target}: the problem is over"),
                 // Each of the two is one record.
-                "spf" | "dmarc" if there && was.all(|id| id.starts_with(&format!("{condition}.missing|"))) => {
+                "spf" | "dmarc" if there && was.peek().is_some() && was.all(|id| id.starts_with(&format!("{condition}.missing|"))) => {
                     format!("{target}: {name} record is back")
                 }
                 "ptr" => format!("{target}: the problem with reverse DNS is over"),
@@ -207,6 +209,7 @@ fn family_name(key: &str) -> String {
         "tls_rpt" => "TLS-RPT".to_owned(),
         "ptr" => "Reverse DNS".to_owned(),
         "audit" => "The audit".to_owned(),
+        CLOSE_LOOK => "The close look".to_owned(),
         other => other.to_uppercase(),
     }
 }

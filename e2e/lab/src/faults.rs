@@ -53,6 +53,8 @@ pub enum Fault {
     WrongName,
     /// Answers TLS with the alert of a server that knows only SSL 3.0.
     Ssl3Only,
+    /// Takes TLS 1.0 and 1.1, and suites without a certificate, beside the good ones.
+    OldTls,
     /// Answers every line late.
     Tarpit,
     /// Resets the connection as soon as it is there.
@@ -77,6 +79,8 @@ pub struct Service {
     pub name: String,
     /// Postfix's port behind this one.
     pub backend: SocketAddr,
+    /// TLS begins with the first byte.
+    pub implicit_tls: bool,
     /// Makes certificates.
     pub authority: Arc<Authority>,
 }
@@ -102,7 +106,7 @@ impl Service {
         };
         let filter = Filter { name: self.name.clone(), starttls: setting.fault != Fault::NoStarttls, delay: Duration::ZERO };
         Ok(match setting.fault {
-            Fault::None | Fault::Refuse | Fault::NoStarttls => Behaviour::Relay(filter),
+            Fault::None | Fault::Refuse | Fault::NoStarttls | Fault::OldTls => Behaviour::Relay(filter),
             Fault::Tarpit => Behaviour::Relay(Filter { delay: Duration::from_millis(setting.delay_ms.unwrap_or(TARPIT_MS).min(300_000)), ..filter }),
             Fault::Silent | Fault::Garbage | Fault::Drip | Fault::LongLine | Fault::Reset => Behaviour::Raw(setting.fault),
             Fault::CloseMidTls => persona(None, certificate(Flavour::Good)?, TlsEnd::Closes),
@@ -117,10 +121,9 @@ impl Service {
 
     /// Serves one connection.
     pub async fn connection(&self, stream: TcpStream, behaviour: &Behaviour) -> io::Result<()> {
-        let implicit_tls = self.backend.port() == 465;
         match behaviour {
-            Behaviour::Relay(filter) => relay(stream, self.backend, filter, implicit_tls).await,
-            Behaviour::Scripted(persona) => serve(stream, persona, implicit_tls).await,
+            Behaviour::Relay(filter) => relay(stream, self.backend, filter, self.implicit_tls).await,
+            Behaviour::Scripted(persona) => serve(stream, persona, self.implicit_tls).await,
             Behaviour::Raw(fault) => raw(stream, *fault).await,
         }
     }

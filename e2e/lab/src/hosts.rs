@@ -14,6 +14,7 @@ use crate::certs::Authority;
 use crate::error::LabError;
 use crate::faults::{Fault, FaultSetting, Service};
 use crate::layout::Layout;
+use crate::postfix::OLD_TLS;
 
 /// The ports of a host.
 pub const PORTS: [u16; 3] = [25, 465, 587];
@@ -101,8 +102,9 @@ impl Hosts {
     }
 
     async fn open(&self, address: Ipv4Addr, name: &str, port: u16, setting: FaultSetting) -> Result<JoinHandle<()>, LabError> {
-        let backend = SocketAddr::new(IpAddr::V4(self.layout.postfix()), port);
-        let service = Arc::new(Service { name: name.to_owned(), backend, authority: Arc::clone(&self.authority) });
+        let backend = if setting.fault == Fault::OldTls { port + OLD_TLS } else { port };
+        let backend = SocketAddr::new(IpAddr::V4(self.layout.postfix()), backend);
+        let service = Arc::new(Service { name: name.to_owned(), implicit_tls: port == 465, backend, authority: Arc::clone(&self.authority) });
         let behaviour = Arc::new(service.behaviour(setting)?);
         let listener = bind(address, port).await?;
         Ok(tokio::spawn(async move {

@@ -18,6 +18,8 @@ pub const USER: &str = "user@lab.test";
 pub const PASSWORD: &str = "secret-lab";
 /// What it may log in with; the modules for these are Debian's `libsasl2-modules`.
 const MECHANISMS: &str = "PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256";
+/// So much higher are the ports where Postfix takes old TLS.
+pub const OLD_TLS: u16 = 10_000;
 const LIBEXEC: &str = "/usr/lib/postfix/sbin";
 
 /// Starts Postfix and waits until all three ports answer. Returns the data of a TLSA record that pins its key.
@@ -103,6 +105,7 @@ fn main_cf(layout: &Layout) -> String {
          relay_domains = test, example, invalid\nrelay_transport = smtp:[{sink}]:25\ndefault_transport = smtp:[{sink}]:25\ndisable_dns_lookups = yes\n\
          smtp_host_lookup = native\nsmtpd_relay_restrictions = permit_sasl_authenticated, reject_unauth_destination\n\
          smtpd_tls_security_level = may\nsmtpd_tls_chain_files = {dir}/postfix-tls.pem\nsmtpd_tls_auth_only = yes\nsmtpd_tls_loglevel = 1\n\
+         smtpd_tls_protocols = >=TLSv1.2\nsmtpd_tls_mandatory_protocols = >=TLSv1.2\nsmtpd_tls_exclude_ciphers = aNULL\n\
          smtp_tls_security_level = none\nsmtpd_sasl_type = cyrus\nsmtpd_sasl_path = smtpd\n\
          smtpd_sasl_local_domain = {LAB_DOMAIN}\nsmtpd_client_connection_count_limit = 0\nsmtpd_client_connection_rate_limit = 0\n\
          smtpd_error_sleep_time = 0\nsmtpd_soft_error_limit = 1000\nsmtpd_hard_error_limit = 1000\nin_flow_delay = 0\ndefault_process_limit = 100\n\
@@ -111,10 +114,15 @@ fn main_cf(layout: &Layout) -> String {
     )
 }
 
+/// Beside each port, the same service with what Postfix takes by itself: old TLS and suites without a certificate.
 fn master_cf(layout: &Layout) -> String {
     let address = layout.postfix();
+    let old = "  -o smtpd_tls_protocols=>=TLSv1\n  -o smtpd_tls_mandatory_protocols=>=TLSv1\n  -o smtpd_tls_exclude_ciphers=\n";
     format!(
-        "{address}:25 inet n - n - - smtpd\n\
+        "{address}:10025 inet n - n - - smtpd\n{old}\
+         {address}:10465 inet n - n - - smtpd\n{old}  -o smtpd_tls_wrappermode=yes\n  -o smtpd_sasl_auth_enable=yes\n\
+         {address}:10587 inet n - n - - smtpd\n{old}  -o smtpd_tls_security_level=encrypt\n  -o smtpd_sasl_auth_enable=yes\n\
+         {address}:25 inet n - n - - smtpd\n\
          {address}:465 inet n - n - - smtpd\n  -o smtpd_tls_wrappermode=yes\n  -o smtpd_sasl_auth_enable=yes\n\
          {address}:587 inet n - n - - smtpd\n  -o smtpd_tls_security_level=encrypt\n  -o smtpd_sasl_auth_enable=yes\n\
          pickup unix n - n 60 1 pickup\ncleanup unix n - n - 0 cleanup\nqmgr unix n - n 300 1 qmgr\ntlsmgr unix - - n 1000? 1 tlsmgr\n\

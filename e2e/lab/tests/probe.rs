@@ -4,6 +4,7 @@
 use waypost_engine::net::{Net, NetConfig};
 use waypost_engine::probe::{Asks, Credentials, Mechanism, Port25Memory, ProbeTarget, Prober};
 use waypost_lab::{Fault, Lab, LabConfig, Lease};
+use waypost_types::finding::Severity;
 use waypost_types::outcome::{LoginOutcome, ProbeMode, ProbeReport, Verdict};
 
 const USER: &str = "user@lab.test";
@@ -76,16 +77,39 @@ async fn the_session_and_its_chain_are_shown() {
 async fn a_well_kept_server_passes_what_its_owner_has_asked() {
     let lab = lab().await;
     let lease = lab.client().lease("asked").await.unwrap();
-    let asks = Asks::of_owner(Some(lease.domain.parse().unwrap()));
+    let asks = Asks::of_owner(Some(lease.domain.parse().unwrap()), true);
     // On 587 Postfix takes mail of its own domains from strangers too; STARTTLS comes first there.
     let target = ProbeTarget { host: lease.mx_host.clone(), port: 587, mode: ProbeMode::Starttls, auth: None };
     let prober = prober(&lab);
     let held = prober.probe_address(&target, lease.address.into()).await;
     let report = prober.look_closely(&target, &asks, &held).await.unwrap();
     let asked: Vec<&str> = report.findings.iter().map(|finding| finding.rule.as_str()).filter(|rule| !rule.starts_with("helo.")).collect();
-    assert_eq!((asked, report.unknown.len()), (Vec::<&str>::new(), 0), "{report:#?}");
+    assert_eq!((asked, report.unknown.len()), (vec!["smtp.catch_all"], 0), "the lab's Postfix knows no single recipient: {report:#?}");
     for line in ["RCPT TO:<postmaster@", "RCPT TO:<abuse@", "RCPT TO:<waypost-relay-test@example.net>", "RSET", "NOOP", "VRFY ", "EXPN "] {
         assert!(report.transcript.iter().any(|said| said.line.starts_with(line)), "{line}: {report:#?}");
     }
     assert_eq!(lab.client().mail(&format!("postmaster@{}", lease.domain)).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_postfix_that_takes_old_tls_is_told_from_one_that_does_not() {
+    let lab = lab().await;
+    let lease = lab.client().lease("oldtls").await.unwrap();
+    let prober = prober(&lab);
+    for (port, severities) in [(25, [Severity::Low].as_slice()), (465, &[Severity::Medium]), (587, &[Severity::Medium])] {
+        let target = ProbeTarget { host: lease.mx_host.clone(), port, mode: ProbeMode::of_port(port), auth: None };
+        for (fault, expected) in [(Fault::None, [].as_slice()), (Fault::OldTls, severities)] {
+            lab.client().fault(lease.address, port, fault).await.unwrap();
+            let held = prober.probe_address(&target, lease.address.into()).await;
+            assert_eq!(held.verdict, Verdict::Up, "{held:#?}");
+            let look = prober.look_closely(&target, &Asks::of_anybody(), &held).await.unwrap();
+            let old: Vec<_> = look.findings.iter().filter(|finding| finding.rule == "tls.old_version").collect();
+            assert_eq!(old.iter().map(|finding| finding.severity).collect::<Vec<_>>(), expected, "{port} {fault:?}: {look:#?}");
+            assert!(old.iter().all(|finding| finding.summary.contains("TLS 1.1 and TLS 1.0")), "{look:#?}");
+            // Suites without a certificate are what Postfix takes by itself: of no harm to who would else speak in clear.
+            let weak = look.findings.iter().filter(|finding| finding.rule == "tls.weak_cipher").count();
+            assert_eq!(weak, usize::from(port != 25 && fault == Fault::OldTls), "{port} {fault:?}: {look:#?}");
+            assert_eq!(look.unknown, []);
+        }
+    }
 }

@@ -163,15 +163,18 @@ impl OrgTx {
         Ok(before == Some(false))
     }
 
-    /// Monitors of hosts that lie below a proven domain remember it, the closest one where there are several.
+    /// Monitors of hosts that lie below a proven domain remember it: the closest one of those whose proof holds.
     async fn own_hosts_below(&mut self, id: DomainId) -> Result<(), StoreError> {
         let org = self.org().0;
         sqlx::query!(
             "UPDATE monitors m SET owner = d.name FROM domains d
-             WHERE d.org_id = $1 AND d.id = $2 AND m.org_id = $1 AND m.kind = 'smtp' AND (m.owner IS NULL OR length(m.owner) < length(d.name))
-               AND (split_part(m.target, ':', 1) = d.name OR right(split_part(m.target, ':', 1), length(d.name) + 1) = '.' || d.name)",
+             WHERE d.org_id = $1 AND d.id = $2 AND m.org_id = $1 AND m.kind = 'smtp' AND m.owner IS DISTINCT FROM d.name
+               AND (split_part(m.target, ':', 1) = d.name OR right(split_part(m.target, ':', 1), length(d.name) + 1) = '.' || d.name)
+               AND NOT EXISTS (SELECT FROM domains o WHERE o.org_id = $1 AND o.name = m.owner AND length(o.name) > length(d.name)
+                                 AND o.verified_at > now() - make_interval(days => $3))",
             org,
-            id.0
+            id.0,
+            Ownership::HOLDS_DAYS
         )
         .execute(self.connection())
         .await?;

@@ -10,7 +10,7 @@ pub mod addresses;
 pub mod assets;
 pub mod channel_messages;
 pub mod channels;
-mod close_looks;
+pub mod close_looks;
 pub mod discovery;
 pub mod domains;
 mod error;

@@ -41,10 +41,24 @@ pub struct DueUnit {
     pub state: MonitorState,
     /// The domain above the host that is proven to be the organisation's own.
     pub owner: Option<String>,
-    /// Nobody has looked closely at the server for a day.
-    pub look_due: bool,
-    /// What the last close look has to tell.
-    pub close_look: Option<CloseLook>,
+    /// Nobody has asked the server for a day what anybody may ask, and what its owner may.
+    pub looks_due: LooksDue,
+    /// The close looks of the last day.
+    pub close_looks: Vec<CloseLook>,
+}
+
+/// Which close looks at a server are due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LooksDue {
+    /// At its old TLS.
+    pub old_tls: bool,
+    /// At what only its owner may ask; never where nobody has proven to be that.
+    pub of_owner: bool,
+}
+
+/// A look that another version of the program wrote in a form of its own is as good as none: it must not keep a batch from being run.
+fn readable(look: Option<serde_json::Value>) -> Option<CloseLook> {
+    serde_json::from_value(look?).inspect_err(|error| tracing::warn!(%error, "a close look can not be read")).ok()
 }
 
 /// Claims up to `limit` due units of a region for `lease_s` seconds. The connection is the caller's, so that the task that carries them
@@ -91,7 +105,8 @@ impl Store {
         let numbers: Vec<i64> = claims.iter().map(|(.., claim)| *claim).collect();
         let rows = sqlx::query!(
             r#"SELECT org_id AS "org_id!", monitor_id AS "monitor_id!", claim AS "claim!", kind AS "kind!", target AS "target!",
-                      interval_s AS "interval_s!", state AS "state!", requested AS "requested!", owner, look_due AS "look_due!", look
+                      interval_s AS "interval_s!", state AS "state!", requested AS "requested!", owner,
+                      tls_due AS "tls_due!", tls_look, owner_due AS "owner_due!", owner_look
                FROM load_claimed_units($1, $2, $3, $4, $5)"#,
             region,
             &orgs,
@@ -113,8 +128,8 @@ impl Store {
                     state: row.state.parse().map_err(|()| StoreError::Corrupt(row.state.clone()))?,
                     requested: row.requested,
                     owner: row.owner,
-                    look_due: row.look_due,
-                    close_look: row.look.map(serde_json::from_value).transpose()?,
+                    looks_due: LooksDue { old_tls: row.tls_due, of_owner: row.owner_due },
+                    close_looks: [row.tls_look, row.owner_look].into_iter().filter_map(readable).collect(),
                 })
             })
             .collect()

@@ -9,8 +9,8 @@ pub use audit::{AuditReport, CheckSummary, GoneRecord, MxHost, Status, WebHost};
 pub use blacklist::{BlacklistReport, ListEntry, ListState, ScannedList};
 pub use extension::{extension_words, megabytes};
 pub use smtp::{
-    AuthReport, CertificateReport, CloseLook, CloseLookShown, LoginOutcome, LoginReport, ProbeMode, ProbeReport, SmtpReport, Speaker, StageMs,
-    TlsReport, TranscriptLine,
+    AuthReport, CertificateReport, CloseLook, LoginOutcome, LoginReport, ProbeMode, ProbeReport, SmtpReport, Speaker, StageMs, TlsReport,
+    TranscriptLine,
 };
 
 use serde::{Deserialize, Serialize};

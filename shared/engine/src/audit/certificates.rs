@@ -130,6 +130,7 @@ impl<'a> Chains<'a> {
             let seconds = Duration::from_secs;
             let limits = Limits {
                 connect: seconds(4),
+                greeting: seconds(7),
                 reply_idle: seconds(6),
                 reply_total: seconds(7),
                 tls: seconds(5),

@@ -8,12 +8,12 @@ use std::{
 
 use waypost_engine::{
     net::Net,
-    probe::{Asks, Credentials, Mechanism, Port25Memory, ProbeTarget, Prober, Secret, add_close_look},
+    probe::{Asks, Credentials, Mechanism, Port25Memory, ProbeTarget, Prober, Secret},
 };
 use waypost_types::{
     DomainName,
     finding::Severity,
-    outcome::{ProbeMode, ProbeReport, SmtpReport, Speaker, TranscriptLine, Verdict},
+    outcome::{ProbeMode, ProbeReport, SmtpReport, Speaker, Verdict},
 };
 
 use super::{
@@ -124,8 +124,13 @@ pub async fn run(net: &Net, args: ProbeArgs, json: bool, fail_on: Severity) -> E
     let prober = Prober::new(net).with_port25(Port25Memory::open());
     let mut report = prober.probe(&target).await;
     if !asks.is_empty() {
-        let looks = futures::future::join_all(report.probes.iter().map(|held| prober.look_closely(&target, &asks, held))).await;
-        looks.iter().flatten().for_each(|look| add_close_look(&mut report, look));
+        for held in &mut report.probes {
+            let Some(look) = prober.look_closely(&target, &asks, held).await else { continue };
+            held.findings.extend(look.findings);
+            held.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+            held.unknown.extend(look.unknown);
+            held.transcript.extend(look.transcript);
+        }
     }
     if let Err(error) = write(&report, json) {
         super::complain(&error);
@@ -201,17 +206,10 @@ fn write_text(out: &mut impl Write, probe: &ProbeReport) -> io::Result<()> {
     for part in &probe.unknown {
         writeln!(out, "  unknown: {}", waypost_engine::printable(&part.reason))?;
     }
-    for transcript in [Some(&probe.transcript), probe.close_look.as_ref().map(|look| &look.transcript)].into_iter().flatten() {
-        write_transcript(out, transcript)?;
-    }
-    Ok(())
-}
-
-fn write_transcript(out: &mut impl Write, transcript: &[TranscriptLine]) -> io::Result<()> {
-    if !transcript.is_empty() {
+    if !probe.transcript.is_empty() {
         writeln!(out)?;
     }
-    for line in transcript {
+    for line in &probe.transcript {
         let arrow = if line.from == Speaker::Client { '>' } else { '<' };
         writeln!(out, "  {:>6} {arrow} {}", line.at_ms, line.line)?;
     }

@@ -59,6 +59,11 @@ impl Egress {
 }
 
 /// Why an address is not one of the public internet (RFC 6890), in words: "a private address".
+/// Whether an address is one of the internet: not private, loopback, reserved or the like.
+pub fn is_public(address: IpAddr) -> bool {
+    not_public(address).is_none()
+}
+
 pub(crate) fn not_public(address: IpAddr) -> Option<&'static str> {
     match address {
         IpAddr::V4(v4) => reason_v4(v4),

@@ -41,6 +41,7 @@ mod wire;
 
 pub(crate) use dns::plain;
 pub use dns::{Absence, Dns, DnsFailure, Ds, Lookup, Soa};
+pub use egress::is_public;
 pub(crate) use egress::not_public;
 pub use egress::{Egress, EgressDenied};
 pub use hickory_proto::rr::RecordType;

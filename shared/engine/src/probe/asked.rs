@@ -8,13 +8,13 @@ use tokio::time::Instant;
 use waypost_types::{
     DomainName, UnknownPart,
     finding::{Finding, Severity},
-    outcome::{CloseLook, CloseLookShown, ProbeMode, ProbeReport, SmtpReport, TranscriptLine, Verdict},
+    outcome::{CloseLook, ProbeMode, ProbeReport, TranscriptLine},
 };
 
 use super::{
     ProbeTarget, Prober, codes,
     conversation::{Talk, offers},
-    old_tls, remarks,
+    old_tls,
     reply::Reply,
     wire::WireError,
 };
@@ -24,6 +24,35 @@ use crate::audit::rules::{Remark, remark};
 const STRANGER: &str = "waypost-relay-test@example.net";
 /// Who has no mailbox anywhere, and reads in a log like what it is.
 const NOBODY: &str = "waypost-nobody-has-this-name";
+
+/// The questions, as unknown parts name them.
+const RELAY: &str = "relay";
+const USERS: &str = "users";
+const RECIPIENTS: &str = "recipients";
+const INJECTION: &str = "injection";
+const OLD_TLS: &str = "old_tls";
+
+/// The questions of a close look, as its unknown parts name them.
+pub const QUESTIONS: [&str; 5] = [RELAY, USERS, RECIPIENTS, INJECTION, OLD_TLS];
+
+/// Whether only the owner of a server may have it asked that. Any client may offer old TLS.
+pub fn is_of_owner(question: &str) -> bool {
+    question != OLD_TLS
+}
+
+/// The question of a close look whose answer a rule speaks of, as an unknown part names it.
+pub fn question_of(rule: &str) -> Option<&'static str> {
+    match rule {
+        "smtp.open_relay" => Some(RELAY),
+        "smtp.vrfy_enabled" | "smtp.expn_enabled" => Some(USERS),
+        "smtp.postmaster_missing" | "smtp.abuse_missing" | "smtp.null_sender_refused" | "smtp.catch_all" | "smtp.greylisting" | codes::RULE => {
+            Some(RECIPIENTS)
+        }
+        "starttls.injection" => Some(INJECTION),
+        "tls.old_version" | "tls.weak_cipher" => Some(OLD_TLS),
+        _ => None,
+    }
+}
 
 /// What to ask beyond the conversation.
 #[derive(Debug, Clone, Default)]
@@ -37,25 +66,29 @@ pub struct Asks {
     pub users: bool,
     /// Whether a command sent ahead of TLS is obeyed under it (CVE-2011-0411): a NOOP.
     pub injection: bool,
-    /// Whether versions and suites that nobody should use any more are accepted. Needs no owner: it is what any client may offer.
+    /// Whether versions and suites that nobody should use any more are accepted.
     pub old_tls: bool,
 }
 
 impl Asks {
-    /// Everything, of a server whose owner is known; the recipients only where it takes the domain's mail.
-    pub const fn of_owner(recipients_of: Option<DomainName>) -> Self {
-        Self { recipients_of, relay: true, users: true, injection: true, old_tls: true }
+    /// What only the owner of a server may have asked: recipients where it takes the domain's mail, relaying where we are strangers to it.
+    pub const fn of_owner(recipients_of: Option<DomainName>, relay: bool) -> Self {
+        Self { recipients_of, relay, users: true, injection: true, old_tls: false }
+    }
+
+    /// What may be asked of anybody's server: any client may offer old TLS.
+    pub fn of_anybody() -> Self {
+        Self { old_tls: true, ..Self::default() }
     }
 
     /// Nothing is to be asked.
     pub const fn is_empty(&self) -> bool {
-        let Self { recipients_of, relay, users, injection, old_tls } = self;
-        recipients_of.is_none() && !(*relay || *users || *injection || *old_tls)
+        !self.is_of_owner() && !self.old_tls
     }
 
-    /// What may be asked of anybody's server.
-    pub fn of_anybody() -> Self {
-        Self { old_tls: true, ..Self::default() }
+    const fn is_of_owner(&self) -> bool {
+        let Self { recipients_of, relay, users, injection, old_tls: _ } = self;
+        recipients_of.is_some() || *relay || *users || *injection
     }
 }
 
@@ -67,27 +100,40 @@ struct Asked {
 }
 
 impl Asked {
-    fn untold(&mut self, subject: &str, reason: impl Into<String>) {
-        self.unknown.push(UnknownPart::new(subject, reason));
+    /// Each once: a server that greylists does it to every recipient.
+    fn find(&mut self, remark: Remark) {
+        let finding = remark.done();
+        if !self.findings.iter().any(|known| known.rule == finding.rule) {
+            self.findings.push(finding);
+        }
+    }
+
+    fn untold(&mut self, question: &str, reason: impl Into<String>) {
+        self.unknown.push(UnknownPart::new(question, reason));
     }
 }
 
 impl Prober {
-    /// Asks the address of a conversation that was just held, in conversations of their own. What would be an alarm is looked at twice: it is
-    /// believed for a day.
+    /// Asks the address of a conversation that was just held, in conversations of their own. Nothing where none was held. What would be an
+    /// alarm is asked twice, since it is believed for a day: only a second answer that says otherwise takes it back.
     pub async fn look_closely(&self, target: &ProbeTarget, asks: &Asks, held: &ProbeReport) -> Option<CloseLook> {
         let address = held.address.filter(|_| held.stage_ms.ehlo.is_some())?;
         let mut asked = ask(self, target, asks, held, address).await;
         if asked.findings.iter().any(is_alarm) {
             let again = ask(self, target, asks, held, address).await;
-            let (seen_twice, once): (Vec<Finding>, Vec<Finding>) =
-                asked.findings.into_iter().partition(|finding| !is_alarm(finding) || again.findings.iter().any(|other| other.rule == finding.rule));
-            asked.findings = seen_twice;
-            let passing = once.iter().map(|finding| UnknownPart::new(&finding.rule, format!("seen once and not a second time: {}", finding.summary)));
-            asked.unknown.extend(passing);
+            let untold = |finding: &Finding| again.unknown.iter().any(|part| question_of(&finding.rule) == Some(part.subject.as_str()));
+            let is_so = |finding: &Finding| again.findings.iter().any(|other| other.rule == finding.rule);
+            let (sure, passing): (Vec<Finding>, Vec<Finding>) =
+                asked.findings.into_iter().partition(|finding| !is_alarm(finding) || is_so(finding) || untold(finding));
+            asked.findings = sure;
+            for finding in passing {
+                let question = question_of(&finding.rule).unwrap_or(RECIPIENTS);
+                asked.unknown.push(UnknownPart::new(question, format!("asked twice, the server gave two answers; the first: {}", finding.summary)));
+            }
         }
-        let Asked { findings, unknown, transcript } = asked;
-        Some(CloseLook { address, at: self.net.now(), findings, unknown, transcript })
+        let Asked { mut findings, unknown, transcript } = asked;
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        Some(CloseLook { address, at: self.net.now(), of_owner: asks.is_of_owner(), findings, unknown, transcript })
     }
 }
 
@@ -95,36 +141,20 @@ fn is_alarm(finding: &Finding) -> bool {
     finding.severity >= Severity::Medium
 }
 
-/// Adds what a close look found, which may be hours old, to the report of a conversation with the same address.
-pub fn add_close_look(report: &mut SmtpReport, look: &CloseLook) {
-    let Some(probe) = report.probes.iter_mut().find(|probe| probe.address == Some(look.address) && probe.stage_ms.ehlo.is_some()) else { return };
-    for finding in &look.findings {
-        if !probe.findings.iter().any(|known| known.rule == finding.rule) {
-            probe.findings.push(finding.clone());
-        }
-    }
-    probe.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    probe.unknown.extend(look.unknown.iter().cloned());
-    probe.close_look = Some(CloseLookShown { at: look.at, transcript: look.transcript.clone() });
-    if matches!(probe.verdict, Verdict::Up | Verdict::Degraded) {
-        (probe.verdict, probe.reason) = remarks::verdict(probe);
-    }
-    (report.verdict, report.summary) = super::worst(&report.probes);
-}
-
 async fn ask(prober: &Prober, target: &ProbeTarget, asks: &Asks, held: &ProbeReport, address: IpAddr) -> Asked {
     let mut asked = Asked::default();
     if asks.recipients_of.is_some() || asks.relay || asks.users {
-        recipients(prober, target, asks, address, &mut asked).await;
+        conversation(prober, target, asks, address, &mut asked).await;
         asked.findings.extend(codes::judge(&target.host, &[&asked.transcript]).map(Remark::done));
     }
     if asks.injection && target.mode == ProbeMode::Starttls && held.tls.is_some() {
         injection(prober, target, address, &mut asked).await;
     }
     if asks.old_tls && held.tls.is_some() {
-        match old_tls::look(prober, target, address).await {
-            Ok(remarks) => asked.findings.extend(remarks.into_iter().map(|remark| remark.with("host", &target.host).done())),
-            Err(reason) => asked.untold("old_tls", reason),
+        let old_tls::Found { remarks, untold } = old_tls::look(prober, target, address).await;
+        asked.findings.extend(remarks.into_iter().map(|remark| remark.with("host", &target.host).done()));
+        if let Some(reason) = untold {
+            asked.untold(OLD_TLS, reason);
         }
     }
     asked
@@ -139,126 +169,155 @@ pub(super) async fn dialled<'a>(prober: &'a Prober, target: &'a ProbeTarget, add
     }
 }
 
-async fn recipients(prober: &Prober, target: &ProbeTarget, asks: &Asks, address: IpAddr, asked: &mut Asked) {
+/// The questions of one conversation, the most serious first: some servers hang up after a recipient that they do not know.
+async fn conversation(prober: &Prober, target: &ProbeTarget, asks: &Asks, address: IpAddr, asked: &mut Asked) {
+    let wanted = [(asks.relay, RELAY), (asks.users, USERS), (asks.recipients_of.is_some(), RECIPIENTS)];
+    let mut left: Vec<&str> = wanted.into_iter().filter(|(wanted, _)| *wanted).map(|(_, question)| question).collect();
     let mut talk = match dialled(prober, target, address).await {
         Ok(talk) => talk,
-        Err(reason) => return asked.untold("recipients", reason),
+        Err(reason) => return left.into_iter().for_each(|question| asked.untold(question, &reason)),
     };
-    let mut in_step = true;
-    match talk.open().await {
-        Ok(()) => {
-            if let Err(error) = envelopes(&mut talk, asks, asked).await {
-                asked.untold("recipients", format!("the conversation broke off: {error}"));
-                in_step = false;
-            }
-        }
-        Err(end) => {
-            asked.untold("recipients", end.reason);
-            in_step = end.in_step;
+    let mut ended = talk.open().await.map_err(|end| (end.reason, end.in_step));
+    while ended.is_ok() && !left.is_empty() {
+        let answered = match left[0] {
+            RELAY => relay(&mut talk, asked).await,
+            USERS => users(&mut talk, asked).await,
+            _ => match &asks.recipients_of {
+                Some(domain) => recipients(&mut talk, domain, asked).await,
+                None => Ok(()),
+            },
+        };
+        match answered {
+            Ok(()) => drop(left.remove(0)),
+            Err(error) => ended = Err((format!("the conversation broke off: {error}"), false)),
         }
     }
-    talk.wire.quit(in_step).await;
+    if let Err((reason, _)) = &ended {
+        left.into_iter().for_each(|question| asked.untold(question, reason));
+    }
+    talk.wire.quit(ended.err().is_none_or(|(_, in_step)| in_step)).await;
     asked.transcript.append(&mut talk.wire.transcript);
 }
 
-async fn envelopes(talk: &mut Talk<'_>, asks: &Asks, asked: &mut Asked) -> Result<(), WireError> {
-    let host = talk.target.host.clone();
-    if let Some(domain) = &asks.recipients_of {
-        let sender = talk.wire.ask("MAIL FROM:<>").await?;
-        match sender.class() {
-            2 => {
-                for (user, rule) in [("postmaster", "smtp.postmaster_missing"), ("abuse", "smtp.abuse_missing")] {
-                    let recipient = format!("{user}@{}", domain.as_str());
-                    let reply = talk.wire.ask(&format!("RCPT TO:<{recipient}>")).await?;
-                    judge_recipient(&host, &recipient, domain.as_str(), rule, &reply, asked);
-                }
-                // The one who has no mailbox comes last: some servers hang up after it.
-                let nobody = format!("{NOBODY}@{}", domain.as_str());
-                let reply = talk.wire.ask(&format!("RCPT TO:<{nobody}>")).await?;
-                // 252 leaves it open (RFC 5321 3.5.3).
-                if matches!(reply.code, 250 | 251) {
-                    let summary = format!("{host} takes mail for {nobody}, which nobody has: {}", reply.text());
-                    asked.findings.push(remark("smtp.catch_all", &host, summary).done());
-                }
-            }
-            5 if !is_policy(&sender) => {
-                let summary = format!("{host} refuses the empty sender, from which bounces come: {}", sender.text());
-                asked.findings.push(remark("smtp.null_sender_refused", &host, summary).done());
-            }
-            _ => asked.untold("recipients", format!("the server does not take an envelope from us: {}", sender.text())),
-        }
+async fn relay(talk: &mut Talk<'_>, asked: &mut Asked) -> Result<(), WireError> {
+    let sender = talk.wire.ask(&format!("MAIL FROM:<postmaster@{}>", talk.prober.net.ehlo_name())).await?;
+    // Asking for a login first is as good as refusing.
+    if sender.class() == 2 {
+        let reply = talk.wire.ask(&format!("RCPT TO:<{STRANGER}>")).await?;
+        judge_relay(&talk.target.host, &reply, asked);
         talk.wire.ask("RSET").await?;
-    }
-    if asks.relay {
-        let sender = talk.wire.ask(&format!("MAIL FROM:<postmaster@{}>", talk.prober.net.ehlo_name())).await?;
-        // Asking for a login first is as good as refusing.
-        if sender.class() == 2 {
-            let reply = talk.wire.ask(&format!("RCPT TO:<{STRANGER}>")).await?;
-            judge_relay(&host, &reply, asked);
-            talk.wire.ask("RSET").await?;
-        } else if sender.code != 530 {
-            asked.untold("relay", format!("the server does not take an envelope from us: {}", sender.text()));
-        }
-    }
-    if asks.users {
-        users(talk, &host, asked).await?;
+    } else if sender.code != 530 {
+        asked.untold(RELAY, format!("the server does not take an envelope from us: {}", sender.text()));
     }
     Ok(())
 }
 
-/// VRFY tells users only where it answers differently by whether there is one; a server that says 250 to everybody tells nothing.
-async fn users(talk: &mut Talk<'_>, host: &str, asked: &mut Asked) -> Result<(), WireError> {
+/// VRFY tells users where it answers differently by whether there is one: Postfix says 252 to a name it knows. A server that says yes to
+/// everybody tells nothing.
+async fn users(talk: &mut Talk<'_>, asked: &mut Asked) -> Result<(), WireError> {
+    let host = talk.target.host.clone();
     let known = talk.wire.ask("VRFY postmaster").await?;
-    if matches!(known.code, 250 | 251) {
+    if known.class() == 2 {
         let unknown = talk.wire.ask(&format!("VRFY {NOBODY}")).await?;
         if matches!(unknown.code, 550 | 551 | 553) {
             let summary = format!("{host} tells by VRFY who has a mailbox: postmaster gives “{}”, a made-up name “{}”", known.text(), unknown.text());
-            asked.findings.push(remark("smtp.vrfy_enabled", host, summary).done());
+            asked.find(remark("smtp.vrfy_enabled", &host, summary));
         }
     }
     let members = talk.wire.ask("EXPN postmaster").await?;
     if members.code == 250 {
         let summary = format!("{host} tells by EXPN who is behind a name: {}", members.lines.first().map_or("", String::as_str));
-        asked.findings.push(remark("smtp.expn_enabled", host, summary).done());
+        asked.find(remark("smtp.expn_enabled", &host, summary));
     }
     Ok(())
 }
 
+async fn recipients(talk: &mut Talk<'_>, domain: &DomainName, asked: &mut Asked) -> Result<(), WireError> {
+    let host = talk.target.host.clone();
+    let sender = talk.wire.ask("MAIL FROM:<>").await?;
+    match sender.class() {
+        2 => {
+            for (user, rule) in [("postmaster", "smtp.postmaster_missing"), ("abuse", "smtp.abuse_missing")] {
+                let recipient = format!("{user}@{}", domain.as_str());
+                let reply = talk.wire.ask(&format!("RCPT TO:<{recipient}>")).await?;
+                judge_recipient(&host, &recipient, domain.as_str(), rule, &reply, asked);
+            }
+            let nobody = format!("{NOBODY}@{}", domain.as_str());
+            let reply = talk.wire.ask(&format!("RCPT TO:<{nobody}>")).await?;
+            // 252 leaves it open (RFC 5321 3.5.3).
+            if matches!(reply.code, 250 | 251) {
+                let summary = format!("{host} takes mail for {nobody}, which nobody has: {}", reply.text());
+                asked.find(remark("smtp.catch_all", &host, summary));
+            }
+        }
+        5 if !is_policy(&sender) => {
+            let summary = format!("{host} refuses the empty sender, from which bounces come: {}", sender.text());
+            asked.find(remark("smtp.null_sender_refused", &host, summary));
+        }
+        _ => asked.untold(RECIPIENTS, format!("the server does not take an envelope from us: {}", sender.text())),
+    }
+    talk.wire.ask("RSET").await?;
+    Ok(())
+}
+
 fn judge_recipient(host: &str, recipient: &str, domain: &str, rule: &str, reply: &Reply, asked: &mut Asked) {
+    let text = reply.text();
     match reply.class() {
         2 => {}
         4 => {
             // RFC 6647: whoever comes back is taken. Nothing is wrong with the recipient.
-            let text = reply.text();
-            if ["greylist", "graylist", "grey list", "gray list", "grey-list"].iter().any(|word| text.to_ascii_lowercase().contains(word)) {
-                asked.findings.push(remark("smtp.greylisting", host, format!("{host} puts {recipient} off at first: {text}")).done());
+            let lower = text.to_ascii_lowercase();
+            if ["greylist", "graylist", "grey list", "gray list", "grey-list"].iter().any(|word| lower.contains(word)) {
+                asked.find(remark("smtp.greylisting", host, format!("{host} puts {recipient} off at first: {text}")));
             }
-            asked.untold("recipients", format!("{recipient} is put off for now, as greylisting does: {text}"));
+            asked.untold(RECIPIENTS, format!("{recipient} is put off for now, as greylisting does: {text}"));
         }
-        _ if is_policy(reply) => asked.untold("recipients", format!("{recipient} is refused for who asks, not for the name: {}", reply.text())),
-        _ => asked
-            .findings
-            .push(remark(rule, host, format!("{host} does not take mail for {recipient}: {}", reply.text())).with("domain", domain).done()),
+        _ if says_no_such_user(reply) => {
+            asked.find(remark(rule, host, format!("{host} does not take mail for {recipient}: {text}")).with("mail_domain", domain));
+        }
+        _ => asked.untold(RECIPIENTS, format!("{recipient} is refused, and not clearly for the name rather than for who asks: {text}")),
     }
 }
 
 fn judge_relay(host: &str, reply: &Reply, asked: &mut Asked) {
     match reply.code {
         // RFC 5321 3.5.3: taken without knowing whether it can be delivered, which RCPT should not say.
-        252 => asked.untold("relay", format!("the server does not say whether it relays: {}", reply.text())),
+        252 => asked.untold(RELAY, format!("the server does not say whether it relays: {}", reply.text())),
         200..=299 => {
             let summary = format!("{host} takes mail for {STRANGER} from us, who are strangers to it: {}", reply.text());
-            asked.findings.push(remark("smtp.open_relay", host, summary).done());
+            asked.find(remark("smtp.open_relay", host, summary));
         }
-        400..=499 => asked.untold("relay", format!("the server puts the question off: {}", reply.text())),
+        400..=499 => asked.untold(RELAY, format!("the server puts the question off: {}", reply.text())),
+        // The reserved domain takes no mail (RFC 7505 4.2), which a server may look up before it says whether it relays.
+        556 => asked.untold(RELAY, format!("the server looks at the recipient's domain first: {}", reply.text())),
+        _ if matches!(enhanced(reply), Some("5.1.2" | "5.1.10")) => {
+            asked.untold(RELAY, format!("the server looks at the recipient's domain first: {}", reply.text()));
+        }
         _ => {}
     }
 }
 
-/// Refused for who we are or where we come from (RFC 3463: X.7), which says nothing about the recipient.
+/// RFC 3463: X.1 is about the address. A server without such codes says it in words, or leaves open whether it means the name or us.
+fn says_no_such_user(reply: &Reply) -> bool {
+    const OF_USERS: [&str; 8] = ["user", "mailbox", "recipient", "unknown", "not exist", "no such", "not found", "invalid address"];
+    const OF_POLICY: [&str; 9] = ["block", "spam", "relay", "denied", "listed", "policy", "reputation", "not allowed", "reject"];
+    match enhanced(reply) {
+        Some(code) => code.starts_with("5.1.") && !matches!(code, "5.1.7" | "5.1.8"),
+        None => {
+            let text = reply.text().to_ascii_lowercase();
+            let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+            matches!(reply.code, 550 | 551 | 553) && says(&OF_USERS) && !says(&OF_POLICY)
+        }
+    }
+}
+
+fn enhanced(reply: &Reply) -> Option<&str> {
+    reply.lines.first().and_then(|line| line.split(' ').next()).filter(|word| word.matches('.').count() == 2)
+}
+
+/// Refused for who we are or where we come from (RFC 3463: X.7), which says nothing about the sender's address.
 fn is_policy(reply: &Reply) -> bool {
-    let enhanced = reply.lines.first().and_then(|line| line.split(' ').next()).filter(|word| word.matches('.').count() == 2);
-    match enhanced {
+    match enhanced(reply) {
         Some(code) => code.starts_with("5.7.") || code.starts_with("4."),
         None => !matches!(reply.code, 550 | 551 | 553),
     }
@@ -267,16 +326,16 @@ fn is_policy(reply: &Reply) -> bool {
 async fn injection(prober: &Prober, target: &ProbeTarget, address: IpAddr, asked: &mut Asked) {
     let mut talk = match dialled(prober, target, address).await {
         Ok(talk) => talk,
-        Err(reason) => return asked.untold("injection", reason),
+        Err(reason) => return asked.untold(INJECTION, reason),
     };
     let obeyed = ahead(&mut talk).await;
     match &obeyed {
         Ok(true) => {
             let summary = format!("{} obeys, under TLS, a command that was sent before it in clear", target.host);
-            asked.findings.push(remark("starttls.injection", &target.host, summary).done());
+            asked.find(remark("starttls.injection", &target.host, summary));
         }
         Ok(false) => {}
-        Err(reason) => asked.untold("injection", reason),
+        Err(reason) => asked.untold(INJECTION, reason),
     }
     talk.wire.quit(obeyed.is_ok()).await;
     asked.transcript.append(&mut talk.wire.transcript);

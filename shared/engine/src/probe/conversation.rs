@@ -63,7 +63,7 @@ pub(super) async fn hold(prober: &Prober, target: &ProbeTarget, address: IpAddr,
     let Talk { wire, mut report, mut seen, .. } = talk;
     // The conversation ends here; what is asked of DNS about it afterwards is no part of its time.
     report.stage_ms.total = Some(ms(started));
-    (seen.long_line, seen.bare_lf) = (wire.long_line, wire.bare_lf);
+    (seen.long_line, seen.bare_lf, seen.waits) = (wire.long_line, wire.bare_lf, wire.waits);
     let own_name = banner::own_name(&report, seen.ehlo_name.as_deref());
     let (foreign, as_helo) = tokio::join!(banner::foreign(&prober.net, &report, address), banner::as_helo(&prober.net, own_name.as_deref(), address));
     let mut told = |subject: &str, untold: &str| report.unknown.push(UnknownPart::new(subject, untold));
@@ -152,7 +152,7 @@ impl<'a> Talk<'a> {
 
     pub async fn greeting(&mut self) -> Result<(), End> {
         let begun = Instant::now();
-        let reply = self.wire.reply().await;
+        let reply = self.wire.greeting().await;
         self.report.stage_ms.banner = Some(ms(begun));
         let reply = reply.map_err(|error| {
             let mut end = End::broke("no greeting", &error);

@@ -28,7 +28,6 @@ fn bare(probe: &ProbeReport) -> ProbeReport {
         auth: probe.auth.as_ref().map(|auth| AuthReport { login: None, ..auth.clone() }),
         findings: Vec::new(),
         unknown: Vec::new(),
-        close_look: None,
         transcript: Vec::new(),
         ..probe.clone()
     }

@@ -52,7 +52,7 @@ use waypost_types::outcome::{ProbeMode, ProbeReport, SmtpReport, StageMs, Verdic
 use crate::net::{Absence, DialError, Lookup, Net};
 use tls::Tls;
 
-pub use asked::{Asks, add_close_look};
+pub use asked::{Asks, QUESTIONS, is_of_owner, question_of};
 pub use auth::{Credentials, Mechanism, Secret};
 pub use chain::{Shown, ShownChain};
 
@@ -80,13 +80,15 @@ pub struct ProbeTarget {
 pub struct Limits {
     /// Connecting.
     pub connect: Duration,
+    /// The greeting. Senders wait up to five minutes for it (RFC 5321 4.5.3.2.1), and servers keep strangers waiting on purpose.
+    pub greeting: Duration,
     /// Silence inside a reply.
     pub reply_idle: Duration,
     /// A whole reply.
     pub reply_total: Duration,
     /// The TLS handshake.
     pub tls: Duration,
-    /// The conversation without QUIT.
+    /// The conversation from the greeting on, without QUIT.
     pub total: Duration,
     /// QUIT, beyond `total`.
     pub quit: Duration,
@@ -102,10 +104,11 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            reply_idle: Duration::from_secs(10),
-            reply_total: Duration::from_secs(15),
+            greeting: Duration::from_secs(45),
+            reply_idle: Duration::from_secs(20),
+            reply_total: Duration::from_secs(25),
             tls: Duration::from_secs(10),
-            total: Duration::from_secs(28),
+            total: Duration::from_secs(60),
             quit: Duration::from_secs(2),
             line: 4096,
             reply_lines: 100,
@@ -204,7 +207,7 @@ impl Prober {
             }
         }
         let (verdict, summary) = worst(&probes);
-        SmtpReport { host: target.host.clone(), port: target.port, mode: target.mode, verdict, summary, probes }
+        SmtpReport { host: target.host.clone(), port: target.port, mode: target.mode, verdict, summary, probes, close_looks: Vec::new() }
     }
 
     /// One conversation with one address of the host.
@@ -275,7 +278,6 @@ fn bare(target: &ProbeTarget, address: Option<IpAddr>, verdict: Verdict, reason:
         banner: None,
         findings: Vec::new(),
         unknown: Vec::new(),
-        close_look: None,
         transcript: Vec::new(),
     }
 }

@@ -22,8 +22,8 @@ const TLS_1_2: u16 = 0x0303;
 /// Suites that every server of the old versions shares one of with us.
 const OLD_SUITES: [u16; 12] = [0xc013, 0xc014, 0xc009, 0xc00a, 0x0033, 0x0039, 0x002f, 0x0035, 0x000a, 0x0005, 0x0004, 0x0016];
 
-/// What RFC 9325 4.1 forbids, with its name: no encryption, export keys, RC4 (RFC 7465), DES and 3DES, no authentication.
-const WEAK_SUITES: [(u16, &str); 24] = [
+/// What RFC 9325 4.1 forbids, with its name: no encryption, export keys, RC4 (RFC 7465), DES and 3DES.
+const WEAK_SUITES: [(u16, &str); 20] = [
     (0x0000, "TLS_NULL_WITH_NULL_NULL"),
     (0x0001, "TLS_RSA_WITH_NULL_MD5"),
     (0x0002, "TLS_RSA_WITH_NULL_SHA"),
@@ -44,8 +44,14 @@ const WEAK_SUITES: [(u16, &str); 24] = [
     (0x0016, "TLS_DHE_RSA_WITH_3DES_EDE_CBC_SHA"),
     (0xc012, "TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA"),
     (0xc008, "TLS_ECDHE_ECDSA_WITH_3DES_EDE_CBC_SHA"),
+];
+
+/// Suites without a certificate. Postfix takes them on port 25 by itself, and rightly: who checks no certificate loses nothing by them.
+const ANONYMOUS_SUITES: [(u16, &str); 6] = [
     (0x0018, "TLS_DH_anon_WITH_RC4_128_MD5"),
     (0x0034, "TLS_DH_anon_WITH_AES_128_CBC_SHA"),
+    (0x003a, "TLS_DH_anon_WITH_AES_256_CBC_SHA"),
+    (0x00a6, "TLS_DH_anon_WITH_AES_128_GCM_SHA256"),
     (0xc018, "TLS_ECDH_anon_WITH_AES_128_CBC_SHA"),
     (0xc019, "TLS_ECDH_anon_WITH_AES_256_CBC_SHA"),
 ];
@@ -62,37 +68,55 @@ enum Answer {
     Refused,
 }
 
-/// Tries the old versions and weak suites, each in a conversation of its own. `Err` tells why nothing could be told.
-pub(super) async fn look(prober: &Prober, target: &ProbeTarget, address: IpAddr) -> Result<Vec<Remark>, String> {
-    let mut remarks = Vec::new();
-    let host = &target.host;
-    let old = offer(prober, target, address, TLS_1_1, &OLD_SUITES).await?;
+/// What was found, and why the rest could not be told.
+pub(super) struct Found {
+    pub remarks: Vec<Remark>,
+    pub untold: Option<String>,
+}
+
+/// Tries the old versions and weak suites, each in a conversation of its own. One that is not answered takes nothing from the others.
+pub(super) async fn look(prober: &Prober, target: &ProbeTarget, address: IpAddr) -> Found {
+    let (mut remarks, mut untold) = (Vec::new(), None);
     let mut accepted = Vec::new();
-    if let Answer::Chose { version: version @ (SSL_3_0 | TLS_1_0 | TLS_1_1), .. } = old {
-        accepted.push(version);
-        if version == TLS_1_1 && matches!(offer(prober, target, address, TLS_1_0, &OLD_SUITES).await?, Answer::Chose { version: TLS_1_0, .. }) {
-            accepted.push(TLS_1_0);
+    for version in [TLS_1_1, TLS_1_0, SSL_3_0] {
+        match offer(prober, target, address, version, &OLD_SUITES).await {
+            Ok(Answer::Chose { version: chosen, .. }) if chosen <= version && !accepted.contains(&chosen) => accepted.push(chosen),
+            Ok(_) => {}
+            Err(reason) => untold = Some(reason),
         }
     }
-    // A server of the old kind may have SSL 3.0 alone beside the new ones.
-    if !accepted.contains(&SSL_3_0) && matches!(offer(prober, target, address, SSL_3_0, &OLD_SUITES).await?, Answer::Chose { version: SSL_3_0, .. }) {
-        accepted.push(SSL_3_0);
-    }
+    // Where programs log in, TLS has to be good (RFC 8997); an opportunistic sender to port 25 would else speak in clear (RFC 7435).
+    let strict = target.mode == ProbeMode::Implicit || super::remarks::is_submission(target.port);
+    let host = &target.host;
     if !accepted.is_empty() {
         let names: Vec<&str> = accepted.iter().map(|version| name_of(*version)).collect();
         let found = remark("tls.old_version", host, format!("{host} accepts {} on port {}", names.join(" and "), target.port));
-        remarks.push(if accepted.contains(&SSL_3_0) { found.severity(Severity::High) } else { found });
+        remarks.push(match (strict, accepted.contains(&SSL_3_0)) {
+            (true, true) => found.severity(Severity::High),
+            (true, false) | (false, true) => found.severity(Severity::Medium),
+            (false, false) => found.severity(Severity::Low),
+        });
     }
-    let weak: Vec<u16> = WEAK_SUITES.iter().map(|(suite, _)| *suite).collect();
-    if let Answer::Chose { suite, .. } = offer(prober, target, address, TLS_1_2, &weak).await?
-        && let Some((_, name)) = WEAK_SUITES.iter().find(|(known, _)| *known == suite)
-    {
-        let found = remark("tls.weak_cipher", host, format!("{host} accepts the weak suite {name} on port {}", target.port));
-        // Opportunistic senders would else take clear text: there weak is better than nothing.
-        let strict = target.mode == ProbeMode::Implicit || super::remarks::is_submission(target.port);
-        remarks.push(if strict { found } else { found.severity(Severity::Low) });
+    let suites: &[&[(u16, &'static str)]] = if strict { &[&WEAK_SUITES, &ANONYMOUS_SUITES] } else { &[&WEAK_SUITES] };
+    for suites in suites {
+        match chosen(prober, target, address, suites).await {
+            Ok(Some(name)) => {
+                let found = remark("tls.weak_cipher", host, format!("{host} accepts the weak suite {name} on port {}", target.port));
+                remarks.push(if strict { found } else { found.severity(Severity::Low) });
+                break;
+            }
+            Ok(None) => {}
+            Err(reason) => untold = Some(reason),
+        }
     }
-    Ok(remarks)
+    Found { remarks, untold }
+}
+
+/// The name of the suite that the server takes of these.
+async fn chosen(prober: &Prober, target: &ProbeTarget, address: IpAddr, suites: &[(u16, &'static str)]) -> Result<Option<&'static str>, String> {
+    let numbers: Vec<u16> = suites.iter().map(|(suite, _)| *suite).collect();
+    let Answer::Chose { suite, .. } = offer(prober, target, address, TLS_1_2, &numbers).await? else { return Ok(None) };
+    Ok(suites.iter().find(|(known, _)| *known == suite).map(|(_, name)| *name))
 }
 
 async fn offer(prober: &Prober, target: &ProbeTarget, address: IpAddr, version: u16, suites: &[u16]) -> Result<Answer, String> {

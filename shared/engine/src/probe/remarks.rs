@@ -1,5 +1,7 @@
 //! Findings about a conversation, by the rules of the catalog, and the verdict they make.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use waypost_types::{
     finding::{Finding, Severity},
@@ -29,6 +31,8 @@ pub(super) struct Seen {
     pub bare_lf: bool,
     /// The banner's name is not the host's, and the reverse names of the address, none of which it is either.
     pub foreign_banner: Option<Vec<String>>,
+    /// How long each reply was waited for, the greeting's left out.
+    pub waits: Vec<Duration>,
     /// The name in the reply to EHLO.
     pub ehlo_name: Option<String>,
     /// What the name that the server gives itself would earn it as a HELO name.
@@ -39,6 +43,11 @@ pub(super) struct Seen {
 pub(super) fn is_submission(port: u16) -> bool {
     matches!(port, 465 | 587)
 }
+
+/// A greeting that takes longer is remarked: senders should wait for five minutes (RFC 5321 4.5.3.2.1), and some give up sooner.
+const SLOW_GREETING_MS: f64 = 30_000.0;
+/// A server that takes so long for each reply does it on purpose; a busy one is slow now and then.
+const TARPIT: Duration = Duration::from_secs(2);
 
 /// Adds the findings, worst first.
 pub(super) fn add(report: &mut ProbeReport, seen: &Seen, now: DateTime<Utc>) {
@@ -150,10 +159,23 @@ fn smtp(report: &ProbeReport, seen: &Seen, remarks: &mut Vec<Remark>) {
             remarks.push(remark("smtp.banner_mismatch", host, summary));
         }
     }
+    remarks.extend(slowness(report, &seen.waits));
     if seen.bare_lf {
         remarks.push(remark("smtp.reply_bare_lf", host, format!("{host} ends lines of its replies with LF alone")));
     }
     remarks.extend(codes::judge(host, &[&report.transcript]));
+}
+
+/// Deliberate waits are told from a server that is busy, and neither from one that is down.
+fn slowness(report: &ProbeReport, waits: &[Duration]) -> Option<Remark> {
+    let host = &report.host;
+    let shortest = waits.iter().min().copied().unwrap_or_default();
+    if waits.len() > 1 && shortest >= TARPIT {
+        let summary = format!("{host} delays each of its replies, by {:.0} seconds at least", shortest.as_secs_f64().floor());
+        return Some(remark("smtp.tarpit", host, summary));
+    }
+    let greeting = report.stage_ms.banner.filter(|ms| *ms > SLOW_GREETING_MS)?;
+    Some(remark("smtp.banner_slow", host, format!("{host} takes {:.0} seconds to greet", greeting / 1000.0)))
 }
 
 fn auth(report: &ProbeReport, remarks: &mut Vec<Remark>) {
@@ -222,4 +244,34 @@ fn day(time: DateTime<Utc>) -> String {
 fn some(names: &[String]) -> String {
     let shown = names.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
     if names.len() > 3 { format!("{shown} and {} more", names.len() - 3) } else { shown }
+}
+
+#[cfg(test)]
+mod tests {
+    use waypost_types::outcome::StageMs;
+
+    use super::*;
+    use crate::probe::{ProbeTarget, bare};
+
+    #[test]
+    fn a_tarpit_is_told_from_a_busy_server() {
+        let target = ProbeTarget { host: "mx.example".to_owned(), port: 25, mode: ProbeMode::Starttls, auth: None };
+        for (greeting_s, waits, rule) in [
+            (0.1, &[10, 20, 10][..], None),
+            // One slow reply, or one reply in all, is no habit.
+            (0.1, &[10, 9000, 10], None),
+            (0.1, &[5000], None),
+            (5.0, &[5000, 5001, 5000], Some("smtp.tarpit")),
+            (29.0, &[10, 10], None),
+            (31.0, &[10, 10], Some("smtp.banner_slow")),
+            (31.0, &[2000, 3000], Some("smtp.tarpit")),
+        ] {
+            let report = bare(&target, None, Verdict::Up, String::new());
+            let report = ProbeReport { stage_ms: StageMs { banner: Some(greeting_s * 1000.0), ..StageMs::default() }, ..report };
+            let waits: Vec<Duration> = waits.iter().map(|ms| Duration::from_millis(*ms)).collect();
+            let found = slowness(&report, &waits).map(Remark::done);
+            assert_eq!(found.as_ref().map(|finding| finding.rule.as_str()), rule, "{greeting_s} {waits:?}");
+            assert!(found.is_none_or(|finding| finding.severity <= Severity::Low), "slow is not down");
+        }
+    }
 }

@@ -24,6 +24,7 @@ fn prober_asking(resolver: SocketAddr) -> Prober {
     let net = Net::new(NetConfig { ehlo_name: "probe.lab.test".to_owned(), resolvers: vec![resolver], ..NetConfig::default() });
     Prober::new(&net.unwrap()).with_port25(Port25Memory::open()).with_limits(Limits {
         connect: Duration::from_secs(2),
+        greeting: Duration::from_millis(700),
         reply_idle: Duration::from_millis(400),
         reply_total: Duration::from_millis(800),
         tls: Duration::from_secs(4),
@@ -275,6 +276,21 @@ async fn a_banner_agrees_with_the_host_or_its_reverse_name() {
     .await;
     assert_eq!((report.verdict, report.findings.len()), (Verdict::Up, 0));
     assert!(report.unknown.len() == 1 && report.unknown[0].subject == "helo" && report.unknown[0].reason.contains("out.lab.test"), "{report:#?}");
+}
+
+#[tokio::test]
+async fn a_greeting_is_waited_for_longer_than_a_reply() {
+    let late = |pause: u64| {
+        probed(ProbeMode::Plain, move |stream| async move {
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            script(stream, "220 mx.lab.test\r\n", usual("250 HELP\r\n")).await;
+        })
+    };
+    let report = late(550).await;
+    assert_eq!((report.verdict, rules(&report)), (Verdict::Up, vec![]), "{report:#?}");
+    assert!(report.stage_ms.banner.is_some_and(|ms| ms > 500.0));
+    let report = late(1500).await;
+    assert_eq!(report.verdict, Verdict::Down, "{report:#?}");
 }
 
 #[tokio::test]

@@ -78,6 +78,8 @@ pub(super) struct Wire<'a> {
     pub long_line: bool,
     /// A line ended without CR.
     pub bare_lf: bool,
+    /// How long each reply was waited for, the greeting's left out.
+    pub waits: Vec<Duration>,
 }
 
 impl<'a> Wire<'a> {
@@ -86,13 +88,14 @@ impl<'a> Wire<'a> {
             link: Link::Plain(stream),
             limits,
             started,
-            deadline: started + limits.total,
+            deadline: Instant::now() + limits.greeting + limits.total,
             buffer: Vec::with_capacity(1024),
             received: 0,
             secrets: Vec::new(),
             transcript: Vec::with_capacity(24),
             long_line: false,
             bare_lf: false,
+            waits: Vec::with_capacity(6),
         }
     }
 
@@ -151,14 +154,24 @@ impl<'a> Wire<'a> {
         Ok(())
     }
 
-    /// Waits for a whole reply.
-    pub async fn reply(&mut self) -> Result<Reply, WireError> {
-        let until = self.deadline.min(Instant::now() + self.limits.reply_total);
-        self.reply_until(until).await
+    /// Waits for the greeting, with more patience than for any other reply; the rest of the conversation has its time from then on.
+    pub async fn greeting(&mut self) -> Result<Reply, WireError> {
+        let reply = self.reply_until(Instant::now() + self.limits.greeting, self.limits.greeting).await;
+        self.deadline = Instant::now() + self.limits.total;
+        reply
     }
 
-    async fn reply_until(&mut self, until: Instant) -> Result<Reply, WireError> {
+    /// Waits for a whole reply.
+    pub async fn reply(&mut self) -> Result<Reply, WireError> {
+        let begun = Instant::now();
+        let reply = self.reply_until(self.deadline.min(begun + self.limits.reply_total), self.limits.reply_idle).await;
+        self.waits.push(begun.elapsed());
+        reply
+    }
+
+    async fn reply_until(&mut self, until: Instant, idle: Duration) -> Result<Reply, WireError> {
         let mut parser = ReplyParser::default();
+        let begun = Instant::now();
         let mut heard = false;
         loop {
             while let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
@@ -184,13 +197,15 @@ impl<'a> Wire<'a> {
                 return Err(WireError::LineTooLong(self.limits.line));
             }
             heard |= !self.buffer.is_empty();
-            self.fill(until, heard).await?;
+            match self.fill(until.min(Instant::now() + idle)).await {
+                Err(WireError::Silent(_)) if heard => return Err(WireError::Slow(seconds(begun.elapsed()))),
+                filled => filled?,
+            }
         }
     }
 
-    async fn fill(&mut self, until: Instant, heard: bool) -> Result<(), WireError> {
+    async fn fill(&mut self, until: Instant) -> Result<(), WireError> {
         let begun = Instant::now();
-        let stop = until.min(begun + self.limits.reply_idle);
         let mut chunk = [0; 2048];
         let reading = async {
             match &mut self.link {
@@ -199,9 +214,8 @@ impl<'a> Wire<'a> {
                 Link::Gone => Ok(0),
             }
         };
-        let read = match timeout_at(stop, reading).await {
-            Err(_) if heard => return Err(WireError::Slow(seconds(self.limits.reply_total))),
-            Err(_) => return Err(WireError::Silent(seconds(stop - begun))),
+        let read = match timeout_at(until, reading).await {
+            Err(_) => return Err(WireError::Silent(seconds(until - begun))),
             Ok(read) => read?,
         };
         if read == 0 {
@@ -253,7 +267,7 @@ impl<'a> Wire<'a> {
         let said = self.send("QUIT", until).await;
         if said.is_ok()
             && in_step
-            && let Err(error) = self.reply_until(until).await
+            && let Err(error) = self.reply_until(until, self.limits.quit).await
         {
             tracing::trace!(%error, "no answer to QUIT");
         }

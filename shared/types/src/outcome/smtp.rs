@@ -53,6 +53,9 @@ pub struct SmtpReport {
     pub summary: String,
     /// One per address.
     pub probes: Vec<ProbeReport>,
+    /// The close looks of the last day. They are no part of the verdict: each finding of theirs has its own beginning and end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub close_looks: Vec<CloseLook>,
 }
 
 /// One SMTP conversation with one address.
@@ -89,37 +92,38 @@ pub struct ProbeReport {
     /// What of it could not be told, apart from the verdict.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown: Vec<UnknownPart>,
-    /// The close look that some of the findings come from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub close_look: Option<CloseLookShown>,
     /// Who said what, when; secrets masked.
     pub transcript: Vec<TranscriptLine>,
 }
 
-/// What is asked of a server once a day, in conversations of their own: old TLS, and of a server whose owner is known whether it relays, whom
-/// it takes mail for, what it tells strangers.
+/// What came of questions that a server is asked once a day, beside its checks and in conversations of their own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CloseLook {
-    /// Of which address.
+    /// The address that was asked: of several the lowest.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub address: IpAddr,
     /// When.
     pub at: DateTime<Utc>,
+    /// Only its owner may have it asked this: relaying, recipients, VRFY and EXPN, commands ahead of TLS. Else it is old TLS.
+    #[serde(default)]
+    pub of_owner: bool,
     /// Remarks.
+    #[serde(default)]
     pub findings: Vec<Finding>,
-    /// What could not be told.
+    /// Questions that were not answered.
+    #[serde(default)]
     pub unknown: Vec<UnknownPart>,
-    /// Who said what.
+    /// Who said what; left out where there is nothing to show it for.
+    #[serde(default)]
     pub transcript: Vec<TranscriptLine>,
 }
 
-/// When a close look was, and what was said.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct CloseLookShown {
-    /// When.
-    pub at: DateTime<Utc>,
-    /// Who said what.
-    pub transcript: Vec<TranscriptLine>,
+impl CloseLook {
+    /// Whether it has anything to tell.
+    pub const fn tells(&self) -> bool {
+        !(self.findings.is_empty() && self.unknown.is_empty())
+    }
 }
 
 /// Milliseconds per stage of a conversation.

@@ -25,7 +25,15 @@ pub(in crate::probe) fn probe(edits: &[(&str, Value)]) -> ProbeReport {
 
 pub(in crate::probe) fn report(probes: Vec<ProbeReport>) -> SmtpReport {
     let verdict = waypost_types::outcome::Verdict::Up;
-    SmtpReport { host: "mx.example".to_owned(), port: 25, mode: ProbeMode::Starttls, verdict, summary: String::new(), probes }
+    SmtpReport {
+        host: "mx.example".to_owned(),
+        port: 25,
+        mode: ProbeMode::Starttls,
+        verdict,
+        summary: String::new(),
+        probes,
+        close_looks: Vec::new(),
+    }
 }
 
 fn told(before: &[(&str, Value)], after: &[(&str, Value)]) -> Vec<(ChangeKind, String)> {

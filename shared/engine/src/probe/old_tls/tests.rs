@@ -112,12 +112,40 @@ async fn old_versions_and_weak_suites_are_told_from_good_ones() {
     let report = found(&[TLS_1_2, TLS_1_1, TLS_1_0], &[]).await;
     assert_eq!(rules(&report), ["tls.old_version"]);
     assert!(report.findings[0].summary.contains("accepts TLS 1.1 and TLS 1.0 on port"), "{report:#?}");
-    assert_eq!(report.findings[0].severity, Severity::Medium);
+    assert_eq!(report.findings[0].severity, Severity::Low);
     let report = found(&[TLS_1_2, SSL_3_0], &[]).await;
-    assert_eq!((rules(&report), report.findings[0].severity), (vec!["tls.old_version"], Severity::High));
+    assert_eq!((rules(&report), report.findings[0].severity), (vec!["tls.old_version"], Severity::Medium));
     let report = found(&[TLS_1_2], &[0x0005]).await;
     assert_eq!((rules(&report), report.findings[0].severity), (vec!["tls.weak_cipher"], Severity::Low));
     assert!(report.findings[0].summary.contains("TLS_RSA_WITH_RC4_128_SHA"), "{report:#?}");
+}
+
+#[tokio::test]
+async fn what_was_found_stays_where_another_question_is_not_answered() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut hello = vec![0; 2048];
+                let count = stream.read(&mut hello).await.ok()?;
+                let offered = read_hello(&hello[..count]);
+                // A firewall drops what it does not know.
+                if offered.version == SSL_3_0 {
+                    return std::future::pending().await;
+                }
+                let version = offered.version.min(TLS_1_1);
+                let body = [&version.to_be_bytes()[..], &[9; 32], &[0], &offered.suites[0].to_be_bytes(), &[0]].concat();
+                stream.write_all(&[&[22, 3, 1], &sized(&[&[2, 0], &sized(&body)[..]].concat())[..]].concat()).await.ok()
+            });
+        }
+    });
+    let target = ProbeTarget { host: "mx.lab.test".to_owned(), port: address.port(), mode: ProbeMode::Implicit, auth: None };
+    let found = look(&prober(), &target, address.ip()).await;
+    server.abort();
+    let found_rules: Vec<String> = found.remarks.into_iter().map(|remark| remark.done().rule).collect();
+    assert_eq!(found_rules, ["tls.old_version", "tls.weak_cipher"]);
+    assert!(found.untold.is_some_and(|reason| reason.contains("in time")));
 }
 
 #[test]
