@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
-use waypost_engine::audit::{Family, drift};
+use waypost_engine::{
+    audit::{Family, drift},
+    spf::{Mechanism, Qualifier, Record, is_spf, parse},
+};
 use waypost_store::{
     OrgTx,
     history::{KnownRecord, KnownRecords},
@@ -151,13 +154,26 @@ fn missed(report: &AuditReport, finding: &Finding) -> Option<Missed> {
 fn last_there(missed: &Missed, changes: &[RecordEvent]) -> Option<(String, DateTime<Utc>)> {
     let of = |records: &[String]| -> Vec<String> {
         let values = records.iter().filter_map(|record| record.strip_prefix(&missed.prefix));
-        values.filter(|value| value.starts_with(missed.begins)).map(str::to_owned).collect()
+        values.filter(|value| value.starts_with(missed.begins) && !is_withdrawn(value)).map(str::to_owned).collect()
     };
+    // A key is withdrawn before it goes; what it was before is the one that is missed.
     let change = changes.iter().find(|change| of(&change.after).is_empty() && !of(&change.before).is_empty())?;
     match of(&change.before).as_slice() {
-        [one] if !one.ends_with('…') => Some((one.clone(), change.at)),
+        [one] if !one.ends_with('…') && !harms(one) => Some((one.clone(), change.at)),
         _ => None,
     }
+}
+
+/// RFC 6376 3.6.1: an empty `p=` withdraws the key.
+fn is_withdrawn(value: &str) -> bool {
+    !is_spf(value.as_bytes())
+        && value.split(';').any(|tag| tag.split_once('=').is_some_and(|(name, key)| name.trim() == "p" && key.trim().is_empty()))
+}
+
+/// An SPF record that nobody can read, or that lets everybody send, is not to be published again.
+fn harms(value: &str) -> bool {
+    let everybody = |record: &Record| record.directives.iter().any(|term| term.mechanism == Mechanism::All && term.qualifier == Qualifier::Pass);
+    is_spf(value.as_bytes()) && parse(value.as_bytes()).map_or(true, |record| everybody(&record))
 }
 
 /// Says of incidents that open what change of the records came before them.
@@ -226,6 +242,12 @@ mod tests {
         // Several were a fault, and half a record is none.
         assert_eq!(found("spf.missing", "e.example", &[event(9, &["v=spf1 -all", "v=spf1 mx -all"], &[])]), None);
         assert_eq!(found("spf.missing", "e.example", &[event(9, &["v=spf1 ip4:192.0.2…"], &[])]), None);
+        // Nor is what was withdrawn, cannot be read, or lets everybody send.
+        let withdrawn = [event(9, &["a: v=DKIM1; p="], &[]), event(8, &["a: v=DKIM1; p=A"], &["a: v=DKIM1; p="])];
+        assert_eq!(found("dkim.key_missing", "a._domainkey.e.example", &withdrawn), some("a._domainkey.e.example", "v=DKIM1; p=A", 8));
+        for harmful in ["v=spf1 +all", "v=spf1 mx all", "v=spf1 ip4:1.2.3.4/40 -all"] {
+            assert_eq!(found("spf.missing", "e.example", &[event(9, &[harmful], &[])]), None, "{harmful}");
+        }
         assert!(missed(&report, &missing("spf.syntax", "e.example")).is_none());
     }
 

@@ -225,8 +225,10 @@ async fn what_is_found_has_an_incident_of_its_own_beginning_and_end() {
     assert_eq!(watch.incidents().await, [open]);
     assert_eq!(watch.scene.value::<String>("SELECT state FROM monitors WHERE kind = 'smtp'").await, "up", "the conversation itself is well");
     // A day later it does not say: that ends nothing. Nor does a look that another version wrote, or one that is lost.
-    for lost in ["UPDATE close_looks SET look = '{\"at\": \"soon\"}'", "UPDATE close_looks SET look = NULL, looked_at = NULL, asked_at = asked_at - interval '2 minutes'"]
-    {
+    for lost in [
+        "UPDATE close_looks SET look = '{\"at\": \"soon\"}'",
+        "UPDATE close_looks SET look = NULL, looked_at = NULL, asked_at = asked_at - interval '2 minutes'",
+    ] {
         watch.a_day_passes().await;
         watch.server.found.lock().unwrap().clear();
         *watch.server.unknown.lock().unwrap() = vec!["relay"];

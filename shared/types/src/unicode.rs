@@ -4,7 +4,11 @@ use unicode_script::{Script, UnicodeScript as _};
 
 use crate::DomainName;
 
-/// The form of an ASCII name for people. A label that mixes scripts, as forged names do (UTS 39 5.1), keeps its ASCII form.
+/// Small letters of Cyrillic and Greek that look like Latin ones.
+const LATIN_LOOKALIKES: &str = "асԁеһіјӏорԛѕԝхуьѵүαικνορυχ";
+
+/// The form of an ASCII name for people. A label keeps its ASCII form where it may deceive: where it mixes scripts (UTS 39 5.1), and where it is
+/// of another script and all of it looks Latin (UTS 39 4), as no word of that language does.
 pub fn display(ascii: &str) -> String {
     if !has_a_label(ascii) {
         return ascii.to_owned();
@@ -14,7 +18,7 @@ pub fn display(ascii: &str) -> String {
         return ascii.to_owned();
     }
     let labels = text.split('.').zip(ascii.split('.'));
-    labels.map(|(label, ascii)| if is_of_one_script(label) { label } else { ascii }).collect::<Vec<_>>().join(".")
+    labels.map(|(label, ascii)| if is_of_one_script(label) && !looks_latin(label) { label } else { ascii }).collect::<Vec<_>>().join(".")
 }
 
 /// A sentence for people: names in it that stand by themselves, or before a port, are written as [`display`] does. What is part of a record or
@@ -52,15 +56,20 @@ fn word(word: &str) -> String {
     format!("{head}{}{dots}{tail}", display(name))
 }
 
-/// Letters of one script, or of those that one language writes together: Japanese, Korean, and Chinese with Bopomofo.
+/// Letters of one script, or of those that one language writes together: Japanese, and Chinese with Bopomofo.
 fn is_of_one_script(label: &str) -> bool {
     let script = |c: char| match c.script() {
         Script::Common | Script::Inherited => None,
-        Script::Hiragana | Script::Katakana | Script::Hangul | Script::Bopomofo => Some(Script::Han),
+        Script::Hiragana | Script::Katakana | Script::Bopomofo => Some(Script::Han),
         other => Some(other),
     };
     let mut scripts = label.chars().filter_map(script);
     scripts.next().is_none_or(|first| scripts.all(|other| other == first))
+}
+
+fn looks_latin(label: &str) -> bool {
+    let mut letters = label.chars().filter(|c| c.is_alphabetic()).peekable();
+    letters.peek().is_some_and(|first| !first.is_ascii()) && letters.all(|c| LATIN_LOOKALIKES.contains(c))
 }
 
 #[cfg(test)]
@@ -76,6 +85,9 @@ mod tests {
             // Cyrillic а among Latin letters.
             ("xn--pple-43d.example", "xn--pple-43d.example"),
             ("mail.xn--pple-43d.xn--mnchen-3ya.example", "mail.xn--pple-43d.münchen.example"),
+            // All Cyrillic, and all of it looks like apple.
+            ("xn--80ak6aa92e.com", "xn--80ak6aa92e.com"),
+            ("xn--e1afmkfd.example", "пример.example"),
             // Hiragana and Han.
             ("xn--48jwgn17gdel797d.example", "郵便屋さん.example"),
             ("xn--0.example", "xn--0.example"),

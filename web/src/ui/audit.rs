@@ -75,7 +75,7 @@ fn one(finding: &Finding, gone: &[GoneRecord], id: &str, open: bool) -> AnyView 
         let how = if finding.rule.starts_with("dkim.") {
             format!("The key that was there until {until}. Publish it again if it went by mistake; where an alias (CNAME) of a mail service led to it, publish the alias again instead.")
         } else {
-            format!("The record that was there until {until}. Publish it again if it went by mistake.")
+            format!("The record that was there until {until}. Publish it again if it went by mistake; where an alias (CNAME) led to it, publish the alias again instead.")
         };
         view! { <p>{how}</p>{shown(&gone.record, format!("g-{id}"))}<p class="mt3">"Otherwise:"</p> }
     });
