@@ -7,6 +7,7 @@ mod denial;
 mod lists;
 mod live;
 mod lookup;
+mod maintenance;
 mod plain;
 mod requests;
 mod resources;

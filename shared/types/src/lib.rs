@@ -21,6 +21,7 @@ pub mod list_settings;
 pub mod listings;
 pub mod lists;
 pub mod lookup;
+pub mod maintenance;
 pub mod monitor;
 pub mod name;
 pub mod outcome;
@@ -30,7 +31,8 @@ pub mod problem;
 pub mod score;
 pub mod settled;
 pub mod unicode;
+pub mod zone;
 
 pub use finding::{Finding, Severity, UnknownCause, UnknownPart};
-pub use id::{AddressId, ChannelId, DomainId, IncidentId, MonitorId, OrgId, ServerId, UserId};
+pub use id::{AddressId, ChannelId, DomainId, IncidentId, MonitorId, OrgId, ServerId, UserId, WindowId};
 pub use name::{Cidr, DomainName, EmailAddress, NameError};

@@ -7,6 +7,7 @@ use waypost_types::{
     list_history::Listing,
     list_settings::ListSettings,
     lists::ListInfo,
+    maintenance::Watched,
     monitor::MonitorKind,
     page::List,
 };
@@ -14,7 +15,7 @@ use waypost_types::{
 use super::settings::{self, Shown, Target};
 use crate::{
     api::ApiFailure,
-    ssr::{Answer, Fields, Visit, org_path, page, redirect},
+    ssr::{Answer, Fields, Frame, Visit, org_path, page, redirect},
     text,
     ui::{self, Gate, Place, Show, icon},
 };
@@ -29,7 +30,7 @@ pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
         let body = if addresses.items.is_empty() {
             view! { <div class="empty">{icon("list")}<h3>"No addresses yet"</h3><p>"The addresses of your domains' MX hosts appear here by themselves."</p>{gate.link("btn btn-primary", format!("{base}/add"), "Add an address")}{gate.hint()}</div> }.into_any()
         } else {
-            table(&addresses.items, &base)
+            table(&frame, &addresses.items, &base)
         };
         let more = addresses
             .next
@@ -45,14 +46,14 @@ pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
     }))
 }
 
-fn table(addresses: &[Address], base: &str) -> AnyView {
+fn table(frame: &Frame, addresses: &[Address], base: &str) -> AnyView {
     let rows = addresses
         .iter()
         .map(|address| {
             view! {
                 <tr>
                     <th scope="row"><a class="plain mono" href=format!("{base}/addresses/{}", address.id)>{address.cidr.to_string()}</a><span class="sub">{address.hosts.join(", ")}</span></th>
-                    <td data-label="State">{ui::listing_status(address)}</td>
+                    <td data-label="State">{ui::listing_status(address)}{ui::maintenance_mark(frame, Watched { address: Some(address.id), ..Watched::default() })}</td>
                     <td class="num" data-label="Answered">{format!("{} of {}", address.answered, address.asked)}</td>
                     <td class="num" data-label="Last scan">{ui::when(address.last_checked_at)}</td>
                 </tr>
@@ -114,6 +115,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, failure: Option<&ApiFailure>) 
         };
         let content = view! {
             {settings::notice(visit, &address.monitors, failure)}
+            {ui::maintenance_line(&frame, Watched { address: Some(address.id), ..Watched::default() }, &address.monitors)}
             {ui::head(&name, None, sub, settings::check_button(visit, &frame, &base, &address.monitors))}
             {what_to_do(&address, &catalog)}
             <section class="card" aria-labelledby="h-lists" data-live="lists">

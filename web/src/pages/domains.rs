@@ -8,17 +8,17 @@ mod senders;
 
 use axum::{extract::Path, http::StatusCode};
 use leptos::prelude::*;
-use waypost_types::{asset::Domain, outcome::Status, page::List};
+use waypost_types::{asset::Domain, maintenance::Watched, outcome::Status, page::List};
 
 pub(crate) use self::one::{change, check, forget, remove, show};
 use crate::{
-    ssr::{Answer, Fields, Visit, org_path, page, redirect},
+    ssr::{Answer, Fields, Frame, Visit, org_path, page, redirect},
     text,
     ui::{self, Gate, Place, family, icon},
 };
 
 /// Domains against record families.
-pub(super) fn matrix(domains: &[Domain], base: &str) -> AnyView {
+pub(super) fn matrix(frame: &Frame, domains: &[Domain], base: &str) -> AnyView {
     let heads = family::columns().map(|(_, name)| view! { <th scope="col">{name}</th> }).collect_view();
     let rows = domains
         .iter()
@@ -31,7 +31,7 @@ pub(super) fn matrix(domains: &[Domain], base: &str) -> AnyView {
                 .collect_view();
             view! {
                 <tr>
-                    <th scope="row"><a class="plain" href=format!("{base}/domains/{}", domain.id)>{ui::breakable(&domain.display)}</a>{ui::ascii_form(&domain.display, domain.name.as_str())}</th>
+                    <th scope="row"><a class="plain" href=format!("{base}/domains/{}", domain.id)>{ui::breakable(&domain.display)}</a>{ui::ascii_form(&domain.display, domain.name.as_str())}{ui::maintenance_mark(frame, Watched { domain: Some(domain.id), ..Watched::default() })}</th>
                     <td>{graded(domain)}</td>
                     {cells}
                 </tr>
@@ -73,7 +73,7 @@ pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
         let body = if domains.items.is_empty() {
             view! { <div class="empty">{icon("globe")}<h3>"No domains yet"</h3>{gate.link("btn btn-primary", format!("{base}/add"), "Add a domain")}{gate.hint()}</div> }.into_any()
         } else {
-            matrix(&domains.items, &base)
+            matrix(&frame, &domains.items, &base)
         };
         let more = domains
             .next

@@ -9,6 +9,7 @@ use waypost_types::{
     MonitorId,
     asset::{NewServer, Server, Source},
     drift::ServerEvent,
+    maintenance::Watched,
     monitor::{CheckResult, MonitorKind, RollupPoint},
     outcome::Outcome,
     page::List,
@@ -17,7 +18,7 @@ use waypost_types::{
 use super::settings::{self, Shown, Target};
 use crate::{
     api::ApiFailure,
-    ssr::{Answer, Fields, Visit, org_path, page, redirect},
+    ssr::{Answer, Fields, Frame, Visit, org_path, page, redirect},
     text,
     ui::{self, Gate, Place, icon},
 };
@@ -48,7 +49,7 @@ pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
         let body = if servers.items.is_empty() {
             view! { <div class="empty">{icon("server")}<h3>"No mail servers yet"</h3><p>"The MX hosts of a domain that you add appear here by themselves."</p>{gate.link("btn btn-primary", format!("{base}/add"), "Add a mail server")}{gate.hint()}</div> }.into_any()
         } else {
-            table(&servers.items, &base)
+            table(&frame, &servers.items, &base)
         };
         let more = servers
             .next
@@ -63,7 +64,7 @@ pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
     }))
 }
 
-fn table(servers: &[Server], base: &str) -> AnyView {
+fn table(frame: &Frame, servers: &[Server], base: &str) -> AnyView {
     let rows = servers
         .iter()
         .map(|server| {
@@ -80,7 +81,7 @@ fn table(servers: &[Server], base: &str) -> AnyView {
             view! {
                 <tr>
                     <th scope="row"><a class="plain" href=format!("{base}/servers/{}", server.id)>{ui::breakable(&server.display)}</a>{ui::ascii_form(&server.display, &server.host)}<span class="sub">{source}</span></th>
-                    <td data-label="State">{ui::state_status(server.state, server.last_checked_at.is_some())}</td>
+                    <td data-label="State">{ui::state_status(server.state, server.last_checked_at.is_some())}{ui::maintenance_mark(frame, Watched { server: Some(server.id), ..Watched::default() })}</td>
                     <td data-label="Ports"><span class="row">{ports}</span></td>
                     <td class="num" data-label="Last check">{ui::when(server.last_checked_at)}</td>
                 </tr>
@@ -179,6 +180,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, failure: Option<&ApiFailure>) 
         let changes = ui::HistoryShown { events: history.as_ref(), older: cursor.is_some(), since: server.created_at, base: &base };
         let content = view! {
             {settings::notice(visit, &server.monitors, failure)}
+            {ui::maintenance_line(&frame, Watched { server: Some(server.id), ..Watched::default() }, &server.monitors)}
             {ui::head(&server.display, Some(state), sub, settings::check_button(visit, &frame, &base, &server.monitors))}
             <section aria-labelledby="h-p" data-live="ports"><h2 class="vh" id="h-p">"Ports"</h2><div class="grid">{tiles}</div></section>
             {details}

@@ -8,6 +8,7 @@ mod domain;
 mod incidents;
 mod lists;
 mod loading;
+mod maintenance;
 mod markup;
 mod notices;
 mod organisation;

@@ -11,7 +11,7 @@ const WHY: &str = "Needs the role Editor; yours is Viewer.";
 
 /// Who is told is decided by admins, everything else by editors.
 fn why(path: &str) -> &'static str {
-    if path.contains("/channels") { "Needs the role Admin; yours is Viewer." } else { WHY }
+    if path.contains("/channels") || path.ends_with("/settings") { "Needs the role Admin; yours is Viewer." } else { WHY }
 }
 
 async fn page(role: &'static str, path: &str) -> String {

@@ -6,6 +6,7 @@ use waypost_types::{
     asset::{Address, Domain, SeenSelector, Server},
     drift::RecordEvent,
     list_history::Listing,
+    maintenance::Watched,
     monitor::MonitorKind,
     outcome::{BlacklistReport, Outcome},
     page::List,
@@ -93,6 +94,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Optio
         };
         let content = view! {
             {notice(visit, &loaded.domain, failure)}
+            {ui::maintenance_line(&frame, Watched { domain: Some(domain.id), ..Watched::default() }, &domain.monitors)}
             {ui::head(&domain.display, None, sub, settings::check_button(visit, &frame, &base, &domain.monitors))}
             {results(&loaded, &root, &base)}
             {selectors::card(&frame, &loaded, &base)}
