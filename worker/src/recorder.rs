@@ -130,7 +130,7 @@ impl Recorder {
         let claims: Vec<(MonitorId, i64)> = runs.iter().map(|run| (run.monitor, run.claim)).collect();
         let locked = tx.lock_for_judging(region, &claims).await?;
         metrics::counter!("waypost_results_discarded_total").increment((runs.len() - locked.len().min(runs.len())) as u64);
-        let windows = if locked.iter().any(|monitor| monitor.has_windows) { tx.windows_in_force().await? } else { WindowsInForce::default() };
+        let windows = if locked.iter().any(|monitor| monitor.tags.is_some()) { tx.windows_in_force().await? } else { WindowsInForce::default() };
         let (mut news, repeats) = sort_out(locked, runs, (region, &windows), now);
         let looks: Vec<history::Look<'_>> = news.iter().filter_map(Judged::look).collect();
         history::keep(&mut tx, &looks).await?;

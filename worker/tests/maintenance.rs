@@ -1,5 +1,5 @@
 //! Maintenance windows on a real PostgreSQL: what is seen in one is recorded and not told, and what lasts beyond it is.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod scene;
 
@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use chrono::{TimeDelta, Utc};
 use scene::Scene;
+use waypost_store::monitors::Added;
 use waypost_types::{
     MonitorId, WindowId,
+    asset::ServerPatch,
     judge::MonitorState,
     maintenance::{Covers, NewWindow, Plan},
     monitor::MonitorKind,
@@ -90,4 +92,27 @@ async fn a_window_keeps_nothing_else_quiet() {
     see(&scene, monitor, Verdict::Down).await;
     assert_eq!(see(&scene, monitor, Verdict::Down).await, (1, 1));
     assert_eq!(marked(&scene).await, 0);
+}
+
+#[tokio::test]
+async fn a_window_by_tag_covers_what_has_the_tag_when_it_is_seen() {
+    let scene = Scene::new().await;
+    scene.verify("owner@example.com").await;
+    let mut tx = scene.db.store.org_tx(scene.org).await.unwrap();
+    let Added::New(server) = tx.add_server("mx.example", &[25]).await.unwrap() else { panic!("it is new") };
+    let tagged = |tags: &[&str]| ServerPatch { tags: Some(tags.iter().map(ToString::to_string).collect()), ..ServerPatch::default() };
+    tx.update_server(server.id, None, &tagged(&["berlin", "rack-2"])).await.unwrap();
+    tx.commit().await.unwrap();
+    let monitor = server.monitors[0].id;
+    see(&scene, monitor, Verdict::Up).await;
+    plan(&scene, Covers { tags: vec!["rack-2".into()], ..Covers::default() }).await;
+    for _ in 0..3 {
+        assert_eq!(see(&scene, monitor, Verdict::Down).await, (0, 0));
+    }
+    assert_eq!(marked(&scene).await, 3);
+    let mut tx = scene.db.store.org_tx(scene.org).await.unwrap();
+    tx.update_server(server.id, None, &tagged(&["berlin"])).await.unwrap();
+    tx.commit().await.unwrap();
+    see(&scene, monitor, Verdict::Down).await;
+    assert_eq!(see(&scene, monitor, Verdict::Down).await, (1, 1));
 }

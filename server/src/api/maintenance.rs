@@ -39,7 +39,7 @@ pub async fn list(member: Member<Read>) -> Result<Json<List<MaintenanceWindow>>,
 #[utoipa::path(post, path = "/v1/orgs/{org}/maintenance", tag = "maintenance", params(("org" = String, Path)), request_body = NewWindow,
     responses((status = 201, body = MaintenanceWindow), (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub async fn create(member: Member<Write>, Body(new): Body<NewWindow>) -> Result<Versioned<MaintenanceWindow>, ApiError> {
-    let new = NewWindow { name: named(&new.name)?, covers: new.covers, plan: planned(new.plan)? };
+    let new = NewWindow { name: named(&new.name)?, covers: tagged(new.covers)?, plan: planned(new.plan)? };
     let mut tx = member.tx().await?;
     known(&mut tx, &new.covers).await?;
     let window = tx.add_window(&new).await?;
@@ -62,7 +62,11 @@ pub async fn update(
     IfMatch(expected): IfMatch,
     Body(patch): Body<WindowPatch>,
 ) -> Result<Versioned<MaintenanceWindow>, ApiError> {
-    let patch = WindowPatch { name: patch.name.as_deref().map(named).transpose()?, covers: patch.covers, plan: patch.plan.map(planned).transpose()? };
+    let patch = WindowPatch {
+        name: patch.name.as_deref().map(named).transpose()?,
+        covers: patch.covers.map(tagged).transpose()?,
+        plan: patch.plan.map(planned).transpose()?,
+    };
     let mut tx = window.member.tx().await?;
     if let Some(covers) = &patch.covers {
         known(&mut tx, covers).await?;
@@ -134,10 +138,15 @@ fn planned(plan: Plan) -> Result<Plan, ApiError> {
     }
 }
 
+fn tagged(covers: Covers) -> Result<Covers, ApiError> {
+    let tags = waypost_types::tag::tags(&covers.tags).map_err(|error| ApiError::field("covers", error.to_string()))?;
+    Ok(Covers { tags, ..covers })
+}
+
 async fn known(tx: &mut OrgTx, covers: &Covers) -> Result<(), ApiError> {
     let named = covers.named();
-    if named == 0 && !covers.everything {
-        return Err(ApiError::field("covers", "Choose what the window covers: everything, or at least one thing."));
+    if named == 0 && covers.tags.is_empty() && !covers.everything {
+        return Err(ApiError::field("covers", "Choose what the window covers: everything, a tag, or at least one thing."));
     }
     if named > MOST_CHOSEN {
         return Err(ApiError::field("covers", format!("A window names {MOST_CHOSEN} things at most. Let it cover everything instead.")));

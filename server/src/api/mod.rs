@@ -21,6 +21,7 @@ pub mod score;
 pub mod servers;
 pub mod settings;
 pub mod signup;
+pub mod tags;
 pub mod targets;
 pub mod verification;
 
@@ -74,6 +75,7 @@ pub fn routes(state: &AppState) -> (Router<AppState>, OpenApi) {
         .routes(routes!(maintenance::list, maintenance::create))
         .routes(routes!(maintenance::get, maintenance::update, maintenance::delete))
         .routes(routes!(maintenance::end))
+        .routes(routes!(tags::list))
         .routes(routes!(settings::get, settings::update))
         .routes(routes!(messages::read))
         .routes(routes!(monitors::list, monitors::create))

@@ -89,6 +89,7 @@ const TABLE: &[(&str, &str, Door)] = &[
     ("PATCH", "/api/v1/orgs/{org}/maintenance/{id}", Door::Write),
     ("DELETE", "/api/v1/orgs/{org}/maintenance/{id}", Door::Write),
     ("POST", "/api/v1/orgs/{org}/maintenance/{id}/end", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/tags", Door::Read),
     ("GET", "/api/v1/orgs/{org}/settings", Door::Read),
     ("PATCH", "/api/v1/orgs/{org}/settings", Door::Manage),
     ("POST", "/api/v1/orgs/{org}/messages", Door::Write),

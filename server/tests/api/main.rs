@@ -12,3 +12,4 @@ mod plain;
 mod requests;
 mod resources;
 mod support;
+mod tags;

@@ -58,7 +58,7 @@ pub struct WindowsInForce {
 
 impl WindowsInForce {
     /// Whether something is in a window at an instant.
-    pub fn cover(&self, watched: &Watched, at: DateTime<Utc>) -> bool {
+    pub fn cover(&self, watched: &Watched<'_>, at: DateTime<Utc>) -> bool {
         self.windows.iter().any(|(covers, plan, ended)| covers.includes(watched) && plan.at(self.zone, *ended, at).is_some())
     }
 }

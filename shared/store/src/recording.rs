@@ -54,14 +54,15 @@ pub struct LockedMonitor {
     pub before: Option<Outcome>,
     /// What is known of the server.
     pub server: Option<KnownMark>,
-    /// The organisation has maintenance windows that are not over.
-    pub has_windows: bool,
+    /// Tags of what it belongs to, where the organisation has maintenance windows that are not over.
+    pub tags: Option<Vec<String>>,
 }
 
 impl LockedMonitor {
     /// As maintenance windows know it.
-    pub const fn watched(&self) -> Watched {
-        Watched { monitor: Some(self.id), domain: self.domain_id, server: self.server_id, address: self.address_id }
+    pub fn watched(&self) -> Watched<'_> {
+        let tags = self.tags.as_deref().unwrap_or_default();
+        Watched { monitor: Some(self.id), domain: self.domain_id, server: self.server_id, address: self.address_id, tags }
     }
 }
 
@@ -122,7 +123,9 @@ impl OrgTx {
                       u.last_at, u.last_verdict, u.next_run_at, f.mark AS "mark?", f.pending,
                       CASE WHEN m.kind = 'audit' OR (u.last_verdict IN ('down', 'degraded') AND m.kind <> 'smtp') THEN
                         (SELECT o.outcome FROM last_outcomes o WHERE o.org_id = $1 AND o.monitor_id = m.id AND o.region = $2) END AS before,
-                      EXISTS (SELECT FROM maintenance_windows w WHERE w.org_id = $1 AND (w.over_at IS NULL OR w.over_at > now() - interval '1 hour')) AS "has_windows!"
+                      CASE WHEN EXISTS (SELECT FROM maintenance_windows w WHERE w.org_id = $1 AND (w.over_at IS NULL OR w.over_at > now() - interval '1 hour')) THEN
+                        coalesce((SELECT d.tags FROM domains d WHERE d.org_id = $1 AND d.id = m.domain_id), (SELECT s.tags FROM servers s WHERE s.org_id = $1 AND s.id = m.server_id),
+                                 (SELECT a.tags FROM addresses a WHERE a.org_id = $1 AND a.id = m.address_id), '{}') END AS tags
                FROM UNNEST($3::uuid[], $4::bigint[]) AS c(monitor_id, claim)
                JOIN monitors m ON m.org_id = $1 AND m.id = c.monitor_id
                JOIN schedule_units u ON u.org_id = $1 AND u.monitor_id = c.monitor_id AND u.region = $2 AND u.claim = c.claim AND u.leased
@@ -156,7 +159,7 @@ impl OrgTx {
                 address_id: row.address_id.map(AddressId),
                 before: row.before.map(serde_json::from_value).transpose()?,
                 server: row.mark.map(|mark| KnownMark { mark, pending: row.pending }),
-                has_windows: row.has_windows,
+                tags: row.tags,
             });
         }
         self.load_other_regions(region, &mut locked).await?;

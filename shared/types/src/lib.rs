@@ -30,6 +30,7 @@ pub mod page;
 pub mod problem;
 pub mod score;
 pub mod settled;
+pub mod tag;
 pub mod unicode;
 pub mod zone;
 

@@ -49,6 +49,9 @@ pub struct MaintenanceWindow {
 pub struct Covers {
     /// All that is watched, whatever else is named.
     pub everything: bool,
+    /// All domains, servers and addresses that have one of these tags.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// These domains.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub domains: Vec<DomainId>,
@@ -65,7 +68,7 @@ pub struct Covers {
 
 /// A monitor and what it belongs to.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Watched {
+pub struct Watched<'a> {
     /// The monitor; absent where a thing as a whole is meant.
     pub monitor: Option<MonitorId>,
     /// Its domain.
@@ -74,15 +77,18 @@ pub struct Watched {
     pub server: Option<ServerId>,
     /// Its address.
     pub address: Option<AddressId>,
+    /// Tags of what it belongs to.
+    pub tags: &'a [String],
 }
 
 impl Covers {
     /// Whether a monitor is among it.
-    pub fn includes(&self, watched: &Watched) -> bool {
+    pub fn includes(&self, watched: &Watched<'_>) -> bool {
         fn named<T: PartialEq>(all: &[T], one: Option<T>) -> bool {
             one.is_some_and(|one| all.contains(&one))
         }
         self.everything
+            || self.tags.iter().any(|tag| watched.tags.contains(tag))
             || named(&self.monitors, watched.monitor)
             || named(&self.domains, watched.domain)
             || named(&self.servers, watched.server)
@@ -427,11 +433,14 @@ mod tests {
     #[test]
     fn a_window_includes_what_it_names_and_nothing_else() {
         let id = |number| uuid::Uuid::from_u128(number);
-        let port = Watched { monitor: Some(MonitorId(id(1))), server: Some(ServerId(id(2))), ..Watched::default() };
+        let tags = ["web".to_owned()];
+        let port = Watched { tags: &tags, monitor: Some(MonitorId(id(1))), server: Some(ServerId(id(2))), ..Watched::default() };
         for (covers, includes) in [
             (Covers::default(), false),
             (Covers { everything: true, ..Covers::default() }, true),
             (Covers { servers: vec![ServerId(id(2))], ..Covers::default() }, true),
+            (Covers { tags: vec!["mail".into(), "web".into()], ..Covers::default() }, true),
+            (Covers { tags: vec!["mail".into(), "we".into()], ..Covers::default() }, false),
             (Covers { monitors: vec![MonitorId(id(1))], ..Covers::default() }, true),
             (
                 Covers { servers: vec![ServerId(id(1))], domains: vec![DomainId(id(2))], addresses: vec![AddressId(id(2))], ..Covers::default() },

@@ -137,6 +137,7 @@ fn covers_words(covers: &Covers) -> String {
         return "Everything".to_owned();
     }
     let parts = [
+        (covers.tags.len(), "tag", "tags"),
         (covers.domains.len(), "domain", "domains"),
         (covers.servers.len(), "mail server", "mail servers"),
         (covers.addresses.len(), "address", "addresses"),

@@ -11,19 +11,19 @@ use super::{icon, status};
 use crate::{ssr::Frame, text};
 
 /// As maintenance windows know these monitors.
-fn watched(monitor: &Monitor) -> Watched {
-    Watched { monitor: Some(monitor.id), domain: monitor.domain_id, server: monitor.server_id, address: monitor.address_id }
+fn watched(monitor: &Monitor) -> Watched<'_> {
+    Watched { monitor: Some(monitor.id), domain: monitor.domain_id, server: monitor.server_id, address: monitor.address_id, tags: &[] }
 }
 
 /// The window that is on for one of these, of several the one that lasts longest.
-fn on<'a>(frame: &'a Frame, things: &[Watched]) -> Option<&'a MaintenanceWindow> {
+fn on<'a>(frame: &'a Frame, things: &[Watched<'_>]) -> Option<&'a MaintenanceWindow> {
     let covered = frame.windows.iter().filter(|window| things.iter().any(|thing| window.covers.includes(thing)));
     covered.filter(|window| window.active.is_some()).max_by_key(|window| window.active.map(|active| active.to))
 }
 
 /// The line on the page of something with these monitors: one of them may be covered alone.
-pub(crate) fn maintenance_line(frame: &Frame, thing: Watched, monitors: &[Monitor]) -> AnyView {
-    let things: Vec<Watched> = std::iter::once(thing).chain(monitors.iter().map(watched)).collect();
+pub(crate) fn maintenance_line(frame: &Frame, thing: Watched<'_>, monitors: &[Monitor]) -> AnyView {
+    let things: Vec<Watched<'_>> = std::iter::once(thing).chain(monitors.iter().map(watched)).collect();
     let line = on(frame, &things).and_then(|window| {
         let until = window.time_zone.words(window.active?.to);
         let to = format!("/o/{}/maintenance/{}", text::encoded(&frame.org.slug), window.id);
@@ -35,6 +35,6 @@ pub(crate) fn maintenance_line(frame: &Frame, thing: Watched, monitors: &[Monito
 }
 
 /// The mark in a list.
-pub(crate) fn maintenance_mark(frame: &Frame, thing: Watched) -> Option<AnyView> {
+pub(crate) fn maintenance_mark(frame: &Frame, thing: Watched<'_>) -> Option<AnyView> {
     on(frame, &[thing]).map(|_| view! { <span class="sub">{status(Status::None, "Maintenance")}</span> }.into_any())
 }

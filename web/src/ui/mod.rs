@@ -20,6 +20,7 @@ mod score;
 mod shell;
 mod spf;
 mod stays;
+mod tags;
 mod transport;
 
 pub(crate) use audit::{as_of, checks_strip, findings, findings_of_watched, record, records, unknown_parts};
@@ -41,6 +42,7 @@ pub(crate) use parts::{
 pub(crate) use score::{lost_points, score_sentence};
 pub(crate) use shell::{Place, public, shell};
 pub(crate) use stays::{stays, stood_before};
+pub(crate) use tags::{asked_tag, tag_filter, tag_parts, tags, tags_field};
 
 /// The icons, once per page.
 pub(crate) const SPRITE: &str = include_str!("sprite.svg");

@@ -17,4 +17,5 @@ mod policy;
 mod roles;
 mod styles;
 mod support;
+mod tags;
 mod words;

@@ -53,11 +53,12 @@ fn sent(calls: &[ApiRequest], method: Method) -> Value {
 async fn the_form_sends_the_plan_that_was_chosen_in_local_time_and_what_was_chosen() {
     let accepts =
         |request: &ApiRequest| if request.method == Method::Post { (201, crate::organisation::window()) } else { member("editor")(request) };
-    let many =
-        |domains: Value, servers: Value| json!({ "everything": false, "domains": domains, "servers": servers, "addresses": [], "monitors": [] });
-    let all = json!({ "everything": true, "domains": [], "servers": [], "addresses": [], "monitors": [] });
+    let many = |domains: Value, servers: Value| json!({ "everything": false, "domains": domains, "servers": servers, "addresses": [], "monitors": [], "tags": [] });
+    let all = json!({ "everything": true, "domains": [], "servers": [], "addresses": [], "monitors": [], "tags": [] });
     // Fields of the choices that were not made are there, too, and are not read.
     let rest = "&from=2026-03-29T02%3A30&to=2026-03-29T05%3A00&day=31&at=02%3A30&hours=1&minutes=30&day-mon=1&day-sun=1";
+    let mut tagged = many(json!([]), json!([SERVER]));
+    tagged["tags"] = json!(["web", "berlin"]);
     for (form, covers, plan) in [
         (
             format!("scope=everything&kind=once&c-{DOMAIN}=1"),

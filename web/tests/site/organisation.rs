@@ -56,6 +56,10 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
             "orgs/acme/channels" => list(vec![channel(true), channel(false)]),
             "orgs/acme/maintenance" => list(vec![window(), weekly()]),
             "orgs/acme/settings" | "orgs/empty/settings" => json!({ "name": "Acme Mail", "time_zone": "Europe/Berlin", "version": 3 }),
+            "orgs/acme/tags" => list(vec![
+                json!({ "tag": "berlin", "domains": 0, "servers": 1, "addresses": 0 }),
+                json!({ "tag": "web", "domains": 3, "servers": 1, "addresses": 0 }),
+            ]),
             "orgs/acme/lists" => lists(),
             "orgs/empty/lists" => json!({ "catalog": [], "choice": {}, "keys": [], "version": 0 }),
             "lookup/example.com" => lookup(),
@@ -168,7 +172,7 @@ fn long_domain() -> Value {
 
 fn server() -> Value {
     let port = |number: u16, state: &str| monitor(&format!("{:02}", number % 100), "smtp", &format!("{LONG}:{number}"), state);
-    json!({ "id": SERVER, "host": LONG, "display": LONG, "ports": [25, 465, 587], "source": "mx", "state": "down",
+    json!({ "id": SERVER, "host": LONG, "display": LONG, "ports": [25, 465, 587], "source": "mx", "role": "gateway", "tags": ["berlin", "web"], "state": "down",
         "monitors": [port(25, "down"), port(465, "up"), port(587, "pending")], "last_checked_at": AT, "version": 3, "created_at": AT })
 }
 

@@ -14,7 +14,7 @@ use waypost_types::{
 use crate::{
     api::ApiFailure,
     ssr::{Fields, Visit, org_path},
-    ui::Form,
+    ui::{self, Form},
 };
 
 /// Names of the boxes of things begin with this.
@@ -69,6 +69,7 @@ pub(super) fn inputs(fields: &Fields, failure: Option<&ApiFailure>, zone: Zone, 
     };
     let chosen: Vec<String> =
         if sent { fields.names_after(THING).map(str::to_owned).collect() } else { now.map(|window| ids(&window.covers)).unwrap_or_default() };
+    let usual_tags = now.map(|window| window.covers.tags.join(", ")).unwrap_or_default();
     let radio = |group: &'static str, value: &'static str, on: &str, word: &'static str| {
         let id = format!("f-{group}-{value}");
         view! { <label class="check" for=id><input type="radio" id=id.clone() name=group value=value checked=on == value/>{word}</label> }
@@ -88,6 +89,7 @@ pub(super) fn inputs(fields: &Fields, failure: Option<&ApiFailure>, zone: Zone, 
         <div class="field" role="group" aria-labelledby="g-covers"><span class="label" id="g-covers">"Covers"</span>
             {radio("scope", "everything", &scope, "Everything that is watched")}
             {radio("scope", "chosen", &scope, "Chosen things")}
+            <div class="plan-chosen">{form.typed("tags", "Whatever has one of these tags", "text", &usual_tags, "With commas between.")}</div>
             {things(choices, &chosen)}
         </div>
         <div class="field" role="group" aria-labelledby="g-when"><span class="label" id="g-when">"When"</span>
@@ -186,6 +188,7 @@ pub(super) fn body_of(fields: &Fields, zone: Zone, now: Option<&MaintenanceWindo
         let chosen = fields.names_after(THING).filter(|id| id.starts_with(prefix) && fields.text("scope") == "chosen");
         covers[many] = chosen.collect();
     }
+    covers["tags"] = json!(if fields.text("scope") == "chosen" { ui::tag_parts(fields.raw("tags")) } else { Vec::new() });
     let plan = match fields.text("kind") {
         "weekly" => {
             let days: Vec<Day> = Day::ALL.into_iter().filter(|day| fields.given(&format!("day-{}", day.as_str())).is_some()).collect();
