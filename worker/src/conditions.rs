@@ -97,6 +97,8 @@ pub struct Look<'a> {
     pub standing: &'a dyn Fn(&str) -> Standing,
     /// When it was.
     pub at: DateTime<Utc>,
+    /// It was in a maintenance window: nothing opens, grows or changes, what is open may end, and what stays is judged anew after it.
+    pub maintenance: bool,
 }
 
 /// What the judge decides.
@@ -174,13 +176,20 @@ pub fn decide(before: &Conditions, look: Look<'_>, policy: Policy) -> Decision {
     let mut state = before.clone();
     mark_unseen(&mut state, look);
     settle(&mut state, look, &by_id);
-    let confirmed = confirm(&mut state, look, policy);
+    let confirmed = if look.maintenance {
+        state.waiting.clear();
+        Vec::new()
+    } else {
+        confirm(&mut state, look, policy)
+    };
     let mut changes = Vec::new();
     shrink(&mut state, look, &by_id, policy, &mut changes);
     // What is gone and what came to the same condition are one story, so nothing ends before what is new has joined.
     open(&mut state, &confirmed, &mut changes);
     end(&mut state, &mut changes);
-    reweigh(&mut state, &mut changes);
+    if !look.maintenance {
+        reweigh(&mut state, &mut changes);
+    }
     changes.sort_by(|a, b| a.0.cmp(&b.0));
     // What can not be told now is no reason to hurry.
     let recheck = state.waiting.keys().any(|id| (look.standing)(id) != Standing::Untold);
@@ -203,7 +212,7 @@ fn mark_unseen(state: &mut Conditions, look: Look<'_>) {
 
 /// What was there when it was first looked at is the baseline: all of the first look, and of each part that could not be told then what it
 /// first tells.
-fn settle(state: &mut Conditions, Look { seen, untold, standing, at, .. }: Look<'_>, by_id: &BTreeMap<&str, &Element>) {
+fn settle(state: &mut Conditions, Look { seen, untold, standing, at, maintenance, .. }: Look<'_>, by_id: &BTreeMap<&str, &Element>) {
     let first = !state.started;
     state.started = true;
     let began = *state.began.get_or_insert(at);
@@ -221,6 +230,10 @@ fn settle(state: &mut Conditions, Look { seen, untold, standing, at, .. }: Look<
     } else {
         still_untold(&state.untold, untold)
     };
+    // Whoever works on something takes it away and puts it back: what the baseline loses by that would be told as new afterwards.
+    if maintenance {
+        return;
+    }
     // What went and comes back is news, and so is what got worse. Of what is not looked at nobody knows that it went, nor of what is not asked
     // for; but a list that is off for long is looked at anew.
     let mut baseline = std::mem::take(&mut state.baseline);

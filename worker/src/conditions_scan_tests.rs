@@ -61,7 +61,7 @@ fn look(state: &Conditions, before: Option<&Outcome>, now: Outcome, at: DateTime
     let now = Arc::new(now);
     let outcome = carry(before.map(|before| (before, at)), &now, Memory { conditions: state, judges: true, at });
     let (seen, found) = (elements(&outcome), found(&outcome));
-    let told = Look { seen: &seen, untold: &untold(&now), found: &found, standing: &|id| standing(id, &now), at };
+    let told = Look { seen: &seen, untold: &untold(&now), found: &found, standing: &|id| standing(id, &now), at, maintenance: false };
     (decide(state, told, ONE), (*outcome).clone())
 }
 

@@ -1,7 +1,8 @@
 //! The judge of conditions as a table: each row is a story of looks, read from left to right.
 //!
 //! A look names what is seen, separated by commas; after `=` stands what must follow: `+name(elements)` opened, `^name(elements)` grew,
-//! `v name(elements)` shrank, `!name` got worse or better, `-name` ended; `.` is nothing. `?part` could not be told, `/list` is not asked.
+//! `v name(elements)` shrank, `!name` got worse or better, `-name` ended; `.` is nothing. `?part` could not be told, `/list` is not asked. A look in a
+//! maintenance window begins with `*`.
 
 use chrono::{DateTime, TimeDelta};
 use waypost_types::{
@@ -58,6 +59,8 @@ fn play(fail_after: u32, recover_after: u32, story: &str) -> String {
     let mut state = Conditions::default();
     let mut told = Vec::new();
     for (number, look) in story.split_whitespace().map(|step| step.split_once('=').unwrap().0).enumerate() {
+        let (maintenance, shown) = (look.starts_with('*'), look);
+        let look = look.trim_start_matches('*');
         let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap() + TimeDelta::seconds(60 * i64::try_from(number).unwrap());
         let (off, words): (Vec<&str>, Vec<&str>) = look.split(',').filter(|word| *word != "0").partition(|word| word.starts_with('/'));
         let (untold, words): (Vec<&str>, Vec<&str>) = words.into_iter().partition(|word| word.starts_with('?'));
@@ -71,7 +74,7 @@ fn play(fail_after: u32, recover_after: u32, story: &str) -> String {
             None if untold.iter().any(|part| id.starts_with(part) || id.ends_with(&format!("|{part}"))) => Standing::Untold,
             None => Standing::Told,
         };
-        let decision = decide(&state, Look { seen: &seen, untold: &untold, found: &[], standing: &standing, at }, policy);
+        let decision = decide(&state, Look { seen: &seen, untold: &untold, found: &[], standing: &standing, at, maintenance }, policy);
         let all = |ids: &[String]| ids.iter().map(|id| short(id)).collect::<Vec<_>>().join(",");
         let words: Vec<String> = decision
             .changes
@@ -88,7 +91,7 @@ fn play(fail_after: u32, recover_after: u32, story: &str) -> String {
                 }
             })
             .collect();
-        told.push(format!("{look}={}", if words.is_empty() { ".".to_owned() } else { words.join(";") }));
+        told.push(format!("{shown}={}", if words.is_empty() { ".".to_owned() } else { words.join(";") }));
         state = decision.state;
     }
     told.join(" ")
@@ -122,6 +125,18 @@ fn stories_of_audits() {
         "?spf.other=. spf.no_all~=. spf.no_all~=+spf(spf.no_all)",
         // The baseline that gets worse is news.
         "spf.a~=. spf.a=. spf.a=+spf(spf.a)",
+        // A window keeps what comes quiet, and what lasts beyond it is confirmed anew and told.
+        "0=. *spf.a=. *spf.a=. spf.a=. spf.a=+spf(spf.a) 0=-spf",
+        "0=. spf.a=. *spf.a=. spf.a=. spf.a=+spf(spf.a)",
+        "0=. *spf.a=. *0=. 0=. 0=.",
+        // What is open may end in it, and neither grows nor gets worse before it is over.
+        "0=. spf.a=. spf.a=+spf(spf.a) *spf.a=. *0=-spf 0=.",
+        "0=. spf.a~=. spf.a~=+spf(spf.a) *spf.a,spf.b=. *spf.a,spf.b=. spf.a,spf.b=!spf spf.a,spf.b=^spf(spf.b)",
+        "0=. spf.a~=. spf.a~=+spf(spf.a) *spf.a=. *spf.a~=. spf.a~=.",
+        // The baseline outlives work on it: what is taken away and put back, or is worse meanwhile, is no news.
+        "spf.a~=. *0=. *spf.b=. spf.a~=. spf.a~=. 0=. spf.a~=. spf.a~=+spf(spf.a)",
+        "spf.a~=. *spf.a=. spf.a~=. spf.a~=.",
+        "spf.a~=. *spf.a=. spf.a=. spf.a=+spf(spf.a)",
         // The same trouble in another form is the same incident.
         "0=. spf.a=. spf.a=+spf(spf.a) spf.a,spf.b=. spf.b=vspf(spf.a);^spf(spf.b) 0=-spf",
     ] {
@@ -178,7 +193,7 @@ fn recovery_takes_as_many_looks_as_the_policy_says_and_one_look_counts_once() {
     let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
     let policy = Policy::default();
     let (seen, none) = ([element("spf.missing")], BTreeSet::new());
-    let look = |at| Look { seen: &seen, untold: &none, found: &[], standing: &|_| Standing::Told, at };
+    let look = |at| Look { seen: &seen, untold: &none, found: &[], standing: &|_| Standing::Told, at, maintenance: false };
     let first = decide(&Conditions::default(), look(at), policy);
     let again = decide(&first.state, look(at), policy);
     assert!(again.changes.is_empty() && again.recheck, "the same look twice confirms nothing");
@@ -210,7 +225,7 @@ fn what_can_not_be_looked_at_is_believed_for_a_bounded_time() {
     let policy = Policy { fail_after: 1, recover_after: 3, quorum: 0 };
     let (none, first) = (BTreeSet::new(), [element("1@zen")]);
     let both = [element("1@zen"), element("1@cop")];
-    let look = |seen, standing, at| Look { seen, untold: &none, found: &[], standing, at };
+    let look = |seen, standing, at| Look { seen, untold: &none, found: &[], standing, at, maintenance: false };
     let told: &dyn Fn(&str) -> Standing = &|_| Standing::Told;
     let dead: &dyn Fn(&str) -> Standing = &|id| if id.ends_with("zen") { Standing::Untold } else { Standing::Told };
     let start = decide(&Conditions::default(), look(&[], told, at), policy).state;
@@ -244,8 +259,8 @@ fn a_list_that_speaks_only_when_it_lists_something_is_believed_after_a_while() {
     let policy = Policy { fail_after: 1, recover_after: 1, quorum: 0 };
     let silent: BTreeSet<String> = ["zen".to_owned()].into();
     let (none, listed) = (BTreeSet::new(), [element("7@zen")]);
-    let quiet = |at| Look { seen: &[], untold: &silent, found: &[], standing: &|_| Standing::Untold, at };
-    let loud = |at| Look { seen: &listed, untold: &none, found: &[], standing: &|_| Standing::Told, at };
+    let quiet = |at| Look { seen: &[], untold: &silent, found: &[], standing: &|_| Standing::Untold, at, maintenance: false };
+    let loud = |at| Look { seen: &listed, untold: &none, found: &[], standing: &|_| Standing::Told, at, maintenance: false };
     let first = decide(&Conditions::default(), quiet(at), policy).state;
     assert!(decide(&first, loud(at + CARRIED_FOR / 2), policy).changes.is_empty());
     let later = decide(&first, quiet(at + CARRIED_FOR), policy).state;

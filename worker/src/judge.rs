@@ -24,6 +24,8 @@ pub struct JudgeContext {
     pub kind: MonitorKind,
     /// How many regions check it.
     pub regions: usize,
+    /// It is in a maintenance window: nothing bad becomes news, and after the window what was seen in it does not vote.
+    pub maintenance: bool,
 }
 
 /// What the judge decides.
@@ -39,12 +41,26 @@ pub struct Judgement {
 
 /// Judges the latest outcome of each region.
 pub fn judge(state: &JudgeState, latest: &[RegionOutcome], ctx: &JudgeContext) -> Judgement {
-    let Some(vote) = count(latest, ctx) else {
+    let mut judgement = weigh(state, latest, ctx);
+    if ctx.maintenance {
+        judgement.state.quiet_at = latest.iter().map(|outcome| outcome.at).max().max(state.quiet_at);
+    }
+    judgement
+}
+
+fn weigh(state: &JudgeState, latest: &[RegionOutcome], ctx: &JudgeContext) -> Judgement {
+    let stays = |candidate| Judgement { state: JudgeState { candidate, ..state.clone() }, transitions: Vec::new(), recheck: None };
+    let Some(vote) = count(latest, state.quiet_at, ctx) else {
         // Nothing recent to judge by.
-        return Judgement { state: state.clone(), transitions: Vec::new(), recheck: None };
+        return stays(state.candidate);
     };
     if vote.state == state.state {
-        return Judgement { state: JudgeState { candidate: None, ..state.clone() }, transitions: Vec::new(), recheck: None };
+        return stays(None);
+    }
+    // Nothing gets worse in a window, nor somewhat better, which would be told too: it is judged anew when the window is over. Of audits and
+    // scans nothing is told from here, so that their pages may show what is.
+    if ctx.maintenance && ctx.kind == MonitorKind::Smtp && news(known(state), vote.state).is_some() {
+        return stays(None);
     }
     let candidate = advance(state.candidate, &vote);
     if candidate.rounds < rounds_needed(state.state, vote.state, ctx.policy) {
@@ -70,9 +86,11 @@ struct Vote<'a> {
     needed: usize,
 }
 
-fn count<'a>(latest: &'a [RegionOutcome], ctx: &JudgeContext) -> Option<Vote<'a>> {
+/// `quiet_at`: what was seen up to then was seen in a maintenance window and has no vote outside of one.
+fn count<'a>(latest: &'a [RegionOutcome], quiet_at: Option<DateTime<Utc>>, ctx: &JudgeContext) -> Option<Vote<'a>> {
     let oldest = ctx.now - chrono::Duration::from_std(ctx.interval * 2).unwrap_or(chrono::Duration::MAX);
-    let recent: Vec<&RegionOutcome> = latest.iter().filter(|outcome| outcome.at >= oldest).collect();
+    let votes = |outcome: &RegionOutcome| ctx.maintenance || quiet_at.is_none_or(|quiet| outcome.at > quiet);
+    let recent: Vec<&RegionOutcome> = latest.iter().filter(|outcome| outcome.at >= oldest && votes(outcome)).collect();
     let telling: Vec<&RegionOutcome> = recent.iter().copied().filter(|outcome| outcome.verdict != Verdict::Unknown).collect();
     if telling.is_empty() {
         let needed = recent.len();
@@ -141,22 +159,31 @@ fn rounds_needed(from: MonitorState, to: MonitorState, policy: Policy) -> u32 {
     rounds.max(1)
 }
 
-fn confirm(state: &JudgeState, vote: &Vote<'_>, now: DateTime<Utc>) -> Judgement {
-    // Behind an unknown state stands what was last known: coming back to it is no news.
-    let known = if state.state == MonitorState::Unknown { state.before_unknown.unwrap_or_default() } else { state.state };
-    let severity = match (known, vote.state) {
+/// Behind an unknown state stands what was last known: coming back to it is no news.
+fn known(state: &JudgeState) -> MonitorState {
+    if state.state == MonitorState::Unknown { state.before_unknown.unwrap_or_default() } else { state.state }
+}
+
+/// The severity that an incident about a change has; `None` where there is none to tell.
+fn news(before: MonitorState, after: MonitorState) -> Option<IncidentSeverity> {
+    match (before, after) {
         (before, after) if before == after => None,
         (MonitorState::Pending, MonitorState::Degraded) => None,
         (_, MonitorState::Down) => Some(IncidentSeverity::Critical),
         (_, MonitorState::Degraded) => Some(IncidentSeverity::Warning),
         _ => None,
-    };
+    }
+}
+
+fn confirm(state: &JudgeState, vote: &Vote<'_>, now: DateTime<Utc>) -> Judgement {
+    let known = known(state);
+    let severity = news(known, vote.state);
     let worst = vote.supporters.iter().max_by_key(|outcome| (badness(outcome.verdict), outcome.worst, outcome.at));
     let transition =
         Transition { from: known, to: vote.state, at: now, summary: worst.map(|outcome| outcome.summary.clone()).unwrap_or_default(), severity };
     let before_unknown = (vote.state == MonitorState::Unknown).then_some(known);
     Judgement {
-        state: JudgeState { state: vote.state, since: Some(now), candidate: None, before_unknown },
+        state: JudgeState { state: vote.state, since: Some(now), candidate: None, before_unknown, quiet_at: state.quiet_at },
         transitions: vec![transition],
         recheck: None,
     }

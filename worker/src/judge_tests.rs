@@ -2,7 +2,7 @@
 //!
 //! A round is one letter per region: `u` up, `g` degraded, `d` down, `?` unknown, `-` nothing new (the outcome before stays), `x` the
 //! region's outcome is too old to vote. After each round stands the state that must follow; an incident's severity, when one must be
-//! opened or changed, follows with `!`.
+//! opened or changed, follows with `!`. A round in a maintenance window begins with `*`.
 
 use std::time::Duration;
 
@@ -30,14 +30,14 @@ fn policy(fail_after: u32, recover_after: u32, quorum: u32) -> Policy {
 /// Plays a story and writes down what followed in the same notation.
 fn play(policy: Policy, story: &str) -> String {
     let rounds: Vec<&str> = story.split_whitespace().map(|step| step.split_once('=').unwrap().0).collect();
-    let regions = rounds[0].len();
+    let regions = rounds[0].trim_start_matches('*').len();
     let mut latest: Vec<Option<RegionOutcome>> = vec![None; regions];
     let mut state = JudgeState::default();
     let mut told = Vec::new();
     for (number, round) in rounds.iter().enumerate() {
         let at = start() + TimeDelta::seconds(60 * i64::try_from(number).unwrap());
         let mut said = Vec::new();
-        for (region, letter) in round.chars().enumerate() {
+        for (region, letter) in round.trim_start_matches('*').chars().enumerate() {
             let verdict = match letter {
                 'u' => Verdict::Up,
                 'g' => Verdict::Degraded,
@@ -61,10 +61,10 @@ fn play(policy: Policy, story: &str) -> String {
             });
         }
         let known: Vec<RegionOutcome> = latest.iter().flatten().cloned().collect();
-        let ctx = JudgeContext { now: at, policy, interval: INTERVAL, kind: MonitorKind::Smtp, regions };
+        let ctx = JudgeContext { now: at, policy, interval: INTERVAL, kind: MonitorKind::Smtp, regions, maintenance: round.starts_with('*') };
         let judgement = judge(&state, &known, &ctx);
         assert!(judgement.transitions.len() <= 1, "{story}");
-        if count(&known, &ctx).is_some() {
+        if count(&known, state.quiet_at, &ctx).is_some() {
             // A change that waits for its confirmation is looked at again soon, and nothing else is.
             assert_eq!(judgement.recheck, judgement.state.candidate.map(|_| recheck_delay(INTERVAL)), "{story}");
         } else {
@@ -137,6 +137,22 @@ fn stories_end_as_the_table_says() {
         ("a quorum of all: every region must agree", policy(2, 1, 3), "uuu=up ddu=up ddu=up ddd=up ddd=down!critical"),
         ("a quorum above the regions is all of them", policy(2, 1, 9), "uu=up dd=up dd=down!critical"),
         ("down counts towards degraded", standard, "uuu=up dgu=up dgu=degraded!warning"),
+        ("a window keeps an outage quiet", standard, "u=up *d=up *d=up *d=up *u=up u=up"),
+        ("what lasts beyond the window is judged anew and told", standard, "u=up *d=up *d=up d=up d=down!critical"),
+        ("one failure after the window is no outage", standard, "u=up *d=up *d=up d=up u=up"),
+        ("what waited for its confirmation begins anew after the window", standard, "u=up d=up *d=up d=up d=down!critical"),
+        ("what was seen in the window does not vote after it", policy(1, 1, 0), "uuu=up *ddu=up --u=up d--=up dd-=down!critical"),
+        ("an outage that is open stays open, and may end", standard, "u=up d=up d=down!critical *d=down *d=down *u=up *d=up d=up d=down!critical"),
+        ("an outage that is open stays open beyond the window without being told again", standard, "d=pending d=down!critical *d=down d=down u=up"),
+        (
+            "an outage gets no better in a window by being degraded, and is told after it",
+            standard,
+            "d=pending d=down!critical *g=down *g=down g=degraded!warning",
+        ),
+        ("degraded in a window is told after it", standard, "u=up *g=up *g=up g=up g=degraded!warning"),
+        ("degraded from the start stays the baseline in a window", standard, "*g=degraded *g=degraded g=degraded"),
+        ("a monitor that is added in a window and fails is told after it", standard, "*d=pending *d=pending d=pending d=down!critical"),
+        ("a blind spot in a window is one", standard, "u=up *?=up *?=unknown *d=unknown d=unknown d=down!critical"),
     ];
     for (name, policy, story) in table {
         assert_eq!(&play(*policy, story), story, "{name}");
@@ -148,7 +164,7 @@ fn a_change_that_waits_is_looked_at_soon() {
     assert_eq!(recheck_delay(Duration::from_secs(300)), Duration::from_secs(30));
     assert_eq!(recheck_delay(Duration::from_secs(60)), Duration::from_secs(15));
     let outcome = RegionOutcome { region: "local".into(), at: start(), verdict: Verdict::Down, worst: None, summary: "refused".into() };
-    let ctx = JudgeContext { now: start(), policy: Policy::default(), interval: INTERVAL, kind: MonitorKind::Smtp, regions: 1 };
+    let ctx = JudgeContext { now: start(), policy: Policy::default(), interval: INTERVAL, kind: MonitorKind::Smtp, regions: 1, maintenance: false };
     let first = judge(&JudgeState::default(), std::slice::from_ref(&outcome), &ctx);
     assert_eq!(first.recheck, Some(Duration::from_secs(30)));
     let again = judge(&first.state, std::slice::from_ref(&outcome), &ctx);
@@ -157,7 +173,7 @@ fn a_change_that_waits_is_looked_at_soon() {
 
 #[test]
 fn nothing_to_judge_by_changes_nothing() {
-    let ctx = JudgeContext { now: start(), policy: Policy::default(), interval: INTERVAL, kind: MonitorKind::Audit, regions: 1 };
+    let ctx = JudgeContext { now: start(), policy: Policy::default(), interval: INTERVAL, kind: MonitorKind::Audit, regions: 1, maintenance: false };
     let judgement = judge(&JudgeState::default(), &[], &ctx);
     assert_eq!((judgement.state, judgement.transitions.len(), judgement.recheck), (JudgeState::default(), 0, None));
 }
@@ -165,7 +181,7 @@ fn nothing_to_judge_by_changes_nothing() {
 #[test]
 fn the_reason_is_the_worst_outcomes() {
     let outcome = |verdict, summary: &str| RegionOutcome { region: summary.into(), at: start(), verdict, worst: None, summary: summary.into() };
-    let ctx = JudgeContext { now: start(), policy: policy(1, 1, 0), interval: INTERVAL, kind: MonitorKind::Smtp, regions: 3 };
+    let ctx = JudgeContext { now: start(), policy: policy(1, 1, 0), interval: INTERVAL, kind: MonitorKind::Smtp, regions: 3, maintenance: false };
     let latest = [outcome(Verdict::Degraded, "slow"), outcome(Verdict::Down, "refused"), outcome(Verdict::Up, "fine")];
     assert_eq!(judge(&JudgeState { state: MonitorState::Up, ..JudgeState::default() }, &latest, &ctx).transitions[0].summary, "refused");
 }

@@ -7,6 +7,7 @@ use chrono::{DateTime, SubsecRound as _, Utc};
 use waypost_engine::audit::provider_of;
 use waypost_store::{
     OrgTx, Store,
+    maintenance::WindowsInForce,
     recording::{LockedMonitor, Recorded, Repeat},
 };
 use waypost_types::{
@@ -71,6 +72,8 @@ struct Judged<'a> {
     conditions: Option<(Vec<Element>, Decision)>,
     /// This region keeps the history.
     keeps: bool,
+    /// It was seen in a maintenance window.
+    maintenance: bool,
 }
 
 impl Judged<'_> {
@@ -127,7 +130,8 @@ impl Recorder {
         let claims: Vec<(MonitorId, i64)> = runs.iter().map(|run| (run.monitor, run.claim)).collect();
         let locked = tx.lock_for_judging(region, &claims).await?;
         metrics::counter!("waypost_results_discarded_total").increment((runs.len() - locked.len().min(runs.len())) as u64);
-        let (mut news, repeats) = sort_out(locked, runs, region, now);
+        let windows = if locked.iter().any(|monitor| monitor.tags.is_some()) { tx.windows_in_force().await? } else { WindowsInForce::default() };
+        let (mut news, repeats) = sort_out(locked, runs, (region, &windows), now);
         let looks: Vec<history::Look<'_>> = news.iter().filter_map(Judged::look).collect();
         history::keep(&mut tx, &looks).await?;
         // After what went just now is in the history, and before the outcome is written and told.
@@ -157,7 +161,12 @@ impl Recorder {
 }
 
 /// Judges what is new; a shared outcome that this unit has recorded before is a repeat and only ends the lease.
-fn sort_out<'a>(locked: Vec<LockedMonitor>, runs: &'a [Run], region: &str, now: DateTime<Utc>) -> (Vec<Judged<'a>>, Vec<(LockedMonitor, &'a Run)>) {
+fn sort_out<'a>(
+    locked: Vec<LockedMonitor>,
+    runs: &'a [Run],
+    (region, windows): (&str, &WindowsInForce),
+    now: DateTime<Utc>,
+) -> (Vec<Judged<'a>>, Vec<(LockedMonitor, &'a Run)>) {
     let (mut news, mut repeats) = (Vec::with_capacity(locked.len()), Vec::new());
     for monitor in locked {
         let Some(run) = runs.iter().find(|run| run.monitor == monitor.id && run.claim == monitor.claim) else { continue };
@@ -184,18 +193,25 @@ fn sort_out<'a>(locked: Vec<LockedMonitor>, runs: &'a [Run], region: &str, now: 
             worst: outcome.worst(),
             summary: summary.clone(),
         });
-        let context =
-            JudgeContext { now, policy: monitor.policy, interval: vote_interval(&monitor), kind: monitor.kind, regions: monitor.regions.len() };
+        let maintenance = windows.cover(&monitor.watched(), run.at);
+        let context = JudgeContext {
+            now,
+            policy: monitor.policy,
+            interval: vote_interval(&monitor),
+            kind: monitor.kind,
+            regions: monitor.regions.len(),
+            maintenance,
+        };
         let judgement = judge(&monitor.judge, &latest, &context);
         // What can not be told changes nothing, but how long what an incident is about can not be told.
         let tells = monitor.kind == MonitorKind::Smtp || outcome.verdict() != Verdict::Unknown || !monitor.conditions.open.is_empty();
-        let conditions = (judges && tells).then(|| judge_conditions(&monitor, run, &outcome));
-        news.push(Judged { monitor, run, outcome, summary, judgement, conditions, keeps });
+        let conditions = (judges && tells).then(|| judge_conditions(&monitor, run, &outcome, maintenance));
+        news.push(Judged { monitor, run, outcome, summary, judgement, conditions, keeps, maintenance });
     }
     (news, repeats)
 }
 
-fn judge_conditions(monitor: &LockedMonitor, run: &Run, outcome: &Outcome) -> (Vec<Element>, Decision) {
+fn judge_conditions(monitor: &LockedMonitor, run: &Run, outcome: &Outcome, maintenance: bool) -> (Vec<Element>, Decision) {
     let mut seen = conditions::elements(outcome);
     if !monitor.conditions.started && monitor.last_at.is_some() && monitor.kind != MonitorKind::Smtp {
         // Watched since before conditions were kept: what is wrong may have been told, and is no baseline.
@@ -209,6 +225,7 @@ fn judge_conditions(monitor: &LockedMonitor, run: &Run, outcome: &Outcome) -> (V
         found: &found(outcome),
         standing: &|id| standing(id, &run.outcome),
         at: run.at,
+        maintenance,
     };
     let decision = conditions::decide(&monitor.conditions, look, monitor.policy);
     (seen, decision)
@@ -268,6 +285,7 @@ fn record_of<'a>(judged: &'a Judged<'_>, now: DateTime<Utc>) -> Recorded<'a> {
         judge: judgement.state.clone(),
         next_run_at: recheck.map_or(monitor.next_run_at, |at| at.min(monitor.next_run_at)),
         requested: run.requested,
+        maintenance: judged.maintenance,
     }
 }
 

@@ -29,11 +29,11 @@ pub(super) const MOST_LISTINGS: i64 = 500;
 tenant_row!("addresses": Address, AddressId, address);
 
 /// Addresses in the order of their numbers.
-#[utoipa::path(get, path = "/v1/orgs/{org}/addresses", tag = "addresses", params(("org" = String, Path), ("cursor" = Option<String>, Query), ("limit" = Option<u32>, Query)),
+#[utoipa::path(get, path = "/v1/orgs/{org}/addresses", tag = "addresses", params(("org" = String, Path), ("cursor" = Option<String>, Query), ("limit" = Option<u32>, Query), ("tag" = Option<String>, Query)),
     responses((status = 200, body = List<Address>), (status = 401, body = Problem), (status = 404, body = Problem)))]
 pub async fn list(member: Member<Read>, page: Page) -> Result<Json<List<Address>>, ApiError> {
     let mut tx = member.tx().await?;
-    let items = tx.addresses(page.after()?, page.rows()).await?;
+    let items = tx.addresses(page.after()?, page.tag.as_deref(), page.rows()).await?;
     tx.commit().await?;
     Ok(Json(page.list(items, |address| address.cidr)?))
 }
@@ -65,8 +65,9 @@ pub async fn get(address: Of<Read, Address>) -> Versioned<Address> {
 pub async fn update(
     address: Of<Write, Address>,
     IfMatch(expected): IfMatch,
-    Body(patch): Body<AddressPatch>,
+    Body(mut patch): Body<AddressPatch>,
 ) -> Result<Versioned<Address>, ApiError> {
+    patch.tags = targets::tags(patch.tags)?;
     targets::interval(MonitorKind::Blacklist, patch.interval_s)?;
     if patch.paused == Some(false) {
         address.member.take_check()?;

@@ -26,11 +26,11 @@ use crate::{
 tenant_row!("domains": Domain, DomainId, domain);
 
 /// Domains by name.
-#[utoipa::path(get, path = "/v1/orgs/{org}/domains", tag = "domains", params(("org" = String, Path), ("cursor" = Option<String>, Query), ("limit" = Option<u32>, Query)),
+#[utoipa::path(get, path = "/v1/orgs/{org}/domains", tag = "domains", params(("org" = String, Path), ("cursor" = Option<String>, Query), ("limit" = Option<u32>, Query), ("tag" = Option<String>, Query)),
     responses((status = 200, body = List<Domain>), (status = 401, body = Problem), (status = 404, body = Problem)))]
 pub async fn list(member: Member<Read>, page: Page) -> Result<Json<List<Domain>>, ApiError> {
     let mut tx = member.tx().await?;
-    let items = tx.domains(page.after::<String>()?.as_deref(), page.rows()).await?;
+    let items = tx.domains(page.after::<String>()?.as_deref(), page.tag.as_deref(), page.rows()).await?;
     tx.commit().await?;
     Ok(Json(page.list(items, |domain| domain.name.to_string())?))
 }
@@ -64,7 +64,9 @@ pub async fn update(domain: Of<Write, Domain>, IfMatch(expected): IfMatch, Body(
     let patch = DomainPatch {
         selectors: patch.selectors.map(|selectors| targets::selectors(&selectors)).transpose()?,
         senders: patch.senders.map(|senders| targets::senders(&senders)).transpose()?,
-        ..patch
+        tags: targets::tags(patch.tags)?,
+        interval_s: patch.interval_s,
+        paused: patch.paused,
     };
     if patch.paused == Some(false) {
         domain.member.take_check()?;

@@ -10,6 +10,7 @@ pub mod lists;
 pub mod login;
 pub mod lookup;
 pub mod mailbox;
+pub mod maintenance;
 pub mod me;
 pub mod messages;
 pub mod monitors;
@@ -18,7 +19,9 @@ pub mod recovery;
 pub mod results;
 pub mod score;
 pub mod servers;
+pub mod settings;
 pub mod signup;
+pub mod tags;
 pub mod targets;
 pub mod verification;
 
@@ -69,6 +72,11 @@ pub fn routes(state: &AppState) -> (Router<AppState>, OpenApi) {
         .routes(routes!(channels::test))
         .routes(routes!(channels::renew_key))
         .routes(routes!(channels::deliveries))
+        .routes(routes!(maintenance::list, maintenance::create))
+        .routes(routes!(maintenance::get, maintenance::update, maintenance::delete))
+        .routes(routes!(maintenance::end))
+        .routes(routes!(tags::list))
+        .routes(routes!(settings::get, settings::update))
         .routes(routes!(messages::read))
         .routes(routes!(monitors::list, monitors::create))
         .routes(routes!(monitors::get, monitors::update, monitors::delete))

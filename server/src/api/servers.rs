@@ -26,11 +26,11 @@ use crate::{
 tenant_row!("servers": Server, ServerId, server);
 
 /// Servers by host.
-#[utoipa::path(get, path = "/v1/orgs/{org}/servers", tag = "servers", params(("org" = String, Path), ("cursor" = Option<String>, Query), ("limit" = Option<u32>, Query)),
+#[utoipa::path(get, path = "/v1/orgs/{org}/servers", tag = "servers", params(("org" = String, Path), ("cursor" = Option<String>, Query), ("limit" = Option<u32>, Query), ("tag" = Option<String>, Query)),
     responses((status = 200, body = List<Server>), (status = 401, body = Problem), (status = 404, body = Problem)))]
 pub async fn list(member: Member<Read>, page: Page) -> Result<Json<List<Server>>, ApiError> {
     let mut tx = member.tx().await?;
-    let items = tx.servers(page.after::<String>()?.as_deref(), page.rows()).await?;
+    let items = tx.servers(page.after::<String>()?.as_deref(), page.tag.as_deref(), page.rows()).await?;
     tx.commit().await?;
     Ok(Json(page.list(items, |server| server.host.clone())?))
 }
@@ -69,6 +69,7 @@ pub async fn update(
     if let Some(ports) = &mut patch.ports {
         *ports = targets::ports(ports)?;
     }
+    patch.tags = targets::tags(patch.tags)?;
     if patch.paused == Some(false) {
         server.member.take_check()?;
     }

@@ -117,6 +117,11 @@ pub fn selectors(given: &[String]) -> Result<Vec<String>, ApiError> {
     Ok(selectors)
 }
 
+/// Tags as they are kept.
+pub fn tags(given: Option<Vec<String>>) -> Result<Option<Vec<String>>, ApiError> {
+    given.map(|given| waypost_types::tag::tags(&given)).transpose().map_err(|error| ApiError::field("tags", error.to_string()))
+}
+
 const MAX_SENDERS: usize = 50;
 
 /// Addresses that send for a domain, each once.

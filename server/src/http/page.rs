@@ -31,12 +31,15 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
 pub struct Page {
     limit: u32,
     cursor: Option<String>,
+    /// Only what has this tag.
+    pub tag: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct Raw {
     limit: Option<u32>,
     cursor: Option<String>,
+    tag: Option<String>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Page {
@@ -47,7 +50,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Page {
         if !(1..=MAX_LIMIT).contains(&limit) {
             return Err(ApiError::field("limit", format!("Give a number from 1 to {MAX_LIMIT}.")));
         }
-        Ok(Self { limit, cursor: raw.cursor.filter(|cursor| !cursor.is_empty()) })
+        // A tag that can not be has nothing; it is asked for as it is kept.
+        let tag = raw.tag.map(|tag| tag.trim().to_lowercase()).filter(|tag| !tag.is_empty());
+        Ok(Self { limit, tag, cursor: raw.cursor.filter(|cursor| !cursor.is_empty()) })
     }
 }
 

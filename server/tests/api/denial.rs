@@ -83,6 +83,15 @@ const TABLE: &[(&str, &str, Door)] = &[
     ("POST", "/api/v1/orgs/{org}/channels/{id}/test", Door::Manage),
     ("POST", "/api/v1/orgs/{org}/channels/{id}/key", Door::Manage),
     ("GET", "/api/v1/orgs/{org}/channels/{id}/deliveries", Door::Read),
+    ("GET", "/api/v1/orgs/{org}/maintenance", Door::Read),
+    ("POST", "/api/v1/orgs/{org}/maintenance", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/maintenance/{id}", Door::Read),
+    ("PATCH", "/api/v1/orgs/{org}/maintenance/{id}", Door::Write),
+    ("DELETE", "/api/v1/orgs/{org}/maintenance/{id}", Door::Write),
+    ("POST", "/api/v1/orgs/{org}/maintenance/{id}/end", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/tags", Door::Read),
+    ("GET", "/api/v1/orgs/{org}/settings", Door::Read),
+    ("PATCH", "/api/v1/orgs/{org}/settings", Door::Manage),
     ("POST", "/api/v1/orgs/{org}/messages", Door::Write),
     ("GET", "/api/v1/orgs/{org}/monitors", Door::Read),
     ("POST", "/api/v1/orgs/{org}/monitors", Door::Write),
@@ -110,6 +119,7 @@ struct Ids {
     monitor: String,
     incident: String,
     channel: String,
+    window: String,
 }
 
 impl Ids {
@@ -121,6 +131,7 @@ impl Ids {
             ("/monitors", &self.monitor),
             ("/incidents", &self.incident),
             ("/channels", &self.channel),
+            ("/maintenance", &self.window),
         ]
         .into_iter()
         .find(|(part, _)| route.contains(part))
@@ -144,7 +155,10 @@ async fn fill(client: &mut Client<'_>, org: &str) -> Ids {
     let incident = client.post(&at("incidents"), &json!({ "title": "Slow", "severity": "warning", "monitor_id": monitor })).await;
     let channel = json!({ "name": "Tools", "kind": "webhook", "url": "https://127.0.0.1/hook" });
     let channel = client.post(&at("channels"), &channel).await.id().to_owned();
-    Ids { org: org.to_owned(), domain, server: server.id().to_owned(), address, monitor, incident: incident.id().to_owned(), channel }
+    let plan = json!({ "kind": "monthly", "day": 1, "at": "02:00", "minutes": 60 });
+    let window = json!({ "name": "Patch night", "covers": { "everything": true }, "plan": plan });
+    let window = client.post(&at("maintenance"), &window).await.id().to_owned();
+    Ids { window, org: org.to_owned(), domain, server: server.id().to_owned(), address, monitor, incident: incident.id().to_owned(), channel }
 }
 
 fn routes_of(server: &Server) -> BTreeSet<(String, String)> {

@@ -26,6 +26,7 @@ pub(crate) struct AddressRow {
     pub net: IpNetwork,
     pub source: String,
     pub hosts: Vec<String>,
+    pub tags: Vec<String>,
     pub version: i64,
     pub created_at: DateTime<Utc>,
     pub state: Option<String>,
@@ -45,6 +46,7 @@ impl TryFrom<AddressRow> for Address {
             cidr: row.net.to_string().parse().map_err(|_| StoreError::Corrupt(row.net.to_string()))?,
             source: source_of(&row.source),
             hosts: row.hosts,
+            tags: row.tags,
             state: state_of(row.state.as_deref())?,
             listed: count(row.listed),
             worst: None,
@@ -109,7 +111,7 @@ impl OrgTx {
         let org = self.org().0;
         let row = sqlx::query_as!(
             AddressRow,
-            r#"SELECT a.id, a.net AS "net: IpNetwork", a.source, a.hosts, a.version, a.created_at, m.state AS "state?", m.listed AS "listed?",
+            r#"SELECT a.id, a.net AS "net: IpNetwork", a.source, a.hosts, a.tags, a.version, a.created_at, m.state AS "state?", m.listed AS "listed?",
                       m.answered AS "answered?", m.asked AS "asked?", m.last_checked_at AS "last_checked_at?",
                       (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at
                FROM addresses a LEFT JOIN monitors m ON m.org_id = $1 AND m.address_id = a.id AND m.kind = 'blacklist'
@@ -141,20 +143,21 @@ impl OrgTx {
         Ok(address)
     }
 
-    /// A page of addresses in the order of their networks, without scans and monitors.
-    pub async fn addresses(&mut self, after: Option<Cidr>, limit: i64) -> Result<Vec<Address>, StoreError> {
+    /// A page of addresses in the order of their networks, without scans and monitors; of those with a tag where one is given.
+    pub async fn addresses(&mut self, after: Option<Cidr>, tag: Option<&str>, limit: i64) -> Result<Vec<Address>, StoreError> {
         let org = self.org().0;
         let after = after.map(network).transpose()?;
         let mut addresses = sqlx::query_as!(
             AddressRow,
-            r#"SELECT a.id, a.net AS "net: IpNetwork", a.source, a.hosts, a.version, a.created_at, m.state AS "state?", m.listed AS "listed?",
+            r#"SELECT a.id, a.net AS "net: IpNetwork", a.source, a.hosts, a.tags, a.version, a.created_at, m.state AS "state?", m.listed AS "listed?",
                       m.answered AS "answered?", m.asked AS "asked?", m.last_checked_at AS "last_checked_at?",
                       (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at
                FROM addresses a LEFT JOIN monitors m ON m.org_id = $1 AND m.address_id = a.id AND m.kind = 'blacklist'
-               WHERE a.org_id = $1 AND ($2::cidr IS NULL OR a.net > $2::cidr) ORDER BY a.net LIMIT $3"#,
+               WHERE a.org_id = $1 AND ($2::cidr IS NULL OR a.net > $2::cidr) AND ($4::text IS NULL OR $4 = ANY(a.tags)) ORDER BY a.net LIMIT $3"#,
             org,
             after,
-            limit
+            limit,
+            tag
         )
         .fetch_all(self.connection())
         .await?
@@ -168,6 +171,10 @@ impl OrgTx {
     /// Changes the settings of an address's monitor.
     pub async fn update_address(&mut self, id: AddressId, expected: Option<i64>, patch: &AddressPatch) -> Result<Address, StoreError> {
         self.begin_change(id.into(), expected).await?;
+        let org = self.org().0;
+        sqlx::query!("UPDATE addresses SET tags = coalesce($3, tags) WHERE org_id = $1 AND id = $2", org, id.0, patch.tags.as_deref())
+            .execute(self.connection())
+            .await?;
         self.end_change(id.into(), patch.interval_s, patch.paused).await?;
         self.address(id).await
     }

@@ -1,7 +1,7 @@
 //! What domains, servers and addresses have in common: a version, monitors of their own, and listeners who are told.
 
 use uuid::Uuid;
-use waypost_types::{AddressId, DomainId, ServerId, event::LiveEvent};
+use waypost_types::{AddressId, DomainId, ServerId, event::LiveEvent, tag::TagUse};
 
 use crate::{OrgTx, StoreError, monitors::fresh};
 
@@ -99,6 +99,27 @@ impl OrgTx {
     pub(crate) async fn end_change(&mut self, asset: Asset, interval_s: Option<u32>, paused: Option<bool>) -> Result<(), StoreError> {
         self.update_monitors_of(asset.uuid(), interval_s, paused).await?;
         self.tell_assets(asset).await
+    }
+
+    /// The tags that are in use, in the order of the alphabet.
+    pub async fn tags_in_use(&mut self) -> Result<Vec<TagUse>, StoreError> {
+        let org = self.org().0;
+        let rows = sqlx::query!(
+            r#"SELECT tag AS "tag!", count(*) FILTER (WHERE kind = 'd') AS "domains!", count(*) FILTER (WHERE kind = 's') AS "servers!",
+                      count(*) FILTER (WHERE kind = 'a') AS "addresses!"
+               FROM (SELECT 'd' AS kind, unnest(tags) AS tag FROM domains WHERE org_id = $1
+                     UNION ALL SELECT 's', unnest(tags) FROM servers WHERE org_id = $1
+                     UNION ALL SELECT 'a', unnest(tags) FROM addresses WHERE org_id = $1) used
+               GROUP BY 1 ORDER BY 1 LIMIT 1000"#,
+            org
+        )
+        .fetch_all(self.connection())
+        .await?;
+        let count = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
+        Ok(rows
+            .into_iter()
+            .map(|row| TagUse { tag: row.tag, domains: count(row.domains), servers: count(row.servers), addresses: count(row.addresses) })
+            .collect())
     }
 
     /// Tells listeners that it is new, another, or gone.

@@ -29,6 +29,7 @@ struct DomainRow {
     created_at: DateTime<Utc>,
     selectors: Vec<String>,
     senders: Vec<IpNetwork>,
+    tags: Vec<String>,
     verify_token: String,
     verified_at: Option<DateTime<Utc>>,
     verified: bool,
@@ -59,6 +60,7 @@ impl TryFrom<DomainRow> for Domain {
             senders: row.senders.into_iter().map(|net| net.ip()).collect(),
             ownership: Some(ownership),
             monitors: Vec::new(),
+            tags: row.tags,
             version: row.version,
             created_at: row.created_at,
         })
@@ -121,7 +123,7 @@ impl OrgTx {
         let org = self.org().0;
         let row = sqlx::query_as!(
             DomainRow,
-            r#"SELECT d.id, d.name, d.version, d.created_at, d.selectors, d.senders, d.verify_token, d.verified_at,
+            r#"SELECT d.id, d.name, d.version, d.created_at, d.selectors, d.senders, d.tags, d.verify_token, d.verified_at,
                       coalesce(d.verified_at > now() - make_interval(days => $3), false) AS "verified!", m.state AS "state?", m.last_checked_at AS "last_checked_at?",
                       (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at,
                       (SELECT o.outcome FROM last_outcomes o WHERE o.org_id = $1 AND o.monitor_id = m.id ORDER BY o.at DESC LIMIT 1) AS "outcome?"
@@ -196,21 +198,22 @@ impl OrgTx {
         .await?)
     }
 
-    /// A page of domains by name, without their monitors.
-    pub async fn domains(&mut self, after: Option<&str>, limit: i64) -> Result<Vec<Domain>, StoreError> {
+    /// A page of domains by name, without their monitors; of those with a tag where one is given.
+    pub async fn domains(&mut self, after: Option<&str>, tag: Option<&str>, limit: i64) -> Result<Vec<Domain>, StoreError> {
         let org = self.org().0;
         let mut domains = sqlx::query_as!(
             DomainRow,
-            r#"SELECT d.id, d.name, d.version, d.created_at, d.selectors, d.senders, d.verify_token, d.verified_at,
+            r#"SELECT d.id, d.name, d.version, d.created_at, d.selectors, d.senders, d.tags, d.verify_token, d.verified_at,
                       coalesce(d.verified_at > now() - make_interval(days => $4), false) AS "verified!", m.state AS "state?", m.last_checked_at AS "last_checked_at?",
                       (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at,
                       (SELECT o.outcome FROM last_outcomes o WHERE o.org_id = $1 AND o.monitor_id = m.id ORDER BY o.at DESC LIMIT 1) AS "outcome?"
                FROM domains d LEFT JOIN monitors m ON m.org_id = $1 AND m.domain_id = d.id AND m.kind = 'audit'
-               WHERE d.org_id = $1 AND ($2::text IS NULL OR d.name > $2) ORDER BY d.name LIMIT $3"#,
+               WHERE d.org_id = $1 AND ($2::text IS NULL OR d.name > $2) AND ($5::text IS NULL OR $5 = ANY(d.tags)) ORDER BY d.name LIMIT $3"#,
             org,
             after,
             limit,
-            Ownership::HOLDS_DAYS
+            Ownership::HOLDS_DAYS,
+            tag
         )
         .fetch_all(self.connection())
         .await?
@@ -238,11 +241,12 @@ impl OrgTx {
         let org = self.org().0;
         let senders: Option<Vec<IpNetwork>> = patch.senders.as_ref().map(|senders| senders.iter().copied().map(IpNetwork::from).collect());
         sqlx::query!(
-            "UPDATE domains SET selectors = coalesce($3, selectors), senders = coalesce($4, senders) WHERE org_id = $1 AND id = $2",
+            "UPDATE domains SET selectors = coalesce($3, selectors), senders = coalesce($4, senders), tags = coalesce($5, tags) WHERE org_id = $1 AND id = $2",
             org,
             id.0,
             patch.selectors.as_deref(),
-            senders.as_deref()
+            senders.as_deref(),
+            patch.tags.as_deref()
         )
         .execute(self.connection())
         .await?;

@@ -22,6 +22,7 @@ pub mod list_health;
 pub mod listings;
 pub mod lists;
 pub mod live;
+pub mod maintenance;
 mod migrate;
 pub mod monitors;
 mod org_tx;

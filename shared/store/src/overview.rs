@@ -176,7 +176,7 @@ impl OrgTx {
         let org = self.org().0;
         let (held, most) = standing.caps();
         let rows = sqlx::query!(
-            r#"SELECT d.id, d.name, d.version, d.created_at, m.state AS "state?", m.last_checked_at AS "last_checked_at?",
+            r#"SELECT d.id, d.name, d.tags, d.version, d.created_at, m.state AS "state?", m.last_checked_at AS "last_checked_at?",
                       (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at,
                       o.outcome AS "outcome?: Value"
                FROM domains d LEFT JOIN monitors m ON m.org_id = $1 AND m.domain_id = d.id AND m.kind = 'audit'
@@ -212,6 +212,7 @@ impl OrgTx {
                     senders: Vec::new(),
                     ownership: None,
                     monitors: Vec::new(),
+                    tags: row.tags,
                     version: row.version,
                     created_at: row.created_at,
                 };
@@ -226,7 +227,7 @@ impl OrgTx {
         let org = self.org().0;
         let mut worst = sqlx::query_as!(
             AddressRow,
-            r#"SELECT a.id, a.net AS "net: IpNetwork", a.source, a.hosts, a.version, a.created_at, m.state AS "state?", m.listed AS "listed?",
+            r#"SELECT a.id, a.net AS "net: IpNetwork", a.source, a.hosts, a.tags, a.version, a.created_at, m.state AS "state?", m.listed AS "listed?",
                       m.answered AS "answered?", m.asked AS "asked?", m.last_checked_at AS "last_checked_at?",
                       (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at
                FROM addresses a LEFT JOIN monitors m ON m.org_id = $1 AND m.address_id = a.id AND m.kind = 'blacklist'

@@ -8,6 +8,7 @@ use waypost_types::{
     AddressId, DomainId, MonitorId, ServerId,
     conditions::Conditions,
     judge::{JudgeState, MonitorState, Policy, RegionOutcome},
+    maintenance::Watched,
     monitor::MonitorKind,
     outcome::{Outcome, Verdict},
 };
@@ -53,6 +54,16 @@ pub struct LockedMonitor {
     pub before: Option<Outcome>,
     /// What is known of the server.
     pub server: Option<KnownMark>,
+    /// Tags of what it belongs to, where the organisation has maintenance windows that are not over.
+    pub tags: Option<Vec<String>>,
+}
+
+impl LockedMonitor {
+    /// As maintenance windows know it.
+    pub fn watched(&self) -> Watched<'_> {
+        let tags = self.tags.as_deref().unwrap_or_default();
+        Watched { monitor: Some(self.id), domain: self.domain_id, server: self.server_id, address: self.address_id, tags }
+    }
 }
 
 /// One run to be recorded.
@@ -78,6 +89,8 @@ pub struct Recorded<'a> {
     pub next_run_at: DateTime<Utc>,
     /// The run answers a person's request.
     pub requested: bool,
+    /// It was seen in a maintenance window.
+    pub maintenance: bool,
 }
 
 /// A run that observed nothing new.
@@ -109,7 +122,10 @@ impl OrgTx {
             r#"SELECT m.id, u.claim, m.kind, m.target, m.interval_s, m.regions, m.policy, m.judge, m.conditions, m.domain_id, m.server_id, m.address_id,
                       u.last_at, u.last_verdict, u.next_run_at, f.mark AS "mark?", f.pending,
                       CASE WHEN m.kind = 'audit' OR (u.last_verdict IN ('down', 'degraded') AND m.kind <> 'smtp') THEN
-                        (SELECT o.outcome FROM last_outcomes o WHERE o.org_id = $1 AND o.monitor_id = m.id AND o.region = $2) END AS before
+                        (SELECT o.outcome FROM last_outcomes o WHERE o.org_id = $1 AND o.monitor_id = m.id AND o.region = $2) END AS before,
+                      CASE WHEN EXISTS (SELECT FROM maintenance_windows w WHERE w.org_id = $1 AND (w.over_at IS NULL OR w.over_at > now() - interval '1 hour')) THEN
+                        coalesce((SELECT d.tags FROM domains d WHERE d.org_id = $1 AND d.id = m.domain_id), (SELECT s.tags FROM servers s WHERE s.org_id = $1 AND s.id = m.server_id),
+                                 (SELECT a.tags FROM addresses a WHERE a.org_id = $1 AND a.id = m.address_id), '{}') END AS tags
                FROM UNNEST($3::uuid[], $4::bigint[]) AS c(monitor_id, claim)
                JOIN monitors m ON m.org_id = $1 AND m.id = c.monitor_id
                JOIN schedule_units u ON u.org_id = $1 AND u.monitor_id = c.monitor_id AND u.region = $2 AND u.claim = c.claim AND u.leased
@@ -143,6 +159,7 @@ impl OrgTx {
                 address_id: row.address_id.map(AddressId),
                 before: row.before.map(serde_json::from_value).transpose()?,
                 server: row.mark.map(|mark| KnownMark { mark, pending: row.pending }),
+                tags: row.tags,
             });
         }
         self.load_other_regions(region, &mut locked).await?;
@@ -190,11 +207,11 @@ impl OrgTx {
         sqlx::query!(
             "WITH r AS MATERIALIZED (
                SELECT * FROM UNNEST($3::uuid[], $4::uuid[], $5::bigint[], $6::timestamptz[], $7::text[], $8::text[], $9::text[], $10::float8[], $11::jsonb[],
-                 $12::bool[], $13::timestamptz[], $14::bool[], $15::jsonb[], $16::text[], $17::timestamptz[], $18::int[], $19::int[], $20::int[])
-               AS r(id, monitor_id, claim, at, verdict, worst, summary, latency_ms, outcome, keep, next_run_at, requested, judge, state, since, listed, answered, asked)
+                 $12::bool[], $13::timestamptz[], $14::bool[], $15::jsonb[], $16::text[], $17::timestamptz[], $18::int[], $19::int[], $20::int[], $21::bool[])
+               AS r(id, monitor_id, claim, at, verdict, worst, summary, latency_ms, outcome, keep, next_run_at, requested, judge, state, since, listed, answered, asked, maintenance)
              ), results AS (
-               INSERT INTO check_results (org_id, id, monitor_id, region, claim, at, verdict, summary, latency_ms, outcome)
-               SELECT $1, id, monitor_id, $2, claim, at, verdict, summary, latency_ms, CASE WHEN keep THEN outcome END FROM r
+               INSERT INTO check_results (org_id, id, monitor_id, region, claim, at, verdict, summary, latency_ms, outcome, maintenance)
+               SELECT $1, id, monitor_id, $2, claim, at, verdict, summary, latency_ms, CASE WHEN keep THEN outcome END, maintenance FROM r
              ), latest AS (
                INSERT INTO last_outcomes (org_id, monitor_id, region, at, outcome) SELECT $1, monitor_id, $2, at, outcome FROM r
                ON CONFLICT (org_id, monitor_id, region) DO UPDATE SET at = excluded.at, outcome = excluded.outcome
@@ -225,7 +242,8 @@ impl OrgTx {
             &columns.since as &[Option<DateTime<Utc>>],
             &columns.listed,
             &columns.answered,
-            &columns.asked
+            &columns.asked,
+            &columns.maintenance
         )
         .execute(self.connection())
         .await?;
@@ -312,6 +330,7 @@ struct Columns {
     listed: Vec<i32>,
     answered: Vec<i32>,
     asked: Vec<i32>,
+    maintenance: Vec<bool>,
 }
 
 impl Columns {
@@ -336,6 +355,7 @@ impl Columns {
             listed: counts.iter().map(|row| row[0]).collect(),
             answered: counts.iter().map(|row| row[1]).collect(),
             asked: counts.iter().map(|row| row[2]).collect(),
+            maintenance: runs.iter().map(|run| run.maintenance).collect(),
         })
     }
 }

@@ -38,6 +38,7 @@ struct ResultRow {
     verdict: String,
     summary: String,
     latency_ms: Option<f64>,
+    maintenance: bool,
     outcome: Option<Value>,
 }
 
@@ -52,6 +53,7 @@ impl TryFrom<ResultRow> for CheckResult {
             verdict: row.verdict.parse().map_err(|()| StoreError::Corrupt(row.verdict.clone()))?,
             summary: row.summary,
             latency_ms: row.latency_ms,
+            maintenance: row.maintenance,
             outcome: row.outcome.map(serde_json::from_value).transpose()?,
         })
     }
@@ -70,7 +72,7 @@ impl OrgTx {
         let (before_at, before_id) = before.map_or((None, None), |(at, id)| (Some(at), Some(id.0)));
         sqlx::query_as!(
             ResultRow,
-            r#"SELECT id, monitor_id, region, at, verdict, summary, latency_ms, CASE WHEN $5 THEN outcome END AS outcome FROM check_results
+            r#"SELECT id, monitor_id, region, at, verdict, summary, latency_ms, maintenance, CASE WHEN $5 THEN outcome END AS outcome FROM check_results
                WHERE org_id = $1 AND monitor_id = $2 AND ($3::timestamptz IS NULL OR (at, id) < ($3, $4::uuid))
                ORDER BY at DESC, id DESC LIMIT $6"#,
             org,
@@ -92,7 +94,7 @@ impl OrgTx {
         let org = self.org().0;
         sqlx::query_as!(
             ResultRow,
-            "SELECT id, monitor_id, region, at, verdict, summary, latency_ms, outcome FROM check_results WHERE org_id = $1 AND monitor_id = $2 AND id = $3",
+            "SELECT id, monitor_id, region, at, verdict, summary, latency_ms, maintenance, outcome FROM check_results WHERE org_id = $1 AND monitor_id = $2 AND id = $3",
             org,
             monitor.0,
             id.0

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use waypost_types::{
     ServerId,
-    asset::{Server, ServerPatch, Source},
+    asset::{Server, ServerPatch, ServerRole, Source},
     judge::MonitorState,
     monitor::{Monitor, MonitorKind},
     unicode::display,
@@ -22,6 +22,8 @@ struct ServerRow {
     host: String,
     ports: Vec<i32>,
     source: String,
+    role: Option<String>,
+    tags: Vec<String>,
     version: i64,
     created_at: DateTime<Utc>,
 }
@@ -40,6 +42,8 @@ impl ServerRow {
             host: self.host,
             ports,
             source: source_of(&self.source),
+            role: self.role.and_then(|role| role.parse().ok()),
+            tags: self.tags,
             state: worst(&monitors),
             last_checked_at: monitors.iter().filter_map(|monitor| monitor.last_checked_at).max(),
             monitors,
@@ -119,23 +123,28 @@ impl OrgTx {
     /// A server with its monitors.
     pub async fn server(&mut self, id: ServerId) -> Result<Server, StoreError> {
         let org = self.org().0;
-        let row =
-            sqlx::query_as!(ServerRow, "SELECT id, host, ports, source, version, created_at FROM servers WHERE org_id = $1 AND id = $2", org, id.0)
-                .fetch_one(self.connection())
-                .await?;
+        let row = sqlx::query_as!(
+            ServerRow,
+            "SELECT id, host, ports, source, role, tags, version, created_at FROM servers WHERE org_id = $1 AND id = $2",
+            org,
+            id.0
+        )
+        .fetch_one(self.connection())
+        .await?;
         let monitors = self.monitors_of(&[id.0]).await?;
         Ok(row.with(monitors))
     }
 
-    /// A page of servers by host.
-    pub async fn servers(&mut self, after: Option<&str>, limit: i64) -> Result<Vec<Server>, StoreError> {
+    /// A page of servers by host; of those with a tag where one is given.
+    pub async fn servers(&mut self, after: Option<&str>, tag: Option<&str>, limit: i64) -> Result<Vec<Server>, StoreError> {
         let org = self.org().0;
         let rows = sqlx::query_as!(
             ServerRow,
-            "SELECT id, host, ports, source, version, created_at FROM servers WHERE org_id = $1 AND ($2::text IS NULL OR host > $2) ORDER BY host LIMIT $3",
+            "SELECT id, host, ports, source, role, tags, version, created_at FROM servers WHERE org_id = $1 AND ($2::text IS NULL OR host > $2) AND ($4::text IS NULL OR $4 = ANY(tags)) ORDER BY host LIMIT $3",
             org,
             after,
-            limit
+            limit,
+            tag
         )
         .fetch_all(self.connection())
         .await?;
@@ -168,6 +177,16 @@ impl OrgTx {
             sqlx::query!("UPDATE servers SET ports = $3 WHERE org_id = $1 AND id = $2", org, id.0, &numbers).execute(self.connection()).await?;
             self.notify_due().await?;
         }
+        sqlx::query!(
+            "UPDATE servers SET tags = coalesce($3, tags), role = CASE WHEN $4 THEN $5 ELSE role END WHERE org_id = $1 AND id = $2",
+            org,
+            id.0,
+            patch.tags.as_deref(),
+            patch.role.is_some(),
+            patch.role.flatten().map(ServerRole::as_str)
+        )
+        .execute(self.connection())
+        .await?;
         self.end_change(id.into(), patch.interval_s, patch.paused).await?;
         self.server(id).await
     }

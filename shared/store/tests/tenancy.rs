@@ -19,6 +19,7 @@ const OUTSIDE_TENANCY: &[&str] = &[
     "close_looks",
     "provider_looks",
     "list_health",
+    "close_looks",
 ];
 
 #[tokio::test]
@@ -93,6 +94,7 @@ async fn fill(owner: &mut PgConnection, org: Uuid) {
          INSERT INTO incident_timeline (org_id, id, incident_id, at, event, text) VALUES ('{org}', '{id}', '{id}', now(), 'opened', 'x');
          INSERT INTO outbox (org_id, id, incident_id, event_key, recipient, message, message_id) VALUES ('{org}', '{id}', '{id}', 'x', 'x', '{{}}', 'x');
          INSERT INTO channels (org_id, id, name, kind, shown, sealed, min_severity) VALUES ('{org}', '{id}', 'x', 'slack', 'x', '', 'info');
+         INSERT INTO maintenance_windows (org_id, id, name, covers, plan) VALUES ('{org}', '{id}', 'x', '{{}}', '{{}}');
          INSERT INTO channel_deliveries (org_id, id, channel_id, event, at, attempt, result, answer, took_ms)
            VALUES ('{org}', '{id}', '{id}', 'test', now(), 1, 'sent', 'ok', 5);"
     )))

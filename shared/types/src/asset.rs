@@ -43,6 +43,49 @@ impl Source {
     }
 }
 
+/// What a mail server is for (RFC 5598, section 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum ServerRole {
+    /// People and programs hand their mail to it.
+    Originating,
+    /// It passes mail on.
+    Relay,
+    /// It joins networks: what comes from outside comes through it.
+    Gateway,
+    /// It delivers to mailboxes.
+    Delivery,
+}
+
+impl ServerRole {
+    /// All, in the way of a message.
+    pub const ALL: [Self; 4] = [Self::Originating, Self::Relay, Self::Gateway, Self::Delivery];
+
+    /// The written form.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Originating => "originating",
+            Self::Relay => "relay",
+            Self::Gateway => "gateway",
+            Self::Delivery => "delivery",
+        }
+    }
+}
+
+impl std::str::FromStr for ServerRole {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or(())
+    }
+}
+
+/// A field that is absent stays, one that is null is taken away.
+#[expect(clippy::option_option, reason = "a patch tells what is absent from what is null")]
+fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
 /// A watched domain.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -81,6 +124,9 @@ pub struct Domain {
     /// Its monitors; empty in lists.
     #[serde(default)]
     pub monitors: Vec<Monitor>,
+    /// Tags, in the order of the alphabet.
+    #[serde(default)]
+    pub tags: Vec<String>,
     /// Raised by every change of its settings.
     pub version: i64,
     /// When it was added.
@@ -162,6 +208,9 @@ pub struct DomainPatch {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<String>>))]
     pub senders: Option<Vec<IpAddr>>,
+    /// Tags, at most 20 of 1 to 30 characters; they replace those of before.
+    #[serde(default)]
+    pub tags: Option<Vec<String>>,
 }
 
 /// A watched mail server.
@@ -176,6 +225,9 @@ pub struct Server {
     pub display: String,
     /// Ports watched, one monitor each.
     pub ports: Vec<u16>,
+    /// What it is for, where somebody said so.
+    #[serde(default)]
+    pub role: Option<ServerRole>,
     /// How it came to be watched.
     pub source: Source,
     /// The worst state of its ports.
@@ -184,6 +236,9 @@ pub struct Server {
     pub monitors: Vec<Monitor>,
     /// When a port was last probed.
     pub last_checked_at: Option<DateTime<Utc>>,
+    /// Tags, in the order of the alphabet.
+    #[serde(default)]
+    pub tags: Vec<String>,
     /// Raised by every change of its settings.
     pub version: i64,
     /// When it was added.
@@ -216,6 +271,13 @@ pub struct ServerPatch {
     /// Stop or resume all of its ports.
     #[serde(default)]
     pub paused: Option<bool>,
+    /// Tags, at most 20 of 1 to 30 characters; they replace those of before.
+    #[serde(default)]
+    pub tags: Option<Vec<String>>,
+    /// What it is for; null where nobody says so any more.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<ServerRole>))]
+    pub role: Option<Option<ServerRole>>,
 }
 
 /// A watched address or network.
@@ -251,6 +313,9 @@ pub struct Address {
     /// Its monitor; empty in lists.
     #[serde(default)]
     pub monitors: Vec<Monitor>,
+    /// Tags, in the order of the alphabet.
+    #[serde(default)]
+    pub tags: Vec<String>,
     /// Raised by every change of its settings.
     pub version: i64,
     /// When it was added.
@@ -277,4 +342,7 @@ pub struct AddressPatch {
     /// Stop or resume.
     #[serde(default)]
     pub paused: Option<bool>,
+    /// Tags, at most 20 of 1 to 30 characters; they replace those of before.
+    #[serde(default)]
+    pub tags: Option<Vec<String>>,
 }

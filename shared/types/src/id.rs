@@ -96,6 +96,8 @@ ids! {
     ChannelId = "chn";
     /// One attempt to tell a channel something.
     DeliveryId = "dlv";
+    /// A maintenance window.
+    WindowId = "mnt";
 }
 
 #[cfg(test)]

@@ -81,6 +81,9 @@ pub struct JudgeState {
     /// While the state is unknown: what it was when it could last be told, so that a blind spot neither opens nor ends anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before_unknown: Option<MonitorState>,
+    /// The newest outcome that was seen in a maintenance window. After the window, nothing up to it votes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quiet_at: Option<DateTime<Utc>>,
 }
 
 /// A change on its way to confirmation.

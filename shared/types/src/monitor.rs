@@ -148,6 +148,9 @@ pub struct CheckResult {
     pub summary: String,
     /// Total milliseconds.
     pub latency_ms: Option<f64>,
+    /// It was seen in a maintenance window, so that nobody was told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub maintenance: bool,
     /// All of it; absent in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,

@@ -7,37 +7,45 @@ use waypost_types::{
     list_history::Listing,
     list_settings::ListSettings,
     lists::ListInfo,
+    maintenance::Watched,
     monitor::MonitorKind,
     page::List,
+    tag::TagUse,
 };
 
 use super::settings::{self, Shown, Target};
 use crate::{
     api::ApiFailure,
-    ssr::{Answer, Fields, Visit, org_path, page, redirect},
+    ssr::{Answer, Fields, Frame, Visit, org_path, page, redirect},
     text,
     ui::{self, Gate, Place, Show, icon},
 };
 
 pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
     let cursor = visit.query().remove("cursor").map(|cursor| format!("&cursor={}", text::encoded(&cursor))).unwrap_or_default();
-    let path = org_path(&org, &format!("addresses?limit=50{cursor}"));
-    let (frame, addresses) = tokio::try_join!(visit.frame(&org), visit.api.get::<List<Address>>(&path))?;
+    let (tag, with_tag) = ui::asked_tag(&visit.query());
+    let (path, used) = (org_path(&org, &format!("addresses?limit=50{with_tag}{cursor}")), org_path(&org, "tags"));
+    let (needed, used) =
+        tokio::join!(async { tokio::try_join!(visit.frame(&org), visit.api.get::<List<Address>>(&path)) }, visit.api.get::<List<TagUse>>(&used));
+    let ((frame, addresses), used) = (needed?, used.map(|list| list.items).unwrap_or_default());
     Ok(page(&visit, StatusCode::OK, "Blacklists", || {
         let base = format!("/o/{}", text::encoded(&org));
         let gate = Gate::change(&frame, "first");
-        let body = if addresses.items.is_empty() {
+        let list = format!("{base}/addresses");
+        let body = if addresses.items.is_empty() && !tag.is_empty() {
+            view! { <div class="empty">{icon("search")}<h3>{format!("Nothing has the tag “{tag}”")}</h3><p><a href=list.clone()>"Show all"</a></p></div> }.into_any()
+        } else if addresses.items.is_empty() {
             view! { <div class="empty">{icon("list")}<h3>"No addresses yet"</h3><p>"The addresses of your domains' MX hosts appear here by themselves."</p>{gate.link("btn btn-primary", format!("{base}/add"), "Add an address")}{gate.hint()}</div> }.into_any()
         } else {
-            table(&addresses.items, &base)
+            table(&frame, &addresses.items, &base)
         };
-        let more = addresses
-            .next
-            .as_ref()
-            .map(|next| view! { <p><a class="btn" href=format!("{base}/addresses?cursor={}", text::encoded(next))>"More addresses"</a></p> });
+        let more = addresses.next.as_ref().map(
+            |next| view! { <p><a class="btn" href=format!("{base}/addresses?cursor={}{with_tag}", text::encoded(next))>"More addresses"</a></p> },
+        );
         let choose = view! { <a class="btn" href=format!("{base}/lists")>{icon("gear")}"Lists to ask"</a> };
         let content = view! {
             {ui::head("Blacklists", None, "A list that does not answer is unknown, never clean.", choose)}
+            {ui::tag_filter(&used, |used| used.addresses, &tag, &list)}
             <section class="card" aria-label="Addresses" data-live="addresses">{body}</section>
             {more}
         };
@@ -45,14 +53,14 @@ pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
     }))
 }
 
-fn table(addresses: &[Address], base: &str) -> AnyView {
+fn table(frame: &Frame, addresses: &[Address], base: &str) -> AnyView {
     let rows = addresses
         .iter()
         .map(|address| {
             view! {
                 <tr>
-                    <th scope="row"><a class="plain mono" href=format!("{base}/addresses/{}", address.id)>{address.cidr.to_string()}</a><span class="sub">{address.hosts.join(", ")}</span></th>
-                    <td data-label="State">{ui::listing_status(address)}</td>
+                    <th scope="row"><a class="plain mono" href=format!("{base}/addresses/{}", address.id)>{address.cidr.to_string()}</a><span class="sub">{address.hosts.join(", ")}</span>{ui::tags(&address.tags, &format!("{base}/addresses"))}</th>
+                    <td data-label="State">{ui::listing_status(address)}{ui::maintenance_mark(frame, Watched { address: Some(address.id), tags: &address.tags, ..Watched::default() })}</td>
                     <td class="num" data-label="Answered">{format!("{} of {}", address.answered, address.asked)}</td>
                     <td class="num" data-label="Last scan">{ui::when(address.last_checked_at)}</td>
                 </tr>
@@ -81,10 +89,10 @@ pub(crate) async fn create(visit: Visit, Path(org): Path<String>, fields: Fields
 }
 
 pub(crate) async fn show(visit: Visit, Path((org, id)): Path<(String, String)>) -> Answer {
-    draw(&visit, &org, &id, None).await
+    draw(&visit, &org, &id, &Fields::empty(), None).await
 }
 
-async fn draw(visit: &Visit, org: &str, id: &str, failure: Option<&ApiFailure>) -> Answer {
+async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Option<&ApiFailure>) -> Answer {
     let (path, past, lists) = (target(org, id).api(""), target(org, id).api("/listings"), org_path(org, "lists"));
     let (frame, address, past, lists) =
         tokio::join!(visit.frame(org), visit.api.get::<Address>(&path), visit.api.get::<List<Listing>>(&past), visit.api.get::<ListSettings>(&lists));
@@ -114,6 +122,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, failure: Option<&ApiFailure>) 
         };
         let content = view! {
             {settings::notice(visit, &address.monitors, failure)}
+            {ui::maintenance_line(&frame, Watched { address: Some(address.id), tags: &address.tags, ..Watched::default() }, &address.monitors)}
             {ui::head(&name, None, sub, settings::check_button(visit, &frame, &base, &address.monitors))}
             {what_to_do(&address, &catalog)}
             <section class="card" aria-labelledby="h-lists" data-live="lists">
@@ -123,7 +132,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, failure: Option<&ApiFailure>) 
                 <div class="card-foot"><a href=format!("{root}/lists")>"Choose the lists that are asked"</a></div>
             </section>
             {history(past, several)}
-            {settings::card(&frame, &shown, None)}
+            {settings::card(&frame, &shown, Some(ui::tags_field(&address.tags, typed, failure)))}
         };
         ui::shell(&frame, Place::Addresses, crumbs, content)
     }))
@@ -209,13 +218,13 @@ pub(crate) async fn check(visit: Visit, Path((org, id)): Path<(String, String)>)
 pub(crate) async fn change(visit: Visit, Path((org, id)): Path<(String, String)>, fields: Fields) -> Answer {
     match settings::change(&visit, &target(&org, &id), fields.version(), &settings::patch_of(&fields)).await? {
         Ok(response) => Ok(response),
-        Err(failure) => draw(&visit, &org, &id, Some(&failure)).await,
+        Err(failure) => draw(&visit, &org, &id, &fields, Some(&failure)).await,
     }
 }
 
 pub(crate) async fn remove(visit: Visit, Path((org, id)): Path<(String, String)>, fields: Fields) -> Answer {
     match settings::remove(&visit, &target(&org, &id), fields.version()).await? {
         Ok(response) => Ok(response),
-        Err(failure) => draw(&visit, &org, &id, Some(&failure)).await,
+        Err(failure) => draw(&visit, &org, &id, &fields, Some(&failure)).await,
     }
 }

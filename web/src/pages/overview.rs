@@ -39,7 +39,7 @@ pub(crate) async fn overview(visit: Visit, Path(org): Path<String>) -> Answer {
             view! {
                 <section class="card" aria-labelledby="h-auth" data-live="auth">
                     <div class="card-head"><h2 id="h-auth">"DNS and authentication"</h2><a href=format!("{base}/domains")>"All domains"</a></div>
-                    {matrix(&overview.domains, &base)}
+                    {matrix(&frame, &overview.domains, &base)}
                 </section>
             }
         });

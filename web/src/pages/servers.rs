@@ -7,17 +7,19 @@ use futures::stream::{self, StreamExt};
 use leptos::prelude::*;
 use waypost_types::{
     MonitorId,
-    asset::{NewServer, Server, Source},
+    asset::{NewServer, Server, ServerRole, Source},
     drift::ServerEvent,
+    maintenance::Watched,
     monitor::{CheckResult, MonitorKind, RollupPoint},
     outcome::Outcome,
     page::List,
+    tag::TagUse,
 };
 
 use super::settings::{self, Shown, Target};
 use crate::{
     api::ApiFailure,
-    ssr::{Answer, Fields, Visit, org_path, page, redirect},
+    ssr::{Answer, Fields, Frame, Visit, org_path, page, redirect},
     text,
     ui::{self, Gate, Place, icon},
 };
@@ -40,22 +42,28 @@ pub(super) const FOUND_AGAIN: &str = "It was found by an MX record of a domain t
 
 pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
     let cursor = visit.query().remove("cursor").map(|cursor| format!("&cursor={}", text::encoded(&cursor))).unwrap_or_default();
-    let path = org_path(&org, &format!("servers?limit=50{cursor}"));
-    let (frame, servers) = tokio::try_join!(visit.frame(&org), visit.api.get::<List<Server>>(&path))?;
+    let (tag, with_tag) = ui::asked_tag(&visit.query());
+    let (path, used) = (org_path(&org, &format!("servers?limit=50{with_tag}{cursor}")), org_path(&org, "tags"));
+    let (needed, used) =
+        tokio::join!(async { tokio::try_join!(visit.frame(&org), visit.api.get::<List<Server>>(&path)) }, visit.api.get::<List<TagUse>>(&used));
+    let ((frame, servers), used) = (needed?, used.map(|list| list.items).unwrap_or_default());
     Ok(page(&visit, StatusCode::OK, "Mail servers", || {
         let base = format!("/o/{}", text::encoded(&org));
         let gate = Gate::change(&frame, "first");
-        let body = if servers.items.is_empty() {
+        let list = format!("{base}/servers");
+        let body = if servers.items.is_empty() && !tag.is_empty() {
+            view! { <div class="empty">{icon("search")}<h3>{format!("Nothing has the tag “{tag}”")}</h3><p><a href=list.clone()>"Show all"</a></p></div> }.into_any()
+        } else if servers.items.is_empty() {
             view! { <div class="empty">{icon("server")}<h3>"No mail servers yet"</h3><p>"The MX hosts of a domain that you add appear here by themselves."</p>{gate.link("btn btn-primary", format!("{base}/add"), "Add a mail server")}{gate.hint()}</div> }.into_any()
         } else {
-            table(&servers.items, &base)
+            table(&frame, &servers.items, &base)
         };
-        let more = servers
-            .next
-            .as_ref()
-            .map(|next| view! { <p><a class="btn" href=format!("{base}/servers?cursor={}", text::encoded(next))>"More mail servers"</a></p> });
+        let more = servers.next.as_ref().map(
+            |next| view! { <p><a class="btn" href=format!("{base}/servers?cursor={}{with_tag}", text::encoded(next))>"More mail servers"</a></p> },
+        );
         let content = view! {
             {ui::head("Mail servers", None, "Each port is probed on its own, with a whole SMTP conversation.", ())}
+            {ui::tag_filter(&used, |used| used.servers, &tag, &list)}
             <section class="card" aria-label="Mail servers" data-live="servers">{body}</section>
             {more}
         };
@@ -63,7 +71,7 @@ pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
     }))
 }
 
-fn table(servers: &[Server], base: &str) -> AnyView {
+fn table(frame: &Frame, servers: &[Server], base: &str) -> AnyView {
     let rows = servers
         .iter()
         .map(|server| {
@@ -79,8 +87,8 @@ fn table(servers: &[Server], base: &str) -> AnyView {
             let source = if server.source == Source::Mx { "from an MX record" } else { "added by hand" };
             view! {
                 <tr>
-                    <th scope="row"><a class="plain" href=format!("{base}/servers/{}", server.id)>{ui::breakable(&server.display)}</a>{ui::ascii_form(&server.display, &server.host)}<span class="sub">{source}</span></th>
-                    <td data-label="State">{ui::state_status(server.state, server.last_checked_at.is_some())}</td>
+                    <th scope="row"><a class="plain" href=format!("{base}/servers/{}", server.id)>{ui::breakable(&server.display)}</a>{ui::ascii_form(&server.display, &server.host)}<span class="sub">{source}{server.role.map(|role| format!(", {}", role_word(role)))}</span>{ui::tags(&server.tags, &format!("{base}/servers"))}</th>
+                    <td data-label="State">{ui::state_status(server.state, server.last_checked_at.is_some())}{ui::maintenance_mark(frame, Watched { server: Some(server.id), tags: &server.tags, ..Watched::default() })}</td>
                     <td data-label="Ports"><span class="row">{ports}</span></td>
                     <td class="num" data-label="Last check">{ui::when(server.last_checked_at)}</td>
                 </tr>
@@ -95,6 +103,33 @@ fn table(servers: &[Server], base: &str) -> AnyView {
                 <tbody>{rows}</tbody>
             </table>
         </div>
+    }
+    .into_any()
+}
+
+/// What a server is for, for people.
+const fn role_word(role: ServerRole) -> &'static str {
+    match role {
+        ServerRole::Originating => "originating",
+        ServerRole::Relay => "relay",
+        ServerRole::Gateway => "gateway",
+        ServerRole::Delivery => "delivery",
+    }
+}
+
+/// The fields that only a server has.
+fn extra(server: &Server, typed: &Fields, failure: Option<&ApiFailure>) -> AnyView {
+    let written = server.ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let ports = typed.given("ports").map_or(written, str::to_owned);
+    let chosen = typed.given("role").unwrap_or_else(|| server.role.map_or("", ServerRole::as_str)).to_owned();
+    let options = ServerRole::ALL
+        .into_iter()
+        .map(|role| view! { <option value=role.as_str() selected=role.as_str() == chosen>{text::sentence(role_word(role))}</option> })
+        .collect_view();
+    view! {
+        <div class="field"><label for="f-ports">"Ports"</label><input class="input" id="f-ports" name="ports" value=ports autocomplete="off"/></div>
+        <div class="field"><label for="f-role">"Role"</label><select class="select" id="f-role" name="role"><option value="">"Not said"</option>{options}</select></div>
+        {ui::tags_field(&server.tags, typed, failure)}
     }
     .into_any()
 }
@@ -120,7 +155,7 @@ pub(crate) async fn create(visit: Visit, Path(org): Path<String>, fields: Fields
 }
 
 pub(crate) async fn show(visit: Visit, Path((org, id)): Path<(String, String)>) -> Answer {
-    draw(&visit, &org, &id, None).await
+    draw(&visit, &org, &id, &Fields::empty(), None).await
 }
 
 /// What is missing of a port leaves a gap on the page, not an error page.
@@ -147,7 +182,7 @@ async fn load(visit: &Visit, org: &str, monitor: MonitorId) -> (MonitorId, Port)
     (monitor, port)
 }
 
-async fn draw(visit: &Visit, org: &str, id: &str, failure: Option<&ApiFailure>) -> Answer {
+async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Option<&ApiFailure>) -> Answer {
     let path = target(org, id).api("");
     let cursor = visit.query().remove("history");
     let history = target(org, id).api(&ui::history_query(cursor.as_deref()));
@@ -170,8 +205,6 @@ async fn draw(visit: &Visit, org: &str, id: &str, failure: Option<&ApiFailure>) 
             chosen: None,
             note: (server.source == Source::Mx).then_some(FOUND_AGAIN),
         };
-        let written = server.ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let extra = view! { <div class="field"><label for="f-ports">"Ports"</label><input class="input" id="f-ports" name="ports" value=written autocomplete="off"/></div> };
         let paused = settings::is_paused(&server.monitors);
         let state = ui::state_badge(server.state, server.last_checked_at.is_some(), paused);
         let tiles = server.monitors.iter().map(|monitor| port::tile(monitor, ports.get(&monitor.id))).collect_view();
@@ -179,11 +212,12 @@ async fn draw(visit: &Visit, org: &str, id: &str, failure: Option<&ApiFailure>) 
         let changes = ui::HistoryShown { events: history.as_ref(), older: cursor.is_some(), since: server.created_at, base: &base };
         let content = view! {
             {settings::notice(visit, &server.monitors, failure)}
+            {ui::maintenance_line(&frame, Watched { server: Some(server.id), tags: &server.tags, ..Watched::default() }, &server.monitors)}
             {ui::head(&server.display, Some(state), sub, settings::check_button(visit, &frame, &base, &server.monitors))}
             <section aria-labelledby="h-p" data-live="ports"><h2 class="vh" id="h-p">"Ports"</h2><div class="grid">{tiles}</div></section>
             {details}
             {ui::server_history(&changes)}
-            {settings::card(&frame, &shown, Some(extra.into_any()))}
+            {settings::card(&frame, &shown, Some(extra(&server, typed, failure)))}
         };
         ui::shell(&frame, Place::Servers, crumbs, content)
     }))
@@ -201,18 +235,21 @@ pub(crate) async fn change(visit: Visit, Path((org, id)): Path<(String, String)>
     let mut patch = settings::patch_of(&fields);
     match (ports_of(fields.text("ports")), patch.as_object_mut()) {
         (Ok(Some(ports)), Some(object)) => drop(object.insert("ports".to_owned(), serde_json::json!(ports))),
-        (Err(failure), _) => return draw(&visit, &org, &id, Some(&failure)).await,
+        (Err(failure), _) => return draw(&visit, &org, &id, &fields, Some(&failure)).await,
         _ => {}
+    }
+    if let (Some(role), Some(object)) = (fields.given("role"), patch.as_object_mut()) {
+        object.insert("role".to_owned(), if role.is_empty() { serde_json::Value::Null } else { role.into() });
     }
     match settings::change(&visit, &target(&org, &id), fields.version(), &patch).await? {
         Ok(response) => Ok(response),
-        Err(failure) => draw(&visit, &org, &id, Some(&failure)).await,
+        Err(failure) => draw(&visit, &org, &id, &fields, Some(&failure)).await,
     }
 }
 
 pub(crate) async fn remove(visit: Visit, Path((org, id)): Path<(String, String)>, fields: Fields) -> Answer {
     match settings::remove(&visit, &target(&org, &id), fields.version()).await? {
         Ok(response) => Ok(response),
-        Err(failure) => draw(&visit, &org, &id, Some(&failure)).await,
+        Err(failure) => draw(&visit, &org, &id, &fields, Some(&failure)).await,
     }
 }

@@ -95,6 +95,9 @@ pub(super) fn patch_of(fields: &Fields) -> Value {
     if let Ok(paused) = fields.text("paused").parse::<bool>() {
         patch.insert("paused".to_owned(), json!(paused));
     }
+    if let Some(tags) = fields.given("tags") {
+        patch.insert("tags".to_owned(), json!(ui::tag_parts(tags)));
+    }
     Value::Object(patch)
 }
 
@@ -136,7 +139,7 @@ fn done(patch: &Value) -> &'static str {
     match patch.get("paused").and_then(Value::as_bool) {
         Some(true) => "?saved=paused",
         Some(false) => "?saved=resumed",
-        None if ["interval_s", "selectors", "senders"].iter().any(|field| patch.get(field).is_some()) => "?saved=settings",
+        None if ["interval_s", "selectors", "senders", "tags", "role"].iter().any(|field| patch.get(field).is_some()) => "?saved=settings",
         None => "",
     }
 }

@@ -12,7 +12,9 @@ use axum::{
 use super::{Site, Visit, redirect, visit};
 use crate::{
     api::ApiFailure,
-    pages::{account, add, addresses, channels, domains, incidents, landing, lists, mailbox, messages, overview, score, servers},
+    pages::{
+        account, add, addresses, channels, domains, incidents, landing, lists, mailbox, maintenance, messages, organisation, overview, score, servers,
+    },
 };
 
 /// More than any form of ours holds: a pasted message of the size that the API takes, percent-encoded.
@@ -64,6 +66,12 @@ pub(super) fn router(site: Site) -> Router {
         .route("/o/{org}/channels/{id}/settings", post(channels::channel::change).get(back))
         .route("/o/{org}/channels/{id}/key", post(channels::channel::renew).get(back))
         .route("/o/{org}/channels/{id}/delete", post(channels::channel::remove).get(back))
+        .route("/o/{org}/maintenance", get(maintenance::show).post(maintenance::create))
+        .route("/o/{org}/maintenance/{id}", get(maintenance::window::show))
+        .route("/o/{org}/maintenance/{id}/settings", post(maintenance::window::change).get(back))
+        .route("/o/{org}/maintenance/{id}/end", post(maintenance::window::end).get(back))
+        .route("/o/{org}/maintenance/{id}/delete", post(maintenance::window::remove).get(back))
+        .route("/o/{org}/settings", get(organisation::show).post(organisation::change))
         .route("/o/{org}/incidents", get(incidents::list))
         .route("/o/{org}/incidents/{id}", get(incidents::show))
         .route("/o/{org}/incidents/{id}/acknowledge", post(incidents::acknowledge).get(back))

@@ -11,7 +11,9 @@ use axum::{
 };
 use waypost_types::{
     account::{Me, Org},
+    maintenance::MaintenanceWindow,
     overview::Overview,
+    page::List,
     problem::{FieldError, Problem},
 };
 
@@ -54,6 +56,8 @@ pub(crate) struct Frame {
     pub(crate) me: Me,
     pub(crate) org: Org,
     pub(crate) overview: Option<Overview>,
+    /// Maintenance windows that are on.
+    pub(crate) windows: Vec<MaintenanceWindow>,
     /// The page answers a form: nothing may take its place unasked.
     pub(crate) is_answer: bool,
 }
@@ -61,11 +65,13 @@ pub(crate) struct Frame {
 impl Visit {
     /// The visitor and the organisation of this address; 404 when it is not one of theirs.
     pub(crate) async fn frame(&self, slug: &str) -> Result<Frame, ApiFailure> {
-        let path = org_path(slug, "overview");
-        let (me, overview) = tokio::join!(self.api.get::<Me>("me"), self.api.get::<Overview>(&path));
+        let (path, windows) = (org_path(slug, "overview"), org_path(slug, "maintenance"));
+        let (me, overview, windows) =
+            tokio::join!(self.api.get::<Me>("me"), self.api.get::<Overview>(&path), self.api.get::<List<MaintenanceWindow>>(&windows));
         let me = me?;
         let org = me.orgs.iter().find(|org| org.slug == slug).cloned().ok_or_else(ApiFailure::not_found)?;
-        Ok(Frame { me, org, overview: overview.ok(), is_answer: self.is_answer })
+        let windows = windows.map(|list| list.items).unwrap_or_default().into_iter().filter(|window| window.active.is_some()).collect();
+        Ok(Frame { me, org, overview: overview.ok(), windows, is_answer: self.is_answer })
     }
 
     /// The page that this address acts on: an action's last part taken away.
@@ -75,7 +81,7 @@ impl Visit {
             Some((
                 page,
                 "check" | "settings" | "delete" | "acknowledge" | "comment" | "resolve" | "custom" | "remove" | "key" | "forget" | "selectors"
-                | "test",
+                | "test" | "end",
             )) => page,
             _ => path,
         }
@@ -172,6 +178,13 @@ impl Fields {
     /// A field as it was typed; `None` where the form had none.
     pub(crate) fn given(&self, name: &str) -> Option<&str> {
         self.pairs.get(name).map(String::as_str)
+    }
+
+    /// What stands behind `prefix` in the names of fields, in the order of the alphabet.
+    pub(crate) fn names_after<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+        let mut names: Vec<&str> = self.pairs.keys().filter_map(|name| name.strip_prefix(prefix)).collect();
+        names.sort_unstable();
+        names.into_iter()
     }
 
     /// A field as it was typed.

@@ -54,13 +54,18 @@ impl<'a> Form<'a> {
 
     /// A field that starts with a usual value.
     pub(crate) fn optional(&self, name: &'static str, label: &'static str, usual: &str, hint: &'static str) -> AnyView {
+        self.typed(name, label, "text", usual, hint)
+    }
+
+    /// The same of a type that browsers know, such as `time`.
+    pub(crate) fn typed(&self, name: &'static str, label: &'static str, kind: &'static str, usual: &str, hint: &'static str) -> AnyView {
         let value = if self.fields.raw(name).is_empty() { usual.to_owned() } else { self.fields.raw(name).to_owned() };
         let (message, described) = self.message(name, hint);
         let wrong = message.is_some().then_some("true");
         view! {
             <div class="field">
                 <label for=format!("f-{name}")>{label}</label>
-                <input class="input" id=format!("f-{name}") type="text" name=name value=value autocomplete="off" spellcheck="false" aria-invalid=wrong aria-describedby=described/>
+                <input class="input" id=format!("f-{name}") type=kind name=name value=value autocomplete="off" spellcheck="false" aria-invalid=wrong aria-describedby=described/>
                 {below(name, message, hint)}
             </div>
         }

@@ -14,11 +14,13 @@ mod history;
 mod incident;
 mod list_table;
 mod listing;
+mod maintenance;
 mod parts;
 mod score;
 mod shell;
 mod spf;
 mod stays;
+mod tags;
 mod transport;
 
 pub(crate) use audit::{as_of, checks_strip, findings, findings_of_watched, record, records, unknown_parts};
@@ -32,6 +34,7 @@ pub(crate) use history::{Shown as HistoryShown, history, query as history_query,
 pub(crate) use incident::{incident_badge, incident_item};
 pub(crate) use list_table::list_entries;
 pub(crate) use listing::{listing_status, listings, of_domain, rests_on, scanned};
+pub(crate) use maintenance::{maintenance_line, maintenance_mark};
 pub(crate) use parts::{
     ascii_form, ascii_note, badge, breakable, copied, grade, head, icon, large_icon, state_badge, state_status, state_word, status, time, verdict,
     when,
@@ -39,6 +42,7 @@ pub(crate) use parts::{
 pub(crate) use score::{lost_points, score_sentence};
 pub(crate) use shell::{Place, public, shell};
 pub(crate) use stays::{stays, stood_before};
+pub(crate) use tags::{asked_tag, tag_filter, tag_parts, tags, tags_field};
 
 /// The icons, once per page.
 pub(crate) const SPRITE: &str = include_str!("sprite.svg");

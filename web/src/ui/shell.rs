@@ -18,6 +18,8 @@ pub(crate) enum Place {
     Domains,
     Addresses,
     Channels,
+    Maintenance,
+    Settings,
     Elsewhere,
 }
 
@@ -155,7 +157,12 @@ fn sidebar(frame: &Frame, place: Place) -> AnyView {
                     {link("/addresses", Place::Addresses, "list", "Blacklists", counts.addresses, false)}
                 </ul>
                 <p class="nav-title" id="nav-alerting">"Alerting"</p>
-                <ul aria-labelledby="nav-alerting">{link("/channels", Place::Channels, "bell", "Channels", 0, false)}</ul>
+                <ul aria-labelledby="nav-alerting">
+                    {link("/channels", Place::Channels, "bell", "Channels", 0, false)}
+                    {link("/maintenance", Place::Maintenance, "clock", "Maintenance", 0, false)}
+                </ul>
+                <p class="nav-title" id="nav-org">"Organisation"</p>
+                <ul aria-labelledby="nav-org">{link("/settings", Place::Settings, "gear", "Settings", 0, false)}</ul>
                 {others.then(|| view! { <p class="nav-title" id="nav-orgs">"Other organisations"</p><ul aria-labelledby="nav-orgs">{orgs}</ul> })}
             </nav>
             <div class="side-foot">

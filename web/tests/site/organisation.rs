@@ -10,6 +10,7 @@ pub const SERVER: &str = "srv_00000000000000000000000000000002";
 pub const ADDRESS: &str = "adr_00000000000000000000000000000003";
 pub const INCIDENT: &str = "inc_00000000000000000000000000000004";
 pub const CHANNEL: &str = "chn_00000000000000000000000000000001";
+pub const WINDOW: &str = "mnt_00000000000000000000000000000001";
 pub const NETWORK: &str = "adr_00000000000000000000000000000008";
 /// The block-list scan of the domain itself.
 const SCAN: &str = "mon_00000000000000000000000000000006";
@@ -18,12 +19,12 @@ const LONG: &str = "a-mail-server-with-a-very-long-name-that-somebody-chose.sub.
 
 /// Every page of `acme`, and those of `empty` that look otherwise.
 pub fn pages() -> Vec<String> {
-    let mut pages: Vec<String> = ["", "/add", "/domains", "/servers", "/addresses", "/lists", "/incidents", "/channels"]
+    let mut pages: Vec<String> = ["", "/add", "/domains", "/servers", "/addresses", "/lists", "/incidents", "/channels", "/maintenance", "/settings"]
         .into_iter()
         .flat_map(|rest| [format!("/o/acme{rest}"), format!("/o/empty{rest}")])
         .collect();
     pages.extend(
-        [("domains", DOMAIN), ("servers", SERVER), ("addresses", ADDRESS), ("incidents", INCIDENT), ("channels", CHANNEL)]
+        [("domains", DOMAIN), ("servers", SERVER), ("addresses", ADDRESS), ("incidents", INCIDENT), ("channels", CHANNEL), ("maintenance", WINDOW)]
             .map(|(many, id)| format!("/o/acme/{many}/{id}")),
     );
     pages.extend(["", "?show=all"].map(|query| format!("/o/acme/addresses/{NETWORK}{query}")));
@@ -46,8 +47,19 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
                 json!({ "score": null, "counts": { "domains": 0, "servers": 0, "addresses": 0, "monitors": 0, "open_incidents": 0 },
                     "last_checked_at": null, "ports": [], "domains": [], "addresses": [], "incidents": [], "port25_blocked": null })
             }
-            "orgs/empty/domains" | "orgs/empty/servers" | "orgs/empty/addresses" | "orgs/empty/incidents" | "orgs/empty/channels" => list(Vec::new()),
+            "orgs/empty/domains"
+            | "orgs/empty/servers"
+            | "orgs/empty/addresses"
+            | "orgs/empty/incidents"
+            | "orgs/empty/channels"
+            | "orgs/empty/maintenance" => list(Vec::new()),
             "orgs/acme/channels" => list(vec![channel(true), channel(false)]),
+            "orgs/acme/maintenance" => list(vec![window(), weekly()]),
+            "orgs/acme/settings" | "orgs/empty/settings" => json!({ "name": "Acme Mail", "time_zone": "Europe/Berlin", "version": 3 }),
+            "orgs/acme/tags" => list(vec![
+                json!({ "tag": "berlin", "domains": 0, "servers": 1, "addresses": 0 }),
+                json!({ "tag": "web", "domains": 3, "servers": 1, "addresses": 0 }),
+            ]),
             "orgs/acme/lists" => lists(),
             "orgs/empty/lists" => json!({ "catalog": [], "choice": {}, "keys": [], "version": 0 }),
             "lookup/example.com" => lookup(),
@@ -68,6 +80,7 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
                 Some(("addresses", rest)) if rest.ends_with("/listings") => list(listings()),
                 Some(("channels", CHANNEL)) => hook(),
                 Some(("channels", rest)) if rest == format!("{CHANNEL}/deliveries") => list(vec![delivery()]),
+                Some(("maintenance", WINDOW)) => window(),
                 Some(("incidents", INCIDENT)) => incident(),
                 Some(("monitors", rest)) if rest.ends_with("/outcome") => smtp(),
                 Some(("monitors", rest)) if rest.ends_with("/rollups") => list(rollups()),
@@ -77,6 +90,20 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
         };
         (200, body)
     }
+}
+
+/// On, and covering the server alone.
+pub fn window() -> Value {
+    let (from, to) = ("2026-11-18T12:00:00Z", "2999-01-18T13:00:00Z");
+    json!({ "id": WINDOW, "name": "New disks <b>", "covers": { "everything": false, "servers": [SERVER], "domains": ["dom_000000000000000000000000000000ff"] },
+        "plan": { "kind": "once", "from": from, "to": to }, "time_zone": "Europe/Berlin", "active": { "from": from, "to": to }, "next": null,
+        "version": 4, "created_at": AT })
+}
+
+fn weekly() -> Value {
+    json!({ "id": "mnt_00000000000000000000000000000002", "name": "Patch night", "covers": { "everything": true },
+        "plan": { "kind": "weekly", "days": ["tue", "fri"], "at": "02:30", "minutes": 90 }, "time_zone": "Europe/Berlin", "active": null,
+        "next": { "from": "2026-11-20T01:30:00Z", "to": "2026-11-20T03:00:00Z" }, "version": 1, "created_at": AT })
 }
 
 fn me(role: &str) -> Value {
@@ -145,7 +172,7 @@ fn long_domain() -> Value {
 
 fn server() -> Value {
     let port = |number: u16, state: &str| monitor(&format!("{:02}", number % 100), "smtp", &format!("{LONG}:{number}"), state);
-    json!({ "id": SERVER, "host": LONG, "display": LONG, "ports": [25, 465, 587], "source": "mx", "state": "down",
+    json!({ "id": SERVER, "host": LONG, "display": LONG, "ports": [25, 465, 587], "source": "mx", "role": "gateway", "tags": ["berlin", "web"], "state": "down",
         "monitors": [port(25, "down"), port(465, "up"), port(587, "pending")], "last_checked_at": AT, "version": 3, "created_at": AT })
 }
 

@@ -6,6 +6,7 @@ use waypost_types::{
     asset::{Address, Domain, SeenSelector, Server},
     drift::RecordEvent,
     list_history::Listing,
+    maintenance::Watched,
     monitor::MonitorKind,
     outcome::{BlacklistReport, Outcome},
     page::List,
@@ -93,11 +94,12 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Optio
         };
         let content = view! {
             {notice(visit, &loaded.domain, failure)}
+            {ui::maintenance_line(&frame, Watched { domain: Some(domain.id), tags: &domain.tags, ..Watched::default() }, &domain.monitors)}
             {ui::head(&domain.display, None, sub, settings::check_button(visit, &frame, &base, &domain.monitors))}
             {results(&loaded, &root, &base)}
             {selectors::card(&frame, &loaded, &base)}
             {ownership::card(&loaded)}
-            {settings::card(&frame, &shown, Some(senders::fields(domain, typed, failure)))}
+            {settings::card(&frame, &shown, Some(view! { {senders::fields(domain, typed, failure)}{ui::tags_field(&domain.tags, typed, failure)} }.into_any()))}
         };
         ui::shell(&frame, Place::Domains, crumbs, content)
     }))

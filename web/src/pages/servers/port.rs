@@ -205,7 +205,7 @@ pub(in crate::pages) fn results(results: &[CheckResult]) -> AnyView {
             view! {
                 <tr>
                     <th scope="row">{ui::time(result.at)}</th>
-                    <td data-label="Result">{ui::verdict(result.verdict)}</td>
+                    <td data-label="Result">{ui::verdict(result.verdict)}{result.maintenance.then_some(view! { <span class="sub">"in maintenance"</span> })}</td>
                     <td data-label="What was seen">{text::sentence(&result.summary)}</td>
                     <td class="num" data-label="Took">{text::millis(result.latency_ms)}</td>
                     <td data-label="From">{result.region.clone()}</td>
