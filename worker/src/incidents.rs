@@ -73,6 +73,20 @@ struct Audience {
     recipients: Vec<String>,
 }
 
+impl Audience {
+    /// Of these, who was mailed about it before.
+    async fn those_who_heard(&self, tx: &mut OrgTx, incident: IncidentId) -> Result<Self, WorkerError> {
+        let mailed = tx.mailed_about(incident).await?;
+        let recipients = self.recipients.iter().filter(|recipient| mailed.contains(recipient)).cloned().collect();
+        Ok(Self { slug: self.slug.clone(), name: self.name.clone(), recipients })
+    }
+}
+
+/// Whether nobody is to be told of an incident now, but of its end.
+fn muted(incident: &OpenIncident, now: DateTime<Utc>) -> bool {
+    incident.mute.as_ref().is_some_and(|mute| mute.holds_at(now))
+}
+
 impl Incidents {
     pub(crate) fn new(base_url: &str, mail_domain: &str) -> Self {
         Self { base_url: base_url.to_owned(), mail_domain: mail_domain.to_owned() }
@@ -169,6 +183,9 @@ impl Incidents {
     ) -> Result<(), WorkerError> {
         let line = format!("Was {}, is {} now: {title}", incident.severity.word().to_lowercase(), severity.word().to_lowercase());
         let version = tx.change_incident(incident.id, step.at, severity, title, summary, &line).await?;
+        if muted(incident, step.at) {
+            return Ok(());
+        }
         let url = incident_url(&self.base_url, &audience.slug, incident.id);
         let mail = IncidentMail {
             org: &audience.name,
@@ -179,6 +196,7 @@ impl Incidents {
             severity,
             opened_at: incident.opened_at,
             at: step.at,
+            root_cause: incident.root_cause.as_deref(),
         };
         let event = format!("changed:{version}");
         self.tell(tx, audience, (incident.id, &event, EventKind::Changed), &mail, incident_changed(&mail, incident.severity)).await
@@ -203,8 +221,10 @@ impl Incidents {
             severity: incident.severity,
             opened_at: incident.opened_at,
             at: step.at,
+            root_cause: incident.root_cause.as_deref(),
         };
-        self.tell(tx, audience, (incident.id, "resolved", kind), &mail, write(&mail)).await?;
+        let heard = if muted(incident, step.at) { Some(audience.those_who_heard(tx, incident.id).await?) } else { None };
+        self.tell(tx, heard.as_ref().unwrap_or(audience), (incident.id, "resolved", kind), &mail, write(&mail)).await?;
         tracing::info!(org = %tx.org(), incident = %incident.id, monitor = %step.monitor, "incident ended");
         Ok(())
     }
@@ -249,7 +269,7 @@ struct Opened<'a> {
 impl Opened<'_> {
     fn mail<'b>(&'b self, org: &'b str, url: &'b str) -> IncidentMail<'b> {
         let Step { target, at, .. } = *self.step;
-        IncidentMail { org, url, title: self.title, summary: self.summary, target, severity: self.severity, opened_at: at, at }
+        IncidentMail { org, url, title: self.title, summary: self.summary, target, severity: self.severity, opened_at: at, at, root_cause: None }
     }
 }
 

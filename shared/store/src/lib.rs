@@ -16,6 +16,7 @@ pub mod domains;
 mod error;
 pub mod history;
 pub mod idempotency;
+pub mod incident_care;
 pub mod incidents;
 pub mod instructions;
 pub mod list_health;

@@ -68,6 +68,8 @@ pub(super) fn router(site: Site) -> Router {
         .route("/o/{org}/incidents/{id}", get(incidents::show))
         .route("/o/{org}/incidents/{id}/acknowledge", post(incidents::acknowledge).get(back))
         .route("/o/{org}/incidents/{id}/comment", post(incidents::comment).get(back))
+        .route("/o/{org}/incidents/{id}/cause", post(incidents::cause).get(back))
+        .route("/o/{org}/incidents/{id}/mute", post(incidents::mute).get(back))
         .route("/o/{org}/incidents/{id}/resolve", post(incidents::resolve).get(back))
         .fallback(async || ApiFailure::not_found())
         .layer(DefaultBodyLimit::max(FORM_BYTES))

@@ -75,7 +75,7 @@ impl Visit {
             Some((
                 page,
                 "check" | "settings" | "delete" | "acknowledge" | "comment" | "resolve" | "custom" | "remove" | "key" | "forget" | "selectors"
-                | "test",
+                | "test" | "cause" | "mute",
             )) => page,
             _ => path,
         }

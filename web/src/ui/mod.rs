@@ -14,6 +14,7 @@ mod history;
 mod incident;
 mod list_table;
 mod listing;
+mod markdown;
 mod parts;
 mod score;
 mod shell;
@@ -32,6 +33,7 @@ pub(crate) use history::{Shown as HistoryShown, history, query as history_query,
 pub(crate) use incident::{incident_badge, incident_item};
 pub(crate) use list_table::list_entries;
 pub(crate) use listing::{listing_status, listings, of_domain, rests_on, scanned};
+pub(crate) use markdown::markdown;
 pub(crate) use parts::{
     ascii_form, ascii_note, badge, breakable, copied, grade, head, icon, large_icon, state_badge, state_status, state_word, status, time, verdict,
     when,

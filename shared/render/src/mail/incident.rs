@@ -28,6 +28,8 @@ pub struct IncidentMail<'a> {
     pub opened_at: DateTime<Utc>,
     /// When what this mail tells happened.
     pub at: DateTime<Utc>,
+    /// Why it happened, as people found out: Markdown. Told at its end.
+    pub root_cause: Option<&'a str>,
 }
 
 /// Address of an incident's page.
@@ -79,6 +81,7 @@ pub fn incident_recovered(incident: &IncidentMail<'_>, now: &str) -> Mail {
     let was = format!("The incident was: {}", incident.title);
     let mut letter = letter(incident, "Recovered", format!("Recovered: {now}"), vec![incident.summary.to_owned(), was, lasted], RECOVERED);
     letter.subject = format!("[Recovered] {now}");
+    letter.written = cause(incident);
     letter.render()
 }
 
@@ -86,7 +89,13 @@ pub fn incident_recovered(incident: &IncidentMail<'_>, now: &str) -> Mail {
 pub fn incident_let_go(incident: &IncidentMail<'_>) -> Mail {
     let next = "Whether it is over is not known. If it can be looked at again and is still there, a new incident says so.";
     let paragraphs = vec![incident.summary.to_owned(), next.to_owned()];
-    letter(incident, "Closed", format!("Closed: {}", incident.title), paragraphs, CLOSED).render()
+    let mut letter = letter(incident, "Closed", format!("Closed: {}", incident.title), paragraphs, CLOSED);
+    letter.written = cause(incident);
+    letter.render()
+}
+
+fn cause<'a>(incident: &IncidentMail<'a>) -> Option<(&'static str, &'a str)> {
+    incident.root_cause.map(|cause| ("Root cause", cause))
 }
 
 fn letter<'a>(incident: &IncidentMail<'a>, label: &str, heading: String, paragraphs: Vec<String>, accent: &'static str) -> Letter<'a> {
@@ -99,6 +108,7 @@ fn letter<'a>(incident: &IncidentMail<'a>, label: &str, heading: String, paragra
         heading,
         accent,
         paragraphs,
+        written: None,
         facts,
         button: Some(("Open the incident", incident.url)),
         footer: format!("You get this mail because you are a member of {} on Waypost.", incident.org),
@@ -163,6 +173,7 @@ mod tests {
             severity: IncidentSeverity::Critical,
             opened_at,
             at: opened_at,
+            root_cause: None,
         }
     }
 
@@ -198,6 +209,17 @@ mod tests {
         }
         let long = "ä".repeat(500);
         assert_eq!(incident_opened(&IncidentMail { title: &long, ..sample() }).subject.chars().count(), 200);
+    }
+
+    #[test]
+    fn the_mail_of_the_end_says_why_it_happened() {
+        let cause = "The **firewall** update closed port 25.\n\n<img src=x>";
+        let of = IncidentMail { root_cause: Some(cause), ..sample() };
+        for mail in [incident_recovered(&of, NOW), incident_let_go(&of)] {
+            assert!(mail.text.contains(&format!("Root cause:\n{cause}\n")), "{}", mail.text);
+            assert!(mail.html.contains("The <strong>firewall</strong> update") && !mail.html.contains("<img"), "{}", mail.html);
+        }
+        assert!(!incident_changed(&of, IncidentSeverity::Info).text.contains("Root cause"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Mail;
-use crate::cut;
+use crate::{cut, markdown};
 
 /// The parts of a mail.
 pub(super) struct Letter<'a> {
@@ -12,6 +12,8 @@ pub(super) struct Letter<'a> {
     /// Colour of the bar above the heading.
     pub accent: &'static str,
     pub paragraphs: Vec<String>,
+    /// A heading, and Markdown that people wrote.
+    pub written: Option<(&'static str, &'a str)>,
     pub facts: Vec<(&'a str, String)>,
     pub button: Option<(&'static str, &'a str)>,
     pub footer: String,
@@ -33,6 +35,9 @@ impl Letter<'_> {
         for paragraph in &self.paragraphs {
             out.push('\n');
             push(&mut out, &plain(paragraph));
+        }
+        if let Some((heading, text)) = self.written {
+            push(&mut out, &format!("\n{heading}:\n{}", plain(text)));
         }
         if !self.facts.is_empty() {
             out.push('\n');
@@ -57,6 +62,9 @@ impl Letter<'_> {
         for paragraph in &self.paragraphs {
             let text = escape(&plain(paragraph)).replace('\n', "<br>");
             push(&mut body, &format!("<p style=\"margin:0 0 14px\">{text}</p>"));
+        }
+        if let Some((heading, text)) = self.written {
+            push(&mut body, &format!("<h2 style=\"margin:0 0 6px;font-size:15px\">{heading}</h2>\n{}", markdown::html(&plain(text))));
         }
         if !self.facts.is_empty() {
             push(&mut body, "<table role=\"presentation\" cellpadding=\"0\" cellspacing=\"0\" style=\"margin:0 0 18px;border-collapse:collapse\">");
@@ -115,7 +123,7 @@ fn is_invisible(c: char) -> bool {
 }
 
 /// Text as HTML text or attribute value.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         match c {
