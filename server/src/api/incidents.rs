@@ -10,6 +10,7 @@ use waypost_store::{
 };
 use waypost_types::{
     IncidentId, MonitorId,
+    cause::{self, About, Related},
     incident::{Incident, IncidentPatch, NewIncident},
     page::List,
     problem::Problem,
@@ -85,6 +86,19 @@ pub async fn create(member: Member<Write>, Body(new): Body<NewIncident>) -> Resu
     responses((status = 200, body = Incident), (status = 404, body = Problem)))]
 pub async fn get(incident: Of<Read, Incident>) -> Versioned<Incident> {
     Versioned::ok(incident.row)
+}
+
+/// What happened in the organisation around it: probable causes with the reason, and what else happened. From 24 hours before it opened, of a
+/// listing 72, to 24 hours after.
+#[utoipa::path(get, path = "/v1/orgs/{org}/incidents/{id}/related", tag = "incidents", params(("org" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = Related), (status = 404, body = Problem)))]
+pub async fn related(incident: Of<Read, Incident>) -> Result<Json<Related>, ApiError> {
+    let (from, until) = cause::window(&incident.row);
+    let mut tx = incident.member.tx().await?;
+    let events = tx.around(&incident.row, from, until).await?;
+    let near = tx.names_near(&incident.row).await?;
+    tx.commit().await?;
+    Ok(Json(cause::rank(&About { incident: &incident.row, near: &near }, events)))
 }
 
 /// Takes it, ends it, says something about it or why it happened, or keeps quiet about it.

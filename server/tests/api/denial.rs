@@ -97,6 +97,11 @@ const TABLE: &[(&str, &str, Door)] = &[
     ("GET", "/api/v1/orgs/{org}/incidents", Door::Read),
     ("POST", "/api/v1/orgs/{org}/incidents", Door::Write),
     ("GET", "/api/v1/orgs/{org}/incidents/{id}", Door::Read),
+    ("GET", "/api/v1/orgs/{org}/incidents/{id}/related", Door::Read),
+    ("GET", "/api/v1/orgs/{org}/changes", Door::Read),
+    ("POST", "/api/v1/orgs/{org}/changes", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/changes/{id}", Door::Read),
+    ("DELETE", "/api/v1/orgs/{org}/changes/{id}", Door::Write),
     ("PATCH", "/api/v1/orgs/{org}/incidents/{id}", Door::Write),
     ("DELETE", "/api/v1/orgs/{org}/incidents/{id}", Door::Write),
 ];
@@ -110,6 +115,7 @@ struct Ids {
     monitor: String,
     incident: String,
     channel: String,
+    change: String,
 }
 
 impl Ids {
@@ -121,6 +127,7 @@ impl Ids {
             ("/monitors", &self.monitor),
             ("/incidents", &self.incident),
             ("/channels", &self.channel),
+            ("/changes", &self.change),
         ]
         .into_iter()
         .find(|(part, _)| route.contains(part))
@@ -144,7 +151,8 @@ async fn fill(client: &mut Client<'_>, org: &str) -> Ids {
     let incident = client.post(&at("incidents"), &json!({ "title": "Slow", "severity": "warning", "monitor_id": monitor })).await;
     let channel = json!({ "name": "Tools", "kind": "webhook", "url": "https://127.0.0.1/hook" });
     let channel = client.post(&at("channels"), &channel).await.id().to_owned();
-    Ids { org: org.to_owned(), domain, server: server.id().to_owned(), address, monitor, incident: incident.id().to_owned(), channel }
+    let change = client.post(&at("changes"), &json!({ "kind": "dns", "text": "SPF" })).await.id().to_owned();
+    Ids { org: org.to_owned(), domain, server: server.id().to_owned(), address, monitor, incident: incident.id().to_owned(), channel, change }
 }
 
 fn routes_of(server: &Server) -> BTreeSet<(String, String)> {

@@ -7,6 +7,8 @@
 pub mod account;
 pub mod asset;
 pub mod audit;
+pub mod cause;
+pub mod change;
 pub mod channel;
 pub mod conditions;
 pub mod drift;
@@ -29,8 +31,9 @@ pub mod page;
 pub mod problem;
 pub mod score;
 pub mod settled;
+pub mod topic;
 pub mod unicode;
 
 pub use finding::{Finding, Severity, UnknownCause, UnknownPart};
-pub use id::{AddressId, ChannelId, DomainId, IncidentId, MonitorId, OrgId, ServerId, UserId};
+pub use id::{AddressId, ChangeId, ChannelId, DomainId, IncidentId, MonitorId, OrgId, ServerId, UserId};
 pub use name::{Cidr, DomainName, EmailAddress, NameError};

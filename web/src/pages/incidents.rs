@@ -1,12 +1,14 @@
 //! Incidents: the list, and the story of one.
 
 mod care;
+mod related;
 mod story;
 
 use axum::{extract::Path, http::StatusCode};
 use leptos::prelude::*;
 use serde_json::{Value, json};
 use waypost_types::{
+    cause::Related,
     finding::{Finding, Severity, family_key},
     incident::{Incident, IncidentStatus},
     list_settings::ListSettings,
@@ -55,7 +57,8 @@ pub(crate) async fn show(visit: Visit, Path((org, id)): Path<(String, String)>) 
 
 async fn draw(visit: &Visit, org: &str, id: &str, fields: Option<&Fields>, failure: Option<&ApiFailure>) -> Answer {
     let path = target(org, id).api("");
-    let (frame, incident) = tokio::try_join!(visit.frame(org), visit.api.get::<Incident>(&path))?;
+    let around = target(org, id).api("/related");
+    let (frame, incident, related) = tokio::try_join!(visit.frame(org), visit.api.get::<Incident>(&path), visit.api.get::<Related>(&around))?;
     // Without the catalog the guides say less, and nothing else is missing.
     let catalog = match incident.kind {
         MonitorKind::Blacklist => visit.api.get::<ListSettings>(&org_path(org, "lists")).await.map(|lists| lists.catalog).unwrap_or_default(),
@@ -91,6 +94,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, fields: Option<&Fields>, failu
                         <div class="card-body"><p class="prose">{text::sentence(&incident.summary)}</p></div>
                     </section>
                     {what_to_do(&incident, &catalog)}
+                    {related::card(&frame, org, &incident, &related)}
                     {care::root_cause(&frame, &incident, &base, fields)}
                     <section class="card" aria-labelledby="h-t">
                         <div class="card-head"><h2 id="h-t">"Timeline"</h2></div>

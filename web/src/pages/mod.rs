@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod add;
 pub(crate) mod addresses;
+pub(crate) mod changes;
 pub(crate) mod channels;
 pub(crate) mod domains;
 pub(crate) mod incidents;

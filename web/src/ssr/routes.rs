@@ -12,7 +12,7 @@ use axum::{
 use super::{Site, Visit, redirect, visit};
 use crate::{
     api::ApiFailure,
-    pages::{account, add, addresses, channels, domains, incidents, landing, lists, mailbox, messages, overview, score, servers},
+    pages::{account, add, addresses, changes, channels, domains, incidents, landing, lists, mailbox, messages, overview, score, servers},
 };
 
 /// More than any form of ours holds: a pasted message of the size that the API takes, percent-encoded.
@@ -64,6 +64,8 @@ pub(super) fn router(site: Site) -> Router {
         .route("/o/{org}/channels/{id}/settings", post(channels::channel::change).get(back))
         .route("/o/{org}/channels/{id}/key", post(channels::channel::renew).get(back))
         .route("/o/{org}/channels/{id}/delete", post(channels::channel::remove).get(back))
+        .route("/o/{org}/changes", get(changes::show).post(changes::create))
+        .route("/o/{org}/changes/{id}/delete", post(changes::remove).get(back))
         .route("/o/{org}/incidents", get(incidents::list))
         .route("/o/{org}/incidents/{id}", get(incidents::show))
         .route("/o/{org}/incidents/{id}/acknowledge", post(incidents::acknowledge).get(back))

@@ -17,6 +17,7 @@ pub(crate) enum Place {
     Servers,
     Domains,
     Addresses,
+    Changes,
     Channels,
     Elsewhere,
 }
@@ -147,6 +148,7 @@ fn sidebar(frame: &Frame, place: Place) -> AnyView {
                 <ul>
                     {link("", Place::Overview, "home", "Overview", 0, false)}
                     {link("/incidents", Place::Incidents, "bolt", "Incidents", counts.open_incidents, true)}
+                    {link("/changes", Place::Changes, "branch", "Changes", 0, false)}
                 </ul>
                 <p class="nav-title" id="nav-monitoring">"Monitoring"</p>
                 <ul aria-labelledby="nav-monitoring">
