@@ -17,6 +17,7 @@ pub mod monitors;
 pub mod overview;
 pub mod recovery;
 pub mod results;
+pub mod runbooks;
 pub mod score;
 pub mod servers;
 pub mod signup;
@@ -83,6 +84,8 @@ pub fn routes(state: &AppState) -> (Router<AppState>, OpenApi) {
         .routes(routes!(incidents::related))
         .routes(routes!(changes::list, changes::create))
         .routes(routes!(changes::get, changes::delete))
+        .routes(routes!(runbooks::list))
+        .routes(routes!(runbooks::get, runbooks::write, runbooks::reset))
         .routes(routes!(overview::overview))
         .routes(routes!(events::events))
         .route_layer(middleware::from_fn_with_state(state.clone(), remember_posts));

@@ -102,6 +102,10 @@ const TABLE: &[(&str, &str, Door)] = &[
     ("POST", "/api/v1/orgs/{org}/changes", Door::Write),
     ("GET", "/api/v1/orgs/{org}/changes/{id}", Door::Read),
     ("DELETE", "/api/v1/orgs/{org}/changes/{id}", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/runbooks", Door::Read),
+    ("GET", "/api/v1/orgs/{org}/runbooks/{topic}", Door::Read),
+    ("PUT", "/api/v1/orgs/{org}/runbooks/{topic}", Door::Write),
+    ("DELETE", "/api/v1/orgs/{org}/runbooks/{topic}", Door::Write),
     ("PATCH", "/api/v1/orgs/{org}/incidents/{id}", Door::Write),
     ("DELETE", "/api/v1/orgs/{org}/incidents/{id}", Door::Write),
 ];
@@ -138,6 +142,7 @@ impl Ids {
             .replace("{domain}", "example.com")
             .replace("{list}", "spamhaus-zen")
             .replace("{selector}", "s1")
+            .replace("{topic}", "spf-missing")
             .replace("{result}", "res_00000000000000000000000000000000")
     }
 }

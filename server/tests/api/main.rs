@@ -10,4 +10,5 @@ mod lookup;
 mod plain;
 mod requests;
 mod resources;
+mod story;
 mod support;

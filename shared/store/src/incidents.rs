@@ -9,6 +9,7 @@ use waypost_types::{
     event::LiveEvent,
     id::TimelineId,
     incident::{Incident, IncidentSeverity, IncidentStatus, Mute, MuteFor, TimelineEntry, TimelineEvent},
+    topic::Topic,
 };
 
 use crate::{
@@ -80,6 +81,7 @@ impl TryFrom<IncidentRow> for Incident {
             timeline: Vec::new(),
             root_cause: None,
             mute: None,
+            runbook: None,
             evidence: None,
             version: row.version,
         })
@@ -139,6 +141,7 @@ impl OrgTx {
             .fetch_one(self.connection())
             .await?;
         incident.evidence = more.evidence.filter(|value| !value.is_null()).map(serde_json::from_value).transpose()?;
+        incident.runbook = Topic::of(&incident).map(|topic| topic.as_str().to_owned());
         incident.root_cause = more.root_cause;
         incident.mute = more
             .muted_by

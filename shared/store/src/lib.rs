@@ -36,6 +36,7 @@ pub mod related;
 pub mod results;
 pub mod retention;
 pub mod rollups;
+pub mod runbooks;
 pub mod schedule;
 pub mod server_history;
 pub mod servers;

@@ -16,6 +16,7 @@ const OUTSIDE_TENANCY: &[&str] = &[
     "captured_mail",
     "rollup_progress",
     "worker_regions",
+    "close_looks",
     "provider_looks",
     "list_health",
 ];

@@ -27,6 +27,7 @@ fn incident(kind: MonitorKind, target: &str, condition: &str) -> Incident {
         condition: condition.to_owned(),
         root_cause: None,
         mute: None,
+        runbook: None,
         evidence: None,
         version: 1,
     }

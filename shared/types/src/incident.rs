@@ -139,6 +139,9 @@ pub struct Incident {
     /// Nobody is told of it now; absent where members and channels are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mute: Option<Mute>,
+    /// The runbook that fits it: a name below `runbooks`. Absent in lists, and where it is none of the usual events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runbook: Option<String>,
     /// The outcome that confirmed it; absent in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Outcome>,

@@ -29,6 +29,7 @@ pub mod outcome;
 pub mod overview;
 pub mod page;
 pub mod problem;
+pub mod runbook;
 pub mod score;
 pub mod settled;
 pub mod topic;

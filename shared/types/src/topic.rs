@@ -125,15 +125,20 @@ impl Topic {
 
     /// What an incident is about; nothing where it is none of the usual events.
     pub fn of(incident: &Incident) -> Option<Self> {
-        match (&incident.evidence, incident.kind) {
+        Self::about(incident.kind, &incident.target, &incident.condition, incident.evidence.as_ref())
+    }
+
+    /// The same of a monitor's kind and target, of the condition, and of the outcome that confirmed it.
+    pub fn about(kind: MonitorKind, target: &str, condition: &str, outcome: Option<&Outcome>) -> Option<Self> {
+        match (outcome, kind) {
             (Some(Outcome::Audit(audit)), _) => {
-                let about = audit.findings.iter().filter(|finding| incident.condition.is_empty() || family_key(&finding.rule) == incident.condition);
+                let about = audit.findings.iter().filter(|finding| condition.is_empty() || family_key(&finding.rule) == condition);
                 worst(about.filter(|finding| finding.severity >= Severity::Medium))
             }
             (Some(Outcome::Smtp(report)), _) => of_conversations(report),
             (_, MonitorKind::Blacklist) => {
-                let subject = incident.condition.split_once('|').map_or(incident.target.as_str(), |(subject, _)| subject);
-                let subject = if subject == "network" { &incident.target } else { subject };
+                let subject = condition.split_once('|').map_or(target, |(subject, _)| subject);
+                let subject = if subject == "network" { target } else { subject };
                 let of_address = subject.parse::<IpAddr>().is_ok() || subject.contains('/');
                 Some(if of_address { Self::ListedAddress } else { Self::ListedDomain })
             }
@@ -171,3 +176,7 @@ fn of_conversations(report: &SmtpReport) -> Option<Topic> {
     }
     report.probes.is_empty().then_some(Topic::Unreachable).filter(|_| report.verdict == Verdict::Down)
 }
+
+#[cfg(test)]
+#[path = "topic_tests.rs"]
+mod tests;

@@ -16,10 +16,14 @@ use waypost_types::{
     monitor::MonitorKind,
     outcome::{AuditReport, BlacklistReport, Outcome, Speaker},
     page::List,
+    runbook::Runbook,
     unicode::with_ascii,
 };
 
-use super::settings::{self, Target};
+use super::{
+    runbooks,
+    settings::{self, Target},
+};
 use crate::{
     api::ApiFailure,
     ssr::{Answer, Fields, Frame, Visit, org_path, page},
@@ -59,6 +63,11 @@ async fn draw(visit: &Visit, org: &str, id: &str, fields: Option<&Fields>, failu
     let path = target(org, id).api("");
     let around = target(org, id).api("/related");
     let (frame, incident, related) = tokio::try_join!(visit.frame(org), visit.api.get::<Incident>(&path), visit.api.get::<Related>(&around))?;
+    // Without the runbook the page says the rest.
+    let runbook = match &incident.runbook {
+        Some(topic) => visit.api.get::<Runbook>(&org_path(org, &format!("runbooks/{topic}"))).await.ok(),
+        None => None,
+    };
     // Without the catalog the guides say less, and nothing else is missing.
     let catalog = match incident.kind {
         MonitorKind::Blacklist => visit.api.get::<ListSettings>(&org_path(org, "lists")).await.map(|lists| lists.catalog).unwrap_or_default(),
@@ -83,6 +92,8 @@ async fn draw(visit: &Visit, org: &str, id: &str, fields: Option<&Fields>, failu
             <div class="field"><label for="c">"Add a comment"</label><textarea class="input" id="c" name="comment" rows="3" maxlength="4000" required=true aria-describedby="c-hint" placeholder="What did you see, what did you change?">{typed}</textarea><span class="hint" id="c-hint">"Markdown: **bold**, `code`, - lists, [links](https://example.com)."</span></div>
             {gate.hint()}
         };
+        let todo = what_to_do(&incident, &catalog);
+        let runbook = runbook.as_ref().map(|runbook| runbooks::of_incident(org, runbook, todo.is_some()));
         let timeline = incident.timeline.iter().rev().map(story::entry).collect_view();
         let content = view! {
             {settings::notice(visit, &[], failure)}
@@ -93,7 +104,8 @@ async fn draw(visit: &Visit, org: &str, id: &str, fields: Option<&Fields>, failu
                         <div class="card-head"><h2 id="h-what">"What happened"</h2></div>
                         <div class="card-body"><p class="prose">{text::sentence(&incident.summary)}</p></div>
                     </section>
-                    {what_to_do(&incident, &catalog)}
+                    {todo}
+                    {runbook}
                     {related::card(&frame, org, &incident, &related)}
                     {care::root_cause(&frame, &incident, &base, fields)}
                     <section class="card" aria-labelledby="h-t">

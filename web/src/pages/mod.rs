@@ -14,6 +14,7 @@ mod lookup_head;
 pub(crate) mod mailbox;
 pub(crate) mod messages;
 pub(crate) mod overview;
+pub(crate) mod runbooks;
 pub(crate) mod score;
 pub(crate) mod servers;
 pub(crate) mod settings;

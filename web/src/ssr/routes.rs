@@ -12,7 +12,7 @@ use axum::{
 use super::{Site, Visit, redirect, visit};
 use crate::{
     api::ApiFailure,
-    pages::{account, add, addresses, changes, channels, domains, incidents, landing, lists, mailbox, messages, overview, score, servers},
+    pages::{account, add, addresses, changes, channels, domains, incidents, landing, lists, mailbox, messages, overview, runbooks, score, servers},
 };
 
 /// More than any form of ours holds: a pasted message of the size that the API takes, percent-encoded.
@@ -66,6 +66,9 @@ pub(super) fn router(site: Site) -> Router {
         .route("/o/{org}/channels/{id}/delete", post(channels::channel::remove).get(back))
         .route("/o/{org}/changes", get(changes::show).post(changes::create))
         .route("/o/{org}/changes/{id}/delete", post(changes::remove).get(back))
+        .route("/o/{org}/runbooks", get(runbooks::list))
+        .route("/o/{org}/runbooks/{topic}", get(runbooks::show).post(runbooks::write))
+        .route("/o/{org}/runbooks/{topic}/reset", post(runbooks::reset).get(back))
         .route("/o/{org}/incidents", get(incidents::list))
         .route("/o/{org}/incidents/{id}", get(incidents::show))
         .route("/o/{org}/incidents/{id}/acknowledge", post(incidents::acknowledge).get(back))

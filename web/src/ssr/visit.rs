@@ -75,7 +75,7 @@ impl Visit {
             Some((
                 page,
                 "check" | "settings" | "delete" | "acknowledge" | "comment" | "resolve" | "custom" | "remove" | "key" | "forget" | "selectors"
-                | "test" | "cause" | "mute",
+                | "test" | "cause" | "mute" | "reset",
             )) => page,
             _ => path,
         }

@@ -19,6 +19,7 @@ pub(crate) enum Place {
     Addresses,
     Changes,
     Channels,
+    Runbooks,
     Elsewhere,
 }
 
@@ -157,7 +158,10 @@ fn sidebar(frame: &Frame, place: Place) -> AnyView {
                     {link("/addresses", Place::Addresses, "list", "Blacklists", counts.addresses, false)}
                 </ul>
                 <p class="nav-title" id="nav-alerting">"Alerting"</p>
-                <ul aria-labelledby="nav-alerting">{link("/channels", Place::Channels, "bell", "Channels", 0, false)}</ul>
+                <ul aria-labelledby="nav-alerting">
+                    {link("/channels", Place::Channels, "bell", "Channels", 0, false)}
+                    {link("/runbooks", Place::Runbooks, "book", "Runbooks", 0, false)}
+                </ul>
                 {others.then(|| view! { <p class="nav-title" id="nav-orgs">"Other organisations"</p><ul aria-labelledby="nav-orgs">{orgs}</ul> })}
             </nav>
             <div class="side-foot">

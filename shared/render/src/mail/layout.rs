@@ -15,6 +15,8 @@ pub(super) struct Letter<'a> {
     /// A heading, and Markdown that people wrote.
     pub written: Option<(&'static str, &'a str)>,
     pub facts: Vec<(&'a str, String)>,
+    /// Title and address of a page that says what to do.
+    pub guide: Option<(&'a str, &'a str)>,
     pub button: Option<(&'static str, &'a str)>,
     pub footer: String,
 }
@@ -44,6 +46,9 @@ impl Letter<'_> {
         }
         for (name, value) in &self.facts {
             push(&mut out, &format!("{name}: {}", one_line(value)));
+        }
+        if let Some((title, url)) = self.guide {
+            push(&mut out, &format!("\nStep by step: {}\n{url}", one_line(title)));
         }
         if let Some((label, url)) = self.button {
             out.push('\n');
@@ -79,6 +84,10 @@ impl Letter<'_> {
                 );
             }
             push(&mut body, "</table>");
+        }
+        if let Some((title, url)) = self.guide {
+            let link = format!("<a href=\"{}\" style=\"color:#1f4fd8\">{}</a>", escape(url), escape(&one_line(title)));
+            push(&mut body, &format!("<p style=\"margin:0 0 18px\">Step by step: {link}</p>"));
         }
         if let Some((label, url)) = self.button {
             let url = escape(url);

@@ -87,8 +87,8 @@ fn item(event: &RelatedEvent, incident: &Incident, root: &str) -> AnyView {
 /// The score in words.
 const fn likely(score: u8) -> &'static str {
     match score {
-        85.. => "Very probable",
-        65..=84 => "Probable",
+        91.. => "Very probable",
+        70..=90 => "Probable",
         _ => "Possible",
     }
 }
