@@ -269,8 +269,7 @@ fn fit(area: &Area, source: &Source) -> Fit {
             (Area::Record(_) | Area::Reach, MonitorKind::Audit) if matches!(condition.as_str(), "ns" | "dnssec") => Fit::Strong,
             (Area::Reach, MonitorKind::Smtp) => Fit::Strong,
             (Area::Record(family), MonitorKind::Smtp) if matches!(family.as_str(), "dane" | "mta_sts" | "mx") => Fit::Strong,
-            (Area::Tls | Area::Login | Area::Conversation, MonitorKind::Smtp) => Fit::Weak,
-            (Area::Listed, MonitorKind::Blacklist | MonitorKind::Smtp) => Fit::Weak,
+            (Area::Tls | Area::Login | Area::Conversation | Area::Listed, MonitorKind::Smtp) | (Area::Listed, MonitorKind::Blacklist) => Fit::Weak,
             (Area::Reach, MonitorKind::Audit) if condition == "mx" => Fit::Weak,
             _ => Fit::No,
         },
@@ -282,7 +281,7 @@ fn of_record(area: &Area, family: &str) -> Fit {
     match area {
         Area::Record(own) if own == family || own.is_empty() => Fit::Own,
         Area::Record(own) => match (own.as_str(), family) {
-            ("dane" | "mta_sts" | "spf", "mx") | ("dane", "dnssec") | ("dnssec", "ns") | ("ns", "dnssec") | ("bimi", "dmarc") => Fit::Strong,
+            ("dane" | "mta_sts" | "spf", "mx") | ("dane" | "ns", "dnssec") | ("dnssec", "ns") | ("bimi", "dmarc") => Fit::Strong,
             (_, "ns" | "dnssec") => Fit::Weak,
             _ => Fit::No,
         },

@@ -109,8 +109,13 @@ impl Topic {
             "spf.missing" => Self::SpfMissing,
             "dmarc.missing" | "dmarc.wrong_location" => Self::DmarcMissing,
             "dkim.none_found" | "dkim.key_missing" | "dkim.alias_dangling" | "dkim.revoked" => Self::DkimMissing,
-            "mtasts.mx_mismatch" | "mtasts.cert_invalid" | "mtasts.policy_unreachable" | "mtasts.policy_syntax" => Self::PolicyMismatch,
-            "dane.mismatch" | "dane.malformed" | "dane.partial" => Self::PolicyMismatch,
+            "mtasts.mx_mismatch"
+            | "mtasts.cert_invalid"
+            | "mtasts.policy_unreachable"
+            | "mtasts.policy_syntax"
+            | "dane.mismatch"
+            | "dane.malformed"
+            | "dane.partial" => Self::PolicyMismatch,
             "mx.missing" | "mx.removed" | "mx.unresolvable" | "mx.cname" | "mx.ip_literal" | "mx.local_name" => Self::MxMissing,
             "mx.unreachable" => Self::Unreachable,
             "ptr.missing" | "ptr.fcrdns_mismatch" | "helo.unresolvable" | "helo.mismatch" => Self::PtrMissing,
@@ -170,7 +175,7 @@ fn of_conversations(report: &SmtpReport) -> Option<Topic> {
     if let Some(topic) = worst(report.probes.iter().flat_map(|probe| &probe.findings).filter(|finding| finding.severity >= Severity::Medium)) {
         return Some(topic);
     }
-    let mut said = failed.flat_map(|probe| probe.transcript.iter().rev().find(|line| line.from == Speaker::Server));
+    let mut said = failed.filter_map(|probe| probe.transcript.iter().rev().find(|line| line.from == Speaker::Server));
     if said.any(|line| line.line.starts_with('4')) {
         return Some(Topic::Greylisted);
     }
