@@ -29,13 +29,13 @@ pub(crate) async fn show(visit: Visit, Path(org): Path<String>) -> Answer {
 pub(crate) async fn create(visit: Visit, Path(org): Path<String>, fields: Fields) -> Answer {
     let at = match fields.text("at") {
         "" => None,
-        typed => match NaiveDateTime::parse_from_str(typed, MINUTES) {
-            Ok(at) => Some(at.and_utc()),
-            Err(_) => {
+        typed => {
+            let Ok(at) = NaiveDateTime::parse_from_str(typed, MINUTES) else {
                 let failure = ApiFailure::field("at", "Write the time as 2027-01-31T14:05, in UTC.".to_owned());
                 return draw(&visit, &org, &fields, Some(&failure)).await;
-            }
-        },
+            };
+            Some(at.and_utc())
+        }
     };
     let new = json!({ "at": at, "kind": fields.text("kind"), "text": fields.text("text"), "target": fields.text("target") });
     match visit.api.post::<MarkedChange>(&org_path(&org, "changes"), &new).await {
