@@ -1,8 +1,8 @@
 //! From confirmed changes to incidents: which one opens, changes or ends, what its timeline says and who is mailed.
 
 use waypost_render::mail::{
-    IncidentMail, Mail, incident_changed, incident_let_go, incident_recovered, incident_url, incidents_opened, incidents_url, together_lines,
-    together_title,
+    IncidentMail, Mail, incident_changed, incident_let_go, incident_recovered, incident_url, incidents_opened, incidents_url, runbook_url,
+    together_lines, together_title,
 };
 use waypost_store::{
     OrgTx,
@@ -16,6 +16,7 @@ use waypost_types::{
     incident::{IncidentSeverity, TimelineEvent},
     monitor::MonitorKind,
     outcome::Outcome,
+    topic::Topic,
 };
 
 use chrono::{DateTime, Utc};
@@ -71,6 +72,24 @@ struct Audience {
     slug: String,
     name: String,
     recipients: Vec<String>,
+}
+
+impl Audience {
+    /// Of these, who was mailed about it before.
+    async fn those_who_heard(&self, tx: &mut OrgTx, incident: IncidentId) -> Result<Self, WorkerError> {
+        let mailed = tx.mailed_about(incident).await?;
+        let recipients = self.recipients.iter().filter(|recipient| mailed.contains(recipient)).cloned().collect();
+        Ok(Self { slug: self.slug.clone(), name: self.name.clone(), recipients })
+    }
+}
+
+fn shown(book: Option<&(Topic, String)>) -> Option<(&str, &str)> {
+    book.map(|(topic, url)| (topic.title(), url.as_str()))
+}
+
+/// Whether nobody is to be told of an incident now, but of its end.
+fn muted(incident: &OpenIncident, now: DateTime<Utc>) -> bool {
+    incident.mute.as_ref().is_some_and(|mute| mute.holds_at(now))
 }
 
 impl Incidents {
@@ -143,7 +162,9 @@ impl Incidents {
         let Some(worst) = news.first() else { return Ok(()) };
         let (at, target) = (worst.step.at, worst.step.target);
         let urls: Vec<String> = news.iter().map(|one| incident_url(&self.base_url, &audience.slug, one.id)).collect();
-        let told: Vec<IncidentMail<'_>> = news.iter().zip(&urls).map(|(one, url)| one.mail(&audience.name, url)).collect();
+        let books: Vec<Option<(Topic, String)>> = news.iter().map(|one| self.runbook(audience, one.step)).collect();
+        let places = urls.iter().zip(&books);
+        let told: Vec<IncidentMail<'_>> = news.iter().zip(places).map(|(one, (url, book))| one.mail(&audience.name, url, book.as_ref())).collect();
         let Some(mail) = incidents_opened(&told, &incidents_url(&self.base_url, &audience.slug)) else { return Ok(()) };
         let also: Vec<IncidentId> = news.iter().skip(1).map(|one| one.id).collect();
         let key = format!("incident:{}:opened", worst.id);
@@ -169,6 +190,10 @@ impl Incidents {
     ) -> Result<(), WorkerError> {
         let line = format!("Was {}, is {} now: {title}", incident.severity.word().to_lowercase(), severity.word().to_lowercase());
         let version = tx.change_incident(incident.id, step.at, severity, title, summary, &line).await?;
+        if muted(incident, step.at) {
+            return Ok(());
+        }
+        let book = self.runbook(audience, step);
         let url = incident_url(&self.base_url, &audience.slug, incident.id);
         let mail = IncidentMail {
             org: &audience.name,
@@ -179,6 +204,8 @@ impl Incidents {
             severity,
             opened_at: incident.opened_at,
             at: step.at,
+            runbook: shown(book.as_ref()),
+            root_cause: incident.root_cause.as_deref(),
         };
         let event = format!("changed:{version}");
         self.tell(tx, audience, (incident.id, &event, EventKind::Changed), &mail, incident_changed(&mail, incident.severity)).await
@@ -203,10 +230,19 @@ impl Incidents {
             severity: incident.severity,
             opened_at: incident.opened_at,
             at: step.at,
+            runbook: None,
+            root_cause: incident.root_cause.as_deref(),
         };
-        self.tell(tx, audience, (incident.id, "resolved", kind), &mail, write(&mail)).await?;
+        let heard = if muted(incident, step.at) { Some(audience.those_who_heard(tx, incident.id).await?) } else { None };
+        self.tell(tx, heard.as_ref().unwrap_or(audience), (incident.id, "resolved", kind), &mail, write(&mail)).await?;
         tracing::info!(org = %tx.org(), incident = %incident.id, monitor = %step.monitor, "incident ended");
         Ok(())
+    }
+
+    /// The runbook that fits what happens, and where it is.
+    fn runbook(&self, audience: &Audience, step: &Step<'_>) -> Option<(Topic, String)> {
+        let topic = Topic::about(step.kind, step.target, &step.condition, Some(step.outcome))?;
+        Some((topic, runbook_url(&self.base_url, &audience.slug, topic)))
     }
 
     /// Members by mail, and the organisation's channels.
@@ -247,9 +283,21 @@ struct Opened<'a> {
 }
 
 impl Opened<'_> {
-    fn mail<'b>(&'b self, org: &'b str, url: &'b str) -> IncidentMail<'b> {
+    fn mail<'b>(&'b self, org: &'b str, url: &'b str, book: Option<&'b (Topic, String)>) -> IncidentMail<'b> {
+        let runbook = shown(book);
         let Step { target, at, .. } = *self.step;
-        IncidentMail { org, url, title: self.title, summary: self.summary, target, severity: self.severity, opened_at: at, at }
+        IncidentMail {
+            org,
+            url,
+            title: self.title,
+            summary: self.summary,
+            target,
+            severity: self.severity,
+            opened_at: at,
+            at,
+            runbook,
+            root_cause: None,
+        }
     }
 }
 

@@ -160,6 +160,7 @@ async fn what_is_resolved_by_hand_or_removed_and_still_wrong_is_told_again() {
         status: Some(waypost_types::incident::IncidentStatus::Resolved),
         comment: None,
         actor: "owner@example.com",
+        ..waypost_store::incidents::IncidentChange::default()
     };
     tx.update_incident(waypost_types::IncidentId(id), None, change, Utc::now()).await.unwrap();
     tx.commit().await.unwrap();

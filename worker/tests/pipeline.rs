@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use waypost_store::incidents::{IncidentChange, IncidentFilter};
 use waypost_types::{
     MonitorId,
-    incident::IncidentStatus,
+    incident::{IncidentStatus, MuteFor},
     judge::MonitorState,
     monitor::MonitorKind,
     outcome::{Outcome, Verdict},
@@ -205,7 +205,7 @@ async fn what_is_resolved_by_hand_and_still_fails_is_told_again() {
     fail_twice().await;
     let mut tx = scene.db.store.org_tx(scene.org).await.unwrap();
     let incident = tx.incidents(IncidentFilter::default(), 10).await.unwrap().remove(0).id;
-    let change = IncidentChange { status: Some(IncidentStatus::Resolved), comment: None, actor: "owner@example.com" };
+    let change = IncidentChange { status: Some(IncidentStatus::Resolved), comment: None, actor: "owner@example.com", ..IncidentChange::default() };
     tx.update_incident(incident, None, change, now()).await.unwrap();
     tx.commit().await.unwrap();
     fail_twice().await;
@@ -213,6 +213,44 @@ async fn what_is_resolved_by_hand_and_still_fails_is_told_again() {
     assert_eq!(statuses, "resolved open");
     let mails: i64 = scene.value("SELECT count(*) FROM outbox WHERE event_key LIKE '%opened%'").await;
     assert_eq!(mails, 2);
+}
+
+#[tokio::test]
+async fn the_end_of_a_muted_incident_is_mailed_to_who_heard_of_the_beginning_with_its_root_cause() {
+    let scene = Scene::new().await;
+    let monitor = scene.monitor(MonitorKind::Smtp, "mx.example:25", 300).await;
+    let recorder = recorder(&scene);
+    let round = async |verdict| {
+        for _ in 0..2 {
+            let claimed = scene.claim_when_due().await;
+            recorder.record(scene.org, "local", &[run(monitor, claimed[0].claim, verdict)], now()).await.unwrap();
+        }
+    };
+    round(Verdict::Down).await;
+    let mut tx = scene.db.store.org_tx(scene.org).await.unwrap();
+    for mail in scene.db.store.claim_outbox(now() + TimeDelta::seconds(1), 10, 60).await.unwrap() {
+        tx.mark_message(mail.id, now(), waypost_store::outbox::Attempt::Sent("250 ok")).await.unwrap();
+    }
+    let incident = tx.incidents(IncidentFilter::default(), 10).await.unwrap().remove(0).id;
+    let change = IncidentChange {
+        mute: Some(MuteFor::UntilResolved),
+        root_cause: Some("The **firewall** was updated."),
+        actor: "owner@example.com",
+        ..IncidentChange::default()
+    };
+    tx.update_incident(incident, None, change, now()).await.unwrap();
+    tx.commit().await.unwrap();
+    // Who joins meanwhile heard of nothing.
+    scene.run_sql("UPDATE users SET email_verified_at = now()").await;
+    round(Verdict::Degraded).await;
+    round(Verdict::Up).await;
+    let mails: String =
+        scene.value("SELECT string_agg(recipient || ' ' || split_part(event_key, ':', 3), ', ' ORDER BY created_at, id) FROM outbox").await;
+    assert_eq!(mails, "owner@example.com opened, owner@example.com resolved");
+    let text: String = scene.value("SELECT message ->> 'text' FROM outbox WHERE event_key LIKE '%resolved'").await;
+    assert!(text.contains("Root cause:\nThe **firewall** was updated."), "{text}");
+    let timeline: String = scene.value("SELECT string_agg(event, ' ' ORDER BY at, id) FROM incident_timeline").await;
+    assert_eq!(timeline, "opened notified root_cause muted changed resolved");
 }
 
 #[tokio::test]

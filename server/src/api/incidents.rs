@@ -10,6 +10,7 @@ use waypost_store::{
 };
 use waypost_types::{
     IncidentId, MonitorId,
+    cause::{self, About, Related},
     incident::{Incident, IncidentPatch, NewIncident},
     page::List,
     problem::Problem,
@@ -87,7 +88,20 @@ pub async fn get(incident: Of<Read, Incident>) -> Versioned<Incident> {
     Versioned::ok(incident.row)
 }
 
-/// Takes it, ends it, or says something about it.
+/// What happened in the organisation around it: probable causes with the reason, and what else happened. From 24 hours before it opened, of a
+/// listing 72, to 24 hours after.
+#[utoipa::path(get, path = "/v1/orgs/{org}/incidents/{id}/related", tag = "incidents", params(("org" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = Related), (status = 404, body = Problem)))]
+pub async fn related(incident: Of<Read, Incident>) -> Result<Json<Related>, ApiError> {
+    let (from, until) = cause::window(&incident.row);
+    let mut tx = incident.member.tx().await?;
+    let events = tx.around(&incident.row, from, until).await?;
+    let near = tx.names_near(&incident.row).await?;
+    tx.commit().await?;
+    Ok(Json(cause::rank(&About { incident: &incident.row, near: &near }, events)))
+}
+
+/// Takes it, ends it, says something about it or why it happened, or keeps quiet about it.
 #[utoipa::path(patch, path = "/v1/orgs/{org}/incidents/{id}", tag = "incidents",
     params(("org" = String, Path), ("id" = String, Path), ("if-match" = Option<String>, Header)), request_body = IncidentPatch,
     responses((status = 200, body = Incident), (status = 404, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem)))]
@@ -100,9 +114,17 @@ pub async fn update(
     if comment.is_some_and(|comment| !(1..=4000).contains(&comment.chars().count())) {
         return Err(ApiError::field("comment", "Write 1 to 4,000 characters."));
     }
+    let root_cause = patch.root_cause.as_deref().map(str::trim);
+    if root_cause.is_some_and(|cause| cause.chars().count() > 4000) {
+        return Err(ApiError::field("root_cause", "Use at most 4,000 characters."));
+    }
     let mut tx = incident.member.tx().await?;
-    let change = IncidentChange { status: patch.status, comment, actor: &incident.member.user.email };
+    let change = IncidentChange { status: patch.status, comment, root_cause, mute: patch.mute, actor: &incident.member.user.email };
     let changed = match tx.update_incident(incident.row.id, expected, change, Utc::now()).await {
+        Err(StoreError::Conflict("mute")) => {
+            let message = "This incident is over, so there is nothing to mute.".to_owned();
+            return Err(ApiError::Conflict { field: "mute", message, existing: None });
+        }
         Err(StoreError::Conflict(field)) => {
             return Err(ApiError::Conflict {
                 field,

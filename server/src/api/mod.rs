@@ -1,6 +1,7 @@
 //! The API: one file per group of endpoints. Every route is annotated, so that the OpenAPI document and the router can not differ.
 
 pub mod addresses;
+pub mod changes;
 pub mod channels;
 pub mod docs;
 pub mod domains;
@@ -17,6 +18,7 @@ pub mod monitors;
 pub mod overview;
 pub mod recovery;
 pub mod results;
+pub mod runbooks;
 pub mod score;
 pub mod servers;
 pub mod settings;
@@ -87,6 +89,11 @@ pub fn routes(state: &AppState) -> (Router<AppState>, OpenApi) {
         .routes(routes!(results::outcome))
         .routes(routes!(incidents::list, incidents::create))
         .routes(routes!(incidents::get, incidents::update, incidents::delete))
+        .routes(routes!(incidents::related))
+        .routes(routes!(changes::list, changes::create))
+        .routes(routes!(changes::get, changes::delete))
+        .routes(routes!(runbooks::list))
+        .routes(routes!(runbooks::get, runbooks::write, runbooks::reset))
         .routes(routes!(overview::overview))
         .routes(routes!(events::events))
         .route_layer(middleware::from_fn_with_state(state.clone(), remember_posts));

@@ -118,7 +118,8 @@ impl<N: Need> FromRequestParts<AppState> for Member<N> {
     }
 }
 
-async fn path_param(parts: &mut Parts, name: &str) -> Result<String, ApiError> {
+/// A part of the path by its name.
+pub(crate) async fn path_param(parts: &mut Parts, name: &str) -> Result<String, ApiError> {
     let params = parts.extract::<RawPathParams>().await.map_err(|_| ApiError::NotFound)?;
     params.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned()).ok_or(ApiError::NotFound)
 }

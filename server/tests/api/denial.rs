@@ -106,6 +106,15 @@ const TABLE: &[(&str, &str, Door)] = &[
     ("GET", "/api/v1/orgs/{org}/incidents", Door::Read),
     ("POST", "/api/v1/orgs/{org}/incidents", Door::Write),
     ("GET", "/api/v1/orgs/{org}/incidents/{id}", Door::Read),
+    ("GET", "/api/v1/orgs/{org}/incidents/{id}/related", Door::Read),
+    ("GET", "/api/v1/orgs/{org}/changes", Door::Read),
+    ("POST", "/api/v1/orgs/{org}/changes", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/changes/{id}", Door::Read),
+    ("DELETE", "/api/v1/orgs/{org}/changes/{id}", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/runbooks", Door::Read),
+    ("GET", "/api/v1/orgs/{org}/runbooks/{topic}", Door::Read),
+    ("PUT", "/api/v1/orgs/{org}/runbooks/{topic}", Door::Write),
+    ("DELETE", "/api/v1/orgs/{org}/runbooks/{topic}", Door::Write),
     ("PATCH", "/api/v1/orgs/{org}/incidents/{id}", Door::Write),
     ("DELETE", "/api/v1/orgs/{org}/incidents/{id}", Door::Write),
 ];
@@ -120,6 +129,7 @@ struct Ids {
     incident: String,
     channel: String,
     window: String,
+    change: String,
 }
 
 impl Ids {
@@ -132,6 +142,7 @@ impl Ids {
             ("/incidents", &self.incident),
             ("/channels", &self.channel),
             ("/maintenance", &self.window),
+            ("/changes", &self.change),
         ]
         .into_iter()
         .find(|(part, _)| route.contains(part))
@@ -142,6 +153,7 @@ impl Ids {
             .replace("{domain}", "example.com")
             .replace("{list}", "spamhaus-zen")
             .replace("{selector}", "s1")
+            .replace("{topic}", "spf-missing")
             .replace("{result}", "res_00000000000000000000000000000000")
     }
 }
@@ -158,7 +170,8 @@ async fn fill(client: &mut Client<'_>, org: &str) -> Ids {
     let plan = json!({ "kind": "monthly", "day": 1, "at": "02:00", "minutes": 60 });
     let window = json!({ "name": "Patch night", "covers": { "everything": true }, "plan": plan });
     let window = client.post(&at("maintenance"), &window).await.id().to_owned();
-    Ids { window, org: org.to_owned(), domain, server: server.id().to_owned(), address, monitor, incident: incident.id().to_owned(), channel }
+    let change = client.post(&at("changes"), &json!({ "kind": "dns", "text": "SPF" })).await.id().to_owned();
+    Ids { org: org.to_owned(), domain, server: server.id().to_owned(), address, monitor, incident: incident.id().to_owned(), channel, change, window }
 }
 
 fn routes_of(server: &Server) -> BTreeSet<(String, String)> {

@@ -11,5 +11,6 @@ mod maintenance;
 mod plain;
 mod requests;
 mod resources;
+mod story;
 mod support;
 mod tags;

@@ -155,6 +155,37 @@ async fn an_incident_is_taken_commented_and_ended() {
 }
 
 #[tokio::test]
+async fn an_incident_is_muted_and_its_root_cause_named_even_after_it_is_over() {
+    let server = server().await;
+    let (mut client, org) = server.member("ann").await;
+    let made = client.post(&format!("/api/v1/orgs/{org}/domains"), &json!({ "name": "example.com" })).await;
+    let new = json!({ "title": "Mail is late", "severity": "critical", "monitor_id": made.body["monitors"][0]["id"] });
+    let incident = client.post(&format!("/api/v1/orgs/{org}/incidents"), &new).await;
+    let path = format!("/api/v1/orgs/{org}/incidents/{}", incident.id());
+    for (mute, until) in [("8h", true), ("until_resolved", false)] {
+        let muted = client.json("PATCH", &path, &[], &json!({ "mute": mute })).await;
+        assert_eq!(muted.status, 200, "{muted:?}");
+        assert!(muted.body["mute"]["by"].as_str().unwrap().starts_with("ann"), "{muted:?}");
+        assert_eq!(muted.body["mute"].get("until").is_some(), until, "{mute}");
+    }
+    assert_eq!(client.json("PATCH", &path, &[], &json!({ "mute": "off" })).await.body["mute"], Value::Null);
+    assert_eq!(client.json("PATCH", &path, &[], &json!({ "mute": "9h" })).await.status, 422);
+    let long = client.json("PATCH", &path, &[], &json!({ "root_cause": "ä".repeat(4001) })).await;
+    assert_eq!((long.status.as_u16(), long.body["errors"][0]["field"].as_str()), (422, Some("root_cause")));
+    assert_eq!(client.json("PATCH", &path, &[], &json!({ "status": "resolved" })).await.status, 200);
+    assert_eq!(client.json("PATCH", &path, &[], &json!({ "mute": "1h" })).await.status, 409);
+    // Twice the same is told once.
+    for _ in 0..2 {
+        let named = client.json("PATCH", &path, &[], &json!({ "root_cause": "**Disk** full" })).await;
+        assert_eq!((named.status.as_u16(), named.body["root_cause"].as_str()), (200, Some("**Disk** full")), "{named:?}");
+    }
+    let taken_back = client.json("PATCH", &path, &[], &json!({ "root_cause": " " })).await;
+    assert_eq!(taken_back.body["root_cause"], Value::Null);
+    let story: Vec<&str> = taken_back.body["timeline"].as_array().unwrap().iter().map(|line| line["event"].as_str().unwrap()).collect();
+    assert_eq!(story, ["opened", "comment", "muted", "muted", "unmuted", "resolved", "root_cause", "root_cause"]);
+}
+
+#[tokio::test]
 async fn checks_are_asked_for_and_results_read() {
     let server = server().await;
     let (mut client, org) = server.member("ann").await;

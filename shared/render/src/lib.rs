@@ -3,6 +3,7 @@
 
 mod cut;
 pub mod mail;
+pub mod markdown;
 pub mod preview;
 
 pub use cut::cut;

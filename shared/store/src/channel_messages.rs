@@ -67,10 +67,14 @@ fn event_key(incident: IncidentId, kind: EventKind, version: i64) -> String {
 
 impl OrgTx {
     /// Tells the channels what happened to an incident: those that are on and hear of that severity, and those that were told of the incident
-    /// before, which would otherwise never hear that it got better. An event that is there already makes no second message. Answers how many
+    /// before, which would otherwise never hear that it got better. Of a muted one only the latter hear, and of its end alone. An event that is there already makes no second message. Answers how many
     /// are new.
     pub async fn tell_channels(&mut self, incident: IncidentId, kind: EventKind, summary: &str, at: DateTime<Utc>) -> Result<u64, StoreError> {
-        let channels = self.hearers(incident, ChannelKind::ALL).await?;
+        let muted = self.mute_of(incident, at).await?.is_some();
+        if muted && kind == EventKind::Changed {
+            return Ok(0);
+        }
+        let channels = if muted { self.told_before(incident).await? } else { self.hearers(incident, ChannelKind::ALL).await? };
         if channels.is_empty() {
             return Ok(0);
         }
@@ -120,6 +124,21 @@ impl OrgTx {
         .fetch_all(self.connection())
         .await?;
         Ok(channels.into_iter().map(|row| (row.id, row.not_before)).collect())
+    }
+
+    /// Channels that are on and were told of an incident.
+    async fn told_before(&mut self, incident: IncidentId) -> Result<Vec<Hearer>, StoreError> {
+        let org = self.org().0;
+        let channels = sqlx::query_scalar!(
+            "SELECT c.id FROM channels c WHERE c.org_id = $1 AND c.enabled AND EXISTS (
+               SELECT FROM outbox o WHERE o.org_id = $1 AND o.channel_id = c.id AND (o.incident_id = $2 OR (o.also <> '{}' AND o.also @> ARRAY[$2])))
+             ORDER BY c.id FOR KEY SHARE OF c",
+            org,
+            incident.0
+        )
+        .fetch_all(self.connection())
+        .await?;
+        Ok(channels.into_iter().map(|id| (id, None)).collect())
     }
 
     /// Before an incident is removed with all that waits for it: who was told of it and not of its end, and what they are to be told.

@@ -8,7 +8,8 @@ use waypost_types::{
     channel::EventKind,
     event::LiveEvent,
     id::TimelineId,
-    incident::{Incident, IncidentSeverity, IncidentStatus, TimelineEntry, TimelineEvent},
+    incident::{Incident, IncidentSeverity, IncidentStatus, Mute, MuteFor, TimelineEntry, TimelineEvent},
+    topic::Topic,
 };
 
 use crate::{
@@ -18,12 +19,16 @@ use crate::{
 };
 
 /// What a person does to an incident.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct IncidentChange<'a> {
     /// Where it goes.
     pub status: Option<IncidentStatus>,
     /// What they say.
     pub comment: Option<&'a str>,
+    /// Why it happened; empty takes back what was said.
+    pub root_cause: Option<&'a str>,
+    /// For how long nobody is told.
+    pub mute: Option<MuteFor>,
     /// Who they are, for the timeline.
     pub actor: &'a str,
 }
@@ -74,6 +79,9 @@ impl TryFrom<IncidentRow> for Incident {
             acknowledged_at: row.acknowledged_at,
             resolved_at: row.resolved_at,
             timeline: Vec::new(),
+            root_cause: None,
+            mute: None,
+            runbook: None,
             evidence: None,
             version: row.version,
         })
@@ -129,9 +137,16 @@ impl OrgTx {
         .fetch_one(self.connection())
         .await?;
         let mut incident = Incident::try_from(row)?;
-        let evidence: Option<Value> =
-            sqlx::query_scalar!("SELECT evidence FROM incidents WHERE org_id = $1 AND id = $2", org, id.0).fetch_one(self.connection()).await?;
-        incident.evidence = evidence.filter(|value| !value.is_null()).map(serde_json::from_value).transpose()?;
+        let more = sqlx::query!("SELECT evidence, root_cause, muted_by, muted_until FROM incidents WHERE org_id = $1 AND id = $2", org, id.0)
+            .fetch_one(self.connection())
+            .await?;
+        incident.evidence = more.evidence.filter(|value| !value.is_null()).map(serde_json::from_value).transpose()?;
+        incident.runbook = Topic::of(&incident).map(|topic| topic.as_str().to_owned());
+        incident.root_cause = more.root_cause;
+        incident.mute = more
+            .muted_by
+            .map(|by| Mute { by, until: more.muted_until })
+            .filter(|mute| incident.status != IncidentStatus::Resolved && mute.holds_at(Utc::now()));
         let lines = sqlx::query!(
             r#"SELECT id, at, event, text, actor FROM (SELECT * FROM incident_timeline WHERE org_id = $1 AND incident_id = $2 ORDER BY at DESC, id DESC LIMIT 500) newest
                ORDER BY at, id"#,
@@ -198,6 +213,7 @@ impl OrgTx {
         let next = change.status.filter(|next| *next != status);
         match (status, next) {
             (IncidentStatus::Resolved, Some(_)) | (_, Some(IncidentStatus::Open)) => return Err(StoreError::Conflict("status")),
+            (IncidentStatus::Resolved, None) if change.mute.is_some() => return Err(StoreError::Conflict("mute")),
             _ => {}
         }
         sqlx::query!(
@@ -214,6 +230,12 @@ impl OrgTx {
         .await?;
         if let Some(comment) = change.comment {
             self.append_timeline(id, now, TimelineEvent::Comment, comment, Some(change.actor)).await?;
+        }
+        if let Some(cause) = change.root_cause {
+            self.set_root_cause(id, cause, change.actor, now).await?;
+        }
+        if let Some(mute) = change.mute {
+            self.mute_incident(id, mute, change.actor, now).await?;
         }
         match next {
             Some(IncidentStatus::Acknowledged) => {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use uuid::Uuid;
 use waypost_types::{
     IncidentId, MonitorId,
-    incident::{IncidentSeverity, TimelineEvent},
+    incident::{IncidentSeverity, Mute, TimelineEvent},
     monitor::MonitorKind,
 };
 
@@ -32,6 +32,10 @@ pub struct OpenIncident {
     pub severity: IncidentSeverity,
     /// When it opened.
     pub opened_at: DateTime<Utc>,
+    /// Why it happened, as people found out: Markdown.
+    pub root_cause: Option<String>,
+    /// Nobody is to be told, as long as it holds.
+    pub mute: Option<Mute>,
     /// Raised by every change.
     pub version: i64,
 }
@@ -72,7 +76,8 @@ impl OrgTx {
         let org = self.org().0;
         let ids: Vec<Uuid> = monitors.iter().map(|monitor| monitor.0).collect();
         let rows = sqlx::query!(
-            r#"SELECT id, monitor_id AS "monitor_id!", condition, evidence IS NULL OR evidence = 'null' AS "by_hand!", title, severity, opened_at, version FROM incidents
+            r#"SELECT id, monitor_id AS "monitor_id!", condition, evidence IS NULL OR evidence = 'null' AS "by_hand!", title, severity, opened_at, version,
+                      root_cause, muted_by, muted_until FROM incidents
                WHERE org_id = $1 AND monitor_id = ANY($2) AND status <> 'resolved' ORDER BY id FOR UPDATE"#,
             org,
             &ids
@@ -89,6 +94,8 @@ impl OrgTx {
                     title: row.title,
                     severity: row.severity.parse().map_err(|()| StoreError::Corrupt(row.severity.clone()))?,
                     opened_at: row.opened_at,
+                    root_cause: row.root_cause,
+                    mute: row.muted_by.map(|by| Mute { by, until: row.muted_until }),
                     version: row.version,
                 })
             })

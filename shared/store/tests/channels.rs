@@ -19,7 +19,7 @@ use waypost_types::{
     channel::{ChannelKind, Delivery, DeliveryResult, EventKind},
     incident::{
         IncidentSeverity::{self, Critical, Info, Warning},
-        IncidentStatus,
+        IncidentStatus, MuteFor, TimelineEvent,
     },
 };
 
@@ -263,7 +263,7 @@ async fn what_people_open_and_end_is_told_too() {
     let scene = Scene::new().await;
     scene.channel("pager", Info).await.unwrap();
     let monitor = scene.monitor().await;
-    let resolve = IncidentChange { status: Some(IncidentStatus::Resolved), comment: None, actor: "ann@example.com" };
+    let resolve = IncidentChange { status: Some(IncidentStatus::Resolved), comment: None, actor: "ann@example.com", ..IncidentChange::default() };
     let mut tx = scene.tx().await;
     tx.update_incident(scene.incident, None, resolve, Utc::now()).await.unwrap();
     let added = tx.add_incident(monitor, "Planned", "By hand", Warning, "ann@example.com", Utc::now()).await.unwrap();
@@ -274,6 +274,42 @@ async fn what_people_open_and_end_is_told_too() {
     tx.delete_monitor(monitor, None).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(scene.waiting().await.pop().unwrap(), "let_go: It is no longer watched.");
+}
+
+#[tokio::test]
+async fn of_a_muted_incident_only_the_end_is_told_and_only_to_who_heard_of_it() {
+    let scene = Scene::new().await;
+    let pager = scene.channel("pager", Info).await.unwrap();
+    assert_eq!(scene.tell(Warning).await.0, 1);
+    let claimed = scene.claim(Utc::now() + TimeDelta::seconds(1)).await;
+    scene.sent(scene.org, claimed[0].0).await;
+    let late = scene.channel("late", Info).await.unwrap();
+    // What is tried for the first time after the mute is told to nobody.
+    assert_eq!(scene.tell(Critical).await.0, 2);
+    let change = |mute| IncidentChange { mute: Some(mute), actor: "ann@example.com", ..IncidentChange::default() };
+    let mut tx = scene.tx().await;
+    let muted = tx.update_incident(scene.incident, None, change(MuteFor::Hour), Utc::now()).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(muted.mute.as_ref().map(|mute| mute.by.as_str()), Some("ann@example.com"));
+    assert!(scene.claim(Utc::now() + TimeDelta::seconds(1)).await.is_empty());
+    assert_eq!(scene.tell(Warning).await.0, 0);
+    // The mute ends by itself.
+    let mut tx = scene.tx().await;
+    tx.change_incident(scene.incident, Utc::now(), Critical, "x", "x", "x").await.unwrap();
+    assert_eq!(tx.tell_channels(scene.incident, EventKind::Changed, "x", Utc::now() + TimeDelta::minutes(61)).await.unwrap(), 2);
+    drop(tx);
+    let resolve = IncidentChange { status: Some(IncidentStatus::Resolved), actor: "ann@example.com", ..IncidentChange::default() };
+    let mut tx = scene.tx().await;
+    let over = tx.update_incident(scene.incident, None, resolve, Utc::now()).await.unwrap();
+    tx.commit().await.unwrap();
+    let told: Vec<ChannelId> = scene.claim(Utc::now() + TimeDelta::seconds(1)).await.into_iter().map(|(_, channel)| channel).collect();
+    assert_eq!(told, [pager], "and not {late}");
+    assert_eq!(over.mute, None);
+    let story: Vec<&str> = over.timeline.iter().filter(|line| line.event == TimelineEvent::Muted).filter_map(|line| line.actor.as_deref()).collect();
+    assert_eq!(story, ["ann@example.com"]);
+    let mut tx = scene.tx().await;
+    let refused = tx.update_incident(scene.incident, None, change(MuteFor::Day), Utc::now()).await;
+    assert!(matches!(refused, Err(StoreError::Conflict("mute"))), "{refused:?}");
 }
 
 #[tokio::test]

@@ -94,6 +94,8 @@ ids! {
     ResultId = "res";
     /// Where an organisation is told of incidents.
     ChannelId = "chn";
+    /// A change that somebody marked.
+    ChangeId = "chg";
     /// One attempt to tell a channel something.
     DeliveryId = "dlv";
     /// A maintenance window.

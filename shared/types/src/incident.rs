@@ -133,6 +133,15 @@ pub struct Incident {
     /// network (`network|critical`). Empty where it is about the whole.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub condition: String,
+    /// Why it happened, as people found out: Markdown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_cause: Option<String>,
+    /// Nobody is told of it now; absent where members and channels are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mute: Option<Mute>,
+    /// The runbook that fits it: a name below `runbooks`. Absent in lists, and where it is none of the usual events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runbook: Option<String>,
     /// The outcome that confirmed it; absent in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Outcome>,
@@ -148,9 +157,92 @@ pub struct IncidentPatch {
     /// Acknowledge or resolve by hand; an incident never goes back to open.
     #[serde(default)]
     pub status: Option<IncidentStatus>,
-    /// A comment for the timeline, 1 to 4,000 characters.
+    /// A comment for the timeline, 1 to 4,000 characters of Markdown.
     #[serde(default)]
     pub comment: Option<String>,
+    /// Why it happened, up to 4,000 characters of Markdown, while it lasts and after; empty takes it back.
+    #[serde(default)]
+    pub root_cause: Option<String>,
+    /// For how long nobody is told of it. Who heard of the beginning hears of the end all the same.
+    #[serde(default)]
+    pub mute: Option<MuteFor>,
+}
+
+/// An incident of which nobody is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Mute {
+    /// Who decided it.
+    pub by: String,
+    /// Until when; absent: until it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<DateTime<Utc>>,
+}
+
+impl Mute {
+    /// Whether it still holds.
+    pub fn holds_at(&self, now: DateTime<Utc>) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+}
+
+/// For how long nobody is to be told of an incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum MuteFor {
+    /// One hour.
+    #[serde(rename = "1h")]
+    Hour,
+    /// Eight hours.
+    #[serde(rename = "8h")]
+    EightHours,
+    /// A day.
+    #[serde(rename = "24h")]
+    Day,
+    /// As long as it lasts.
+    #[serde(rename = "until_resolved")]
+    UntilResolved,
+    /// People are told again.
+    #[serde(rename = "off")]
+    Off,
+}
+
+impl MuteFor {
+    /// All that mute, shortest first.
+    pub const ALL: [Self; 4] = [Self::Hour, Self::EightHours, Self::Day, Self::UntilResolved];
+
+    /// The written form.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hour => "1h",
+            Self::EightHours => "8h",
+            Self::Day => "24h",
+            Self::UntilResolved => "until_resolved",
+            Self::Off => "off",
+        }
+    }
+
+    /// What people read.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Hour => "for 1 hour",
+            Self::EightHours => "for 8 hours",
+            Self::Day => "for 24 hours",
+            Self::UntilResolved => "until it is resolved",
+            Self::Off => "no longer",
+        }
+    }
+
+    /// When it ends by itself.
+    pub fn until(self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let hours = match self {
+            Self::Hour => 1,
+            Self::EightHours => 8,
+            Self::Day => 24,
+            Self::UntilResolved | Self::Off => return None,
+        };
+        Some(now + chrono::TimeDelta::hours(hours))
+    }
 }
 
 /// `POST incidents`: something noticed by people or by another program.
@@ -196,8 +288,14 @@ pub enum TimelineEvent {
     Changed,
     /// Somebody took it.
     Acknowledged,
-    /// Somebody wrote something.
+    /// Somebody wrote something: Markdown.
     Comment,
+    /// Somebody said why it happened: Markdown.
+    RootCause,
+    /// Somebody decided that nobody is told.
+    Muted,
+    /// Somebody decided that people are told again.
+    Unmuted,
     /// A message was accepted by the receiver.
     Notified,
     /// A message was refused or could not be sent.
@@ -214,6 +312,9 @@ impl TimelineEvent {
             Self::Changed => "changed",
             Self::Acknowledged => "acknowledged",
             Self::Comment => "comment",
+            Self::RootCause => "root_cause",
+            Self::Muted => "muted",
+            Self::Unmuted => "unmuted",
             Self::Notified => "notified",
             Self::NotifyFailed => "notify_failed",
             Self::Resolved => "resolved",
@@ -224,16 +325,39 @@ impl TimelineEvent {
 impl std::str::FromStr for TimelineEvent {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
-        [Self::Opened, Self::Changed, Self::Acknowledged, Self::Comment, Self::Notified, Self::NotifyFailed, Self::Resolved]
-            .into_iter()
-            .find(|e| e.as_str() == text)
-            .ok_or(())
+        [
+            Self::Opened,
+            Self::Changed,
+            Self::Acknowledged,
+            Self::Comment,
+            Self::RootCause,
+            Self::Muted,
+            Self::Unmuted,
+            Self::Notified,
+            Self::NotifyFailed,
+            Self::Resolved,
+        ]
+        .into_iter()
+        .find(|e| e.as_str() == text)
+        .ok_or(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn how_long_it_is_muted_is_written_as_it_is_read() {
+        for mute in MuteFor::ALL.into_iter().chain([MuteFor::Off]) {
+            assert_eq!(serde_json::to_value(mute).unwrap(), mute.as_str());
+        }
+        let now = DateTime::from_timestamp(0, 0).unwrap();
+        let until = MuteFor::Hour.until(now);
+        assert_eq!(until, Some(now + chrono::TimeDelta::hours(1)));
+        let mute = |until| Mute { by: "ann@example.com".to_owned(), until };
+        assert!(mute(until).holds_at(now) && !mute(until).holds_at(until.unwrap()) && mute(None).holds_at(until.unwrap()));
+    }
 
     #[test]
     fn a_finding_and_the_incident_that_it_makes_are_called_the_same() {

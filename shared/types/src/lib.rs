@@ -7,6 +7,8 @@
 pub mod account;
 pub mod asset;
 pub mod audit;
+pub mod cause;
+pub mod change;
 pub mod channel;
 pub mod conditions;
 pub mod drift;
@@ -28,12 +30,14 @@ pub mod outcome;
 pub mod overview;
 pub mod page;
 pub mod problem;
+pub mod runbook;
 pub mod score;
 pub mod settled;
 pub mod tag;
+pub mod topic;
 pub mod unicode;
 pub mod zone;
 
 pub use finding::{Finding, Severity, UnknownCause, UnknownPart};
-pub use id::{AddressId, ChannelId, DomainId, IncidentId, MonitorId, OrgId, ServerId, UserId, WindowId};
+pub use id::{AddressId, ChangeId, ChannelId, DomainId, IncidentId, MonitorId, OrgId, ServerId, UserId, WindowId};
 pub use name::{Cidr, DomainName, EmailAddress, NameError};

@@ -1,20 +1,29 @@
 //! Incidents: the list, and the story of one.
 
+mod care;
+mod related;
+mod story;
+
 use axum::{extract::Path, http::StatusCode};
 use leptos::prelude::*;
 use serde_json::{Value, json};
 use waypost_types::{
+    cause::Related,
     finding::{Finding, Severity, family_key},
-    incident::{Incident, IncidentStatus, TimelineEntry, TimelineEvent},
+    incident::{Incident, IncidentStatus},
     list_settings::ListSettings,
     lists::ListInfo,
     monitor::MonitorKind,
     outcome::{AuditReport, BlacklistReport, Outcome, Speaker},
     page::List,
+    runbook::Runbook,
     unicode::with_ascii,
 };
 
-use super::settings::{self, Target};
+use super::{
+    runbooks,
+    settings::{self, Target},
+};
 use crate::{
     api::ApiFailure,
     ssr::{Answer, Fields, Frame, Visit, org_path, page},
@@ -47,18 +56,25 @@ pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
 }
 
 pub(crate) async fn show(visit: Visit, Path((org, id)): Path<(String, String)>) -> Answer {
-    draw(&visit, &org, &id, "", None).await
+    draw(&visit, &org, &id, None, None).await
 }
 
-async fn draw(visit: &Visit, org: &str, id: &str, typed: &str, failure: Option<&ApiFailure>) -> Answer {
+async fn draw(visit: &Visit, org: &str, id: &str, fields: Option<&Fields>, failure: Option<&ApiFailure>) -> Answer {
     let path = target(org, id).api("");
-    let (frame, incident) = tokio::try_join!(visit.frame(org), visit.api.get::<Incident>(&path))?;
+    let around = target(org, id).api("/related");
+    let (frame, incident, related) = tokio::try_join!(visit.frame(org), visit.api.get::<Incident>(&path), visit.api.get::<Related>(&around))?;
+    // Without the runbook the page says the rest.
+    let runbook = match &incident.runbook {
+        Some(topic) => visit.api.get::<Runbook>(&org_path(org, &format!("runbooks/{topic}"))).await.ok(),
+        None => None,
+    };
     // Without the catalog the guides say less, and nothing else is missing.
     let catalog = match incident.kind {
         MonitorKind::Blacklist => visit.api.get::<ListSettings>(&org_path(org, "lists")).await.map(|lists| lists.catalog).unwrap_or_default(),
         MonitorKind::Audit | MonitorKind::Smtp => Vec::new(),
     };
-    let typed = typed.to_owned();
+    // What stands in a text area is not escaped for us.
+    let typed = text::escaped(fields.map_or("", |fields| fields.raw("comment")));
     Ok(page(visit, settings::status(failure), &incident.title.clone(), || {
         let root = format!("/o/{}", text::encoded(org));
         let base = target(org, id).page();
@@ -72,11 +88,13 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &str, failure: Option<&
         });
         let gate = Gate::change(&frame, "comment");
         let comment = view! {
-            <input type="hidden" name="version" value=incident.version.to_string() data-live="version"/>
-            <div class="field"><label for="c">"Add a comment"</label><textarea class="input" id="c" name="comment" rows="3" maxlength="4000" required=true placeholder="What did you see, what did you change?">{typed}</textarea></div>
+            {care::version(&incident)}
+            <div class="field"><label for="c">"Add a comment"</label><textarea class="input" id="c" name="comment" rows="3" maxlength="4000" required=true aria-describedby="c-hint" placeholder="What did you see, what did you change?">{typed}</textarea><span class="hint" id="c-hint">"Markdown: **bold**, `code`, - lists, [links](https://example.com)."</span></div>
             {gate.hint()}
         };
-        let timeline = incident.timeline.iter().rev().map(entry).collect_view();
+        let todo = what_to_do(&incident, &catalog);
+        let runbook = runbook.as_ref().map(|runbook| runbooks::of_incident(org, runbook, todo.is_some()));
+        let timeline = incident.timeline.iter().rev().map(story::entry).collect_view();
         let content = view! {
             {settings::notice(visit, &[], failure)}
             {ui::head(&incident.title, Some(ui::incident_badge(&incident)), sub, actions(&frame, &incident, &base))}
@@ -86,7 +104,10 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &str, failure: Option<&
                         <div class="card-head"><h2 id="h-what">"What happened"</h2></div>
                         <div class="card-body"><p class="prose">{text::sentence(&incident.summary)}</p></div>
                     </section>
-                    {what_to_do(&incident, &catalog)}
+                    {todo}
+                    {runbook}
+                    {related::card(&frame, org, &incident, &related)}
+                    {care::root_cause(&frame, &incident, &base, fields)}
                     <section class="card" aria-labelledby="h-t">
                         <div class="card-head"><h2 id="h-t">"Timeline"</h2></div>
                         <div class="card-body">
@@ -96,7 +117,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &str, failure: Option<&
                     </section>
                     {evidence}
                 </div>
-                <aside class="c4 stack" aria-label="Details">{details(&incident)}</aside>
+                <aside class="c4 stack" aria-label="Details">{details(&incident)}{care::mute(&frame, &incident, &base)}</aside>
             </div>
         };
         ui::shell(&frame, Place::Incidents, crumbs, content)
@@ -146,35 +167,6 @@ fn details(incident: &Incident) -> AnyView {
                 {incident.resolved_at.map(|at| row("Resolved", text::minute(at).into_any()))}
             </dl></div>
         </section>
-    }
-    .into_any()
-}
-
-fn entry(entry: &TimelineEntry) -> AnyView {
-    let (glyph, word) = match entry.event {
-        TimelineEvent::Opened => ("bolt", "Opened"),
-        TimelineEvent::Changed => ("info", "Changed"),
-        TimelineEvent::Acknowledged => ("user-ok", "Acknowledged"),
-        TimelineEvent::Comment => ("chat", "commented"),
-        TimelineEvent::Notified => ("bell", "Message sent"),
-        TimelineEvent::NotifyFailed => ("warn", "Message not sent"),
-        TimelineEvent::Resolved => ("ok", "Resolved"),
-    };
-    let said = match entry.event {
-        TimelineEvent::Comment => view! { <div class="comment">{entry.text.clone()}</div> }.into_any(),
-        _ => view! { <p class="sm soft mt1">{text::sentence(&entry.text)}</p> }.into_any(),
-    };
-    let who = entry.actor.clone();
-    let head = match (entry.event, who) {
-        (TimelineEvent::Comment, Some(who)) => view! { <strong>{who}</strong>" commented" }.into_any(),
-        (_, Some(who)) => view! { {word}" by "<strong>{who}</strong> }.into_any(),
-        (_, None) => word.into_any(),
-    };
-    view! {
-        <li>
-            <span class="dot">{icon(glyph)}</span>
-            <div><div class="event"><span>{head}</span>{ui::time(entry.at)}</div>{said}</div>
-        </li>
     }
     .into_any()
 }
@@ -257,7 +249,7 @@ const fn target<'a>(org: &'a str, id: &'a str) -> Target<'a> {
 async fn act(visit: Visit, org: &str, id: &str, fields: &Fields, patch: Value) -> Answer {
     match settings::change(&visit, &target(org, id), fields.version(), &patch).await? {
         Ok(response) => Ok(response),
-        Err(failure) => draw(&visit, org, id, fields.raw("comment"), Some(&failure)).await,
+        Err(failure) => draw(&visit, org, id, Some(fields), Some(&failure)).await,
     }
 }
 
@@ -271,4 +263,12 @@ pub(crate) async fn resolve(visit: Visit, Path((org, id)): Path<(String, String)
 
 pub(crate) async fn comment(visit: Visit, Path((org, id)): Path<(String, String)>, fields: Fields) -> Answer {
     act(visit, &org, &id, &fields, json!({ "comment": fields.text("comment") })).await
+}
+
+pub(crate) async fn cause(visit: Visit, Path((org, id)): Path<(String, String)>, fields: Fields) -> Answer {
+    act(visit, &org, &id, &fields, json!({ "root_cause": fields.text("root_cause") })).await
+}
+
+pub(crate) async fn mute(visit: Visit, Path((org, id)): Path<(String, String)>, fields: Fields) -> Answer {
+    act(visit, &org, &id, &fields, json!({ "mute": fields.text("mute") })).await
 }

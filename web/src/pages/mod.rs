@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod add;
 pub(crate) mod addresses;
+pub(crate) mod changes;
 pub(crate) mod channels;
 pub(crate) mod domains;
 pub(crate) mod incidents;
@@ -15,6 +16,7 @@ pub(crate) mod maintenance;
 pub(crate) mod messages;
 pub(crate) mod organisation;
 pub(crate) mod overview;
+pub(crate) mod runbooks;
 pub(crate) mod score;
 pub(crate) mod servers;
 pub(crate) mod settings;

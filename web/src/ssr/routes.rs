@@ -13,7 +13,8 @@ use super::{Site, Visit, redirect, visit};
 use crate::{
     api::ApiFailure,
     pages::{
-        account, add, addresses, channels, domains, incidents, landing, lists, mailbox, maintenance, messages, organisation, overview, score, servers,
+        account, add, addresses, changes, channels, domains, incidents, landing, lists, mailbox, maintenance, messages, organisation, overview,
+        runbooks, score, servers,
     },
 };
 
@@ -72,10 +73,17 @@ pub(super) fn router(site: Site) -> Router {
         .route("/o/{org}/maintenance/{id}/end", post(maintenance::window::end).get(back))
         .route("/o/{org}/maintenance/{id}/delete", post(maintenance::window::remove).get(back))
         .route("/o/{org}/settings", get(organisation::show).post(organisation::change))
+        .route("/o/{org}/changes", get(changes::show).post(changes::create))
+        .route("/o/{org}/changes/{id}/delete", post(changes::remove).get(back))
+        .route("/o/{org}/runbooks", get(runbooks::list))
+        .route("/o/{org}/runbooks/{topic}", get(runbooks::show).post(runbooks::write))
+        .route("/o/{org}/runbooks/{topic}/reset", post(runbooks::reset).get(back))
         .route("/o/{org}/incidents", get(incidents::list))
         .route("/o/{org}/incidents/{id}", get(incidents::show))
         .route("/o/{org}/incidents/{id}/acknowledge", post(incidents::acknowledge).get(back))
         .route("/o/{org}/incidents/{id}/comment", post(incidents::comment).get(back))
+        .route("/o/{org}/incidents/{id}/cause", post(incidents::cause).get(back))
+        .route("/o/{org}/incidents/{id}/mute", post(incidents::mute).get(back))
         .route("/o/{org}/incidents/{id}/resolve", post(incidents::resolve).get(back))
         .fallback(async || ApiFailure::not_found())
         .layer(DefaultBodyLimit::max(FORM_BYTES))

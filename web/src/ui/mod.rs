@@ -15,6 +15,7 @@ mod incident;
 mod list_table;
 mod listing;
 mod maintenance;
+mod markdown;
 mod parts;
 mod score;
 mod shell;
@@ -35,6 +36,7 @@ pub(crate) use incident::{incident_badge, incident_item};
 pub(crate) use list_table::list_entries;
 pub(crate) use listing::{listing_status, listings, of_domain, rests_on, scanned};
 pub(crate) use maintenance::{maintenance_line, maintenance_mark};
+pub(crate) use markdown::markdown;
 pub(crate) use parts::{
     ascii_form, ascii_note, badge, breakable, copied, grade, head, icon, large_icon, state_badge, state_status, state_word, status, time, verdict,
     when,

@@ -17,9 +17,11 @@ pub(crate) enum Place {
     Servers,
     Domains,
     Addresses,
+    Changes,
     Channels,
     Maintenance,
     Settings,
+    Runbooks,
     Elsewhere,
 }
 
@@ -149,6 +151,7 @@ fn sidebar(frame: &Frame, place: Place) -> AnyView {
                 <ul>
                     {link("", Place::Overview, "home", "Overview", 0, false)}
                     {link("/incidents", Place::Incidents, "bolt", "Incidents", counts.open_incidents, true)}
+                    {link("/changes", Place::Changes, "branch", "Changes", 0, false)}
                 </ul>
                 <p class="nav-title" id="nav-monitoring">"Monitoring"</p>
                 <ul aria-labelledby="nav-monitoring">
@@ -160,6 +163,7 @@ fn sidebar(frame: &Frame, place: Place) -> AnyView {
                 <ul aria-labelledby="nav-alerting">
                     {link("/channels", Place::Channels, "bell", "Channels", 0, false)}
                     {link("/maintenance", Place::Maintenance, "clock", "Maintenance", 0, false)}
+                    {link("/runbooks", Place::Runbooks, "book", "Runbooks", 0, false)}
                 </ul>
                 <p class="nav-title" id="nav-org">"Organisation"</p>
                 <ul aria-labelledby="nav-org">{link("/settings", Place::Settings, "gear", "Settings", 0, false)}</ul>

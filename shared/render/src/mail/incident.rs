@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use waypost_types::{
     IncidentId,
     incident::IncidentSeverity,
+    topic::Topic,
     unicode::{in_text, with_ascii},
 };
 
@@ -28,6 +29,10 @@ pub struct IncidentMail<'a> {
     pub opened_at: DateTime<Utc>,
     /// When what this mail tells happened.
     pub at: DateTime<Utc>,
+    /// Title and address of the runbook that fits it. Told while it lasts.
+    pub runbook: Option<(&'a str, &'a str)>,
+    /// Why it happened, as people found out: Markdown. Told at its end.
+    pub root_cause: Option<&'a str>,
 }
 
 /// Address of an incident's page.
@@ -38,6 +43,11 @@ pub fn incident_url(base_url: &str, org_slug: &str, incident: IncidentId) -> Str
 /// Address of the page of all incidents.
 pub fn incidents_url(base_url: &str, org_slug: &str) -> String {
     format!("{}/o/{org_slug}/incidents", base_url.trim_end_matches('/'))
+}
+
+/// Address of a runbook's page.
+pub fn runbook_url(base_url: &str, org_slug: &str, topic: Topic) -> String {
+    format!("{}/o/{org_slug}/runbooks/{}", base_url.trim_end_matches('/'), topic.as_str())
 }
 
 /// Title of what is told together.
@@ -78,7 +88,9 @@ pub fn incident_recovered(incident: &IncidentMail<'_>, now: &str) -> Mail {
     let lasted = format!("It lasted {}. Nothing needs to be done.", duration(incident.opened_at, incident.at));
     let was = format!("The incident was: {}", incident.title);
     let mut letter = letter(incident, "Recovered", format!("Recovered: {now}"), vec![incident.summary.to_owned(), was, lasted], RECOVERED);
+    letter.guide = None;
     letter.subject = format!("[Recovered] {now}");
+    letter.written = cause(incident);
     letter.render()
 }
 
@@ -86,7 +98,14 @@ pub fn incident_recovered(incident: &IncidentMail<'_>, now: &str) -> Mail {
 pub fn incident_let_go(incident: &IncidentMail<'_>) -> Mail {
     let next = "Whether it is over is not known. If it can be looked at again and is still there, a new incident says so.";
     let paragraphs = vec![incident.summary.to_owned(), next.to_owned()];
-    letter(incident, "Closed", format!("Closed: {}", incident.title), paragraphs, CLOSED).render()
+    let incident = &IncidentMail { runbook: None, ..incident.clone() };
+    let mut letter = letter(incident, "Closed", format!("Closed: {}", incident.title), paragraphs, CLOSED);
+    letter.written = cause(incident);
+    letter.render()
+}
+
+fn cause<'a>(incident: &IncidentMail<'a>) -> Option<(&'static str, &'a str)> {
+    incident.root_cause.map(|cause| ("Root cause", cause))
 }
 
 fn letter<'a>(incident: &IncidentMail<'a>, label: &str, heading: String, paragraphs: Vec<String>, accent: &'static str) -> Letter<'a> {
@@ -99,7 +118,9 @@ fn letter<'a>(incident: &IncidentMail<'a>, label: &str, heading: String, paragra
         heading,
         accent,
         paragraphs,
+        written: None,
         facts,
+        guide: incident.runbook,
         button: Some(("Open the incident", incident.url)),
         footer: format!("You get this mail because you are a member of {} on Waypost.", incident.org),
     }
@@ -163,6 +184,8 @@ mod tests {
             severity: IncidentSeverity::Critical,
             opened_at,
             at: opened_at,
+            runbook: None,
+            root_cause: None,
         }
     }
 
@@ -198,6 +221,35 @@ mod tests {
         }
         let long = "ä".repeat(500);
         assert_eq!(incident_opened(&IncidentMail { title: &long, ..sample() }).subject.chars().count(), 200);
+    }
+
+    #[test]
+    fn the_mail_of_the_end_says_why_it_happened() {
+        let cause = "The **firewall** update closed port 25.\n\n<img src=x>";
+        let of = IncidentMail { root_cause: Some(cause), ..sample() };
+        for mail in [incident_recovered(&of, NOW), incident_let_go(&of)] {
+            assert!(mail.text.contains(&format!("Root cause:\n{cause}\n")), "{}", mail.text);
+            assert!(mail.html.contains("The <strong>firewall</strong> update") && !mail.html.contains("<img"), "{}", mail.html);
+        }
+        assert!(!incident_changed(&of, IncidentSeverity::Info).text.contains("Root cause"));
+    }
+
+    #[test]
+    fn while_it_lasts_the_mail_leads_to_the_runbook() {
+        let url = runbook_url("https://waypost.example/", "example", Topic::Unreachable);
+        assert_eq!(url, "https://waypost.example/o/example/runbooks/unreachable");
+        let of = IncidentMail { runbook: Some((Topic::Unreachable.title(), &url)), ..sample() };
+        for mail in [incident_opened(&of), incident_changed(&of, IncidentSeverity::Info)] {
+            assert!(
+                mail.text.contains("Step by step: The server can not be reached\nhttps://waypost.example/o/example/runbooks/unreachable"),
+                "{}",
+                mail.text
+            );
+            assert!(mail.html.contains("href=\"https://waypost.example/o/example/runbooks/unreachable\""), "{}", mail.html);
+        }
+        for mail in [incident_recovered(&of, NOW), incident_let_go(&of)] {
+            assert!(!mail.text.contains("/runbooks/") && !mail.html.contains("/runbooks/"));
+        }
     }
 
     #[test]

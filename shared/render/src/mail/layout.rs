@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Mail;
-use crate::cut;
+use crate::{cut, markdown};
 
 /// The parts of a mail.
 pub(super) struct Letter<'a> {
@@ -12,7 +12,11 @@ pub(super) struct Letter<'a> {
     /// Colour of the bar above the heading.
     pub accent: &'static str,
     pub paragraphs: Vec<String>,
+    /// A heading, and Markdown that people wrote.
+    pub written: Option<(&'static str, &'a str)>,
     pub facts: Vec<(&'a str, String)>,
+    /// Title and address of a page that says what to do.
+    pub guide: Option<(&'a str, &'a str)>,
     pub button: Option<(&'static str, &'a str)>,
     pub footer: String,
 }
@@ -34,11 +38,17 @@ impl Letter<'_> {
             out.push('\n');
             push(&mut out, &plain(paragraph));
         }
+        if let Some((heading, text)) = self.written {
+            push(&mut out, &format!("\n{heading}:\n{}", plain(text)));
+        }
         if !self.facts.is_empty() {
             out.push('\n');
         }
         for (name, value) in &self.facts {
             push(&mut out, &format!("{name}: {}", one_line(value)));
+        }
+        if let Some((title, url)) = self.guide {
+            push(&mut out, &format!("\nStep by step: {}\n{url}", one_line(title)));
         }
         if let Some((label, url)) = self.button {
             out.push('\n');
@@ -58,6 +68,9 @@ impl Letter<'_> {
             let text = escape(&plain(paragraph)).replace('\n', "<br>");
             push(&mut body, &format!("<p style=\"margin:0 0 14px\">{text}</p>"));
         }
+        if let Some((heading, text)) = self.written {
+            push(&mut body, &format!("<h2 style=\"margin:0 0 6px;font-size:15px\">{heading}</h2>\n{}", markdown::html(&plain(text))));
+        }
         if !self.facts.is_empty() {
             push(&mut body, "<table role=\"presentation\" cellpadding=\"0\" cellspacing=\"0\" style=\"margin:0 0 18px;border-collapse:collapse\">");
             for (name, value) in &self.facts {
@@ -71,6 +84,10 @@ impl Letter<'_> {
                 );
             }
             push(&mut body, "</table>");
+        }
+        if let Some((title, url)) = self.guide {
+            let link = format!("<a href=\"{}\" style=\"color:#1f4fd8\">{}</a>", escape(url), escape(&one_line(title)));
+            push(&mut body, &format!("<p style=\"margin:0 0 18px\">Step by step: {link}</p>"));
         }
         if let Some((label, url)) = self.button {
             let url = escape(url);
@@ -115,7 +132,7 @@ fn is_invisible(c: char) -> bool {
 }
 
 /// Text as HTML text or attribute value.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         match c {

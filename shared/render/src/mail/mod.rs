@@ -9,8 +9,9 @@ mod operator;
 pub use account::{password_reset, verification};
 pub use incident::{
     CLOSED, IncidentMail, RECOVERED, accent, incident_changed, incident_let_go, incident_opened, incident_recovered, incident_url, incidents_opened,
-    incidents_url, together_lines, together_title,
+    incidents_url, runbook_url, together_lines, together_title,
 };
+pub(crate) use layout::escape;
 pub use operator::lists_set_aside;
 
 /// A rendered mail.

@@ -22,6 +22,8 @@ pub fn lists_set_aside(region: &str, base_url: &str, lists: &[(String, String)])
         heading: what,
         accent: "#b45309",
         paragraphs,
+        written: None,
+        guide: None,
         facts: lists.iter().take(MOST_LISTS).map(|(zone, reason)| (zone.as_str(), reason.clone())).collect(),
         button: Some(("See what is set aside now", &url)),
         footer: "You get this mail because WAYPOST_OPERATORS names your address.".to_owned(),

@@ -1,0 +1,73 @@
+//! What people add to an incident while it lasts and after: why it happened, and that nobody is to be told of it for a while.
+
+use chrono::{DateTime, Utc};
+use waypost_types::{
+    IncidentId,
+    incident::{Mute, MuteFor, TimelineEvent},
+};
+
+use crate::{OrgTx, StoreError, recording::without_nul};
+
+impl OrgTx {
+    /// Keeps why it happened, and tells it in the story; empty takes it back.
+    pub(crate) async fn set_root_cause(&mut self, id: IncidentId, cause: &str, actor: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let org = self.org().0;
+        let changed = sqlx::query!(
+            "UPDATE incidents SET root_cause = nullif($3, '') WHERE org_id = $1 AND id = $2 AND root_cause IS DISTINCT FROM nullif($3, '')",
+            org,
+            id.0,
+            without_nul(cause)
+        )
+        .execute(self.connection())
+        .await?;
+        if changed.rows_affected() == 0 {
+            return Ok(());
+        }
+        let told = if cause.is_empty() { "What was written here is taken back." } else { cause };
+        self.append_timeline(id, now, TimelineEvent::RootCause, told, Some(actor)).await
+    }
+
+    /// Nobody is told of it for a while, or people are again. What waits for its first attempt is told to nobody either; what was tried before
+    /// goes on, since the other side may have it already.
+    pub(crate) async fn mute_incident(&mut self, id: IncidentId, mute: MuteFor, actor: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let org = self.org().0;
+        let (by, until) = if mute == MuteFor::Off { (None, None) } else { (Some(actor), mute.until(now)) };
+        let before = self.mute_of(id, now).await?;
+        sqlx::query!("UPDATE incidents SET muted_by = $3, muted_until = $4 WHERE org_id = $1 AND id = $2", org, id.0, by, until)
+            .execute(self.connection())
+            .await?;
+        if by.is_none() {
+            // A second press of the button is no news.
+            if before.is_some() {
+                self.append_timeline(id, now, TimelineEvent::Unmuted, "Members and channels are told of it again.", Some(actor)).await?;
+            }
+            return Ok(());
+        }
+        sqlx::query!("DELETE FROM outbox WHERE org_id = $1 AND incident_id = $2 AND state = 'pending' AND attempts = 0 AND also = '{}'", org, id.0)
+            .execute(self.connection())
+            .await?;
+        let text = format!("Nobody is told of it {}. Who heard of the beginning still hears of the end.", mute.words());
+        self.append_timeline(id, now, TimelineEvent::Muted, &text, Some(actor)).await
+    }
+
+    /// The mute of an incident that holds now.
+    pub async fn mute_of(&mut self, id: IncidentId, now: DateTime<Utc>) -> Result<Option<Mute>, StoreError> {
+        let org = self.org().0;
+        let row =
+            sqlx::query!("SELECT muted_by, muted_until FROM incidents WHERE org_id = $1 AND id = $2", org, id.0).fetch_one(self.connection()).await?;
+        Ok(row.muted_by.map(|by| Mute { by, until: row.muted_until }).filter(|mute| mute.holds_at(now)))
+    }
+
+    /// Whom a mail about this incident was sent to, or is on its way to: of it alone or of several at once.
+    pub async fn mailed_about(&mut self, id: IncidentId) -> Result<Vec<String>, StoreError> {
+        let org = self.org().0;
+        Ok(sqlx::query_scalar!(
+            "SELECT DISTINCT recipient FROM outbox WHERE org_id = $1 AND channel = 'email' AND state <> 'failed'
+               AND (incident_id = $2 OR (also <> '{}' AND also @> ARRAY[$2]))",
+            org,
+            id.0
+        )
+        .fetch_all(self.connection())
+        .await?)
+    }
+}
