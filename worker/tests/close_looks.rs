@@ -31,7 +31,7 @@ use waypost_worker::{
 /// Every server is up and remembers what it was asked; what it answers is told by the test.
 #[derive(Default)]
 struct Asked {
-    asked: Mutex<Vec<(String, Asks)>>,
+    questions: Mutex<Vec<(String, Asks)>>,
     found: Mutex<Vec<(&'static str, Severity)>>,
     unknown: Mutex<Vec<&'static str>>,
 }
@@ -52,7 +52,7 @@ impl Checker for Asked {
     }
 
     fn look_closely<'a>(&'a self, held: &'a ProbeReport, asks: &'a Asks) -> BoxFuture<'a, Option<CloseLook>> {
-        self.asked.lock().unwrap().push((format!("{}:{}", held.host, held.port), asks.clone()));
+        self.questions.lock().unwrap().push((format!("{}:{}", held.host, held.port), asks.clone()));
         let of_owner = !asks.old_tls;
         let finding = |(rule, severity): &(&str, Severity)| Finding {
             rule: (*rule).to_owned(),
@@ -120,7 +120,7 @@ impl Watch {
 
     /// What was asked since it was asked for: target, old TLS, relaying, recipients of which domain.
     fn asked(&self) -> Vec<(String, bool, bool, Option<String>)> {
-        let asked = std::mem::take(&mut *self.server.asked.lock().unwrap());
+        let asked = std::mem::take(&mut *self.server.questions.lock().unwrap());
         let mut asked: Vec<_> =
             asked.into_iter().map(|(target, asks)| (target, asks.old_tls, asks.relay, asks.recipients_of.map(|domain| domain.to_string()))).collect();
         asked.sort();

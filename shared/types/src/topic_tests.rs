@@ -13,7 +13,7 @@ fn every_usual_event_has_a_runbook_with_all_its_parts() {
             assert!(text.contains(part), "{} lacks {part}", topic.as_str());
         }
         let mends = text.lines().any(|line| line.starts_with("## Mend"));
-        assert!(mends && text.len() > 1_000 && text.chars().count() <= 20_000 && text.matches('`').count() % 2 == 0, "{}", topic.as_str());
+        assert!(mends && text.len() > 1_000 && text.chars().count() <= 20_000 && text.matches('`').count().is_multiple_of(2), "{}", topic.as_str());
     }
 }
 

@@ -193,7 +193,9 @@ async fn conversation(prober: &Prober, target: &ProbeTarget, asks: &Asks, addres
         }
     }
     if let Err((reason, _)) = &ended {
-        left.into_iter().for_each(|question| asked.untold(question, reason));
+        for question in left {
+            asked.untold(question, reason);
+        }
     }
     talk.wire.quit(ended.err().is_none_or(|(_, in_step)| in_step)).await;
     asked.transcript.append(&mut talk.wire.transcript);
@@ -301,14 +303,12 @@ fn judge_relay(host: &str, reply: &Reply, asked: &mut Asked) {
 fn says_no_such_user(reply: &Reply) -> bool {
     const OF_USERS: [&str; 8] = ["user", "mailbox", "recipient", "unknown", "not exist", "no such", "not found", "invalid address"];
     const OF_POLICY: [&str; 9] = ["block", "spam", "relay", "denied", "listed", "policy", "reputation", "not allowed", "reject"];
-    match enhanced(reply) {
-        Some(code) => code.starts_with("5.1.") && !matches!(code, "5.1.7" | "5.1.8"),
-        None => {
-            let text = reply.text().to_ascii_lowercase();
-            let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
-            matches!(reply.code, 550 | 551 | 553) && says(&OF_USERS) && !says(&OF_POLICY)
-        }
+    if let Some(code) = enhanced(reply) {
+        return code.starts_with("5.1.") && !matches!(code, "5.1.7" | "5.1.8");
     }
+    let text = reply.text().to_ascii_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    matches!(reply.code, 550 | 551 | 553) && says(&OF_USERS) && !says(&OF_POLICY)
 }
 
 fn enhanced(reply: &Reply) -> Option<&str> {
