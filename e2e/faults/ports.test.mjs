@@ -21,7 +21,7 @@ const FAULTS = [
   { fault: 'reset', port: 465, severity: 'critical', title: /Port 465/, summary: /reset/ },
   { fault: 'garbage', port: 25, severity: 'critical', title: /Port 25/, summary: /SMTP/ },
   { fault: 'greet_5xx', port: 25, severity: 'critical', title: /Port 25/, summary: /refuses every conversation/ },
-  { fault: 'greet_4xx', port: 25, severity: 'warning', title: /./, summary: /temporary refusal/ },
+  { fault: 'greet_4xx', port: 25, severity: 'warning', title: /works with problems/, summary: /temporary refusal/ },
   { fault: 'no_starttls', port: 25, severity: 'warning', title: /does not offer STARTTLS/, summary: /clear|read/ },
   { fault: 'close_mid_tls', port: 25, severity: 'critical', title: /Port 25|TLS/, summary: /TLS handshake/ },
   { fault: 'ssl3_only', port: 25, severity: 'critical', title: /Port 25|TLS/, summary: /TLS/ },
@@ -70,17 +70,14 @@ test('each fault of a port opens one incident and ends with it; a tarpit opens n
     await look(waiting);
     throw new Error(waiting.map(({ fault, port }) => `${fault} on ${port}`).join(', '));
   }, STORY);
-  for (const story of broken) {
-    const [incident, ...more] = of(await person.list('incidents'), story);
-    const name = `${story.fault} on ${story.port}: ${incident.severity} | ${incident.title} | ${incident.summary}`;
-    assert.deepEqual(more, [], name);
-    assert.equal(incident.status, 'open', name);
-    assert.equal(incident.severity, story.severity, name);
-    assert.match(incident.title, story.title, name);
-    assert.match(incident.summary, story.summary, name);
-    const whole = await person.get('incidents', incident.id);
-    assert.ok(whole.evidence, `${name}: the answer that confirmed it is there`);
-  }
+  const all = await person.list('incidents');
+  const wrong = broken.filter((story) => {
+    const [incident, ...more] = of(all, story);
+    return more.length > 0 || incident.status !== 'open' || incident.severity !== story.severity || !story.title.test(incident.title) || !story.summary.test(incident.summary);
+  });
+  const told = (story) => `${story.fault} on ${story.port}: ${of(all, story).map((one) => `${one.severity} ${one.status} | ${one.title} | ${one.summary}`).join(' / ')}`;
+  assert.deepEqual(wrong.map(told), []);
+  for (const story of broken) assert.ok((await person.get('incidents', of(all, story)[0].id)).evidence, `${told(story)}: the answer that confirmed it is there`);
   // The slow one was seen, and is told from one that is down.
   const slow = cases.find(({ fault }) => fault === 'tarpit');
   await until('the tarpit is seen', async () => {

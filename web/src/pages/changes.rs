@@ -75,7 +75,7 @@ async fn draw(visit: &Visit, org: &str, fields: &Fields, failure: Option<&ApiFai
             {more}
             <section class="card" aria-labelledby="h-mark">
                 <div class="card-head"><h2 id="h-mark">"Mark a change"</h2></div>
-                <div class="card-body stack">{form(&gate, &base, fields, failure, None)}</div>
+                <div class="card-body stack">{form(&gate, &base, fields, failure, None)}{gate.hint()}</div>
             </section>
         };
         ui::shell(&frame, Place::Changes, vec![(None, "Changes".to_owned())], content)
@@ -122,7 +122,6 @@ fn list(gate: &Gate, changes: &[MarkedChange], base: &str) -> AnyView {
                     <tbody>{rows}</tbody>
                 </table>
             </div>
-            {gate.hint().map(|hint| view! { <div class="card-body">{hint}</div> })}
         }
         .into_any()
     };

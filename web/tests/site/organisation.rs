@@ -14,18 +14,28 @@ pub const WINDOW: &str = "mnt_00000000000000000000000000000001";
 pub const NETWORK: &str = "adr_00000000000000000000000000000008";
 /// The block-list scan of the domain itself.
 const SCAN: &str = "mon_00000000000000000000000000000006";
+const RUNBOOK: &str = "unreachable";
 const AT: &str = "2026-11-18T13:00:00Z";
 const LONG: &str = "a-mail-server-with-a-very-long-name-that-somebody-chose.sub.department.example.com";
 
 /// Every page of `acme`, and those of `empty` that look otherwise.
 pub fn pages() -> Vec<String> {
-    let mut pages: Vec<String> = ["", "/add", "/domains", "/servers", "/addresses", "/lists", "/incidents", "/channels", "/maintenance", "/settings"]
-        .into_iter()
-        .flat_map(|rest| [format!("/o/acme{rest}"), format!("/o/empty{rest}")])
-        .collect();
+    let mut pages: Vec<String> =
+        ["", "/add", "/domains", "/servers", "/addresses", "/lists", "/incidents", "/channels", "/changes", "/runbooks", "/maintenance", "/settings"]
+            .into_iter()
+            .flat_map(|rest| [format!("/o/acme{rest}"), format!("/o/empty{rest}")])
+            .collect();
     pages.extend(
-        [("domains", DOMAIN), ("servers", SERVER), ("addresses", ADDRESS), ("incidents", INCIDENT), ("channels", CHANNEL), ("maintenance", WINDOW)]
-            .map(|(many, id)| format!("/o/acme/{many}/{id}")),
+        [
+            ("domains", DOMAIN),
+            ("servers", SERVER),
+            ("addresses", ADDRESS),
+            ("incidents", INCIDENT),
+            ("channels", CHANNEL),
+            ("runbooks", RUNBOOK),
+            ("maintenance", WINDOW),
+        ]
+        .map(|(many, id)| format!("/o/acme/{many}/{id}")),
     );
     pages.extend(["", "?show=all"].map(|query| format!("/o/acme/addresses/{NETWORK}{query}")));
     pages
@@ -60,6 +70,9 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
                 json!({ "tag": "berlin", "domains": 0, "servers": 1, "addresses": 0 }),
                 json!({ "tag": "web", "domains": 3, "servers": 1, "addresses": 0 }),
             ]),
+            "orgs/acme/changes" => list(vec![change()]),
+            "orgs/empty/changes" => list(Vec::new()),
+            "orgs/acme/runbooks" | "orgs/empty/runbooks" => list(vec![runbook(true), runbook(false)]),
             "orgs/acme/lists" => lists(),
             "orgs/empty/lists" => json!({ "catalog": [], "choice": {}, "keys": [], "version": 0 }),
             "lookup/example.com" => lookup(),
@@ -82,6 +95,8 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
                 Some(("channels", rest)) if rest == format!("{CHANNEL}/deliveries") => list(vec![delivery()]),
                 Some(("maintenance", WINDOW)) => window(),
                 Some(("incidents", INCIDENT)) => incident(),
+                Some(("incidents", rest)) if rest == format!("{INCIDENT}/related") => related(),
+                Some(("runbooks", RUNBOOK)) => runbook(true),
                 Some(("monitors", rest)) if rest.ends_with("/outcome") => smtp(),
                 Some(("monitors", rest)) if rest.ends_with("/rollups") => list(rollups()),
                 Some(("monitors", rest)) if rest.ends_with("/results") => list(vec![result()]),
@@ -289,7 +304,25 @@ fn incident() -> Value {
     json!({ "id": INCIDENT, "monitor_id": null, "kind": "smtp", "target": format!("{LONG}:25"), "title": format!("{LONG} port 25 is down"),
         "summary": "connection refused by 192.0.2.25; nothing listens on the port", "severity": "critical", "status": "open", "opened_at": AT, "acknowledged_at": null, "resolved_at": null,
         "timeline": [event(1, "opened", "two checks in a row failed", json!(null)), event(2, "notified", "accepted for ops@example.com", json!(null)), event(3, "comment", "restarting it", json!("ops@example.com"))],
-        "evidence": smtp(), "version": 3 })
+        "evidence": smtp(), "runbook": RUNBOOK, "version": 3 })
+}
+
+fn change() -> Value {
+    json!({ "id": "chg_00000000000000000000000000000001", "at": AT, "kind": "firewall", "text": "Port 25 closed for <b>guests</b>", "target": LONG,
+        "by": "ops@example.com", "version": 1 })
+}
+
+fn related() -> Value {
+    let event = |text: &str, cause: Value| json!({ "source": "change", "kind": "firewall", "at": AT, "target": LONG, "text": text, "cause": cause });
+    json!({ "from": "2026-11-17T13:00:00Z", "until": "2026-11-18T14:00:00Z",
+        "causes": [event("Firewall: port 25 closed", json!({ "score": 90, "reason": "A firewall was changed 4 minutes before." }))],
+        "beside": [event("Firewall: port 25 opened", json!(null))] })
+}
+
+fn runbook(own: bool) -> Value {
+    let text = "## Check first\n\n- Is `postfix` running?\n\n<script>alert(1)</script>";
+    let (by, at) = if own { (json!("ops@example.com"), json!(AT)) } else { (json!(null), json!(null)) };
+    json!({ "topic": if own { RUNBOOK } else { "spf-missing" }, "title": "A port does not answer", "text": text, "edited_by": by, "edited_at": at, "version": i64::from(own) })
 }
 
 fn lookup() -> Value {

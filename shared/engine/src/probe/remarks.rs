@@ -46,7 +46,7 @@ pub(super) fn is_submission(port: u16) -> bool {
 
 /// A greeting that takes longer is remarked: senders should wait for five minutes (RFC 5321 4.5.3.2.1), and some give up sooner.
 const SLOW_GREETING_MS: f64 = 30_000.0;
-/// A server that takes so long for each reply does it on purpose; a busy one is slow now and then.
+/// A server that takes so long for most of its replies does it on purpose; a busy one is slow now and then.
 const TARPIT: Duration = Duration::from_secs(2);
 
 /// Adds the findings, worst first.
@@ -169,9 +169,11 @@ fn smtp(report: &ProbeReport, seen: &Seen, remarks: &mut Vec<Remark>) {
 /// Deliberate waits are told from a server that is busy, and neither from one that is down.
 fn slowness(report: &ProbeReport, waits: &[Duration]) -> Option<Remark> {
     let host = &report.host;
-    let shortest = waits.iter().min().copied().unwrap_or_default();
-    if waits.len() > 1 && shortest >= TARPIT {
-        let summary = format!("{host} delays each of its replies, by {:.0} seconds at least", shortest.as_secs_f64().floor());
+    let slow: Vec<f64> = waits.iter().filter(|wait| **wait >= TARPIT).map(Duration::as_secs_f64).collect();
+    // Most of them: some tarpits let go once TLS stands.
+    if slow.len() > 1 && slow.len() * 2 > waits.len() {
+        let shortest = slow.iter().copied().fold(f64::INFINITY, f64::min);
+        let summary = format!("{host} delays its replies, by {:.0} seconds at least", shortest.floor());
         return Some(remark("smtp.tarpit", host, summary));
     }
     let greeting = report.stage_ms.banner.filter(|ms| *ms > SLOW_GREETING_MS)?;
@@ -262,6 +264,8 @@ mod tests {
             (0.1, &[10, 9000, 10], None),
             (0.1, &[5000], None),
             (5.0, &[5000, 5001, 5000], Some("smtp.tarpit")),
+            (5.0, &[5000, 5001, 10], Some("smtp.tarpit")),
+            (5.0, &[5000, 5001, 10, 10], None),
             (29.0, &[10, 10], None),
             (31.0, &[10, 10], Some("smtp.banner_slow")),
             (31.0, &[2000, 3000], Some("smtp.tarpit")),
