@@ -62,6 +62,7 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
             | "orgs/empty/addresses"
             | "orgs/empty/incidents"
             | "orgs/empty/channels"
+            | "orgs/empty/changes"
             | "orgs/empty/maintenance" => list(Vec::new()),
             "orgs/acme/channels" => list(vec![channel(true), channel(false)]),
             "orgs/acme/maintenance" => list(vec![window(), weekly()]),
@@ -71,7 +72,6 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
                 json!({ "tag": "web", "domains": 3, "servers": 1, "addresses": 0 }),
             ]),
             "orgs/acme/changes" => list(vec![change()]),
-            "orgs/empty/changes" => list(Vec::new()),
             "orgs/acme/runbooks" | "orgs/empty/runbooks" => list(vec![runbook(true), runbook(false)]),
             "orgs/acme/lists" => lists(),
             "orgs/empty/lists" => json!({ "catalog": [], "choice": {}, "keys": [], "version": 0 }),
