@@ -15,7 +15,7 @@ use waypost_engine::{
 use waypost_types::{
     conditions::Conditions,
     finding::{Finding, Severity},
-    outcome::{AuditReport, BlacklistReport, CheckSummary, CloseLook, ListState, Outcome, SmtpReport, Status},
+    outcome::{AuditReport, BlacklistReport, CheckSummary, ListState, Outcome, SmtpReport, Status},
 };
 
 /// Added to what is carried over.
@@ -79,19 +79,17 @@ pub fn standing(id: &str, now: &Outcome) -> Standing {
         Outcome::Blacklist(report) if state_of(report, left, right) == ListState::Unknown => Standing::Untold,
         // Without a look of the last day, and where its question was not answered, what was found before is open.
         Outcome::Smtp(report) => {
-            let Some(question) = question_of(left) else { return Standing::Told };
-            match look_of(report, question) {
-                Some(look) if !look.unknown.iter().any(|part| part.subject == question) => Standing::Told,
-                _ => Standing::Untold,
-            }
+            let open = question_of(left).is_some_and(|question| !is_answered(report, question));
+            if open { Standing::Untold } else { Standing::Told }
         }
         Outcome::Blacklist(_) => Standing::Told,
     }
 }
 
-/// The close look that a question belongs to.
-pub fn look_of<'a>(report: &'a SmtpReport, question: &str) -> Option<&'a CloseLook> {
-    report.close_looks.iter().find(|look| look.of_owner == is_of_owner(question))
+/// Whether a close look of the last day told the answer to a question.
+pub fn is_answered(report: &SmtpReport, question: &str) -> bool {
+    let look = report.close_looks.iter().find(|look| look.of_owner == is_of_owner(question));
+    look.is_some_and(|look| !look.unknown.iter().any(|part| part.subject == question))
 }
 
 /// The outcome with what it could not tell taken from the one before, which was at that time, as long as that is believed. Records that can not

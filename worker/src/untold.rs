@@ -14,17 +14,14 @@ use waypost_engine::{
 use waypost_types::outcome::{ListState, Outcome, ScannedList};
 
 use crate::{
-    carry::{asked_zone, listing_id, look_of},
+    carry::{asked_zone, is_answered, listing_id},
     conditions::{Element, MOST_ELEMENTS},
 };
 
 /// Parts of an outcome that could not be told.
 pub fn untold(outcome: &Outcome) -> BTreeSet<String> {
     match outcome {
-        Outcome::Smtp(report) => {
-            let told = |question: &str| look_of(report, question).is_some_and(|look| !look.unknown.iter().any(|part| part.subject == question));
-            QUESTIONS.iter().filter(|question| !told(question)).map(|question| (*question).to_owned()).collect()
-        }
+        Outcome::Smtp(report) => QUESTIONS.iter().filter(|question| !is_answered(report, question)).map(|question| (*question).to_owned()).collect(),
         Outcome::Audit(report) => {
             let parts = report.unknown.iter().filter(|part| part.is_silence());
             parts.map(|part| part.about.as_ref().map_or_else(|| part.subject.clone(), |about| format!("{about}|{}", part.subject))).collect()

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use waypost_types::{
-    maintenance::{OrgSettings, OrgSettingsPatch},
+    org_settings::{OrgSettings, OrgSettingsPatch},
     problem::Problem,
     zone::Zone,
 };

@@ -5,7 +5,8 @@ use serde_json::Value;
 use uuid::Uuid;
 use waypost_types::{
     WindowId,
-    maintenance::{Covers, MaintenanceWindow, NewWindow, OrgSettings, Plan, Watched, WindowPatch},
+    maintenance::{Covers, MaintenanceWindow, NewWindow, Plan, Watched, WindowPatch},
+    org_settings::OrgSettings,
     zone::Zone,
 };
 

@@ -26,6 +26,7 @@ pub mod lookup;
 pub mod maintenance;
 pub mod monitor;
 pub mod name;
+pub mod org_settings;
 pub mod outcome;
 pub mod overview;
 pub mod page;

@@ -1,17 +1,17 @@
-//! Maintenance windows: what they cover and when they are. A window that recurs does so by the clocks of the organisation's time zone.
+//! Maintenance windows and what they cover. When they are is told by their [`Plan`].
 
-use std::{fmt, str::FromStr};
+mod plan;
 
-use chrono::{DateTime, Datelike as _, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc, Weekday};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{AddressId, DomainId, MonitorId, ServerId, WindowId},
     zone::Zone,
 };
 
-/// A window lasts this long at most: 7 days.
-pub const MOST_MINUTES: u32 = 7 * 24 * 60;
+pub use plan::{Day, MOST_MINUTES, NoTimeOfDay, Occurrence, Plan, TimeOfDay};
+
 /// Things that a window names at most.
 pub const MOST_CHOSEN: usize = 500;
 
@@ -101,214 +101,6 @@ impl Covers {
     }
 }
 
-/// When a window is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub enum Plan {
-    /// One time.
-    Once {
-        /// From this instant.
-        from: DateTime<Utc>,
-        /// Until this one.
-        to: DateTime<Utc>,
-    },
-    /// Every week.
-    Weekly {
-        /// On these days.
-        days: Vec<Day>,
-        /// Local time at which it begins.
-        at: TimeOfDay,
-        /// How long it lasts.
-        minutes: u32,
-    },
-    /// Every month.
-    Monthly {
-        /// On this day, 1 to 31; the last day of shorter months.
-        day: u8,
-        /// Local time at which it begins.
-        at: TimeOfDay,
-        /// How long it lasts.
-        minutes: u32,
-    },
-}
-
-/// One time that a window is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Occurrence {
-    /// It begins.
-    pub from: DateTime<Utc>,
-    /// It is over.
-    pub to: DateTime<Utc>,
-}
-
-impl Occurrence {
-    fn contains(&self, at: DateTime<Utc>) -> bool {
-        self.from <= at && at < self.to
-    }
-}
-
-impl Plan {
-    /// The occurrence that holds an instant: of several that overlap, the one that lasts longest. `ended_early_at` cuts what was on then.
-    pub fn at(&self, zone: Zone, ended_early_at: Option<DateTime<Utc>>, at: DateTime<Utc>) -> Option<Occurrence> {
-        let cut = |occurrence: Occurrence| match ended_early_at {
-            Some(end) if occurrence.contains(end) => Occurrence { to: end, ..occurrence },
-            _ => occurrence,
-        };
-        self.around(zone, at).into_iter().map(cut).filter(|occurrence| occurrence.contains(at)).max_by_key(|occurrence| occurrence.to)
-    }
-
-    /// The first occurrence that begins after an instant.
-    pub fn next(&self, zone: Zone, after: DateTime<Utc>) -> Option<Occurrence> {
-        self.around(zone, after).into_iter().filter(|occurrence| occurrence.from > after).min_by_key(|occurrence| occurrence.from)
-    }
-
-    /// All occurrences near an instant: as far back as one may last, and ahead to the next.
-    fn around(&self, zone: Zone, at: DateTime<Utc>) -> Vec<Occurrence> {
-        let today = zone.local(at).date();
-        match self {
-            Self::Once { from, to } => vec![Occurrence { from: *from, to: *to }],
-            Self::Weekly { days, at, minutes } => (0..=18)
-                .filter_map(|ahead| (today - Days::new(9)).checked_add_days(Days::new(ahead)))
-                .filter(|date| days.iter().any(|day| day.weekday() == date.weekday()))
-                .map(|date| occurrence(zone, date.and_time(at.0), *minutes))
-                .collect(),
-            Self::Monthly { day, at, minutes } => {
-                let first = today.with_day(1).unwrap_or(today) - Months::new(1);
-                (0..=3)
-                    .filter_map(|ahead| month_day(first.checked_add_months(Months::new(ahead))?, *day))
-                    .map(|date| occurrence(zone, date.and_time(at.0), *minutes))
-                    .collect()
-            }
-        }
-    }
-
-    /// When nothing of it is left; `None` for what recurs.
-    pub const fn over_at(&self) -> Option<DateTime<Utc>> {
-        match self {
-            Self::Once { to, .. } => Some(*to),
-            Self::Weekly { .. } | Self::Monthly { .. } => None,
-        }
-    }
-}
-
-/// A duration is what passes, whatever the clocks do meanwhile.
-fn occurrence(zone: Zone, local: NaiveDateTime, minutes: u32) -> Occurrence {
-    let from = zone.instant(local);
-    Occurrence { from, to: from + TimeDelta::minutes(minutes.into()) }
-}
-
-/// That day of the month of `first`, or the last one where there is none.
-fn month_day(first: NaiveDate, day: u8) -> Option<NaiveDate> {
-    first.with_day(day.into()).or_else(|| (first + Months::new(1)).pred_opt())
-}
-
-/// A day of the week.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "they say what they are")]
-pub enum Day {
-    Mon,
-    Tue,
-    Wed,
-    Thu,
-    Fri,
-    Sat,
-    Sun,
-}
-
-impl Day {
-    /// From Monday on.
-    pub const ALL: [Self; 7] = [Self::Mon, Self::Tue, Self::Wed, Self::Thu, Self::Fri, Self::Sat, Self::Sun];
-
-    /// The written form.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Mon => "mon",
-            Self::Tue => "tue",
-            Self::Wed => "wed",
-            Self::Thu => "thu",
-            Self::Fri => "fri",
-            Self::Sat => "sat",
-            Self::Sun => "sun",
-        }
-    }
-
-    /// For people.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Mon => "Monday",
-            Self::Tue => "Tuesday",
-            Self::Wed => "Wednesday",
-            Self::Thu => "Thursday",
-            Self::Fri => "Friday",
-            Self::Sat => "Saturday",
-            Self::Sun => "Sunday",
-        }
-    }
-
-    const fn weekday(self) -> Weekday {
-        match self {
-            Self::Mon => Weekday::Mon,
-            Self::Tue => Weekday::Tue,
-            Self::Wed => Weekday::Wed,
-            Self::Thu => Weekday::Thu,
-            Self::Fri => Weekday::Fri,
-            Self::Sat => Weekday::Sat,
-            Self::Sun => Weekday::Sun,
-        }
-    }
-}
-
-/// A time of the day, `HH:MM`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TimeOfDay(NaiveTime);
-
-/// That is no time of the day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a time of the day is written as 02:30")]
-pub struct NoTimeOfDay;
-
-impl FromStr for TimeOfDay {
-    type Err = NoTimeOfDay;
-    fn from_str(text: &str) -> Result<Self, NoTimeOfDay> {
-        NaiveTime::parse_from_str(text.trim(), "%H:%M").map(Self).map_err(|_| NoTimeOfDay)
-    }
-}
-
-impl fmt::Display for TimeOfDay {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.format("%H:%M").fmt(f)
-    }
-}
-
-impl Serialize for TimeOfDay {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for TimeOfDay {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-#[cfg(feature = "openapi")]
-impl utoipa::PartialSchema for TimeOfDay {
-    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-        utoipa::openapi::ObjectBuilder::new()
-            .schema_type(utoipa::openapi::schema::Type::String)
-            .pattern(Some("^([01][0-9]|2[0-3]):[0-5][0-9]$"))
-            .into()
-    }
-}
-
-#[cfg(feature = "openapi")]
-impl utoipa::ToSchema for TimeOfDay {}
-
 /// `POST maintenance`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -338,97 +130,9 @@ pub struct WindowPatch {
     pub plan: Option<Plan>,
 }
 
-/// `GET settings`: what holds for an organisation as a whole.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct OrgSettings {
-    /// Its name.
-    pub name: String,
-    /// By which clocks its maintenance windows recur: an IANA name.
-    pub time_zone: Zone,
-    /// Raised by every change; `If-Match: "3"`.
-    pub version: i64,
-}
-
-/// `PATCH settings`: what is absent stays.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct OrgSettingsPatch {
-    /// The IANA name of another time zone.
-    #[serde(default)]
-    pub time_zone: Option<String>,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn utc(text: &str) -> DateTime<Utc> {
-        text.parse().unwrap()
-    }
-
-    fn weekly(days: &[Day], at: &str, minutes: u32) -> Plan {
-        Plan::Weekly { days: days.to_vec(), at: at.parse().unwrap(), minutes }
-    }
-
-    fn monthly(day: u8, at: &str, minutes: u32) -> Plan {
-        Plan::Monthly { day, at: at.parse().unwrap(), minutes }
-    }
-
-    fn berlin() -> Zone {
-        "Europe/Berlin".parse().unwrap()
-    }
-
-    #[test]
-    fn the_next_occurrence_follows_the_clocks_of_the_zone() {
-        let once = Plan::Once { from: utc("2026-05-01T10:00:00Z"), to: utc("2026-05-01T12:00:00Z") };
-        for (plan, after, next) in [
-            (&once, "2026-04-01T00:00:00Z", Some(("2026-05-01T10:00:00Z", "2026-05-01T12:00:00Z"))),
-            (&once, "2026-05-01T10:00:00Z", None),
-            // Winter and summer time: the same hour on the wall.
-            (&weekly(&[Day::Sat], "22:00", 60), "2026-03-25T00:00:00Z", Some(("2026-03-28T21:00:00Z", "2026-03-28T22:00:00Z"))),
-            (&weekly(&[Day::Sat], "22:00", 60), "2026-03-30T00:00:00Z", Some(("2026-04-04T20:00:00Z", "2026-04-04T21:00:00Z"))),
-            // A start that the clock jumps over, and one that it shows twice.
-            (&weekly(&[Day::Sun], "02:30", 60), "2026-03-28T00:00:00Z", Some(("2026-03-29T01:30:00Z", "2026-03-29T02:30:00Z"))),
-            (&weekly(&[Day::Sun], "02:30", 60), "2026-10-24T00:00:00Z", Some(("2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"))),
-            // Already begun today: the next is in a week.
-            (&weekly(&[Day::Sun], "02:30", 60), "2026-07-05T00:30:00Z", Some(("2026-07-12T00:30:00Z", "2026-07-12T01:30:00Z"))),
-            // The last day of a short month; then the 31st again.
-            (&monthly(31, "12:00", 30), "2026-02-01T00:00:00Z", Some(("2026-02-28T11:00:00Z", "2026-02-28T11:30:00Z"))),
-            (&monthly(31, "12:00", 30), "2026-02-28T12:00:00Z", Some(("2026-03-31T10:00:00Z", "2026-03-31T10:30:00Z"))),
-            (&monthly(1, "00:00", 30), "2026-12-31T22:59:00Z", Some(("2026-12-31T23:00:00Z", "2026-12-31T23:30:00Z"))),
-        ] {
-            let wanted = next.map(|(from, to)| Occurrence { from: utc(from), to: utc(to) });
-            assert_eq!(plan.next(berlin(), utc(after)), wanted, "{plan:?} after {after}");
-        }
-    }
-
-    #[test]
-    fn what_is_on_is_told_to_the_second_and_ends_where_somebody_ended_it() {
-        let nightly = weekly(&Day::ALL, "23:30", 60);
-        let long = weekly(&[Day::Fri], "18:00", MOST_MINUTES);
-        let month = monthly(31, "22:00", MOST_MINUTES);
-        for (plan, ended, at, until) in [
-            (&nightly, None, "2026-06-10T21:29:59Z", None),
-            (&nightly, None, "2026-06-10T21:30:00Z", Some("2026-06-10T22:30:00Z")),
-            // Over midnight.
-            (&nightly, None, "2026-06-10T22:29:59Z", Some("2026-06-10T22:30:00Z")),
-            (&nightly, None, "2026-06-10T22:30:00Z", None),
-            (&nightly, Some("2026-06-10T21:45:00Z"), "2026-06-10T21:44:59Z", Some("2026-06-10T21:45:00Z")),
-            (&nightly, Some("2026-06-10T21:45:00Z"), "2026-06-10T21:45:00Z", None),
-            // The one after it is whole.
-            (&nightly, Some("2026-06-10T21:45:00Z"), "2026-06-11T22:00:00Z", Some("2026-06-11T22:30:00Z")),
-            // Seven days long, with the change of the clocks in it.
-            (&long, None, "2026-03-27T16:59:59Z", Some("2026-03-27T17:00:00Z")),
-            (&long, None, "2026-04-03T16:30:00Z", Some("2026-04-10T16:00:00Z")),
-            (&month, None, "2026-03-06T12:00:00Z", Some("2026-03-07T21:00:00Z")),
-            (&month, None, "2026-03-07T21:00:00Z", None),
-        ] {
-            let now = plan.at(berlin(), ended.map(utc), utc(at));
-            assert_eq!(now.map(|now| now.to), until.map(utc), "{plan:?} at {at}");
-        }
-    }
 
     #[test]
     fn a_window_includes_what_it_names_and_nothing_else() {

@@ -14,7 +14,7 @@ use waypost_types::{
     list_settings::ListSettings,
     lists::ListInfo,
     monitor::MonitorKind,
-    outcome::{AuditReport, BlacklistReport, Outcome, Speaker},
+    outcome::{AuditReport, BlacklistReport, Outcome, ProbeReport},
     page::List,
     runbook::Runbook,
     unicode::with_ascii,
@@ -216,27 +216,21 @@ fn proof(outcome: &Outcome, condition: &str) -> AnyView {
             view! { {head}{ui::findings_of_watched(&others, &audit.gone, "e")}{ui::unknown_parts(&audit.unknown)} }.into_any()
         }
         Outcome::Blacklist(report) => ui::list_entries(report),
+        // What a close look found is proven by it, and not by the conversation beside it.
+        Outcome::Smtp(report) if !condition.is_empty() => {
+            let looks = report.close_looks.iter().filter(|look| look.findings.iter().any(|finding| finding.severity >= Severity::Medium));
+            looks.enumerate().map(|(index, look)| ui::close_look(look, &format!("e{index}"))).collect_view().into_any()
+        }
         Outcome::Smtp(report) => {
-            let probes = report
-                .probes
-                .iter()
-                .map(|probe| {
-                    let address = probe.address.map_or_else(|| probe.host.clone(), |address| address.to_string());
-                    let lines = probe
-                        .transcript
-                        .iter()
-                        .map(|line| {
-                            let (class, arrow) = if line.from == Speaker::Client { ("c", "→") } else { ("", "←") };
-                            view! { <li class=class><span class="ms">{format!("{}\u{a0}ms", line.at_ms)}</span><span class="dir">{arrow}</span><span>{line.line.clone()}</span></li> }
-                        })
-                        .collect_view();
-                    view! {
-                        <h3 class="mono">{address}</h3>
-                        <p class="sm">{ui::status(probe.verdict.into(), &probe.reason)}</p>
-                        {(!probe.transcript.is_empty()).then(|| view! { <ol class="transcript" tabindex="0" aria-label="SMTP transcript">{lines}</ol> })}
-                    }
-                })
-                .collect_view();
+            let probe = |(index, probe): (usize, &ProbeReport)| {
+                let address = probe.address.map_or_else(|| probe.host.clone(), |address| address.to_string());
+                view! {
+                    <h3 class="mono">{address}</h3>
+                    <p class="sm">{ui::status(probe.verdict.into(), &probe.reason)}</p>
+                    {ui::transcript(&probe.transcript, &format!("e{index}"), true)}
+                }
+            };
+            let probes = report.probes.iter().enumerate().map(probe).collect_view();
             view! { <div class="card-body stack"><p>{text::sentence(&report.summary)}</p>{probes}</div> }.into_any()
         }
     }

@@ -6,7 +6,8 @@ pub(crate) mod window;
 use axum::{extract::Path, http::StatusCode};
 use leptos::prelude::*;
 use waypost_types::{
-    maintenance::{Covers, Day, MaintenanceWindow, Occurrence, OrgSettings, Plan},
+    maintenance::{Covers, Day, MaintenanceWindow, Occurrence, Plan},
+    org_settings::OrgSettings,
     outcome::Status,
     page::List,
     zone::Zone,

@@ -3,7 +3,7 @@
 use axum::extract::Path;
 use leptos::prelude::*;
 use serde_json::json;
-use waypost_types::{maintenance::OrgSettings, zone::Zone};
+use waypost_types::{org_settings::OrgSettings, zone::Zone};
 
 use super::settings;
 use crate::{

@@ -2,6 +2,7 @@
 
 mod audit;
 mod chart;
+mod conversation;
 mod detail;
 mod dkim;
 mod dmarc;
@@ -26,6 +27,7 @@ mod transport;
 
 pub(crate) use audit::{as_of, checks_strip, findings, findings_of_watched, record, records, unknown_parts};
 pub(crate) use chart::{latency, uptime};
+pub(crate) use conversation::{close_look, transcript};
 pub(crate) use detail::{details, on_this_page};
 pub(crate) use form::{Form, interval_choices};
 pub(crate) use gate::{Button, Gate};

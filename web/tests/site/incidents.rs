@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::{
-    organisation::{INCIDENT, member},
+    organisation::{INCIDENT, member, smtp},
     support::{ask, between, get, tags, text},
 };
 
@@ -54,4 +54,21 @@ async fn a_listings_incident_has_the_catalogs_way_off_the_list() {
     }
     let html = page("blacklist", "network|critical", evidence).await;
     assert!(text(between(&html, "id=\"h-do\"", "</section>")).contains("2 addresses are listed on Example List"));
+}
+
+#[tokio::test]
+async fn what_a_close_look_found_is_proven_by_it_and_not_by_the_conversation_beside_it() {
+    let finding = json!({ "rule": "smtp.open_relay", "severity": "critical", "subject": "mx.example", "summary": "mx.example relays for strangers",
+        "why": "Spam goes through it.", "fix": "Relay for your own networks only." });
+    let said = |line: &str| json!([{ "at_ms": 1, "from": "client", "line": line }]);
+    let look = |of_owner: bool, findings: Value, line: &str| json!({ "address": "192.0.2.25", "at": "2026-11-18T13:00:00Z", "of_owner": of_owner, "findings": findings, "unknown": [], "transcript": said(line) });
+    let mut evidence = smtp();
+    evidence["close_looks"] = json!([look(false, json!([]), "STARTTLS"), look(true, json!([finding]), "RCPT TO:<a@example.net>")]);
+    let html = page("smtp", "close_look", evidence.clone()).await;
+    let read = text(&html);
+    assert!(read.contains("relays for strangers") && read.contains("Relay for your own networks only.") && read.contains("RCPT TO:"), "{read}");
+    assert!(read.contains("Once a day: again after 19 Nov 2026") && !read.contains("Close look at old TLS"), "{read}");
+    // The incident about the conversation is proven by that.
+    let read = text(&page("smtp", "", evidence).await);
+    assert!(!read.contains("relays for strangers") && !read.contains("RCPT TO:"), "{read}");
 }

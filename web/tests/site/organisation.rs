@@ -191,7 +191,7 @@ fn server() -> Value {
         "monitors": [port(25, "down"), port(465, "up"), port(587, "pending")], "last_checked_at": AT, "version": 3, "created_at": AT })
 }
 
-fn smtp() -> Value {
+pub fn smtp() -> Value {
     json!({ "kind": "smtp", "host": LONG, "port": 25, "mode": "starttls", "verdict": "down", "summary": "connection refused by 192.0.2.25", "probes": [{
         "host": LONG, "address": "192.0.2.25", "port": 25, "mode": "starttls", "verdict": "degraded", "reason": "certificate ends in 6 days", "stage_ms": { "connect": 3.2, "banner": 18.0, "total": 31.0 },
         "tls": { "version": "TLSv1.3", "cipher": "TLS13_AES_256_GCM_SHA384", "trusted": false, "name_matches": true, "expires": "2027-01-18T13:00:00Z", "subject": LONG, "issuer": "Example CA",

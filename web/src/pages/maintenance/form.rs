@@ -91,6 +91,7 @@ pub(super) fn inputs(fields: &Fields, failure: Option<&ApiFailure>, zone: Zone, 
             {radio("scope", "chosen", &scope, "Chosen things")}
             <div class="plan-chosen">{form.typed("tags", "Whatever has one of these tags", "text", &usual_tags, "With commas between.")}</div>
             {things(choices, &chosen)}
+            <p class="hint sm soft plan-chosen">"A domain stands for its own checks. Its mail servers are checked by themselves: choose them, too."</p>
         </div>
         <div class="field" role="group" aria-labelledby="g-when"><span class="label" id="g-when">"When"</span>
             {radio("kind", "once", &kind, "One time")}

@@ -5,14 +5,11 @@ use leptos::prelude::*;
 use waypost_types::{
     judge::MonitorState,
     monitor::{CheckResult, Monitor},
-    outcome::{CertificateReport, CloseLook, Outcome, ProbeReport, Speaker, Status, TlsReport, TranscriptLine, extension_words},
+    outcome::{CertificateReport, Outcome, ProbeReport, Status, TlsReport, extension_words},
 };
 
 use super::Port;
-use crate::{
-    text,
-    ui::{self, copied},
-};
+use crate::{text, ui};
 
 fn number(monitor: &Monitor) -> String {
     monitor.target.rsplit(':').next().unwrap_or_default().to_owned()
@@ -84,7 +81,7 @@ pub(super) fn detail(monitor: &Monitor, port: Option<&Port>) -> Option<AnyView> 
         Some(Outcome::Smtp(report)) => report.close_looks.as_slice(),
         _ => &[],
     };
-    let close_looks = looks.iter().enumerate().map(|(index, look)| close_look(look, &format!("{number}-close{index}"))).collect_view();
+    let close_looks = looks.iter().enumerate().map(|(index, look)| ui::close_look(look, &format!("{number}-close{index}"))).collect_view();
     Some(
         view! {
             <section class="card" aria-labelledby=format!("h-{number}") data-live=format!("port-{number}")>
@@ -107,7 +104,7 @@ fn conversation(probe: &ProbeReport, id: &str) -> AnyView {
     let findings = (!probe.findings.is_empty()).then(|| ui::findings(&probe.findings, &format!("p{id}")));
     let extensions = (!probe.extensions.is_empty())
         .then(|| view! { <p class="row mt2">{probe.extensions.iter().map(|extension| view! { <span class="tag mono">{extension_words(extension)}</span> }).collect_view()}</p> });
-    let transcript = transcript(&probe.transcript, id, true);
+    let transcript = ui::transcript(&probe.transcript, id, true);
     // Beside each other where both are there and the page is wide.
     let seen = (probe.tls.is_some() || extensions.is_some())
         .then(|| view! { <div class="stack c5">{probe.tls.as_ref().map(certificate)}{extensions}</div> });
@@ -122,47 +119,6 @@ fn conversation(probe: &ProbeReport, id: &str) -> AnyView {
         {ui::unknown_parts(&probe.unknown)}
     }
     .into_any()
-}
-
-/// What is asked once a day has a time of its own.
-fn close_look(look: &CloseLook, id: &str) -> AnyView {
-    let name = if look.of_owner { "Close look at what your server answers to strangers" } else { "Close look at old TLS" };
-    let next = look.at + chrono::Duration::days(1);
-    let when = format!("At {}, {}. Once a day: again after {}.", look.address, text::minute(look.at), text::minute(next));
-    let clean = (!look.tells()).then(|| view! { <p class="sm">{ui::status(Status::Ok, "Nothing to mend")}</p> });
-    let findings = (!look.findings.is_empty()).then(|| ui::findings(&look.findings, &format!("c{id}")));
-    view! {
-        <div class="card-body stack">
-            <h3>{name}</h3>
-            <p class="sm muted">{when}</p>
-            {clean}
-            {transcript(&look.transcript, id, false)}
-        </div>
-        {findings}
-        {ui::unknown_parts(&look.unknown)}
-    }
-    .into_any()
-}
-
-/// What was said, to be unfolded and copied.
-fn transcript(said: &[TranscriptLine], id: &str, open: bool) -> Option<AnyView> {
-    let line = |line: &TranscriptLine| {
-        let (class, arrow) = if line.from == Speaker::Client { ("c", "→") } else { ("", "←") };
-        view! { <li class=class><span class="ms">{format!("{}\u{a0}ms", line.at_ms)}</span><span class="dir">{arrow}</span><span>{line.line.clone()}</span></li> }
-    };
-    let list = format!("smtp-{id}");
-    (!said.is_empty()).then(|| {
-        view! {
-            <details id=format!("transcript-{id}") open=open>
-                <summary>"Transcript"</summary>
-                <p class="mt2">{copied(list.clone(), "transcript".to_owned())}</p>
-                <ol class="transcript mt2" id=list tabindex="0" aria-label="SMTP transcript: arrow right is sent by Waypost, arrow left by the server">
-                    {said.iter().map(line).collect_view()}
-                </ol>
-            </details>
-        }
-        .into_any()
-    })
 }
 
 fn certificate(tls: &TlsReport) -> AnyView {
