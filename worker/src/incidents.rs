@@ -8,6 +8,7 @@ use waypost_store::{
     OrgTx,
     channel_messages::Together,
     outbox::MailBody,
+    routing::Routed,
     transitions::{OpenIncident, Opening},
 };
 use waypost_types::{
@@ -75,21 +76,21 @@ struct Audience {
 }
 
 impl Audience {
-    /// Of these, who was mailed about it before.
-    async fn those_who_heard(&self, tx: &mut OrgTx, incident: IncidentId) -> Result<Self, WorkerError> {
-        let mailed = tx.mailed_about(incident).await?;
-        let recipients = self.recipients.iter().filter(|recipient| mailed.contains(recipient)).cloned().collect();
-        Ok(Self { slug: self.slug.clone(), name: self.name.clone(), recipients })
+    /// Of these, whom the routes name: of a muted incident those who were mailed about it before.
+    async fn mailed(&self, tx: &mut OrgTx, incident: IncidentId, routed: &Routed) -> Result<Vec<String>, WorkerError> {
+        Ok(match routed {
+            Routed::Everybody | Routed::To { members: true, .. } => self.recipients.clone(),
+            Routed::To { members: false, .. } => Vec::new(),
+            Routed::Heard => {
+                let mailed = tx.mailed_about(incident).await?;
+                self.recipients.iter().filter(|recipient| mailed.contains(recipient)).cloned().collect()
+            }
+        })
     }
 }
 
 fn shown(book: Option<&(Topic, String)>) -> Option<(&str, &str)> {
     book.map(|(topic, url)| (topic.title(), url.as_str()))
-}
-
-/// Whether nobody is to be told of an incident now, but of its end.
-fn muted(incident: &OpenIncident, now: DateTime<Utc>) -> bool {
-    incident.mute.as_ref().is_some_and(|mute| mute.holds_at(now))
 }
 
 impl Incidents {
@@ -168,13 +169,17 @@ impl Incidents {
         let Some(mail) = incidents_opened(&told, &incidents_url(&self.base_url, &audience.slug)) else { return Ok(()) };
         let also: Vec<IncidentId> = news.iter().skip(1).map(|one| one.id).collect();
         let key = format!("incident:{}:opened", worst.id);
-        self.mail(tx, audience, (worst.id, &also), &key, mail).await?;
+        let all: Vec<IncidentId> = news.iter().map(|one| one.id).collect();
+        let routed = tx.ask_routes_together(&all, at).await?;
+        let Some(of_worst) = routed.first() else { return Ok(()) };
+        let recipients = audience.mailed(tx, worst.id, of_worst).await?;
+        self.mail(tx, &recipients, (worst.id, &also), &key, mail).await?;
         if also.is_empty() {
-            tx.tell_channels(worst.id, EventKind::Opened, worst.summary, at).await?;
+            tx.tell_channels_of(of_worst, (worst.id, EventKind::Opened), worst.summary, at).await?;
         } else {
             let title = together_title(target, news.len());
             let summary = together_lines(&told).join("\n\n");
-            let all: Vec<(IncidentId, &str)> = news.iter().map(|one| (one.id, one.summary)).collect();
+            let all: Vec<(IncidentId, &str, &Routed)> = news.iter().zip(&routed).map(|(one, routed)| (one.id, one.summary, routed)).collect();
             tx.tell_channels_together(&all, &Together { title: &title, summary: &summary, at }).await?;
         }
         Ok(())
@@ -190,9 +195,6 @@ impl Incidents {
     ) -> Result<(), WorkerError> {
         let line = format!("Was {}, is {} now: {title}", incident.severity.word().to_lowercase(), severity.word().to_lowercase());
         let version = tx.change_incident(incident.id, step.at, severity, title, summary, &line).await?;
-        if muted(incident, step.at) {
-            return Ok(());
-        }
         let book = self.runbook(audience, step);
         let url = incident_url(&self.base_url, &audience.slug, incident.id);
         let mail = IncidentMail {
@@ -233,8 +235,7 @@ impl Incidents {
             runbook: None,
             root_cause: incident.root_cause.as_deref(),
         };
-        let heard = if muted(incident, step.at) { Some(audience.those_who_heard(tx, incident.id).await?) } else { None };
-        self.tell(tx, heard.as_ref().unwrap_or(audience), (incident.id, "resolved", kind), &mail, write(&mail)).await?;
+        self.tell(tx, audience, (incident.id, "resolved", kind), &mail, write(&mail)).await?;
         tracing::info!(org = %tx.org(), incident = %incident.id, monitor = %step.monitor, "incident ended");
         Ok(())
     }
@@ -245,7 +246,7 @@ impl Incidents {
         Some((topic, runbook_url(&self.base_url, &audience.slug, topic)))
     }
 
-    /// Members by mail, and the organisation's channels.
+    /// Members by mail, and the organisation's channels, as its routes say.
     async fn tell(
         &self,
         tx: &mut OrgTx,
@@ -254,21 +255,23 @@ impl Incidents {
         about: &IncidentMail<'_>,
         mail: Mail,
     ) -> Result<(), WorkerError> {
-        self.mail(tx, audience, (incident, &[]), &format!("incident:{incident}:{event}"), mail).await?;
-        tx.tell_channels(incident, kind, about.summary, about.at).await?;
+        let routed = tx.ask_routes(incident, kind, about.at).await?;
+        let recipients = audience.mailed(tx, incident, &routed).await?;
+        self.mail(tx, &recipients, (incident, &[]), &format!("incident:{incident}:{event}"), mail).await?;
+        tx.tell_channels_of(&routed, (incident, kind), about.summary, about.at).await?;
         Ok(())
     }
 
     async fn mail(
         &self,
         tx: &mut OrgTx,
-        audience: &Audience,
+        recipients: &[String],
         (incident, also): (IncidentId, &[IncidentId]),
         key: &str,
         mail: Mail,
     ) -> Result<(), WorkerError> {
         let body = MailBody { subject: mail.subject, text: mail.text, html: mail.html };
-        tx.enqueue_mails((Some(incident), also), key, &self.mail_domain, &audience.recipients, &body).await?;
+        tx.enqueue_mails((Some(incident), also), key, &self.mail_domain, recipients, &body).await?;
         Ok(())
     }
 }

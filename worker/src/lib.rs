@@ -16,6 +16,7 @@ pub mod config;
 mod database;
 mod engine_checker;
 mod error;
+pub mod follow_ups;
 pub mod health;
 mod history;
 mod incidents;
@@ -57,6 +58,7 @@ pub use queue::{migrate_queue, queue_is_ready};
 use crate::{
     channels::sender::ChannelSender,
     checker::Checker,
+    follow_ups::FollowUps,
     listener::Bells,
     notifier::{Notifier, keep_sending},
     recorder::Recorder,
@@ -113,6 +115,11 @@ async fn run_loops(
         let sender = ChannelSender::new(store.clone(), net, config.seal.clone(), &config.base_url, shutdown.clone());
         let bells = bells.clone();
         loops.spawn(async move { sender.run(&bells.channels).await });
+    }
+    {
+        let teller = FollowUps::new(store.clone(), &config.base_url, config.mail_from.email.domain());
+        let shutdown = shutdown.clone();
+        loops.spawn(async move { teller.run(&shutdown).await });
     }
     {
         let (store, shutdown) = (store.clone(), shutdown.clone());

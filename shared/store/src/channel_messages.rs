@@ -7,7 +7,7 @@ use waypost_types::{
     channel::{ChannelEvent, ChannelKind, EventKind},
 };
 
-use crate::{OrgTx, Store, StoreError, outbox::uuids, recording::clean};
+use crate::{OrgTx, Store, StoreError, outbox::uuids, recording::clean, routing::Routed};
 
 /// A claimed message: to be sent, then marked before its lease ends.
 #[derive(Debug, Clone)]
@@ -62,19 +62,29 @@ fn event_key(incident: IncidentId, kind: EventKind, version: i64) -> String {
         EventKind::Resolved | EventKind::LetGo => format!("incident:{incident}:resolved"),
         EventKind::Changed => format!("incident:{incident}:changed:{version}"),
         EventKind::Opened | EventKind::Test => format!("incident:{incident}:opened"),
+        // These come with keys of their own, by which step or reminder they are.
+        EventKind::Escalated | EventKind::Reminded | EventKind::Digest => format!("incident:{incident}:{}:{version}", kind.as_str()),
     }
 }
 
 impl OrgTx {
-    /// Tells the channels what happened to an incident: those that are on and hear of that severity, and those that were told of the incident
-    /// before, which would otherwise never hear that it got better. Of a muted one only the latter hear, and of its end alone. An event that is there already makes no second message. Answers how many
-    /// are new.
+    /// Tells the channels what happened to an incident, as the organisation's routes say; see [`Self::tell_channels_of`].
     pub async fn tell_channels(&mut self, incident: IncidentId, kind: EventKind, summary: &str, at: DateTime<Utc>) -> Result<u64, StoreError> {
-        let muted = self.mute_of(incident, at).await?.is_some();
-        if muted && kind == EventKind::Changed {
-            return Ok(0);
-        }
-        let channels = if muted { self.told_before(incident).await? } else { self.hearers(incident, ChannelKind::ALL).await? };
+        let routed = self.ask_routes(incident, kind, at).await?;
+        self.tell_channels_of(&routed, (incident, kind), summary, at).await
+    }
+
+    /// Tells channels what happened to an incident. Where there are no routes: those that are on and hear of that severity, and those that were
+    /// told of the incident before, which would otherwise never hear that it got better. An event that is there already makes no second
+    /// message. Answers how many are new.
+    pub async fn tell_channels_of(
+        &mut self,
+        routed: &Routed,
+        (incident, kind): (IncidentId, EventKind),
+        summary: &str,
+        at: DateTime<Utc>,
+    ) -> Result<u64, StoreError> {
+        let channels = self.hearers_of(routed, incident, ChannelKind::ALL).await?;
         if channels.is_empty() {
             return Ok(0);
         }
@@ -82,28 +92,77 @@ impl OrgTx {
         self.enqueue_for(&channels, (Some(incident), &[]), &key, &event).await
     }
 
-    /// Tells the channels of several incidents that opened at once, the worst of them first. What people read is one message about all; what
-    /// keeps a state of each incident hears of each.
-    pub async fn tell_channels_together(&mut self, incidents: &[(IncidentId, &str)], told: &Together<'_>) -> Result<(), StoreError> {
-        let Some(((first, _), others)) = incidents.split_first() else { return Ok(()) };
+    /// Tells the channels of several incidents that opened at once, the worst of them first, each with what the routes made of it. What people
+    /// read is one message about all; what keeps a state of each incident hears of each.
+    pub async fn tell_channels_together(&mut self, incidents: &[(IncidentId, &str, &Routed)], told: &Together<'_>) -> Result<(), StoreError> {
+        let Some(((first, _, routed), others)) = incidents.split_first() else { return Ok(()) };
         let (stateful, read): (Vec<ChannelKind>, Vec<ChannelKind>) = ChannelKind::ALL.iter().partition(|kind| kind.keeps_state());
-        for (incident, summary) in incidents {
-            let channels = self.hearers(*incident, &stateful).await?;
+        for (incident, summary, routed) in incidents {
+            let channels = self.hearers_of(routed, *incident, &stateful).await?;
             if !channels.is_empty() {
                 let (key, event) = self.event_of(*incident, EventKind::Opened, summary, told.at).await?;
                 self.enqueue_for(&channels, (Some(*incident), &[]), &key, &event).await?;
             }
         }
-        let channels = self.hearers(*first, &read).await?;
+        let channels = self.hearers_of(routed, *first, &read).await?;
         if !channels.is_empty() {
             let (key, event) = self.event_of(*first, EventKind::Opened, told.summary, told.at).await?;
             // The page of all incidents is above that of one.
             let url = event.url.rsplit_once('/').map_or_else(|| event.url.clone(), |(list, _)| list.to_owned());
             let event = ChannelEvent { title: told.title.to_owned(), url, ..event };
-            let also: Vec<IncidentId> = others.iter().map(|(incident, _)| *incident).collect();
+            let also: Vec<IncidentId> = others.iter().map(|(incident, ..)| *incident).collect();
             self.enqueue_for(&channels, (Some(*first), &also), &key, &event).await?;
         }
         Ok(())
+    }
+
+    /// Tells these channels, if they are on, something that follows of an incident, under a key of its own.
+    pub async fn tell_these(
+        &mut self,
+        channels: &[ChannelId],
+        (incident, kind, key): (IncidentId, EventKind, &str),
+        summary: &str,
+        at: DateTime<Utc>,
+    ) -> Result<u64, StoreError> {
+        let channels = self.those_on(channels, ChannelKind::ALL).await?;
+        if channels.is_empty() {
+            return Ok(0);
+        }
+        let (_, event) = self.event_of(incident, kind, summary, at).await?;
+        self.enqueue_for(&channels, (Some(incident), &[]), key, &event).await
+    }
+
+    /// Tells a channel that people read of several incidents that waited for it.
+    pub async fn tell_digest(&mut self, channel: ChannelId, incidents: &[IncidentId], key: &str, event: &ChannelEvent) -> Result<u64, StoreError> {
+        let channels = self.those_on(&[channel], ChannelKind::ALL).await?;
+        self.enqueue_for(&channels, (None, incidents), key, event).await
+    }
+
+    async fn hearers_of(&mut self, routed: &Routed, incident: IncidentId, kinds: &[ChannelKind]) -> Result<Vec<Hearer>, StoreError> {
+        match routed {
+            Routed::Everybody => self.hearers(incident, kinds).await,
+            Routed::Heard => self.told_before(incident).await,
+            Routed::To { channels, .. } => self.those_on(channels, kinds).await,
+        }
+    }
+
+    /// Of these channels, those of these kinds that are on.
+    async fn those_on(&mut self, channels: &[ChannelId], kinds: &[ChannelKind]) -> Result<Vec<Hearer>, StoreError> {
+        if channels.is_empty() {
+            return Ok(Vec::new());
+        }
+        let org = self.org().0;
+        let ids: Vec<Uuid> = channels.iter().map(|id| id.0).collect();
+        let kinds: Vec<String> = kinds.iter().map(|kind| kind.as_str().to_owned()).collect();
+        let channels = sqlx::query_scalar!(
+            "SELECT c.id FROM channels c WHERE c.org_id = $1 AND c.enabled AND c.id = ANY($2) AND c.kind = ANY($3) ORDER BY c.id FOR KEY SHARE OF c",
+            org,
+            &ids,
+            &kinds
+        )
+        .fetch_all(self.connection())
+        .await?;
+        Ok(channels.into_iter().map(|id| (id, None)).collect())
     }
 
     /// Channels of these kinds that are to hear of an incident.

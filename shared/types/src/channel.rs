@@ -193,11 +193,26 @@ pub enum EventKind {
     Resolved,
     /// Nobody can tell any more whether it is over: it was closed.
     LetGo,
+    /// Nobody acknowledged it for so long that others are told.
+    Escalated,
+    /// Nobody acknowledged it yet, and whoever was told is reminded.
+    Reminded,
+    /// What waited until now: several incidents, open and over.
+    Digest,
     /// Somebody tries the channel.
     Test,
 }
 
-words!(EventKind { Opened = "opened", Changed = "changed", Resolved = "resolved", LetGo = "let_go", Test = "test", });
+words!(EventKind {
+    Opened = "opened",
+    Changed = "changed",
+    Resolved = "resolved",
+    LetGo = "let_go",
+    Escalated = "escalated",
+    Reminded = "reminded",
+    Digest = "digest",
+    Test = "test",
+});
 
 /// An event as every channel tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -100,6 +100,8 @@ ids! {
     DeliveryId = "dlv";
     /// A maintenance window.
     WindowId = "mnt";
+    /// Who is told of which incidents.
+    RouteId = "rte";
 }
 
 #[cfg(test)]

@@ -31,14 +31,16 @@ pub mod outcome;
 pub mod overview;
 pub mod page;
 pub mod problem;
+pub mod route;
 pub mod runbook;
 pub mod score;
 pub mod settled;
 pub mod tag;
 pub mod topic;
 pub mod unicode;
+pub mod week;
 pub mod zone;
 
 pub use finding::{Finding, Severity, UnknownCause, UnknownPart};
-pub use id::{AddressId, ChangeId, ChannelId, DomainId, IncidentId, MonitorId, OrgId, ServerId, UserId, WindowId};
+pub use id::{AddressId, ChangeId, ChannelId, DomainId, IncidentId, MonitorId, OrgId, RouteId, ServerId, UserId, WindowId};
 pub use name::{Cidr, DomainName, EmailAddress, NameError};

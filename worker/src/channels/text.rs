@@ -15,6 +15,9 @@ pub(super) const fn state(event: &ChannelEvent) -> &'static str {
         (EventKind::Changed, IncidentSeverity::Info) => "Now good to know",
         (EventKind::Resolved, _) => "Resolved",
         (EventKind::LetGo, _) => "Closed",
+        (EventKind::Escalated, _) => "Escalated",
+        (EventKind::Reminded, _) => "Still open",
+        (EventKind::Digest, _) => "Digest",
         (EventKind::Test, _) => "Test",
     }
 }
@@ -34,7 +37,7 @@ pub(super) fn colour(event: &ChannelEvent) -> &'static str {
     match event.kind {
         EventKind::Resolved => RECOVERED,
         EventKind::LetGo => CLOSED,
-        EventKind::Opened | EventKind::Changed | EventKind::Test => accent(event.severity),
+        EventKind::Opened | EventKind::Changed | EventKind::Escalated | EventKind::Reminded | EventKind::Digest | EventKind::Test => accent(event.severity),
     }
 }
 

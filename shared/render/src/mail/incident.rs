@@ -83,6 +83,24 @@ pub fn incident_changed(incident: &IncidentMail<'_>, before: IncidentSeverity) -
         .render()
 }
 
+/// Nobody acknowledged it, so others are told. `route` is the name of the route that says so.
+pub fn incident_escalated(incident: &IncidentMail<'_>, route: &str) -> Mail {
+    let first = format!("Nobody has acknowledged this incident for {}, so it is told to you.", duration(incident.opened_at, incident.at));
+    untaken(incident, "Escalated", first, route)
+}
+
+/// Nobody acknowledged it yet, and it is still open. `route` is the name of the route that reminds.
+pub fn incident_reminded(incident: &IncidentMail<'_>, route: &str) -> Mail {
+    let first = format!("This incident has been open for {}, and nobody has acknowledged it.", duration(incident.opened_at, incident.at));
+    untaken(incident, "Still open", first, route)
+}
+
+fn untaken(incident: &IncidentMail<'_>, label: &str, first: String, route: &str) -> Mail {
+    let next = format!("Whoever acknowledges it keeps the route “{route}” from telling more people.");
+    let paragraphs = vec![first, incident.summary.to_owned(), next];
+    letter(incident, label, format!("{label}: {}", incident.title), paragraphs, accent(incident.severity)).render()
+}
+
 /// It is over. `now` is how it stands, since the incident's title says what was wrong.
 pub fn incident_recovered(incident: &IncidentMail<'_>, now: &str) -> Mail {
     let lasted = format!("It lasted {}. Nothing needs to be done.", duration(incident.opened_at, incident.at));
@@ -148,12 +166,12 @@ pub fn accent(severity: IncidentSeverity) -> &'static str {
     }
 }
 
-fn moment(at: DateTime<Utc>) -> String {
+pub(super) fn moment(at: DateTime<Utc>) -> String {
     at.format("%-d %B %Y, %H:%M UTC").to_string()
 }
 
 /// A span in the two units that matter.
-fn duration(from: DateTime<Utc>, to: DateTime<Utc>) -> String {
+pub(super) fn duration(from: DateTime<Utc>, to: DateTime<Utc>) -> String {
     let seconds = (to - from).num_seconds().max(0);
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
     let count = |n: i64, unit: &str| format!("{n} {unit}{}", if n == 1 { "" } else { "s" });
@@ -198,6 +216,11 @@ mod tests {
         insta::assert_snapshot!("opened_text", incident_opened(&sample()).text);
         insta::assert_snapshot!("opened_html", incident_opened(&sample()).html);
         insta::assert_snapshot!("changed_text", incident_changed(&changed, IncidentSeverity::Critical).text);
+        let waiting = IncidentMail { title: sample().title, summary: sample().summary, ..recovered.clone() };
+        insta::assert_snapshot!("escalated_text", incident_escalated(&waiting, "On call").text);
+        insta::assert_snapshot!("escalated_html", incident_escalated(&waiting, "On call").html);
+        insta::assert_snapshot!("reminded_text", incident_reminded(&waiting, "On call").text);
+        assert_eq!(incident_escalated(&waiting, "x").subject, "[Escalated] Port 25 of mail.example.com does not answer");
         let unknown = incident_let_go(&recovered);
         assert!(unknown.subject.starts_with("[Closed] ") && !unknown.text.contains("Nothing needs to be done"), "{}", unknown.text);
         insta::assert_snapshot!("recovered_text", incident_recovered(&recovered, NOW).text);

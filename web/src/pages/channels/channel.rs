@@ -161,6 +161,9 @@ const fn happened(event: EventKind) -> &'static str {
         EventKind::Changed => "Incident changed",
         EventKind::Resolved => "Incident resolved",
         EventKind::LetGo => "Incident closed",
+        EventKind::Escalated => "Incident escalated",
+        EventKind::Reminded => "Reminder",
+        EventKind::Digest => "Digest",
         EventKind::Test => "Test",
     }
 }
