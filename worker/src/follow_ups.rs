@@ -175,8 +175,8 @@ fn ids(incidents: &[HeldIncident]) -> Vec<IncidentId> {
 
 fn lines(incidents: &[HeldIncident]) -> Vec<DigestLine<'_>> {
     let line = |incident| {
-        let HeldIncident { title, severity, status, opened_at, resolved_at, .. } = incident;
-        DigestLine { title, severity: *severity, status: *status, opened_at: *opened_at, resolved_at: *resolved_at }
+        let &HeldIncident { ref title, severity, status, opened_at, resolved_at, .. } = incident;
+        DigestLine { title, severity, status, opened_at, resolved_at }
     };
     incidents.iter().map(line).collect()
 }

@@ -18,6 +18,7 @@ pub mod monitors;
 pub mod overview;
 pub mod recovery;
 pub mod results;
+pub mod routes;
 pub mod runbooks;
 pub mod score;
 pub mod servers;
@@ -74,6 +75,10 @@ pub fn routes(state: &AppState) -> (Router<AppState>, OpenApi) {
         .routes(routes!(channels::test))
         .routes(routes!(channels::renew_key))
         .routes(routes!(channels::deliveries))
+        .routes(routes!(self::routes::list, self::routes::create))
+        .routes(routes!(self::routes::get, self::routes::update, self::routes::delete))
+        .routes(routes!(self::routes::order))
+        .routes(routes!(self::routes::preview))
         .routes(routes!(maintenance::list, maintenance::create))
         .routes(routes!(maintenance::get, maintenance::update, maintenance::delete))
         .routes(routes!(maintenance::end))

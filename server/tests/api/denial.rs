@@ -83,6 +83,13 @@ const TABLE: &[(&str, &str, Door)] = &[
     ("POST", "/api/v1/orgs/{org}/channels/{id}/test", Door::Manage),
     ("POST", "/api/v1/orgs/{org}/channels/{id}/key", Door::Manage),
     ("GET", "/api/v1/orgs/{org}/channels/{id}/deliveries", Door::Read),
+    ("GET", "/api/v1/orgs/{org}/routes", Door::Read),
+    ("POST", "/api/v1/orgs/{org}/routes", Door::Manage),
+    ("GET", "/api/v1/orgs/{org}/routes/{id}", Door::Read),
+    ("PATCH", "/api/v1/orgs/{org}/routes/{id}", Door::Manage),
+    ("DELETE", "/api/v1/orgs/{org}/routes/{id}", Door::Manage),
+    ("PUT", "/api/v1/orgs/{org}/routes/order", Door::Manage),
+    ("GET", "/api/v1/orgs/{org}/routes/preview", Door::Read),
     ("GET", "/api/v1/orgs/{org}/maintenance", Door::Read),
     ("POST", "/api/v1/orgs/{org}/maintenance", Door::Write),
     ("GET", "/api/v1/orgs/{org}/maintenance/{id}", Door::Read),
@@ -128,6 +135,7 @@ struct Ids {
     monitor: String,
     incident: String,
     channel: String,
+    route: String,
     window: String,
     change: String,
 }
@@ -141,6 +149,7 @@ impl Ids {
             ("/monitors", &self.monitor),
             ("/incidents", &self.incident),
             ("/channels", &self.channel),
+            ("/routes", &self.route),
             ("/maintenance", &self.window),
             ("/changes", &self.change),
         ]
@@ -167,11 +176,12 @@ async fn fill(client: &mut Client<'_>, org: &str) -> Ids {
     let incident = client.post(&at("incidents"), &json!({ "title": "Slow", "severity": "warning", "monitor_id": monitor })).await;
     let channel = json!({ "name": "Tools", "kind": "webhook", "url": "https://127.0.0.1/hook" });
     let channel = client.post(&at("channels"), &channel).await.id().to_owned();
+    let route = client.post(&at("routes"), &json!({ "name": "All", "tells": { "members": true } })).await.id().to_owned();
     let plan = json!({ "kind": "monthly", "day": 1, "at": "02:00", "minutes": 60 });
     let window = json!({ "name": "Patch night", "covers": { "everything": true }, "plan": plan });
     let window = client.post(&at("maintenance"), &window).await.id().to_owned();
     let change = client.post(&at("changes"), &json!({ "kind": "dns", "text": "SPF" })).await.id().to_owned();
-    Ids { org: org.to_owned(), domain, server: server.id().to_owned(), address, monitor, incident: incident.id().to_owned(), channel, change, window }
+    Ids { org: org.to_owned(), domain, server: server.id().to_owned(), address, monitor, incident: incident.id().to_owned(), channel, route, change, window }
 }
 
 fn routes_of(server: &Server) -> BTreeSet<(String, String)> {

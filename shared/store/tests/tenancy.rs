@@ -94,6 +94,11 @@ async fn fill(owner: &mut PgConnection, org: Uuid) {
          INSERT INTO incident_timeline (org_id, id, incident_id, at, event, text) VALUES ('{org}', '{id}', '{id}', now(), 'opened', 'x');
          INSERT INTO outbox (org_id, id, incident_id, event_key, recipient, message, message_id) VALUES ('{org}', '{id}', '{id}', 'x', 'x', '{{}}', 'x');
          INSERT INTO channels (org_id, id, name, kind, shown, sealed, min_severity) VALUES ('{org}', '{id}', 'x', 'slack', 'x', '', 'info');
+         INSERT INTO routes (org_id, id, position, name, min_severity, times, hold) VALUES ('{org}', '{id}', 1, 'x', 'info', '{{}}', '{{}}');
+         INSERT INTO route_steps (org_id, route_id, number, after_minutes, members, every_channel) VALUES ('{org}', '{id}', 0, 0, true, false);
+         INSERT INTO route_channels (org_id, route_id, number, channel_id) VALUES ('{org}', '{id}', 0, '{id}');
+         INSERT INTO follow_ups (org_id, incident_id, route_id, step, due_at) VALUES ('{org}', '{id}', '{id}', 0, now());
+         INSERT INTO held_notices (org_id, id, incident_id, due_at) VALUES ('{org}', '{id}', '{id}', now());
          INSERT INTO maintenance_windows (org_id, id, name, covers, plan) VALUES ('{org}', '{id}', 'x', '{{}}', '{{}}');
          INSERT INTO changes (org_id, id, at, kind, text, marked_by) VALUES ('{org}', '{id}', now(), 'dns', 'x', 'x');
          INSERT INTO runbooks (org_id, topic, text, edited_by, edited_at) VALUES ('{org}', 'spf-missing', 'x', 'x', now());

@@ -218,6 +218,23 @@ pub struct RoutePatch {
     pub steps: Option<Vec<Step>>,
 }
 
+impl RoutePatch {
+    /// The route as it is to be.
+    pub fn onto(self, route: Route) -> NewRoute {
+        NewRoute {
+            name: self.name.unwrap_or(route.name),
+            enabled: self.enabled.unwrap_or(route.enabled),
+            min_severity: self.min_severity.unwrap_or(route.min_severity),
+            tags: self.tags.unwrap_or(route.tags),
+            times: self.times.unwrap_or(route.times),
+            tells: self.tells.unwrap_or(route.tells),
+            hold: self.hold.unwrap_or(route.hold),
+            remind_minutes: self.remind_minutes.or(route.remind_minutes).filter(|minutes| *minutes > 0),
+            steps: self.steps.unwrap_or(route.steps),
+        }
+    }
+}
+
 /// `PUT routes/order`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

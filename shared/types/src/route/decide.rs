@@ -80,6 +80,13 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// What happens where there are no routes.
+    pub fn of_everybody(listeners: &[Listener], severity: IncidentSeverity) -> Self {
+        let mut decision = Self::default();
+        decision.tell(&Receivers::everybody(), listeners, severity, When::Now);
+        decision
+    }
+
     /// When a channel is told, where it is.
     pub fn channel(&self, channel: ChannelId) -> Option<When> {
         self.channels.iter().find(|told| told.channel == channel).map(|told| told.at)
