@@ -14,7 +14,7 @@ use crate::{
     api::ApiFailure,
     pages::{
         account, add, addresses, changes, channels, domains, incidents, landing, lists, mailbox, maintenance, messages, organisation, overview,
-        runbooks, score, servers,
+        routes, runbooks, score, servers,
     },
 };
 
@@ -67,6 +67,12 @@ pub(super) fn router(site: Site) -> Router {
         .route("/o/{org}/channels/{id}/settings", post(channels::channel::change).get(back))
         .route("/o/{org}/channels/{id}/key", post(channels::channel::renew).get(back))
         .route("/o/{org}/channels/{id}/delete", post(channels::channel::remove).get(back))
+        .route("/o/{org}/routes", get(routes::show).post(routes::create))
+        .route("/o/{org}/routes/custom", post(routes::everybody).get(back))
+        .route("/o/{org}/routes/{id}", get(routes::route::show))
+        .route("/o/{org}/routes/{id}/settings", post(routes::route::change).get(back))
+        .route("/o/{org}/routes/{id}/move", post(routes::route::earlier).get(back))
+        .route("/o/{org}/routes/{id}/delete", post(routes::route::remove).get(back))
         .route("/o/{org}/maintenance", get(maintenance::show).post(maintenance::create))
         .route("/o/{org}/maintenance/{id}", get(maintenance::window::show))
         .route("/o/{org}/maintenance/{id}/settings", post(maintenance::window::change).get(back))

@@ -19,6 +19,7 @@ pub(crate) enum Place {
     Addresses,
     Changes,
     Channels,
+    Routes,
     Maintenance,
     Settings,
     Runbooks,
@@ -162,6 +163,7 @@ fn sidebar(frame: &Frame, place: Place) -> AnyView {
                 <p class="nav-title" id="nav-alerting">"Alerting"</p>
                 <ul aria-labelledby="nav-alerting">
                     {link("/channels", Place::Channels, "bell", "Channels", 0, false)}
+                    {link("/routes", Place::Routes, "branch", "Routes", 0, false)}
                     {link("/maintenance", Place::Maintenance, "clock", "Maintenance", 0, false)}
                     {link("/runbooks", Place::Runbooks, "book", "Runbooks", 0, false)}
                 </ul>

@@ -10,6 +10,7 @@ pub const SERVER: &str = "srv_00000000000000000000000000000002";
 pub const ADDRESS: &str = "adr_00000000000000000000000000000003";
 pub const INCIDENT: &str = "inc_00000000000000000000000000000004";
 pub const CHANNEL: &str = "chn_00000000000000000000000000000001";
+pub const ROUTE: &str = "rte_00000000000000000000000000000001";
 pub const WINDOW: &str = "mnt_00000000000000000000000000000001";
 pub const NETWORK: &str = "adr_00000000000000000000000000000008";
 /// The block-list scan of the domain itself.
@@ -21,7 +22,7 @@ const LONG: &str = "a-mail-server-with-a-very-long-name-that-somebody-chose.sub.
 /// Every page of `acme`, and those of `empty` that look otherwise.
 pub fn pages() -> Vec<String> {
     let mut pages: Vec<String> =
-        ["", "/add", "/domains", "/servers", "/addresses", "/lists", "/incidents", "/channels", "/changes", "/runbooks", "/maintenance", "/settings"]
+        ["", "/add", "/domains", "/servers", "/addresses", "/lists", "/incidents", "/channels", "/changes", "/runbooks", "/routes", "/maintenance", "/settings"]
             .into_iter()
             .flat_map(|rest| [format!("/o/acme{rest}"), format!("/o/empty{rest}")])
             .collect();
@@ -33,6 +34,7 @@ pub fn pages() -> Vec<String> {
             ("incidents", INCIDENT),
             ("channels", CHANNEL),
             ("runbooks", RUNBOOK),
+            ("routes", ROUTE),
             ("maintenance", WINDOW),
         ]
         .map(|(many, id)| format!("/o/acme/{many}/{id}")),
@@ -63,8 +65,12 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
             | "orgs/empty/incidents"
             | "orgs/empty/channels"
             | "orgs/empty/changes"
+            | "orgs/empty/routes"
             | "orgs/empty/maintenance" => list(Vec::new()),
             "orgs/acme/channels" => list(vec![channel(true), channel(false)]),
+            "orgs/acme/routes" => list(vec![route(), quiet_route()]),
+            "orgs/acme/routes/preview" => preview(),
+            "orgs/empty/routes/preview" => json!({ "routes": [], "members": { "when": "now" }, "channels": [], "follow_ups": [] }),
             "orgs/acme/maintenance" => list(vec![window(), weekly()]),
             "orgs/acme/settings" | "orgs/empty/settings" => json!({ "name": "Acme Mail", "time_zone": "Europe/Berlin", "version": 3 }),
             "orgs/acme/tags" => list(vec![
@@ -93,6 +99,7 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
                 Some(("addresses", rest)) if rest.ends_with("/listings") => list(listings()),
                 Some(("channels", CHANNEL)) => hook(),
                 Some(("channels", rest)) if rest == format!("{CHANNEL}/deliveries") => list(vec![delivery()]),
+                Some(("routes", ROUTE)) => route(),
                 Some(("maintenance", WINDOW)) => window(),
                 Some(("incidents", INCIDENT)) => incident(),
                 Some(("incidents", rest)) if rest == format!("{INCIDENT}/related") => related(),
@@ -119,6 +126,24 @@ fn weekly() -> Value {
     json!({ "id": "mnt_00000000000000000000000000000002", "name": "Patch night", "covers": { "everything": true },
         "plan": { "kind": "weekly", "days": ["tue", "fri"], "at": "02:30", "minutes": 90 }, "time_zone": "Europe/Berlin", "active": null,
         "next": { "from": "2026-11-20T01:30:00Z", "to": "2026-11-20T03:00:00Z" }, "version": 1, "created_at": AT })
+}
+
+/// Escalates and reminds, for what is tagged.
+pub fn route() -> Value {
+    json!({ "id": ROUTE, "name": "On call <b>", "enabled": true, "min_severity": "critical", "tags": ["mail", "web"], "times": { "kind": "always" },
+        "tells": { "members": false, "every_channel": false, "channels": [CHANNEL] }, "hold": { "kind": "nothing" }, "remind_minutes": 60,
+        "steps": [{ "after_minutes": 15, "tells": { "members": true, "every_channel": false, "channels": [] } }], "version": 3, "created_at": AT })
+}
+
+fn quiet_route() -> Value {
+    json!({ "id": "rte_00000000000000000000000000000002", "name": "Office", "enabled": true, "min_severity": "warning", "tags": [],
+        "times": { "kind": "hours", "days": ["mon", "tue"], "from": "08:00", "to": "18:00" }, "tells": { "members": true, "every_channel": false, "channels": [] },
+        "hold": { "kind": "daily", "up_to": "warning", "at": "08:00" }, "steps": [], "version": 1, "created_at": AT })
+}
+
+fn preview() -> Value {
+    json!({ "routes": [ROUTE], "members": { "when": "held", "until": "2026-11-19T07:00:00Z" }, "channels": [{ "channel": CHANNEL, "at": { "when": "now" } }],
+        "follow_ups": [{ "route": ROUTE, "step": 1, "due_at": "2026-11-18T13:15:00Z" }, { "route": ROUTE, "step": 0, "due_at": "2026-11-18T14:00:00Z" }] })
 }
 
 fn me(role: &str) -> Value {
