@@ -75,7 +75,13 @@ async fn until(scene: &Scene, monitor: MonitorId, verdict: Verdict, open: i64) {
             .iter()
             .map(|unit| {
                 let verdict = if unit.monitor == monitor { verdict } else { Verdict::Up };
-                Run { monitor: unit.monitor, claim: unit.claim, at: Utc::now(), outcome: Arc::new(stub_outcome("mx.example", 25, verdict)), requested: false }
+                Run {
+                    monitor: unit.monitor,
+                    claim: unit.claim,
+                    at: Utc::now(),
+                    outcome: Arc::new(stub_outcome("mx.example", 25, verdict)),
+                    requested: false,
+                }
             })
             .collect();
         recorder.record(scene.org, "local", &runs, Utc::now()).await.unwrap();

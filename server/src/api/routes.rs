@@ -11,7 +11,9 @@ use waypost_types::{
     incident::IncidentSeverity,
     page::List,
     problem::Problem,
-    route::{Decision, Facts, Hold, MOST_NAME, MOST_STEPS, NewRoute, REMIND_MINUTES, Receivers, Route, RouteOrder, RoutePatch, STEP_MINUTES, Times, decide},
+    route::{
+        Decision, Facts, Hold, MOST_NAME, MOST_STEPS, NewRoute, REMIND_MINUTES, Receivers, Route, RouteOrder, RoutePatch, STEP_MINUTES, Times, decide,
+    },
     tag,
     week::{Day, Hours},
 };
@@ -32,7 +34,7 @@ tenant_row!("routes": Route, RouteId, route);
     responses((status = 200, body = List<Route>), (status = 401, body = Problem), (status = 404, body = Problem)))]
 pub async fn list(member: Member<Read>) -> Result<Json<List<Route>>, ApiError> {
     let mut tx = member.tx().await?;
-    let items = tx.routes().await?;
+    let items = tx.all_routes().await?;
     tx.commit().await?;
     Ok(Json(List { items, next: None }))
 }
@@ -79,7 +81,7 @@ pub async fn order(member: Member<Manage>, Body(order): Body<RouteOrder>) -> Res
     if !tx.order_routes(&order.routes).await? {
         return Err(ApiError::field("routes", "Name each route once. If others were added or removed meanwhile, load them again."));
     }
-    let items = tx.routes().await?;
+    let items = tx.all_routes().await?;
     tx.commit().await?;
     Ok(Json(List { items, next: None }))
 }
@@ -112,7 +114,7 @@ pub struct Supposed {
     responses((status = 200, body = Decision), (status = 400, body = Problem), (status = 404, body = Problem)))]
 pub async fn preview(member: Member<Read>, Params(supposed): Params<Supposed>) -> Result<Json<Decision>, ApiError> {
     let mut tx = member.tx().await?;
-    let (routes, listeners, zone) = (tx.routes().await?, tx.listeners().await?, tx.org_settings().await?.time_zone);
+    let (routes, listeners, zone) = (tx.all_routes().await?, tx.listeners().await?, tx.org_settings().await?.time_zone);
     tx.commit().await?;
     let tags: Vec<String> = Some(supposed.tag.trim().to_lowercase()).filter(|tag| !tag.is_empty()).into_iter().collect();
     let facts = Facts { severity: supposed.severity, tags: &tags };
@@ -155,7 +157,10 @@ fn checked(new: NewRoute) -> Result<NewRoute, ApiError> {
     for step in &new.steps {
         if !STEP_MINUTES.contains(&step.after_minutes) || step.after_minutes <= before {
             let (least, most) = (STEP_MINUTES.start(), STEP_MINUTES.end());
-            return Err(ApiError::field("steps", format!("Each step comes {least} to {most} minutes after the route told, and later than the one before.")));
+            return Err(ApiError::field(
+                "steps",
+                format!("Each step comes {least} to {most} minutes after the route told, and later than the one before."),
+            ));
         }
         if step.tells.is_nobody() {
             return Err(ApiError::field("steps", "Choose whom each step tells: members, or at least one channel."));

@@ -181,7 +181,18 @@ async fn fill(client: &mut Client<'_>, org: &str) -> Ids {
     let window = json!({ "name": "Patch night", "covers": { "everything": true }, "plan": plan });
     let window = client.post(&at("maintenance"), &window).await.id().to_owned();
     let change = client.post(&at("changes"), &json!({ "kind": "dns", "text": "SPF" })).await.id().to_owned();
-    Ids { org: org.to_owned(), domain, server: server.id().to_owned(), address, monitor, incident: incident.id().to_owned(), channel, route, change, window }
+    Ids {
+        org: org.to_owned(),
+        domain,
+        server: server.id().to_owned(),
+        address,
+        monitor,
+        incident: incident.id().to_owned(),
+        channel,
+        route,
+        change,
+        window,
+    }
 }
 
 fn routes_of(server: &Server) -> BTreeSet<(String, String)> {

@@ -9,7 +9,8 @@ async fn a_route_is_made_changed_ordered_and_removed_by_whoever_saw_it_as_it_is(
     let server = server().await;
     let (mut client, org) = server.member("ann").await;
     let at = |rest: &str| format!("/api/v1/orgs/{org}/{rest}");
-    let channel = client.post(&at("channels"), &json!({ "name": "Tools", "kind": "webhook", "url": "https://tools.example/hook" })).await.id().to_owned();
+    let channel =
+        client.post(&at("channels"), &json!({ "name": "Tools", "kind": "webhook", "url": "https://tools.example/hook" })).await.id().to_owned();
     let new = json!({
         "name": " Nights ", "min_severity": "warning", "tags": ["Web", "mail"], "tells": { "members": true, "channels": [channel] },
         "times": { "kind": "hours", "days": ["sun", "mon", "sun"], "from": "22:00", "to": "07:00" },
@@ -32,7 +33,10 @@ async fn a_route_is_made_changed_ordered_and_removed_by_whoever_saw_it_as_it_is(
     let one = at(&format!("routes/{}", made.id()));
     assert_eq!(client.get(&one).await.body, made.body);
     let changed = client.json("PATCH", &one, &[("if-match", "\"1\"")], &json!({ "remind_minutes": 0, "times": { "kind": "always" } })).await;
-    assert_eq!((&changed.body["version"], &changed.body["remind_minutes"], &changed.body["times"]["kind"]), (&json!(2), &Value::Null, &json!("always")));
+    assert_eq!(
+        (&changed.body["version"], &changed.body["remind_minutes"], &changed.body["times"]["kind"]),
+        (&json!(2), &Value::Null, &json!("always"))
+    );
     assert_eq!((&changed.body["steps"], &changed.body["tells"]), (&made.body["steps"], &made.body["tells"]), "what is absent stays");
     assert_eq!(client.json("PATCH", &one, &[("if-match", "\"1\"")], &json!({ "name": "x" })).await.status, 412);
 

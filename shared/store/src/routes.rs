@@ -67,7 +67,7 @@ impl TryFrom<RouteRow> for Route {
 
 impl OrgTx {
     /// All routes in their order: there are few.
-    pub async fn routes(&mut self) -> Result<Vec<Route>, StoreError> {
+    pub async fn all_routes(&mut self) -> Result<Vec<Route>, StoreError> {
         self.routes_where(None).await
     }
 

@@ -35,6 +35,18 @@ impl Routed {
     const fn nobody() -> Self {
         Self::To { members: false, channels: Vec::new() }
     }
+
+    const fn is_nobody(&self) -> bool {
+        matches!(self, Self::To { members: false, channels } if channels.is_empty())
+    }
+
+    fn tells(&self, receiver: Receiver) -> bool {
+        match (self, receiver) {
+            (Self::To { members, .. }, None) => *members,
+            (Self::To { channels, .. }, Some(channel)) => channels.contains(&channel),
+            (Self::Everybody | Self::Heard, _) => false,
+        }
+    }
 }
 
 /// Somebody who is told: a channel, or members by mail.
@@ -57,11 +69,16 @@ pub(crate) struct IncidentFacts {
 impl OrgTx {
     /// Asks the routes about one event of one incident, and keeps what they hold and what follows of it.
     pub async fn ask_routes(&mut self, incident: IncidentId, kind: EventKind, at: DateTime<Utc>) -> Result<Routed, StoreError> {
+        self.ask(incident, kind, at, None).await
+    }
+
+    /// `worse` is whom the routes tell now of an incident that this one is told with.
+    async fn ask(&mut self, incident: IncidentId, kind: EventKind, at: DateTime<Utc>, worse: Option<&Routed>) -> Result<Routed, StoreError> {
         let over = matches!(kind, EventKind::Resolved | EventKind::LetGo);
         if self.mute_of(incident, at).await?.is_some() {
             return Ok(if over { Routed::Heard } else { Routed::nobody() });
         }
-        let routes = self.routes().await?;
+        let routes = self.all_routes().await?;
         if routes.is_empty() {
             return Ok(Routed::Everybody);
         }
@@ -90,6 +107,8 @@ impl OrgTx {
             // A pager that rings is told that it may stop, whatever the hour.
             let when = when.filter(|_| !(keeps_state && heard.contains(&receiver))).unwrap_or(When::Now);
             match when {
+                // The message about the worst tells of this one, too.
+                When::Held { .. } if !keeps_state && worse.is_some_and(|worse| worse.tells(receiver)) => {}
                 When::Held { until } => {
                     self.hold(incident, receiver, until).await?;
                     later = Some(later.map_or(until, |other| other.min(until)));
@@ -100,7 +119,7 @@ impl OrgTx {
                 }
             }
         }
-        if kind == EventKind::Opened && now.is_empty() {
+        if kind == EventKind::Opened && now.is_empty() && worse.is_none_or(Routed::is_nobody) {
             let text = match (later, decision.follow_ups.is_empty()) {
                 (Some(until), _) => format!("It is told with what else waits until {}.", facts.zone.words(until)),
                 (None, false) => "The routes tell nobody at once.".to_owned(),
@@ -113,25 +132,12 @@ impl OrgTx {
 
     /// The same for incidents that opened at once, the worst first: whoever is told of that now is told of all.
     pub async fn ask_routes_together(&mut self, incidents: &[IncidentId], at: DateTime<Utc>) -> Result<Vec<Routed>, StoreError> {
-        let mut all = Vec::with_capacity(incidents.len());
+        let mut all: Vec<Routed> = Vec::with_capacity(incidents.len());
         for incident in incidents {
-            all.push(self.ask_routes(*incident, EventKind::Opened, at).await?);
-        }
-        if let (Some(Routed::To { members, channels }), [_, others @ ..]) = (all.first(), incidents) {
-            for incident in others {
-                let people = self.people_among(channels).await?;
-                for receiver in members.then_some(None).into_iter().chain(people.into_iter().map(Some)) {
-                    self.let_go_of(*incident, receiver).await?;
-                }
-            }
+            let routed = self.ask(*incident, EventKind::Opened, at, all.first()).await?;
+            all.push(routed);
         }
         Ok(all)
-    }
-
-    async fn people_among(&mut self, channels: &[ChannelId]) -> Result<Vec<ChannelId>, StoreError> {
-        let hearing = self.hearing().await?;
-        let read = hearing.into_iter().filter(|each| channels.contains(&each.listener.channel) && !each.kind.keeps_state());
-        Ok(read.map(|each| each.listener.channel).collect())
     }
 
     /// Channels that are on.

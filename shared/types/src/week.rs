@@ -214,7 +214,8 @@ mod tests {
     #[test]
     fn hours_are_those_of_the_clocks_over_midnight_and_where_they_change() {
         let berlin: Zone = "Europe/Berlin".parse().unwrap();
-        let (night, office, weekend) = (hours(&Day::ALL, "22:00", "07:00"), hours(&Day::ALL[..5], "09:00", "17:00"), hours(&Day::ALL[5..], "00:00", "00:00"));
+        let (night, office, weekend) =
+            (hours(&Day::ALL, "22:00", "07:00"), hours(&Day::ALL[..5], "09:00", "17:00"), hours(&Day::ALL[5..], "00:00", "00:00"));
         let friday = hours(&[Day::Fri], "18:00", "02:00");
         let gap = hours(&[Day::Sun], "02:30", "03:00");
         for (hours, at, until) in [

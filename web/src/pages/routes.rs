@@ -171,10 +171,15 @@ fn uncovered(routes: &[Route], channels: &[Channel]) -> Option<AnyView> {
         return None;
     }
     let told = |channel: &Channel| {
-        let tells = |route: &Route| std::iter::once(&route.tells).chain(route.steps.iter().map(|step| &step.tells)).any(|tells| tells.every_channel || tells.channels.contains(&channel.id));
+        let tells = |route: &Route| {
+            std::iter::once(&route.tells)
+                .chain(route.steps.iter().map(|step| &step.tells))
+                .any(|tells| tells.every_channel || tells.channels.contains(&channel.id))
+        };
         routes.iter().any(tells)
     };
-    let deaf = channels.iter().filter(|channel| channel.enabled && !told(channel)).map(|channel| format!("No route tells the channel {}.", channel.name));
+    let deaf =
+        channels.iter().filter(|channel| channel.enabled && !told(channel)).map(|channel| format!("No route tells the channel {}.", channel.name));
     let said: Vec<String> = gaps(routes).iter().map(words::gap).chain(deaf).collect();
     let lines = said.iter().map(|line| view! { <p>{line.clone()}</p> }).collect_view();
     (!said.is_empty()).then(|| view! { <div class="banner" role="status" data-status="warn">{icon("warn")}<div>{lines}</div></div> }.into_any())

@@ -35,7 +35,8 @@ async fn a_viewer_can_send_no_form_of_the_organisation() {
         let html = page("viewer", &path).await;
         assert_eq!(posting(&html), ["/logout"], "{path}");
         // A form that only asks is for everybody.
-        let html = html.split_once("method=\"get\"").map_or(html.clone(), |(before, rest)| format!("{before}{}", rest.split_once("</form>").unwrap().1));
+        let html =
+            html.split_once("method=\"get\"").map_or(html.clone(), |(before, rest)| format!("{before}{}", rest.split_once("</form>").unwrap().1));
         for field in tags(&html, "input").into_iter().chain(tags(&html, "textarea")).chain(tags(&html, "select")) {
             let before = html.split(field).next().unwrap();
             assert!(

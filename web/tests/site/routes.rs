@@ -59,7 +59,9 @@ async fn the_form_sends_what_was_chosen_and_nothing_of_other_choices() {
         ("times=always&hold=daily", json!({ "kind": "always" }), json!({ "kind": "daily", "up_to": "warning", "at": "09:30" })),
         ("times=always&hold=weekly", json!({ "kind": "always" }), json!({ "kind": "weekly", "up_to": "warning", "day": "fri", "at": "09:30" })),
     ] {
-        let form = format!("name=Nights&min_severity=warning&tags=web%2C+mail&{form}{rest}&t0-members=1&t0-{CHANNEL}=1&step1=15&t1-every=1&step2=&t2-members=1&remind_minutes=");
+        let form = format!(
+            "name=Nights&min_severity=warning&tags=web%2C+mail&{form}{rest}&t0-members=1&t0-{CHANNEL}=1&step1=15&t1-every=1&step2=&t2-members=1&remind_minutes="
+        );
         let (response, _, calls) = ask(accepts, post("/o/acme/routes", &form)).await;
         assert_eq!(response.headers()[header::LOCATION], "/o/acme/routes?saved=added");
         let every = json!({ "members": false, "every_channel": true, "channels": [] });
@@ -81,9 +83,15 @@ async fn the_form_sends_what_was_chosen_and_nothing_of_other_choices() {
 #[tokio::test]
 async fn what_is_wrong_is_said_and_what_was_chosen_comes_back() {
     let refuses = |request: &ApiRequest| {
-        if request.method == Method::Post { problem(422, "", &[("steps", "Each step comes later than the one before.")]) } else { member("admin")(request) }
+        if request.method == Method::Post {
+            problem(422, "", &[("steps", "Each step comes later than the one before.")])
+        } else {
+            member("admin")(request)
+        }
     };
-    let form = format!("name=Nights&min_severity=warning&times=hours&on-mon=1&from=08%3A00&to=18%3A00&hold=nothing&t0-{CHANNEL}=1&step1=15&step2=10&t2-members=1");
+    let form = format!(
+        "name=Nights&min_severity=warning&times=hours&on-mon=1&from=08%3A00&to=18%3A00&hold=nothing&t0-{CHANNEL}=1&step1=15&step2=10&t2-members=1"
+    );
     let (response, html, _) = ask(refuses, post("/o/acme/routes", &form)).await;
     assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
     assert!(text(&html).contains("Each step comes later than the one before."));

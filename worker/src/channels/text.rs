@@ -37,7 +37,9 @@ pub(super) fn colour(event: &ChannelEvent) -> &'static str {
     match event.kind {
         EventKind::Resolved => RECOVERED,
         EventKind::LetGo => CLOSED,
-        EventKind::Opened | EventKind::Changed | EventKind::Escalated | EventKind::Reminded | EventKind::Digest | EventKind::Test => accent(event.severity),
+        EventKind::Opened | EventKind::Changed | EventKind::Escalated | EventKind::Reminded | EventKind::Digest | EventKind::Test => {
+            accent(event.severity)
+        }
     }
 }
 

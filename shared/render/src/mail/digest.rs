@@ -98,7 +98,7 @@ pub fn digest(org: &str, incidents: &[DigestLine<'_>], url: &str) -> Mail {
 mod tests {
     use super::*;
 
-    fn line<'a>(title: &'a str, severity: IncidentSeverity, status: IncidentStatus) -> DigestLine<'a> {
+    fn line(title: &str, severity: IncidentSeverity, status: IncidentStatus) -> DigestLine<'_> {
         let opened_at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let resolved_at = (status == IncidentStatus::Resolved).then(|| opened_at + chrono::TimeDelta::minutes(83));
         DigestLine { title, severity, status, opened_at, resolved_at }

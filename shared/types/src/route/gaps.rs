@@ -41,9 +41,8 @@ pub fn gaps(routes: &[Route]) -> Vec<Gap> {
         .into_iter()
         .filter_map(|severity| {
             let of = |tag: Option<&String>| {
-                let fits = |route: &&&Route| {
-                    route.min_severity <= severity && (route.tags.is_empty() || tag.is_some_and(|tag| route.tags.contains(tag)))
-                };
+                let fits =
+                    |route: &&&Route| route.min_severity <= severity && (route.tags.is_empty() || tag.is_some_and(|tag| route.tags.contains(tag)));
                 covered(&telling.iter().filter(fits).map(|route| &route.times).collect::<Vec<_>>())
             };
             let untagged = of(None);

@@ -46,9 +46,11 @@ impl Start<'_> {
 
     fn select(&self, name: &'static str, label: &'static str, choices: Vec<(String, String)>, now: String) -> AnyView {
         let chosen = self.text(name, now);
-        let options = choices.into_iter().map(|(value, word)| view! { <option value=value.clone() selected=value == chosen>{word}</option> }).collect_view();
+        let options =
+            choices.into_iter().map(|(value, word)| view! { <option value=value.clone() selected=value == chosen>{word}</option> }).collect_view();
         let id = format!("f-{name}");
-        view! { <div class="field"><label for=id.clone()>{label}</label><select class="select" id=id.clone() name=name>{options}</select></div> }.into_any()
+        view! { <div class="field"><label for=id.clone()>{label}</label><select class="select" id=id.clone() name=name>{options}</select></div> }
+            .into_any()
     }
 
     fn receivers(&self, prefix: &str, now: &Receivers, channels: &[Channel]) -> AnyView {
@@ -72,7 +74,10 @@ fn radio(group: &'static str, value: &'static str, on: &str, word: &'static str)
 
 /// What fields of hours begin with.
 fn usual(hours: Option<&Hours>, from: &str, to: &str) -> (Vec<Day>, String, String) {
-    hours.map_or_else(|| (Day::ALL.to_vec(), from.to_owned(), to.to_owned()), |hours| (hours.days.clone(), hours.from.to_string(), hours.to.to_string()))
+    hours.map_or_else(
+        || (Day::ALL.to_vec(), from.to_owned(), to.to_owned()),
+        |hours| (hours.days.clone(), hours.from.to_string(), hours.to.to_string()),
+    )
 }
 
 pub(super) fn inputs(fields: &Fields, failure: Option<&ApiFailure>, now: Option<&NewRoute>, channels: &[Channel], zone: &str) -> AnyView {
@@ -93,7 +98,8 @@ pub(super) fn inputs(fields: &Fields, failure: Option<&ApiFailure>, now: Option<
     let (quiet_days, quiet_from, quiet_to) = usual(quiet, "22:00", "07:00");
     let at = at.map_or_else(|| "08:00".to_owned(), ToString::to_string);
     let severities = SEVERITIES.into_iter().rev().map(|severity| (severity.as_str().to_owned(), at_least(severity).to_owned())).collect();
-    let ups = [("info", "What is good to know"), ("warning", "Warnings, and what is good to know")].map(|(value, word)| (value.to_owned(), word.to_owned()));
+    let ups = [("info", "What is good to know"), ("warning", "Warnings, and what is good to know")]
+        .map(|(value, word)| (value.to_owned(), word.to_owned()));
     let weekdays = Day::ALL.into_iter().map(|day| (day.as_str().to_owned(), day.word().to_owned())).collect();
     let steps = (1..=MOST_STEPS).map(|number| step(&start, &form, number, route, channels)).collect_view();
     let remind = route.remind_minutes.map(|minutes| minutes.to_string()).unwrap_or_default();

@@ -101,10 +101,10 @@ pub(super) fn gap(gap: &Gap) -> String {
         Covered::Never | Covered::Always => format!("Nobody is told of {}", only(gap.severity)),
     };
     if !always.is_empty() {
-        said.push_str(&format!(", unless they are about what is tagged {}", listed(&always, "or")));
+        said = format!("{said}, unless they are about what is tagged {}", listed(&always, "or"));
     }
     if !at_times.is_empty() {
-        said.push_str(&format!("; about what is tagged {} they are told at some hours", listed(&at_times, "or")));
+        said = format!("{said}; about what is tagged {} they are told at some hours", listed(&at_times, "or"));
     }
     said.push('.');
     said
