@@ -21,6 +21,7 @@ mod history;
 mod incidents;
 pub mod judge;
 mod listener;
+mod logins;
 mod maintenance;
 pub mod notices;
 pub mod notifier;
