@@ -233,11 +233,11 @@ impl OrgTx {
         let org = self.org().0;
         let row = sqlx::query_as!(
             LoginRow,
-            r#"SELECT l.server_id, user_name, sealed, secret_kind, mechanism, ports, enabled, refused, refused_port, paused_at, trying_until, looks,
-                      l.version, changed_at, clock_timestamp() AS "now!"
+            r#"SELECT l.server_id, l.user_name, l.sealed, l.secret_kind, l.mechanism, l.ports, l.enabled, l.refused, l.refused_port, l.paused_at,
+                      l.trying_until, l.looks, l.version, l.changed_at, clock_timestamp() AS "now!"
                FROM server_logins l JOIN monitors m ON m.org_id = $1 AND m.id = $2 AND m.server_id = l.server_id
                JOIN servers s ON s.org_id = $1 AND s.id = l.server_id AND s.source = 'manual'
-               WHERE l.org_id = $1 AND enabled AND $3 = ANY (l.ports) FOR UPDATE OF l"#,
+               WHERE l.org_id = $1 AND l.enabled AND $3 = ANY (l.ports) FOR UPDATE OF l"#,
             org,
             monitor.0,
             i32::from(port)
