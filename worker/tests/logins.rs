@@ -245,6 +245,6 @@ async fn nothing_is_tried_where_the_certificate_does_not_prove_the_server() {
     watch.round().await;
     watch.round().await;
     assert_eq!((watch.tries(), watch.incidents().await), (0, Vec::new()));
-    let said: String = watch.scene.value("SELECT outcome->'login'->'result'->>'reason' FROM last_outcomes LIMIT 1").await;
-    assert!(said.starts_with("the login was not tried, because the certificate"), "{said}");
+    let said: String = watch.scene.value("SELECT outcome::text FROM last_outcomes LIMIT 1").await;
+    assert!(said.contains("the login was not tried, because the certificate"), "{said}");
 }

@@ -145,7 +145,7 @@ fn form(server: &Server, login: Option<&ServerLogin>, fields: &Fields, failure: 
     let on = |port: u16| if failure.is_some() { fields.given(&format!("port_{port}")).is_some() } else { usual(port) };
     let port = |port: &u16| {
         let (id, name) = (format!("f-login-{port}"), format!("port_{port}"));
-        view! { <label class="check" for=id.clone()><input type="checkbox" id=id name=name value="1" checked=on(*port)/>{format!("Port {port}")}</label> }
+        view! { <label class="check" for=id.clone()><input type="checkbox" id=id.clone() name=name value="1" checked=on(*port)/>{format!("Port {port}")}</label> }
     };
     let ports = server.ports.iter().map(port).collect_view();
     let keep = if login.is_some() { "Left empty, the stored one stays." } else { "" };
