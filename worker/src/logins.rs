@@ -34,7 +34,8 @@ use crate::{
 const AT_ONCE: usize = 16;
 /// One attempt, however slow the server is: shorter than it may count as under way.
 const LIMIT: Duration = Duration::from_secs(120);
-const PAUSED: &str = "Waypost has paused the login after two refusals, so that the account does not get locked: no further attempt is made, from any region.";
+const PAUSED: &str =
+    "Waypost has paused the login after two refusals, so that the account does not get locked: no further attempt is made, from any region.";
 const RESUME: &str = "Then give the new secret on the page of the mail server, or resume the login there once the server takes it.";
 
 /// Tries stored logins.
@@ -143,7 +144,12 @@ impl Trial {
         };
         let mechanism = match mechanism.as_deref() {
             None => None,
-            Some(name) => Some(Mechanism::ALL.into_iter().find(|known| known.as_str() == name).ok_or("the login was not tried, because its mechanism is not known here")?),
+            Some(name) => Some(
+                Mechanism::ALL
+                    .into_iter()
+                    .find(|known| known.as_str() == name)
+                    .ok_or("the login was not tried, because its mechanism is not known here")?,
+            ),
         };
         Ok(Credentials { user: user.clone(), secret, mechanism, any_certificate: false })
     }

@@ -83,8 +83,13 @@ pub async fn set(
         Some((_, secret)) => Some(state.seal("password")?.seal(member.org.id, &login_of(row.id), secret).map_err(ApiError::internal)?),
         None => None,
     };
-    let setting =
-        LoginSetting { user, secret: sealed.as_deref().map(|sealed| (kind, sealed)), mechanism: mechanism.as_deref(), ports: &ports, enabled: login.enabled };
+    let setting = LoginSetting {
+        user,
+        secret: sealed.as_deref().map(|sealed| (kind, sealed)),
+        mechanism: mechanism.as_deref(),
+        ports: &ports,
+        enabled: login.enabled,
+    };
     let stored = tx.set_server_login(row.id, expected, &setting).await?;
     // What is stored now is tried now.
     if login.enabled && row.monitors.iter().any(|monitor| !monitor.paused) {

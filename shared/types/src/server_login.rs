@@ -6,17 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::{id::ServerId, outcome::LoginReport};
 
 /// The SASL mechanisms that can be chosen, best first.
-pub const MECHANISMS: [&str; 9] = [
-    "SCRAM-SHA-256-PLUS",
-    "SCRAM-SHA-256",
-    "SCRAM-SHA-1-PLUS",
-    "SCRAM-SHA-1",
-    "PLAIN",
-    "LOGIN",
-    "CRAM-MD5",
-    "OAUTHBEARER",
-    "XOAUTH2",
-];
+pub const MECHANISMS: [&str; 9] =
+    ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "PLAIN", "LOGIN", "CRAM-MD5", "OAUTHBEARER", "XOAUTH2"];
 
 /// Refusals after which no further attempt is made: accounts get locked.
 pub const REFUSALS_TO_PAUSE: i32 = 2;

@@ -184,14 +184,7 @@ async fn load(visit: &Visit, org: &str, monitor: MonitorId) -> (MonitorId, Port)
     (monitor, port)
 }
 
-async fn draw(
-    visit: &Visit,
-    org: &str,
-    id: &str,
-    typed: &Fields,
-    failure: Option<&ApiFailure>,
-    of_login: Option<login::Refused<'_>>,
-) -> Answer {
+async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Option<&ApiFailure>, of_login: Option<login::Refused<'_>>) -> Answer {
     let path = target(org, id).api("");
     let cursor = visit.query().remove("history");
     let history = target(org, id).api(&ui::history_query(cursor.as_deref()));

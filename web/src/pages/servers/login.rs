@@ -111,7 +111,8 @@ fn stands(gate: &Gate, login: &ServerLogin, base: &str) -> AnyView {
         }
     });
     let last = if login.last.is_empty() {
-        view! { <p class="sm muted">{if login.enabled { "Not tried yet: the next check tries it." } else { "Switched off: it is not tried." }}</p> }.into_any()
+        view! { <p class="sm muted">{if login.enabled { "Not tried yet: the next check tries it." } else { "Switched off: it is not tried." }}</p> }
+            .into_any()
     } else {
         view! { <ul class="stack">{login.last.iter().map(attempt).collect_view()}</ul> }.into_any()
     };
@@ -156,7 +157,7 @@ fn form(server: &Server, login: Option<&ServerLogin>, fields: &Fields, failure: 
         {shown.secret("password", "Password", keep)}
         {shown.secret("token", "Or an OAuth 2.0 access token", "In the place of a password, for OAUTHBEARER and XOAUTH2.")}
         <div class="field"><label for="f-mechanism">"Mechanism"</label><select class="select" id="f-mechanism" name="mechanism"><option value="">"The best that is offered"</option>{options}</select></div>
-        <fieldset class="field"><legend>"Tried on"</legend>{ports}</fieldset>
+        <div class="field" role="group" aria-labelledby="f-login-ports"><span class="label" id="f-login-ports">"Tried on"</span>{ports}</div>
         <div class="field"><label for="f-login-enabled">"State"</label><select class="select" id="f-login-enabled" name="enabled"><option value="true" selected=!off>"On"</option><option value="false" selected=off>"Off"</option></select></div>
     }
     .into_any()
