@@ -10,7 +10,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
-use waypost_engine::probe::Asks;
+use waypost_engine::probe::{Asks, Credentials};
 use waypost_store::instructions::DomainInstructions;
 use waypost_types::{
     lists::{ListChoice, ZoneHealth},
@@ -30,6 +30,11 @@ pub trait Checker: Send + Sync + 'static {
 
     /// Asks that server. Nothing where it can not be reached any more.
     fn look_closely<'a>(&'a self, _held: &'a ProbeReport, _asks: &'a Asks) -> BoxFuture<'a, Option<CloseLook>> {
+        Box::pin(async { None })
+    }
+
+    /// Logs in at the server of a conversation that was held, in a conversation of its own. Nothing where it can not be reached any more.
+    fn log_in<'a>(&'a self, _held: &'a ProbeReport, _credentials: Credentials) -> BoxFuture<'a, Option<ProbeReport>> {
         Box::pin(async { None })
     }
 
@@ -155,6 +160,7 @@ pub fn stub_outcome(host: &str, port: u16, verdict: Verdict) -> Outcome {
             transcript: Vec::new(),
         }],
         close_looks: Vec::new(),
+        login: None,
     }))
 }
 

@@ -8,7 +8,7 @@ use waypost_engine::{
     audit::{AuditOptions, Known, audit, provider_of},
     blacklist::{Lists, Scanner, Subject},
     net::{Egress, Net, NetConfig, NetError},
-    probe::{Asks, Port25Memory, ProbeTarget, Prober},
+    probe::{Asks, Credentials, Port25Memory, ProbeTarget, Prober},
 };
 use waypost_store::{history::KnownRecord, instructions::DomainInstructions};
 use waypost_types::{
@@ -139,6 +139,13 @@ impl Checker for EngineChecker {
         Box::pin(async move {
             let target = ProbeTarget { host: held.host.clone(), port: held.port, mode: held.mode, auth: None };
             self.prober.look_closely(&target, asks, held).await
+        })
+    }
+
+    fn log_in<'a>(&'a self, held: &'a ProbeReport, credentials: Credentials) -> BoxFuture<'a, Option<ProbeReport>> {
+        Box::pin(async move {
+            let target = ProbeTarget { host: held.host.clone(), port: held.port, mode: held.mode, auth: Some(credentials) };
+            Some(self.prober.probe_address(&target, held.address?).await)
         })
     }
 

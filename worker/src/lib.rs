@@ -22,6 +22,7 @@ mod history;
 mod incidents;
 pub mod judge;
 mod listener;
+mod logins;
 mod maintenance;
 pub mod notices;
 pub mod notifier;

@@ -176,9 +176,9 @@ fn sort_out<'a>(
             continue;
         }
         let keeps = keeps_history(&monitor, region, now);
-        // Servers are judged as a whole; by conditions only what close looks find, once there was one.
+        // Servers are judged as a whole; by conditions only what close looks and the login find, once there was one.
         let has_conditions = match &*run.outcome {
-            Outcome::Smtp(report) => monitor.conditions.started || !report.close_looks.is_empty(),
+            Outcome::Smtp(report) => monitor.conditions.started || !report.close_looks.is_empty() || report.login.is_some(),
             Outcome::Audit(_) | Outcome::Blacklist(_) => true,
         };
         let judges = keeps && has_conditions;

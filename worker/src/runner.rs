@@ -20,6 +20,7 @@ use crate::{
     batch::CheckBatch,
     checker::{Instructions, ListInstructions, Observation},
     error::chain,
+    logins::Logins,
     port25::Port25,
     recorder::{Recorder, Run},
     scheduler::LEASE_SECONDS,
@@ -51,6 +52,7 @@ pub struct Runner {
     region: String,
     store: Store,
     checks: Arc<SharedChecks>,
+    logins: Logins,
     recorder: Recorder,
     port25: Port25,
     /// Opens keys of block lists.
@@ -68,6 +70,7 @@ impl Runner {
         Self {
             region: region.to_owned(),
             port25: Port25::new(store.clone(), region),
+            logins: Logins::new(checks.checker(), store.clone(), seal.clone()),
             store,
             checks,
             recorder,
@@ -241,6 +244,7 @@ impl Runner {
             Ok(Observation { at, outcome }) => {
                 self.port25.saw(&outcome).await;
                 let outcome = self.checks.with_close_look(&unit, outcome);
+                let outcome = if unit.login { self.with_lease(&unit, self.logins.add(&unit, outcome)).await } else { outcome };
                 Some(Ended::Seen(Run { monitor: unit.monitor, claim: unit.claim, at, outcome, requested: unit.requested }))
             }
             Err(NoLook::TooLate) => Some(Ended::TooLate(unit.monitor, unit.claim)),

@@ -131,6 +131,11 @@ impl SharedChecks {
         Ok(observation)
     }
 
+    /// What looks at the world, for what is shared with nobody.
+    pub(crate) fn checker(&self) -> Arc<dyn Checker> {
+        Arc::clone(&self.checker)
+    }
+
     /// What was seen, with what the last close look at the server has to tell.
     pub fn with_close_look(&self, unit: &DueUnit, seen: Arc<Outcome>) -> Arc<Outcome> {
         self.close_looks.add(unit, seen)

@@ -13,7 +13,7 @@ use waypost_types::{
 
 use crate::{
     checker::split_target,
-    conditions::{CLOSE_LOOK, Element, LetGo},
+    conditions::{CLOSE_LOOK, Element, LOGIN, LetGo},
 };
 
 /// Longest title in characters.
@@ -167,6 +167,10 @@ pub fn ended<'a>(kind: MonitorKind, target: &str, condition: &str, outcome: &Out
         (MonitorKind::Blacklist, Some((subject, _))) => {
             (format!("{subject}: listing is over"), format!("{subject} is off the lists that this was about."))
         }
+        (MonitorKind::Smtp, None) if condition == LOGIN => {
+            let (host, port) = split_target(target);
+            (format!("{host} takes the login on port {port} again"), format!("The stored login works again at {host} on port {port}."))
+        }
         _ => {
             let name = family_name(condition);
             let there = matches!(outcome, Outcome::Audit(report) if report.records.get(condition).is_some_and(|records| !records.is_empty()));
@@ -199,6 +203,7 @@ fn let_go_one(kind: MonitorKind, gone: &LetGo) -> String {
     };
     match gone.since {
         Some(since) => format!("{what} can no longer be looked at since {}", since.format("%Y-%m-%d %H:%M UTC")),
+        None if kind == MonitorKind::Smtp => format!("{what} is no longer tried: the stored login was taken away or switched off"),
         None => format!("{what} is no longer asked for: the list is retired or switched off"),
     }
 }

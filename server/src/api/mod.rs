@@ -21,6 +21,7 @@ pub mod results;
 pub mod routes;
 pub mod runbooks;
 pub mod score;
+pub mod server_logins;
 pub mod servers;
 pub mod settings;
 pub mod signup;
@@ -64,6 +65,8 @@ pub fn routes(state: &AppState) -> (Router<AppState>, OpenApi) {
         .routes(routes!(servers::get, servers::update, servers::delete))
         .routes(routes!(servers::check))
         .routes(routes!(servers::history))
+        .routes(routes!(server_logins::get, server_logins::set, server_logins::remove))
+        .routes(routes!(server_logins::resume))
         .routes(routes!(addresses::list, addresses::create))
         .routes(routes!(addresses::get, addresses::update, addresses::delete))
         .routes(routes!(addresses::check))

@@ -65,6 +65,10 @@ const TABLE: &[(&str, &str, Door)] = &[
     ("DELETE", "/api/v1/orgs/{org}/servers/{id}", Door::Write),
     ("GET", "/api/v1/orgs/{org}/servers/{id}/history", Door::Read),
     ("POST", "/api/v1/orgs/{org}/servers/{id}/check", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/servers/{id}/login", Door::Read),
+    ("PUT", "/api/v1/orgs/{org}/servers/{id}/login", Door::Manage),
+    ("DELETE", "/api/v1/orgs/{org}/servers/{id}/login", Door::Manage),
+    ("POST", "/api/v1/orgs/{org}/servers/{id}/login/resume", Door::Manage),
     ("GET", "/api/v1/orgs/{org}/addresses", Door::Read),
     ("POST", "/api/v1/orgs/{org}/addresses", Door::Write),
     ("GET", "/api/v1/orgs/{org}/addresses/{id}", Door::Read),
@@ -172,6 +176,8 @@ async fn fill(client: &mut Client<'_>, org: &str) -> Ids {
     let domain = client.post(&at("domains"), &json!({ "name": "example.com" })).await.id().to_owned();
     let server = client.post(&at("servers"), &json!({ "host": "mail.example.com" })).await;
     let monitor = server.body["monitors"][0]["id"].as_str().unwrap().to_owned();
+    let login = json!({ "user": "probe", "password": "x", "ports": [25] });
+    assert_eq!(client.json("PUT", &at(&format!("servers/{}/login", server.id())), &[], &login).await.status, 200);
     let address = client.post(&at("addresses"), &json!({ "cidr": "203.0.113.7" })).await.id().to_owned();
     let incident = client.post(&at("incidents"), &json!({ "title": "Slow", "severity": "warning", "monitor_id": monitor })).await;
     let channel = json!({ "name": "Tools", "kind": "webhook", "url": "https://127.0.0.1/hook" });

@@ -44,6 +44,7 @@ pub mod routing;
 pub mod runbooks;
 pub mod schedule;
 pub mod server_history;
+pub mod server_logins;
 pub mod servers;
 pub mod sessions;
 pub mod standing;

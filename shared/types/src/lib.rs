@@ -34,6 +34,7 @@ pub mod problem;
 pub mod route;
 pub mod runbook;
 pub mod score;
+pub mod server_login;
 pub mod settled;
 pub mod tag;
 pub mod topic;

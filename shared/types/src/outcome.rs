@@ -9,7 +9,7 @@ pub use audit::{AuditReport, CheckSummary, GoneRecord, MxHost, Status, WebHost};
 pub use blacklist::{BlacklistReport, ListEntry, ListState, ScannedList};
 pub use extension::{extension_words, megabytes};
 pub use smtp::{
-    AuthReport, CertificateReport, CloseLook, LoginOutcome, LoginReport, ProbeMode, ProbeReport, SmtpReport, Speaker, StageMs, TlsReport,
+    AuthReport, CertificateReport, CloseLook, LoginLook, LoginOutcome, LoginReport, ProbeMode, ProbeReport, SmtpReport, Speaker, StageMs, TlsReport,
     TranscriptLine,
 };
 

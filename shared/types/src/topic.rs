@@ -143,7 +143,8 @@ impl Topic {
                 worst(about.filter(|finding| finding.severity >= Severity::Medium))
             }
             (Some(Outcome::Smtp(report)), _) if condition.is_empty() => of_conversations(report),
-            // What close looks find has incidents of its own.
+            // What close looks find has incidents of its own, and so has the login.
+            (Some(Outcome::Smtp(report)), _) if condition == "login" => worst(report.login.iter().flat_map(|look| &look.findings)),
             (Some(Outcome::Smtp(report)), _) => {
                 worst(report.close_looks.iter().flat_map(|look| &look.findings).filter(|finding| finding.severity >= Severity::Medium))
             }

@@ -217,6 +217,7 @@ fn proof(outcome: &Outcome, condition: &str) -> AnyView {
         }
         Outcome::Blacklist(report) => ui::list_entries(report),
         // What a close look found is proven by it, and not by the conversation beside it.
+        Outcome::Smtp(report) if condition == "login" => report.login.as_ref().map(|look| ui::login_look(look, "e0")).into_any(),
         Outcome::Smtp(report) if !condition.is_empty() => {
             let looks = report.close_looks.iter().filter(|look| look.findings.iter().any(|finding| finding.severity >= Severity::Medium));
             looks.enumerate().map(|(index, look)| ui::close_look(look, &format!("e{index}"))).collect_view().into_any()

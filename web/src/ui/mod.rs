@@ -27,7 +27,7 @@ mod transport;
 
 pub(crate) use audit::{as_of, checks_strip, findings, findings_of_watched, record, records, unknown_parts};
 pub(crate) use chart::{latency, uptime};
-pub(crate) use conversation::{close_look, transcript};
+pub(crate) use conversation::{close_look, login_look, transcript};
 pub(crate) use detail::{details, on_this_page};
 pub(crate) use form::{Form, interval_choices};
 pub(crate) use gate::{Button, Gate};

@@ -207,7 +207,7 @@ impl Prober {
             }
         }
         let (verdict, summary) = worst(&probes);
-        SmtpReport { host: target.host.clone(), port: target.port, mode: target.mode, verdict, summary, probes, close_looks: Vec::new() }
+        SmtpReport { host: target.host.clone(), port: target.port, mode: target.mode, verdict, summary, probes, close_looks: Vec::new(), login: None }
     }
 
     /// One conversation with one address of the host.

@@ -82,12 +82,17 @@ pub(super) fn detail(monitor: &Monitor, port: Option<&Port>) -> Option<AnyView> 
         _ => &[],
     };
     let close_looks = looks.iter().enumerate().map(|(index, look)| ui::close_look(look, &format!("{number}-close{index}"))).collect_view();
+    let login = match port.outcome.as_ref() {
+        Some(Outcome::Smtp(report)) => report.login.as_ref().map(|look| ui::login_look(look, &format!("{number}-login"))),
+        _ => None,
+    };
     Some(
         view! {
             <section class="card" aria-labelledby=format!("h-{number}") data-live=format!("port-{number}")>
                 <div class="card-head"><h2 id=format!("h-{number}")>{format!("Port {number}")}</h2><span class="meta">"every "{text::duration(monitor.interval_s.into())}</span></div>
                 <div class="card-body stack">{ui::latency(&port.hours, &number)}</div>
                 {conversations}
+                {login}
                 {close_looks}
                 <details id=format!("results-{number}") class="more">
                     <summary>"Latest results"</summary>
