@@ -33,6 +33,7 @@ pub mod page;
 pub mod problem;
 pub mod runbook;
 pub mod score;
+pub mod service;
 pub mod settled;
 pub mod tag;
 pub mod topic;

@@ -19,4 +19,5 @@ pub(crate) mod overview;
 pub(crate) mod runbooks;
 pub(crate) mod score;
 pub(crate) mod servers;
+pub(crate) mod services;
 pub(crate) mod settings;

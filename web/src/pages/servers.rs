@@ -26,6 +26,8 @@ use crate::{
 
 mod port;
 
+pub(super) use port::results;
+
 /// Four calls each: one page must not take all connections to the database.
 const PORTS_AT_ONCE: usize = 4;
 
