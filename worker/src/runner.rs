@@ -197,7 +197,9 @@ impl Runner {
         }
         if !services.is_empty() {
             let settings = tx.service_settings(&services).await?;
-            all.extend(settings.into_iter().map(|(monitor, settings)| (monitor, Instructions { service: Some(settings), ..Instructions::default() })));
+            all.extend(
+                settings.into_iter().map(|(monitor, settings)| (monitor, Instructions { service: Some(settings), ..Instructions::default() })),
+            );
         }
         if !scans.is_empty() {
             let (choice, _) = tx.list_choice().await?;

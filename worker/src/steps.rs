@@ -4,7 +4,6 @@ use chrono::{DateTime, Utc};
 use waypost_store::recording::LockedMonitor;
 use waypost_types::{
     judge::{MonitorState, Transition},
-    monitor::MonitorKind,
     outcome::Outcome,
 };
 

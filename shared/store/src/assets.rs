@@ -119,7 +119,13 @@ impl OrgTx {
         let count = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
         Ok(rows
             .into_iter()
-            .map(|row| TagUse { tag: row.tag, domains: count(row.domains), servers: count(row.servers), addresses: count(row.addresses), services: count(row.services) })
+            .map(|row| TagUse {
+                tag: row.tag,
+                domains: count(row.domains),
+                servers: count(row.servers),
+                addresses: count(row.addresses),
+                services: count(row.services),
+            })
             .collect())
     }
 

@@ -226,7 +226,8 @@ impl OrgTx {
         let ids: Vec<Uuid> = monitors.iter().map(|monitor| monitor.0).collect();
         let rows =
             sqlx::query!("SELECT id, settings FROM monitors WHERE org_id = $1 AND id = ANY($2)", org, &ids).fetch_all(self.connection()).await?;
-        let readable = |settings| serde_json::from_value(settings).inspect_err(|error| tracing::warn!(%error, "settings of a service can not be read")).ok();
+        let readable =
+            |settings| serde_json::from_value(settings).inspect_err(|error| tracing::warn!(%error, "settings of a service can not be read")).ok();
         Ok(rows.into_iter().filter_map(|row| Some((MonitorId(row.id), readable(row.settings)?))).collect())
     }
 

@@ -3,7 +3,15 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{change::ChangeSort, id::IncidentId, incident::Incident, monitor::MonitorKind, service::{RecordKind, dns_target}, topic::Topic, unicode::in_text};
+use crate::{
+    change::ChangeSort,
+    id::IncidentId,
+    incident::Incident,
+    monitor::MonitorKind,
+    service::{RecordKind, dns_target},
+    topic::Topic,
+    unicode::in_text,
+};
 
 /// What a related event is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -105,7 +105,9 @@ impl Topic {
         Some(match rule {
             "cert.expired" => Self::CertificateExpired,
             "cert.expires_soon" => Self::CertificateExpiring,
-            "starttls.missing" | "starttls.ehlo_hidden" | "dane.starttls_missing" | "imap.starttls_missing" | "pop.stls_missing" => Self::StarttlsMissing,
+            "starttls.missing" | "starttls.ehlo_hidden" | "dane.starttls_missing" | "imap.starttls_missing" | "pop.stls_missing" => {
+                Self::StarttlsMissing
+            }
             "imap.starttls_refused" | "pop.stls_refused" => Self::StarttlsBroken,
             "spf.missing" => Self::SpfMissing,
             "dmarc.missing" | "dmarc.wrong_location" => Self::DmarcMissing,

@@ -29,9 +29,8 @@ pub(crate) fn tls_status(tls: &TlsReport) -> AnyView {
 
 /// The session and what its certificate says.
 pub(crate) fn session(tls: &TlsReport) -> AnyView {
-    let expires = tls
-        .expires
-        .map(|at| row("Valid until", view! { <span class="strong">{text::minute(at)}</span>" "<span class="muted">{time(at)}</span> }));
+    let expires =
+        tls.expires.map(|at| row("Valid until", view! { <span class="strong">{text::minute(at)}</span>" "<span class="muted">{time(at)}</span> }));
     let names = if tls.names.is_empty() { tls.subject.clone() } else { tls.names.join(", ") };
     let problem = tls.trust_problem.clone().map(|problem| row("Trust", status(Status::Warn, &problem)));
     view! {

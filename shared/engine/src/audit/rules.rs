@@ -236,7 +236,9 @@ mod tests {
             for (at, _) in source.match_indices("remark(\"") {
                 let id = source[at + 8..].split('"').next().unwrap();
                 assert!(rule(id).is_some(), "{id} is not in the catalog");
-                let probed = ["starttls.", "tls.", "cert.", "smtp.", "message.", "arc.", "tcp.", "https.", "dnsrecord.", "imap.", "pop."].iter().any(|area| id.starts_with(area));
+                let probed = ["starttls.", "tls.", "cert.", "smtp.", "message.", "arc.", "tcp.", "https.", "dnsrecord.", "imap.", "pop."]
+                    .iter()
+                    .any(|area| id.starts_with(area));
                 assert!(probed || crate::audit::Family::of_rule(id).is_some(), "{id} belongs to no family");
             }
         }

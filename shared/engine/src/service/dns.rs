@@ -32,8 +32,7 @@ pub(super) async fn look(net: &Net, name: &str, kind: RecordKind, wanted: &Recor
     let started = Instant::now();
     let (answer, aliases) = net.dns().values(name, kind).await;
     let took = Some(ms(started));
-    let mut seen =
-        RecordsSeen { name: name.to_owned(), kind, comparison: wanted.comparison, expected: wanted.values.clone(), found: None, aliases };
+    let mut seen = RecordsSeen { name: name.to_owned(), kind, comparison: wanted.comparison, expected: wanted.values.clone(), found: None, aliases };
     let look = ServiceLook { stage_ms: ServiceStages { dns: took, total: took, ..ServiceStages::default() }, ..ServiceLook::default() };
     let absence = match answer {
         Lookup::Failed(failure) => {
@@ -78,7 +77,8 @@ fn compare(seen: &RecordsSeen, absence: Option<Absence>) -> Option<Remark> {
     }
     if let Some(absence) = absence {
         let why = if absence == Absence::NxDomain { "the name does not exist" } else { "there is no such record" };
-        let expected = if seen.expected.is_empty() { String::new() } else { format!("; expected: {}", named(&seen.expected.iter().collect::<Vec<_>>())) };
+        let expected =
+            if seen.expected.is_empty() { String::new() } else { format!("; expected: {}", named(&seen.expected.iter().collect::<Vec<_>>())) };
         return Some(remark("dnsrecord.missing", name, format!("{name} has no {kind} record: {why}{expected}")).with("type", kind));
     }
     let missing = named(&seen.missing());

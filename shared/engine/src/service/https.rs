@@ -18,12 +18,7 @@ use super::{Server, addresses_of, connect, judged, nowhere};
 use crate::{
     audit::rules::{Remark, remark},
     net::{HttpFailure, MOST_REDIRECTS, checked_url, get_over},
-    probe::{
-        Prober, ms,
-        remarks::judge_certificate,
-        server_name,
-        tls::handshake_failure,
-    },
+    probe::{Prober, ms, remarks::judge_certificate, server_name, tls::handshake_failure},
     text::shown,
 };
 
@@ -126,7 +121,11 @@ async fn step(prober: &Prober, url: &Url, page: &Page, steps: usize, until: Inst
     if !page.takes(got.status) {
         let wanted = page.statuses.iter().map(|(from, to)| if from == to { from.to_string() } else { format!("{from}-{to}") });
         let wanted = wanted.collect::<Vec<_>>().join(", ");
-        remarks.push(remark("https.status", &host, format!("{} answers with status {}, expected was {wanted}", shown(url.as_str(), SHOWN), got.status)));
+        remarks.push(remark(
+            "https.status",
+            &host,
+            format!("{} answers with status {}, expected was {wanted}", shown(url.as_str(), SHOWN), got.status),
+        ));
     } else if let Some(text) = page.contains.as_deref().filter(|text| !String::from_utf8_lossy(&got.body).contains(*text)) {
         let of = if got.whole { String::new() } else { format!(" in its first {} KiB", got.body.len() / 1024) };
         remarks.push(remark("https.text", &host, format!("{} does not hold “{text}”{of}", shown(url.as_str(), SHOWN))));

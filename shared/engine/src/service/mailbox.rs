@@ -170,9 +170,11 @@ impl Talk<'_> {
             },
         };
         Err(match refused {
-            Some((text, true)) => {
-                End { verdict: Verdict::Degraded, reason: format!("the server greets with a temporary refusal: {}", shown(&text, SHOWN)), remark: None }
-            }
+            Some((text, true)) => End {
+                verdict: Verdict::Degraded,
+                reason: format!("the server greets with a temporary refusal: {}", shown(&text, SHOWN)),
+                remark: None,
+            },
             Some((text, false)) => self.refused(format!("the server refuses every conversation with us: {}", shown(&text, SHOWN))),
             None => {
                 self.in_step = false;

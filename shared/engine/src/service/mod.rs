@@ -197,12 +197,16 @@ async fn connect(prober: &Prober, server: Server<'_>, address: IpAddr) -> Result
     let Server { host, port } = server;
     let fix = match error {
         DialError::Refused => {
-            format!("Start the service on {host} and have it listen on port {port} of {address}. A firewall that rejects looks the same from outside.")
+            format!(
+                "Start the service on {host} and have it listen on port {port} of {address}. A firewall that rejects looks the same from outside."
+            )
         }
         DialError::TimedOut => format!("See that {host} is on, and that no firewall on the way drops what goes to port {port} of {address}."),
         DialError::Unreachable => format!("See that {address} is the right address of {host}, and that its network is announced and routed."),
         DialError::Reset => {
-            format!("Look at {host} for what ends connections as they begin: a queue that is full, a filter that bans addresses, a proxy with no service behind it.")
+            format!(
+                "Look at {host} for what ends connections as they begin: a queue that is full, a filter that bans addresses, a proxy with no service behind it."
+            )
         }
         DialError::Forbidden(_) | DialError::Other(_) => String::new(),
     };

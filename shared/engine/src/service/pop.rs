@@ -6,10 +6,7 @@ pub(super) enum Answer<'a> {
     /// `+OK text`.
     Ok(&'a str),
     /// `-ERR text`, and whether it will pass (RFC 3206, RFC 2449 8.1).
-    Refused {
-        text: &'a str,
-        for_now: bool,
-    },
+    Refused { text: &'a str, for_now: bool },
     /// Not POP3.
     Other,
 }
@@ -33,7 +30,9 @@ pub(super) fn takes_plain_login(capabilities: &[String]) -> bool {
         let mut words = line.split_ascii_whitespace();
         match words.next() {
             Some(word) if word.eq_ignore_ascii_case("USER") => true,
-            Some(word) if word.eq_ignore_ascii_case("SASL") => words.any(|word| ["PLAIN", "LOGIN"].iter().any(|bare| word.eq_ignore_ascii_case(bare))),
+            Some(word) if word.eq_ignore_ascii_case("SASL") => {
+                words.any(|word| ["PLAIN", "LOGIN"].iter().any(|bare| word.eq_ignore_ascii_case(bare)))
+            }
             _ => false,
         }
     })
@@ -66,7 +65,9 @@ mod tests {
 
     #[test]
     fn what_shows_a_password_is_told() {
-        for (list, plain) in [(&["USER", "TOP"][..], true), (&["SASL PLAIN", "STLS"], true), (&["SASL SCRAM-SHA-1", "STLS"], false), (&["UIDL"], false)] {
+        for (list, plain) in
+            [(&["USER", "TOP"][..], true), (&["SASL PLAIN", "STLS"], true), (&["SASL SCRAM-SHA-1", "STLS"], false), (&["UIDL"], false)]
+        {
             let list: Vec<String> = list.iter().map(|line| (*line).to_owned()).collect();
             assert_eq!(takes_plain_login(&list), plain, "{list:?}");
         }

@@ -111,7 +111,9 @@ async fn a_closed_port_is_down_and_what_may_not_be_reached_is_unknown() {
     assert!(report.summary.contains("refused") && report.findings().next().unwrap().fix.contains("listen"), "{report:#?}");
     let egress = Egress::Guarded { allow: Vec::new() };
     let guarded = Net::new(NetConfig { resolvers: vec!["127.0.0.1:9".parse().unwrap()], egress, ..NetConfig::default() }).unwrap();
-    for (kind, target) in [(MonitorKind::Tcp, address.to_string()), (MonitorKind::Imap, address.to_string()), (MonitorKind::Https, "https://127.0.0.1/".to_owned())] {
+    for (kind, target) in
+        [(MonitorKind::Tcp, address.to_string()), (MonitorKind::Imap, address.to_string()), (MonitorKind::Https, "https://127.0.0.1/".to_owned())]
+    {
         let report = look(&guarded, kind, &target, "{}").await;
         assert_eq!((report.verdict, rules(&report).len()), (Verdict::Unknown, 0), "{report:#?}");
     }

@@ -26,19 +26,8 @@ pub enum RecordKind {
 
 impl RecordKind {
     /// All, in the order of a form.
-    pub const ALL: [Self; 11] = [
-        Self::A,
-        Self::Aaaa,
-        Self::Mx,
-        Self::Txt,
-        Self::Cname,
-        Self::Ns,
-        Self::Ptr,
-        Self::Soa,
-        Self::Caa,
-        Self::Tlsa,
-        Self::Srv,
-    ];
+    pub const ALL: [Self; 11] =
+        [Self::A, Self::Aaaa, Self::Mx, Self::Txt, Self::Cname, Self::Ns, Self::Ptr, Self::Soa, Self::Caa, Self::Tlsa, Self::Srv];
 
     /// As a zone file has it.
     pub const fn as_str(self) -> &'static str {

@@ -30,7 +30,8 @@ pub(super) struct Choices {
 impl Choices {
     pub(super) async fn load(visit: &Visit, org: &str) -> Result<Self, ApiFailure> {
         let path = |many: &str| org_path(org, &format!("{many}?limit=200"));
-        let (domains, servers, addresses, services) = (path("domains"), path("servers"), path("addresses"), format!("{}&services=true", path("monitors")));
+        let (domains, servers, addresses, services) =
+            (path("domains"), path("servers"), path("addresses"), format!("{}&services=true", path("monitors")));
         let (domains, servers, addresses, services) = tokio::try_join!(
             visit.api.get::<List<Domain>>(&domains),
             visit.api.get::<List<Server>>(&servers),
