@@ -105,7 +105,8 @@ async fn services_stand_by_themselves_with_settings_and_tags() {
         made.push(service.id().to_owned());
     }
     assert_eq!(client.get(&at("overview")).await.body["counts"]["services"], 5);
-    let ids = |body: &Value| -> Vec<String> { body["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect() };
+    let ids =
+        |body: &Value| -> Vec<String> { body["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect() };
     assert_eq!(ids(&client.get(&at("monitors?services=true")).await.body), made);
     let path = at(&format!("monitors/{}", made[2]));
     server.sql("UPDATE schedule_units SET due_at = now() + interval '1 hour', next_run_at = now() + interval '1 hour'".to_owned()).await;

@@ -15,6 +15,7 @@ mod organisation;
 mod pages;
 mod policy;
 mod roles;
+mod services;
 mod styles;
 mod support;
 mod tags;
