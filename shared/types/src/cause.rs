@@ -288,8 +288,8 @@ fn fit(area: &Area, source: &Source) -> Fit {
         Source::Listing { .. } => Fit::No,
         Source::Incident { kind, condition, .. } => match (area, kind) {
             (Area::Record(_) | Area::Reach, MonitorKind::Audit) if matches!(condition.as_str(), "ns" | "dnssec") => Fit::Strong,
-            (Area::Record(_) | Area::Reach, MonitorKind::Dns) => Fit::Strong,
-            (Area::Reach, MonitorKind::Smtp | MonitorKind::Tcp | MonitorKind::Imap | MonitorKind::Pop | MonitorKind::Https) => Fit::Strong,
+            (Area::Record(_) | Area::Reach, MonitorKind::Dns)
+            | (Area::Reach, MonitorKind::Smtp | MonitorKind::Tcp | MonitorKind::Imap | MonitorKind::Pop | MonitorKind::Https) => Fit::Strong,
             (Area::Record(family), MonitorKind::Smtp) if matches!(family.as_str(), "dane" | "mta_sts" | "mx") => Fit::Strong,
             (Area::Tls | Area::Login | Area::Conversation | Area::Listed, MonitorKind::Smtp) | (Area::Listed, MonitorKind::Blacklist) => Fit::Weak,
             (Area::Reach, MonitorKind::Audit) if condition == "mx" => Fit::Weak,

@@ -17,7 +17,7 @@ pub const MOST_VALUE: usize = 4096;
 /// Statuses, or ranges of them.
 pub const MOST_STATUSES: usize = 20;
 
-/// Ports that a TCP check may be pointed at: mail, mailboxes and their filters (ManageSieve), the web beside them, directories that logins come
+/// Ports that a TCP check may be pointed at: mail, mailboxes and their filters (`ManageSieve`), the web beside them, directories that logins come
 /// from, DNS. A short list, since an organisation must not make a port scanner of the workers; logins of machines (SSH, RDP) and databases are
 /// left out, whose owners take a stranger's connection for an attack.
 pub const TCP_PORTS: [u16; 16] = [25, 53, 80, 110, 143, 389, 443, 465, 587, 636, 853, 993, 995, 2525, 4190, 8443];

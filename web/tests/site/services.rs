@@ -11,18 +11,18 @@ use crate::{
 
 const AT: &str = "2026-11-18T13:00:00Z";
 
-fn service(id: &str, kind: &str, target: &str, settings: Value) -> Value {
+fn service(id: &str, kind: &str, target: &str, settings: &Value) -> Value {
     json!({ "id": id, "kind": kind, "target": target, "settings": settings, "tags": ["web"], "interval_s": 300, "regions": ["local"], "paused": false,
         "state": "down", "state_since": AT, "summary": "it is not as it should be", "latency_ms": 12.5, "last_checked_at": AT, "next_check_at": AT,
         "domain_id": null, "server_id": null, "address_id": null, "version": 3, "created_at": AT })
 }
 
 pub fn mailbox() -> Value {
-    service(SERVICE, "imap", "mail.example.com:143", json!({}))
+    service(SERVICE, "imap", "mail.example.com:143", &json!({}))
 }
 
 pub fn record() -> Value {
-    service(RECORD, "dns", "example.com MX", json!({ "values": ["10 mx.example.com", "20 <b>.example.com"] }))
+    service(RECORD, "dns", "example.com MX", &json!({ "values": ["10 mx.example.com", "20 <b>.example.com"] }))
 }
 
 pub fn mailbox_seen() -> Value {

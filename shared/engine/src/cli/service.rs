@@ -59,7 +59,7 @@ fn parse_comparison(text: &str) -> Result<Comparison, String> {
 
 /// Runs it: 0 fine, 1 down or a finding at or above `fail_on`, 2 usage, 3 could not tell.
 pub async fn run(net: &Net, args: ServiceArgs, json: bool, fail_on: Severity) -> ExitCode {
-    let usual = (args.kind == MonitorKind::Dns).then(|| if args.value.is_empty() { Comparison::Exists } else { Comparison::Equals });
+    let usual = (args.kind == MonitorKind::Dns).then_some(if args.value.is_empty() { Comparison::Exists } else { Comparison::Equals });
     let settings = ServiceSettings {
         begins_with: args.begins_with,
         contains: args.contains,

@@ -71,7 +71,7 @@ impl Protocol {
 struct End {
     verdict: Verdict,
     reason: String,
-    remark: Option<Remark>,
+    remark: Option<Box<Remark>>,
 }
 
 struct Talk<'a> {
@@ -109,7 +109,7 @@ pub(super) async fn look(prober: &Prober, server: Server<'_>, protocol: Protocol
     let host = server.host;
     let end = held.err();
     let told = end.as_ref().map(|end| (end.verdict, end.reason.clone()));
-    remarks.extend(end.and_then(|end| end.remark));
+    remarks.extend(end.and_then(|end| end.remark).map(|remark| *remark));
     let fine = format!("speaks {}{}", protocol.word(), if look.tls.is_some() { " and TLS" } else { "" });
     let mut look = judged(look, remarks.into_iter().map(Remark::for_submission).collect(), host, fine);
     if let Some((verdict, reason)) = told {
@@ -126,7 +126,8 @@ impl Talk<'_> {
         self.greeting(mode).await?;
         self.look.capabilities = self.capabilities().await?;
         if mode == ProbeMode::Implicit {
-            return self.judge_secure();
+            self.judge_secure();
+            return Ok(());
         }
         self.judge_clear();
         if mode == ProbeMode::Plain {
@@ -141,7 +142,8 @@ impl Talk<'_> {
         }
         self.starttls().await?;
         self.look.capabilities = self.capabilities().await?;
-        self.judge_secure()
+        self.judge_secure();
+        Ok(())
     }
 
     async fn greeting(&mut self, mode: ProbeMode) -> Result<(), End> {
@@ -232,7 +234,7 @@ impl Talk<'_> {
             let (host, word) = (self.server.host, self.protocol.starttls());
             let summary = format!("{host} offers {word} and then refuses it: {}", shown(&text, SHOWN));
             let rule = if self.protocol == Protocol::Imap { "imap.starttls_refused" } else { "pop.stls_refused" };
-            return Err(End { verdict: Verdict::Down, reason: summary.clone(), remark: Some(remark(rule, host, summary)) });
+            return Err(End { verdict: Verdict::Down, reason: summary.clone(), remark: Some(Box::new(remark(rule, host, summary))) });
         }
         let done = self.handshake().await;
         self.look.stage_ms.tls = Some(ms(begun));
@@ -264,7 +266,7 @@ impl Talk<'_> {
                 self.in_step = false;
                 let (reason, _) = handshake_failure(&error);
                 let summary = format!("The TLS handshake with {host} on port {port} fails: {reason}");
-                Err(End { verdict: Verdict::Down, reason, remark: Some(remark(&self.protocol.rule("handshake_fails"), host, summary)) })
+                Err(End { verdict: Verdict::Down, reason, remark: Some(Box::new(remark(&self.protocol.rule("handshake_fails"), host, summary))) })
             }
         }
     }
@@ -283,12 +285,11 @@ impl Talk<'_> {
         }
     }
 
-    fn judge_secure(&mut self) -> Result<(), End> {
+    fn judge_secure(&mut self) {
         if self.protocol == Protocol::Imap && !self.look.capabilities.is_empty() && !imap::takes_login(&self.look.capabilities) {
             let host = self.server.host;
             self.remarks.push(remark("imap.no_login", host, format!("{host} offers no way to log in, not even under TLS")));
         }
-        Ok(())
     }
 
     /// A command with a tag of its own, and all lines up to the one that ends its answer.
@@ -353,7 +354,7 @@ impl Talk<'_> {
     fn refused(&self, reason: String) -> End {
         let Server { host, port } = self.server;
         let summary = format!("{host} holds no {} conversation on port {port}: {reason}", self.protocol.word());
-        End { verdict: Verdict::Down, reason, remark: Some(remark(&self.protocol.rule("no_conversation"), host, summary)) }
+        End { verdict: Verdict::Down, reason, remark: Some(Box::new(remark(&self.protocol.rule("no_conversation"), host, summary))) }
     }
 }
 

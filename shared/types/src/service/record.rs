@@ -167,7 +167,7 @@ fn tlsa(text: &str) -> Option<String> {
     let mut number = || parts.next()?.parse::<u8>().ok();
     let (usage, selector, matching) = (number()?, number()?, number()?);
     let digits: String = parts.collect::<String>().to_ascii_lowercase();
-    let fits = !digits.is_empty() && digits.len() % 2 == 0 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let fits = !digits.is_empty() && digits.len().is_multiple_of(2) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     fits.then(|| format!("{usage} {selector} {matching} {digits}"))
 }
 
