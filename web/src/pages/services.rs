@@ -122,7 +122,7 @@ async fn new_page(visit: &Visit, org: &str, kind: &str, fields: &Fields, failure
         let inputs = form::inputs(chosen, fields, failure);
         let content = view! {
             {ui::head("Add a service", None, form::about(chosen), ())}
-            <nav class="seg" aria-label="Kind of service">{kinds}</nav>
+            <div class="filters"><nav class="seg" aria-label="Kind of service">{kinds}</nav></div>
             {gate.hint()}
             <section class="card" aria-labelledby="h-new">
                 <div class="card-head"><h2 id="h-new">{chosen.word()}</h2></div>

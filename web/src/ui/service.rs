@@ -61,11 +61,11 @@ fn records(seen: &RecordsSeen) -> AnyView {
         let items = values
             .iter()
             .map(|value| {
-                let mark = wrong.contains(&value).then(|| view! { " "{status(Status::Bad, word)} });
-                view! { <li><span class="mono xs wrap-any">{value.clone()}</span>{mark}</li> }
+                let mark = wrong.contains(&value).then(|| status(Status::Bad, word));
+                view! { <div class="row"><span class="mono xs wrap-any">{value.clone()}</span>{mark}</div> }
             })
             .collect_view();
-        view! { <ul class="changes">{items}</ul> }.into_any()
+        items.into_any()
     };
     let expected = match seen.comparison {
         Comparison::Exists => "Any record".into_any(),

@@ -93,7 +93,7 @@ async fn a_service_is_added_with_what_it_is_expected_to_do() {
 async fn its_page_shows_what_was_expected_beside_what_was_found() {
     let (_, html, _) = ask(member("editor"), get(&format!("/o/acme/monitors/{RECORD}"))).await;
     let seen = text(between(&html, "id=\"h-seen\"", "</section>"));
-    assert!(seen.contains("Missing") && seen.contains("30 other.example.com Not expected"), "{seen}");
+    assert!(seen.contains("Missing") && seen.contains("30 other.example.comNot expected"), "{seen}");
     let (_, html, _) = ask(member("editor"), get(&format!("/o/acme/monitors/{SERVICE}"))).await;
     let seen = between(&html, "id=\"h-seen\"", "</section>");
     assert!(text(seen).contains("AUTH=PLAIN") && text(seen).contains("a1 CAPABILITY") && !seen.contains("<b>"), "{seen}");
