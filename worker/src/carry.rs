@@ -88,7 +88,7 @@ pub fn standing(id: &str, now: &Outcome) -> Standing {
             let open = question_of(left).is_some_and(|question| !is_answered(report, question));
             if open { Standing::Untold } else { Standing::Told }
         }
-        Outcome::Blacklist(_) => Standing::Told,
+        Outcome::Blacklist(_) | Outcome::Service(_) => Standing::Told,
     }
 }
 
@@ -178,6 +178,7 @@ pub fn asked_zone<'a>(report: &'a BlacklistReport, zone: &'a str) -> &'a str {
 /// Names what was found in an outcome, whatever its severity.
 pub fn found(outcome: &Outcome) -> Vec<String> {
     match outcome {
+        Outcome::Service(_) => Vec::new(),
         Outcome::Smtp(report) => {
             let login = report.login.iter().flat_map(|look| &look.findings);
             report.close_looks.iter().flat_map(|look| &look.findings).chain(login).map(finding_id).collect()

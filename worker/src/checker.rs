@@ -16,6 +16,7 @@ use waypost_types::{
     lists::{ListChoice, ZoneHealth},
     monitor::MonitorKind,
     outcome::{CloseLook, Outcome, ProbeMode, ProbeReport, SmtpReport, StageMs, Verdict},
+    service::ServiceSettings,
 };
 
 /// Looks at a target. Bounded in time by itself; what it can not tell is an outcome, not an error.
@@ -54,6 +55,8 @@ pub struct Instructions {
     pub domain: DomainInstructions,
     /// Of a scan.
     pub lists: Arc<ListInstructions>,
+    /// Of a service; absent where its settings can not be read.
+    pub service: Option<ServiceSettings>,
 }
 
 /// Which block lists are asked, and with which keys.
@@ -78,6 +81,7 @@ impl Instructions {
                 known.record.hash(&mut hasher);
             }
         }
+        self.service.hash(&mut hasher);
         let ListInstructions { choice, keys } = &*self.lists;
         // What prints alike is alike: no field is left out of the derived form.
         format!("{choice:?}").hash(&mut hasher);

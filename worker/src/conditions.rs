@@ -117,6 +117,7 @@ pub struct Decision {
 /// What an outcome shows. Of SMTP checks, which are judged as a whole, what close looks and the login found.
 pub fn elements(outcome: &Outcome) -> Vec<Element> {
     match outcome {
+        Outcome::Service(_) => Vec::new(),
         Outcome::Smtp(report) => {
             let element = |finding: &Finding| {
                 let severity = urgency(finding.severity)?;

@@ -180,6 +180,7 @@ fn sort_out<'a>(
         let has_conditions = match &*run.outcome {
             Outcome::Smtp(report) => monitor.conditions.started || !report.close_looks.is_empty() || report.login.is_some(),
             Outcome::Audit(_) | Outcome::Blacklist(_) => true,
+            Outcome::Service(_) => false,
         };
         let judges = keeps && has_conditions;
         let outcome =
@@ -204,7 +205,7 @@ fn sort_out<'a>(
         };
         let judgement = judge(&monitor.judge, &latest, &context);
         // What can not be told changes nothing, but how long what an incident is about can not be told.
-        let tells = monitor.kind == MonitorKind::Smtp || outcome.verdict() != Verdict::Unknown || !monitor.conditions.open.is_empty();
+        let tells = monitor.kind.is_judged_whole() || outcome.verdict() != Verdict::Unknown || !monitor.conditions.open.is_empty();
         let conditions = (judges && tells).then(|| judge_conditions(&monitor, run, &outcome, maintenance));
         news.push(Judged { monitor, run, outcome, summary, judgement, conditions, keeps, maintenance });
     }
@@ -213,7 +214,7 @@ fn sort_out<'a>(
 
 fn judge_conditions(monitor: &LockedMonitor, run: &Run, outcome: &Outcome, maintenance: bool) -> (Vec<Element>, Decision) {
     let mut seen = conditions::elements(outcome);
-    if !monitor.conditions.started && monitor.last_at.is_some() && monitor.kind != MonitorKind::Smtp {
+    if !monitor.conditions.started && monitor.last_at.is_some() && !monitor.kind.is_judged_whole() {
         // Watched since before conditions were kept: what is wrong may have been told, and is no baseline.
         for element in &mut seen {
             element.silent_first = false;
@@ -242,7 +243,7 @@ fn keeps_history(monitor: &LockedMonitor, region: &str, now: DateTime<Utc>) -> b
 fn steps_of<'a>(judged: &'a Judged<'_>) -> Vec<Step<'a>> {
     let conditions =
         judged.conditions.iter().flat_map(|(seen, decision)| of_decision(&judged.monitor, &judged.outcome, seen, decision, judged.run.at));
-    let whole = judged.judgement.transitions.iter().filter(|_| judged.monitor.kind == MonitorKind::Smtp);
+    let whole = judged.judgement.transitions.iter().filter(|_| judged.monitor.kind.is_judged_whole());
     whole.filter_map(|transition| of_transition(&judged.monitor, &judged.outcome, transition)).chain(conditions).collect()
 }
 

@@ -182,13 +182,14 @@ impl Runner {
         (seen, late)
     }
 
-    /// What the organisation has to say about its audits and scans; probes need nothing, and no trip to the database.
+    /// What the organisation has to say about its audits, scans and services; probes need nothing, and no trip to the database.
     async fn instructions(&self, org: OrgId, units: &[DueUnit]) -> Result<HashMap<MonitorId, Instructions>, WorkerError> {
         let of_kind = |kind| units.iter().filter(move |unit| unit.kind == kind).map(|unit| unit.monitor);
         let audits: Vec<MonitorId> = of_kind(MonitorKind::Audit).collect();
         let scans: Vec<MonitorId> = of_kind(MonitorKind::Blacklist).collect();
         let mut all = HashMap::new();
-        if audits.is_empty() && scans.is_empty() {
+        let services: Vec<MonitorId> = units.iter().filter(|unit| unit.kind.is_service()).map(|unit| unit.monitor).collect();
+        if audits.is_empty() && scans.is_empty() && services.is_empty() {
             return Ok(all);
         }
         let _turn = self.transactions.acquire().await;
@@ -196,6 +197,12 @@ impl Runner {
         if !audits.is_empty() {
             let domains = tx.domain_instructions(&audits).await?;
             all.extend(domains.into_iter().map(|(monitor, domain)| (monitor, Instructions { domain, ..Instructions::default() })));
+        }
+        if !services.is_empty() {
+            let settings = tx.service_settings(&services).await?;
+            all.extend(
+                settings.into_iter().map(|(monitor, settings)| (monitor, Instructions { service: Some(settings), ..Instructions::default() })),
+            );
         }
         if !scans.is_empty() {
             let (choice, _) = tx.list_choice().await?;
@@ -237,8 +244,8 @@ impl Runner {
         let look = self.checks.observe(&ask);
         let seen = match unit.kind {
             // The pace of the lists decides how long a scan of a network takes, the patience with a tarpit how long a probe.
-            MonitorKind::Blacklist | MonitorKind::Smtp => self.with_lease(&unit, look).await,
             MonitorKind::Audit => look.await,
+            _ => self.with_lease(&unit, look).await,
         };
         match seen {
             Ok(Observation { at, outcome }) => {

@@ -7,7 +7,7 @@ use waypost_types::{
     finding::{Finding, Severity},
     judge::MonitorState,
     monitor::MonitorKind,
-    outcome::{AuditReport, BlacklistReport, Outcome, SmtpReport, Verdict},
+    outcome::{AuditReport, BlacklistReport, Outcome, ServiceReport, SmtpReport, Verdict},
     unicode::{display, in_text},
 };
 
@@ -27,12 +27,17 @@ pub fn sentence(outcome: &Outcome) -> String {
         Outcome::Smtp(report) => report.summary.clone(),
         Outcome::Audit(report) => audit_sentence(report),
         Outcome::Blacklist(report) => list_sentence(report),
+        Outcome::Service(report) => report.summary.clone(),
     })
 }
 
 /// Total milliseconds, where that means something: the slowest address of an SMTP check.
 pub fn latency_ms(outcome: &Outcome) -> Option<f64> {
-    let Outcome::Smtp(report) = outcome else { return None };
+    let report = match outcome {
+        Outcome::Smtp(report) => report,
+        Outcome::Service(report) => return report.latency_ms(),
+        Outcome::Audit(_) | Outcome::Blacklist(_) => return None,
+    };
     report
         .probes
         .iter()
@@ -82,6 +87,32 @@ pub fn incident_words(target: &str, state: MonitorState, report: &SmtpReport) ->
     let findings: Vec<Finding> = report.probes.iter().flat_map(|probe| probe.findings.clone()).collect();
     let (title, summary) = smtp_words(target, state, report, worst(&findings));
     (title_of(&title, ""), in_text(&summary))
+}
+
+/// Title and summary of an incident about the confirmed state of a service.
+pub fn service_words(state: MonitorState, report: &ServiceReport) -> (String, String) {
+    let findings: Vec<Finding> = report.findings().cloned().collect();
+    let name = service_name(report.service, &report.target);
+    let title = match (state, worst(&findings)) {
+        (_, Some(finding)) if finding.severity >= Severity::Medium => finding.summary.clone(),
+        (MonitorState::Down, _) => format!("{name} fails"),
+        _ => format!("{name} works with problems"),
+    };
+    let summary = match worst(&findings).filter(|finding| finding.severity >= Severity::Medium) {
+        Some(finding) => advice(finding),
+        None => full_stop(&report.summary),
+    };
+    (title_of(&title, ""), in_text(&summary))
+}
+
+/// What people call a service: its kind and its target.
+fn service_name(kind: MonitorKind, target: &str) -> String {
+    match kind {
+        MonitorKind::Dns => format!("The record {target}"),
+        MonitorKind::Imap => format!("IMAP at {target}"),
+        MonitorKind::Pop => format!("POP3 at {target}"),
+        _ => target.to_owned(),
+    }
 }
 
 /// Title and summary of an incident about what a condition is about now.
@@ -270,6 +301,10 @@ fn advice(finding: &Finding) -> String {
 pub fn recovery_words(target: &str, from: MonitorState, outcome: &Outcome) -> (String, String) {
     let (host, port) = split_target(target);
     let title = match from {
+        from if let Outcome::Service(report) = outcome => {
+            let name = service_name(report.service, target);
+            if from == MonitorState::Degraded { format!("{name} works without problems again") } else { format!("{name} is as it should be again") }
+        }
         MonitorState::Degraded => format!("{host} works on port {port} without problems again"),
         _ => format!("{host} answers on port {port} again"),
     };

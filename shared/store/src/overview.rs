@@ -74,6 +74,7 @@ impl OrgTx {
         let row = sqlx::query!(
             r#"SELECT (SELECT count(*) FROM domains WHERE org_id = $1) AS "domains!", (SELECT count(*) FROM servers WHERE org_id = $1) AS "servers!",
                       (SELECT count(*) FROM addresses WHERE org_id = $1) AS "addresses!", (SELECT count(*) FROM monitors WHERE org_id = $1) AS "monitors!",
+                      (SELECT count(*) FROM monitors WHERE org_id = $1 AND kind NOT IN ('audit', 'smtp', 'blacklist')) AS "services!",
                       (SELECT count(*) FROM incidents WHERE org_id = $1 AND status <> 'resolved') AS "incidents!",
                       (SELECT max(last_checked_at) FROM monitors WHERE org_id = $1) AS last_checked_at,
                       (SELECT avg(CASE WHEN o.outcome->>'score' IS NOT NULL THEN least((o.outcome->>'score')::float8, h.most) END)
@@ -93,6 +94,7 @@ impl OrgTx {
                 servers: count(row.servers),
                 addresses: count(row.addresses),
                 monitors: count(row.monitors),
+                services: count(row.services),
                 open_incidents: count(row.incidents),
             },
             score: row.score.and_then(|mean| format!("{:.0}", mean.clamp(0.0, 100.0)).parse().ok()),

@@ -35,6 +35,7 @@ pub mod route;
 pub mod runbook;
 pub mod score;
 pub mod server_login;
+pub mod service;
 pub mod settled;
 pub mod tag;
 pub mod topic;

@@ -105,7 +105,10 @@ impl Topic {
         Some(match rule {
             "cert.expired" => Self::CertificateExpired,
             "cert.expires_soon" => Self::CertificateExpiring,
-            "starttls.missing" | "starttls.ehlo_hidden" | "dane.starttls_missing" => Self::StarttlsMissing,
+            "starttls.missing" | "starttls.ehlo_hidden" | "dane.starttls_missing" | "imap.starttls_missing" | "pop.stls_missing" => {
+                Self::StarttlsMissing
+            }
+            "imap.starttls_refused" | "pop.stls_refused" => Self::StarttlsBroken,
             "spf.missing" => Self::SpfMissing,
             "dmarc.missing" | "dmarc.wrong_location" => Self::DmarcMissing,
             "dkim.none_found" | "dkim.key_missing" | "dkim.alias_dangling" | "dkim.revoked" => Self::DkimMissing,
@@ -117,7 +120,7 @@ impl Topic {
             | "dane.malformed"
             | "dane.partial" => Self::PolicyMismatch,
             "mx.missing" | "mx.removed" | "mx.unresolvable" | "mx.cname" | "mx.ip_literal" | "mx.local_name" => Self::MxMissing,
-            "mx.unreachable" => Self::Unreachable,
+            "mx.unreachable" | "tcp.unreachable" => Self::Unreachable,
             "ptr.missing" | "ptr.fcrdns_mismatch" | "helo.unresolvable" | "helo.mismatch" => Self::PtrMissing,
             "smtp.greylisting" => Self::Greylisted,
             "smtp.login_refused" | "smtp.login_fails" | "smtp.auth_missing" => Self::LoginRefused,
@@ -143,6 +146,8 @@ impl Topic {
                 worst(about.filter(|finding| finding.severity >= Severity::Medium))
             }
             (Some(Outcome::Smtp(report)), _) if condition.is_empty() => of_conversations(report),
+            (Some(Outcome::Service(report)), _) if report.is_unreached() => Some(Self::Unreachable),
+            (Some(Outcome::Service(report)), _) => worst(report.findings().filter(|finding| finding.severity >= Severity::Medium)),
             // What close looks find has incidents of its own, and so has the login.
             (Some(Outcome::Smtp(report)), _) if condition == "login" => worst(report.login.iter().flat_map(|look| &look.findings)),
             (Some(Outcome::Smtp(report)), _) => {

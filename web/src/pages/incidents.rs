@@ -71,7 +71,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, fields: Option<&Fields>, failu
     // Without the catalog the guides say less, and nothing else is missing.
     let catalog = match incident.kind {
         MonitorKind::Blacklist => visit.api.get::<ListSettings>(&org_path(org, "lists")).await.map(|lists| lists.catalog).unwrap_or_default(),
-        MonitorKind::Audit | MonitorKind::Smtp => Vec::new(),
+        _ => Vec::new(),
     };
     // What stands in a text area is not escaped for us.
     let typed = text::escaped(fields.map_or("", |fields| fields.raw("comment")));
@@ -138,14 +138,6 @@ fn actions(frame: &Frame, incident: &Incident, base: &str) -> AnyView {
     view! { {acknowledge}{button("resolve", "check", "Resolve", resolve)}{gate.hint()} }.into_any()
 }
 
-const fn kind_word(kind: MonitorKind) -> &'static str {
-    match kind {
-        MonitorKind::Audit => "DNS and authentication",
-        MonitorKind::Smtp => "SMTP conversation",
-        MonitorKind::Blacklist => "Block lists",
-    }
-}
-
 fn details(incident: &Incident) -> AnyView {
     let word = match incident.status {
         IncidentStatus::Open => "Open",
@@ -161,7 +153,7 @@ fn details(incident: &Incident) -> AnyView {
                 {row("State", ui::status(status, word))}
                 {row("Severity", incident.severity.word().into_any())}
                 {row("Affected", view! { <span class="mono xs">{with_ascii(&incident.target)}</span> }.into_any())}
-                {row("Check", kind_word(incident.kind).into_any())}
+                {row("Check", incident.kind.word().into_any())}
                 {row("Opened", text::minute(incident.opened_at).into_any())}
                 {incident.acknowledged_at.map(|at| row("Acknowledged", text::minute(at).into_any()))}
                 {incident.resolved_at.map(|at| row("Resolved", text::minute(at).into_any()))}
@@ -179,6 +171,10 @@ fn what_to_do(incident: &Incident, catalog: &[ListInfo]) -> Option<AnyView> {
             (!about.is_empty()).then(|| ui::findings_of_watched(&about, &audit.gone, "w"))
         }
         Outcome::Blacklist(report) => ui::guides_first_open(&of_condition(report, &incident.condition), catalog),
+        Outcome::Service(report) => {
+            let about: Vec<Finding> = report.findings().filter(|finding| finding.severity >= Severity::Medium).cloned().collect();
+            (!about.is_empty()).then(|| ui::findings(&about, "w"))
+        }
         Outcome::Smtp(_) => None,
     }?;
     Some(
@@ -216,6 +212,7 @@ fn proof(outcome: &Outcome, condition: &str) -> AnyView {
             view! { {head}{ui::findings_of_watched(&others, &audit.gone, "e")}{ui::unknown_parts(&audit.unknown)} }.into_any()
         }
         Outcome::Blacklist(report) => ui::list_entries(report),
+        Outcome::Service(report) => ui::service_evidence(report),
         // What a close look found is proven by it, and not by the conversation beside it.
         Outcome::Smtp(report) if condition == "login" => report.login.as_ref().map(|look| ui::login_look(look, "e0")).into_any(),
         Outcome::Smtp(report) if !condition.is_empty() => {

@@ -20,4 +20,5 @@ pub(crate) mod routes;
 pub(crate) mod runbooks;
 pub(crate) mod score;
 pub(crate) mod servers;
+pub(crate) mod services;
 pub(crate) mod settings;

@@ -28,6 +28,8 @@ use crate::{
 pub(crate) mod login;
 mod port;
 
+pub(super) use port::results;
+
 /// Four calls each: one page must not take all connections to the database.
 const PORTS_AT_ONCE: usize = 4;
 

@@ -14,7 +14,7 @@ use crate::{
     api::ApiFailure,
     pages::{
         account, add, addresses, changes, channels, domains, incidents, landing, lists, mailbox, maintenance, messages, organisation, overview,
-        routes, runbooks, score, servers,
+        routes, runbooks, score, servers, services,
     },
 };
 
@@ -59,6 +59,12 @@ pub(super) fn router(site: Site) -> Router {
         .route("/o/{org}/addresses/{id}/check", post(addresses::check).get(back))
         .route("/o/{org}/addresses/{id}/settings", post(addresses::change).get(back))
         .route("/o/{org}/addresses/{id}/delete", post(addresses::remove).get(back))
+        .route("/o/{org}/monitors", get(services::list).post(services::create))
+        .route("/o/{org}/monitors/new", get(services::add))
+        .route("/o/{org}/monitors/{id}", get(services::show))
+        .route("/o/{org}/monitors/{id}/check", post(services::check).get(back))
+        .route("/o/{org}/monitors/{id}/settings", post(services::change).get(back))
+        .route("/o/{org}/monitors/{id}/delete", post(services::remove).get(back))
         .route("/o/{org}/lists", get(lists::show).post(lists::choose))
         .route("/o/{org}/lists/custom", post(lists::add).get(back))
         .route("/o/{org}/lists/remove", post(lists::remove).get(back))

@@ -19,6 +19,8 @@ mod maintenance;
 mod markdown;
 mod parts;
 mod score;
+mod service;
+mod session;
 mod shell;
 mod spf;
 mod stays;
@@ -44,6 +46,8 @@ pub(crate) use parts::{
     when,
 };
 pub(crate) use score::{lost_points, score_sentence};
+pub(crate) use service::{service_evidence, service_looks};
+pub(crate) use session::{session, tls_status};
 pub(crate) use shell::{Place, public, shell};
 pub(crate) use stays::{stays, stood_before};
 pub(crate) use tags::{asked_tag, tag_filter, tag_parts, tags, tags_field};

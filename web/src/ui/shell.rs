@@ -17,6 +17,7 @@ pub(crate) enum Place {
     Servers,
     Domains,
     Addresses,
+    Services,
     Changes,
     Channels,
     Routes,
@@ -159,6 +160,7 @@ fn sidebar(frame: &Frame, place: Place) -> AnyView {
                     {link("/servers", Place::Servers, "server", "Mail servers", counts.servers, false)}
                     {link("/domains", Place::Domains, "globe", "Domains", counts.domains, false)}
                     {link("/addresses", Place::Addresses, "list", "Blacklists", counts.addresses, false)}
+                    {link("/monitors", Place::Services, "link", "Services", counts.services, false)}
                 </ul>
                 <p class="nav-title" id="nav-alerting">"Alerting"</p>
                 <ul aria-labelledby="nav-alerting">

@@ -16,6 +16,7 @@ mod pages;
 mod policy;
 mod roles;
 mod routes;
+mod services;
 mod styles;
 mod support;
 mod tags;

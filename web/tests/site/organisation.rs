@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use waypost_web::api::ApiRequest;
 
-use crate::{audited, support::problem};
+use crate::{audited, services, support::problem};
 
 pub const DOMAIN: &str = "dom_00000000000000000000000000000001";
 pub const SERVER: &str = "srv_00000000000000000000000000000002";
@@ -13,6 +13,8 @@ pub const CHANNEL: &str = "chn_00000000000000000000000000000001";
 pub const ROUTE: &str = "rte_00000000000000000000000000000001";
 pub const WINDOW: &str = "mnt_00000000000000000000000000000001";
 pub const NETWORK: &str = "adr_00000000000000000000000000000008";
+pub const SERVICE: &str = "mon_00000000000000000000000000000011";
+pub const RECORD: &str = "mon_00000000000000000000000000000012";
 /// The block-list scan of the domain itself.
 const SCAN: &str = "mon_00000000000000000000000000000006";
 const RUNBOOK: &str = "unreachable";
@@ -27,6 +29,9 @@ pub fn pages() -> Vec<String> {
         "/domains",
         "/servers",
         "/addresses",
+        "/monitors",
+        "/monitors/new",
+        "/monitors/new?kind=dns",
         "/lists",
         "/incidents",
         "/channels",
@@ -49,6 +54,8 @@ pub fn pages() -> Vec<String> {
             ("runbooks", RUNBOOK),
             ("routes", ROUTE),
             ("maintenance", WINDOW),
+            ("monitors", SERVICE),
+            ("monitors", RECORD),
         ]
         .map(|(many, id)| format!("/o/acme/{many}/{id}")),
     );
@@ -67,6 +74,7 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
             "orgs/acme/domains" => list(vec![domain(), long_domain()]),
             "orgs/acme/servers" => list(vec![server()]),
             "orgs/acme/addresses" => list(vec![address()]),
+            "orgs/acme/monitors" => list(vec![services::mailbox(), services::record()]),
             "orgs/acme/incidents" => list(vec![incident()]),
             "orgs/empty/overview" => {
                 json!({ "score": null, "counts": { "domains": 0, "servers": 0, "addresses": 0, "monitors": 0, "open_incidents": 0 },
@@ -75,6 +83,7 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
             "orgs/empty/domains"
             | "orgs/empty/servers"
             | "orgs/empty/addresses"
+            | "orgs/empty/monitors"
             | "orgs/empty/incidents"
             | "orgs/empty/channels"
             | "orgs/empty/changes"
@@ -88,7 +97,7 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
             "orgs/acme/settings" | "orgs/empty/settings" => json!({ "name": "Acme Mail", "time_zone": "Europe/Berlin", "version": 3 }),
             "orgs/acme/tags" => list(vec![
                 json!({ "tag": "berlin", "domains": 0, "servers": 1, "addresses": 0 }),
-                json!({ "tag": "web", "domains": 3, "servers": 1, "addresses": 0 }),
+                json!({ "tag": "web", "domains": 3, "servers": 1, "addresses": 0, "services": 1 }),
             ]),
             "orgs/acme/changes" => list(vec![change()]),
             "orgs/acme/runbooks" | "orgs/empty/runbooks" => list(vec![runbook(true), runbook(false)]),
@@ -106,6 +115,10 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
                 Some(("monitors", rest)) if rest == format!("{SCAN}/outcome") => {
                     json!({ "kind": "blacklist", "target": "xn--mnchen-3ya.example", "entries": entries() })
                 }
+                Some(("monitors", SERVICE)) => services::mailbox(),
+                Some(("monitors", RECORD)) => services::record(),
+                Some(("monitors", rest)) if rest == format!("{SERVICE}/outcome") => services::mailbox_seen(),
+                Some(("monitors", rest)) if rest == format!("{RECORD}/outcome") => services::record_seen(),
                 Some(("servers", SERVER)) => server(),
                 Some(("addresses", ADDRESS)) => address(),
                 Some(("addresses", NETWORK)) => network(),

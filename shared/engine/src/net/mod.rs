@@ -48,6 +48,7 @@ pub use hickory_proto::rr::RecordType;
 pub use http_failure::HttpFailure;
 pub(crate) use http_failure::proves_nothing;
 pub use https::{HttpAnswer, HttpBytes, HttpPost, HttpReceipt, check_url};
+pub(crate) use https::{MOST_REDIRECTS, checked as checked_url, get_over};
 pub use query::RawAnswer;
 pub use wire::QueryFlags;
 
@@ -273,6 +274,11 @@ impl Net {
     /// looked at, at most 10 s in all.
     pub async fn https_post(&self, post: &HttpPost) -> Result<HttpReceipt, HttpFailure> {
         https::post(self, post).await
+    }
+
+    /// The port of HTTPS: 443, and another where a test listens.
+    pub(crate) fn https_port(&self) -> u16 {
+        self.inner.config.https_port
     }
 
     fn https(&self) -> &https::Https {

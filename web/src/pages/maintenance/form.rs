@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use waypost_types::{
     asset::{Address, Domain, Server},
     maintenance::{Covers, Day, MaintenanceWindow, Plan},
+    monitor::Monitor,
     page::List,
     zone::Zone,
 };
@@ -23,17 +24,19 @@ const LOCAL: &str = "%Y-%m-%dT%H:%M";
 
 /// What can be chosen: an id and a name.
 pub(super) struct Choices {
-    groups: [(&'static str, Vec<(String, String)>); 3],
+    groups: [(&'static str, Vec<(String, String)>); 4],
 }
 
 impl Choices {
     pub(super) async fn load(visit: &Visit, org: &str) -> Result<Self, ApiFailure> {
         let path = |many: &str| org_path(org, &format!("{many}?limit=200"));
-        let (domains, servers, addresses) = (path("domains"), path("servers"), path("addresses"));
-        let (domains, servers, addresses) = tokio::try_join!(
+        let (domains, servers, addresses, services) =
+            (path("domains"), path("servers"), path("addresses"), format!("{}&services=true", path("monitors")));
+        let (domains, servers, addresses, services) = tokio::try_join!(
             visit.api.get::<List<Domain>>(&domains),
             visit.api.get::<List<Server>>(&servers),
-            visit.api.get::<List<Address>>(&addresses)
+            visit.api.get::<List<Address>>(&addresses),
+            visit.api.get::<List<Monitor>>(&services)
         )?;
         let domains = domains.items.into_iter().map(|domain| (domain.id.to_string(), domain.display)).collect();
         let with_ports = |server: Server| {
@@ -43,7 +46,8 @@ impl Choices {
         };
         let servers = servers.items.into_iter().flat_map(with_ports).collect();
         let addresses = addresses.items.into_iter().map(|address| (address.id.to_string(), address.cidr.to_string())).collect();
-        Ok(Self { groups: [("Domains", domains), ("Mail servers", servers), ("Addresses", addresses)] })
+        let services = services.items.into_iter().map(|service| (service.id.to_string(), service.target)).collect();
+        Ok(Self { groups: [("Domains", domains), ("Mail servers", servers), ("Addresses", addresses), ("Services", services)] })
     }
 }
 
