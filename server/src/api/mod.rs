@@ -25,6 +25,7 @@ pub mod settings;
 pub mod signup;
 pub mod tags;
 pub mod targets;
+mod timings;
 pub mod verification;
 
 use axum::{Router, middleware};
@@ -86,6 +87,7 @@ pub fn routes(state: &AppState) -> (Router<AppState>, OpenApi) {
         .routes(routes!(results::list))
         .routes(routes!(results::get))
         .routes(routes!(results::rollups))
+        .routes(routes!(timings::timings))
         .routes(routes!(results::outcome))
         .routes(routes!(incidents::list, incidents::create))
         .routes(routes!(incidents::get, incidents::update, incidents::delete))

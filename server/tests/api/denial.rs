@@ -102,6 +102,7 @@ const TABLE: &[(&str, &str, Door)] = &[
     ("GET", "/api/v1/orgs/{org}/monitors/{id}/results", Door::Read),
     ("GET", "/api/v1/orgs/{org}/monitors/{id}/results/{result}", Door::Read),
     ("GET", "/api/v1/orgs/{org}/monitors/{id}/rollups", Door::Read),
+    ("GET", "/api/v1/orgs/{org}/monitors/{id}/timings", Door::Read),
     ("GET", "/api/v1/orgs/{org}/monitors/{id}/outcome", Door::Read),
     ("GET", "/api/v1/orgs/{org}/incidents", Door::Read),
     ("POST", "/api/v1/orgs/{org}/incidents", Door::Write),

@@ -46,6 +46,7 @@ pub mod standing;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod throttle;
+pub mod timings;
 pub mod transitions;
 pub mod users;
 

@@ -145,11 +145,11 @@ impl OrgTx {
         Ok(tiles)
     }
 
-    /// Share of checks since an instant that were not down, percent, by port. Reads day rollups, and hours for the day that runs.
+    /// Share of checks outside of maintenance windows since an instant that were not down, percent, by port. Reads day rollups, and hours for the day that runs.
     pub async fn port_uptimes(&mut self, since: DateTime<Utc>) -> Result<HashMap<u16, f64>, StoreError> {
         let org = self.org().0;
         let rows = sqlx::query!(
-            r#"SELECT substring(m.target FROM ':([0-9]{1,5})$')::int AS "port!", sum(r.checks)::bigint AS "checks!", sum(r.down)::bigint AS "down!"
+            r#"SELECT substring(m.target FROM ':([0-9]{1,5})$')::int AS "port!", sum(r.checks - r.maintenance)::bigint AS "checks!", sum(r.down)::bigint AS "down!"
                FROM monitors m JOIN rollups r ON r.org_id = $1 AND r.monitor_id = m.id
                  AND ((r.span = 'day' AND r.at >= $2) OR (r.span = 'hour' AND r.at >= coalesce(
                    (SELECT p.at + interval '1 day' FROM rollups p WHERE p.org_id = $1 AND p.monitor_id = m.id AND p.span = 'day' ORDER BY p.at DESC LIMIT 1), $2)))

@@ -35,6 +35,7 @@ pub mod runbook;
 pub mod score;
 pub mod settled;
 pub mod tag;
+pub mod timing;
 pub mod topic;
 pub mod unicode;
 pub mod zone;

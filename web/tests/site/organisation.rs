@@ -99,6 +99,7 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
                 Some(("runbooks", RUNBOOK)) => runbook(true),
                 Some(("monitors", rest)) if rest.ends_with("/outcome") => smtp(),
                 Some(("monitors", rest)) if rest.ends_with("/rollups") => list(rollups()),
+                Some(("monitors", rest)) if rest.ends_with("/timings") => timings(),
                 Some(("monitors", rest)) if rest.ends_with("/results") => list(vec![result()]),
                 _ => return problem(404, "", &[]),
             },
@@ -203,6 +204,20 @@ pub fn smtp() -> Value {
 
 fn rollups() -> Vec<Value> {
     (10..18).map(|day| json!({ "at": format!("2026-11-{day}T00:00:00Z"), "checks": 288, "up": 280, "down": day - 10, "unknown": 0, "latency_avg_ms": 30.0 + f64::from(day), "latency_max_ms": 90.0 })).collect()
+}
+
+/// A day of quarters, two of them in maintenance and one without an answer, under an incident that is open.
+fn timings() -> Value {
+    let spread = |stage: &str, p50: f64| json!({ "stage": stage, "p50": p50, "p95": p50 * 2.0 });
+    let point = |minute: u32| {
+        let stages =
+            if minute == 30 { vec![] } else { vec![spread("dns", 2.0), spread("connect", 10.0), spread("tls", 20.5), spread("total", 40.0)] };
+        json!({ "at": format!("2026-11-18T13:{minute:02}:00Z"), "checks": 3, "maintenance": if minute == 15 { 3 } else { 0 }, "down": if minute == 30 { 3 } else { 0 }, "stages": stages })
+    };
+    let region = |name: &str, verdict: &str, day: Value| json!({ "region": name, "verdict": verdict, "summary": "connection refused <here>", "at": AT, "day": day });
+    json!({ "since": "2026-11-17T14:00:00Z", "until": "2026-11-18T14:00:00Z", "step_s": 900, "points": [point(0), point(15), point(30), point(45)],
+        "incidents": [{ "id": INCIDENT, "title": "mx.example.com refuses <all>", "severity": "critical", "opened_at": "2026-11-18T13:30:00Z", "resolved_at": null }],
+        "regions": [region("eu", "down", Value::Null), region("us", "up", json!({ "p50": 104.0, "p95": 171.0 }))] })
 }
 
 fn result() -> Value {
