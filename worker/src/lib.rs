@@ -28,6 +28,8 @@ mod port25;
 mod queue;
 pub mod recorder;
 mod refusal;
+mod rule_words;
+pub mod rules;
 pub mod runner;
 pub mod scheduler;
 pub mod seal;
@@ -36,6 +38,7 @@ pub mod shared_checks;
 mod stays;
 mod steps;
 pub mod telemetry;
+pub mod thresholds;
 mod untold;
 pub mod wording;
 
@@ -60,6 +63,7 @@ use crate::{
     listener::Bells,
     notifier::{Notifier, keep_sending},
     recorder::Recorder,
+    rules::Rules,
     runner::Runner,
     shared_checks::SharedChecks,
 };
@@ -113,6 +117,11 @@ async fn run_loops(
         let sender = ChannelSender::new(store.clone(), net, config.seal.clone(), &config.base_url, shutdown.clone());
         let bells = bells.clone();
         loops.spawn(async move { sender.run(&bells.channels).await });
+    }
+    {
+        let rules = Rules::new(store.clone(), &config.base_url, config.mail_from.email.domain());
+        let shutdown = shutdown.clone();
+        loops.spawn(async move { rules.run(&shutdown).await });
     }
     {
         let (store, shutdown) = (store.clone(), shutdown.clone());

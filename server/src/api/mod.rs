@@ -18,6 +18,7 @@ pub mod monitors;
 pub mod overview;
 pub mod recovery;
 pub mod results;
+pub mod rules;
 pub mod runbooks;
 pub mod score;
 pub mod servers;
@@ -78,6 +79,10 @@ pub fn routes(state: &AppState) -> (Router<AppState>, OpenApi) {
         .routes(routes!(maintenance::list, maintenance::create))
         .routes(routes!(maintenance::get, maintenance::update, maintenance::delete))
         .routes(routes!(maintenance::end))
+        .routes(routes!(rules::list, rules::create))
+        .routes(routes!(rules::attempt))
+        .routes(routes!(rules::get, rules::update, rules::delete))
+        .routes(routes!(rules::values))
         .routes(routes!(tags::list))
         .routes(routes!(settings::get, settings::update))
         .routes(routes!(messages::read))

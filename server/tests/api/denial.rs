@@ -89,6 +89,13 @@ const TABLE: &[(&str, &str, Door)] = &[
     ("PATCH", "/api/v1/orgs/{org}/maintenance/{id}", Door::Write),
     ("DELETE", "/api/v1/orgs/{org}/maintenance/{id}", Door::Write),
     ("POST", "/api/v1/orgs/{org}/maintenance/{id}/end", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/rules", Door::Read),
+    ("POST", "/api/v1/orgs/{org}/rules", Door::Write),
+    ("POST", "/api/v1/orgs/{org}/rules/try", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/rules/{id}", Door::Read),
+    ("PATCH", "/api/v1/orgs/{org}/rules/{id}", Door::Write),
+    ("DELETE", "/api/v1/orgs/{org}/rules/{id}", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/rules/{id}/values", Door::Read),
     ("GET", "/api/v1/orgs/{org}/tags", Door::Read),
     ("GET", "/api/v1/orgs/{org}/settings", Door::Read),
     ("PATCH", "/api/v1/orgs/{org}/settings", Door::Manage),
@@ -130,6 +137,7 @@ struct Ids {
     incident: String,
     channel: String,
     window: String,
+    rule: String,
     change: String,
 }
 
@@ -143,6 +151,7 @@ impl Ids {
             ("/incidents", &self.incident),
             ("/channels", &self.channel),
             ("/maintenance", &self.window),
+            ("/rules", &self.rule),
             ("/changes", &self.change),
         ]
         .into_iter()
@@ -171,8 +180,10 @@ async fn fill(client: &mut Client<'_>, org: &str) -> Ids {
     let plan = json!({ "kind": "monthly", "day": 1, "at": "02:00", "minutes": 60 });
     let window = json!({ "name": "Patch night", "covers": { "everything": true }, "plan": plan });
     let window = client.post(&at("maintenance"), &window).await.id().to_owned();
+    let rule = json!({ "name": "Score", "series": "score", "threshold": 80, "severity": "warning" });
+    let rule = client.post(&at("rules"), &rule).await.id().to_owned();
     let change = client.post(&at("changes"), &json!({ "kind": "dns", "text": "SPF" })).await.id().to_owned();
-    Ids { org: org.to_owned(), domain, server: server.id().to_owned(), address, monitor, incident: incident.id().to_owned(), channel, change, window }
+    Ids { org: org.to_owned(), domain, server: server.id().to_owned(), address, monitor, incident: incident.id().to_owned(), channel, change, window, rule }
 }
 
 fn routes_of(server: &Server) -> BTreeSet<(String, String)> {

@@ -53,6 +53,11 @@ impl OverviewStanding {
         self.all.of_addresses()
     }
 
+    /// How far listings let the scores of domains rise, where they hold them.
+    pub(crate) fn most_by_domain(&self) -> HashMap<DomainId, u8> {
+        self.domains.iter().filter_map(|(id, listings)| Some((*id, most_of(listings)?))).collect()
+    }
+
     /// Domains whose scores are held, and at how many points.
     fn caps(&self) -> (Vec<Uuid>, Vec<i32>) {
         self.domains.iter().filter_map(|(id, listings)| Some((id.0, i32::from(most_of(listings)?)))).unzip()

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{change::ChangeSort, id::IncidentId, incident::Incident, monitor::MonitorKind, topic::Topic, unicode::in_text};
+use crate::{change::ChangeSort, id::IncidentId, incident::Incident, monitor::MonitorKind, rule::rule_of, topic::Topic, unicode::in_text};
 
 /// What a related event is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -218,6 +218,8 @@ impl Area {
     fn of(incident: &Incident) -> Self {
         match incident.kind {
             MonitorKind::Blacklist => Self::Listed,
+            // A rule about a score is about any of the records.
+            MonitorKind::Audit if rule_of(&incident.condition).is_some() => Self::Record(String::new()),
             MonitorKind::Audit => Self::Record(incident.condition.clone()),
             MonitorKind::Smtp => match Topic::of(incident) {
                 Some(Topic::Unreachable) => Self::Reach,

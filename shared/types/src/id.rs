@@ -100,6 +100,8 @@ ids! {
     DeliveryId = "dlv";
     /// A maintenance window.
     WindowId = "mnt";
+    /// A rule that opens incidents.
+    RuleId = "rul";
 }
 
 #[cfg(test)]

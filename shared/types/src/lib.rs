@@ -31,6 +31,7 @@ pub mod outcome;
 pub mod overview;
 pub mod page;
 pub mod problem;
+pub mod rule;
 pub mod runbook;
 pub mod score;
 pub mod settled;
@@ -41,5 +42,5 @@ pub mod unicode;
 pub mod zone;
 
 pub use finding::{Finding, Severity, UnknownCause, UnknownPart};
-pub use id::{AddressId, ChangeId, ChannelId, DomainId, IncidentId, MonitorId, OrgId, ServerId, UserId, WindowId};
+pub use id::{AddressId, ChangeId, ChannelId, DomainId, IncidentId, MonitorId, OrgId, RuleId, ServerId, UserId, WindowId};
 pub use name::{Cidr, DomainName, EmailAddress, NameError};
