@@ -11,6 +11,7 @@ mod maintenance;
 mod plain;
 mod requests;
 mod resources;
+mod rules;
 mod story;
 mod support;
 mod tags;

@@ -16,6 +16,7 @@ pub(crate) mod maintenance;
 pub(crate) mod messages;
 pub(crate) mod organisation;
 pub(crate) mod overview;
+pub(crate) mod rules;
 pub(crate) mod runbooks;
 pub(crate) mod score;
 pub(crate) mod servers;

@@ -18,6 +18,7 @@ pub(crate) enum Place {
     Domains,
     Addresses,
     Changes,
+    Rules,
     Channels,
     Maintenance,
     Settings,
@@ -161,6 +162,7 @@ fn sidebar(frame: &Frame, place: Place) -> AnyView {
                 </ul>
                 <p class="nav-title" id="nav-alerting">"Alerting"</p>
                 <ul aria-labelledby="nav-alerting">
+                    {link("/rules", Place::Rules, "chart", "Rules", 0, false)}
                     {link("/channels", Place::Channels, "bell", "Channels", 0, false)}
                     {link("/maintenance", Place::Maintenance, "clock", "Maintenance", 0, false)}
                     {link("/runbooks", Place::Runbooks, "book", "Runbooks", 0, false)}

@@ -15,6 +15,7 @@ mod organisation;
 mod pages;
 mod policy;
 mod roles;
+mod rules;
 mod styles;
 mod support;
 mod tags;

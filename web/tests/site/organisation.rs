@@ -11,6 +11,7 @@ pub const ADDRESS: &str = "adr_00000000000000000000000000000003";
 pub const INCIDENT: &str = "inc_00000000000000000000000000000004";
 pub const CHANNEL: &str = "chn_00000000000000000000000000000001";
 pub const WINDOW: &str = "mnt_00000000000000000000000000000001";
+pub const RULE: &str = "rul_00000000000000000000000000000001";
 pub const NETWORK: &str = "adr_00000000000000000000000000000008";
 /// The block-list scan of the domain itself.
 const SCAN: &str = "mon_00000000000000000000000000000006";
@@ -21,7 +22,7 @@ const LONG: &str = "a-mail-server-with-a-very-long-name-that-somebody-chose.sub.
 /// Every page of `acme`, and those of `empty` that look otherwise.
 pub fn pages() -> Vec<String> {
     let mut pages: Vec<String> =
-        ["", "/add", "/domains", "/servers", "/addresses", "/lists", "/incidents", "/channels", "/changes", "/runbooks", "/maintenance", "/settings"]
+        ["", "/add", "/domains", "/servers", "/addresses", "/lists", "/incidents", "/channels", "/changes", "/runbooks", "/maintenance", "/rules", "/settings"]
             .into_iter()
             .flat_map(|rest| [format!("/o/acme{rest}"), format!("/o/empty{rest}")])
             .collect();
@@ -34,6 +35,7 @@ pub fn pages() -> Vec<String> {
             ("channels", CHANNEL),
             ("runbooks", RUNBOOK),
             ("maintenance", WINDOW),
+            ("rules", RULE),
         ]
         .map(|(many, id)| format!("/o/acme/{many}/{id}")),
     );
@@ -63,9 +65,11 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
             | "orgs/empty/incidents"
             | "orgs/empty/channels"
             | "orgs/empty/changes"
+            | "orgs/empty/rules"
             | "orgs/empty/maintenance" => list(Vec::new()),
             "orgs/acme/channels" => list(vec![channel(true), channel(false)]),
             "orgs/acme/maintenance" => list(vec![window(), weekly()]),
+            "orgs/acme/rules" => list(vec![rule()]),
             "orgs/acme/settings" | "orgs/empty/settings" => json!({ "name": "Acme Mail", "time_zone": "Europe/Berlin", "version": 3 }),
             "orgs/acme/tags" => list(vec![
                 json!({ "tag": "berlin", "domains": 0, "servers": 1, "addresses": 0 }),
@@ -94,6 +98,8 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
                 Some(("channels", CHANNEL)) => hook(),
                 Some(("channels", rest)) if rest == format!("{CHANNEL}/deliveries") => list(vec![delivery()]),
                 Some(("maintenance", WINDOW)) => window(),
+                Some(("rules", RULE)) => rule(),
+                Some(("rules", rest)) if rest == format!("{RULE}/values") => rule_values(),
                 Some(("incidents", INCIDENT)) => incident(),
                 Some(("incidents", rest)) if rest == format!("{INCIDENT}/related") => related(),
                 Some(("runbooks", RUNBOOK)) => runbook(true),
@@ -114,6 +120,21 @@ pub fn window() -> Value {
     json!({ "id": WINDOW, "name": "New disks <b>", "covers": { "everything": false, "servers": [SERVER], "domains": ["dom_000000000000000000000000000000ff"] },
         "plan": { "kind": "once", "from": from, "to": to }, "time_zone": "Europe/Berlin", "active": { "from": from, "to": to }, "next": null,
         "version": 4, "created_at": AT })
+}
+
+/// One that fires for one of two monitors.
+pub fn rule() -> Value {
+    json!({ "id": RULE, "name": "Slow <b>", "enabled": true, "series": "response_time_p95", "over_minutes": 30, "threshold": 2000.0, "clear": 1500.0,
+        "for_minutes": 15, "severity": "warning", "scope": { "everything": false, "servers": [SERVER], "tags": ["web"] }, "firing": 1, "waiting": 0,
+        "judged_at": AT, "version": 4, "created_at": AT })
+}
+
+pub fn rule_values() -> Value {
+    let item = |digit: &str, value: Value, standing: &str| json!({ "monitor_id": format!("mon_0000000000000000000000000000000{digit}"), "kind": "smtp", "target": format!("{LONG}:25"), "server_id": SERVER, "value": value, "checks": 12, "standing": standing });
+    let mut firing = item("1", json!(2840.4), "firing");
+    firing["since"] = json!(AT);
+    firing["incident_id"] = json!(INCIDENT);
+    json!({ "monitors": 102, "valued": 1, "over": 1, "items": [firing, item("2", Value::Null, "no_value")] })
 }
 
 fn weekly() -> Value {
