@@ -74,7 +74,9 @@ const fn look_at(series: Series) -> &'static str {
             "look at the stages on the server's page: a slow banner or login is the server's, a slow DNS or connect the network's."
         }
         Series::FailureRate => "look at the failed checks on the server's page: what they say tells where they break off, and from which regions.",
-        Series::UnknownRate => "look at what the checks say: a resolver that does not answer, or a network that lets us not out, tells nothing of the server.",
+        Series::UnknownRate => {
+            "look at what the checks say: a resolver that does not answer, or a network that lets us not out, tells nothing of the server."
+        }
         Series::CertificateDays => "renew the certificate, and reload the server so that it shows the new one.",
         Series::Listings => "look at each listing: what the list says of the reason comes before asking for removal.",
         Series::Score => "look at the findings on the domain's page: they stand in the order of what they cost.",

@@ -93,7 +93,11 @@ impl Rules {
         let mut tx = self.store.org_tx(org).await?;
         let Some(LockedRule { rule, .. }) = tx.lock_rule(id).await? else { return Ok(()) };
         let states = tx.rule_states(&rule).await?;
-        let about = if rule.settings.enabled { tx.rule_monitors(&rule.settings, now).await? } else { RuleMonitors { complete: true, ..RuleMonitors::default() } };
+        let about = if rule.settings.enabled {
+            tx.rule_monitors(&rule.settings, now).await?
+        } else {
+            RuleMonitors { complete: true, ..RuleMonitors::default() }
+        };
         let windows = if about.monitors.is_empty() { WindowsInForce::default() } else { tx.windows_in_force().await? };
         let mut turns = turns(&rule, &about, &states, (&windows, now));
         let told = turns.iter().filter(|turn| turn.news.is_some()).count();
@@ -144,7 +148,15 @@ impl Rules {
             };
             kept.push((turn.id, turn.after));
             let what = what_of(rule, &news, &monitor.target);
-            steps.push(Step { monitor: monitor.id, condition: condition.clone(), kind: monitor.kind, target: &monitor.target, outcome, at: now, what });
+            steps.push(Step {
+                monitor: monitor.id,
+                condition: condition.clone(),
+                kind: monitor.kind,
+                target: &monitor.target,
+                outcome,
+                at: now,
+                what,
+            });
         }
         let incidents = self.incidents.follow(tx, &steps).await?;
         tx.keep_rule_states(rule.id, &kept).await?;

@@ -171,7 +171,8 @@ async fn what_is_in_maintenance_or_paused_is_not_judged_and_what_was_seen_there_
     assert_eq!(watch.states().await, 0, "all of it was seen in a window");
     let mut tx = watch.scene.db.store.org_tx(watch.scene.org).await.unwrap();
     let plan = Plan::Once { from: watch.at(30), to: Utc::now() + TimeDelta::hours(1) };
-    let window = tx.add_window(&NewWindow { name: "Disks".into(), covers: Covers { monitors: vec![monitor], ..Covers::default() }, plan }).await.unwrap();
+    let window =
+        tx.add_window(&NewWindow { name: "Disks".into(), covers: Covers { monitors: vec![monitor], ..Covers::default() }, plan }).await.unwrap();
     tx.commit().await.unwrap();
     watch.judge(45).await;
     assert_eq!(watch.told().await.0.len(), 0);
@@ -262,7 +263,9 @@ async fn what_a_rule_does_not_watch_any_more_is_let_go_and_told() {
     watch.judge(20).await;
     assert_eq!(watch.told().await.1, 2);
     let scope = Covers { monitors: vec![other], ..Covers::default() };
-    watch.patch(id, RulePatch { scope: Some(scope), severity: Some(waypost_types::incident::IncidentSeverity::Critical), ..RulePatch::default() }).await;
+    watch
+        .patch(id, RulePatch { scope: Some(scope), severity: Some(waypost_types::incident::IncidentSeverity::Critical), ..RulePatch::default() })
+        .await;
     watch.judge(21).await;
     let ended = "SELECT string_agg(status || ' ' || severity || ' ' || target, ', ' ORDER BY target) FROM incidents";
     assert_eq!(watch.scene.value::<String>(ended).await, "resolved warning mx.example:25, open critical other.example:25");

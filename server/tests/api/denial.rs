@@ -183,7 +183,18 @@ async fn fill(client: &mut Client<'_>, org: &str) -> Ids {
     let rule = json!({ "name": "Score", "series": "score", "threshold": 80, "severity": "warning" });
     let rule = client.post(&at("rules"), &rule).await.id().to_owned();
     let change = client.post(&at("changes"), &json!({ "kind": "dns", "text": "SPF" })).await.id().to_owned();
-    Ids { org: org.to_owned(), domain, server: server.id().to_owned(), address, monitor, incident: incident.id().to_owned(), channel, change, window, rule }
+    Ids {
+        org: org.to_owned(),
+        domain,
+        server: server.id().to_owned(),
+        address,
+        monitor,
+        incident: incident.id().to_owned(),
+        channel,
+        change,
+        window,
+        rule,
+    }
 }
 
 fn routes_of(server: &Server) -> BTreeSet<(String, String)> {

@@ -28,7 +28,11 @@ async fn a_rule_is_made_tried_changed_and_removed_by_whoever_saw_it_as_it_is() {
     let stale = client.json("PATCH", &one, &[("if-match", "\"9\"")], &json!({ "threshold": 3000 })).await;
     assert_eq!(stale.status, 412);
     let changed = client.json("PATCH", &one, &[("if-match", "\"1\"")], &json!({ "threshold": 3000, "enabled": false })).await;
-    assert_eq!((&changed.body["threshold"], &changed.body["clear"], &changed.body["version"]), (&json!(3000.0), &json!(1500.0), &json!(2)), "{changed:?}");
+    assert_eq!(
+        (&changed.body["threshold"], &changed.body["clear"], &changed.body["version"]),
+        (&json!(3000.0), &json!(1500.0), &json!(2)),
+        "{changed:?}"
+    );
     assert_eq!(client.delete(&one).await.status, 204);
     assert_eq!(client.get(&one).await.status, 404);
     assert_eq!(client.get(&path).await.body["items"], json!([]));

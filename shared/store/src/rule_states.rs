@@ -59,13 +59,12 @@ pub struct StepMonitor {
 }
 
 impl OrgTx {
-    /// Locks a rule for judging; nothing where it is gone. A judgement ends by itself after 20 s: the next one may find the database less busy.
+    /// Locks a rule for judging; nothing where it is gone. A judgement ends by itself after 30 s: the next one may find the database less busy.
     pub async fn lock_rule(&mut self, id: RuleId) -> Result<Option<LockedRule>, StoreError> {
         let org = self.org().0;
-        sqlx::query("SET LOCAL statement_timeout = '20s'").execute(self.connection()).await?;
-        let row = sqlx::query!("SELECT removed FROM rules WHERE org_id = $1 AND id = $2 FOR UPDATE", org, id.0)
-            .fetch_optional(self.connection())
-            .await?;
+        sqlx::query("SET LOCAL statement_timeout = '30s'").execute(self.connection()).await?;
+        let row =
+            sqlx::query!("SELECT removed FROM rules WHERE org_id = $1 AND id = $2 FOR UPDATE", org, id.0).fetch_optional(self.connection()).await?;
         let Some(row) = row else { return Ok(None) };
         let rule = sqlx::query_as!(
             RuleRow,

@@ -162,9 +162,13 @@ impl OrgTx {
     pub async fn remove_rule(&mut self, id: RuleId, expected: Option<i64>) -> Result<(), StoreError> {
         let org = self.org().0;
         self.lock_rule_version(id, expected).await?;
-        sqlx::query!("UPDATE rules SET removed = true, enabled = false, due_at = now(), version = version + 1 WHERE org_id = $1 AND id = $2", org, id.0)
-            .execute(self.connection())
-            .await?;
+        sqlx::query!(
+            "UPDATE rules SET removed = true, enabled = false, due_at = now(), version = version + 1 WHERE org_id = $1 AND id = $2",
+            org,
+            id.0
+        )
+        .execute(self.connection())
+        .await?;
         Ok(())
     }
 

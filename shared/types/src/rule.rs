@@ -13,7 +13,7 @@ use crate::{
 };
 
 pub use series::{LEAST_CHECKS, Series, Side, minutes};
-pub use settings::{MOST_MINUTES, NewRule, RuleFault, RulePatch, RuleSettings, SHORTEST_WINDOW, SUGGESTED, suggestion};
+pub use settings::{LONGEST_WINDOW, MOST_MINUTES, NewRule, RuleFault, RulePatch, RuleSettings, SHORTEST_WINDOW, SUGGESTED, suggestion};
 
 /// A rule as the API shows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

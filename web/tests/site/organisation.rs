@@ -21,11 +21,24 @@ const LONG: &str = "a-mail-server-with-a-very-long-name-that-somebody-chose.sub.
 
 /// Every page of `acme`, and those of `empty` that look otherwise.
 pub fn pages() -> Vec<String> {
-    let mut pages: Vec<String> =
-        ["", "/add", "/domains", "/servers", "/addresses", "/lists", "/incidents", "/channels", "/changes", "/runbooks", "/maintenance", "/rules", "/settings"]
-            .into_iter()
-            .flat_map(|rest| [format!("/o/acme{rest}"), format!("/o/empty{rest}")])
-            .collect();
+    let mut pages: Vec<String> = [
+        "",
+        "/add",
+        "/domains",
+        "/servers",
+        "/addresses",
+        "/lists",
+        "/incidents",
+        "/channels",
+        "/changes",
+        "/runbooks",
+        "/maintenance",
+        "/rules",
+        "/settings",
+    ]
+    .into_iter()
+    .flat_map(|rest| [format!("/o/acme{rest}"), format!("/o/empty{rest}")])
+    .collect();
     pages.extend(
         [
             ("domains", DOMAIN),

@@ -44,7 +44,9 @@ async fn the_list_says_each_rule_in_a_sentence_and_suggests_what_is_missing() {
 
 #[tokio::test]
 async fn the_form_sends_what_was_chosen_or_tries_it_without_keeping_it() {
-    let form = format!("name=Slow&series=response_time_p95&over_minutes=30&threshold=2%2C000&clear=&for_minutes=15&severity=critical&scope=chosen&tags=web&c-{SERVER}=1");
+    let form = format!(
+        "name=Slow&series=response_time_p95&over_minutes=30&threshold=2%2C000&clear=&for_minutes=15&severity=critical&scope=chosen&tags=web&c-{SERVER}=1"
+    );
     let scope = json!({ "everything": false, "domains": [], "servers": [SERVER], "addresses": [], "monitors": [], "tags": ["web"] });
     let body = json!({ "name": "Slow", "series": "response_time_p95", "over_minutes": 30, "threshold": 2000.0, "for_minutes": 15, "severity": "critical", "scope": scope });
     let (response, _, calls) = ask(accepts, post("/o/acme/rules", &form)).await;
@@ -57,7 +59,8 @@ async fn the_form_sends_what_was_chosen_or_tries_it_without_keeping_it() {
     let field = |name: &str| tags(&html, "input").into_iter().find(|tag| tag.contains(&format!("name=\"{name}\""))).unwrap().to_owned();
     assert!(field("threshold").contains("value=\"2,000\"") && field(&format!("c-{SERVER}")).contains(" checked"), "what was typed stays");
     // A series without a window is sent without one, whatever stands in the field.
-    let (_, _, calls) = ask(accepts, post("/o/acme/rules", "name=x&series=score&over_minutes=30&threshold=80&severity=warning&scope=everything")).await;
+    let (_, _, calls) =
+        ask(accepts, post("/o/acme/rules", "name=x&series=score&over_minutes=30&threshold=80&severity=warning&scope=everything")).await;
     assert!(sent(&calls, Method::Post).get("over_minutes").is_none());
 }
 

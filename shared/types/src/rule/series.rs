@@ -57,15 +57,8 @@ impl Side {
 
 impl Series {
     /// All, in the order of a form.
-    pub const ALL: [Self; 7] = [
-        Self::ResponseTimeP95,
-        Self::ResponseTimeP50,
-        Self::FailureRate,
-        Self::UnknownRate,
-        Self::CertificateDays,
-        Self::Listings,
-        Self::Score,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::ResponseTimeP95, Self::ResponseTimeP50, Self::FailureRate, Self::UnknownRate, Self::CertificateDays, Self::Listings, Self::Score];
 
     /// The written form.
     pub const fn as_str(self) -> &'static str {
@@ -182,7 +175,6 @@ impl Series {
     /// What is seen last changes with checks, which are minutes apart.
     pub const fn judged_every(self, over_minutes: Option<u32>) -> u32 {
         match over_minutes {
-            Some(minutes) if minutes > 900 => 900,
             Some(minutes) if minutes > 60 => minutes,
             Some(_) => 60,
             None => 120,

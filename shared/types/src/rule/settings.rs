@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::series::{Series, Side, minutes};
 use crate::{incident::IncidentSeverity, maintenance::Covers};
 
-/// The longest window, and the longest that something may have to last: a day.
+/// The longest that something may have to last: a day.
 pub const MOST_MINUTES: u32 = 1440;
+/// The longest window: what lies further back says little of now, and thousands of monitors have millions of checks a day.
+pub const LONGEST_WINDOW: u32 = 360;
 /// The shortest window.
 pub const SHORTEST_WINDOW: u32 = 5;
 /// Characters of a name at most.
@@ -63,7 +65,7 @@ pub struct NewRule {
     pub enabled: bool,
     /// What it watches. It stays as it is: for another series make another rule.
     pub series: Series,
-    /// 5 to 1440 minutes of checks; absent for certificates, listings and scores, which are what was seen last.
+    /// 5 to 360 minutes of checks; absent for certificates, listings and scores, which are what was seen last.
     #[serde(default)]
     pub over_minutes: Option<u32>,
     /// The limit, in the unit of the series.
@@ -166,13 +168,16 @@ impl RuleSettings {
         }
         match self.over_minutes {
             None if self.series.has_window() => {
-                return Err(fault("over_minutes", format!("Give the minutes of checks that it is taken over: {SHORTEST_WINDOW} to {MOST_MINUTES}.")));
+                return Err(fault(
+                    "over_minutes",
+                    format!("Give the minutes of checks that it is taken over: {SHORTEST_WINDOW} to {LONGEST_WINDOW}."),
+                ));
             }
             Some(_) if !self.series.has_window() => {
                 return Err(fault("over_minutes", "This series is what was seen last and has no window: leave it out."));
             }
-            Some(over) if !(SHORTEST_WINDOW..=MOST_MINUTES).contains(&over) => {
-                return Err(fault("over_minutes", format!("Give {SHORTEST_WINDOW} to {MOST_MINUTES} minutes.")));
+            Some(over) if !(SHORTEST_WINDOW..=LONGEST_WINDOW).contains(&over) => {
+                return Err(fault("over_minutes", format!("Give {SHORTEST_WINDOW} to {LONGEST_WINDOW} minutes.")));
             }
             _ => {}
         }
@@ -299,7 +304,7 @@ mod tests {
             (NewRule { name: "x".repeat(81), ..slow() }, "name"),
             (NewRule { over_minutes: None, ..slow() }, "over_minutes"),
             (NewRule { over_minutes: Some(4), ..slow() }, "over_minutes"),
-            (NewRule { over_minutes: Some(1441), ..slow() }, "over_minutes"),
+            (NewRule { over_minutes: Some(361), ..slow() }, "over_minutes"),
             (NewRule { over_minutes: Some(60), ..score() }, "over_minutes"),
             (NewRule { threshold: 0.0, clear: None, ..slow() }, "threshold"),
             (NewRule { threshold: f64::NAN, clear: None, ..slow() }, "threshold"),

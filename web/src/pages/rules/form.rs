@@ -43,12 +43,15 @@ pub(super) fn inputs(fields: &Fields, failure: Option<&ApiFailure>, choices: &Ch
         _ if sent => fields.text("severity").to_owned(),
         _ => IncidentSeverity::Warning.as_str().to_owned(),
     };
-    let severities = SEVERITIES
-        .into_iter()
-        .map(|one| view! { <option value=one.as_str() selected=one.as_str() == severity>{one.word()}</option> })
-        .collect_view();
+    let severities =
+        SEVERITIES.into_iter().map(|one| view! { <option value=one.as_str() selected=one.as_str() == severity>{one.word()}</option> }).collect_view();
     let window = (now.is_none() || series.has_window()).then(|| {
-        form.optional("over_minutes", "Over the checks of, minutes", &over, "5 to 1440. Response times and shares of checks are taken over it, of 3 checks at least; for the others it does not count.")
+        form.optional(
+            "over_minutes",
+            "Over the checks of, minutes",
+            &over,
+            "5 to 360. Response times and shares of checks are taken over it, of 3 checks at least; for the others it does not count.",
+        )
     });
     let which = if now.is_some() {
         let words = format!("{}, in {}. Bad is {} the limit.", series.title(), series.unit(), series.side().word());
@@ -96,7 +99,11 @@ pub(super) fn body_of(fields: &Fields, now: Option<&Rule>) -> Result<Value, ApiF
             continue;
         }
         let plain = text.replace(',', "");
-        let read = if name.ends_with("minutes") { plain.parse::<u32>().map(|whole| json!(whole)).ok() } else { plain.parse::<f64>().map(|real| json!(real)).ok() };
+        let read = if name.ends_with("minutes") {
+            plain.parse::<u32>().map(|whole| json!(whole)).ok()
+        } else {
+            plain.parse::<f64>().map(|real| json!(real)).ok()
+        };
         body[name] = read.filter(|value| !value.is_null()).ok_or_else(|| ApiFailure::field(name, "Give a number.".to_owned()))?;
     }
     if body.get("threshold").is_none() {

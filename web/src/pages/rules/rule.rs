@@ -71,7 +71,8 @@ async fn draw(visit: &Visit, target: &Target<'_>, fields: &Fields, failure: Opti
         let at_fault = failure.filter(|failure| !comes_back(failure));
         let inputs = view! { {version()}{form::inputs(fields, at_fault, &choices, Some(&rule))} };
         let (status, word) = state(&rule);
-        let remove = view! { {version()}<p class="sm">"Incidents that it opened and that are not over are let go, and who heard of them hears that."</p> };
+        let remove =
+            view! { {version()}<p class="sm">"Incidents that it opened and that are not over are let go, and who heard of them hears that."</p> };
         let name = rule.settings.name.clone();
         let content = view! {
             {notice(visit, failure)}
@@ -107,11 +108,7 @@ fn notice(visit: &Visit, failure: Option<&ApiFailure>) -> Option<AnyView> {
 }
 
 fn current(values: &RuleValues, series: Series, org: &str) -> AnyView {
-    let said = format!(
-        "{} of {} with a value",
-        text::count(values.valued.into()),
-        text::counted(values.monitors, "monitor", "monitors")
-    );
+    let said = format!("{} of {} with a value", text::count(values.valued.into()), text::counted(values.monitors, "monitor", "monitors"));
     let body = if values.items.is_empty() {
         let words = format!("The rule is about {}: none of what it covers is.", series.of_what());
         view! { <div class="empty"><p>{words}</p></div> }.into_any()
