@@ -93,7 +93,7 @@ fn time(at: DateTime<Utc>) -> String {
 }
 
 fn title_of(said: &str) -> String {
-    cut(&in_text(said), TITLE_CHARS).to_string()
+    cut(&in_text(said), TITLE_CHARS)
 }
 
 #[cfg(test)]

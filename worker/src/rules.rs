@@ -1,8 +1,7 @@
 //! Rules: claims those that are due, holds the values of their monitors to the limits, and lets incidents follow. Each rule is judged in one
 //! transaction under its own lock, so that a worker that dies has done nothing and two that judge at once do it one after the other.
 
-use std::collections::HashMap;
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use futures::future::join_all;

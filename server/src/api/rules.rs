@@ -1,5 +1,7 @@
 //! `rules`: limits that series of numbers are held to, and what opens when they are beyond them.
 
+use std::collections::HashMap;
+
 use axum::{Json, http::StatusCode};
 use chrono::{DateTime, Utc};
 use waypost_store::{OrgTx, maintenance::WindowsInForce, rule_states::Remembered, rule_values::RuleMonitor};
@@ -130,7 +132,7 @@ async fn looked_up(tx: &mut OrgTx, settings: &RuleSettings, rule: Option<&Rule>)
     let windows = tx.windows_in_force().await?;
     let states = match rule {
         Some(rule) => tx.rule_states(rule).await?,
-        None => Default::default(),
+        None => HashMap::new(),
     };
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     let over = |monitor: &RuleMonitor| monitor.value.is_some_and(|value| settings.is_over(value));
