@@ -30,6 +30,8 @@ mod port25;
 mod queue;
 pub mod recorder;
 mod refusal;
+mod rule_words;
+pub mod rules;
 pub mod runner;
 pub mod scheduler;
 pub mod seal;
@@ -38,6 +40,7 @@ pub mod shared_checks;
 mod stays;
 mod steps;
 pub mod telemetry;
+pub mod thresholds;
 mod untold;
 pub mod wording;
 
@@ -63,6 +66,7 @@ use crate::{
     listener::Bells,
     notifier::{Notifier, keep_sending},
     recorder::Recorder,
+    rules::Rules,
     runner::Runner,
     shared_checks::SharedChecks,
 };
@@ -121,6 +125,11 @@ async fn run_loops(
         let teller = FollowUps::new(store.clone(), &config.base_url, config.mail_from.email.domain());
         let shutdown = shutdown.clone();
         loops.spawn(async move { teller.run(&shutdown).await });
+    }
+    {
+        let rules = Rules::new(store.clone(), &config.base_url, config.mail_from.email.domain());
+        let shutdown = shutdown.clone();
+        loops.spawn(async move { rules.run(&shutdown).await });
     }
     {
         let (store, shutdown) = (store.clone(), shutdown.clone());

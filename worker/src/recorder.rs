@@ -32,7 +32,7 @@ use crate::{
     stays,
     steps::{of_decision, of_transition},
     untold::untold,
-    wording::{latency_ms, sentence},
+    wording::{latency_ms, sentence, stages},
 };
 
 /// An audit that could not read what the others rest on is made again soon: name servers come back within minutes, and a blind hour is long.
@@ -281,6 +281,7 @@ fn record_of<'a>(judged: &'a Judged<'_>, now: DateTime<Utc>) -> Recorded<'a> {
         outcome,
         summary,
         latency_ms: latency_ms(outcome),
+        stages: stages(outcome),
         // A server that is degraded for months would else fill the table with the same transcript.
         keep: monitor.last_verdict != Some(verdict) || matches!(verdict, Verdict::Down | Verdict::Unknown),
         judge: judgement.state.clone(),

@@ -7,7 +7,7 @@ use waypost_types::{
     finding::{Finding, Severity},
     judge::MonitorState,
     monitor::MonitorKind,
-    outcome::{AuditReport, BlacklistReport, Outcome, ServiceReport, SmtpReport, Verdict},
+    outcome::{AuditReport, BlacklistReport, Outcome, ServiceReport, SmtpReport, StageMs, Verdict},
     unicode::{display, in_text},
 };
 
@@ -31,19 +31,19 @@ pub fn sentence(outcome: &Outcome) -> String {
     })
 }
 
-/// Total milliseconds, where that means something: the slowest address of an SMTP check.
+/// Milliseconds by stage, where that means something: those of the slowest address of an SMTP check that worked.
+pub fn stages(outcome: &Outcome) -> Option<StageMs> {
+    let Outcome::Smtp(report) = outcome else { return None };
+    let worked = report.probes.iter().filter(|probe| matches!(probe.verdict, Verdict::Up | Verdict::Degraded)).map(|probe| probe.stage_ms);
+    worked.filter(|stages| stages.total.is_some()).max_by(|a, b| a.total.unwrap_or_default().total_cmp(&b.total.unwrap_or_default()))
+}
+
+/// Total milliseconds, where that means something.
 pub fn latency_ms(outcome: &Outcome) -> Option<f64> {
-    let report = match outcome {
-        Outcome::Smtp(report) => report,
-        Outcome::Service(report) => return report.latency_ms(),
-        Outcome::Audit(_) | Outcome::Blacklist(_) => return None,
-    };
-    report
-        .probes
-        .iter()
-        .filter(|probe| matches!(probe.verdict, Verdict::Up | Verdict::Degraded))
-        .filter_map(|probe| probe.stage_ms.total)
-        .reduce(f64::max)
+    match outcome {
+        Outcome::Service(report) => report.latency_ms(),
+        outcome => stages(outcome).and_then(|stages| stages.total),
+    }
 }
 
 fn audit_sentence(report: &AuditReport) -> String {

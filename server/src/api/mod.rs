@@ -19,6 +19,7 @@ pub mod overview;
 pub mod recovery;
 pub mod results;
 pub mod routes;
+pub mod rules;
 pub mod runbooks;
 pub mod score;
 pub mod server_logins;
@@ -27,6 +28,7 @@ pub mod settings;
 pub mod signup;
 pub mod tags;
 pub mod targets;
+mod timings;
 pub mod verification;
 
 use axum::{Router, middleware};
@@ -85,6 +87,10 @@ pub fn routes(state: &AppState) -> (Router<AppState>, OpenApi) {
         .routes(routes!(maintenance::list, maintenance::create))
         .routes(routes!(maintenance::get, maintenance::update, maintenance::delete))
         .routes(routes!(maintenance::end))
+        .routes(routes!(rules::list, rules::create))
+        .routes(routes!(rules::attempt))
+        .routes(routes!(rules::get, rules::update, rules::delete))
+        .routes(routes!(rules::values))
         .routes(routes!(tags::list))
         .routes(routes!(settings::get, settings::update))
         .routes(routes!(messages::read))
@@ -94,6 +100,7 @@ pub fn routes(state: &AppState) -> (Router<AppState>, OpenApi) {
         .routes(routes!(results::list))
         .routes(routes!(results::get))
         .routes(routes!(results::rollups))
+        .routes(routes!(timings::timings))
         .routes(routes!(results::outcome))
         .routes(routes!(incidents::list, incidents::create))
         .routes(routes!(incidents::get, incidents::update, incidents::delete))

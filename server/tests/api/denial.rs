@@ -100,6 +100,13 @@ const TABLE: &[(&str, &str, Door)] = &[
     ("PATCH", "/api/v1/orgs/{org}/maintenance/{id}", Door::Write),
     ("DELETE", "/api/v1/orgs/{org}/maintenance/{id}", Door::Write),
     ("POST", "/api/v1/orgs/{org}/maintenance/{id}/end", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/rules", Door::Read),
+    ("POST", "/api/v1/orgs/{org}/rules", Door::Write),
+    ("POST", "/api/v1/orgs/{org}/rules/try", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/rules/{id}", Door::Read),
+    ("PATCH", "/api/v1/orgs/{org}/rules/{id}", Door::Write),
+    ("DELETE", "/api/v1/orgs/{org}/rules/{id}", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/rules/{id}/values", Door::Read),
     ("GET", "/api/v1/orgs/{org}/tags", Door::Read),
     ("GET", "/api/v1/orgs/{org}/settings", Door::Read),
     ("PATCH", "/api/v1/orgs/{org}/settings", Door::Manage),
@@ -113,6 +120,7 @@ const TABLE: &[(&str, &str, Door)] = &[
     ("GET", "/api/v1/orgs/{org}/monitors/{id}/results", Door::Read),
     ("GET", "/api/v1/orgs/{org}/monitors/{id}/results/{result}", Door::Read),
     ("GET", "/api/v1/orgs/{org}/monitors/{id}/rollups", Door::Read),
+    ("GET", "/api/v1/orgs/{org}/monitors/{id}/timings", Door::Read),
     ("GET", "/api/v1/orgs/{org}/monitors/{id}/outcome", Door::Read),
     ("GET", "/api/v1/orgs/{org}/incidents", Door::Read),
     ("POST", "/api/v1/orgs/{org}/incidents", Door::Write),
@@ -141,6 +149,7 @@ struct Ids {
     channel: String,
     route: String,
     window: String,
+    rule: String,
     change: String,
 }
 
@@ -155,6 +164,7 @@ impl Ids {
             ("/channels", &self.channel),
             ("/routes", &self.route),
             ("/maintenance", &self.window),
+            ("/rules", &self.rule),
             ("/changes", &self.change),
         ]
         .into_iter()
@@ -186,6 +196,8 @@ async fn fill(client: &mut Client<'_>, org: &str) -> Ids {
     let plan = json!({ "kind": "monthly", "day": 1, "at": "02:00", "minutes": 60 });
     let window = json!({ "name": "Patch night", "covers": { "everything": true }, "plan": plan });
     let window = client.post(&at("maintenance"), &window).await.id().to_owned();
+    let rule = json!({ "name": "Score", "series": "score", "threshold": 80, "severity": "warning" });
+    let rule = client.post(&at("rules"), &rule).await.id().to_owned();
     let change = client.post(&at("changes"), &json!({ "kind": "dns", "text": "SPF" })).await.id().to_owned();
     Ids {
         org: org.to_owned(),
@@ -198,6 +210,7 @@ async fn fill(client: &mut Client<'_>, org: &str) -> Ids {
         route,
         change,
         window,
+        rule,
     }
 }
 

@@ -12,6 +12,7 @@ mod plain;
 mod requests;
 mod resources;
 mod routes;
+mod rules;
 mod story;
 mod support;
 mod tags;

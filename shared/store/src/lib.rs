@@ -41,6 +41,9 @@ pub mod retention;
 pub mod rollups;
 pub mod routes;
 pub mod routing;
+pub mod rule_states;
+pub mod rule_values;
+pub mod rules;
 pub mod runbooks;
 pub mod schedule;
 pub mod server_history;
@@ -51,6 +54,7 @@ pub mod standing;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod throttle;
+pub mod timings;
 pub mod transitions;
 pub mod users;
 

@@ -10,7 +10,8 @@ use waypost_types::{
     judge::{JudgeState, MonitorState, Policy, RegionOutcome},
     maintenance::Watched,
     monitor::MonitorKind,
-    outcome::{Outcome, Verdict},
+    outcome::{Outcome, StageMs, Verdict},
+    timing::Stage,
 };
 
 use crate::{OrgTx, StoreError, schedule::split, server_history::KnownMark};
@@ -81,6 +82,8 @@ pub struct Recorded<'a> {
     pub summary: &'a str,
     /// Total milliseconds.
     pub latency_ms: Option<f64>,
+    /// Milliseconds by stage.
+    pub stages: Option<StageMs>,
     /// Keep the full outcome with the result: it changed something or is trouble.
     pub keep: bool,
     /// What the judge remembers from now on.
@@ -207,11 +210,11 @@ impl OrgTx {
         sqlx::query!(
             "WITH r AS MATERIALIZED (
                SELECT * FROM UNNEST($3::uuid[], $4::uuid[], $5::bigint[], $6::timestamptz[], $7::text[], $8::text[], $9::text[], $10::float8[], $11::jsonb[],
-                 $12::bool[], $13::timestamptz[], $14::bool[], $15::jsonb[], $16::text[], $17::timestamptz[], $18::int[], $19::int[], $20::int[], $21::bool[])
-               AS r(id, monitor_id, claim, at, verdict, worst, summary, latency_ms, outcome, keep, next_run_at, requested, judge, state, since, listed, answered, asked, maintenance)
+                 $12::bool[], $13::timestamptz[], $14::bool[], $15::jsonb[], $16::text[], $17::timestamptz[], $18::int[], $19::int[], $20::int[], $21::bool[], $22::text[])
+               AS r(id, monitor_id, claim, at, verdict, worst, summary, latency_ms, outcome, keep, next_run_at, requested, judge, state, since, listed, answered, asked, maintenance, stages)
              ), results AS (
-               INSERT INTO check_results (org_id, id, monitor_id, region, claim, at, verdict, summary, latency_ms, outcome, maintenance)
-               SELECT $1, id, monitor_id, $2, claim, at, verdict, summary, latency_ms, CASE WHEN keep THEN outcome END, maintenance FROM r
+               INSERT INTO check_results (org_id, id, monitor_id, region, claim, at, verdict, summary, latency_ms, outcome, maintenance, stages)
+               SELECT $1, id, monitor_id, $2, claim, at, verdict, summary, latency_ms, CASE WHEN keep THEN outcome END, maintenance, stages::real[] FROM r
              ), latest AS (
                INSERT INTO last_outcomes (org_id, monitor_id, region, at, outcome) SELECT $1, monitor_id, $2, at, outcome FROM r
                ON CONFLICT (org_id, monitor_id, region) DO UPDATE SET at = excluded.at, outcome = excluded.outcome
@@ -243,7 +246,8 @@ impl OrgTx {
             &columns.listed,
             &columns.answered,
             &columns.asked,
-            &columns.maintenance
+            &columns.maintenance,
+            &columns.stages as &[Option<String>]
         )
         .execute(self.connection())
         .await?;
@@ -331,6 +335,7 @@ struct Columns {
     answered: Vec<i32>,
     asked: Vec<i32>,
     maintenance: Vec<bool>,
+    stages: Vec<Option<String>>,
 }
 
 impl Columns {
@@ -356,8 +361,15 @@ impl Columns {
             answered: counts.iter().map(|row| row[1]).collect(),
             asked: counts.iter().map(|row| row[2]).collect(),
             maintenance: runs.iter().map(|run| run.maintenance).collect(),
+            stages: runs.iter().map(|run| run.stages.as_ref().map(stage_array)).collect(),
         })
     }
+}
+
+/// Stages as an array of PostgreSQL is written, since arrays in an array can not be passed.
+fn stage_array(stages: &StageMs) -> String {
+    let written: Vec<String> = Stage::ALL.iter().map(|stage| stages.of(*stage).map_or_else(|| "NULL".to_owned(), |ms| format!("{ms:.2}"))).collect();
+    format!("{{{}}}", written.join(","))
 }
 
 /// Entries listed, able to tell, asked.

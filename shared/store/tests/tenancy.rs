@@ -101,6 +101,9 @@ async fn fill(owner: &mut PgConnection, org: Uuid) {
          INSERT INTO follow_ups (org_id, incident_id, route_id, step, due_at) VALUES ('{org}', '{id}', '{id}', 0, now());
          INSERT INTO held_notices (org_id, id, incident_id, due_at) VALUES ('{org}', '{id}', '{id}', now());
          INSERT INTO maintenance_windows (org_id, id, name, covers, plan) VALUES ('{org}', '{id}', 'x', '{{}}', '{{}}');
+         INSERT INTO rules (org_id, id, name, enabled, series, threshold, clear, for_minutes, severity, scope, every_s)
+           VALUES ('{org}', '{id}', 'x', true, 'score', 80, 80, 0, 'warning', '{{}}', 60);
+         INSERT INTO rule_states (org_id, rule_id, monitor_id, firing, since, seen_at) VALUES ('{org}', '{id}', '{id}', false, now(), now());
          INSERT INTO changes (org_id, id, at, kind, text, marked_by) VALUES ('{org}', '{id}', now(), 'dns', 'x', 'x');
          INSERT INTO runbooks (org_id, topic, text, edited_by, edited_at) VALUES ('{org}', 'spf-missing', 'x', 'x', now());
          INSERT INTO channel_deliveries (org_id, id, channel_id, event, at, attempt, result, answer, took_ms)

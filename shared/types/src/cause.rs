@@ -8,6 +8,7 @@ use crate::{
     id::IncidentId,
     incident::Incident,
     monitor::MonitorKind,
+    rule::rule_of,
     service::{RecordKind, dns_target},
     topic::Topic,
     unicode::in_text,
@@ -232,6 +233,8 @@ impl Area {
     fn of(incident: &Incident) -> Self {
         match incident.kind {
             MonitorKind::Blacklist => Self::Listed,
+            // A rule about a score is about any of the records.
+            MonitorKind::Audit if rule_of(&incident.condition).is_some() => Self::Record(String::new()),
             MonitorKind::Audit => Self::Record(incident.condition.clone()),
             MonitorKind::Dns => Self::Record(match dns_target(&incident.target) {
                 Some((_, RecordKind::Mx)) => "mx".to_owned(),

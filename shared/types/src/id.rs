@@ -102,6 +102,8 @@ ids! {
     WindowId = "mnt";
     /// Who is told of which incidents.
     RouteId = "rte";
+    /// A rule that opens incidents.
+    RuleId = "rul";
 }
 
 #[cfg(test)]

@@ -235,6 +235,9 @@ pub struct RollupPoint {
     pub down: u32,
     /// Of these, unknown.
     pub unknown: u32,
+    /// Of these, in a maintenance window: they are in none of the three above.
+    #[serde(default)]
+    pub maintenance: u32,
     /// Mean of total milliseconds.
     pub latency_avg_ms: Option<f64>,
     /// Largest.

@@ -7,6 +7,7 @@ use crate::{
     incident::Incident,
     monitor::MonitorKind,
     outcome::{Outcome, SmtpReport, Speaker, Verdict},
+    rule::{Series, rule_of},
 };
 
 /// A usual event. The written form is part of the contract with programs.
@@ -140,6 +141,9 @@ impl Topic {
 
     /// The same of a monitor's kind and target, of the condition, and of the outcome that confirmed it.
     pub fn about(kind: MonitorKind, target: &str, condition: &str, outcome: Option<&Outcome>) -> Option<Self> {
+        if let Some((_, series)) = rule_of(condition) {
+            return Self::of_series(series, target);
+        }
         match (outcome, kind) {
             (Some(Outcome::Audit(audit)), _) => {
                 let about = audit.findings.iter().filter(|finding| condition.is_empty() || family_key(&finding.rule) == condition);
@@ -155,12 +159,25 @@ impl Topic {
             }
             (_, MonitorKind::Blacklist) => {
                 let subject = condition.split_once('|').map_or(target, |(subject, _)| subject);
-                let subject = if subject == "network" { target } else { subject };
-                let of_address = subject.parse::<IpAddr>().is_ok() || subject.contains('/');
-                Some(if of_address { Self::ListedAddress } else { Self::ListedDomain })
+                Some(Self::of_listed(if subject == "network" { target } else { subject }))
             }
             _ => None,
         }
+    }
+
+    /// What a rule about a series is about.
+    fn of_series(series: Series, target: &str) -> Option<Self> {
+        match series {
+            Series::CertificateDays => Some(Self::CertificateExpiring),
+            Series::Listings => Some(Self::of_listed(target)),
+            Series::FailureRate => Some(Self::Unreachable),
+            Series::ResponseTimeP50 | Series::ResponseTimeP95 | Series::UnknownRate | Series::Score => None,
+        }
+    }
+
+    fn of_listed(subject: &str) -> Self {
+        let of_address = subject.parse::<IpAddr>().is_ok() || subject.contains('/');
+        if of_address { Self::ListedAddress } else { Self::ListedDomain }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Maintenance windows of an organisation, and a form for another one.
 
-mod form;
+pub(super) mod form;
 pub(crate) mod window;
 
 use axum::{extract::Path, http::StatusCode};
@@ -133,7 +133,7 @@ const fn state(window: &MaintenanceWindow) -> (Status, &'static str) {
     }
 }
 
-fn covers_words(covers: &Covers) -> String {
+pub(super) fn covers_words(covers: &Covers) -> String {
     if covers.everything {
         return "Everything".to_owned();
     }
@@ -166,6 +166,6 @@ fn plan_words(plan: &Plan, zone: Zone) -> String {
 }
 
 /// The status of a refused change: what was typed comes back.
-const fn comes_back(failure: &ApiFailure) -> bool {
+pub(super) const fn comes_back(failure: &ApiFailure) -> bool {
     failure.status == StatusCode::PRECONDITION_FAILED.as_u16()
 }

@@ -17,6 +17,7 @@ pub(crate) mod messages;
 pub(crate) mod organisation;
 pub(crate) mod overview;
 pub(crate) mod routes;
+pub(crate) mod rules;
 pub(crate) mod runbooks;
 pub(crate) mod score;
 pub(crate) mod servers;

@@ -15,6 +15,7 @@ use waypost_types::{
     page::List,
     server_login::ServerLogin,
     tag::TagUse,
+    timing::Timings,
 };
 
 use super::settings::{self, Shown, Target};
@@ -37,7 +38,7 @@ const PORTS_AT_ONCE: usize = 4;
 struct Port {
     outcome: Option<Outcome>,
     days: Vec<RollupPoint>,
-    hours: Vec<RollupPoint>,
+    timings: Option<Timings>,
     results: Vec<CheckResult>,
 }
 
@@ -163,18 +164,18 @@ pub(crate) async fn show(visit: Visit, Path((org, id)): Path<(String, String)>) 
 }
 
 /// What is missing of a port leaves a gap on the page, not an error page.
-async fn load(visit: &Visit, org: &str, monitor: MonitorId) -> (MonitorId, Port) {
+async fn load(visit: &Visit, org: &str, monitor: MonitorId, period: ui::Period) -> (MonitorId, Port) {
     let base = org_path(org, &format!("monitors/{monitor}"));
-    let (outcome, days, hours, results) = (
+    let (outcome, days, timings, results) = (
         format!("{base}/outcome"),
         format!("{base}/rollups?by=day&hours=720"),
-        format!("{base}/rollups?by=hour&hours=48"),
+        format!("{base}/timings?hours={}", period.hours()),
         format!("{base}/results?limit=10"),
     );
-    let (outcome, days, hours, results) = tokio::join!(
+    let (outcome, days, timings, results) = tokio::join!(
         visit.api.get::<Outcome>(&outcome),
         visit.api.get::<List<RollupPoint>>(&days),
-        visit.api.get::<List<RollupPoint>>(&hours),
+        visit.api.get::<Timings>(&timings),
         visit.api.get::<List<CheckResult>>(&results),
     );
     let points = |list: Result<List<RollupPoint>, ApiFailure>| {
@@ -182,13 +183,14 @@ async fn load(visit: &Visit, org: &str, monitor: MonitorId) -> (MonitorId, Port)
         points.sort_by_key(|point| point.at);
         points
     };
-    let port = Port { outcome: outcome.ok(), days: points(days), hours: points(hours), results: results.map(|list| list.items).unwrap_or_default() };
+    let port = Port { outcome: outcome.ok(), days: points(days), timings: timings.ok(), results: results.map(|list| list.items).unwrap_or_default() };
     (monitor, port)
 }
 
 async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Option<&ApiFailure>, of_login: Option<login::Refused<'_>>) -> Answer {
     let path = target(org, id).api("");
     let cursor = visit.query().remove("history");
+    let period = ui::Period::asked(&visit.query());
     let history = target(org, id).api(&ui::history_query(cursor.as_deref()));
     let login = target(org, id).api("/login");
     let (needed, history, login) = tokio::join!(
@@ -198,7 +200,8 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Optio
     );
     let ((frame, server), history, login) = (needed?, history.ok(), login.ok());
     let monitors: Vec<MonitorId> = server.monitors.iter().map(|monitor| monitor.id).collect();
-    let ports: BTreeMap<MonitorId, Port> = stream::iter(monitors).map(|id| load(visit, org, id)).buffer_unordered(PORTS_AT_ONCE).collect().await;
+    let ports: BTreeMap<MonitorId, Port> =
+        stream::iter(monitors).map(|id| load(visit, org, id, period)).buffer_unordered(PORTS_AT_ONCE).collect().await;
     Ok(page(visit, settings::status(failure.or(of_login.map(|refused| refused.failure))), &server.display.clone(), || {
         let root = format!("/o/{}", text::encoded(org));
         let base = target(org, id).page();
@@ -216,7 +219,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Optio
         let paused = settings::is_paused(&server.monitors);
         let state = ui::state_badge(server.state, server.last_checked_at.is_some(), paused);
         let tiles = server.monitors.iter().map(|monitor| port::tile(monitor, ports.get(&monitor.id))).collect_view();
-        let details = server.monitors.iter().map(|monitor| port::detail(monitor, ports.get(&monitor.id))).collect_view();
+        let details = server.monitors.iter().map(|monitor| port::detail(monitor, ports.get(&monitor.id), &root, (&base, period))).collect_view();
         let changes = ui::HistoryShown { events: history.as_ref(), older: cursor.is_some(), since: server.created_at, base: &base };
         let content = view! {
             {settings::notice(visit, &server.monitors, failure)}

@@ -14,7 +14,7 @@ use crate::{
     api::ApiFailure,
     pages::{
         account, add, addresses, changes, channels, domains, incidents, landing, lists, mailbox, maintenance, messages, organisation, overview,
-        routes, runbooks, score, servers, services,
+        routes, rules, runbooks, score, servers, services,
     },
 };
 
@@ -87,6 +87,12 @@ pub(super) fn router(site: Site) -> Router {
         .route("/o/{org}/maintenance/{id}/settings", post(maintenance::window::change).get(back))
         .route("/o/{org}/maintenance/{id}/end", post(maintenance::window::end).get(back))
         .route("/o/{org}/maintenance/{id}/delete", post(maintenance::window::remove).get(back))
+        .route("/o/{org}/rules", get(rules::show).post(rules::create))
+        .route("/o/{org}/rules/try", post(rules::attempt).get(back))
+        .route("/o/{org}/rules/suggested", post(rules::suggested).get(back))
+        .route("/o/{org}/rules/{id}", get(rules::rule::show))
+        .route("/o/{org}/rules/{id}/settings", post(rules::rule::change).get(back))
+        .route("/o/{org}/rules/{id}/delete", post(rules::rule::remove).get(back))
         .route("/o/{org}/settings", get(organisation::show).post(organisation::change))
         .route("/o/{org}/changes", get(changes::show).post(changes::create))
         .route("/o/{org}/changes/{id}/delete", post(changes::remove).get(back))

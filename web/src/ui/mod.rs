@@ -25,10 +25,11 @@ mod shell;
 mod spf;
 mod stays;
 mod tags;
+mod timing;
 mod transport;
 
 pub(crate) use audit::{as_of, checks_strip, findings, findings_of_watched, record, records, unknown_parts};
-pub(crate) use chart::{latency, uptime};
+pub(crate) use chart::uptime;
 pub(crate) use conversation::{close_look, login_look, transcript};
 pub(crate) use detail::{details, on_this_page};
 pub(crate) use form::{Form, interval_choices};
@@ -51,6 +52,7 @@ pub(crate) use session::{session, tls_status};
 pub(crate) use shell::{Place, public, shell};
 pub(crate) use stays::{stays, stood_before};
 pub(crate) use tags::{asked_tag, tag_filter, tag_parts, tags, tags_field};
+pub(crate) use timing::{Period, regions, timing};
 
 /// The icons, once per page.
 pub(crate) const SPRITE: &str = include_str!("sprite.svg");

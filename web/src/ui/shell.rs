@@ -19,6 +19,7 @@ pub(crate) enum Place {
     Addresses,
     Services,
     Changes,
+    Rules,
     Channels,
     Routes,
     Maintenance,
@@ -164,6 +165,7 @@ fn sidebar(frame: &Frame, place: Place) -> AnyView {
                 </ul>
                 <p class="nav-title" id="nav-alerting">"Alerting"</p>
                 <ul aria-labelledby="nav-alerting">
+                    {link("/rules", Place::Rules, "chart", "Rules", 0, false)}
                     {link("/channels", Place::Channels, "bell", "Channels", 0, false)}
                     {link("/routes", Place::Routes, "branch", "Routes", 0, false)}
                     {link("/maintenance", Place::Maintenance, "clock", "Maintenance", 0, false)}

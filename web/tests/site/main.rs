@@ -16,6 +16,7 @@ mod pages;
 mod policy;
 mod roles;
 mod routes;
+mod rules;
 mod services;
 mod styles;
 mod support;

@@ -12,6 +12,7 @@ pub const INCIDENT: &str = "inc_00000000000000000000000000000004";
 pub const CHANNEL: &str = "chn_00000000000000000000000000000001";
 pub const ROUTE: &str = "rte_00000000000000000000000000000001";
 pub const WINDOW: &str = "mnt_00000000000000000000000000000001";
+pub const RULE: &str = "rul_00000000000000000000000000000001";
 pub const NETWORK: &str = "adr_00000000000000000000000000000008";
 pub const SERVICE: &str = "mon_00000000000000000000000000000011";
 pub const RECORD: &str = "mon_00000000000000000000000000000012";
@@ -39,6 +40,7 @@ pub fn pages() -> Vec<String> {
         "/runbooks",
         "/routes",
         "/maintenance",
+        "/rules",
         "/settings",
     ]
     .into_iter()
@@ -56,6 +58,7 @@ pub fn pages() -> Vec<String> {
             ("maintenance", WINDOW),
             ("monitors", SERVICE),
             ("monitors", RECORD),
+            ("rules", RULE),
         ]
         .map(|(many, id)| format!("/o/acme/{many}/{id}")),
     );
@@ -88,12 +91,14 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
             | "orgs/empty/channels"
             | "orgs/empty/changes"
             | "orgs/empty/routes"
+            | "orgs/empty/rules"
             | "orgs/empty/maintenance" => list(Vec::new()),
             "orgs/acme/channels" => list(vec![channel(true), channel(false)]),
             "orgs/acme/routes" => list(vec![route(), quiet_route()]),
             "orgs/acme/routes/preview" => preview(),
             "orgs/empty/routes/preview" => json!({ "routes": [], "members": { "when": "now" }, "channels": [], "follow_ups": [] }),
             "orgs/acme/maintenance" => list(vec![window(), weekly()]),
+            "orgs/acme/rules" => list(vec![rule()]),
             "orgs/acme/settings" | "orgs/empty/settings" => json!({ "name": "Acme Mail", "time_zone": "Europe/Berlin", "version": 3 }),
             "orgs/acme/tags" => list(vec![
                 json!({ "tag": "berlin", "domains": 0, "servers": 1, "addresses": 0 }),
@@ -127,11 +132,14 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
                 Some(("channels", rest)) if rest == format!("{CHANNEL}/deliveries") => list(vec![delivery()]),
                 Some(("routes", ROUTE)) => route(),
                 Some(("maintenance", WINDOW)) => window(),
+                Some(("rules", RULE)) => rule(),
+                Some(("rules", rest)) if rest == format!("{RULE}/values") => rule_values(),
                 Some(("incidents", INCIDENT)) => incident(),
                 Some(("incidents", rest)) if rest == format!("{INCIDENT}/related") => related(),
                 Some(("runbooks", RUNBOOK)) => runbook(true),
                 Some(("monitors", rest)) if rest.ends_with("/outcome") => smtp(),
                 Some(("monitors", rest)) if rest.ends_with("/rollups") => list(rollups()),
+                Some(("monitors", rest)) if rest.ends_with("/timings") => timings(),
                 Some(("monitors", rest)) if rest.ends_with("/results") => list(vec![result()]),
                 _ => return problem(404, "", &[]),
             },
@@ -146,6 +154,21 @@ pub fn window() -> Value {
     json!({ "id": WINDOW, "name": "New disks <b>", "covers": { "everything": false, "servers": [SERVER], "domains": ["dom_000000000000000000000000000000ff"] },
         "plan": { "kind": "once", "from": from, "to": to }, "time_zone": "Europe/Berlin", "active": { "from": from, "to": to }, "next": null,
         "version": 4, "created_at": AT })
+}
+
+/// One that fires for one of two monitors.
+pub fn rule() -> Value {
+    json!({ "id": RULE, "name": "Slow <b>", "enabled": true, "series": "response_time_p95", "over_minutes": 30, "threshold": 2000.0, "clear": 1500.0,
+        "for_minutes": 15, "severity": "warning", "scope": { "everything": false, "servers": [SERVER], "tags": ["web"] }, "firing": 1, "waiting": 0,
+        "judged_at": AT, "version": 4, "created_at": AT })
+}
+
+pub fn rule_values() -> Value {
+    let item = |digit: &str, value: Value, standing: &str| json!({ "monitor_id": format!("mon_0000000000000000000000000000000{digit}"), "kind": "smtp", "target": format!("{LONG}:25"), "server_id": SERVER, "value": value, "checks": 12, "standing": standing });
+    let mut firing = item("1", json!(2840.4), "firing");
+    firing["since"] = json!(AT);
+    firing["incident_id"] = json!(INCIDENT);
+    json!({ "monitors": 102, "valued": 1, "over": 1, "items": [firing, item("2", Value::Null, "no_value")] })
 }
 
 fn weekly() -> Value {
@@ -254,6 +277,20 @@ pub fn smtp() -> Value {
 
 fn rollups() -> Vec<Value> {
     (10..18).map(|day| json!({ "at": format!("2026-11-{day}T00:00:00Z"), "checks": 288, "up": 280, "down": day - 10, "unknown": 0, "latency_avg_ms": 30.0 + f64::from(day), "latency_max_ms": 90.0 })).collect()
+}
+
+/// A day of quarters, two of them in maintenance and one without an answer, under an incident that is open.
+fn timings() -> Value {
+    let spread = |stage: &str, p50: f64| json!({ "stage": stage, "p50": p50, "p95": p50 * 2.0 });
+    let point = |minute: u32| {
+        let stages =
+            if minute == 30 { vec![] } else { vec![spread("dns", 2.0), spread("connect", 10.0), spread("tls", 20.5), spread("total", 40.0)] };
+        json!({ "at": format!("2026-11-18T13:{minute:02}:00Z"), "checks": 3, "maintenance": if minute == 15 { 3 } else { 0 }, "down": if minute == 30 { 3 } else { 0 }, "stages": stages })
+    };
+    let region = |name: &str, verdict: &str, day: Value| json!({ "region": name, "verdict": verdict, "summary": "connection refused <here>", "at": AT, "day": day });
+    json!({ "since": "2026-11-17T14:00:00Z", "until": "2026-11-18T14:00:00Z", "step_s": 900, "points": [point(0), point(15), point(30), point(45)],
+        "incidents": [{ "id": INCIDENT, "title": "mx.example.com refuses <all>", "severity": "critical", "opened_at": "2026-11-18T13:30:00Z", "resolved_at": null }],
+        "regions": [region("eu", "down", Value::Null), region("us", "up", json!({ "p50": 104.0, "p95": 171.0 }))] })
 }
 
 fn result() -> Value {

@@ -23,12 +23,12 @@ const THING: &str = "c-";
 const LOCAL: &str = "%Y-%m-%dT%H:%M";
 
 /// What can be chosen: an id and a name.
-pub(super) struct Choices {
+pub(in crate::pages) struct Choices {
     groups: [(&'static str, Vec<(String, String)>); 4],
 }
 
 impl Choices {
-    pub(super) async fn load(visit: &Visit, org: &str) -> Result<Self, ApiFailure> {
+    pub(in crate::pages) async fn load(visit: &Visit, org: &str) -> Result<Self, ApiFailure> {
         let path = |many: &str| org_path(org, &format!("{many}?limit=200"));
         let (domains, servers, addresses, services) =
             (path("domains"), path("servers"), path("addresses"), format!("{}&services=true", path("monitors")));
@@ -66,18 +66,7 @@ pub(super) fn inputs(fields: &Fields, failure: Option<&ApiFailure>, zone: Zone, 
     let name = now.map_or("", |window| window.name.as_str());
     let usual = Usual::of(now.map(|window| &window.plan), zone);
     let kind = if sent { fields.text("kind").to_owned() } else { usual.kind.to_owned() };
-    let scope = match (sent, now) {
-        (true, _) => fields.text("scope").to_owned(),
-        (false, Some(window)) if !window.covers.everything => "chosen".to_owned(),
-        (false, _) => "everything".to_owned(),
-    };
-    let chosen: Vec<String> =
-        if sent { fields.names_after(THING).map(str::to_owned).collect() } else { now.map(|window| ids(&window.covers)).unwrap_or_default() };
-    let usual_tags = now.map(|window| window.covers.tags.join(", ")).unwrap_or_default();
-    let radio = |group: &'static str, value: &'static str, on: &str, word: &'static str| {
-        let id = format!("f-{group}-{value}");
-        view! { <label class="check" for=id><input type="radio" id=id.clone() name=group value=value checked=on == value/>{word}</label> }
-    };
+    let covers = covers_field(&form, fields, sent, choices, now.map(|window| &window.covers));
     let days = Day::ALL
         .into_iter()
         .map(|day| {
@@ -90,13 +79,7 @@ pub(super) fn inputs(fields: &Fields, failure: Option<&ApiFailure>, zone: Zone, 
     view! {
         {form.said()}
         {form.optional("name", "Name", name, "What the list and the pages of what it covers call it.")}
-        <div class="field" role="group" aria-labelledby="g-covers"><span class="label" id="g-covers">"Covers"</span>
-            {radio("scope", "everything", &scope, "Everything that is watched")}
-            {radio("scope", "chosen", &scope, "Chosen things")}
-            <div class="plan-chosen">{form.typed("tags", "Whatever has one of these tags", "text", &usual_tags, "With commas between.")}</div>
-            {things(choices, &chosen)}
-            <p class="hint sm soft plan-chosen">"A domain stands for its own checks. Its mail servers are checked by themselves: choose them, too."</p>
-        </div>
+        {covers}
         <div class="field" role="group" aria-labelledby="g-when"><span class="label" id="g-when">"When"</span>
             {radio("kind", "once", &kind, "One time")}
             {radio("kind", "weekly", &kind, "Every week")}
@@ -116,6 +99,43 @@ pub(super) fn inputs(fields: &Fields, failure: Option<&ApiFailure>, zone: Zone, 
         </div>
     }
     .into_any()
+}
+
+fn radio(group: &'static str, value: &'static str, on: &str, word: &'static str) -> AnyView {
+    let id = format!("f-{group}-{value}");
+    view! { <label class="check" for=id><input type="radio" id=id.clone() name=group value=value checked=on == value/>{word}</label> }.into_any()
+}
+
+/// The choice of what something is about, in a form of the class `plan-form`: what was `sent`, or else what it is now.
+pub(in crate::pages) fn covers_field(form: &Form<'_>, fields: &Fields, sent: bool, choices: &Choices, now: Option<&Covers>) -> AnyView {
+    let scope = match (sent, now) {
+        (true, _) => fields.text("scope").to_owned(),
+        (false, Some(covers)) if !covers.everything => "chosen".to_owned(),
+        (false, _) => "everything".to_owned(),
+    };
+    let chosen: Vec<String> = if sent { fields.names_after(THING).map(str::to_owned).collect() } else { now.map(ids).unwrap_or_default() };
+    let usual_tags = now.map(|covers| covers.tags.join(", ")).unwrap_or_default();
+    view! {
+        <div class="field" role="group" aria-labelledby="g-covers"><span class="label" id="g-covers">"Covers"</span>
+            {radio("scope", "everything", &scope, "Everything that is watched")}
+            {radio("scope", "chosen", &scope, "Chosen things")}
+            <div class="plan-chosen">{form.typed("tags", "Whatever has one of these tags", "text", &usual_tags, "With commas between.")}</div>
+            {things(choices, &chosen)}
+            <p class="hint sm soft plan-chosen">"A domain stands for its own checks. Its mail servers are checked by themselves: choose them, too."</p>
+        </div>
+    }
+    .into_any()
+}
+
+/// What was chosen, as the API takes it.
+pub(in crate::pages) fn covers_of(fields: &Fields) -> Value {
+    let mut covers = json!({ "everything": fields.text("scope") != "chosen" });
+    for (many, prefix) in [("domains", "dom_"), ("servers", "srv_"), ("addresses", "adr_"), ("monitors", "mon_")] {
+        let chosen = fields.names_after(THING).filter(|id| id.starts_with(prefix) && fields.text("scope") == "chosen");
+        covers[many] = chosen.collect();
+    }
+    covers["tags"] = json!(if fields.text("scope") == "chosen" { ui::tag_parts(fields.raw("tags")) } else { Vec::new() });
+    covers
 }
 
 fn things(choices: &Choices, chosen: &[String]) -> AnyView {
@@ -188,12 +208,7 @@ fn local(zone: Zone, at: DateTime<Utc>) -> String {
 
 /// The body of what was sent. `now` is the window that is changed: a time that was not touched stays the instant that it was, seconds and all.
 pub(super) fn body_of(fields: &Fields, zone: Zone, now: Option<&MaintenanceWindow>) -> Result<Value, ApiFailure> {
-    let mut covers = json!({ "everything": fields.text("scope") != "chosen" });
-    for (many, prefix) in [("domains", "dom_"), ("servers", "srv_"), ("addresses", "adr_"), ("monitors", "mon_")] {
-        let chosen = fields.names_after(THING).filter(|id| id.starts_with(prefix) && fields.text("scope") == "chosen");
-        covers[many] = chosen.collect();
-    }
-    covers["tags"] = json!(if fields.text("scope") == "chosen" { ui::tag_parts(fields.raw("tags")) } else { Vec::new() });
+    let covers = covers_of(fields);
     let plan = match fields.text("kind") {
         "weekly" => {
             let days: Vec<Day> = Day::ALL.into_iter().filter(|day| fields.given(&format!("day-{}", day.as_str())).is_some()).collect();

@@ -57,7 +57,8 @@ pub(super) fn tile(monitor: &Monitor, port: Option<&Port>) -> AnyView {
     .into_any()
 }
 
-pub(super) fn detail(monitor: &Monitor, port: Option<&Port>) -> Option<AnyView> {
+/// `root` is the organisation's pages, `page` the server's and the period that its charts show.
+pub(super) fn detail(monitor: &Monitor, port: Option<&Port>, root: &str, page: (&str, ui::Period)) -> Option<AnyView> {
     let port = port?;
     let number = number(monitor);
     let conversations = probes(Some(port)).iter().enumerate().map(|(index, probe)| conversation(probe, &format!("{number}-{index}"))).collect_view();
@@ -70,11 +71,17 @@ pub(super) fn detail(monitor: &Monitor, port: Option<&Port>) -> Option<AnyView> 
         Some(Outcome::Smtp(report)) => report.login.as_ref().map(|look| ui::login_look(look, &format!("{number}-login"))),
         _ => None,
     };
+    let timing = port.timings.as_ref().map(|timings| {
+        view! {
+            <div class="card-body stack">{ui::timing(timings, &number, root, page)}</div>
+            {(timings.regions.len() > 1).then(|| ui::regions(&timings.regions, &number))}
+        }
+    });
     Some(
         view! {
             <section class="card" aria-labelledby=format!("h-{number}") data-live=format!("port-{number}")>
                 <div class="card-head"><h2 id=format!("h-{number}")>{format!("Port {number}")}</h2><span class="meta">"every "{text::duration(monitor.interval_s.into())}</span></div>
-                <div class="card-body stack">{ui::latency(&port.hours, &number)}</div>
+                {timing}
                 {conversations}
                 {login}
                 {close_looks}
