@@ -31,19 +31,20 @@ pub fn sentence(outcome: &Outcome) -> String {
     })
 }
 
-/// Milliseconds by stage, where that means something: those of the slowest address of an SMTP check that worked.
+/// Milliseconds by stage, where that means something: those of the slowest address of a check that worked. Of a service the whole is kept.
 pub fn stages(outcome: &Outcome) -> Option<StageMs> {
-    let Outcome::Smtp(report) = outcome else { return None };
+    let report = match outcome {
+        Outcome::Smtp(report) => report,
+        Outcome::Service(report) => return report.latency_ms().map(|total| StageMs { total: Some(total), ..StageMs::default() }),
+        Outcome::Audit(_) | Outcome::Blacklist(_) => return None,
+    };
     let worked = report.probes.iter().filter(|probe| matches!(probe.verdict, Verdict::Up | Verdict::Degraded)).map(|probe| probe.stage_ms);
     worked.filter(|stages| stages.total.is_some()).max_by(|a, b| a.total.unwrap_or_default().total_cmp(&b.total.unwrap_or_default()))
 }
 
-/// Total milliseconds, where that means something.
+/// Total milliseconds.
 pub fn latency_ms(outcome: &Outcome) -> Option<f64> {
-    match outcome {
-        Outcome::Service(report) => report.latency_ms(),
-        outcome => stages(outcome).and_then(|stages| stages.total),
-    }
+    stages(outcome).and_then(|stages| stages.total)
 }
 
 fn audit_sentence(report: &AuditReport) -> String {

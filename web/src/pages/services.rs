@@ -11,6 +11,7 @@ use waypost_types::{
     outcome::Outcome,
     page::List,
     tag::TagUse,
+    timing::Timings,
 };
 
 use super::{
@@ -139,25 +140,30 @@ pub(crate) async fn show(visit: Visit, Path((org, id)): Path<(String, String)>) 
 
 async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Option<&ApiFailure>) -> Answer {
     let api = |rest: &str| target(org, id).api(rest);
-    let (path, outcome, days, hours, latest) =
-        (api(""), api("/outcome"), api("/rollups?by=day&hours=720"), api("/rollups?by=hour&hours=48"), api("/results?limit=20"));
-    let (needed, outcome, days, hours, latest) = tokio::join!(
+    let period = ui::Period::asked(&visit.query());
+    let (path, outcome, days, timings, latest) =
+        (api(""), api("/outcome"), api("/rollups?by=day&hours=720"), api(&format!("/timings?hours={}", period.hours())), api("/results?limit=20"));
+    let (needed, outcome, days, timings, latest) = tokio::join!(
         async { tokio::try_join!(visit.frame(org), visit.api.get::<Monitor>(&path)) },
         visit.api.get::<Outcome>(&outcome),
         visit.api.get::<List<RollupPoint>>(&days),
-        visit.api.get::<List<RollupPoint>>(&hours),
+        visit.api.get::<Timings>(&timings),
         visit.api.get::<List<CheckResult>>(&latest),
     );
     let (frame, service) = needed?;
-    let points = |list: Result<List<RollupPoint>, ApiFailure>| {
-        let mut points = list.map(|list| list.items).unwrap_or_default();
-        points.sort_by_key(|point| point.at);
-        points
-    };
-    let (days, hours, latest) = (points(days), points(hours), latest.map(|list| list.items).unwrap_or_default());
+    let mut days = days.map(|list| list.items).unwrap_or_default();
+    days.sort_by_key(|point| point.at);
+    let latest = latest.map(|list| list.items).unwrap_or_default();
     Ok(page(visit, settings::status(failure), &service.target.clone(), || {
-        let list = format!("/o/{}/monitors", text::encoded(org));
+        let root = format!("/o/{}", text::encoded(org));
+        let list = format!("{root}/monitors");
         let base = target(org, id).page();
+        let charts = timings.as_ref().map(|timings| {
+            view! {
+                {ui::timing(timings, "state", &root, (&base, period))}
+                {(timings.regions.len() > 1).then(|| ui::regions(&timings.regions, &service.target))}
+            }
+        });
         let monitors = std::slice::from_ref(&service);
         let checked = service.last_checked_at.map_or_else(|| "Not checked yet.".into_any(), |at| view! { "Last check "{ui::time(at)}"." }.into_any());
         let sub = view! { {service.kind.word()}", every "{text::duration(service.interval_s.into())}". "{checked} };
@@ -177,7 +183,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Optio
             {ui::head(&service.target, Some(state), sub, settings::check_button(visit, &frame, &base, monitors))}
             <section class="card" aria-labelledby="h-state" data-live="state">
                 <div class="card-head"><h2 id="h-state">"The last 30 days"</h2></div>
-                <div class="card-body stack">{summary}{since}{ui::uptime(&days, &service.target)}{ui::latency(&hours, "service")}</div>
+                <div class="card-body stack">{summary}{since}{ui::uptime(&days, &service.target)}{charts.ok()}</div>
             </section>
             <section class="card" aria-labelledby="h-seen" data-live="seen"><div class="card-head"><h2 id="h-seen">"Latest check"</h2></div>{seen}</section>
             <section class="card" aria-labelledby="h-results" data-live="results"><div class="card-head"><h2 id="h-results">"Latest results"</h2></div>{results(&latest)}</section>

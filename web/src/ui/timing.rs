@@ -483,7 +483,7 @@ pub(crate) fn regions(regions: &[RegionTiming], id: &str) -> AnyView {
         })
         .collect_view();
     view! {
-        <div class="table-wrap" tabindex="0" role="region" aria-label=format!("Regions of port {id}, table")>
+        <div class="table-wrap" tabindex="0" role="region" aria-label=format!("Regions, {id}, table")>
             <table class="table fold">
                 <caption class="vh">"What each region sees"</caption>
                 <thead><tr><th scope="col">"Region"</th><th scope="col">"Result"</th><th scope="col">"What was seen"</th><th scope="col" class="num">"p50, 24 h"</th><th scope="col" class="num">"p95, 24 h"</th><th scope="col" class="num">"Last probe"</th></tr></thead>
