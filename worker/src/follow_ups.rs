@@ -11,6 +11,7 @@ use waypost_render::mail::{
 };
 use waypost_store::{
     OrgTx, Store,
+    channel_messages::opened_key,
     follow_ups::{ClaimedFollowUp, DueFollowUp},
     held_notices::{DueReceiver, HeldIncident, HeldNews},
     outbox::MailBody,
@@ -104,6 +105,10 @@ impl FollowUps {
             _ => (EventKind::Escalated, incident_escalated(&mail, &due.route)),
         };
         let recipients = if due.members { tx.incident_recipients().await? } else { Vec::new() };
+        if kind == EventKind::Reminded && recipients.is_empty() && due.channels.is_empty() {
+            // All of them heard of it lately.
+            return Ok(());
+        }
         if kind == EventKind::Escalated {
             let text = match (recipients.is_empty(), due.channels.len()) {
                 (true, 0) => format!("Step {} of the route “{}” tells nobody by now.", claimed.step, due.route),
@@ -163,7 +168,7 @@ impl FollowUps {
 /// What keeps a state of each incident hears of each that is open; what is over it never knew.
 async fn tell_each(tx: &mut OrgTx, channel: ChannelId, incidents: &[HeldIncident], now: DateTime<Utc>) -> Result<(), WorkerError> {
     for incident in incidents.iter().filter(|incident| incident.status != IncidentStatus::Resolved) {
-        let key = format!("incident:{}:opened", incident.id);
+        let key = opened_key(incident.id);
         tx.tell_these(&[channel], (incident.id, EventKind::Opened, &key), &incident.summary, now).await?;
     }
     Ok(())

@@ -6,7 +6,7 @@ use waypost_render::mail::{
 };
 use waypost_store::{
     OrgTx,
-    channel_messages::Together,
+    channel_messages::{Together, opened_key},
     outbox::MailBody,
     routing::Routed,
     transitions::{OpenIncident, Opening},
@@ -17,6 +17,7 @@ use waypost_types::{
     incident::{IncidentSeverity, TimelineEvent},
     monitor::MonitorKind,
     outcome::Outcome,
+    rule::rule_of,
     topic::Topic,
 };
 
@@ -161,14 +162,14 @@ impl Incidents {
     /// One message about what opened: the worst first.
     async fn tell_opened(&self, tx: &mut OrgTx, audience: &Audience, news: &[Opened<'_>]) -> Result<(), WorkerError> {
         let Some(worst) = news.first() else { return Ok(()) };
-        let (at, target) = (worst.step.at, worst.step.target);
+        let at = worst.step.at;
         let urls: Vec<String> = news.iter().map(|one| incident_url(&self.base_url, &audience.slug, one.id)).collect();
         let books: Vec<Option<(Topic, String)>> = news.iter().map(|one| self.runbook(audience, one.step)).collect();
         let places = urls.iter().zip(&books);
         let told: Vec<IncidentMail<'_>> = news.iter().zip(places).map(|(one, (url, book))| one.mail(&audience.name, url, book.as_ref())).collect();
         let Some(mail) = incidents_opened(&told, &incidents_url(&self.base_url, &audience.slug)) else { return Ok(()) };
         let also: Vec<IncidentId> = news.iter().skip(1).map(|one| one.id).collect();
-        let key = format!("incident:{}:opened", worst.id);
+        let key = opened_key(worst.id);
         let all: Vec<IncidentId> = news.iter().map(|one| one.id).collect();
         let routed = tx.ask_routes_together(&all, at).await?;
         let Some(of_worst) = routed.first() else { return Ok(()) };
@@ -177,7 +178,7 @@ impl Incidents {
         if also.is_empty() {
             tx.tell_channels_of(of_worst, (worst.id, EventKind::Opened), worst.summary, at).await?;
         } else {
-            let title = together_title(target, news.len());
+            let title = together_title(&told);
             let summary = together_lines(&told).join("\n\n");
             let all: Vec<(IncidentId, &str, &Routed)> = news.iter().zip(&routed).map(|(one, routed)| (one.id, one.summary, routed)).collect();
             tx.tell_channels_together(&all, &Together { title: &title, summary: &summary, at }).await?;
@@ -304,12 +305,15 @@ impl Opened<'_> {
     }
 }
 
-/// What one audit of a domain opens is one piece of news, however many record families it is about; anything else is told by itself.
+/// What one audit of a domain opens is one piece of news, however many record families it is about, and so is what one rule opens, however many
+/// monitors it is about; anything else is told by itself.
 fn told_together(opened: Vec<Opened<'_>>) -> Vec<Vec<Opened<'_>>> {
     let mut news: Vec<Vec<Opened<'_>>> = Vec::new();
     for one in opened {
         let same = |other: &&mut Vec<Opened<'_>>| {
-            one.step.kind == MonitorKind::Audit && other.first().is_some_and(|other| other.step.monitor == one.step.monitor)
+            let of_audit = |other: &Opened<'_>| one.step.kind == MonitorKind::Audit && other.step.monitor == one.step.monitor;
+            let of_rule = |other: &Opened<'_>| rule_of(&one.step.condition).is_some() && other.step.condition == one.step.condition;
+            other.first().is_some_and(|other| of_audit(other) || of_rule(other))
         };
         match news.iter_mut().find(same) {
             Some(others) => others.push(one),

@@ -81,11 +81,17 @@ impl Logins {
 
     async fn look(&self, unit: &DueUnit, report: &SmtpReport) -> Result<LoginLook, StoreError> {
         let (host, port) = split_target(&unit.target);
-        let place = where_to_try(report);
+        let mut place = where_to_try(report);
         let spacing = if self.checker.is_provider(host) { i32::try_from(PROVIDER_SPACING.as_secs()).unwrap_or(i32::MAX) } else { 0 };
         let permit = Arc::clone(&self.places).try_acquire_owned().ok();
-        let wanted = place.is_ok() && permit.is_some();
         let mut tx = self.store.org_tx(unit.org).await?;
+        if tx.is_in_window(Some(unit.monitor), Utc::now()).await? {
+            // What a server refuses while it is worked on must not use up the two attempts.
+            place = Err("the login was not tried, because the server is in a maintenance window".to_owned());
+        } else if permit.is_none() && place.is_ok() {
+            place = Err("the login was not tried now, because this worker is busy with others".to_owned());
+        }
+        let wanted = place.is_ok();
         let stand = tx.take_login_turn(unit.monitor, port, (wanted, unit.requested, spacing)).await?;
         tx.commit().await?;
         let LoginStand { attempt: Some(attempt), .. } = stand else { return Ok(as_it_stands(stand, place.err())) };
@@ -212,6 +218,8 @@ fn look_of(address: Option<IpAddr>, said: Option<ProbeReport>) -> LoginLook {
 /// Where no attempt is made: what is known, or why not.
 fn as_it_stands(stand: LoginStand, why_not: Option<String>) -> LoginLook {
     let LoginStand { last, paused, .. } = stand;
+    // A pause after attempts that nobody heard the end of says nothing of what was answered before them.
+    let last = last.filter(|last| !paused || counts(&last.result));
     match (last, why_not) {
         (Some(last), why_not) if paused || why_not.is_none() => told(LoginLook { as_before: true, paused, ..last }),
         (_, Some(reason)) => LoginLook { paused, ..LoginLook::untried(Utc::now(), reason) },

@@ -71,9 +71,9 @@ fn in_words(series: Series, value: f64) -> String {
 const fn look_at(series: Series) -> &'static str {
     match series {
         Series::ResponseTimeP50 | Series::ResponseTimeP95 => {
-            "look at the stages on the server's page: a slow banner or login is the server's, a slow DNS or connect the network's."
+            "look at the chart on its page: what is slow since when, and from which regions. A slow banner or login is the server's, a slow DNS or connect the network's."
         }
-        Series::FailureRate => "look at the failed checks on the server's page: what they say tells where they break off, and from which regions.",
+        Series::FailureRate => "look at the failed checks on its page: what they say tells where they break off, and from which regions.",
         Series::UnknownRate => {
             "look at what the checks say: a resolver that does not answer, or a network that lets us not out, tells nothing of the server."
         }
@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(title, "mail.example.com:25 answers slowly: p95 2,840 ms over 30 min (limit 2,000 ms)");
         assert!(
             summary.starts_with(
-                "The p95 response time of mail.example.com:25 over 30 min is 2,840 ms: above the limit of 2,000 ms since 18 November 13:05 UTC, by the rule “Slow answers”. Next step: look at the stages"
+                "The p95 response time of mail.example.com:25 over 30 min is 2,840 ms: above the limit of 2,000 ms since 18 November 13:05 UTC, by the rule “Slow answers”. Next step: look at the chart"
             ),
             "{summary}"
         );

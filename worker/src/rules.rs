@@ -97,6 +97,9 @@ impl Rules {
         } else {
             RuleMonitors { complete: true, ..RuleMonitors::default() }
         };
+        if !about.complete {
+            tracing::warn!(%org, rule = %id, judged = about.monitors.len(), "a rule is about more monitors than are judged; the newest are left out");
+        }
         let windows = if about.monitors.is_empty() { WindowsInForce::default() } else { tx.windows_in_force().await? };
         let mut turns = turns(&rule, &about, &states, (&windows, now));
         let told = turns.iter().filter(|turn| turn.news.is_some()).count();
@@ -141,8 +144,8 @@ impl Rules {
                 continue;
             };
             let Some((monitor, outcome)) = seen.iter().find(|(monitor, _)| monitor.id == turn.id) else {
-                // Without what proves it nothing opens: it waits for the next outcome.
-                kept.push((turn.id, turn.after.map(|after| Beyond { firing: false, ..after })));
+                // Without what proves it nothing opens, and nothing is forgotten: it waits for the next outcome.
+                kept.extend(turn.after.map(|after| (turn.id, Some(Beyond { firing: false, ..after }))));
                 continue;
             };
             kept.push((turn.id, turn.after));

@@ -160,6 +160,11 @@ async fn routes_decide_who_is_told_and_who_heard_hears_of_the_end() {
     until(&scene, monitor, Verdict::Down, 1).await;
     assert_eq!(told(&scene).await, "chat opened, chat resolved");
     assert_eq!(story(&scene, "held").await, "No route matches: nobody is told.");
+    // What stands by itself has tags of its own.
+    until(&scene, monitor, Verdict::Up, 0).await;
+    scene.run_sql("UPDATE monitors SET tags = '{elsewhere}'").await;
+    until(&scene, monitor, Verdict::Down, 1).await;
+    assert_eq!(told(&scene).await, "chat opened, chat resolved, chat opened");
 }
 
 #[tokio::test]

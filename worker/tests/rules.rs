@@ -301,3 +301,25 @@ async fn what_somebody_ended_by_hand_and_lasts_is_told_again() {
     watch.judge_each((24, 30)).await;
     assert_eq!(watch.told().await.0.len(), 2);
 }
+
+#[tokio::test]
+async fn a_rule_by_tag_is_about_what_carries_the_tag_itself_or_belongs_to_what_does() {
+    let watch = Watch::new().await;
+    let (service, _) = (watch.server("service.example:4190").await, watch.server("other.example:25").await);
+    let (domain, audit) = watch.scene.domain("example.org").await;
+    watch.scene.run_sql(&format!("UPDATE monitors SET tags = '{{edge}}' WHERE id = '{}'", service.0)).await;
+    watch.scene.run_sql(&format!("UPDATE domains SET tags = '{{edge,web}}' WHERE id = '{}'", domain.0)).await;
+    // A monitor of a domain has the tags of that, whatever its own row says.
+    watch.scene.run_sql(&format!("UPDATE monitors SET tags = '{{lost}}' WHERE id = '{}'", audit.0)).await;
+    for (tag, about) in [("edge", vec![service, audit]), ("web", vec![audit]), ("lost", vec![])] {
+        let scope = Covers { everything: false, tags: vec![tag.to_owned()], ..Covers::default() };
+        let rule = NewRule { scope, ..suggestion("failing").unwrap() };
+        let mut tx = watch.scene.db.store.org_tx(watch.scene.org).await.unwrap();
+        let mut found: Vec<MonitorId> =
+            tx.rule_monitors(&rule.checked().unwrap(), Utc::now()).await.unwrap().monitors.iter().map(|one| one.id).collect();
+        found.sort_unstable();
+        let mut about = about;
+        about.sort_unstable();
+        assert_eq!(found, about, "{tag}");
+    }
+}

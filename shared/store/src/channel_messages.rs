@@ -57,11 +57,16 @@ pub(crate) struct Farewell {
 }
 
 /// One message per event and channel: an incident opens once, ends once, and changes with each version.
+/// Key of the news that an incident opened: every way to tell of it has the same, so that nobody is told twice.
+pub fn opened_key(incident: IncidentId) -> String {
+    format!("incident:{incident}:opened")
+}
+
 fn event_key(incident: IncidentId, kind: EventKind, version: i64) -> String {
     match kind {
         EventKind::Resolved | EventKind::LetGo => format!("incident:{incident}:resolved"),
         EventKind::Changed => format!("incident:{incident}:changed:{version}"),
-        EventKind::Opened | EventKind::Test => format!("incident:{incident}:opened"),
+        EventKind::Opened | EventKind::Test => opened_key(incident),
         // These come with keys of their own, by which step or reminder they are.
         EventKind::Escalated | EventKind::Reminded | EventKind::Digest => format!("incident:{incident}:{}:{version}", kind.as_str()),
     }
@@ -141,7 +146,7 @@ impl OrgTx {
     async fn hearers_of(&mut self, routed: &Routed, incident: IncidentId, kinds: &[ChannelKind]) -> Result<Vec<Hearer>, StoreError> {
         match routed {
             Routed::Everybody => self.hearers(incident, kinds).await,
-            Routed::Heard => self.told_before(incident).await,
+            Routed::Heard => self.told_before(incident, kinds).await,
             Routed::To { channels, .. } => self.those_on(channels, kinds).await,
         }
     }
@@ -185,15 +190,17 @@ impl OrgTx {
         Ok(channels.into_iter().map(|row| (row.id, row.not_before)).collect())
     }
 
-    /// Channels that are on and were told of an incident.
-    async fn told_before(&mut self, incident: IncidentId) -> Result<Vec<Hearer>, StoreError> {
+    /// Channels of these kinds that are on and were told of an incident.
+    async fn told_before(&mut self, incident: IncidentId, kinds: &[ChannelKind]) -> Result<Vec<Hearer>, StoreError> {
         let org = self.org().0;
+        let kinds: Vec<String> = kinds.iter().map(|kind| kind.as_str().to_owned()).collect();
         let channels = sqlx::query_scalar!(
-            "SELECT c.id FROM channels c WHERE c.org_id = $1 AND c.enabled AND EXISTS (
+            "SELECT c.id FROM channels c WHERE c.org_id = $1 AND c.enabled AND c.kind = ANY($3) AND EXISTS (
                SELECT FROM outbox o WHERE o.org_id = $1 AND o.channel_id = c.id AND (o.incident_id = $2 OR (o.also <> '{}' AND o.also @> ARRAY[$2])))
              ORDER BY c.id FOR KEY SHARE OF c",
             org,
-            incident.0
+            incident.0,
+            &kinds
         )
         .fetch_all(self.connection())
         .await?;

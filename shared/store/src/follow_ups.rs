@@ -3,9 +3,9 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use waypost_types::{
-    ChannelId, IncidentId, OrgId, RouteId,
+    ChannelId, IncidentId, MonitorId, OrgId, RouteId,
     incident::{Incident, IncidentSeverity, IncidentStatus},
-    route::{Listener, Receivers, Route},
+    route::{Listener, Receivers, Route, Times},
     zone::Zone,
 };
 
@@ -38,6 +38,11 @@ pub struct DueFollowUp {
     /// What it is about.
     pub incident: Incident,
 }
+
+/// A message that is older than a reminder's interval but for so long is not lately.
+const SLACK: TimeDelta = TimeDelta::minutes(5);
+/// An incident that is muted without an end, or in maintenance, is looked at again after so long.
+const AGAIN: TimeDelta = TimeDelta::minutes(30);
 
 /// What becomes of something that is due.
 enum Fate {
@@ -77,7 +82,7 @@ impl OrgTx {
         let org = self.org().0;
         // The incident first, as whoever changes it does.
         let row = sqlx::query!(
-            "SELECT i.severity, i.status, i.muted_by, i.muted_until, o.time_zone FROM incidents i JOIN orgs o ON o.id = i.org_id
+            "SELECT i.severity, i.status, i.monitor_id, o.time_zone FROM incidents i JOIN orgs o ON o.id = i.org_id
              WHERE i.org_id = $1 AND i.id = $2 FOR NO KEY UPDATE OF i",
             org,
             claimed.incident.0
@@ -106,10 +111,10 @@ impl OrgTx {
         };
         let severity = row.severity.parse().map_err(|()| StoreError::Corrupt(row.severity.clone()))?;
         let zone: Zone = row.time_zone.parse().map_err(|_| StoreError::Corrupt(row.time_zone.clone()))?;
-        let muted = row.muted_by.is_some().then_some(row.muted_until).filter(|until| until.is_none_or(|until| now < until));
-        let fate = match muted {
-            Some(Some(until)) => Fate::Later(until),
-            Some(None) => Fate::Dropped,
+        let monitor = row.monitor_id.map(MonitorId);
+        let fate = match self.mute_of(claimed.incident, now).await? {
+            Some(mute) => Fate::Later(mute.until.unwrap_or(now + AGAIN)),
+            None if self.is_in_window(monitor, now).await? => Fate::Later(now + AGAIN),
             None => fate(&route, claimed.step, severity, zone, now),
         };
         let tells = match fate {
@@ -143,7 +148,9 @@ impl OrgTx {
         let (mut members, mut channels) = (tells.members, tells.channels_of(listeners, incident.severity));
         let key = if step == 0 {
             // Whoever heard of it lately, by another route or a step, is not reminded.
-            let since = now - TimeDelta::minutes(route.remind_minutes.unwrap_or_default().into());
+            let every = TimeDelta::minutes(route.remind_minutes.unwrap_or_default().into());
+            // A message is written a little after what it tells was seen, and a reminder is due by when that was.
+            let since = now - every + (every / 4).min(SLACK);
             let lately = self.told_since(id, since).await?;
             members &= !lately.contains(&None);
             channels.retain(|channel| !lately.contains(&Some(*channel)));
@@ -233,6 +240,12 @@ fn fate(route: &Route, step: i16, severity: IncidentSeverity, zone: Zone, now: D
         None => route.remind_minutes.map(|_| &route.tells),
         Some(index) => route.steps.get(index).map(|step| &step.tells),
     };
+    // Outside of its hours a route reminds nobody. What began within them goes its way: a step may be the pager that is to ring by night.
+    if let (0, Times::Hours(hours)) = (step, &route.times)
+        && let Some(next) = hours.next(zone, now)
+    {
+        return Fate::Later(next);
+    }
     match (tells, route.hold.until(severity, zone, now)) {
         (Some(tells), None) if route.enabled && route.min_severity <= severity => Fate::Tells(tells.clone()),
         (Some(_), Some(until)) if route.enabled && !route.hold.is_digest() => Fate::Later(until),

@@ -64,11 +64,11 @@ impl OrgTx {
     /// Takes all that is due for a receiver. Nothing where another took it.
     pub async fn take_held_notices(&mut self, channel: Option<ChannelId>, now: DateTime<Utc>) -> Result<Option<HeldNews>, StoreError> {
         let org = self.org().0;
-        // The incidents first, as whoever changes them does.
+        // The incidents first, as whoever changes them does: who ends one meanwhile either finds nothing held, or is told of here.
         sqlx::query!(
             "SELECT i.id FROM incidents i WHERE i.org_id = $1 AND i.id IN (
                SELECT h.incident_id FROM held_notices h WHERE h.org_id = $1 AND h.channel_id IS NOT DISTINCT FROM $2 AND h.due_at <= $3)
-             ORDER BY i.id FOR KEY SHARE",
+             ORDER BY i.id FOR NO KEY UPDATE",
             org,
             channel.map(|id| id.0),
             now

@@ -73,6 +73,11 @@ pub(crate) struct MonitorRow {
     pub tags: Vec<String>,
 }
 
+/// Settings that another version of the program wrote in a form of its own are none to this one, and no reason to show no monitor at all.
+fn readable(settings: serde_json::Value) -> Option<ServiceSettings> {
+    serde_json::from_value(settings).inspect_err(|error| tracing::warn!(%error, "settings of a service can not be read")).ok()
+}
+
 impl TryFrom<MonitorRow> for Monitor {
     type Error = StoreError;
     fn try_from(row: MonitorRow) -> Result<Self, StoreError> {
@@ -80,7 +85,7 @@ impl TryFrom<MonitorRow> for Monitor {
             id: MonitorId(row.id),
             kind: row.kind.parse().map_err(|()| StoreError::Corrupt(row.kind.clone()))?,
             target: row.target,
-            settings: serde_json::from_value(row.settings)?,
+            settings: readable(row.settings).unwrap_or_default(),
             tags: row.tags,
             interval_s: u32::try_from(row.interval_s).unwrap_or_default(),
             regions: row.regions,
@@ -226,8 +231,6 @@ impl OrgTx {
         let ids: Vec<Uuid> = monitors.iter().map(|monitor| monitor.0).collect();
         let rows =
             sqlx::query!("SELECT id, settings FROM monitors WHERE org_id = $1 AND id = ANY($2)", org, &ids).fetch_all(self.connection()).await?;
-        let readable =
-            |settings| serde_json::from_value(settings).inspect_err(|error| tracing::warn!(%error, "settings of a service can not be read")).ok();
         Ok(rows.into_iter().filter_map(|row| Some((MonitorId(row.id), readable(row.settings)?))).collect())
     }
 

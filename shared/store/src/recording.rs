@@ -127,8 +127,7 @@ impl OrgTx {
                       CASE WHEN m.kind = 'audit' OR (u.last_verdict IN ('down', 'degraded') AND m.kind = 'blacklist') THEN
                         (SELECT o.outcome FROM last_outcomes o WHERE o.org_id = $1 AND o.monitor_id = m.id AND o.region = $2) END AS before,
                       CASE WHEN EXISTS (SELECT FROM maintenance_windows w WHERE w.org_id = $1 AND (w.over_at IS NULL OR w.over_at > now() - interval '1 hour')) THEN
-                        coalesce((SELECT d.tags FROM domains d WHERE d.org_id = $1 AND d.id = m.domain_id), (SELECT s.tags FROM servers s WHERE s.org_id = $1 AND s.id = m.server_id),
-                                 (SELECT a.tags FROM addresses a WHERE a.org_id = $1 AND a.id = m.address_id), m.tags) END AS tags
+                        monitor_tags(m) END AS tags
                FROM UNNEST($3::uuid[], $4::bigint[]) AS c(monitor_id, claim)
                JOIN monitors m ON m.org_id = $1 AND m.id = c.monitor_id
                JOIN schedule_units u ON u.org_id = $1 AND u.monitor_id = c.monitor_id AND u.region = $2 AND u.claim = c.claim AND u.leased

@@ -123,7 +123,8 @@ impl OrgTx {
             let text = match (later, decision.follow_ups.is_empty()) {
                 (Some(until), _) => format!("It is told with what else waits until {}.", facts.zone.words(until)),
                 (None, false) => "The routes tell nobody at once.".to_owned(),
-                (None, true) => "No route matches: nobody is told.".to_owned(),
+                (None, true) if decision.routes.is_empty() => "No route matches: nobody is told.".to_owned(),
+                (None, true) => "Routes match, but none of those that they tell is on and hears of something that urgent: nobody is told.".to_owned(),
             };
             self.append_timeline(incident, at, TimelineEvent::Held, &text, None).await?;
         }
@@ -164,8 +165,7 @@ impl OrgTx {
         let org = self.org().0;
         let row = sqlx::query!(
             r#"SELECT i.severity, i.status, o.time_zone,
-                      coalesce((SELECT d.tags FROM domains d WHERE d.org_id = $1 AND d.id = m.domain_id), (SELECT s.tags FROM servers s WHERE s.org_id = $1 AND s.id = m.server_id),
-                               (SELECT a.tags FROM addresses a WHERE a.org_id = $1 AND a.id = m.address_id), '{}') AS "tags!"
+                      coalesce(monitor_tags(m), '{}') AS "tags!"
                FROM incidents i JOIN orgs o ON o.id = i.org_id LEFT JOIN monitors m ON m.org_id = $1 AND m.id = i.monitor_id
                WHERE i.org_id = $1 AND i.id = $2"#,
             org,
@@ -197,12 +197,12 @@ impl OrgTx {
         Ok((of(false), of(true)))
     }
 
-    /// Keeps it for a receiver until then. What is held for them already stays as it is.
+    /// Keeps it for a receiver until then, or until it is due already.
     async fn hold(&mut self, incident: IncidentId, receiver: Receiver, until: DateTime<Utc>) -> Result<(), StoreError> {
         let org = self.org().0;
         sqlx::query!(
             "INSERT INTO held_notices (org_id, id, incident_id, channel_id, due_at) VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT (org_id, incident_id, channel_id) DO NOTHING",
+             ON CONFLICT (org_id, incident_id, channel_id) DO UPDATE SET due_at = least(held_notices.due_at, excluded.due_at)",
             org,
             Uuid::now_v7(),
             incident.0,

@@ -59,7 +59,8 @@ pub struct StepMonitor {
 }
 
 impl OrgTx {
-    /// Locks a rule for judging; nothing where it is gone. A judgement ends by itself after 30 s: the next one may find the database less busy.
+    /// Locks a rule for judging; nothing where it is gone. No statement of a judgement takes longer than 30 s: the next
+    /// one may find the database less busy.
     pub async fn lock_rule(&mut self, id: RuleId) -> Result<Option<LockedRule>, StoreError> {
         let org = self.org().0;
         sqlx::query("SET LOCAL statement_timeout = '30s'").execute(self.connection()).await?;
@@ -102,8 +103,8 @@ impl OrgTx {
             .collect()
     }
 
-    /// Locks monitors, in the order of their ids as recorders do, and answers those that are still there with what was seen of them last. Of
-    /// `told` alone, since outcomes are large.
+    /// Answers which monitors are still there. Of `told` with what was seen of them last, and under lock, in the order of their ids as recorders
+    /// do: a state alone keeps no recorder waiting.
     pub async fn lock_monitors_of_rule(
         &mut self,
         rule: &Rule,
@@ -112,10 +113,11 @@ impl OrgTx {
     ) -> Result<(Vec<MonitorId>, Vec<StepMonitor>), StoreError> {
         let org = self.org().0;
         let ids: Vec<Uuid> = monitors.iter().map(|id| id.0).collect();
-        let there = sqlx::query_scalar!("SELECT id FROM monitors WHERE org_id = $1 AND id = ANY($2) ORDER BY id FOR NO KEY UPDATE", org, &ids)
+        let told: Vec<Uuid> = told.iter().map(|id| id.0).collect();
+        sqlx::query_scalar!("SELECT id FROM monitors WHERE org_id = $1 AND id = ANY($2) ORDER BY id FOR NO KEY UPDATE", org, &told)
             .fetch_all(self.connection())
             .await?;
-        let told: Vec<Uuid> = told.iter().map(|id| id.0).collect();
+        let there = sqlx::query_scalar!("SELECT id FROM monitors WHERE org_id = $1 AND id = ANY($2)", org, &ids).fetch_all(self.connection()).await?;
         let rows = sqlx::query!(
             r#"SELECT m.id, m.kind, m.target,
                       coalesce((SELECT o.outcome FROM last_outcomes o WHERE o.org_id = $1 AND o.monitor_id = m.id ORDER BY o.at DESC LIMIT 1),

@@ -79,12 +79,9 @@ impl OrgTx {
         // Each way to a value is closed by its parameter before it looks at anything.
         let rows = sqlx::query!(
             r#"SELECT m.id, m.kind, m.target, m.domain_id, m.server_id, m.address_id, m.paused, m.last_checked_at,
-                      coalesce(d.tags, s.tags, a.tags, '{}') AS "tags!",
+                      monitor_tags(m) AS "tags!",
                       coalesce(t.checks, r.checks) AS checks, coalesce(t.value, r.value, c.value, p.value) AS value
                FROM monitors m
-               LEFT JOIN domains d ON d.org_id = $1 AND d.id = m.domain_id
-               LEFT JOIN servers s ON s.org_id = $1 AND s.id = m.server_id
-               LEFT JOIN addresses a ON a.org_id = $1 AND a.id = m.address_id
                LEFT JOIN LATERAL (
                  SELECT count(x.latency_ms) AS checks, percentile_cont($5) WITHIN GROUP (ORDER BY x.latency_ms) AS value FROM check_results x
                  WHERE x.org_id = $1 AND x.monitor_id = m.id AND x.at > $3 AND x.at <= $4 AND NOT x.maintenance AND x.latency_ms IS NOT NULL
@@ -103,7 +100,7 @@ impl OrgTx {
                ) p ON $8 AND NOT m.paused
                WHERE m.org_id = $1 AND ($9::text IS NULL OR m.kind = $9) AND m.kind <> ALL($10)
                  AND ($11 OR m.id = ANY($12) OR m.domain_id = ANY($13) OR m.server_id = ANY($14) OR m.address_id = ANY($15)
-                      OR coalesce(d.tags, s.tags, a.tags, '{}') && $16)
+                      OR (cardinality($16::text[]) > 0 AND monitor_tags(m) && $16))
                ORDER BY m.id LIMIT $2"#,
             org,
             i64::try_from(MOST_MONITORS + 1).unwrap_or(i64::MAX),

@@ -146,8 +146,7 @@ impl OrgTx {
         .shown()
     }
 
-    /// Sets the login of a server: it begins anew, without refusals. `NotFound` where the secret is to stay and there is none. The server is the
-    /// organisation's own choice from now on, if it was found by an MX record.
+    /// Sets the login of a server: it begins anew, without refusals. `NotFound` where the secret is to stay and there is none.
     pub async fn set_server_login(&mut self, server: ServerId, expected: Option<i64>, login: &LoginSetting<'_>) -> Result<ServerLogin, StoreError> {
         let org = self.org().0;
         let ports: Vec<i32> = login.ports.iter().map(|port| i32::from(*port)).collect();
@@ -160,7 +159,7 @@ impl OrgTx {
                 "INSERT INTO server_logins (org_id, server_id, user_name, sealed, secret_kind, mechanism, ports, enabled) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
                  ON CONFLICT (org_id, server_id) DO UPDATE SET user_name = excluded.user_name, sealed = excluded.sealed, secret_kind = excluded.secret_kind,
                    mechanism = excluded.mechanism, ports = excluded.ports, enabled = excluded.enabled, refused = 0, refused_port = NULL, paused_at = NULL,
-                   trying_until = NULL, looks = '{}', version = server_logins.version + 1, changed_at = now()",
+                   looks = '{}', version = server_logins.version + 1, changed_at = now()",
                 org,
                 server.0,
                 login.user,
@@ -190,16 +189,15 @@ impl OrgTx {
                 return Err(StoreError::NotFound);
             }
         }
-        sqlx::query!("UPDATE servers SET source = 'manual' WHERE org_id = $1 AND id = $2", org, server.0).execute(self.connection()).await?;
         self.tell_assets(server.into()).await?;
         self.server_login(server).await
     }
 
-    /// Lets a paused login be tried again.
+    /// Lets a paused login be tried again. An attempt that is under way still counts: its answer may be a refusal.
     pub async fn resume_server_login(&mut self, server: ServerId, expected: Option<i64>) -> Result<ServerLogin, StoreError> {
         let org = self.org().0;
         let seen = sqlx::query_scalar!(
-            r#"UPDATE server_logins SET refused = 0, refused_port = NULL, paused_at = NULL, trying_until = NULL, looks = '{}', version = version + 1
+            r#"UPDATE server_logins SET refused = CASE WHEN trying_until > now() THEN 1 ELSE 0 END, refused_port = NULL, paused_at = NULL, looks = '{}', version = version + 1
                WHERE org_id = $1 AND server_id = $2 RETURNING version - 1 AS "seen!""#,
             org,
             server.0
@@ -236,7 +234,6 @@ impl OrgTx {
             r#"SELECT l.server_id, l.user_name, l.sealed, l.secret_kind, l.mechanism, l.ports, l.enabled, l.refused, l.refused_port, l.paused_at,
                       l.trying_until, l.looks, l.version, l.changed_at, clock_timestamp() AS "now!"
                FROM server_logins l JOIN monitors m ON m.org_id = $1 AND m.id = $2 AND m.server_id = l.server_id
-               JOIN servers s ON s.org_id = $1 AND s.id = l.server_id AND s.source = 'manual'
                WHERE l.org_id = $1 AND l.enabled AND $3 = ANY (l.ports) FOR UPDATE OF l"#,
             org,
             monitor.0,
@@ -273,12 +270,16 @@ impl OrgTx {
         Ok(LoginStand { attempt, last: looks.remove(&port), paused })
     }
 
-    /// Writes down what an attempt brought, and whether it counts as refused; answers whether the login is paused by it. What was stored anew in the meantime is not touched.
+    /// Writes down that an attempt is over, what it brought, and whether it counts as refused; answers whether the login is paused by it. What was
+    /// stored anew or resumed in the meantime takes no answer of before.
     pub async fn settle_login(&mut self, attempt: &Attempt, port: u16, look: &LoginLook, refused: bool) -> Result<bool, StoreError> {
         let org = self.org().0;
+        sqlx::query!("UPDATE server_logins SET trying_until = NULL WHERE org_id = $1 AND server_id = $2", org, attempt.server.0)
+            .execute(self.connection())
+            .await?;
         let accepted = look.result.outcome == LoginOutcome::Accepted;
         let paused = sqlx::query_scalar!(
-            r#"UPDATE server_logins SET trying_until = NULL, looks = jsonb_set(looks, ARRAY[$4::text], $5),
+            r#"UPDATE server_logins SET looks = jsonb_set(looks, ARRAY[$4::text], $5),
                  refused = CASE WHEN $6 THEN refused WHEN $7 THEN 0 ELSE greatest(refused - 1, 0) END,
                  paused_at = CASE WHEN $6 AND refused >= $8 THEN coalesce(paused_at, now()) ELSE paused_at END
                WHERE org_id = $1 AND server_id = $2 AND version = $3 RETURNING paused_at IS NOT NULL AS "paused!""#,

@@ -31,6 +31,15 @@ impl Hours {
         Some(on)
     }
 
+    /// When they begin next; nothing while they are.
+    pub fn next(&self, zone: Zone, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let all = self.around(zone, at);
+        if all.iter().any(|hours| hours.contains(at)) {
+            return None;
+        }
+        all.iter().map(|hours| hours.from).filter(|from| *from > at).min()
+    }
+
     /// They have no end: every day, all day.
     pub fn never_end(&self) -> bool {
         self.from == self.to && Day::ALL.iter().all(|day| self.days.contains(day))

@@ -13,8 +13,7 @@ use waypost_types::{
     zone::Zone,
 };
 
-use self::form::Choices;
-use super::settings;
+use super::{covers::Choices, settings};
 use crate::{
     api::ApiFailure,
     ssr::{Answer, Fields, Visit, org_path, page, redirect},

@@ -5,6 +5,7 @@ pub(crate) mod add;
 pub(crate) mod addresses;
 pub(crate) mod changes;
 pub(crate) mod channels;
+mod covers;
 pub(crate) mod domains;
 pub(crate) mod incidents;
 pub(crate) mod landing;

@@ -11,10 +11,7 @@ use waypost_types::{
     rule::{Rule, RuleValues, SUGGESTED, suggestion},
 };
 
-use super::{
-    maintenance::{covers_words, form::Choices},
-    settings,
-};
+use super::{covers::Choices, maintenance::covers_words, settings};
 use crate::{
     api::ApiFailure,
     ssr::{Answer, Fields, Visit, org_path, page, redirect},

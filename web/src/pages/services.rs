@@ -182,7 +182,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Optio
             {ui::maintenance_line(&frame, watched(&service), monitors)}
             {ui::head(&service.target, Some(state), sub, settings::check_button(visit, &frame, &base, monitors))}
             <section class="card" aria-labelledby="h-state" data-live="state">
-                <div class="card-head"><h2 id="h-state">"The last 30 days"</h2></div>
+                <div class="card-head"><h2 id="h-state">"Uptime and response time"</h2></div>
                 <div class="card-body stack">{summary}{since}{ui::uptime(&days, &service.target)}{charts.ok()}</div>
             </section>
             <section class="card" aria-labelledby="h-seen" data-live="seen"><div class="card-head"><h2 id="h-seen">"Latest check"</h2></div>{seen}</section>

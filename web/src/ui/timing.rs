@@ -1,23 +1,20 @@
-//! How long checks took: the chart of median and 95th percentile with incidents and maintenance behind it, where the time goes by stage, and
-//! the regions side by side. Drawn as SVG on the server.
+//! How long checks took: the chart of median and 95th percentile with incidents and maintenance behind it, and where the time goes by stage.
 
 use std::{collections::HashMap, fmt::Write as _};
 
-use chrono::{DateTime, Duration, Utc};
 use leptos::prelude::*;
 use waypost_types::{
     incident::IncidentSeverity,
     outcome::Status,
-    timing::{RegionTiming, Spread, Stage, TimingPoint, Timings},
+    timing::{Spread, Stage, TimingPoint, Timings},
 };
 
-use super::{status, verdict, when};
+use super::{
+    plot::{Axis, HEIGHT, TOP, axis_end, band, plot, share, y},
+    status,
+};
 use crate::text;
 
-/// Height of a plot.
-const HEIGHT: f64 = 160.0;
-/// Above it.
-const TOP: f64 = 8.0;
 /// Incidents named beneath a chart at most.
 const MOST_LINKS: usize = 5;
 
@@ -74,67 +71,6 @@ impl Period {
             Self::Month => "day",
         }
     }
-}
-
-/// Where an instant lies, 0 to 100 percent.
-struct Axis {
-    since: DateTime<Utc>,
-    span_ms: f64,
-    step: Duration,
-}
-
-impl Axis {
-    fn of(timings: &Timings) -> Self {
-        Self { since: timings.since, span_ms: milliseconds(timings.until - timings.since).max(1.0), step: Duration::seconds(timings.step_s.into()) }
-    }
-
-    fn percent(&self, at: DateTime<Utc>) -> f64 {
-        (milliseconds(at - self.since) * 100.0 / self.span_ms).clamp(0.0, 100.0)
-    }
-
-    /// The middle of a step.
-    fn middle(&self, point: &TimingPoint) -> f64 {
-        self.percent(point.at + self.step / 2)
-    }
-
-    fn width(&self) -> f64 {
-        milliseconds(self.step) * 100.0 / self.span_ms
-    }
-
-    /// Steps that follow each other without a gap.
-    fn runs<'a>(&self, points: &'a [TimingPoint], holds: impl Fn(&TimingPoint) -> bool) -> Vec<Vec<&'a TimingPoint>> {
-        let mut runs: Vec<Vec<&TimingPoint>> = Vec::new();
-        for point in points.iter().filter(|point| holds(point)) {
-            match runs.last_mut() {
-                Some(run) if run.last().is_some_and(|last| point.at - last.at <= self.step) => run.push(point),
-                _ => runs.push(vec![point]),
-            }
-        }
-        runs
-    }
-}
-
-#[allow(clippy::cast_precision_loss)] // a year of milliseconds is far below 2^52
-fn milliseconds(time: Duration) -> f64 {
-    time.num_milliseconds() as f64
-}
-
-/// A number that is a good end of an axis: 1, 2 or 5 times a power of ten.
-fn axis_end(largest: f64) -> f64 {
-    let mut end = 10.0;
-    while end < largest && end < 1e9 {
-        for factor in [2.0, 2.5, 2.0] {
-            if end < largest {
-                end *= factor;
-            }
-        }
-    }
-    end
-}
-
-/// Height of a value in the box of a plot, which is 100 high.
-fn y(value: f64, end: f64) -> f64 {
-    100.0 - value.min(end) * 100.0 / end
 }
 
 /// The charts of one monitor. `root` is the organisation's pages, `page` the page it is on and what it shows.
@@ -279,58 +215,6 @@ fn stages(timings: &Timings, id: &str, period: Period) -> AnyView {
     .into_any()
 }
 
-/// The frame of a plot: axes with their numbers, and what is drawn between them.
-fn plot(axis: &Axis, timings: &Timings, end: f64, label: &str, drawn: AnyView) -> AnyView {
-    let bottom = TOP + HEIGHT;
-    let half = TOP + HEIGHT / 2.0;
-    let total = (bottom + 22.0).to_string();
-    let ticks = [0.25, 0.5, 0.75].map(|part| {
-        #[allow(clippy::cast_possible_truncation)] // a year of milliseconds
-        let at = axis.since + Duration::milliseconds((axis.span_ms * part) as i64);
-        view! { <text class="axis minor" x=share(part * 100.0) y=(bottom + 18.0).to_string() text-anchor="middle">{text::axis(at)}</text> }
-    });
-    view! {
-        <div class="frame">
-            <svg width="56" height=total.clone() aria-hidden="true">
-                <text class="axis" x="48" y=(bottom + 4.0).to_string() text-anchor="end">"0"</text>
-                <text class="axis" x="48" y=(half + 4.0).to_string() text-anchor="end">{text::millis(Some(end / 2.0))}</text>
-                <text class="axis" x="48" y=(TOP + 4.0).to_string() text-anchor="end">{text::millis(Some(end))}</text>
-            </svg>
-            <svg width="100%" height=total role="group" aria-label=label.to_owned()>
-                <g aria-hidden="true">
-                    <line class="baseline" x1="0" x2="100%" y1=bottom.to_string() y2=bottom.to_string()></line>
-                    <line class="gridline" x1="0" x2="100%" y1=half.to_string() y2=half.to_string()></line>
-                    <line class="gridline" x1="0" x2="100%" y1=TOP.to_string() y2=TOP.to_string()></line>
-                </g>
-                {drawn}
-                <g aria-hidden="true">
-                    <text class="axis" x="0%" y=(bottom + 18.0).to_string() text-anchor="start">{text::axis(timings.since)}</text>
-                    {ticks}
-                    <text class="axis" x="100%" y=(bottom + 18.0).to_string() text-anchor="end">{text::axis(timings.until)}</text>
-                </g>
-            </svg>
-        </div>
-    }
-    .into_any()
-}
-
-fn share(percent: f64) -> String {
-    format!("{percent:.2}%")
-}
-
-/// A band over the whole height.
-fn band(kind: Status, said: String, (from, to): (f64, f64)) -> AnyView {
-    let width = (to - from).max(0.3);
-    view! {
-        <g data-status=kind.as_str()>
-            <title>{said}</title>
-            <rect class="band" x=share(from) width=share(width) y=TOP.to_string() height=HEIGHT.to_string()></rect>
-            <rect class="band-edge" x=share(from) width=share(width) y=TOP.to_string() height="3"></rect>
-        </g>
-    }
-    .into_any()
-}
-
 fn maintenance(axis: &Axis, timings: &Timings) -> AnyView {
     axis.runs(&timings.points, |point| point.maintenance > 0)
         .into_iter()
@@ -459,37 +343,4 @@ const fn stage_word(stage: Stage) -> &'static str {
         Stage::Auth => "Login",
         Stage::Total => "All",
     }
-}
-
-/// What each region sees, side by side.
-pub(crate) fn regions(regions: &[RegionTiming], id: &str) -> AnyView {
-    let rows = regions
-        .iter()
-        .map(|region| {
-            let seen = match region.verdict {
-                Some(seen) => verdict(seen),
-                None => status(Status::None, "Not checked yet"),
-            };
-            view! {
-                <tr>
-                    <th scope="row">{region.region.clone()}</th>
-                    <td data-label="Result">{seen}</td>
-                    <td data-label="What was seen">{region.summary.as_deref().map(text::sentence)}</td>
-                    <td class="num" data-label="p50, 24 h">{text::millis(region.day.map(|spread| spread.p50))}</td>
-                    <td class="num" data-label="p95, 24 h">{text::millis(region.day.map(|spread| spread.p95))}</td>
-                    <td class="num" data-label="Last probe">{when(region.at)}</td>
-                </tr>
-            }
-        })
-        .collect_view();
-    view! {
-        <div class="table-wrap" tabindex="0" role="region" aria-label=format!("Regions, {id}, table")>
-            <table class="table fold">
-                <caption class="vh">"What each region sees"</caption>
-                <thead><tr><th scope="col">"Region"</th><th scope="col">"Result"</th><th scope="col">"What was seen"</th><th scope="col" class="num">"p50, 24 h"</th><th scope="col" class="num">"p95, 24 h"</th><th scope="col" class="num">"Last probe"</th></tr></thead>
-                <tbody>{rows}</tbody>
-            </table>
-        </div>
-    }
-    .into_any()
 }

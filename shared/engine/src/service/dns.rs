@@ -46,13 +46,17 @@ pub(super) async fn look(net: &Net, name: &str, kind: RecordKind, wanted: &Recor
         Lookup::Found(mut values) => {
             values.sort_unstable();
             values.dedup();
-            values.truncate(MOST_KEPT);
             seen.found = Some(values);
             None
         }
     };
     let remarks = compare(&seen, absence).into_iter().collect();
     let fine = fine(&seen);
+    if let Some(found) = &mut seen.found {
+        // What is expected comes first, so that it is not missing where the page compares anew.
+        found.sort_by_key(|value| !wanted.values.contains(value));
+        found.truncate(MOST_KEPT);
+    }
     (judged(look, remarks, name, fine), seen)
 }
 

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use reqwest::Url;
 use tokio::{
     net::TcpStream,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use waypost_types::{
@@ -22,9 +22,13 @@ use crate::{
     text::shown,
 };
 
-/// All steps together.
+/// No redirect is followed after that.
 const LIMIT: Duration = Duration::from_secs(30);
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// For the answer, once there is a session.
+const ANSWER: Duration = Duration::from_secs(15);
+/// For a connection to any of the addresses.
+const CONNECTED: Duration = Duration::from_secs(20);
 /// Addresses of a host that are tried, as programs do.
 const MOST_TRIED: usize = 4;
 /// Bytes of a page that a text is looked for in.
@@ -42,20 +46,24 @@ struct Step {
 pub(super) async fn looks(prober: &Prober, url: &str, page: &Page) -> Vec<ServiceLook> {
     let until = Instant::now() + LIMIT;
     let mut looks: Vec<ServiceLook> = Vec::new();
-    // It was checked when it was read.
+    // It was checked when it was read: what is none gives no look.
     let mut next = checked_url(url).ok();
     while let Some(url) = next.take() {
         let begun = Instant::now();
-        let step = step(prober, &url, page, looks.len(), until).await;
+        let step = step(prober, &url, page, looks.len()).await;
         let mut look = step.look;
         look.stage_ms.total = Some(ms(begun));
         looks.push(look);
         next = step.next;
+        if let Some(further) = next.take_if(|_| Instant::now() >= until) {
+            let reason = format!("the redirects were not followed to their end within {} seconds", LIMIT.as_secs());
+            looks.push(ServiceLook { verdict: Verdict::Unknown, url: Some(further.to_string()), reason, ..ServiceLook::default() });
+        }
     }
     looks
 }
 
-async fn step(prober: &Prober, url: &Url, page: &Page, steps: usize, until: Instant) -> Step {
+async fn step(prober: &Prober, url: &Url, page: &Page, steps: usize) -> Step {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let server = Server { host: &host, port: prober.net.https_port() };
     let ends = |look: ServiceLook| Step { look: ServiceLook { url: Some(url.to_string()), ..look }, next: None };
@@ -70,8 +78,10 @@ async fn step(prober: &Prober, url: &Url, page: &Page, steps: usize, until: Inst
     };
     let mut refused = None;
     let mut connected = None;
+    let by = Instant::now() + CONNECTED;
     for address in addresses.into_iter().take(MOST_TRIED) {
-        match connect(prober, server, address).await {
+        let Ok(tried) = timeout_at(by, connect(prober, server, address)).await else { break };
+        match tried {
             Ok(made) => {
                 connected = Some((address, made));
                 break;
@@ -89,11 +99,11 @@ async fn step(prober: &Prober, url: &Url, page: &Page, steps: usize, until: Inst
     let mut look = ServiceLook { address: Some(address), url: Some(url.to_string()), ..ServiceLook::default() };
     (look.stage_ms.dns, look.stage_ms.connect) = (dns, Some(took));
     let mut remarks = Vec::new();
-    let secured = secure(prober, &mut look, &mut remarks, (server, SocketAddr::new(address, server.port)), stream, until).await;
+    let secured = secure(prober, &mut look, &mut remarks, (server, SocketAddr::new(address, server.port)), stream).await;
     let Some(mut tls) = secured else { return ends(settled(look, remarks, &host, String::new())) };
     let most = if page.contains.is_some() { MOST_BYTES } else { 0 };
-    let got = match timeout_at(until, get_over(&mut tls, url, most)).await {
-        Err(_) => Err(HttpFailure::TimedOut(LIMIT)),
+    let got = match timeout(ANSWER, get_over(&mut tls, url, most)).await {
+        Err(_) => Err(HttpFailure::TimedOut(ANSWER)),
         Ok(got) => got,
     };
     let got = match got {
@@ -144,7 +154,6 @@ async fn secure(
     remarks: &mut Vec<Remark>,
     (server, address): (Server<'_>, SocketAddr),
     stream: TcpStream,
-    until: Instant,
 ) -> Option<TlsStream<TcpStream>> {
     let Server { host, .. } = server;
     let tls = match &prober.tls {
@@ -156,7 +165,7 @@ async fn secure(
     };
     let begun = Instant::now();
     let name = server_name(host, address.ip());
-    let shaken = timeout_at(until.min(begun + HANDSHAKE), TlsConnector::from(tls.config.clone()).connect(name.clone(), stream)).await;
+    let shaken = timeout(HANDSHAKE, TlsConnector::from(tls.config.clone()).connect(name.clone(), stream)).await;
     look.stage_ms.tls = Some(ms(begun));
     match shaken.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())) {
         Ok(session) => {

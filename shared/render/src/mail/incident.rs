@@ -50,20 +50,31 @@ pub fn runbook_url(base_url: &str, org_slug: &str, topic: Topic) -> String {
     format!("{}/o/{org_slug}/runbooks/{}", base_url.trim_end_matches('/'), topic.as_str())
 }
 
-/// Title of what is told together.
-pub fn together_title(target: &str, count: usize) -> String {
-    format!("{}: {count} problems", in_text(target))
+/// Incidents that a message about several tells one by one.
+const MOST_TOLD: usize = 10;
+
+/// Title of what is told together: problems of one thing, or the same of several.
+pub fn together_title(incidents: &[IncidentMail<'_>]) -> String {
+    match incidents {
+        [] => String::new(),
+        [first, others @ ..] if others.iter().all(|other| other.target == first.target) => {
+            format!("{}: {} problems", in_text(first.target), incidents.len())
+        }
+        [first, others @ ..] => format!("{} (and {} more)", first.title, others.len()),
+    }
 }
 
 /// Each incident in a paragraph of what is told together.
 pub fn together_lines(incidents: &[IncidentMail<'_>]) -> Vec<String> {
-    incidents.iter().map(|incident| format!("{}: {}", incident.severity.word(), incident.summary)).collect()
+    let more = incidents.len().saturating_sub(MOST_TOLD);
+    let told = incidents.iter().take(MOST_TOLD).map(|incident| format!("{}: {}", incident.severity.word(), incident.summary));
+    told.chain((more > 0).then(|| format!("And {more} more."))).collect()
 }
 
 /// Several things broke at once. The first, which is the worst, gives the mail its colour; `url` is where all of them are.
 pub fn incidents_opened(incidents: &[IncidentMail<'_>], url: &str) -> Option<Mail> {
     let [first, _, ..] = incidents else { return incidents.first().map(incident_opened) };
-    let title = together_title(first.target, incidents.len());
+    let title = together_title(incidents);
     let about = IncidentMail { title: &title, url, ..first.clone() };
     let mut letter = letter(&about, first.severity.word(), title.clone(), together_lines(incidents), accent(first.severity));
     letter.button = Some(("Open the incidents", url));
@@ -279,7 +290,12 @@ mod tests {
     fn a_name_is_read_in_its_letters_and_its_ascii_form_is_beside_it() {
         let of = IncidentMail { target: "mx.xn--mnchen-3ya.example:25", ..sample() };
         assert!(incident_opened(&of).text.contains("mx.münchen.example:25 (mx.xn--mnchen-3ya.example)"));
-        assert_eq!(together_title("xn--mnchen-3ya.example", 2), "münchen.example: 2 problems");
+        let (of, other) = (IncidentMail { target: "xn--mnchen-3ya.example", ..sample() }, sample());
+        assert_eq!(together_title(&[of.clone(), of.clone()]), "münchen.example: 2 problems");
+        assert_eq!(together_title(&[other.clone(), of.clone(), of.clone()]), format!("{} (and 2 more)", other.title));
+        let many: Vec<IncidentMail<'_>> = (0..MOST_TOLD + 3).map(|_| of.clone()).collect();
+        let lines = together_lines(&many);
+        assert_eq!((lines.len(), lines.last().map(String::as_str)), (MOST_TOLD + 1, Some("And 3 more.")));
     }
 
     #[test]

@@ -109,7 +109,9 @@ fn name(text: &str) -> Option<String> {
     if text == "." {
         return Some(".".to_owned());
     }
-    let bare = text.strip_suffix('.').unwrap_or(text);
+    // As DNS has it: letters beyond ASCII go by their A-labels (RFC 5891).
+    let ascii = if text.is_ascii() { text.to_owned() } else { idna::domain_to_ascii(text).ok()? };
+    let bare = ascii.strip_suffix('.').unwrap_or(&ascii);
     let fits = !bare.is_empty() && bare.len() <= 253 && !bare.bytes().any(|byte| byte.is_ascii_whitespace() || byte == b'"');
     (fits && bare.split('.').all(|label| (1..=63).contains(&label.len()))).then(|| bare.to_ascii_lowercase())
 }

@@ -9,7 +9,7 @@ use waypost_types::{
 
 use crate::{
     api::ApiFailure,
-    pages::maintenance::form::{Choices, covers_field, covers_of},
+    pages::covers::{Choices, covers_field, covers_of},
     ssr::Fields,
     ui::Form,
 };

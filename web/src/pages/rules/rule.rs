@@ -12,7 +12,8 @@ use super::{form, home, state};
 use crate::{
     api::ApiFailure,
     pages::{
-        maintenance::{comes_back, form::Choices},
+        covers::Choices,
+        maintenance::comes_back,
         settings::{self, Target},
     },
     ssr::{Answer, Fields, Visit, page, redirect},
