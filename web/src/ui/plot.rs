@@ -87,10 +87,10 @@ pub(super) fn plot(axis: &Axis, timings: &Timings, end: f64, label: &str, drawn:
     });
     view! {
         <div class="frame">
-            <svg width="56" height=total.clone() aria-hidden="true">
-                <text class="axis" x="48" y=(bottom + 4.0).to_string() text-anchor="end">"0"</text>
-                <text class="axis" x="48" y=(half + 4.0).to_string() text-anchor="end">{text::millis(Some(end / 2.0))}</text>
-                <text class="axis" x="48" y=(TOP + 4.0).to_string() text-anchor="end">{text::millis(Some(end))}</text>
+            <svg width="100%" height=total.clone() aria-hidden="true">
+                <text class="axis" x="100%" dx="-8" y=(bottom + 4.0).to_string() text-anchor="end">"0"</text>
+                <text class="axis" x="100%" dx="-8" y=(half + 4.0).to_string() text-anchor="end">{text::millis(Some(end / 2.0))}</text>
+                <text class="axis" x="100%" dx="-8" y=(TOP + 4.0).to_string() text-anchor="end">{text::millis(Some(end))}</text>
             </svg>
             <svg width="100%" height=total role="img" aria-label=label.to_owned()>
                 <g aria-hidden="true">

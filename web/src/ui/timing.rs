@@ -88,7 +88,7 @@ pub(crate) fn timing(timings: &Timings, id: &str, root: &str, (page, period): (&
     } else {
         view! { {response(timings, id, root, period)}{stages(timings, id, period)} }.into_any()
     };
-    view! { <nav class="seg" aria-label="Period of the charts">{periods}</nav>{charts} }.into_any()
+    view! { <nav class="seg" aria-label=format!("Period of the charts, {id}")>{periods}</nav>{charts} }.into_any()
 }
 
 /// Median and 95th percentile of the whole, with what lay over it.

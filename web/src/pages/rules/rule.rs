@@ -71,7 +71,11 @@ async fn draw(visit: &Visit, target: &Target<'_>, fields: &Fields, failure: Opti
         let version = || view! { <input type="hidden" name="version" value=rule.version.to_string()/> };
         let at_fault = failure.filter(|failure| !comes_back(failure));
         let inputs = view! { {version()}{form::inputs(fields, at_fault, &choices, Some(&rule))} };
-        let (status, word) = state(&rule);
+        let (status, word) = match state(&rule) {
+            // Silence is no all-clear.
+            (Status::Ok, _) if values.valued == 0 => (Status::None, "No value yet".to_owned()),
+            known => known,
+        };
         let remove =
             view! { {version()}<p class="sm">"Incidents that it opened and that are not over are let go, and who heard of them hears that."</p> };
         let name = rule.settings.name.clone();

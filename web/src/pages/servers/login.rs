@@ -88,7 +88,7 @@ pub(super) fn card(frame: &Frame, server: &Server, login: Option<&ServerLogin>, 
                 <details id="login-form" open=refused.is_some()>
                     <summary>{word}</summary>
                     <p class="sm soft mt2">{PROMISE}</p>
-                    {gate.form("stack mt2", format!("{base}/login"), form(server, login, fields, failure), Button::new("btn", "Store and try it"))}
+                    {gate.form("stack mt2 login-form", format!("{base}/login"), form(server, login, fields, failure), Button::new("btn", "Store and try it"))}
                 </details>
             </div>
         </section>

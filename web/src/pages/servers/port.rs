@@ -74,7 +74,7 @@ pub(super) fn detail(monitor: &Monitor, port: Option<&Port>, root: &str, page: (
     let timing = port.timings.as_ref().map(|timings| {
         view! {
             <div class="card-body stack">{ui::timing(timings, &number, root, page)}</div>
-            {(timings.regions.len() > 1).then(|| ui::regions(&timings.regions, &number))}
+            {(timings.regions.len() > 1).then(|| view! { <div class="ruled">{ui::regions(&timings.regions, &number)}</div> })}
         }
     });
     Some(
