@@ -6,6 +6,7 @@ pub mod channels;
 pub mod docs;
 pub mod domains;
 pub mod events;
+pub mod fleet;
 pub mod incidents;
 pub mod lists;
 pub mod login;
@@ -94,7 +95,8 @@ pub fn routes(state: &AppState) -> (Router<AppState>, OpenApi) {
         .routes(routes!(tags::list))
         .routes(routes!(settings::get, settings::update))
         .routes(routes!(messages::read))
-        .routes(routes!(monitors::list, monitors::create))
+        .routes(routes!(fleet::list, monitors::create, fleet::change))
+        .routes(routes!(fleet::counts))
         .routes(routes!(monitors::get, monitors::update, monitors::delete))
         .routes(routes!(monitors::check))
         .routes(routes!(results::list))

@@ -1,7 +1,6 @@
 //! `monitors`: what is checked, how often and from where.
 
-use axum::{Json, extract::State, http::StatusCode};
-use serde::Deserialize;
+use axum::{extract::State, http::StatusCode};
 use waypost_store::{
     OrgTx,
     monitors::{Added, MonitorDraft},
@@ -10,7 +9,6 @@ use waypost_types::{
     MonitorId,
     event::LiveEvent,
     monitor::{Monitor, MonitorPatch, NewMonitor},
-    page::List,
     problem::Problem,
 };
 
@@ -20,31 +18,12 @@ use crate::{
         body::Body,
         condition::{IfMatch, Versioned},
         org::{Member, Of, Read, Write, tenant_row},
-        page::{Page, Params},
         problem::ApiError,
     },
     state::AppState,
 };
 
 tenant_row!("monitors": Monitor, MonitorId, monitor);
-
-/// Which monitors a list is of.
-#[derive(Debug, Deserialize)]
-pub struct Wanted {
-    /// Services beside SMTP alone.
-    #[serde(default)]
-    services: bool,
-}
-
-/// Monitors, oldest first. Of services alone with `services=true`; a tag is one of a service.
-#[utoipa::path(get, path = "/v1/orgs/{org}/monitors", tag = "monitors", params(("org" = String, Path), ("services" = Option<bool>, Query), ("tag" = Option<String>, Query), ("cursor" = Option<String>, Query), ("limit" = Option<u32>, Query)),
-    responses((status = 200, body = List<Monitor>), (status = 401, body = Problem), (status = 404, body = Problem)))]
-pub async fn list(member: Member<Read>, Params(wanted): Params<Wanted>, page: Page) -> Result<Json<List<Monitor>>, ApiError> {
-    let mut tx = member.tx().await?;
-    let items = tx.monitors(wanted.services, page.tag.as_deref(), page.after()?, page.rows()).await?;
-    tx.commit().await?;
-    Ok(Json(page.list(items, |monitor| monitor.id)?))
-}
 
 /// Makes a monitor that is due at once. It belongs to the domain, server or address that it is about, where one is watched.
 #[utoipa::path(post, path = "/v1/orgs/{org}/monitors", tag = "monitors", params(("org" = String, Path)), request_body = NewMonitor,

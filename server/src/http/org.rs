@@ -78,25 +78,25 @@ impl<N: Change> Member<N> {
 
     /// Ends a change that made `row`.
     pub async fn created<T: TenantRow>(&self, tx: OrgTx, row: T) -> Result<Versioned<T>, ApiError> {
-        self.end(tx).await?;
+        self.ended(tx).await?;
         let location = format!("/api/v1/orgs/{}/{}/{}", self.org.slug, T::NAME, row.id());
         Ok(Versioned::created(row, location))
     }
 
     /// Ends a change that left `row` as it is now.
     pub async fn changed<T: TenantRow>(&self, tx: OrgTx, row: T) -> Result<Versioned<T>, ApiError> {
-        self.end(tx).await?;
+        self.ended(tx).await?;
         Ok(Versioned::ok(row))
     }
 
     /// Ends a change that removed a row.
     pub async fn deleted(&self, tx: OrgTx) -> Result<StatusCode, ApiError> {
-        self.end(tx).await?;
+        self.ended(tx).await?;
         Ok(StatusCode::NO_CONTENT)
     }
 
-    /// What was remembered of the organisation is true no more.
-    async fn end(&self, tx: OrgTx) -> Result<(), ApiError> {
+    /// Ends a change of many things. What was remembered of the organisation is true no more.
+    pub async fn ended(&self, tx: OrgTx) -> Result<(), ApiError> {
         tx.commit().await?;
         self.overviews.changed(self.org.id);
         Ok(())

@@ -4,6 +4,7 @@
 mod accounts;
 mod channels;
 mod denial;
+mod fleet;
 mod lists;
 mod live;
 mod lookup;

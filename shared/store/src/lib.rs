@@ -15,6 +15,7 @@ pub mod close_looks;
 pub mod discovery;
 pub mod domains;
 mod error;
+pub mod fleet;
 pub mod follow_ups;
 pub mod held_notices;
 pub mod history;

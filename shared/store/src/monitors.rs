@@ -263,7 +263,7 @@ impl OrgTx {
             MonitorRow,
             r#"SELECT m.id, m.kind, m.target, m.interval_s, m.regions, m.paused, m.state, m.state_since, m.summary, m.latency_ms, m.last_checked_at,
                       (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at,
-                      m.domain_id, m.server_id, m.address_id, m.version, m.created_at, m.settings, m.tags
+                      m.domain_id, m.server_id, m.address_id, m.version, m.created_at, m.settings, monitor_tags(m) AS "tags!"
                FROM monitors m WHERE m.org_id = $1 AND m.id = $2"#,
             org,
             id.0
@@ -273,29 +273,6 @@ impl OrgTx {
         .try_into()
     }
 
-    /// A page of monitors, oldest first: all of them, or those of services alone, or those of services that have a tag.
-    pub async fn monitors(&mut self, services: bool, tag: Option<&str>, after: Option<MonitorId>, limit: i64) -> Result<Vec<Monitor>, StoreError> {
-        let org = self.org().0;
-        sqlx::query_as!(
-            MonitorRow,
-            r#"SELECT m.id, m.kind, m.target, m.interval_s, m.regions, m.paused, m.state, m.state_since, m.summary, m.latency_ms, m.last_checked_at,
-                      (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at,
-                      m.domain_id, m.server_id, m.address_id, m.version, m.created_at, m.settings, m.tags
-               FROM monitors m WHERE m.org_id = $1 AND ($2::uuid IS NULL OR m.id > $2) AND (NOT $4::bool OR m.kind NOT IN ('audit', 'smtp', 'blacklist'))
-                 AND ($5::text IS NULL OR $5 = ANY(m.tags)) ORDER BY m.id LIMIT $3"#,
-            org,
-            after.map(|id| id.0),
-            limit,
-            services,
-            tag
-        )
-        .fetch_all(self.connection())
-        .await?
-        .into_iter()
-        .map(Monitor::try_from)
-        .collect()
-    }
-
     /// The monitors of these domains, servers or addresses, oldest first.
     pub async fn monitors_of(&mut self, assets: &[Uuid]) -> Result<Vec<Monitor>, StoreError> {
         let org = self.org().0;
@@ -303,7 +280,7 @@ impl OrgTx {
             MonitorRow,
             r#"SELECT m.id, m.kind, m.target, m.interval_s, m.regions, m.paused, m.state, m.state_since, m.summary, m.latency_ms, m.last_checked_at,
                       (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at,
-                      m.domain_id, m.server_id, m.address_id, m.version, m.created_at, m.settings, m.tags
+                      m.domain_id, m.server_id, m.address_id, m.version, m.created_at, m.settings, monitor_tags(m) AS "tags!"
                FROM monitors m WHERE m.org_id = $1 AND (m.domain_id = ANY($2) OR m.server_id = ANY($2) OR m.address_id = ANY($2)) ORDER BY m.id"#,
             org,
             assets

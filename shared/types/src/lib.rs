@@ -14,6 +14,7 @@ pub mod conditions;
 pub mod drift;
 pub mod event;
 pub mod finding;
+pub mod fleet;
 pub mod headers;
 pub mod id;
 pub mod incident;

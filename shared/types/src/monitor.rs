@@ -48,6 +48,9 @@ impl MonitorKind {
         }
     }
 
+    /// All, in the order of a form.
+    pub const ALL: [Self; 8] = [Self::Smtp, Self::Audit, Self::Blacklist, Self::Tcp, Self::Https, Self::Dns, Self::Imap, Self::Pop];
+
     /// The services beside SMTP, in the order of a form.
     pub const SERVICES: [Self; 5] = [Self::Tcp, Self::Https, Self::Dns, Self::Imap, Self::Pop];
 
@@ -102,7 +105,7 @@ impl MonitorKind {
 impl std::str::FromStr for MonitorKind {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
-        [Self::Audit, Self::Smtp, Self::Blacklist].into_iter().chain(Self::SERVICES).find(|k| k.as_str() == text).ok_or(())
+        Self::ALL.into_iter().find(|k| k.as_str() == text).ok_or(())
     }
 }
 
@@ -119,7 +122,7 @@ pub struct Monitor {
     /// What a service is expected to do; empty for the other kinds.
     #[serde(default)]
     pub settings: ServiceSettings,
-    /// Tags of a service; the other kinds have those of what they belong to.
+    /// Tags: a service's own, or those of what it belongs to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
     /// Seconds between checks.
