@@ -153,6 +153,11 @@ impl Api {
         self.call(Method::Patch, path, Some(write(body)?), Some(version)).await.map(drop)
     }
 
+    /// Changes many things at once, and reads what came of it.
+    pub async fn patch_many<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ApiFailure> {
+        read(self.call(Method::Patch, path, Some(write(body)?), None).await?)
+    }
+
     /// Puts in place of what was there, and still had this version where one is given.
     pub async fn put(&self, path: &str, version: Option<i64>, body: &impl Serialize) -> Result<(), ApiFailure> {
         self.call(Method::Put, path, Some(write(body)?), version).await.map(drop)

@@ -138,7 +138,7 @@ mod browser {
         for index in 0..fields.length() {
             let Some(node) = fields.item(index) else { continue };
             let edited = match node.dyn_into::<HtmlInputElement>() {
-                Ok(input) => input.value() != input.default_value(),
+                Ok(input) => input.value() != input.default_value() || input.checked() != input.default_checked(),
                 Err(node) => node.dyn_into::<HtmlTextAreaElement>().is_ok_and(|area| area.default_value().is_ok_and(|before| area.value() != before)),
             };
             if edited {

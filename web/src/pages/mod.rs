@@ -7,6 +7,7 @@ pub(crate) mod changes;
 pub(crate) mod channels;
 mod covers;
 pub(crate) mod domains;
+pub(crate) mod fleet;
 pub(crate) mod incidents;
 pub(crate) mod landing;
 pub(crate) mod lists;

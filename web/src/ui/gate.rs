@@ -27,7 +27,7 @@ impl Gate {
     }
 
     /// Whether the visitor may.
-    fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.have >= self.need
     }
 
@@ -42,9 +42,21 @@ impl Gate {
 
     /// A form that posts its fields to `action`.
     pub(crate) fn form(&self, class: &'static str, action: String, fields: impl IntoView + 'static, button: Button) -> AnyView {
+        self.form_named(None, class, action, fields, button)
+    }
+
+    /// The same with an id, for fields elsewhere on the page that belong to it.
+    pub(crate) fn form_named(
+        &self,
+        id: Option<&'static str>,
+        class: &'static str,
+        action: String,
+        fields: impl IntoView + 'static,
+        button: Button,
+    ) -> AnyView {
         let Button { class: kind, content } = button;
         if self.is_open() {
-            return view! { <form class=class method="post" action=action>{fields.into_any()}<div><button class=kind type="submit">{content}</button></div></form> }.into_any();
+            return view! { <form id=id class=class method="post" action=action>{fields.into_any()}<div><button class=kind type="submit">{content}</button></div></form> }.into_any();
         }
         // Fields leave the order of keys; the button stays in it, so that everybody can learn why it does nothing.
         view! {

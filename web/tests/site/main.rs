@@ -5,6 +5,7 @@
 mod audited;
 mod channels;
 mod domain;
+mod fleet;
 mod incidents;
 mod lists;
 mod loading;

@@ -30,6 +30,7 @@ pub fn pages() -> Vec<String> {
         "/domains",
         "/servers",
         "/addresses",
+        "/all",
         "/monitors",
         "/monitors/new",
         "/monitors/new?kind=dns",
@@ -78,6 +79,8 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
             "orgs/acme/servers" => list(vec![server()]),
             "orgs/acme/addresses" => list(vec![address()]),
             "orgs/acme/monitors" => list(vec![services::mailbox(), services::record()]),
+            "orgs/acme/monitors/counts" => json!({ "down": 1, "degraded": 0, "unknown": 0, "pending": 0, "up": 1, "paused": 0 }),
+            "orgs/empty/monitors/counts" => json!({ "down": 0, "degraded": 0, "unknown": 0, "pending": 0, "up": 0, "paused": 0 }),
             "orgs/acme/incidents" => list(vec![incident()]),
             "orgs/empty/overview" => {
                 json!({ "score": null, "counts": { "domains": 0, "servers": 0, "addresses": 0, "monitors": 0, "open_incidents": 0 },
