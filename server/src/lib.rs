@@ -12,5 +12,6 @@ pub mod overview;
 pub mod pages;
 pub mod passwords;
 pub mod preview;
+pub mod roster;
 pub mod serve;
 pub mod state;

@@ -19,6 +19,7 @@ pub mod monitors;
 pub mod overview;
 pub mod recovery;
 pub mod results;
+pub mod roster;
 pub mod routes;
 pub mod rules;
 pub mod runbooks;
@@ -97,6 +98,8 @@ pub fn routes(state: &AppState) -> (Router<AppState>, OpenApi) {
         .routes(routes!(messages::read))
         .routes(routes!(fleet::list, monitors::create, fleet::change))
         .routes(routes!(fleet::counts))
+        .routes(routes!(roster::export))
+        .routes(routes!(roster::import))
         .routes(routes!(monitors::get, monitors::update, monitors::delete))
         .routes(routes!(monitors::check))
         .routes(routes!(results::list))

@@ -115,6 +115,8 @@ const TABLE: &[(&str, &str, Door)] = &[
     ("POST", "/api/v1/orgs/{org}/monitors", Door::Write),
     ("PATCH", "/api/v1/orgs/{org}/monitors", Door::Write),
     ("GET", "/api/v1/orgs/{org}/monitors/counts", Door::Read),
+    ("GET", "/api/v1/orgs/{org}/export", Door::Read),
+    ("POST", "/api/v1/orgs/{org}/import", Door::Write),
     ("GET", "/api/v1/orgs/{org}/monitors/{id}", Door::Read),
     ("PATCH", "/api/v1/orgs/{org}/monitors/{id}", Door::Write),
     ("DELETE", "/api/v1/orgs/{org}/monitors/{id}", Door::Write),

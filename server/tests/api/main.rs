@@ -12,6 +12,7 @@ mod maintenance;
 mod plain;
 mod requests;
 mod resources;
+mod roster;
 mod routes;
 mod rules;
 mod story;

@@ -40,6 +40,7 @@ pub mod related;
 pub mod results;
 pub mod retention;
 pub mod rollups;
+pub mod roster;
 pub mod routes;
 pub mod routing;
 pub mod rule_states;

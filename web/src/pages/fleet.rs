@@ -4,7 +4,7 @@ mod change;
 
 use std::collections::HashMap;
 
-use axum::{extract::Path, http::StatusCode};
+use axum::extract::Path;
 use leptos::prelude::*;
 use waypost_types::{
     fleet::{Order, Standing, StandingCounts},
@@ -123,7 +123,7 @@ async fn draw(visit: &Visit, org: &str, fields: &Fields, failure: Option<&ApiFai
         let form = (!monitors.items.is_empty()).then(|| change::card(&frame, &asked, (fields, failure), matching, &base));
         let content = view! {
             {change::done(&query, failure)}
-            {ui::head("All monitors", None, "Every check of this organisation: what fails comes first.", ())}
+            {ui::head("All monitors", None, "Every check of this organisation: what fails comes first.", tables(&frame))}
             {states(&asked, counts, &base)}
             <section class="card" aria-label="Monitors">
                 {search(&asked, &tags, &base)}
@@ -146,6 +146,14 @@ fn nothing_yet(frame: &Frame) -> AnyView {
         </div>
     }
     .into_any()
+}
+
+/// The table of what is watched, out and in.
+fn tables(frame: &Frame) -> AnyView {
+    let slug = text::encoded(&frame.org.slug);
+    let out = format!("/api/v1/orgs/{slug}/export");
+    let gate = Gate::change(frame, "import");
+    view! { <a class="btn" href=out download="">{icon("download")}"Export CSV"</a>{gate.link("btn", format!("/o/{slug}/import"), "Import CSV")} }.into_any()
 }
 
 /// What a standing is called, in the words of the states.

@@ -8,6 +8,7 @@ pub(crate) mod channels;
 mod covers;
 pub(crate) mod domains;
 pub(crate) mod fleet;
+pub(crate) mod import;
 pub(crate) mod incidents;
 pub(crate) mod landing;
 pub(crate) mod lists;

@@ -13,7 +13,7 @@ use super::{Site, Visit, redirect, visit};
 use crate::{
     api::ApiFailure,
     pages::{
-        account, add, addresses, changes, channels, domains, fleet, incidents, landing, lists, mailbox, maintenance, messages, organisation, overview,
+        account, add, addresses, changes, channels, domains, fleet, import, incidents, landing, lists, mailbox, maintenance, messages, organisation, overview,
         routes, rules, runbooks, score, servers, services,
     },
 };
@@ -60,6 +60,8 @@ pub(super) fn router(site: Site) -> Router {
         .route("/o/{org}/addresses/{id}/settings", post(addresses::change).get(back))
         .route("/o/{org}/addresses/{id}/delete", post(addresses::remove).get(back))
         .route("/o/{org}/all", get(fleet::list).post(fleet::change))
+        .route("/o/{org}/import", get(import::show).post(import::import))
+        .route("/o/{org}/import/check", post(import::check).get(back))
         .route("/o/{org}/monitors", get(services::list).post(services::create))
         .route("/o/{org}/monitors/new", get(services::add))
         .route("/o/{org}/monitors/{id}", get(services::show))

@@ -4,7 +4,7 @@ use std::{collections::HashMap, convert::Infallible, sync::Arc};
 
 use axum::{
     Form,
-    extract::{FromRequest, FromRequestParts, Request, State},
+    extract::{FromRequest, FromRequestParts, Multipart, Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -142,6 +142,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Visit {
 pub(crate) struct Fields {
     pairs: HashMap<String, String>,
     too_large: bool,
+    not_text: bool,
 }
 
 impl Fields {
@@ -151,7 +152,7 @@ impl Fields {
     }
 
     const fn with(pairs: HashMap<String, String>) -> Self {
-        Self { pairs, too_large: false }
+        Self { pairs, too_large: false, not_text: false }
     }
 
     /// The same without these fields.
@@ -163,6 +164,11 @@ impl Fields {
     /// More was sent than any form of ours holds, so that nothing of it was read.
     pub(crate) const fn too_large(&self) -> bool {
         self.too_large
+    }
+
+    /// A file was sent that is no UTF-8 text, and left out.
+    pub(crate) const fn not_text(&self) -> bool {
+        self.not_text
     }
 
     /// With these values.
@@ -202,11 +208,38 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
     type Rejection = Infallible;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
+        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        if kind.starts_with("multipart/form-data") {
+            return Ok(parts(request, state).await);
+        }
         let form = Form::<Vec<(String, String)>>::from_request(request, state).await;
         Ok(match form {
             Ok(Form(pairs)) => Self::with(pairs.into_iter().collect()),
             Err(refused) => Self { too_large: refused.into_response().status() == StatusCode::PAYLOAD_TOO_LARGE, ..Self::empty() },
         })
+    }
+}
+
+/// The fields of a form with files. A file is the text in it.
+async fn parts<S: Send + Sync>(request: Request, state: &S) -> Fields {
+    let Ok(mut form) = Multipart::from_request(request, state).await else { return Fields::empty() };
+    let mut fields = Fields::empty();
+    loop {
+        let read = match form.next_field().await {
+            Ok(None) => return fields,
+            Ok(Some(field)) => {
+                let name = field.name().unwrap_or_default().to_owned();
+                field.bytes().await.map(|bytes| (name, bytes))
+            }
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok((name, bytes)) => match String::from_utf8(bytes.into()) {
+                Ok(text) => drop(fields.pairs.insert(name, text)),
+                Err(_) => fields.not_text = true,
+            },
+            Err(refused) => return Fields { too_large: refused.status() == StatusCode::PAYLOAD_TOO_LARGE, ..Fields::empty() },
+        }
     }
 }
 

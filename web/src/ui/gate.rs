@@ -42,13 +42,13 @@ impl Gate {
 
     /// A form that posts its fields to `action`.
     pub(crate) fn form(&self, class: &'static str, action: String, fields: impl IntoView + 'static, button: Button) -> AnyView {
-        self.form_named(None, class, action, fields, button)
+        self.form_with(FormTag::default(), class, action, fields, button)
     }
 
-    /// The same with an id, for fields elsewhere on the page that belong to it.
-    pub(crate) fn form_named(
+    /// The same with what few forms have.
+    pub(crate) fn form_with(
         &self,
-        id: Option<&'static str>,
+        FormTag { id, enctype }: FormTag,
         class: &'static str,
         action: String,
         fields: impl IntoView + 'static,
@@ -56,7 +56,7 @@ impl Gate {
     ) -> AnyView {
         let Button { class: kind, content } = button;
         if self.is_open() {
-            return view! { <form id=id class=class method="post" action=action>{fields.into_any()}<div><button class=kind type="submit">{content}</button></div></form> }.into_any();
+            return view! { <form id=id class=class method="post" action=action enctype=enctype>{fields.into_any()}<div><button class=kind type="submit">{content}</button></div></form> }.into_any();
         }
         // Fields leave the order of keys; the button stays in it, so that everybody can learn why it does nothing.
         view! {
@@ -82,6 +82,15 @@ impl Gate {
         }
         .into_any()
     }
+}
+
+/// What few forms have.
+#[derive(Default)]
+pub(crate) struct FormTag {
+    /// Its id, for fields elsewhere on the page that belong to it.
+    pub(crate) id: Option<&'static str>,
+    /// How it is sent, for one with files.
+    pub(crate) enctype: Option<&'static str>,
 }
 
 /// The button of a form.

@@ -159,7 +159,7 @@ fn sidebar(frame: &Frame, place: Place) -> AnyView {
                 </ul>
                 <p class="nav-title" id="nav-monitoring">"Monitoring"</p>
                 <ul aria-labelledby="nav-monitoring">
-                    {link("/all", Place::Fleet, "grid", "All monitors", 0, false)}
+                    {link("/all", Place::Fleet, "eye", "All monitors", 0, false)}
                     {link("/servers", Place::Servers, "server", "Mail servers", counts.servers, false)}
                     {link("/domains", Place::Domains, "globe", "Domains", counts.domains, false)}
                     {link("/addresses", Place::Addresses, "list", "Blacklists", counts.addresses, false)}

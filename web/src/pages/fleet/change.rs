@@ -13,7 +13,7 @@ use crate::{
     api::ApiFailure,
     ssr::{Fields, Frame},
     text,
-    ui::{self, Button, Form, Gate, icon},
+    ui::{self, Button, Form, FormTag, Gate, icon},
 };
 
 /// The form that the boxes of the table belong to.
@@ -99,7 +99,7 @@ pub(super) fn card(frame: &Frame, asked: &Asked, (fields, failure): (&Fields, Op
     let on = if fields.text("of") == "all" { "all" } else { "ticked" };
     let word = match (asked.narrows(), matching) {
         (true, number) => format!("All {} that match", text::count(number.into())),
-        (false, number) => format!("All {}", text::count(number.into())),
+        (false, number) => format!("All {}", text::counted(number, "monitor", "monitors")),
     };
     let stale = failure.filter(|failure| failure.status == 412).map(|_| {
         let words = "Meanwhile the list has others than you saw, so nothing was changed. Look at it again, and apply the change once more.";
@@ -139,7 +139,7 @@ pub(super) fn card(frame: &Frame, asked: &Asked, (fields, failure): (&Fields, Op
         <section class="card" aria-labelledby="h-many">
             <div class="card-head"><h2 id="h-many">"Change many at once"</h2></div>
             {gate.hint()}
-            {gate.form_named(Some(FORM), "card-body stack", action, inputs, Button::new("btn btn-primary", "Apply to all of these"))}
+            {gate.form_with(FormTag { id: Some(FORM), ..FormTag::default() }, "card-body stack", action, inputs, Button::new("btn btn-primary", "Apply to all of these"))}
         </section>
     }
     .into_any()

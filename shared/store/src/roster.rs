@@ -1,0 +1,87 @@
+//! All that is watched, as the rows of a table.
+
+use waypost_types::{Cidr, service::ServiceSettings};
+
+use crate::{OrgTx, StoreError};
+
+/// Rows of a table at most: as many as an organisation has monitors, and more than it has things.
+const MOST_ROWS: i64 = 20_000;
+
+/// One thing that is watched.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RosterRow {
+    /// `domain`, `server`, `address`, or a kind of service.
+    pub kind: String,
+    /// Its one written form.
+    pub target: String,
+    /// Ports of a server.
+    pub ports: Vec<i32>,
+    /// What a server is for.
+    pub role: Option<String>,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// Seconds between checks; `None` where its monitors differ, or there are none.
+    pub interval_s: Option<i32>,
+    /// Whether it is checked; `None` where its monitors differ.
+    pub paused: Option<bool>,
+    /// What a service is expected to do.
+    pub settings: Option<ServiceSettings>,
+}
+
+impl OrgTx {
+    /// All that is watched: domains, mail servers, addresses and services, each by its name.
+    pub async fn roster(&mut self) -> Result<Vec<RosterRow>, StoreError> {
+        let org = self.org().0;
+        // The interval of a domain is that of its audit.
+        let rows = sqlx::query!(
+            r#"SELECT w.kind AS "kind!", w.target AS "target!", w.ports AS "ports!", w.role, w.tags AS "tags!", w.settings,
+                      CASE WHEN m.shortest = m.longest THEN m.shortest END AS interval_s, CASE WHEN m.all_paused = m.any_paused THEN m.any_paused END AS paused
+               FROM (SELECT 1 AS place, 'domain' AS kind, id, name AS target, '{}'::int[] AS ports, NULL AS role, tags, NULL::jsonb AS settings FROM domains WHERE org_id = $1
+                     UNION ALL SELECT 2, 'server', id, host, ports, role, tags, NULL FROM servers WHERE org_id = $1
+                     UNION ALL SELECT 3, 'address', id, net::text, '{}', NULL, tags, NULL FROM addresses WHERE org_id = $1
+                     UNION ALL SELECT 4, kind, id, target, '{}', NULL, tags, settings FROM monitors WHERE org_id = $1 AND kind NOT IN ('audit', 'smtp', 'blacklist')) w
+               LEFT JOIN (SELECT coalesce(domain_id, server_id, address_id, id) AS of, min(interval_s) AS shortest, max(interval_s) AS longest,
+                                 bool_and(paused) AS all_paused, bool_or(paused) AS any_paused
+                          FROM monitors WHERE org_id = $1 AND (domain_id IS NULL OR kind = 'audit') GROUP BY 1) m ON m.of = w.id
+               ORDER BY w.place, w.kind, w.target LIMIT $2"#,
+            org,
+            MOST_ROWS
+        )
+        .fetch_all(self.connection())
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(RosterRow {
+                    // The form that an address is asked for in, without the length of one that stands alone.
+                    target: match row.kind.as_str() {
+                        "address" => row.target.parse::<Cidr>().map_err(|_| StoreError::Corrupt(row.target.clone()))?.to_string(),
+                        _ => row.target,
+                    },
+                    settings: row.settings.and_then(|settings| serde_json::from_value(settings).ok()),
+                    kind: row.kind,
+                    ports: row.ports,
+                    role: row.role,
+                    tags: row.tags,
+                    interval_s: row.interval_s,
+                    paused: row.paused,
+                })
+            })
+            .collect()
+    }
+
+    /// What this transaction made is first checked within five minutes, spread over them: what comes by the hundred does not all start at once.
+    pub async fn spread_new_monitors(&mut self) -> Result<(), StoreError> {
+        let org = self.org().0;
+        sqlx::query!(
+            "UPDATE schedule_units u SET next_run_at = n.at, due_at = n.at
+             FROM (SELECT o.monitor_id, o.region, now() + random() * make_interval(secs => least(o.interval_s, 300)) AS at
+                   FROM schedule_units o JOIN monitors m ON m.org_id = o.org_id AND m.id = o.monitor_id
+                   WHERE o.org_id = $1 AND m.created_at = now() AND NOT o.leased) n
+             WHERE u.org_id = $1 AND u.monitor_id = n.monitor_id AND u.region = n.region",
+            org
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+}
