@@ -116,7 +116,7 @@ pub fn read(text: &str, egress: &Egress) -> Result<Vec<Line>, ApiError> {
                 break;
             }
         };
-        let number = record.position().map_or(0, csv::Position::line);
+        let number = record.position().map_or(0, |position| line_of(text, position));
         if record.iter().all(str::is_empty) {
             continue;
         }
@@ -143,6 +143,13 @@ pub fn read(text: &str, egress: &Egress) -> Result<Vec<Line>, ApiError> {
         return Err(whole("There is no line below the header."));
     }
     Ok(lines)
+}
+
+/// The line that a record begins in. The reader's position is that before the empty lines which it passes over.
+fn line_of(text: &str, position: &csv::Position) -> u64 {
+    let rest = usize::try_from(position.byte()).ok().and_then(|start| text.as_bytes().get(start..)).unwrap_or_default();
+    let passed = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).filter(|byte| **byte == b'\n').count();
+    position.line() + u64::try_from(passed).unwrap_or_default()
 }
 
 fn whole(message: &str) -> ApiError {
@@ -230,7 +237,9 @@ fn thing<'a>(cell: &impl Fn(&str) -> &'a str, egress: &Egress) -> Result<Thing, 
     }
     match (kind.as_str(), service) {
         ("domain", _) => Ok(Thing::Domain(targets::domain("target", target)?)),
-        ("server", _) => Ok(Thing::Server { host: targets::host("target", target, egress)?, ports: ports(cell("ports"))?, role: role(cell("role"))? }),
+        ("server", _) => {
+            Ok(Thing::Server { host: targets::host("target", target, egress)?, ports: ports(cell("ports"))?, role: role(cell("role"))? })
+        }
         ("address", _) => Ok(Thing::Address(targets::cidr("target", target, egress)?)),
         (_, Some(kind)) => {
             let target = targets::target(kind, target, egress)?;

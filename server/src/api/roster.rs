@@ -6,7 +6,10 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use waypost_store::{OrgTx, monitors::{Added, MonitorDraft}};
+use waypost_store::{
+    OrgTx,
+    monitors::{Added, MonitorDraft},
+};
 use waypost_types::{
     asset::{AddressPatch, DomainPatch, ServerPatch},
     event::LiveEvent,

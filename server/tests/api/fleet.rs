@@ -36,8 +36,7 @@ async fn a_list_is_searched_and_sorted_and_goes_on_where_it_ended() {
     let server = server().await;
     let (mut client, org) = filled(&server).await;
     let at = |rest: &str| format!("/api/v1/orgs/{org}/{rest}");
-    let worst =
-        ["203.0.113.0/28", "mail.example.com:25", "example.com", "mail.example.com:443", "mail.example.com:465", "mail.example.com:587"];
+    let worst = ["203.0.113.0/28", "mail.example.com:25", "example.com", "mail.example.com:443", "mail.example.com:465", "mail.example.com:587"];
     for (query, wanted) in [
         ("sort=worst", worst.to_vec()),
         ("sort=target&kind=smtp", vec!["mail.example.com:25", "mail.example.com:465", "mail.example.com:587"]),
@@ -107,7 +106,10 @@ async fn many_are_changed_at_once_or_none_is() {
 
     // Tags go to what the monitors belong to, once for each.
     let tag = json!({ "of": { "filter": { "q": "mail." } }, "add_tags": ["Edge", "mx"], "remove_tags": ["berlin"] });
-    assert_eq!(client.json("PATCH", &at("monitors"), &[], &tag).await.body, json!({ "monitors": 4, "changed": 0, "tagged": 2, "interval_kept": 0, "full": 0 }));
+    assert_eq!(
+        client.json("PATCH", &at("monitors"), &[], &tag).await.body,
+        json!({ "monitors": 4, "changed": 0, "tagged": 2, "interval_kept": 0, "full": 0 })
+    );
     assert_eq!(client.get(&at("servers")).await.body["items"][0]["tags"], json!(["edge", "mx"]));
     assert_eq!(client.get(&at("monitors?tag=edge")).await.body["items"].as_array().unwrap().len(), 4);
     let many: Vec<String> = (0..19).map(|number| format!("t{number}")).collect();

@@ -23,7 +23,8 @@ async fn what_goes_out_comes_in_elsewhere_and_changes_nothing_where_it_came_from
     assert_eq!(client.get(&at("monitors")).await.body["items"], json!([]), "what is tried is not done");
     let done = client.post(&at("import"), &json!({ "csv": table })).await;
     assert_eq!(outcomes(&done.body), vec!["added"; 4]);
-    let spread = "SELECT count(*)::text FROM schedule_units WHERE next_run_at < now() - interval '1 minute' OR next_run_at > now() + interval '5 minutes'";
+    let spread =
+        "SELECT count(*)::text FROM schedule_units WHERE next_run_at < now() - interval '1 minute' OR next_run_at > now() + interval '5 minutes'";
     assert_eq!(server.text(spread).await, "0", "what is new is looked at within minutes");
     let host = &client.get(&at("servers")).await.body["items"][0];
     assert_eq!((&host["ports"], &host["role"], &host["tags"]), (&json!([25, 587]), &json!("gateway"), &json!(["berlin", "mx"])));

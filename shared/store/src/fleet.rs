@@ -177,14 +177,16 @@ impl OrgTx {
         };
         let allowing: Vec<String> = MonitorKind::ALL.iter().filter(|kind| allows(kind)).map(|kind| kind.as_str().to_owned()).collect();
         let kept = match interval {
-            Some(_) => sqlx::query_scalar!(
-                r#"SELECT count(*) AS "count!" FROM monitors WHERE org_id = $1 AND id = ANY($2) AND kind <> ALL($3)"#,
-                org,
-                ids,
-                &allowing
-            )
-            .fetch_one(self.connection())
-            .await?,
+            Some(_) => {
+                sqlx::query_scalar!(
+                    r#"SELECT count(*) AS "count!" FROM monitors WHERE org_id = $1 AND id = ANY($2) AND kind <> ALL($3)"#,
+                    org,
+                    ids,
+                    &allowing
+                )
+                .fetch_one(self.connection())
+                .await?
+            }
             None => 0,
         };
         let changed = sqlx::query_scalar!(

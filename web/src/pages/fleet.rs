@@ -101,9 +101,7 @@ async fn draw(visit: &Visit, org: &str, fields: &Fields, failure: Option<&ApiFai
     let (counts, tags) = (org_path(org, &format!("monitors/counts?{}", asked.query(&["state", "sort"]))), org_path(org, "tags"));
     // A list without its choice of tags is a list still.
     let (needed, tags) = tokio::join!(
-        async {
-            tokio::try_join!(visit.frame(org), visit.api.get::<List<Monitor>>(&path), visit.api.get::<StandingCounts>(&counts))
-        },
+        async { tokio::try_join!(visit.frame(org), visit.api.get::<List<Monitor>>(&path), visit.api.get::<StandingCounts>(&counts)) },
         visit.api.get::<List<TagUse>>(&tags)
     );
     let ((frame, monitors, counts), tags) = (needed?, tags.map(|list| list.items).unwrap_or_default());
@@ -113,7 +111,9 @@ async fn draw(visit: &Visit, org: &str, fields: &Fields, failure: Option<&ApiFai
         let none = asked.narrows() || !cursor.is_empty();
         let body = match (monitors.items.is_empty(), none) {
             (true, false) => nothing_yet(&frame),
-            (true, true) => view! { <div class="empty">{icon("search")}<h2>"No monitor matches"</h2><p><a href=base.clone()>"Show all"</a></p></div> }.into_any(),
+            (true, true) => {
+                view! { <div class="empty">{icon("search")}<h2>"No monitor matches"</h2><p><a href=base.clone()>"Show all"</a></p></div> }.into_any()
+            }
             (false, _) => table(&frame, &monitors.items, fields, &base),
         };
         let more = monitors.next.as_ref().map(|next| {
@@ -153,7 +153,8 @@ fn tables(frame: &Frame) -> AnyView {
     let slug = text::encoded(&frame.org.slug);
     let out = format!("/api/v1/orgs/{slug}/export");
     let gate = Gate::change(frame, "import");
-    view! { <a class="btn" href=out download="">{icon("download")}"Export CSV"</a>{gate.link("btn", format!("/o/{slug}/import"), "Import CSV")} }.into_any()
+    view! { <a class="btn" href=out download="">{icon("download")}"Export CSV"</a>{gate.link("btn", format!("/o/{slug}/import"), "Import CSV")} }
+        .into_any()
 }
 
 /// What a standing is called, in the words of the states.
@@ -191,10 +192,7 @@ fn search(asked: &Asked, tags: &[TagUse], base: &str) -> AnyView {
         .collect_view();
     let unused = (!asked.tag.is_empty() && !tags.iter().any(|tag| tag.tag == asked.tag))
         .then(|| view! { <option value=asked.tag.clone() selected=true>{asked.tag.clone()}</option> });
-    let tags = tags
-        .iter()
-        .map(|tag| view! { <option value=tag.tag.clone() selected=tag.tag == asked.tag>{tag.tag.clone()}</option> })
-        .collect_view();
+    let tags = tags.iter().map(|tag| view! { <option value=tag.tag.clone() selected=tag.tag == asked.tag>{tag.tag.clone()}</option> }).collect_view();
     let orders = Order::ALL
         .into_iter()
         .map(|order| {

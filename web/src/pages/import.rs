@@ -159,7 +159,8 @@ fn trial(tried: &Imported) -> AnyView {
         })
         .collect_view();
     let rest = tried.lines.len().saturating_sub(MOST_SHOWN);
-    let more = (rest > 0).then(|| view! { <p class="card-body soft sm">{format!("And {} more.", text::count(rest.try_into().unwrap_or(u64::MAX)))}</p> });
+    let more =
+        (rest > 0).then(|| view! { <p class="card-body soft sm">{format!("And {} more.", text::count(rest.try_into().unwrap_or(u64::MAX)))}</p> });
     view! {
         <section class="card" id="tried" aria-labelledby="h-tried">
             <div class="card-head"><h2 id="h-tried">"What would come of it"</h2></div>
@@ -188,11 +189,7 @@ fn columns() -> AnyView {
         "true or false",
         "What a service is expected to do, as the API writes it (JSON)",
     ];
-    let rows = COLUMNS
-        .into_iter()
-        .zip(about)
-        .map(|(name, about)| view! { <dt class="mono">{name}</dt><dd>{about}</dd> })
-        .collect_view();
+    let rows = COLUMNS.into_iter().zip(about).map(|(name, about)| view! { <div><dt class="mono">{name}</dt><dd>{about}</dd></div> }).collect_view();
     view! {
         <section class="card c5" aria-labelledby="h-columns">
             <div class="card-head"><h2 id="h-columns">"Columns"</h2></div>

@@ -13,8 +13,8 @@ use super::{Site, Visit, redirect, visit};
 use crate::{
     api::ApiFailure,
     pages::{
-        account, add, addresses, changes, channels, domains, fleet, import, incidents, landing, lists, mailbox, maintenance, messages, organisation, overview,
-        routes, rules, runbooks, score, servers, services,
+        account, add, addresses, changes, channels, domains, fleet, import, incidents, landing, lists, mailbox, maintenance, messages, organisation,
+        overview, routes, rules, runbooks, score, servers, services,
     },
 };
 

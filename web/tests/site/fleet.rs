@@ -41,7 +41,10 @@ async fn what_is_ticked_or_all_that_match_is_changed() {
     let mut ids = [SERVICE, RECORD];
     ids.sort_unstable();
     for (form, sent) in [
-        (ticked.as_str(), json!({ "of": { "monitors": ids }, "expected": null, "paused": true, "interval_s": null, "add_tags": ["a", "b"], "remove_tags": [] })),
+        (
+            ticked.as_str(),
+            json!({ "of": { "monitors": ids }, "expected": null, "paused": true, "interval_s": null, "add_tags": ["a", "b"], "remove_tags": [] }),
+        ),
         (all, json!({ "of": { "filter": filter }, "expected": 12, "paused": null, "interval_s": 600, "add_tags": [], "remove_tags": ["c"] })),
     ] {
         let (response, _, calls) = ask(answering((200, done.clone())), post("/o/acme/all?q=mail.&kind=imap&sort=target", form)).await;
@@ -79,4 +82,66 @@ async fn a_change_that_can_not_be_made_keeps_what_was_ticked_and_typed() {
     assert!(text(&html).contains("Tick at least one monitor"));
     let (_, html, _) = ask(answering(problem(412, "Changed meanwhile", &[])), post("/o/acme/all", "of=all&expected=9&checks=pause")).await;
     assert!(text(between(&html, "role=\"alert\"", "</section>")).contains("nothing was changed"));
+}
+
+const TABLE: &str = "kind,target\ndomain,example.com\n";
+
+fn import(outcomes: &[&str], dry_run: bool) -> (u16, Value) {
+    let lines: Vec<Value> = (2..)
+        .zip(outcomes)
+        .map(|(line, outcome)| json!({ "line": line, "kind": "domain", "target": "<b>.example.com", "outcome": outcome }))
+        .collect();
+    (200, json!({ "lines": lines, "dry_run": dry_run }))
+}
+
+/// The API that takes a table with this answer.
+fn taking(answer: (u16, Value)) -> impl Fn(&ApiRequest) -> (u16, Value) {
+    move |request: &ApiRequest| if request.method == Method::Post { answer.clone() } else { member("editor")(request) }
+}
+
+/// A form with a file, as browsers send it.
+fn upload(path: &str, csv: &str, file: &[u8]) -> axum::http::Request<axum::body::Body> {
+    let mut body = format!("--edge\r\nContent-Disposition: form-data; name=\"csv\"\r\n\r\n{csv}\r\n--edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"t.csv\"\r\nContent-Type: text/csv\r\n\r\n").into_bytes();
+    body.extend_from_slice(file);
+    body.extend_from_slice(b"\r\n--edge--\r\n");
+    let mut request = post(path, "");
+    request.headers_mut().insert(header::CONTENT_TYPE, "multipart/form-data; boundary=edge".parse().unwrap());
+    *request.body_mut() = body.into();
+    request
+}
+
+#[tokio::test]
+async fn a_table_is_taken_as_a_file_or_as_text_tried_first_and_carried_out() {
+    let sent = |calls: &[ApiRequest]| calls.iter().find(|call| call.method == Method::Post).and_then(|call| call.body.clone());
+    let (response, html, calls) =
+        ask(taking(import(&["added", "changed", "same"], true)), upload("/o/acme/import/check", "", TABLE.as_bytes())).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(sent(&calls), Some(json!({ "csv": TABLE, "dry_run": true })));
+    let tried = between(&html, "id=\"tried\"", "</section>");
+    assert!(text(tried).contains("Nothing is done yet.") && tried.contains("&lt;b&gt;.") && !tried.contains("<b>."), "{tried}");
+    // What was in the file is in the form, so that it can be carried out without choosing the file again.
+    assert!(between(&html, "name=\"csv\"", "</textarea>").contains("domain,example.com"));
+    for (pasted, file, expected) in [("x", TABLE, TABLE), (TABLE, "", TABLE)] {
+        let (response, _, calls) = ask(taking(import(&["added"], false)), upload("/o/acme/import", pasted, file.as_bytes())).await;
+        assert_eq!(sent(&calls), Some(json!({ "csv": expected, "dry_run": false })));
+        assert_eq!(response.headers()[header::LOCATION], "/o/acme/import?done=1.0.0");
+    }
+    let (_, html, _) = ask(member("editor"), get("/o/acme/import?done=1.2.0")).await;
+    let said = text(between(&html, "role=\"status\"", "</main>")).replace('\u{a0}', " ");
+    assert!(said.contains("1 thing is added, 2 are changed, 0 are as the table says already."), "{said}");
+}
+
+#[tokio::test]
+async fn a_table_that_can_not_be_taken_stays_in_the_form_with_every_fault() {
+    let faults = problem(422, "No", &[("csv", "Line 2, target: <no>"), ("csv", "Line 9, kind: no")]);
+    let (response, html, _) = ask(taking(faults), upload("/o/acme/import", TABLE, b"")).await;
+    assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let said = text(between(&html, "role=\"alert\"", "</ul>"));
+    assert!(said.contains("Nothing was imported.") && said.contains("Line 2, target: &lt;no&gt;") && said.contains("Line 9, kind: no"), "{said}");
+    assert!(between(&html, "name=\"csv\"", "</textarea>").contains("domain,example.com"));
+    for (file, said) in [(&b"kind,target\ndomain,b\xfccher.example\n"[..], "CSV UTF-8"), (b"", "Choose a file")] {
+        let (response, html, calls) = ask(member("editor"), upload("/o/acme/import", "", file)).await;
+        assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(text(&html).contains(said) && !calls.iter().any(|call| call.method == Method::Post), "{said}");
+    }
 }

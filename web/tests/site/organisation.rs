@@ -31,6 +31,7 @@ pub fn pages() -> Vec<String> {
         "/servers",
         "/addresses",
         "/all",
+        "/import",
         "/monitors",
         "/monitors/new",
         "/monitors/new?kind=dns",

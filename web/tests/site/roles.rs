@@ -47,8 +47,9 @@ async fn a_viewer_can_send_no_form_of_the_organisation() {
         for field in tags(&html, "input").into_iter().chain(tags(&html, "textarea")).chain(tags(&html, "select")) {
             let before = html.split(field).next().unwrap();
             assert!(
-                (field.contains("type=\"checkbox\"") && field.contains(" disabled") && field.contains("aria-describedby=\"gate-")) || tags(before, "fieldset").iter().filter(|set| set.contains(" disabled") && set.contains("\"gate\"")).count()
-                    > before.matches("</fieldset>").count(),
+                (field.contains("type=\"checkbox\"") && field.contains(" disabled") && field.contains("aria-describedby=\"gate-"))
+                    || tags(before, "fieldset").iter().filter(|set| set.contains(" disabled") && set.contains("\"gate\"")).count()
+                        > before.matches("</fieldset>").count(),
                 "{path}: {field}"
             );
         }

@@ -76,11 +76,9 @@ pub(super) fn done(query: &HashMap<String, String>, failure: Option<&ApiFailure>
         (0, 0) => format!("Nothing had to be changed for {}.", text::counted(done.monitors, "monitor", "monitors")),
         (0, tagged) => format!("Tags are changed on {}.", text::counted(tagged, "thing", "things")),
         (changed, 0) => format!("{} changed.", text::counted(changed, "monitor is", "monitors are")),
-        (changed, tagged) => format!(
-            "{} changed, and tags on {}.",
-            text::counted(changed, "monitor is", "monitors are"),
-            text::counted(tagged, "thing", "things")
-        ),
+        (changed, tagged) => {
+            format!("{} changed, and tags on {}.", text::counted(changed, "monitor is", "monitors are"), text::counted(tagged, "thing", "things"))
+        }
     };
     if done.interval_kept > 0 {
         let kept = text::counted(done.interval_kept, "monitor keeps its interval", "monitors keep their interval");
