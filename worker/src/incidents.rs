@@ -117,12 +117,13 @@ impl Incidents {
             let id = match (at, &step.what) {
                 (Some(at), What::Ended { title, summary }) => {
                     let incident = open.swap_remove(at);
-                    self.end(tx, audience, step, &incident, (summary, EventKind::Resolved, &|mail| incident_recovered(mail, title))).await?;
+                    let write: WriteMail<'_> = &|mail| incident_recovered(mail, title);
+                    self.end(tx, audience, step, &incident, ((summary, Some(title)), EventKind::Resolved, write)).await?;
                     incident.id
                 }
                 (Some(at), What::LetGo(summary)) => {
                     let incident = open.swap_remove(at);
-                    self.end(tx, audience, step, &incident, (summary, EventKind::LetGo, &incident_let_go)).await?;
+                    self.end(tx, audience, step, &incident, ((summary, None), EventKind::LetGo, &incident_let_go)).await?;
                     incident.id
                 }
                 (Some(at), What::Stands { severity, title, summary, .. }) if *severity != open[at].severity => {
@@ -217,7 +218,7 @@ impl Incidents {
         audience: &Audience,
         step: &Step<'_>,
         incident: &OpenIncident,
-        (summary, kind, write): (&str, EventKind, WriteMail<'_>),
+        ((summary, now), kind, write): ((&str, Option<&str>), EventKind, WriteMail<'_>),
     ) -> Result<(), WorkerError> {
         tx.end_incident(incident.id, step.at, summary).await?;
         let url = incident_url(&self.base_url, &audience.slug, incident.id);
@@ -234,7 +235,9 @@ impl Incidents {
             root_cause: incident.root_cause.as_deref(),
         };
         let heard = if muted(incident, step.at) { Some(audience.those_who_heard(tx, incident.id).await?) } else { None };
-        self.tell(tx, heard.as_ref().unwrap_or(audience), (incident.id, "resolved", kind), &mail, write(&mail)).await?;
+        let key = format!("incident:{}:resolved", incident.id);
+        self.mail(tx, heard.as_ref().unwrap_or(audience), (incident.id, &[]), &key, write(&mail)).await?;
+        tx.tell_channels_how_it_stands(incident.id, kind, (summary, now), step.at).await?;
         tracing::info!(org = %tx.org(), incident = %incident.id, monitor = %step.monitor, "incident ended");
         Ok(())
     }

@@ -5,6 +5,7 @@ use uuid::Uuid;
 use waypost_types::{
     ChannelId, IncidentId, OrgId,
     channel::{ChannelEvent, ChannelKind, EventKind},
+    topic::Topic,
 };
 
 use crate::{OrgTx, Store, StoreError, outbox::uuids, recording::clean};
@@ -35,7 +36,7 @@ pub struct ClaimedMessage {
 }
 
 /// A channel that is to hear something, and not before when.
-type Hearer = (Uuid, Option<DateTime<Utc>>);
+pub(crate) type Hearer = (Uuid, Option<DateTime<Utc>>);
 
 /// What is told of several incidents at once.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +62,7 @@ fn event_key(incident: IncidentId, kind: EventKind, version: i64) -> String {
     match kind {
         EventKind::Resolved | EventKind::LetGo => format!("incident:{incident}:resolved"),
         EventKind::Changed => format!("incident:{incident}:changed:{version}"),
+        EventKind::Handled => format!("incident:{incident}:handled:{version}"),
         EventKind::Opened | EventKind::Test => format!("incident:{incident}:opened"),
     }
 }
@@ -70,6 +72,17 @@ impl OrgTx {
     /// before, which would otherwise never hear that it got better. Of a muted one only the latter hear, and of its end alone. An event that is there already makes no second message. Answers how many
     /// are new.
     pub async fn tell_channels(&mut self, incident: IncidentId, kind: EventKind, summary: &str, at: DateTime<Utc>) -> Result<u64, StoreError> {
+        self.tell_channels_how_it_stands(incident, kind, (summary, None), at).await
+    }
+
+    /// The same of an end after which something is so again: `now` says what, in one line.
+    pub async fn tell_channels_how_it_stands(
+        &mut self,
+        incident: IncidentId,
+        kind: EventKind,
+        (summary, now): (&str, Option<&str>),
+        at: DateTime<Utc>,
+    ) -> Result<u64, StoreError> {
         let muted = self.mute_of(incident, at).await?.is_some();
         if muted && kind == EventKind::Changed {
             return Ok(0);
@@ -79,6 +92,7 @@ impl OrgTx {
             return Ok(0);
         }
         let (key, event) = self.event_of(incident, kind, summary, at).await?;
+        let event = ChannelEvent { now: now.map(str::to_owned), ..event };
         self.enqueue_for(&channels, (Some(incident), &[]), &key, &event).await
     }
 
@@ -167,7 +181,7 @@ impl OrgTx {
         self.enqueue_for(&farewell.hearers, (None, &[]), &farewell.key, &farewell.event).await.map(drop)
     }
 
-    async fn event_of(
+    pub(crate) async fn event_of(
         &mut self,
         incident: IncidentId,
         kind: EventKind,
@@ -175,14 +189,24 @@ impl OrgTx {
         at: DateTime<Utc>,
     ) -> Result<(String, ChannelEvent), StoreError> {
         let org = self.org().0;
+        let lasts = matches!(kind, EventKind::Opened | EventKind::Changed);
         let row = sqlx::query!(
-            "SELECT o.slug, o.name, i.title, i.target, i.severity, i.opened_at, i.version FROM incidents i JOIN orgs o ON o.id = i.org_id
+            "SELECT o.slug, o.name, i.title, i.target, i.severity, i.opened_at, i.version, i.kind, i.condition,
+                    CASE WHEN $3 THEN i.evidence END AS evidence FROM incidents i JOIN orgs o ON o.id = i.org_id
              WHERE i.org_id = $1 AND i.id = $2",
             org,
-            incident.0
+            incident.0,
+            lasts
         )
         .fetch_one(self.connection())
         .await?;
+        let runbook = if lasts {
+            let kind = row.kind.parse().map_err(|()| StoreError::Corrupt(row.kind.clone()))?;
+            let evidence = row.evidence.filter(|value| !value.is_null()).map(serde_json::from_value).transpose()?;
+            Topic::about(kind, &row.target, &row.condition, evidence.as_ref())
+        } else {
+            None
+        };
         let event = ChannelEvent {
             kind,
             incident: Some(incident),
@@ -194,11 +218,13 @@ impl OrgTx {
             opened_at: row.opened_at,
             at,
             url: format!("/o/{}/incidents/{incident}", row.slug),
+            runbook: runbook.map(|topic| format!("/o/{}/runbooks/{}", row.slug, topic.as_str())),
+            now: None,
         };
         Ok((event_key(incident, kind, row.version), event))
     }
 
-    async fn enqueue_for(
+    pub(crate) async fn enqueue_for(
         &mut self,
         hearers: &[Hearer],
         (incident, also): (Option<IncidentId>, &[IncidentId]),

@@ -35,8 +35,10 @@ pub struct AddChannel<'a> {
     pub name: &'a str,
     /// How it is spoken to.
     pub kind: ChannelKind,
-    /// Its secret.
+    /// Its secret; of Slack's app, whose token is the organisation's, an empty one that shows the channel's name.
     pub secret: &'a SealedChannel,
+    /// The channel in the workspace, for Slack's app.
+    pub slack_channel: Option<&'a str>,
     /// What it hears of.
     pub min_severity: IncidentSeverity,
     /// Whether it is told anything.
@@ -50,6 +52,8 @@ pub struct ChannelChange<'a> {
     pub name: Option<&'a str>,
     /// Another secret.
     pub secret: Option<&'a SealedChannel>,
+    /// Another channel in the workspace.
+    pub slack_channel: Option<&'a str>,
     /// The secret holds a new key of signatures; until when the one before signs too.
     pub old_key_until: Option<DateTime<Utc>>,
     /// Another least severity.
@@ -143,7 +147,7 @@ impl OrgTx {
             return Err(StoreError::Limit { what: "channels", limit: MAX_CHANNELS });
         }
         sqlx::query!(
-            "INSERT INTO channels (org_id, id, name, kind, shown, sealed, min_severity, enabled) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "INSERT INTO channels (org_id, id, name, kind, shown, sealed, min_severity, enabled, slack_channel) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             org,
             new.id.0,
             new.name,
@@ -151,7 +155,8 @@ impl OrgTx {
             new.secret.shown,
             new.secret.sealed,
             new.min_severity.as_str(),
-            new.enabled
+            new.enabled,
+            new.slack_channel
         )
         .execute(self.connection())
         .await?;
@@ -166,7 +171,7 @@ impl OrgTx {
         sqlx::query!(
             "UPDATE channels SET name = coalesce($3, name), sealed = coalesce($4, sealed), shown = coalesce($5, shown),
                     min_severity = coalesce($6, min_severity), enabled = coalesce($7, enabled),
-                    old_key_until = coalesce($8, old_key_until), version = version + 1
+                    old_key_until = coalesce($8, old_key_until), slack_channel = coalesce($9, slack_channel), version = version + 1
              WHERE org_id = $1 AND id = $2",
             org,
             id.0,
@@ -175,7 +180,8 @@ impl OrgTx {
             change.secret.map(|secret| secret.shown.as_str()),
             change.min_severity.map(IncidentSeverity::as_str),
             change.enabled,
-            change.old_key_until
+            change.old_key_until,
+            change.slack_channel
         )
         .execute(self.connection())
         .await?;

@@ -42,6 +42,8 @@ pub mod schedule;
 pub mod server_history;
 pub mod servers;
 pub mod sessions;
+pub mod slack;
+pub mod slack_messages;
 pub mod standing;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -39,6 +39,9 @@ pub enum ChannelKind {
     Webhook,
     /// Slack's incoming webhook.
     Slack,
+    /// A channel of the workspace that the organisation added our app to.
+    #[serde(rename = "slack_app")]
+    SlackApp,
     /// A webhook of a Microsoft Teams workflow.
     Teams,
     /// A webhook of a Discord channel.
@@ -49,7 +52,15 @@ pub enum ChannelKind {
     Ntfy,
 }
 
-words!(ChannelKind { Webhook = "webhook", Slack = "slack", Teams = "teams", Discord = "discord", Pagerduty = "pagerduty", Ntfy = "ntfy", });
+words!(ChannelKind {
+    Webhook = "webhook",
+    Slack = "slack",
+    SlackApp = "slack_app",
+    Teams = "teams",
+    Discord = "discord",
+    Pagerduty = "pagerduty",
+    Ntfy = "ntfy",
+});
 
 impl ChannelKind {
     /// It keeps a state of each incident by its id, from opened to resolved: it is told of each by itself. Others are read by people.
@@ -68,7 +79,7 @@ pub struct Channel {
     pub name: String,
     /// How it is spoken to.
     pub kind: ChannelKind,
-    /// What may be seen of its address: the host and the last four characters.
+    /// What may be seen of its address: the host and the last four characters; of Slack's app the channel's name.
     pub shown: String,
     /// It hears of incidents that are at least that urgent, and how those go on.
     pub min_severity: IncidentSeverity,
@@ -116,6 +127,9 @@ pub struct NewChannel {
     /// `PagerDuty`'s integration key, or an access token of the ntfy server; the others take none.
     #[serde(default)]
     pub token: Option<String>,
+    /// The id of the channel in the workspace: for `slack_app`, which takes nothing else.
+    #[serde(default)]
+    pub slack_channel: Option<String>,
     /// It hears of incidents that are at least that urgent; `warning` when absent.
     #[serde(default = "warning")]
     pub min_severity: IncidentSeverity,
@@ -152,6 +166,9 @@ pub struct ChannelPatch {
     /// Another token.
     #[serde(default)]
     pub token: Option<String>,
+    /// Another channel of the workspace.
+    #[serde(default)]
+    pub slack_channel: Option<String>,
     /// Another least severity.
     #[serde(default)]
     pub min_severity: Option<IncidentSeverity>,
@@ -193,11 +210,20 @@ pub enum EventKind {
     Resolved,
     /// Nobody can tell any more whether it is over: it was closed.
     LetGo,
+    /// Somebody acknowledged or muted it. What shows how it stands is brought up to date, and nobody is notified.
+    Handled,
     /// Somebody tries the channel.
     Test,
 }
 
-words!(EventKind { Opened = "opened", Changed = "changed", Resolved = "resolved", LetGo = "let_go", Test = "test", });
+words!(EventKind {
+    Opened = "opened",
+    Changed = "changed",
+    Resolved = "resolved",
+    LetGo = "let_go",
+    Handled = "handled",
+    Test = "test",
+});
 
 /// An event as every channel tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -222,6 +248,12 @@ pub struct ChannelEvent {
     pub at: DateTime<Utc>,
     /// The incident's page: a path of this installation while the message waits, the address when it is sent.
     pub url: String,
+    /// The page of the runbook that fits it, in the same way. Told while it lasts.
+    #[serde(default)]
+    pub runbook: Option<String>,
+    /// How it stands now, in one line, where it is over: `title` says what was wrong.
+    #[serde(default)]
+    pub now: Option<String>,
 }
 
 /// What came of an attempt.

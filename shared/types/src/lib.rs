@@ -34,6 +34,7 @@ pub mod problem;
 pub mod runbook;
 pub mod score;
 pub mod settled;
+pub mod slack;
 pub mod tag;
 pub mod topic;
 pub mod unicode;

@@ -105,7 +105,8 @@ fn shown_key(words: &str, key: &str) -> AnyView {
 const fn word(kind: ChannelKind) -> &'static str {
     match kind {
         ChannelKind::Webhook => "Webhook",
-        ChannelKind::Slack => "Slack",
+        ChannelKind::Slack => "Slack, incoming webhook",
+        ChannelKind::SlackApp => "Slack",
         ChannelKind::Teams => "Microsoft Teams",
         ChannelKind::Discord => "Discord",
         ChannelKind::Pagerduty => "PagerDuty",
@@ -163,6 +164,7 @@ fn form(gate: &Gate, base: &str, said: Said<'_>) -> AnyView {
     let form = Form::new(fields, failure, &["name", "url", "token"]);
     let kinds = ChannelKind::ALL
         .iter()
+        .filter(|kind| **kind != ChannelKind::SlackApp)
         .map(|kind| view! { <option value=kind.as_str() selected=kind.as_str() == fields.text("kind")>{word(*kind)}</option> })
         .collect_view();
     let chosen = Some(fields.text("min_severity")).filter(|text| !text.is_empty()).unwrap_or(IncidentSeverity::Warning.as_str());

@@ -26,6 +26,8 @@ fn event(kind: EventKind) -> ChannelEvent {
         opened_at: "2026-11-26T12:00:00Z".parse().unwrap(),
         at: "2026-11-26T12:30:00Z".parse().unwrap(),
         url: "https://waypost.example/o/example/incidents/inc_00000000000000000000000000000007".to_owned(),
+        runbook: None,
+        now: None,
     }
 }
 
@@ -36,6 +38,7 @@ fn secret(kind: ChannelKind) -> ChannelSecret {
             let key = format!("whsec_{}", STANDARD.encode(KEY));
             serde_json::from_value(serde_json::json!({ "url": "https://tools.example/hook?a=b", "token": key })).unwrap()
         }
+        ChannelKind::SlackApp => unreachable!("it has no secret of its own"),
         ChannelKind::Slack => new("https://hooks.slack.com/services/T0000/B0000/abcdefghijkl", None),
         ChannelKind::Teams => new("https://example.webhook.office.com/workflows/abcdefghijkl?sig=abcdefgh", None),
         ChannelKind::Discord => new("https://discord.com/api/webhooks/1234567890/abcdefghijkl", None),
@@ -55,7 +58,7 @@ fn body(kind: ChannelKind, event: &ChannelEvent) -> Value {
 
 #[test]
 fn each_provider_is_sent_its_form() {
-    for kind in ChannelKind::ALL {
+    for kind in ChannelKind::ALL.iter().filter(|kind| **kind != ChannelKind::SlackApp) {
         for what in [EventKind::Opened, EventKind::Resolved] {
             let post = made(*kind, &event(what));
             let mut head = vec![format!("POST {}", post.url)];

@@ -161,6 +161,7 @@ const fn happened(event: EventKind) -> &'static str {
         EventKind::Changed => "Incident changed",
         EventKind::Resolved => "Incident resolved",
         EventKind::LetGo => "Incident closed",
+        EventKind::Handled => "Message brought up to date",
         EventKind::Test => "Test",
     }
 }
@@ -243,7 +244,7 @@ fn settings_card(gate: &Gate, channel: &Channel, base: &str, said: Said<'_>) -> 
     let token = match channel.kind {
         ChannelKind::Pagerduty => Some(form.secret("token", "New integration key", "Leave it empty to keep the current one.")),
         ChannelKind::Ntfy => Some(form.secret("token", "New access token", "Leave it empty to keep the current one.")),
-        ChannelKind::Webhook | ChannelKind::Slack | ChannelKind::Teams | ChannelKind::Discord => None,
+        ChannelKind::Webhook | ChannelKind::Slack | ChannelKind::SlackApp | ChannelKind::Teams | ChannelKind::Discord => None,
     };
     let address = match channel.kind {
         ChannelKind::Pagerduty | ChannelKind::Ntfy => "Leave it empty to keep the current one. A new address needs its key or token again.",

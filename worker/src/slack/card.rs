@@ -1,0 +1,169 @@
+//! How a message looks: Block Kit in an attachment, whose colour shows the state, with buttons as long as it lasts. What is shown is how the
+//! incidents stand when it is sent, whatever the message was about when it was written.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use waypost_render::mail::{CLOSED, RECOVERED, accent, incident_url, incidents_url, runbook_url, together_title};
+use waypost_store::slack_messages::{SlackIncident, SlackTelling};
+use waypost_types::{
+    channel::{ChannelEvent, EventKind},
+    incident::IncidentStatus,
+};
+
+use crate::channels::{slack, text};
+
+/// Incidents of one message that are written out; a message has 50 blocks at most.
+const MOST_SHOWN: usize = 30;
+const LINE: usize = 200;
+const SUMMARY: usize = 2_500;
+
+/// A message, for `chat.postMessage` and `chat.update` alike.
+pub(super) fn card(telling: &SlackTelling, event: &ChannelEvent, base_url: &str) -> Value {
+    let (headline, colour, mut blocks, url) = match telling.incidents.as_slice() {
+        [] => gone(event),
+        [one] => single(one, telling, base_url),
+        all => several(all, telling, base_url),
+    };
+    let runbook = telling.incidents.iter().filter(|incident| lasts(incident)).find_map(|incident| incident.topic);
+    let mut links = vec![format!("<{}|Open in Waypost>", slack::escaped(&url, 1_000))];
+    if let Some(topic) = runbook {
+        links.push(format!("<{}|Runbook: {}>", slack::escaped(&runbook_url(base_url, &telling.slug, topic), 1_000), slack::escaped(topic.title(), LINE)));
+    }
+    links.push(slack::escaped(&text::line(&telling.org), LINE));
+    blocks.push(json!({ "type": "context", "elements": [mrkdwn(&links.join(" · "))] }));
+    if telling.incidents.iter().any(lasts) {
+        blocks.push(buttons(&telling.incidents));
+    }
+    json!({
+        // What notifications show.
+        "text": slack::escaped(&headline, 1_000),
+        "attachments": [{ "color": colour, "blocks": blocks }],
+        "unfurl_links": false,
+        "unfurl_media": false,
+    })
+}
+
+/// What a reply in the thread says of a change or an end: who follows the channel is notified by it, and by a changed message is not.
+pub(super) fn reply(event: &ChannelEvent) -> String {
+    let summary = slack::escaped(&event.summary, SUMMARY);
+    let headline = slack::escaped(&text::headline(event), LINE);
+    if summary.trim().is_empty() { headline } else { format!("*{headline}*\n{summary}") }
+}
+
+/// A test: what an incident looks like, without what can be done about one.
+pub(super) fn test(event: &ChannelEvent) -> Value {
+    let (headline, colour, mut blocks, url) = gone(event);
+    blocks.push(json!({ "type": "context", "elements": [mrkdwn(&format!("<{}|Open Waypost> · {}", slack::escaped(&url, 1_000), slack::escaped(&text::line(&event.org), LINE)))] }));
+    json!({ "text": slack::escaped(&headline, 1_000), "attachments": [{ "color": colour, "blocks": blocks }], "unfurl_links": false })
+}
+
+type Parts = (String, &'static str, Vec<Value>, String);
+
+fn lasts(incident: &SlackIncident) -> bool {
+    incident.status != IncidentStatus::Resolved
+}
+
+/// By what the event says alone: the incident was removed, or there is none.
+fn gone(event: &ChannelEvent) -> Parts {
+    let headline = text::headline(event);
+    let mut blocks = vec![header(&headline)];
+    blocks.extend(summary(&event.summary));
+    (headline, text::colour(event), blocks, event.url.clone())
+}
+
+/// In words, with its colour and what follows the colon.
+fn stands(incident: &SlackIncident) -> (String, &'static str) {
+    let title = text::line(&incident.title);
+    match (incident.status, &incident.end) {
+        (IncidentStatus::Open, _) => (format!("{}: {title}", incident.severity.word()), accent(incident.severity)),
+        (IncidentStatus::Acknowledged, _) => (format!("{}, acknowledged: {title}", incident.severity.word()), accent(incident.severity)),
+        (IncidentStatus::Resolved, Some(end)) => (text::headline(end), text::colour(end)),
+        (IncidentStatus::Resolved, None) => (format!("Over: {title}"), CLOSED),
+    }
+}
+
+fn single(incident: &SlackIncident, telling: &SlackTelling, base_url: &str) -> Parts {
+    let (headline, colour) = stands(incident);
+    let mut blocks = vec![header(&headline)];
+    let said = incident.end.as_ref().filter(|_| !lasts(incident)).map_or(&incident.summary, |end| &end.summary);
+    blocks.extend(summary(said));
+    let mut fields =
+        vec![field("State", &state(incident)), field("Target", &incident.target), field("Severity", incident.severity.word()), field("Since", &moment(incident.opened_at))];
+    if let Some(at) = incident.resolved_at {
+        fields.push(field("Until", &moment(at)));
+        fields.push(field("What was wrong", &incident.title));
+    }
+    blocks.push(json!({ "type": "section", "fields": fields }));
+    (headline, colour, blocks, incident_url(base_url, &telling.slug, incident.id))
+}
+
+fn several(all: &[SlackIncident], telling: &SlackTelling, base_url: &str) -> Parts {
+    let open = all.iter().filter(|incident| lasts(incident)).count();
+    let target = all.first().map(|incident| incident.target.as_str()).unwrap_or_default();
+    let (headline, colour) = match all.iter().find(|incident| lasts(incident)) {
+        Some(worst) if open == all.len() => (together_title(target, open), accent(worst.severity)),
+        Some(worst) => (format!("{target}: {open} of {} problems left", all.len()), accent(worst.severity)),
+        None if all.iter().all(|incident| incident.end.as_ref().is_some_and(|end| end.kind == EventKind::Resolved)) => {
+            (format!("{target}: all {} problems are over", all.len()), RECOVERED)
+        }
+        None => (format!("{target}: all {} problems are closed", all.len()), CLOSED),
+    };
+    let mut blocks = vec![header(&headline)];
+    for incident in all.iter().take(MOST_SHOWN) {
+        let url = slack::escaped(&incident_url(base_url, &telling.slug, incident.id), 1_000);
+        let (line, _) = stands(incident);
+        blocks.push(json!({ "type": "section", "text": mrkdwn(&format!("<{url}|{}>\n{}", slack::escaped(&line, LINE), slack::escaped(&state(incident), LINE))) }));
+    }
+    (headline, colour, blocks, incidents_url(base_url, &telling.slug))
+}
+
+fn state(incident: &SlackIncident) -> String {
+    let mut words = match incident.status {
+        IncidentStatus::Open => "Open".to_owned(),
+        IncidentStatus::Acknowledged => incident.taken_by.as_ref().map_or("Acknowledged".to_owned(), |who| format!("Acknowledged by {who}")),
+        IncidentStatus::Resolved => "Over".to_owned(),
+    };
+    if lasts(incident)
+        && let Some(mute) = &incident.mute
+    {
+        let until = mute.until.map_or("until it is over".to_owned(), |at| format!("until {}", moment(at)));
+        words.push_str(&format!(", muted {until}"));
+    }
+    words
+}
+
+fn buttons(incidents: &[SlackIncident]) -> Value {
+    let button = |action: &str, words: &str| json!({ "type": "button", "action_id": action, "text": { "type": "plain_text", "text": words } });
+    let of_all = if incidents.len() > 1 { " all" } else { "" };
+    let mut elements = Vec::new();
+    if incidents.iter().any(|incident| incident.status == IncidentStatus::Open) {
+        elements.push(button("acknowledge", &format!("Acknowledge{of_all}")));
+    }
+    elements.push(button("resolve", &format!("Resolve{of_all}")));
+    if incidents.iter().any(|incident| lasts(incident) && incident.mute.is_none()) {
+        elements.push(button("mute_1h", "Mute 1 h"));
+    }
+    json!({ "type": "actions", "elements": elements })
+}
+
+fn header(headline: &str) -> Value {
+    json!({ "type": "header", "text": { "type": "plain_text", "text": slack::escaped(headline, 150), "emoji": false } })
+}
+
+fn summary(words: &str) -> Option<Value> {
+    let words = slack::escaped(words, SUMMARY);
+    (!words.trim().is_empty()).then(|| json!({ "type": "section", "text": { "type": "plain_text", "text": words, "emoji": false } }))
+}
+
+/// Verbatim, or names in what a stranger's server said would become links and mentions.
+fn mrkdwn(words: &str) -> Value {
+    json!({ "type": "mrkdwn", "verbatim": true, "text": words })
+}
+
+fn field(name: &str, value: &str) -> Value {
+    mrkdwn(&format!("*{name}*\n{}", slack::escaped(&text::line(value), 1_900)))
+}
+
+fn moment(at: DateTime<Utc>) -> String {
+    format!("{} UTC", at.format("%Y-%m-%d %H:%M"))
+}
