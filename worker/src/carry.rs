@@ -78,11 +78,17 @@ pub fn standing(id: &str, now: &Outcome) -> Standing {
         Outcome::Blacklist(report) if !report.asks(left, asked_zone(report, right)) => Standing::NotAsked,
         Outcome::Blacklist(report) if state_of(report, left, right) == ListState::Unknown => Standing::Untold,
         // Without a look of the last day, and where its question was not answered, what was found before is open.
+        Outcome::Smtp(report) if left.starts_with("smtp.login_") => match &report.login {
+            // Taken away or switched off.
+            None => Standing::NotAsked,
+            Some(login) if login.tells() => Standing::Told,
+            Some(_) => Standing::Untold,
+        },
         Outcome::Smtp(report) => {
             let open = question_of(left).is_some_and(|question| !is_answered(report, question));
             if open { Standing::Untold } else { Standing::Told }
         }
-        Outcome::Blacklist(_) => Standing::Told,
+        Outcome::Blacklist(_) | Outcome::Service(_) => Standing::Told,
     }
 }
 
@@ -172,7 +178,11 @@ pub fn asked_zone<'a>(report: &'a BlacklistReport, zone: &'a str) -> &'a str {
 /// Names what was found in an outcome, whatever its severity.
 pub fn found(outcome: &Outcome) -> Vec<String> {
     match outcome {
-        Outcome::Smtp(report) => report.close_looks.iter().flat_map(|look| &look.findings).map(finding_id).collect(),
+        Outcome::Service(_) => Vec::new(),
+        Outcome::Smtp(report) => {
+            let login = report.login.iter().flat_map(|look| &look.findings);
+            report.close_looks.iter().flat_map(|look| &look.findings).chain(login).map(finding_id).collect()
+        }
         Outcome::Audit(report) => report.findings.iter().map(finding_id).collect(),
         Outcome::Blacklist(report) => report.listings().map(|(entry, _)| listing_id(&entry.subject, &entry.zone)).collect(),
     }

@@ -10,12 +10,13 @@ use std::{
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
-use waypost_engine::probe::Asks;
+use waypost_engine::probe::{Asks, Credentials};
 use waypost_store::instructions::DomainInstructions;
 use waypost_types::{
     lists::{ListChoice, ZoneHealth},
     monitor::MonitorKind,
     outcome::{CloseLook, Outcome, ProbeMode, ProbeReport, SmtpReport, StageMs, Verdict},
+    service::ServiceSettings,
 };
 
 /// Looks at a target. Bounded in time by itself; what it can not tell is an outcome, not an error.
@@ -30,6 +31,11 @@ pub trait Checker: Send + Sync + 'static {
 
     /// Asks that server. Nothing where it can not be reached any more.
     fn look_closely<'a>(&'a self, _held: &'a ProbeReport, _asks: &'a Asks) -> BoxFuture<'a, Option<CloseLook>> {
+        Box::pin(async { None })
+    }
+
+    /// Logs in at the server of a conversation that was held, in a conversation of its own. Nothing where it can not be reached any more.
+    fn log_in<'a>(&'a self, _held: &'a ProbeReport, _credentials: Credentials) -> BoxFuture<'a, Option<ProbeReport>> {
         Box::pin(async { None })
     }
 
@@ -49,6 +55,8 @@ pub struct Instructions {
     pub domain: DomainInstructions,
     /// Of a scan.
     pub lists: Arc<ListInstructions>,
+    /// Of a service; absent where its settings can not be read.
+    pub service: Option<ServiceSettings>,
 }
 
 /// Which block lists are asked, and with which keys.
@@ -73,6 +81,7 @@ impl Instructions {
                 known.record.hash(&mut hasher);
             }
         }
+        self.service.hash(&mut hasher);
         let ListInstructions { choice, keys } = &*self.lists;
         // What prints alike is alike: no field is left out of the derived form.
         format!("{choice:?}").hash(&mut hasher);
@@ -155,6 +164,7 @@ pub fn stub_outcome(host: &str, port: u16, verdict: Verdict) -> Outcome {
             transcript: Vec::new(),
         }],
         close_looks: Vec::new(),
+        login: None,
     }))
 }
 

@@ -28,6 +28,8 @@ pub(crate) const MOST_ELEMENTS: usize = 2_000;
 const MOST_ADDRESSES: usize = 3;
 /// Name of the condition of what close looks at a server find.
 pub(crate) const CLOSE_LOOK: &str = "close_look";
+/// Name of the condition of a stored login, and of the part of the outcome that tells of it.
+pub(crate) const LOGIN: &str = "login";
 /// Name of the condition of a network as a whole.
 const NETWORK: &str = "network";
 
@@ -112,9 +114,10 @@ pub struct Decision {
     pub recheck: bool,
 }
 
-/// What an outcome shows. Of SMTP checks, which are judged as a whole, what close looks found.
+/// What an outcome shows. Of SMTP checks, which are judged as a whole, what close looks and the login found.
 pub fn elements(outcome: &Outcome) -> Vec<Element> {
     match outcome {
+        Outcome::Service(_) => Vec::new(),
         Outcome::Smtp(report) => {
             let element = |finding: &Finding| {
                 let severity = urgency(finding.severity)?;
@@ -127,7 +130,14 @@ pub fn elements(outcome: &Outcome) -> Vec<Element> {
                     finding: finding.clone(),
                 })
             };
-            report.close_looks.iter().flat_map(|look| &look.findings).filter_map(element).take(MOST_ELEMENTS).collect()
+            let closely = report.close_looks.iter().flat_map(|look| &look.findings).filter_map(element);
+            // Who has just stored a login is told at once that it is refused.
+            let of_login = |finding: &Finding| {
+                let element = element(finding)?;
+                Some(Element { part: LOGIN.to_owned(), condition: LOGIN.to_owned(), silent_first: false, ..element })
+            };
+            let login = report.login.iter().flat_map(|look| &look.findings).filter_map(of_login);
+            closely.chain(login).take(MOST_ELEMENTS).collect()
         }
         Outcome::Audit(report) => {
             let element = |finding: &Finding| {

@@ -334,11 +334,7 @@ fn slack_app(vars: &Variables<'_>) -> Result<Option<SlackApp>, ConfigError> {
         return Ok(None);
     }
     let set = |value: Option<String>, variable| value.ok_or(ConfigError::Missing { variable, wanted: WANTED });
-    Ok(Some(SlackApp {
-        client_id: set(id, names[0])?,
-        client_secret: set(secret, names[1])?.into(),
-        signing_secret: set(signing, names[2])?.into(),
-    }))
+    Ok(Some(SlackApp { client_id: set(id, names[0])?, client_secret: set(secret, names[1])?.into(), signing_secret: set(signing, names[2])?.into() }))
 }
 
 fn slack_api_url(given: Option<String>) -> Result<String, ConfigError> {

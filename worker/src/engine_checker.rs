@@ -8,14 +8,16 @@ use waypost_engine::{
     audit::{AuditOptions, Known, audit, provider_of},
     blacklist::{Lists, Scanner, Subject},
     net::{Egress, Net, NetConfig, NetError},
-    probe::{Asks, Port25Memory, ProbeTarget, Prober},
+    probe::{Asks, Credentials, Port25Memory, ProbeTarget, Prober},
+    service::ServiceCheck,
 };
 use waypost_store::{history::KnownRecord, instructions::DomainInstructions};
 use waypost_types::{
     Cidr, DomainName, UnknownPart,
     lists::ZoneHealth,
     monitor::MonitorKind,
-    outcome::{AuditReport, BlacklistReport, CloseLook, Outcome, ProbeMode, ProbeReport, SmtpReport},
+    outcome::{AuditReport, BlacklistReport, CloseLook, Outcome, ProbeMode, ProbeReport, ServiceReport, SmtpReport, Verdict},
+    service::ServiceSettings,
 };
 
 use crate::{
@@ -74,6 +76,16 @@ impl EngineChecker {
         self.prober.probe(&target).await
     }
 
+    async fn service(&self, kind: MonitorKind, target: &str, settings: Option<&ServiceSettings>) -> ServiceReport {
+        let read = settings.map(|settings| ServiceCheck::read(kind, target, settings));
+        let reason = match read {
+            Some(Ok(check)) => return self.prober.look(&check).await,
+            Some(Err(error)) => format!("what is expected of it can not be read: {error}"),
+            None => "what is expected of it can not be read".to_owned(),
+        };
+        ServiceReport { service: kind, target: target.to_owned(), verdict: Verdict::Unknown, summary: reason, looks: Vec::new(), records: None }
+    }
+
     async fn scan(&self, target: &str, wanted: &ListInstructions) -> BlacklistReport {
         let subjects = subjects_of(target);
         if subjects.is_empty() {
@@ -119,6 +131,9 @@ impl Checker for EngineChecker {
                 MonitorKind::Audit => Outcome::Audit(Box::new(self.audit(target, &instructions.domain).await)),
                 MonitorKind::Smtp => Outcome::Smtp(Box::new(self.probe(target).await)),
                 MonitorKind::Blacklist => Outcome::Blacklist(Box::new(self.scan(target, &instructions.lists).await)),
+                MonitorKind::Tcp | MonitorKind::Https | MonitorKind::Dns | MonitorKind::Imap | MonitorKind::Pop => {
+                    Outcome::Service(Box::new(self.service(kind, target, instructions.service.as_ref()).await))
+                }
             }
         })
     }
@@ -139,6 +154,13 @@ impl Checker for EngineChecker {
         Box::pin(async move {
             let target = ProbeTarget { host: held.host.clone(), port: held.port, mode: held.mode, auth: None };
             self.prober.look_closely(&target, asks, held).await
+        })
+    }
+
+    fn log_in<'a>(&'a self, held: &'a ProbeReport, credentials: Credentials) -> BoxFuture<'a, Option<ProbeReport>> {
+        Box::pin(async move {
+            let target = ProbeTarget { host: held.host.clone(), port: held.port, mode: held.mode, auth: Some(credentials) };
+            Some(self.prober.probe_address(&target, held.address?).await)
         })
     }
 

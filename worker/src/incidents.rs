@@ -6,8 +6,9 @@ use waypost_render::mail::{
 };
 use waypost_store::{
     OrgTx,
-    channel_messages::Together,
+    channel_messages::{News, Together, opened_key},
     outbox::MailBody,
+    routing::Routed,
     transitions::{OpenIncident, Opening},
 };
 use waypost_types::{
@@ -16,6 +17,7 @@ use waypost_types::{
     incident::{IncidentSeverity, TimelineEvent},
     monitor::MonitorKind,
     outcome::Outcome,
+    rule::rule_of,
     topic::Topic,
 };
 
@@ -75,21 +77,21 @@ struct Audience {
 }
 
 impl Audience {
-    /// Of these, who was mailed about it before.
-    async fn those_who_heard(&self, tx: &mut OrgTx, incident: IncidentId) -> Result<Self, WorkerError> {
-        let mailed = tx.mailed_about(incident).await?;
-        let recipients = self.recipients.iter().filter(|recipient| mailed.contains(recipient)).cloned().collect();
-        Ok(Self { slug: self.slug.clone(), name: self.name.clone(), recipients })
+    /// Of these, whom the routes name: of a muted incident those who were mailed about it before.
+    async fn mailed(&self, tx: &mut OrgTx, incident: IncidentId, routed: &Routed) -> Result<Vec<String>, WorkerError> {
+        Ok(match routed {
+            Routed::Everybody | Routed::To { members: true, .. } => self.recipients.clone(),
+            Routed::To { members: false, .. } => Vec::new(),
+            Routed::Heard => {
+                let mailed = tx.mailed_about(incident).await?;
+                self.recipients.iter().filter(|recipient| mailed.contains(recipient)).cloned().collect()
+            }
+        })
     }
 }
 
 fn shown(book: Option<&(Topic, String)>) -> Option<(&str, &str)> {
     book.map(|(topic, url)| (topic.title(), url.as_str()))
-}
-
-/// Whether nobody is to be told of an incident now, but of its end.
-fn muted(incident: &OpenIncident, now: DateTime<Utc>) -> bool {
-    incident.mute.as_ref().is_some_and(|mute| mute.holds_at(now))
 }
 
 impl Incidents {
@@ -161,21 +163,25 @@ impl Incidents {
     /// One message about what opened: the worst first.
     async fn tell_opened(&self, tx: &mut OrgTx, audience: &Audience, news: &[Opened<'_>]) -> Result<(), WorkerError> {
         let Some(worst) = news.first() else { return Ok(()) };
-        let (at, target) = (worst.step.at, worst.step.target);
+        let at = worst.step.at;
         let urls: Vec<String> = news.iter().map(|one| incident_url(&self.base_url, &audience.slug, one.id)).collect();
         let books: Vec<Option<(Topic, String)>> = news.iter().map(|one| self.runbook(audience, one.step)).collect();
         let places = urls.iter().zip(&books);
         let told: Vec<IncidentMail<'_>> = news.iter().zip(places).map(|(one, (url, book))| one.mail(&audience.name, url, book.as_ref())).collect();
         let Some(mail) = incidents_opened(&told, &incidents_url(&self.base_url, &audience.slug)) else { return Ok(()) };
         let also: Vec<IncidentId> = news.iter().skip(1).map(|one| one.id).collect();
-        let key = format!("incident:{}:opened", worst.id);
-        self.mail(tx, audience, (worst.id, &also), &key, mail).await?;
+        let key = opened_key(worst.id);
+        let all: Vec<IncidentId> = news.iter().map(|one| one.id).collect();
+        let routed = tx.ask_routes_together(&all, at).await?;
+        let Some(of_worst) = routed.first() else { return Ok(()) };
+        let recipients = audience.mailed(tx, worst.id, of_worst).await?;
+        self.mail(tx, &recipients, (worst.id, &also), &key, mail).await?;
         if also.is_empty() {
-            tx.tell_channels(worst.id, EventKind::Opened, worst.summary, at).await?;
+            tx.tell_channels_of(of_worst, worst.id, &News { kind: EventKind::Opened, summary: worst.summary, now: None, at }).await?;
         } else {
-            let title = together_title(target, news.len());
+            let title = together_title(&told);
             let summary = together_lines(&told).join("\n\n");
-            let all: Vec<(IncidentId, &str)> = news.iter().map(|one| (one.id, one.summary)).collect();
+            let all: Vec<(IncidentId, &str, &Routed)> = news.iter().zip(&routed).map(|(one, routed)| (one.id, one.summary, routed)).collect();
             tx.tell_channels_together(&all, &Together { title: &title, summary: &summary, at }).await?;
         }
         Ok(())
@@ -191,9 +197,6 @@ impl Incidents {
     ) -> Result<(), WorkerError> {
         let line = format!("Was {}, is {} now: {title}", incident.severity.word().to_lowercase(), severity.word().to_lowercase());
         let version = tx.change_incident(incident.id, step.at, severity, title, summary, &line).await?;
-        if muted(incident, step.at) {
-            return Ok(());
-        }
         let book = self.runbook(audience, step);
         let url = incident_url(&self.base_url, &audience.slug, incident.id);
         let mail = IncidentMail {
@@ -209,7 +212,7 @@ impl Incidents {
             root_cause: incident.root_cause.as_deref(),
         };
         let event = format!("changed:{version}");
-        self.tell(tx, audience, (incident.id, &event, EventKind::Changed), &mail, incident_changed(&mail, incident.severity)).await
+        self.tell(tx, audience, (incident.id, &event, EventKind::Changed), (&mail, None), incident_changed(&mail, incident.severity)).await
     }
 
     async fn end(
@@ -234,10 +237,7 @@ impl Incidents {
             runbook: None,
             root_cause: incident.root_cause.as_deref(),
         };
-        let heard = if muted(incident, step.at) { Some(audience.those_who_heard(tx, incident.id).await?) } else { None };
-        let key = format!("incident:{}:resolved", incident.id);
-        self.mail(tx, heard.as_ref().unwrap_or(audience), (incident.id, &[]), &key, write(&mail)).await?;
-        tx.tell_channels_how_it_stands(incident.id, kind, (summary, now), step.at).await?;
+        self.tell(tx, audience, (incident.id, "resolved", kind), (&mail, now), write(&mail)).await?;
         tracing::info!(org = %tx.org(), incident = %incident.id, monitor = %step.monitor, "incident ended");
         Ok(())
     }
@@ -248,30 +248,32 @@ impl Incidents {
         Some((topic, runbook_url(&self.base_url, &audience.slug, topic)))
     }
 
-    /// Members by mail, and the organisation's channels.
+    /// Members by mail, and the organisation's channels, as its routes say.
     async fn tell(
         &self,
         tx: &mut OrgTx,
         audience: &Audience,
         (incident, event, kind): (IncidentId, &str, EventKind),
-        about: &IncidentMail<'_>,
+        (about, now): (&IncidentMail<'_>, Option<&str>),
         mail: Mail,
     ) -> Result<(), WorkerError> {
-        self.mail(tx, audience, (incident, &[]), &format!("incident:{incident}:{event}"), mail).await?;
-        tx.tell_channels(incident, kind, about.summary, about.at).await?;
+        let routed = tx.ask_routes(incident, kind, about.at).await?;
+        let recipients = audience.mailed(tx, incident, &routed).await?;
+        self.mail(tx, &recipients, (incident, &[]), &format!("incident:{incident}:{event}"), mail).await?;
+        tx.tell_channels_of(&routed, incident, &News { kind, summary: about.summary, now, at: about.at }).await?;
         Ok(())
     }
 
     async fn mail(
         &self,
         tx: &mut OrgTx,
-        audience: &Audience,
+        recipients: &[String],
         (incident, also): (IncidentId, &[IncidentId]),
         key: &str,
         mail: Mail,
     ) -> Result<(), WorkerError> {
         let body = MailBody { subject: mail.subject, text: mail.text, html: mail.html };
-        tx.enqueue_mails((Some(incident), also), key, &self.mail_domain, &audience.recipients, &body).await?;
+        tx.enqueue_mails((Some(incident), also), key, &self.mail_domain, recipients, &body).await?;
         Ok(())
     }
 }
@@ -304,12 +306,15 @@ impl Opened<'_> {
     }
 }
 
-/// What one audit of a domain opens is one piece of news, however many record families it is about; anything else is told by itself.
+/// What one audit of a domain opens is one piece of news, however many record families it is about, and so is what one rule opens, however many
+/// monitors it is about; anything else is told by itself.
 fn told_together(opened: Vec<Opened<'_>>) -> Vec<Vec<Opened<'_>>> {
     let mut news: Vec<Vec<Opened<'_>>> = Vec::new();
     for one in opened {
         let same = |other: &&mut Vec<Opened<'_>>| {
-            one.step.kind == MonitorKind::Audit && other.first().is_some_and(|other| other.step.monitor == one.step.monitor)
+            let of_audit = |other: &Opened<'_>| one.step.kind == MonitorKind::Audit && other.step.monitor == one.step.monitor;
+            let of_rule = |other: &Opened<'_>| rule_of(&one.step.condition).is_some() && other.step.condition == one.step.condition;
+            other.first().is_some_and(|other| of_audit(other) || of_rule(other))
         };
         match news.iter_mut().find(same) {
             Some(others) => others.push(one),

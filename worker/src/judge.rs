@@ -59,7 +59,7 @@ fn weigh(state: &JudgeState, latest: &[RegionOutcome], ctx: &JudgeContext) -> Ju
     }
     // Nothing gets worse in a window, nor somewhat better, which would be told too: it is judged anew when the window is over. Of audits and
     // scans nothing is told from here, so that their pages may show what is.
-    if ctx.maintenance && ctx.kind == MonitorKind::Smtp && news(known(state), vote.state).is_some() {
+    if ctx.maintenance && ctx.kind.is_judged_whole() && news(known(state), vote.state).is_some() {
         return stays(None);
     }
     let candidate = advance(state.candidate, &vote);

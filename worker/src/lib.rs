@@ -16,11 +16,13 @@ pub mod config;
 mod database;
 mod engine_checker;
 mod error;
+pub mod follow_ups;
 pub mod health;
 mod history;
 mod incidents;
 pub mod judge;
 mod listener;
+mod logins;
 mod maintenance;
 pub mod notices;
 pub mod notifier;
@@ -28,6 +30,8 @@ mod port25;
 mod queue;
 pub mod recorder;
 mod refusal;
+mod rule_words;
+pub mod rules;
 pub mod runner;
 pub mod scheduler;
 pub mod seal;
@@ -37,6 +41,7 @@ pub mod slack;
 mod stays;
 mod steps;
 pub mod telemetry;
+pub mod thresholds;
 mod untold;
 pub mod wording;
 
@@ -58,9 +63,11 @@ pub use queue::{migrate_queue, queue_is_ready};
 use crate::{
     channels::sender::ChannelSender,
     checker::Checker,
+    follow_ups::FollowUps,
     listener::Bells,
     notifier::{Notifier, keep_sending},
     recorder::Recorder,
+    rules::Rules,
     runner::Runner,
     shared_checks::SharedChecks,
 };
@@ -111,9 +118,20 @@ async fn run_loops(
         loops.spawn(async move { keep_sending("notifier", &shutdown, &bells.mail, || notifier.send_due(Utc::now())).await });
     }
     if let Some(net) = net {
-        let sender = ChannelSender::new(store.clone(), net, config.seal.clone(), &config.base_url, shutdown.clone()).with_slack(&config.slack_api_url);
+        let sender =
+            ChannelSender::new(store.clone(), net, config.seal.clone(), &config.base_url, shutdown.clone()).with_slack(&config.slack_api_url);
         let bells = bells.clone();
         loops.spawn(async move { sender.run(&bells.channels).await });
+    }
+    {
+        let teller = FollowUps::new(store.clone(), &config.base_url, config.mail_from.email.domain());
+        let shutdown = shutdown.clone();
+        loops.spawn(async move { teller.run(&shutdown).await });
+    }
+    {
+        let rules = Rules::new(store.clone(), &config.base_url, config.mail_from.email.domain());
+        let shutdown = shutdown.clone();
+        loops.spawn(async move { rules.run(&shutdown).await });
     }
     {
         let (store, shutdown) = (store.clone(), shutdown.clone());

@@ -32,7 +32,7 @@ use crate::{
     stays,
     steps::{of_decision, of_transition},
     untold::untold,
-    wording::{latency_ms, sentence},
+    wording::{latency_ms, sentence, stages},
 };
 
 /// An audit that could not read what the others rest on is made again soon: name servers come back within minutes, and a blind hour is long.
@@ -176,10 +176,11 @@ fn sort_out<'a>(
             continue;
         }
         let keeps = keeps_history(&monitor, region, now);
-        // Servers are judged as a whole; by conditions only what close looks find, once there was one.
+        // Servers are judged as a whole; by conditions only what close looks and the login find, once there was one.
         let has_conditions = match &*run.outcome {
-            Outcome::Smtp(report) => monitor.conditions.started || !report.close_looks.is_empty(),
+            Outcome::Smtp(report) => monitor.conditions.started || !report.close_looks.is_empty() || report.login.is_some(),
             Outcome::Audit(_) | Outcome::Blacklist(_) => true,
+            Outcome::Service(_) => false,
         };
         let judges = keeps && has_conditions;
         let outcome =
@@ -204,7 +205,7 @@ fn sort_out<'a>(
         };
         let judgement = judge(&monitor.judge, &latest, &context);
         // What can not be told changes nothing, but how long what an incident is about can not be told.
-        let tells = monitor.kind == MonitorKind::Smtp || outcome.verdict() != Verdict::Unknown || !monitor.conditions.open.is_empty();
+        let tells = monitor.kind.is_judged_whole() || outcome.verdict() != Verdict::Unknown || !monitor.conditions.open.is_empty();
         let conditions = (judges && tells).then(|| judge_conditions(&monitor, run, &outcome, maintenance));
         news.push(Judged { monitor, run, outcome, summary, judgement, conditions, keeps, maintenance });
     }
@@ -213,7 +214,7 @@ fn sort_out<'a>(
 
 fn judge_conditions(monitor: &LockedMonitor, run: &Run, outcome: &Outcome, maintenance: bool) -> (Vec<Element>, Decision) {
     let mut seen = conditions::elements(outcome);
-    if !monitor.conditions.started && monitor.last_at.is_some() && monitor.kind != MonitorKind::Smtp {
+    if !monitor.conditions.started && monitor.last_at.is_some() && !monitor.kind.is_judged_whole() {
         // Watched since before conditions were kept: what is wrong may have been told, and is no baseline.
         for element in &mut seen {
             element.silent_first = false;
@@ -242,7 +243,7 @@ fn keeps_history(monitor: &LockedMonitor, region: &str, now: DateTime<Utc>) -> b
 fn steps_of<'a>(judged: &'a Judged<'_>) -> Vec<Step<'a>> {
     let conditions =
         judged.conditions.iter().flat_map(|(seen, decision)| of_decision(&judged.monitor, &judged.outcome, seen, decision, judged.run.at));
-    let whole = judged.judgement.transitions.iter().filter(|_| judged.monitor.kind == MonitorKind::Smtp);
+    let whole = judged.judgement.transitions.iter().filter(|_| judged.monitor.kind.is_judged_whole());
     whole.filter_map(|transition| of_transition(&judged.monitor, &judged.outcome, transition)).chain(conditions).collect()
 }
 
@@ -280,6 +281,7 @@ fn record_of<'a>(judged: &'a Judged<'_>, now: DateTime<Utc>) -> Recorded<'a> {
         outcome,
         summary,
         latency_ms: latency_ms(outcome),
+        stages: stages(outcome),
         // A server that is degraded for months would else fill the table with the same transcript.
         keep: monitor.last_verdict != Some(verdict) || matches!(verdict, Verdict::Down | Verdict::Unknown),
         judge: judgement.state.clone(),

@@ -20,6 +20,7 @@ use crate::{
     batch::CheckBatch,
     checker::{Instructions, ListInstructions, Observation},
     error::chain,
+    logins::Logins,
     port25::Port25,
     recorder::{Recorder, Run},
     scheduler::LEASE_SECONDS,
@@ -51,6 +52,7 @@ pub struct Runner {
     region: String,
     store: Store,
     checks: Arc<SharedChecks>,
+    logins: Logins,
     recorder: Recorder,
     port25: Port25,
     /// Opens keys of block lists.
@@ -68,6 +70,7 @@ impl Runner {
         Self {
             region: region.to_owned(),
             port25: Port25::new(store.clone(), region),
+            logins: Logins::new(checks.checker(), store.clone(), seal.clone()),
             store,
             checks,
             recorder,
@@ -179,13 +182,14 @@ impl Runner {
         (seen, late)
     }
 
-    /// What the organisation has to say about its audits and scans; probes need nothing, and no trip to the database.
+    /// What the organisation has to say about its audits, scans and services; probes need nothing, and no trip to the database.
     async fn instructions(&self, org: OrgId, units: &[DueUnit]) -> Result<HashMap<MonitorId, Instructions>, WorkerError> {
         let of_kind = |kind| units.iter().filter(move |unit| unit.kind == kind).map(|unit| unit.monitor);
         let audits: Vec<MonitorId> = of_kind(MonitorKind::Audit).collect();
         let scans: Vec<MonitorId> = of_kind(MonitorKind::Blacklist).collect();
         let mut all = HashMap::new();
-        if audits.is_empty() && scans.is_empty() {
+        let services: Vec<MonitorId> = units.iter().filter(|unit| unit.kind.is_service()).map(|unit| unit.monitor).collect();
+        if audits.is_empty() && scans.is_empty() && services.is_empty() {
             return Ok(all);
         }
         let _turn = self.transactions.acquire().await;
@@ -193,6 +197,12 @@ impl Runner {
         if !audits.is_empty() {
             let domains = tx.domain_instructions(&audits).await?;
             all.extend(domains.into_iter().map(|(monitor, domain)| (monitor, Instructions { domain, ..Instructions::default() })));
+        }
+        if !services.is_empty() {
+            let settings = tx.service_settings(&services).await?;
+            all.extend(
+                settings.into_iter().map(|(monitor, settings)| (monitor, Instructions { service: Some(settings), ..Instructions::default() })),
+            );
         }
         if !scans.is_empty() {
             let (choice, _) = tx.list_choice().await?;
@@ -234,13 +244,14 @@ impl Runner {
         let look = self.checks.observe(&ask);
         let seen = match unit.kind {
             // The pace of the lists decides how long a scan of a network takes, the patience with a tarpit how long a probe.
-            MonitorKind::Blacklist | MonitorKind::Smtp => self.with_lease(&unit, look).await,
             MonitorKind::Audit => look.await,
+            _ => self.with_lease(&unit, look).await,
         };
         match seen {
             Ok(Observation { at, outcome }) => {
                 self.port25.saw(&outcome).await;
                 let outcome = self.checks.with_close_look(&unit, outcome);
+                let outcome = if unit.login { self.with_lease(&unit, self.logins.add(&unit, outcome)).await } else { outcome };
                 Some(Ended::Seen(Run { monitor: unit.monitor, claim: unit.claim, at, outcome, requested: unit.requested }))
             }
             Err(NoLook::TooLate) => Some(Ended::TooLate(unit.monitor, unit.claim)),

@@ -1,4 +1,4 @@
-//! Secrets that must be used again (keys of block lists), sealed by a key from the environment: AES-256-GCM, each under a nonce of its own
+//! Secrets that must be used again (keys of block lists, logins, addresses of channels), sealed by a key from the environment: AES-256-GCM, each under a nonce of its own
 //! and bound to whose and what it is.
 
 use aws_lc_rs::{
@@ -6,7 +6,7 @@ use aws_lc_rs::{
     hkdf::{HKDF_SHA256, KeyType, Salt},
 };
 use secrecy::{ExposeSecret, SecretString};
-use waypost_types::OrgId;
+use waypost_types::{OrgId, ServerId};
 
 /// Why a secret can not be sealed or opened. No more is said: what is wrong with a sealed text is nobody's business.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -66,6 +66,11 @@ impl Seal {
 /// What the key of a block list is sealed as.
 pub fn key_of(list: &str) -> String {
     format!("list:{list}")
+}
+
+/// What the login of a mail server is sealed as.
+pub fn login_of(server: ServerId) -> String {
+    format!("server_login:{server}")
 }
 
 fn bound(org: OrgId, what: &str) -> String {

@@ -113,9 +113,9 @@ impl SharedChecks {
             return Ok(known);
         }
         let semaphore = match kind {
-            MonitorKind::Smtp => &self.probes,
             MonitorKind::Audit => &self.audits,
             MonitorKind::Blacklist => &self.scans,
+            _ => &self.probes,
         };
         let left = (ask.begin_before - Utc::now()).to_std().map_err(|_| NoLook::TooLate)?;
         let _permit = tokio::time::timeout(left, semaphore.acquire()).await.map_err(|_| NoLook::TooLate)?.map_err(|_| NoLook::TooLate)?;
@@ -129,6 +129,11 @@ impl SharedChecks {
             tracing::warn!(error = chain(&error), "what a provider's host answered could not be kept");
         }
         Ok(observation)
+    }
+
+    /// What looks at the world, for what is shared with nobody.
+    pub(crate) fn checker(&self) -> Arc<dyn Checker> {
+        Arc::clone(&self.checker)
     }
 
     /// What was seen, with what the last close look at the server has to tell.
@@ -185,9 +190,9 @@ impl SharedChecks {
 /// How long an outcome is shared at most.
 const fn usual_limit(kind: MonitorKind) -> Duration {
     match kind {
-        MonitorKind::Smtp => Duration::from_secs(45),
         MonitorKind::Audit => Duration::from_secs(300),
         MonitorKind::Blacklist => Duration::from_secs(900),
+        _ => Duration::from_secs(45),
     }
 }
 
@@ -199,7 +204,7 @@ fn freshness(ask: &Ask<'_>, verdict: Verdict, provider: bool) -> Duration {
     let usual = ask.interval * 4 / 5;
     // Trouble that is news to the monitor must be confirmed by a look of its own.
     // What an audit or a scan finds is not told apart by its verdict: it may be news beside what is known.
-    let may_be_news = ask.kind != MonitorKind::Smtp || MonitorState::from(verdict) != ask.state;
+    let may_be_news = !ask.kind.is_judged_whole() || MonitorState::from(verdict) != ask.state;
     if ask.requested || (verdict != Verdict::Up && may_be_news) {
         return REQUEST_SPACING.min(usual);
     }

@@ -4,23 +4,26 @@ use chrono::{DateTime, Utc};
 use waypost_store::recording::LockedMonitor;
 use waypost_types::{
     judge::{MonitorState, Transition},
-    monitor::MonitorKind,
     outcome::Outcome,
 };
 
 use crate::{
     conditions::{Change, Decision, Element},
     incidents::{Step, What},
-    wording::{self, condition_words, incident_words, recovery_words},
+    wording::{self, condition_words, incident_words, recovery_words, service_words},
 };
 
 /// Of a monitor that is judged as a whole. A first outcome that is no failure, and a state that can not be told, neither open nor end anything.
 pub(crate) fn of_transition<'a>(monitor: &'a LockedMonitor, outcome: &'a Outcome, transition: &Transition) -> Option<Step<'a>> {
-    let Outcome::Smtp(report) = outcome else { return None };
     let target = monitor.target.as_str();
     let what = match transition.severity {
         Some(severity) => {
-            let (title, summary) = incident_words(target, transition.to, report);
+            let (title, summary) = match outcome {
+                Outcome::Smtp(report) => incident_words(target, transition.to, report),
+                Outcome::Service(report) => service_words(transition.to, report),
+                // They are judged by what they find.
+                Outcome::Audit(_) | Outcome::Blacklist(_) => return None,
+            };
             let better = matches!((transition.from, transition.to), (MonitorState::Down, MonitorState::Degraded));
             What::Stands { severity, title, summary, better }
         }
@@ -72,7 +75,7 @@ pub(crate) fn of_decision<'a>(
     let steps = decision.changes.iter().map(step);
     // Incidents from before conditions were judged one by one are about the monitor as a whole. What is still wrong is told anew: a monitor
     // that was looked at before has no baseline.
-    let old = (!monitor.conditions.started && monitor.kind != MonitorKind::Smtp).then(|| Step {
+    let old = (!monitor.conditions.started && !monitor.kind.is_judged_whole()).then(|| Step {
         monitor: monitor.id,
         condition: String::new(),
         kind: monitor.kind,

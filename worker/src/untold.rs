@@ -21,6 +21,8 @@ use crate::{
 /// Parts of an outcome that could not be told.
 pub fn untold(outcome: &Outcome) -> BTreeSet<String> {
     match outcome {
+        // They are judged as a whole.
+        Outcome::Service(_) => BTreeSet::new(),
         Outcome::Smtp(report) => QUESTIONS.iter().filter(|question| !is_answered(report, question)).map(|question| (*question).to_owned()).collect(),
         Outcome::Audit(report) => {
             let parts = report.unknown.iter().filter(|part| part.is_silence());

@@ -7,13 +7,13 @@ use waypost_types::{
     finding::{Finding, Severity},
     judge::MonitorState,
     monitor::MonitorKind,
-    outcome::{AuditReport, BlacklistReport, Outcome, SmtpReport, Verdict},
+    outcome::{AuditReport, BlacklistReport, Outcome, ServiceReport, SmtpReport, StageMs, Verdict},
     unicode::{display, in_text},
 };
 
 use crate::{
     checker::split_target,
-    conditions::{CLOSE_LOOK, Element, LetGo},
+    conditions::{CLOSE_LOOK, Element, LOGIN, LetGo},
 };
 
 /// Longest title in characters.
@@ -27,18 +27,24 @@ pub fn sentence(outcome: &Outcome) -> String {
         Outcome::Smtp(report) => report.summary.clone(),
         Outcome::Audit(report) => audit_sentence(report),
         Outcome::Blacklist(report) => list_sentence(report),
+        Outcome::Service(report) => report.summary.clone(),
     })
 }
 
-/// Total milliseconds, where that means something: the slowest address of an SMTP check.
+/// Milliseconds by stage, where that means something: those of the slowest address of a check that worked. Of a service the whole is kept.
+pub fn stages(outcome: &Outcome) -> Option<StageMs> {
+    let report = match outcome {
+        Outcome::Smtp(report) => report,
+        Outcome::Service(report) => return report.latency_ms().map(|total| StageMs { total: Some(total), ..StageMs::default() }),
+        Outcome::Audit(_) | Outcome::Blacklist(_) => return None,
+    };
+    let worked = report.probes.iter().filter(|probe| matches!(probe.verdict, Verdict::Up | Verdict::Degraded)).map(|probe| probe.stage_ms);
+    worked.filter(|stages| stages.total.is_some()).max_by(|a, b| a.total.unwrap_or_default().total_cmp(&b.total.unwrap_or_default()))
+}
+
+/// Total milliseconds.
 pub fn latency_ms(outcome: &Outcome) -> Option<f64> {
-    let Outcome::Smtp(report) = outcome else { return None };
-    report
-        .probes
-        .iter()
-        .filter(|probe| matches!(probe.verdict, Verdict::Up | Verdict::Degraded))
-        .filter_map(|probe| probe.stage_ms.total)
-        .reduce(f64::max)
+    stages(outcome).and_then(|stages| stages.total)
 }
 
 fn audit_sentence(report: &AuditReport) -> String {
@@ -82,6 +88,32 @@ pub fn incident_words(target: &str, state: MonitorState, report: &SmtpReport) ->
     let findings: Vec<Finding> = report.probes.iter().flat_map(|probe| probe.findings.clone()).collect();
     let (title, summary) = smtp_words(target, state, report, worst(&findings));
     (title_of(&title, ""), in_text(&summary))
+}
+
+/// Title and summary of an incident about the confirmed state of a service.
+pub fn service_words(state: MonitorState, report: &ServiceReport) -> (String, String) {
+    let findings: Vec<Finding> = report.findings().cloned().collect();
+    let name = service_name(report.service, &report.target);
+    let title = match (state, worst(&findings)) {
+        (_, Some(finding)) if finding.severity >= Severity::Medium => finding.summary.clone(),
+        (MonitorState::Down, _) => format!("{name} fails"),
+        _ => format!("{name} works with problems"),
+    };
+    let summary = match worst(&findings).filter(|finding| finding.severity >= Severity::Medium) {
+        Some(finding) => advice(finding),
+        None => full_stop(&report.summary),
+    };
+    (title_of(&title, ""), in_text(&summary))
+}
+
+/// What people call a service: its kind and its target.
+fn service_name(kind: MonitorKind, target: &str) -> String {
+    match kind {
+        MonitorKind::Dns => format!("The record {target}"),
+        MonitorKind::Imap => format!("IMAP at {target}"),
+        MonitorKind::Pop => format!("POP3 at {target}"),
+        _ => target.to_owned(),
+    }
 }
 
 /// Title and summary of an incident about what a condition is about now.
@@ -167,6 +199,10 @@ pub fn ended<'a>(kind: MonitorKind, target: &str, condition: &str, outcome: &Out
         (MonitorKind::Blacklist, Some((subject, _))) => {
             (format!("{subject}: listing is over"), format!("{subject} is off the lists that this was about."))
         }
+        (MonitorKind::Smtp, None) if condition == LOGIN => {
+            let (host, port) = split_target(target);
+            (format!("{host} takes the login on port {port} again"), format!("The stored login works again at {host} on port {port}."))
+        }
         _ => {
             let name = family_name(condition);
             let there = matches!(outcome, Outcome::Audit(report) if report.records.get(condition).is_some_and(|records| !records.is_empty()));
@@ -199,6 +235,7 @@ fn let_go_one(kind: MonitorKind, gone: &LetGo) -> String {
     };
     match gone.since {
         Some(since) => format!("{what} can no longer be looked at since {}", since.format("%Y-%m-%d %H:%M UTC")),
+        None if kind == MonitorKind::Smtp => format!("{what} is no longer tried: the stored login was taken away or switched off"),
         None => format!("{what} is no longer asked for: the list is retired or switched off"),
     }
 }
@@ -265,6 +302,10 @@ fn advice(finding: &Finding) -> String {
 pub fn recovery_words(target: &str, from: MonitorState, outcome: &Outcome) -> (String, String) {
     let (host, port) = split_target(target);
     let title = match from {
+        from if let Outcome::Service(report) = outcome => {
+            let name = service_name(report.service, target);
+            if from == MonitorState::Degraded { format!("{name} works without problems again") } else { format!("{name} is as it should be again") }
+        }
         MonitorState::Degraded => format!("{host} works on port {port} without problems again"),
         _ => format!("{host} answers on port {port} again"),
     };

@@ -4,7 +4,8 @@
 mod scene;
 
 use scene::Scene;
-use waypost_types::{MonitorId, monitor::MonitorKind};
+use waypost_store::{results::RollupSpan, timings::Steps};
+use waypost_types::{MonitorId, monitor::MonitorKind, timing::Stage};
 
 impl Scene {
     /// A result of a day, in its partition, which is made where it is missing.
@@ -92,6 +93,59 @@ async fn hours_and_days_add_up_however_often_they_are_rolled_up() {
         // As if nothing had been rolled up: the second round meets its own rows.
         scene.run_sql("DELETE FROM rollup_progress").await;
     }
+}
+
+#[tokio::test]
+async fn the_spread_of_each_stage_is_kept_by_hour_and_day_and_what_is_fresh_stands_beside_it() {
+    let scene = Scene::new().await;
+    let monitor = scene.monitor(MonitorKind::Smtp, "mx.example:25", 300).await;
+    scene.result_of_day(monitor, 2).await;
+    scene.run_sql("DELETE FROM check_results").await;
+    let check = async |at: &str, verdict: &str, maintenance: bool, stages: &str| {
+        scene
+            .run_sql(&format!(
+                "INSERT INTO check_results (org_id, id, monitor_id, region, claim, at, verdict, summary, maintenance, stages)
+                 VALUES ('{}', gen_random_uuid(), '{}', 'local', 1, {at}, '{verdict}', '', {maintenance}, {stages})",
+                scene.org.0, monitor.0
+            ))
+            .await;
+    };
+    let day = "date_trunc('day', now(), 'UTC') - interval '48 hours'";
+    // 0 to 100 ms of connecting, and twice as much as a whole; a failure that measured nothing, and one in a window.
+    for ms in [0, 25, 50, 75, 100] {
+        check(&format!("{day} + interval '3 hours'"), "up", false, &format!("'{{NULL,{ms},NULL,NULL,NULL,NULL,{}}}'", ms * 2)).await;
+    }
+    check(&format!("{day} + interval '3 hours'"), "down", false, "NULL").await;
+    check(&format!("{day} + interval '3 hours'"), "down", true, "NULL").await;
+    check(&format!("{day} + interval '4 hours'"), "up", false, "'{NULL,500,NULL,NULL,NULL,NULL,1000}'").await;
+    scene.maintain(true).await;
+    check("now() - interval '1 minute'", "up", false, "'{NULL,7,NULL,NULL,NULL,NULL,9}'").await;
+
+    let since = chrono::Utc::now() - chrono::TimeDelta::days(4);
+    let mut tx = scene.db.store.org_tx(scene.org).await.unwrap();
+    for (steps, wanted) in [
+        (
+            Steps::Rolled(RollupSpan::Hour),
+            vec![(7, 1, 1, Some((50.0, 95.0)), Some((100.0, 190.0))), (1, 0, 0, Some((500.0, 500.0)), Some((1000.0, 1000.0)))],
+        ),
+        // Of all six, not the middle of two middles.
+        (Steps::Rolled(RollupSpan::Day), vec![(8, 1, 1, Some((62.5, 400.0)), Some((125.0, 800.0)))]),
+        (Steps::Seconds(900), vec![(7, 1, 1, Some((50.0, 95.0)), Some((100.0, 190.0))), (1, 0, 0, Some((500.0, 500.0)), Some((1000.0, 1000.0)))]),
+    ] {
+        let points = tx.timing_points(monitor, since, steps).await.unwrap();
+        let seen: Vec<_> = points
+            .iter()
+            .map(|point| {
+                let of = |stage| point.of(stage).map(|ms| (ms.p50, ms.p95));
+                assert_eq!(of(Stage::Tls), None);
+                (point.checks, point.maintenance, point.down, of(Stage::Connect), of(Stage::Total))
+            })
+            .collect();
+        let fresh = (1, 0, 0, Some((7.0, 7.0)), Some((9.0, 9.0)));
+        assert_eq!(seen, [wanted, vec![fresh]].concat(), "{steps:?}");
+    }
+    let numbers: String = scene.value("SELECT checks || '/' || up || '/' || down || '/' || maintenance FROM rollups WHERE span = 'day'").await;
+    assert_eq!(numbers, "8/6/1/1", "a failure in a window is none of the server's");
 }
 
 #[tokio::test]

@@ -139,8 +139,14 @@ pub async fn update(
     } else {
         None
     };
-    let change =
-        ChannelChange { name, secret: secret.as_ref(), slack_channel, min_severity: patch.min_severity, enabled: patch.enabled, ..ChannelChange::default() };
+    let change = ChannelChange {
+        name,
+        secret: secret.as_ref(),
+        slack_channel,
+        min_severity: patch.min_severity,
+        enabled: patch.enabled,
+        ..ChannelChange::default()
+    };
     let changed = tx.update_channel(row.id, expected, &change).await?;
     member.changed(tx, changed).await
 }

@@ -18,8 +18,11 @@ pub mod monitors;
 pub mod overview;
 pub mod recovery;
 pub mod results;
+pub mod routes;
+pub mod rules;
 pub mod runbooks;
 pub mod score;
+pub mod server_logins;
 pub mod servers;
 pub mod settings;
 pub mod signup;
@@ -27,6 +30,7 @@ pub mod slack;
 pub mod slack_requests;
 pub mod tags;
 pub mod targets;
+mod timings;
 pub mod verification;
 
 use axum::{Router, middleware};
@@ -67,6 +71,8 @@ pub fn routes(state: &AppState) -> (Router<AppState>, OpenApi) {
         .routes(routes!(servers::get, servers::update, servers::delete))
         .routes(routes!(servers::check))
         .routes(routes!(servers::history))
+        .routes(routes!(server_logins::get, server_logins::set, server_logins::remove))
+        .routes(routes!(server_logins::resume))
         .routes(routes!(addresses::list, addresses::create))
         .routes(routes!(addresses::get, addresses::update, addresses::delete))
         .routes(routes!(addresses::check))
@@ -82,9 +88,17 @@ pub fn routes(state: &AppState) -> (Router<AppState>, OpenApi) {
         .routes(routes!(slack::authorize))
         .routes(routes!(slack::install))
         .routes(routes!(slack::channels))
+        .routes(routes!(routes::list, routes::create))
+        .routes(routes!(routes::get, routes::update, routes::delete))
+        .routes(routes!(routes::order))
+        .routes(routes!(routes::preview))
         .routes(routes!(maintenance::list, maintenance::create))
         .routes(routes!(maintenance::get, maintenance::update, maintenance::delete))
         .routes(routes!(maintenance::end))
+        .routes(routes!(rules::list, rules::create))
+        .routes(routes!(rules::attempt))
+        .routes(routes!(rules::get, rules::update, rules::delete))
+        .routes(routes!(rules::values))
         .routes(routes!(tags::list))
         .routes(routes!(settings::get, settings::update))
         .routes(routes!(messages::read))
@@ -94,6 +108,7 @@ pub fn routes(state: &AppState) -> (Router<AppState>, OpenApi) {
         .routes(routes!(results::list))
         .routes(routes!(results::get))
         .routes(routes!(results::rollups))
+        .routes(routes!(timings::timings))
         .routes(routes!(results::outcome))
         .routes(routes!(incidents::list, incidents::create))
         .routes(routes!(incidents::get, incidents::update, incidents::delete))

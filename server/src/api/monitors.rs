@@ -1,6 +1,7 @@
 //! `monitors`: what is checked, how often and from where.
 
 use axum::{Json, extract::State, http::StatusCode};
+use serde::Deserialize;
 use waypost_store::{
     OrgTx,
     monitors::{Added, MonitorDraft},
@@ -19,7 +20,7 @@ use crate::{
         body::Body,
         condition::{IfMatch, Versioned},
         org::{Member, Of, Read, Write, tenant_row},
-        page::Page,
+        page::{Page, Params},
         problem::ApiError,
     },
     state::AppState,
@@ -27,12 +28,20 @@ use crate::{
 
 tenant_row!("monitors": Monitor, MonitorId, monitor);
 
-/// Monitors, oldest first.
-#[utoipa::path(get, path = "/v1/orgs/{org}/monitors", tag = "monitors", params(("org" = String, Path), ("cursor" = Option<String>, Query), ("limit" = Option<u32>, Query)),
+/// Which monitors a list is of.
+#[derive(Debug, Deserialize)]
+pub struct Wanted {
+    /// Services beside SMTP alone.
+    #[serde(default)]
+    services: bool,
+}
+
+/// Monitors, oldest first. Of services alone with `services=true`; a tag is one of a service.
+#[utoipa::path(get, path = "/v1/orgs/{org}/monitors", tag = "monitors", params(("org" = String, Path), ("services" = Option<bool>, Query), ("tag" = Option<String>, Query), ("cursor" = Option<String>, Query), ("limit" = Option<u32>, Query)),
     responses((status = 200, body = List<Monitor>), (status = 401, body = Problem), (status = 404, body = Problem)))]
-pub async fn list(member: Member<Read>, page: Page) -> Result<Json<List<Monitor>>, ApiError> {
+pub async fn list(member: Member<Read>, Params(wanted): Params<Wanted>, page: Page) -> Result<Json<List<Monitor>>, ApiError> {
     let mut tx = member.tx().await?;
-    let items = tx.monitors(page.after()?, page.rows()).await?;
+    let items = tx.monitors(wanted.services, page.tag.as_deref(), page.after()?, page.rows()).await?;
     tx.commit().await?;
     Ok(Json(page.list(items, |monitor| monitor.id)?))
 }
@@ -42,6 +51,8 @@ pub async fn list(member: Member<Read>, page: Page) -> Result<Json<List<Monitor>
     responses((status = 201, body = Monitor), (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub async fn create(State(state): State<AppState>, member: Member<Write>, Body(new): Body<NewMonitor>) -> Result<Versioned<Monitor>, ApiError> {
     let target = targets::target(new.kind, &new.target, &state.settings.egress)?;
+    let settings = new.settings.unwrap_or_default();
+    targets::settings(new.kind, &target.written, &settings)?;
     targets::interval(new.kind, new.interval_s)?;
     let given = new.regions.as_deref().map(targets::regions).transpose()?;
     member.take_check()?;
@@ -63,6 +74,7 @@ pub async fn create(State(state): State<AppState>, member: Member<Write>, Body(n
         Added::New(id) => id,
         Added::Exists(id) => return Err(ApiError::exists("target", &target.written, id)),
     };
+    tx.set_service_settings(id, &settings).await?;
     tx.reserve_monitors(0).await?;
     let monitor = tx.monitor(id).await?;
     tx.notify_due().await?;
@@ -87,7 +99,16 @@ pub async fn update(
     Body(mut patch): Body<MonitorPatch>,
 ) -> Result<Versioned<Monitor>, ApiError> {
     targets::interval(monitor.row.kind, patch.interval_s)?;
-    if patch.paused == Some(false) {
+    if let Some(settings) = &patch.settings {
+        targets::settings(monitor.row.kind, &monitor.row.target, settings)?;
+    }
+    patch.tags = targets::tags(patch.tags)?;
+    if patch.tags.is_some() && !monitor.row.kind.is_service() {
+        return Err(ApiError::field("tags", "Give the tags to the domain, mail server or address that it belongs to."));
+    }
+    // Another expectation is another question: it is asked at once.
+    let anew = patch.settings.as_ref().is_some_and(|settings| *settings != monitor.row.settings) && !monitor.row.paused;
+    if patch.paused == Some(false) || anew {
         monitor.member.take_check()?;
     }
     let mut tx = monitor.member.tx().await?;
@@ -95,6 +116,9 @@ pub async fn update(
         patch.regions = Some(known_regions(&mut tx, targets::regions(given)?).await?);
     }
     let changed = tx.update_monitor(monitor.row.id, expected, &patch).await?;
+    if anew {
+        tx.request_check(changed.id).await?;
+    }
     notify(&mut tx, &changed).await?;
     monitor.member.changed(tx, changed).await
 }

@@ -62,8 +62,8 @@ pub struct Bars {
     responses((status = 200, body = List<RollupPoint>), (status = 404, body = Problem)))]
 pub async fn rollups(monitor: Of<Read, Monitor>, Params(bars): Params<Bars>) -> Result<Json<List<RollupPoint>>, ApiError> {
     let (span, width, default_hours, most_hours) = match bars.by.as_deref() {
-        None | Some("hour") => (RollupSpan::Hour, Duration::hours(1), 24, 24 * 60),
-        Some("day") => (RollupSpan::Day, Duration::days(1), 24 * 30, 24 * 400),
+        None | Some("hour") => (RollupSpan::Hour, RollupSpan::Hour.width(), 24, 24 * 60),
+        Some("day") => (RollupSpan::Day, RollupSpan::Day.width(), 24 * 30, super::timings::MOST_HOURS),
         Some(_) => return Err(ApiError::field("by", "Use hour or day.")),
     };
     let hours = bars.hours.unwrap_or(default_hours);

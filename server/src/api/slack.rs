@@ -142,7 +142,9 @@ pub(super) async fn chosen(state: &AppState, member: &Member<Manage>, text: &str
     let (token, opened) = token(state, member).await?;
     match api(state).channel(&opened, &id).await {
         Ok(found) => Ok((id, SealedChannel { sealed: Vec::new(), shown: format!("#{}", found.name) })),
-        Err(failure) if failure.token_is_gone().is_none() && failure.word().is_some() => Err(ApiError::field("slack_channel", sentence(&failure.to_string()))),
+        Err(failure) if failure.token_is_gone().is_none() && failure.word().is_some() => {
+            Err(ApiError::field("slack_channel", sentence(&failure.to_string())))
+        }
         Err(failure) => Err(failed(member, &token, &failure).await?),
     }
 }
@@ -153,7 +155,8 @@ pub(super) async fn token<N: Need>(state: &AppState, member: &Member<N>) -> Resu
     let token = tx.slack_token().await?;
     tx.commit().await?;
     let token = token.filter(|token| token.gone.is_none()).ok_or_else(|| ApiError::field("slack", "Add the app to Slack first."))?;
-    let opened = open_token(state.seal("slack")?, member.org.id, &token.sealed).map_err(|error| ApiError::field("slack", sentence(&error.to_string())))?;
+    let opened =
+        open_token(state.seal("slack")?, member.org.id, &token.sealed).map_err(|error| ApiError::field("slack", sentence(&error.to_string())))?;
     Ok((token, opened))
 }
 

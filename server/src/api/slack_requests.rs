@@ -5,9 +5,9 @@ use std::{collections::HashMap, time::Duration};
 
 use axum::{
     Form, Json,
-    body::{Body, Bytes},
+    body::Body,
     extract::{FromRequest as _, Request, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{Method, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use chrono::{DateTime, Utc};
@@ -20,10 +20,12 @@ use waypost_types::{
     incident::{IncidentStatus, MuteFor},
     problem::Problem,
 };
-use waypost_worker::slack::check;
 
 use crate::{
-    http::{body::read, client::ClientAddress, problem::ApiError},
+    http::{
+        problem::ApiError,
+        slack::{OurMessage, Signed},
+    },
     state::AppState,
 };
 
@@ -101,10 +103,9 @@ impl Asked {
 /// A button of a message in Slack was pressed. Slack signs the request; each signature is taken once.
 #[utoipa::path(post, path = "/v1/slack/interactions", tag = "slack",
     responses((status = 200), (status = 401, body = Problem), (status = 404, body = Problem), (status = 429, body = Problem)))]
-pub async fn interactions(State(state): State<AppState>, client: ClientAddress, request: Request) -> Result<StatusCode, ApiError> {
-    let bytes = signed(&state, client, request).await?;
-    let pressed = pressed(bytes).await?;
-    let done = tokio::time::timeout(ANSWER, act(&state, &pressed)).await.map_err(|_| ApiError::TooSlow)??;
+pub async fn interactions(State(state): State<AppState>, signed: Signed) -> Result<StatusCode, ApiError> {
+    let pressed = pressed(&signed).await?;
+    let done = tokio::time::timeout(ANSWER, act(&state, &signed, &pressed)).await.map_err(|_| ApiError::TooSlow)??;
     if let (Some(words), Some(url)) = (done, pressed.response_url.as_deref().and_then(|url| reply_address(&state, url))) {
         let net = state.net.clone();
         let body = json!({ "response_type": "ephemeral", "replace_original": false, "text": words }).to_string();
@@ -121,9 +122,8 @@ pub async fn interactions(State(state): State<AppState>, client: ClientAddress, 
 /// Something happened in a workspace: the app was removed, or its token revoked. Signed in the same way.
 #[utoipa::path(post, path = "/v1/slack/events", tag = "slack",
     responses((status = 200), (status = 401, body = Problem), (status = 404, body = Problem), (status = 429, body = Problem)))]
-pub async fn events(State(state): State<AppState>, client: ClientAddress, request: Request) -> Result<Response, ApiError> {
-    let bytes = signed(&state, client, request).await?;
-    let body: Value = serde_json::from_slice(&bytes).map_err(|error| ApiError::Malformed(error.to_string()))?;
+pub async fn events(State(state): State<AppState>, signed: Signed) -> Result<Response, ApiError> {
+    let body: Value = serde_json::from_slice(&signed.0).map_err(|error| ApiError::Malformed(error.to_string()))?;
     if body["type"] == "url_verification" {
         return Ok(Json(json!({ "challenge": body["challenge"] })).into_response());
     }
@@ -140,32 +140,9 @@ pub async fn events(State(state): State<AppState>, client: ClientAddress, reques
     Ok(StatusCode::OK.into_response())
 }
 
-/// The body as it came, when it is Slack's and was not seen before.
-async fn signed(state: &AppState, client: ClientAddress, request: Request) -> Result<Bytes, ApiError> {
-    let Some(app) = &state.settings.slack else { return Err(ApiError::NotFound) };
-    state.limits.slack_requests.take(&client.key())?;
-    let headers = request.headers().clone();
-    let bytes = read(request).await?;
-    let text = |name: &str| text(&headers, name);
-    let signature = check(&app.signing_secret, text("x-slack-request-timestamp"), text("x-slack-signature"), &bytes, state.net.now());
-    let signature = signature.map_err(|why| {
-        tracing::info!(%why, "a request that is not Slack's was refused");
-        ApiError::Unauthenticated
-    })?;
-    if !state.store.take_slack_signature(&signature).await? {
-        tracing::info!("a request of Slack's that was seen before was refused");
-        return Err(ApiError::Unauthenticated);
-    }
-    Ok(bytes)
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
-}
-
-async fn pressed(bytes: Bytes) -> Result<Pressed, ApiError> {
-    let mut form = Request::new(Body::from(bytes));
-    *form.method_mut() = axum::http::Method::POST;
+async fn pressed(signed: &Signed) -> Result<Pressed, ApiError> {
+    let mut form = Request::new(Body::from(signed.0.clone()));
+    *form.method_mut() = Method::POST;
     form.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/x-www-form-urlencoded"));
     let fields = Form::<HashMap<String, String>>::from_request(form, &()).await.map_err(|error| ApiError::Malformed(error.to_string()))?;
     let payload = fields.get("payload").map(String::as_str).unwrap_or_default();
@@ -173,16 +150,15 @@ async fn pressed(bytes: Bytes) -> Result<Pressed, ApiError> {
 }
 
 /// Does what the button asks for. Answers what is to be said to whoever pressed it, where nothing could be done.
-async fn act(state: &AppState, pressed: &Pressed) -> Result<Option<&'static str>, ApiError> {
+async fn act(state: &AppState, signed: &Signed, pressed: &Pressed) -> Result<Option<&'static str>, ApiError> {
     let asked = pressed.actions.first().and_then(|action| Asked::of(&action.action_id)).filter(|_| pressed.kind == "block_actions");
     let place = pressed.container.as_ref().and_then(|container| Some((container.channel_id.as_deref()?, container.message_ts.as_deref()?)));
     let (Some(asked), Some((channel, ts)), Some(team), Some(user)) = (asked, place, &pressed.team, &pressed.user) else { return Ok(None) };
-    let Some((org, ours)) = state.store.slack_message_owner(&team.id, channel, ts).await? else {
+    let Some(message) = OurMessage::find(state, signed, &team.id, channel, ts).await? else {
         return Ok(Some("Waypost does not know this message any more. Open the incident in Waypost instead."));
     };
     let actor = actor(user);
-    let mut tx = state.store.org_tx(org).await?;
-    let about = tx.slack_message_is_about(ours, channel, ts).await?;
+    let (mut tx, about) = message.tx().await?;
     let mut done: Vec<IncidentId> = Vec::new();
     for id in about {
         let status = match tx.incident(id).await {
@@ -203,6 +179,7 @@ async fn act(state: &AppState, pressed: &Pressed) -> Result<Option<&'static str>
             Asked::Resolve | Asked::Mute => "It is over already.",
         }));
     }
+    let org = message.org;
     state.overviews.changed(org);
     tracing::info!(%org, incidents = done.len(), ?asked, "a button was pressed in Slack");
     Ok(None)

@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 
-use waypost_engine::net::Egress;
+use waypost_engine::net::{Egress, check_url};
 use waypost_types::{
     Cidr, DomainName,
     monitor::{Monitor, MonitorKind},
+    service::{RecordKind, ServiceSettings, dns_target, ports_of},
 };
 
 use crate::http::problem::ApiError;
@@ -15,6 +16,7 @@ pub const PORTS: [u16; 4] = [25, 465, 587, 2525];
 /// Ports of a server when nobody said otherwise.
 pub const DEFAULT_PORTS: [u16; 3] = [25, 465, 587];
 const MAX_REGIONS: usize = 8;
+const MAX_URL: usize = 1000;
 
 /// A domain name.
 pub fn domain(field: &str, text: &str) -> Result<DomainName, ApiError> {
@@ -148,6 +150,11 @@ pub struct Target {
     pub subject: String,
 }
 
+/// Whether a check of this kind can be expected to find this.
+pub fn settings(kind: MonitorKind, target: &str, settings: &ServiceSettings) -> Result<(), ApiError> {
+    settings.read(kind, target).map(drop).map_err(|error| ApiError::field(error.field, error.message))
+}
+
 /// Parses a monitor's target.
 pub fn target(kind: MonitorKind, text: &str, egress: &Egress) -> Result<Target, ApiError> {
     const FIELD: &str = "target";
@@ -160,20 +167,52 @@ pub fn target(kind: MonitorKind, text: &str, egress: &Egress) -> Result<Target, 
             let cidr = cidr(FIELD, text, egress)?.to_string();
             Ok(Target { written: cidr.clone(), subject: cidr })
         }
-        MonitorKind::Smtp => {
+        MonitorKind::Https => {
+            let url = check_url(text.trim()).map_err(|error| ApiError::field(FIELD, error.to_string()))?;
+            // An address in it passes the guard now, a name when it is looked up.
+            let named = url.trim_start_matches("https://").split(['/', '?', '#']).next().unwrap_or_default();
+            let subject = host(FIELD, named, egress)?;
+            if url.len() > MAX_URL {
+                return Err(ApiError::field(FIELD, format!("Give an address of at most {MAX_URL} characters.")));
+            }
+            Ok(Target { written: url, subject })
+        }
+        MonitorKind::Dns => {
+            let wanted = || ApiError::field(FIELD, "Give a name and a type, for example “example.com MX”.");
+            let (name, kind) = dns_target(text).ok_or_else(wanted)?;
+            let name = match name.trim_matches(['[', ']']).parse::<IpAddr>() {
+                Ok(address) if kind == RecordKind::Ptr => address.to_canonical().to_string(),
+                // Names of records have labels that names of hosts have not: _dmarc, _25._tcp, 1/26.
+                _ => record_name(name).ok_or_else(wanted)?,
+            };
+            Ok(Target { written: format!("{name} {}", kind.as_str()), subject: name })
+        }
+        MonitorKind::Smtp | MonitorKind::Tcp | MonitorKind::Imap | MonitorKind::Pop => {
             let wanted = || ApiError::field(FIELD, "Give host:port, for example mail.example.com:25.");
             let (name, port) = text.trim().rsplit_once(':').ok_or_else(wanted)?;
             if name.contains(':') && !(name.starts_with('[') && name.ends_with(']')) {
                 return Err(wanted());
             }
             let port: u16 = port.parse().map_err(|_| wanted())?;
-            if !PORTS.contains(&port) {
-                return Err(ApiError::field(FIELD, format!("{port} is no port of mail servers: use 25, 465, 587 or 2525.")));
+            let allowed: &[u16] = if kind == MonitorKind::Smtp { &PORTS } else { ports_of(kind) };
+            if !allowed.contains(&port) {
+                let ports = allowed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                return Err(ApiError::field(FIELD, format!("{port} is no port for this check: use one of {ports}.")));
             }
             let host = host(FIELD, name, egress)?;
             Ok(Target { written: waypost_store::servers::smtp_target(&host, port), subject: host })
         }
     }
+}
+
+/// A name that records can be at, in lower case and without a final dot.
+fn record_name(text: &str) -> Option<String> {
+    let ascii = match text.parse::<DomainName>() {
+        Ok(name) => name.to_string(),
+        Err(_) => text.trim_end_matches('.').to_ascii_lowercase(),
+    };
+    let label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_/*".contains(&byte));
+    (ascii.len() <= 253 && ascii.split('.').all(label)).then_some(ascii)
 }
 
 /// What is paused as a whole is not checked, not even when asked.
@@ -200,6 +239,12 @@ mod tests {
             (MonitorKind::Smtp, "[2001:4860:4860::8888]:587", "[2001:4860:4860::8888]:587"),
             (MonitorKind::Smtp, "127.40.0.9:25", "127.40.0.9:25"),
             (MonitorKind::Blacklist, "203.0.113.77/24", "203.0.113.0/24"),
+            (MonitorKind::Tcp, "Mail.Example.com:4190", "mail.example.com:4190"),
+            (MonitorKind::Imap, "[2001:4860:4860::8888]:993", "[2001:4860:4860::8888]:993"),
+            (MonitorKind::Https, "HTTPS://Example.com", "https://example.com/"),
+            (MonitorKind::Https, "https://bücher.example/x?y=1", "https://xn--bcher-kva.example/x?y=1"),
+            (MonitorKind::Dns, " _DMARC.Example.com.  txt", "_dmarc.example.com TXT"),
+            (MonitorKind::Dns, "192.0.2.1 PTR", "192.0.2.1 PTR"),
         ];
         for (kind, text, written) in table {
             assert_eq!(target(kind, text, &guarded()).unwrap().written, written);
@@ -216,6 +261,17 @@ mod tests {
             (MonitorKind::Smtp, "127.0.0.1:25"),
             (MonitorKind::Smtp, "[::ffff:10.0.0.1]:25"),
             (MonitorKind::Blacklist, "10.0.0.0/24"),
+            (MonitorKind::Tcp, "example.com:22"),
+            (MonitorKind::Tcp, "127.0.0.1:80"),
+            (MonitorKind::Imap, "example.com:25"),
+            (MonitorKind::Pop, "example.com:993"),
+            (MonitorKind::Https, "http://example.com/"),
+            (MonitorKind::Https, "https://127.0.0.1/"),
+            (MonitorKind::Https, "https://[::1]/"),
+            (MonitorKind::Https, "https://example.com:8443/"),
+            (MonitorKind::Dns, "example.com"),
+            (MonitorKind::Dns, "example.com HINFO"),
+            (MonitorKind::Dns, "a b.example MX"),
             (MonitorKind::Blacklist, "203.0.113.0/20"),
         ];
         for (kind, text) in table {

@@ -65,6 +65,10 @@ const TABLE: &[(&str, &str, Door)] = &[
     ("DELETE", "/api/v1/orgs/{org}/servers/{id}", Door::Write),
     ("GET", "/api/v1/orgs/{org}/servers/{id}/history", Door::Read),
     ("POST", "/api/v1/orgs/{org}/servers/{id}/check", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/servers/{id}/login", Door::Read),
+    ("PUT", "/api/v1/orgs/{org}/servers/{id}/login", Door::Manage),
+    ("DELETE", "/api/v1/orgs/{org}/servers/{id}/login", Door::Manage),
+    ("POST", "/api/v1/orgs/{org}/servers/{id}/login/resume", Door::Manage),
     ("GET", "/api/v1/orgs/{org}/addresses", Door::Read),
     ("POST", "/api/v1/orgs/{org}/addresses", Door::Write),
     ("GET", "/api/v1/orgs/{org}/addresses/{id}", Door::Read),
@@ -90,12 +94,26 @@ const TABLE: &[(&str, &str, Door)] = &[
     ("POST", "/api/v1/orgs/{org}/slack/authorize", Door::Manage),
     ("POST", "/api/v1/orgs/{org}/slack/install", Door::Manage),
     ("GET", "/api/v1/orgs/{org}/slack/channels", Door::Manage),
+    ("GET", "/api/v1/orgs/{org}/routes", Door::Read),
+    ("POST", "/api/v1/orgs/{org}/routes", Door::Manage),
+    ("GET", "/api/v1/orgs/{org}/routes/{id}", Door::Read),
+    ("PATCH", "/api/v1/orgs/{org}/routes/{id}", Door::Manage),
+    ("DELETE", "/api/v1/orgs/{org}/routes/{id}", Door::Manage),
+    ("PUT", "/api/v1/orgs/{org}/routes/order", Door::Manage),
+    ("GET", "/api/v1/orgs/{org}/routes/preview", Door::Read),
     ("GET", "/api/v1/orgs/{org}/maintenance", Door::Read),
     ("POST", "/api/v1/orgs/{org}/maintenance", Door::Write),
     ("GET", "/api/v1/orgs/{org}/maintenance/{id}", Door::Read),
     ("PATCH", "/api/v1/orgs/{org}/maintenance/{id}", Door::Write),
     ("DELETE", "/api/v1/orgs/{org}/maintenance/{id}", Door::Write),
     ("POST", "/api/v1/orgs/{org}/maintenance/{id}/end", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/rules", Door::Read),
+    ("POST", "/api/v1/orgs/{org}/rules", Door::Write),
+    ("POST", "/api/v1/orgs/{org}/rules/try", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/rules/{id}", Door::Read),
+    ("PATCH", "/api/v1/orgs/{org}/rules/{id}", Door::Write),
+    ("DELETE", "/api/v1/orgs/{org}/rules/{id}", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/rules/{id}/values", Door::Read),
     ("GET", "/api/v1/orgs/{org}/tags", Door::Read),
     ("GET", "/api/v1/orgs/{org}/settings", Door::Read),
     ("PATCH", "/api/v1/orgs/{org}/settings", Door::Manage),
@@ -109,6 +127,7 @@ const TABLE: &[(&str, &str, Door)] = &[
     ("GET", "/api/v1/orgs/{org}/monitors/{id}/results", Door::Read),
     ("GET", "/api/v1/orgs/{org}/monitors/{id}/results/{result}", Door::Read),
     ("GET", "/api/v1/orgs/{org}/monitors/{id}/rollups", Door::Read),
+    ("GET", "/api/v1/orgs/{org}/monitors/{id}/timings", Door::Read),
     ("GET", "/api/v1/orgs/{org}/monitors/{id}/outcome", Door::Read),
     ("GET", "/api/v1/orgs/{org}/incidents", Door::Read),
     ("POST", "/api/v1/orgs/{org}/incidents", Door::Write),
@@ -135,7 +154,9 @@ struct Ids {
     monitor: String,
     incident: String,
     channel: String,
+    route: String,
     window: String,
+    rule: String,
     change: String,
 }
 
@@ -148,7 +169,9 @@ impl Ids {
             ("/monitors", &self.monitor),
             ("/incidents", &self.incident),
             ("/channels", &self.channel),
+            ("/routes", &self.route),
             ("/maintenance", &self.window),
+            ("/rules", &self.rule),
             ("/changes", &self.change),
         ]
         .into_iter()
@@ -170,15 +193,32 @@ async fn fill(client: &mut Client<'_>, org: &str) -> Ids {
     let domain = client.post(&at("domains"), &json!({ "name": "example.com" })).await.id().to_owned();
     let server = client.post(&at("servers"), &json!({ "host": "mail.example.com" })).await;
     let monitor = server.body["monitors"][0]["id"].as_str().unwrap().to_owned();
+    let login = json!({ "user": "probe", "password": "x", "ports": [25] });
+    assert_eq!(client.json("PUT", &at(&format!("servers/{}/login", server.id())), &[], &login).await.status, 200);
     let address = client.post(&at("addresses"), &json!({ "cidr": "203.0.113.7" })).await.id().to_owned();
     let incident = client.post(&at("incidents"), &json!({ "title": "Slow", "severity": "warning", "monitor_id": monitor })).await;
     let channel = json!({ "name": "Tools", "kind": "webhook", "url": "https://127.0.0.1/hook" });
     let channel = client.post(&at("channels"), &channel).await.id().to_owned();
+    let route = client.post(&at("routes"), &json!({ "name": "All", "tells": { "members": true } })).await.id().to_owned();
     let plan = json!({ "kind": "monthly", "day": 1, "at": "02:00", "minutes": 60 });
     let window = json!({ "name": "Patch night", "covers": { "everything": true }, "plan": plan });
     let window = client.post(&at("maintenance"), &window).await.id().to_owned();
+    let rule = json!({ "name": "Score", "series": "score", "threshold": 80, "severity": "warning" });
+    let rule = client.post(&at("rules"), &rule).await.id().to_owned();
     let change = client.post(&at("changes"), &json!({ "kind": "dns", "text": "SPF" })).await.id().to_owned();
-    Ids { org: org.to_owned(), domain, server: server.id().to_owned(), address, monitor, incident: incident.id().to_owned(), channel, change, window }
+    Ids {
+        org: org.to_owned(),
+        domain,
+        server: server.id().to_owned(),
+        address,
+        monitor,
+        incident: incident.id().to_owned(),
+        channel,
+        route,
+        change,
+        window,
+        rule,
+    }
 }
 
 fn routes_of(server: &Server) -> BTreeSet<(String, String)> {

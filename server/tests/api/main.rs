@@ -11,6 +11,8 @@ mod maintenance;
 mod plain;
 mod requests;
 mod resources;
+mod routes;
+mod rules;
 mod story;
 mod support;
 mod tags;

@@ -67,6 +67,15 @@ async fn what_can_not_be_watched_is_refused_by_its_field() {
         ("monitors", json!({ "kind": "smtp", "target": "mx.example.com:25", "interval_s": 5 }), "interval_s"),
         ("monitors", json!({ "kind": "audit", "target": "example.com", "regions": ["mars"] }), "regions"),
         ("monitors", json!({ "kind": "other", "target": "example.com" }), "kind"),
+        ("monitors", json!({ "kind": "tcp", "target": "mx.example.com:22" }), "target"),
+        ("monitors", json!({ "kind": "tcp", "target": "127.0.0.1:443" }), "target"),
+        ("monitors", json!({ "kind": "https", "target": "http://example.com/" }), "target"),
+        ("monitors", json!({ "kind": "https", "target": "https://10.0.0.1/" }), "target"),
+        ("monitors", json!({ "kind": "https", "target": "https://example.com/", "settings": { "statuses": ["999"] } }), "settings.statuses"),
+        ("monitors", json!({ "kind": "dns", "target": "example.com MX" }), "settings.values"),
+        ("monitors", json!({ "kind": "dns", "target": "example.com MX", "settings": { "values": ["mx"] } }), "settings.values"),
+        ("monitors", json!({ "kind": "imap", "target": "mx.example.com:993", "settings": { "contains": "x" } }), "settings.contains"),
+        ("monitors", json!({ "kind": "smtp", "target": "mx.example.com:25", "settings": { "contains": "x" } }), "settings.contains"),
     ];
     for (resource, body, field) in table {
         let answer = client.post(&format!("/api/v1/orgs/{org}/{resource}"), &body).await;
@@ -74,6 +83,43 @@ async fn what_can_not_be_watched_is_refused_by_its_field() {
     }
     let allowed = client.post(&format!("/api/v1/orgs/{org}/addresses"), &json!({ "cidr": "127.40.0.9" })).await;
     assert_eq!(allowed.status, 201, "the operator opened that range");
+}
+
+#[tokio::test]
+async fn services_stand_by_themselves_with_settings_and_tags() {
+    let server = server().await;
+    let (mut client, org) = server.member("ann").await;
+    let at = |rest: &str| format!("/api/v1/orgs/{org}/{rest}");
+    client.post(&at("servers"), &json!({ "host": "mail.example.com" })).await;
+    let mut made = Vec::new();
+    for (kind, target, settings) in [
+        ("tcp", "mail.example.com:4190", json!({ "contains": "SIEVE" })),
+        ("https", "https://mail.example.com/", json!({ "statuses": ["200-299"] })),
+        ("dns", "example.com MX", json!({ "comparison": "contains", "values": ["10 mail.example.com"] })),
+        ("imap", "mail.example.com:993", json!({})),
+        ("pop", "mail.example.com:995", json!({})),
+    ] {
+        let service = client.post(&at("monitors"), &json!({ "kind": kind, "target": target, "settings": settings })).await;
+        assert_eq!((service.status.as_u16(), &service.body["settings"]), (201, &settings), "{service:?}");
+        assert_eq!((&service.body["server_id"], service.body["interval_s"].as_u64()), (&Value::Null, Some(300)));
+        made.push(service.id().to_owned());
+    }
+    assert_eq!(client.get(&at("overview")).await.body["counts"]["services"], 5);
+    let ids =
+        |body: &Value| -> Vec<String> { body["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect() };
+    assert_eq!(ids(&client.get(&at("monitors?services=true")).await.body), made);
+    let path = at(&format!("monitors/{}", made[2]));
+    server.sql("UPDATE schedule_units SET due_at = now() + interval '1 hour', next_run_at = now() + interval '1 hour'".to_owned()).await;
+    let changed = client.json("PATCH", &path, &[], &json!({ "settings": { "comparison": "exists" }, "tags": ["Web"] })).await;
+    assert_eq!((&changed.body["settings"], &changed.body["tags"]), (&json!({ "comparison": "exists" }), &json!(["web"])), "{changed:?}");
+    assert_eq!(server.text("SELECT count(*)::text FROM schedule_units WHERE requested").await, "1", "another question is asked at once");
+    assert_eq!(ids(&client.get(&at("monitors?services=true&tag=web")).await.body), [made[2].clone()]);
+    assert_eq!(client.get(&at("tags")).await.body["items"][0]["services"], 1);
+    let refused = client.json("PATCH", &path, &[], &json!({ "settings": { "comparison": "equals" } })).await;
+    assert_eq!((refused.status.as_u16(), refused.field()), (422, "settings.values"));
+    let (mut other, foreign) = server.member("bob").await;
+    assert_eq!(other.get(&format!("/api/v1/orgs/{foreign}/monitors?services=true")).await.body["items"], json!([]));
+    assert_eq!(other.get(&format!("/api/v1/orgs/{foreign}/monitors/{}", made[0])).await.status, 404);
 }
 
 #[tokio::test]

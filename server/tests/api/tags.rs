@@ -35,7 +35,8 @@ async fn tags_are_given_to_what_is_watched_and_lists_are_filtered_by_them() {
         let wanted: Vec<String> = wanted.into_iter().map(|at: usize| made[at].1.clone()).collect();
         assert_eq!(ids(&client.get(&at(query)).await.body), wanted, "{query}");
     }
-    let used = |tag: &str, domains, servers, addresses| json!({ "tag": tag, "domains": domains, "servers": servers, "addresses": addresses });
+    let used =
+        |tag: &str, domains, servers, addresses| json!({ "tag": tag, "domains": domains, "servers": servers, "addresses": addresses, "services": 0 });
     assert_eq!(client.get(&at("tags")).await.body["items"], json!([used("berlin", 1, 0, 0), used("paris", 1, 0, 0), used("web", 1, 1, 1)]));
     // What is not named stays.
     let domain = at(&format!("domains/{}", made[0].1));

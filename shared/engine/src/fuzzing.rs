@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use crate::{
     audit::fuzzing as audit,
-    blacklist, headers, net, probe,
+    blacklist, headers, net, probe, service,
     spf::{self, Context, MacroString},
 };
 
@@ -71,6 +71,10 @@ pub fn dnsbl_answer(bytes: &[u8]) {
 
 pub fn smtp_reply(bytes: &[u8]) {
     probe::fuzz_reply(bytes);
+}
+
+pub fn mailbox_line(bytes: &[u8]) {
+    service::fuzz_line(bytes);
 }
 
 /// The first octet is the size of the pieces in which the answer comes.

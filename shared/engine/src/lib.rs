@@ -9,6 +9,7 @@ pub mod fuzzing;
 pub mod headers;
 pub mod net;
 pub mod probe;
+pub mod service;
 mod shelf;
 pub mod spf;
 mod text;

@@ -106,10 +106,11 @@ impl OrgTx {
         let org = self.org().0;
         let rows = sqlx::query!(
             r#"SELECT tag AS "tag!", count(*) FILTER (WHERE kind = 'd') AS "domains!", count(*) FILTER (WHERE kind = 's') AS "servers!",
-                      count(*) FILTER (WHERE kind = 'a') AS "addresses!"
+                      count(*) FILTER (WHERE kind = 'a') AS "addresses!", count(*) FILTER (WHERE kind = 'm') AS "services!"
                FROM (SELECT 'd' AS kind, unnest(tags) AS tag FROM domains WHERE org_id = $1
                      UNION ALL SELECT 's', unnest(tags) FROM servers WHERE org_id = $1
-                     UNION ALL SELECT 'a', unnest(tags) FROM addresses WHERE org_id = $1) used
+                     UNION ALL SELECT 'a', unnest(tags) FROM addresses WHERE org_id = $1
+                     UNION ALL SELECT 'm', unnest(tags) FROM monitors WHERE org_id = $1) used
                GROUP BY 1 ORDER BY 1 LIMIT 1000"#,
             org
         )
@@ -118,7 +119,13 @@ impl OrgTx {
         let count = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
         Ok(rows
             .into_iter()
-            .map(|row| TagUse { tag: row.tag, domains: count(row.domains), servers: count(row.servers), addresses: count(row.addresses) })
+            .map(|row| TagUse {
+                tag: row.tag,
+                domains: count(row.domains),
+                servers: count(row.servers),
+                addresses: count(row.addresses),
+                services: count(row.services),
+            })
             .collect())
     }
 

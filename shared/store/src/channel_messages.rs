@@ -8,7 +8,7 @@ use waypost_types::{
     topic::Topic,
 };
 
-use crate::{OrgTx, Store, StoreError, outbox::uuids, recording::clean};
+use crate::{OrgTx, Store, StoreError, outbox::uuids, recording::clean, routing::Routed};
 
 /// A claimed message: to be sent, then marked before its lease ends.
 #[derive(Debug, Clone)]
@@ -38,6 +38,19 @@ pub struct ClaimedMessage {
 /// A channel that is to hear something, and not before when.
 pub(crate) type Hearer = (Uuid, Option<DateTime<Utc>>);
 
+/// What happened to an incident.
+#[derive(Debug, Clone, Copy)]
+pub struct News<'a> {
+    /// Which kind of event it is.
+    pub kind: EventKind,
+    /// What was seen, and what to do next.
+    pub summary: &'a str,
+    /// Of an end: how it stands now, in one line.
+    pub now: Option<&'a str>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
 /// What is told of several incidents at once.
 #[derive(Debug, Clone, Copy)]
 pub struct Together<'a> {
@@ -57,67 +70,114 @@ pub(crate) struct Farewell {
     event: ChannelEvent,
 }
 
+/// Key of the news that an incident opened: every way to tell of it has the same, so that nobody is told twice.
+pub fn opened_key(incident: IncidentId) -> String {
+    format!("incident:{incident}:opened")
+}
+
 /// One message per event and channel: an incident opens once, ends once, and changes with each version.
 fn event_key(incident: IncidentId, kind: EventKind, version: i64) -> String {
     match kind {
         EventKind::Resolved | EventKind::LetGo => format!("incident:{incident}:resolved"),
         EventKind::Changed => format!("incident:{incident}:changed:{version}"),
         EventKind::Handled => format!("incident:{incident}:handled:{version}"),
-        EventKind::Opened | EventKind::Test => format!("incident:{incident}:opened"),
+        EventKind::Opened | EventKind::Test => opened_key(incident),
+        // These come with keys of their own, by which step or reminder they are.
+        EventKind::Escalated | EventKind::Reminded | EventKind::Digest => format!("incident:{incident}:{}:{version}", kind.as_str()),
     }
 }
 
 impl OrgTx {
-    /// Tells the channels what happened to an incident: those that are on and hear of that severity, and those that were told of the incident
-    /// before, which would otherwise never hear that it got better. Of a muted one only the latter hear, and of its end alone. An event that is there already makes no second message. Answers how many
-    /// are new.
+    /// Tells the channels what happened to an incident, as the organisation's routes say; see [`Self::tell_channels_of`].
     pub async fn tell_channels(&mut self, incident: IncidentId, kind: EventKind, summary: &str, at: DateTime<Utc>) -> Result<u64, StoreError> {
-        self.tell_channels_how_it_stands(incident, kind, (summary, None), at).await
+        let routed = self.ask_routes(incident, kind, at).await?;
+        self.tell_channels_of(&routed, incident, &News { kind, summary, now: None, at }).await
     }
 
-    /// The same of an end after which something is so again: `now` says what, in one line.
-    pub async fn tell_channels_how_it_stands(
-        &mut self,
-        incident: IncidentId,
-        kind: EventKind,
-        (summary, now): (&str, Option<&str>),
-        at: DateTime<Utc>,
-    ) -> Result<u64, StoreError> {
-        let muted = self.mute_of(incident, at).await?.is_some();
-        if muted && kind == EventKind::Changed {
-            return Ok(0);
-        }
-        let channels = if muted { self.told_before(incident).await? } else { self.hearers(incident, ChannelKind::ALL).await? };
+    /// Tells channels what happened to an incident. Where there are no routes: those that are on and hear of that severity, and those that were
+    /// told of the incident before, which would otherwise never hear that it got better. An event that is there already makes no second
+    /// message. Answers how many are new.
+    pub async fn tell_channels_of(&mut self, routed: &Routed, incident: IncidentId, news: &News<'_>) -> Result<u64, StoreError> {
+        let channels = self.hearers_of(routed, incident, ChannelKind::ALL).await?;
         if channels.is_empty() {
             return Ok(0);
         }
-        let (key, event) = self.event_of(incident, kind, summary, at).await?;
-        let event = ChannelEvent { now: now.map(str::to_owned), ..event };
+        let (key, event) = self.event_of(incident, news.kind, news.summary, news.at).await?;
+        let event = ChannelEvent { now: news.now.map(str::to_owned), ..event };
         self.enqueue_for(&channels, (Some(incident), &[]), &key, &event).await
     }
 
-    /// Tells the channels of several incidents that opened at once, the worst of them first. What people read is one message about all; what
-    /// keeps a state of each incident hears of each.
-    pub async fn tell_channels_together(&mut self, incidents: &[(IncidentId, &str)], told: &Together<'_>) -> Result<(), StoreError> {
-        let Some(((first, _), others)) = incidents.split_first() else { return Ok(()) };
+    /// Tells the channels of several incidents that opened at once, the worst of them first, each with what the routes made of it. What people
+    /// read is one message about all; what keeps a state of each incident hears of each.
+    pub async fn tell_channels_together(&mut self, incidents: &[(IncidentId, &str, &Routed)], told: &Together<'_>) -> Result<(), StoreError> {
+        let Some(((first, _, routed), others)) = incidents.split_first() else { return Ok(()) };
         let (stateful, read): (Vec<ChannelKind>, Vec<ChannelKind>) = ChannelKind::ALL.iter().partition(|kind| kind.keeps_state());
-        for (incident, summary) in incidents {
-            let channels = self.hearers(*incident, &stateful).await?;
+        for (incident, summary, routed) in incidents {
+            let channels = self.hearers_of(routed, *incident, &stateful).await?;
             if !channels.is_empty() {
                 let (key, event) = self.event_of(*incident, EventKind::Opened, summary, told.at).await?;
                 self.enqueue_for(&channels, (Some(*incident), &[]), &key, &event).await?;
             }
         }
-        let channels = self.hearers(*first, &read).await?;
+        let channels = self.hearers_of(routed, *first, &read).await?;
         if !channels.is_empty() {
             let (key, event) = self.event_of(*first, EventKind::Opened, told.summary, told.at).await?;
             // The page of all incidents is above that of one.
             let url = event.url.rsplit_once('/').map_or_else(|| event.url.clone(), |(list, _)| list.to_owned());
             let event = ChannelEvent { title: told.title.to_owned(), url, ..event };
-            let also: Vec<IncidentId> = others.iter().map(|(incident, _)| *incident).collect();
+            let also: Vec<IncidentId> = others.iter().map(|(incident, ..)| *incident).collect();
             self.enqueue_for(&channels, (Some(*first), &also), &key, &event).await?;
         }
         Ok(())
+    }
+
+    /// Tells these channels, if they are on, something that follows of an incident, under a key of its own.
+    pub async fn tell_these(
+        &mut self,
+        channels: &[ChannelId],
+        (incident, kind, key): (IncidentId, EventKind, &str),
+        summary: &str,
+        at: DateTime<Utc>,
+    ) -> Result<u64, StoreError> {
+        let channels = self.those_on(channels, ChannelKind::ALL).await?;
+        if channels.is_empty() {
+            return Ok(0);
+        }
+        let (_, event) = self.event_of(incident, kind, summary, at).await?;
+        self.enqueue_for(&channels, (Some(incident), &[]), key, &event).await
+    }
+
+    /// Tells a channel that people read of several incidents that waited for it.
+    pub async fn tell_digest(&mut self, channel: ChannelId, incidents: &[IncidentId], key: &str, event: &ChannelEvent) -> Result<u64, StoreError> {
+        let channels = self.those_on(&[channel], ChannelKind::ALL).await?;
+        self.enqueue_for(&channels, (None, incidents), key, event).await
+    }
+
+    async fn hearers_of(&mut self, routed: &Routed, incident: IncidentId, kinds: &[ChannelKind]) -> Result<Vec<Hearer>, StoreError> {
+        match routed {
+            Routed::Everybody => self.hearers(incident, kinds).await,
+            Routed::Heard => self.told_before(incident, kinds).await,
+            Routed::To { channels, .. } => self.those_on(channels, kinds).await,
+        }
+    }
+
+    /// Of these channels, those of these kinds that are on.
+    async fn those_on(&mut self, channels: &[ChannelId], kinds: &[ChannelKind]) -> Result<Vec<Hearer>, StoreError> {
+        if channels.is_empty() {
+            return Ok(Vec::new());
+        }
+        let org = self.org().0;
+        let ids: Vec<Uuid> = channels.iter().map(|id| id.0).collect();
+        let kinds: Vec<String> = kinds.iter().map(|kind| kind.as_str().to_owned()).collect();
+        let channels = sqlx::query_scalar!(
+            "SELECT c.id FROM channels c WHERE c.org_id = $1 AND c.enabled AND c.id = ANY($2) AND c.kind = ANY($3) ORDER BY c.id FOR KEY SHARE OF c",
+            org,
+            &ids,
+            &kinds
+        )
+        .fetch_all(self.connection())
+        .await?;
+        Ok(channels.into_iter().map(|id| (id, None)).collect())
     }
 
     /// Channels of these kinds that are to hear of an incident.
@@ -140,15 +200,17 @@ impl OrgTx {
         Ok(channels.into_iter().map(|row| (row.id, row.not_before)).collect())
     }
 
-    /// Channels that are on and were told of an incident.
-    async fn told_before(&mut self, incident: IncidentId) -> Result<Vec<Hearer>, StoreError> {
+    /// Channels of these kinds that are on and were told of an incident.
+    async fn told_before(&mut self, incident: IncidentId, kinds: &[ChannelKind]) -> Result<Vec<Hearer>, StoreError> {
         let org = self.org().0;
+        let kinds: Vec<String> = kinds.iter().map(|kind| kind.as_str().to_owned()).collect();
         let channels = sqlx::query_scalar!(
-            "SELECT c.id FROM channels c WHERE c.org_id = $1 AND c.enabled AND EXISTS (
+            "SELECT c.id FROM channels c WHERE c.org_id = $1 AND c.enabled AND c.kind = ANY($3) AND EXISTS (
                SELECT FROM outbox o WHERE o.org_id = $1 AND o.channel_id = c.id AND (o.incident_id = $2 OR (o.also <> '{}' AND o.also @> ARRAY[$2])))
              ORDER BY c.id FOR KEY SHARE OF c",
             org,
-            incident.0
+            incident.0,
+            &kinds
         )
         .fetch_all(self.connection())
         .await?;
@@ -189,7 +251,7 @@ impl OrgTx {
         at: DateTime<Utc>,
     ) -> Result<(String, ChannelEvent), StoreError> {
         let org = self.org().0;
-        let lasts = matches!(kind, EventKind::Opened | EventKind::Changed);
+        let lasts = matches!(kind, EventKind::Opened | EventKind::Changed | EventKind::Escalated | EventKind::Reminded);
         let row = sqlx::query!(
             "SELECT o.slug, o.name, i.title, i.target, i.severity, i.opened_at, i.version, i.kind, i.condition,
                     CASE WHEN $3 THEN i.evidence END AS evidence FROM incidents i JOIN orgs o ON o.id = i.org_id

@@ -70,7 +70,7 @@ impl TryFrom<DomainRow> for Domain {
 fn audit_of(value: Value) -> Result<Option<AuditReport>, StoreError> {
     Ok(match serde_json::from_value(value)? {
         Outcome::Audit(report) => Some(*report),
-        Outcome::Smtp(_) | Outcome::Blacklist(_) => None,
+        Outcome::Smtp(_) | Outcome::Blacklist(_) | Outcome::Service(_) => None,
     })
 }
 

@@ -46,6 +46,7 @@ impl OrgTx {
         sqlx::query!("DELETE FROM outbox WHERE org_id = $1 AND incident_id = $2 AND state = 'pending' AND attempts = 0 AND also = '{}'", org, id.0)
             .execute(self.connection())
             .await?;
+        sqlx::query!("DELETE FROM held_notices WHERE org_id = $1 AND incident_id = $2", org, id.0).execute(self.connection()).await?;
         let text = format!("Nobody is told of it {}. Who heard of the beginning still hears of the end.", mute.words());
         self.append_timeline(id, now, TimelineEvent::Muted, &text, Some(actor)).await
     }

@@ -239,9 +239,11 @@ impl OrgTx {
         }
         match next {
             Some(IncidentStatus::Acknowledged) => {
+                self.stop_follow_ups(id, now).await?;
                 self.append_timeline(id, now, TimelineEvent::Acknowledged, "Somebody works on it.", Some(change.actor)).await?;
             }
             Some(IncidentStatus::Resolved) => {
+                self.stop_follow_ups(id, now).await?;
                 self.append_timeline(id, now, TimelineEvent::Resolved, "Resolved by hand.", Some(change.actor)).await?;
                 self.tell_channels(id, EventKind::Resolved, &format!("Resolved by hand: {}.", change.actor), now).await?;
                 // The judge begins anew: what still fails is confirmed again and told again.

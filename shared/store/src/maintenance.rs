@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 use waypost_types::{
-    WindowId,
+    AddressId, DomainId, MonitorId, ServerId, WindowId,
     maintenance::{Covers, MaintenanceWindow, NewWindow, Plan, Watched, WindowPatch},
     org_settings::OrgSettings,
     zone::Zone,
@@ -129,6 +129,27 @@ impl OrgTx {
             force.windows.push((serde_json::from_value(row.covers)?, serde_json::from_value(row.plan)?, row.ended_early_at));
         }
         Ok(force)
+    }
+
+    /// Whether a monitor is in a window at an instant; what is about none is in none.
+    pub async fn is_in_window(&mut self, monitor: Option<MonitorId>, at: DateTime<Utc>) -> Result<bool, StoreError> {
+        let Some(monitor) = monitor else { return Ok(false) };
+        let windows = self.windows_in_force().await?;
+        if windows.windows.is_empty() {
+            return Ok(false);
+        }
+        let org = self.org().0;
+        let row = sqlx::query!(
+            r#"SELECT domain_id, server_id, address_id, monitor_tags(m) AS "tags!" FROM monitors m WHERE org_id = $1 AND id = $2"#,
+            org,
+            monitor.0
+        )
+        .fetch_optional(self.connection())
+        .await?;
+        Ok(row.is_some_and(|row| {
+            let (domain, server, address) = (row.domain_id.map(DomainId), row.server_id.map(ServerId), row.address_id.map(AddressId));
+            windows.cover(&Watched { monitor: Some(monitor), domain, server, address, tags: &row.tags }, at)
+        }))
     }
 
     /// How many of the things that a window names are watched.

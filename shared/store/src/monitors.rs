@@ -1,10 +1,13 @@
 //! Monitors: making, reading and changing what is checked. What their checks find is written by `recording.rs`.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use waypost_types::{
     AddressId, DomainId, MonitorId, ServerId,
     monitor::{Monitor, MonitorKind, MonitorPatch},
+    service::ServiceSettings,
 };
 
 use crate::{OrgTx, StoreError, assets::Asset};
@@ -66,6 +69,13 @@ pub(crate) struct MonitorRow {
     pub address_id: Option<Uuid>,
     pub version: i64,
     pub created_at: DateTime<Utc>,
+    pub settings: serde_json::Value,
+    pub tags: Vec<String>,
+}
+
+/// Settings that another version of the program wrote in a form of its own are none to this one, and no reason to show no monitor at all.
+fn readable(settings: serde_json::Value) -> Option<ServiceSettings> {
+    serde_json::from_value(settings).inspect_err(|error| tracing::warn!(%error, "settings of a service can not be read")).ok()
 }
 
 impl TryFrom<MonitorRow> for Monitor {
@@ -75,6 +85,8 @@ impl TryFrom<MonitorRow> for Monitor {
             id: MonitorId(row.id),
             kind: row.kind.parse().map_err(|()| StoreError::Corrupt(row.kind.clone()))?,
             target: row.target,
+            settings: readable(row.settings).unwrap_or_default(),
+            tags: row.tags,
             interval_s: u32::try_from(row.interval_s).unwrap_or_default(),
             regions: row.regions,
             paused: row.paused,
@@ -158,6 +170,8 @@ impl OrgTx {
                 .fetch_optional(self.connection())
                 .await?
                 .map(|id| Asset::Address(AddressId(id))),
+            // Services stand by themselves.
+            MonitorKind::Tcp | MonitorKind::Https | MonitorKind::Dns | MonitorKind::Imap | MonitorKind::Pop => None,
         })
     }
 
@@ -202,6 +216,24 @@ impl OrgTx {
         Ok(Added::New(id))
     }
 
+    /// What a service that was just added is expected to do.
+    pub async fn set_service_settings(&mut self, id: MonitorId, settings: &ServiceSettings) -> Result<(), StoreError> {
+        let org = self.org().0;
+        let settings = serde_json::to_value(settings)?;
+        sqlx::query!("UPDATE monitors SET settings = $3 WHERE org_id = $1 AND id = $2", org, id.0, settings).execute(self.connection()).await?;
+        Ok(())
+    }
+
+    /// What these services are expected to do. Settings that another version of the program wrote in a form of its own are left out, and their
+    /// service is not looked at with others in their place.
+    pub async fn service_settings(&mut self, monitors: &[MonitorId]) -> Result<HashMap<MonitorId, ServiceSettings>, StoreError> {
+        let org = self.org().0;
+        let ids: Vec<Uuid> = monitors.iter().map(|monitor| monitor.0).collect();
+        let rows =
+            sqlx::query!("SELECT id, settings FROM monitors WHERE org_id = $1 AND id = ANY($2)", org, &ids).fetch_all(self.connection()).await?;
+        Ok(rows.into_iter().filter_map(|row| Some((MonitorId(row.id), readable(row.settings)?))).collect())
+    }
+
     /// The schedule units of a monitor are these regions and no others.
     async fn set_units(&mut self, id: MonitorId, regions: &[String], interval: i32) -> Result<(), StoreError> {
         let org = self.org().0;
@@ -231,7 +263,7 @@ impl OrgTx {
             MonitorRow,
             r#"SELECT m.id, m.kind, m.target, m.interval_s, m.regions, m.paused, m.state, m.state_since, m.summary, m.latency_ms, m.last_checked_at,
                       (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at,
-                      m.domain_id, m.server_id, m.address_id, m.version, m.created_at
+                      m.domain_id, m.server_id, m.address_id, m.version, m.created_at, m.settings, m.tags
                FROM monitors m WHERE m.org_id = $1 AND m.id = $2"#,
             org,
             id.0
@@ -241,18 +273,21 @@ impl OrgTx {
         .try_into()
     }
 
-    /// A page of monitors, oldest first.
-    pub async fn monitors(&mut self, after: Option<MonitorId>, limit: i64) -> Result<Vec<Monitor>, StoreError> {
+    /// A page of monitors, oldest first: all of them, or those of services alone, or those of services that have a tag.
+    pub async fn monitors(&mut self, services: bool, tag: Option<&str>, after: Option<MonitorId>, limit: i64) -> Result<Vec<Monitor>, StoreError> {
         let org = self.org().0;
         sqlx::query_as!(
             MonitorRow,
             r#"SELECT m.id, m.kind, m.target, m.interval_s, m.regions, m.paused, m.state, m.state_since, m.summary, m.latency_ms, m.last_checked_at,
                       (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at,
-                      m.domain_id, m.server_id, m.address_id, m.version, m.created_at
-               FROM monitors m WHERE m.org_id = $1 AND ($2::uuid IS NULL OR m.id > $2) ORDER BY m.id LIMIT $3"#,
+                      m.domain_id, m.server_id, m.address_id, m.version, m.created_at, m.settings, m.tags
+               FROM monitors m WHERE m.org_id = $1 AND ($2::uuid IS NULL OR m.id > $2) AND (NOT $4::bool OR m.kind NOT IN ('audit', 'smtp', 'blacklist'))
+                 AND ($5::text IS NULL OR $5 = ANY(m.tags)) ORDER BY m.id LIMIT $3"#,
             org,
             after.map(|id| id.0),
-            limit
+            limit,
+            services,
+            tag
         )
         .fetch_all(self.connection())
         .await?
@@ -268,7 +303,7 @@ impl OrgTx {
             MonitorRow,
             r#"SELECT m.id, m.kind, m.target, m.interval_s, m.regions, m.paused, m.state, m.state_since, m.summary, m.latency_ms, m.last_checked_at,
                       (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at,
-                      m.domain_id, m.server_id, m.address_id, m.version, m.created_at
+                      m.domain_id, m.server_id, m.address_id, m.version, m.created_at, m.settings, m.tags
                FROM monitors m WHERE m.org_id = $1 AND (m.domain_id = ANY($2) OR m.server_id = ANY($2) OR m.address_id = ANY($2)) ORDER BY m.id"#,
             org,
             assets
@@ -289,13 +324,16 @@ impl OrgTx {
         fresh(expected, version)?;
         let interval = patch.interval_s.map(|seconds| i32::try_from(seconds).unwrap_or(i32::MAX));
         let after = sqlx::query!(
-            "UPDATE monitors SET interval_s = coalesce($3, interval_s), regions = coalesce($4, regions), paused = coalesce($5, paused), version = version + 1
+            "UPDATE monitors SET interval_s = coalesce($3, interval_s), regions = coalesce($4, regions), paused = coalesce($5, paused),
+                    settings = coalesce($6, settings), tags = coalesce($7, tags), version = version + 1
              WHERE org_id = $1 AND id = $2 RETURNING interval_s, regions",
             org,
             id.0,
             interval,
             patch.regions.as_deref(),
-            patch.paused
+            patch.paused,
+            patch.settings.as_ref().map(serde_json::to_value).transpose()?,
+            patch.tags.as_deref()
         )
         .fetch_one(self.connection())
         .await?;

@@ -53,6 +53,11 @@ impl OverviewStanding {
         self.all.of_addresses()
     }
 
+    /// How far listings let the scores of domains rise, where they hold them.
+    pub(crate) fn most_by_domain(&self) -> HashMap<DomainId, u8> {
+        self.domains.iter().filter_map(|(id, listings)| Some((*id, most_of(listings)?))).collect()
+    }
+
     /// Domains whose scores are held, and at how many points.
     fn caps(&self) -> (Vec<Uuid>, Vec<i32>) {
         self.domains.iter().filter_map(|(id, listings)| Some((id.0, i32::from(most_of(listings)?)))).unzip()
@@ -74,6 +79,7 @@ impl OrgTx {
         let row = sqlx::query!(
             r#"SELECT (SELECT count(*) FROM domains WHERE org_id = $1) AS "domains!", (SELECT count(*) FROM servers WHERE org_id = $1) AS "servers!",
                       (SELECT count(*) FROM addresses WHERE org_id = $1) AS "addresses!", (SELECT count(*) FROM monitors WHERE org_id = $1) AS "monitors!",
+                      (SELECT count(*) FROM monitors WHERE org_id = $1 AND kind NOT IN ('audit', 'smtp', 'blacklist')) AS "services!",
                       (SELECT count(*) FROM incidents WHERE org_id = $1 AND status <> 'resolved') AS "incidents!",
                       (SELECT max(last_checked_at) FROM monitors WHERE org_id = $1) AS last_checked_at,
                       (SELECT avg(CASE WHEN o.outcome->>'score' IS NOT NULL THEN least((o.outcome->>'score')::float8, h.most) END)
@@ -93,6 +99,7 @@ impl OrgTx {
                 servers: count(row.servers),
                 addresses: count(row.addresses),
                 monitors: count(row.monitors),
+                services: count(row.services),
                 open_incidents: count(row.incidents),
             },
             score: row.score.and_then(|mean| format!("{:.0}", mean.clamp(0.0, 100.0)).parse().ok()),
@@ -145,11 +152,11 @@ impl OrgTx {
         Ok(tiles)
     }
 
-    /// Share of checks since an instant that were not down, percent, by port. Reads day rollups, and hours for the day that runs.
+    /// Share of checks outside of maintenance windows since an instant that were not down, percent, by port. Reads day rollups, and hours for the day that runs.
     pub async fn port_uptimes(&mut self, since: DateTime<Utc>) -> Result<HashMap<u16, f64>, StoreError> {
         let org = self.org().0;
         let rows = sqlx::query!(
-            r#"SELECT substring(m.target FROM ':([0-9]{1,5})$')::int AS "port!", sum(r.checks)::bigint AS "checks!", sum(r.down)::bigint AS "down!"
+            r#"SELECT substring(m.target FROM ':([0-9]{1,5})$')::int AS "port!", sum(r.checks - r.maintenance)::bigint AS "checks!", sum(r.down)::bigint AS "down!"
                FROM monitors m JOIN rollups r ON r.org_id = $1 AND r.monitor_id = m.id
                  AND ((r.span = 'day' AND r.at >= $2) OR (r.span = 'hour' AND r.at >= coalesce(
                    (SELECT p.at + interval '1 day' FROM rollups p WHERE p.org_id = $1 AND p.monitor_id = m.id AND p.span = 'day' ORDER BY p.at DESC LIMIT 1), $2)))

@@ -10,7 +10,8 @@ use waypost_types::{
     judge::{JudgeState, MonitorState, Policy, RegionOutcome},
     maintenance::Watched,
     monitor::MonitorKind,
-    outcome::{Outcome, Verdict},
+    outcome::{Outcome, StageMs, Verdict},
+    timing::Stage,
 };
 
 use crate::{OrgTx, StoreError, schedule::split, server_history::KnownMark};
@@ -54,7 +55,7 @@ pub struct LockedMonitor {
     pub before: Option<Outcome>,
     /// What is known of the server.
     pub server: Option<KnownMark>,
-    /// Tags of what it belongs to, where the organisation has maintenance windows that are not over.
+    /// Tags of what it belongs to, or of a service that stands by itself, where the organisation has maintenance windows that are not over.
     pub tags: Option<Vec<String>>,
 }
 
@@ -81,6 +82,8 @@ pub struct Recorded<'a> {
     pub summary: &'a str,
     /// Total milliseconds.
     pub latency_ms: Option<f64>,
+    /// Milliseconds by stage.
+    pub stages: Option<StageMs>,
     /// Keep the full outcome with the result: it changed something or is trouble.
     pub keep: bool,
     /// What the judge remembers from now on.
@@ -121,11 +124,10 @@ impl OrgTx {
         let rows = sqlx::query!(
             r#"SELECT m.id, u.claim, m.kind, m.target, m.interval_s, m.regions, m.policy, m.judge, m.conditions, m.domain_id, m.server_id, m.address_id,
                       u.last_at, u.last_verdict, u.next_run_at, f.mark AS "mark?", f.pending,
-                      CASE WHEN m.kind = 'audit' OR (u.last_verdict IN ('down', 'degraded') AND m.kind <> 'smtp') THEN
+                      CASE WHEN m.kind = 'audit' OR (u.last_verdict IN ('down', 'degraded') AND m.kind = 'blacklist') THEN
                         (SELECT o.outcome FROM last_outcomes o WHERE o.org_id = $1 AND o.monitor_id = m.id AND o.region = $2) END AS before,
                       CASE WHEN EXISTS (SELECT FROM maintenance_windows w WHERE w.org_id = $1 AND (w.over_at IS NULL OR w.over_at > now() - interval '1 hour')) THEN
-                        coalesce((SELECT d.tags FROM domains d WHERE d.org_id = $1 AND d.id = m.domain_id), (SELECT s.tags FROM servers s WHERE s.org_id = $1 AND s.id = m.server_id),
-                                 (SELECT a.tags FROM addresses a WHERE a.org_id = $1 AND a.id = m.address_id), '{}') END AS tags
+                        monitor_tags(m) END AS tags
                FROM UNNEST($3::uuid[], $4::bigint[]) AS c(monitor_id, claim)
                JOIN monitors m ON m.org_id = $1 AND m.id = c.monitor_id
                JOIN schedule_units u ON u.org_id = $1 AND u.monitor_id = c.monitor_id AND u.region = $2 AND u.claim = c.claim AND u.leased
@@ -207,11 +209,11 @@ impl OrgTx {
         sqlx::query!(
             "WITH r AS MATERIALIZED (
                SELECT * FROM UNNEST($3::uuid[], $4::uuid[], $5::bigint[], $6::timestamptz[], $7::text[], $8::text[], $9::text[], $10::float8[], $11::jsonb[],
-                 $12::bool[], $13::timestamptz[], $14::bool[], $15::jsonb[], $16::text[], $17::timestamptz[], $18::int[], $19::int[], $20::int[], $21::bool[])
-               AS r(id, monitor_id, claim, at, verdict, worst, summary, latency_ms, outcome, keep, next_run_at, requested, judge, state, since, listed, answered, asked, maintenance)
+                 $12::bool[], $13::timestamptz[], $14::bool[], $15::jsonb[], $16::text[], $17::timestamptz[], $18::int[], $19::int[], $20::int[], $21::bool[], $22::text[])
+               AS r(id, monitor_id, claim, at, verdict, worst, summary, latency_ms, outcome, keep, next_run_at, requested, judge, state, since, listed, answered, asked, maintenance, stages)
              ), results AS (
-               INSERT INTO check_results (org_id, id, monitor_id, region, claim, at, verdict, summary, latency_ms, outcome, maintenance)
-               SELECT $1, id, monitor_id, $2, claim, at, verdict, summary, latency_ms, CASE WHEN keep THEN outcome END, maintenance FROM r
+               INSERT INTO check_results (org_id, id, monitor_id, region, claim, at, verdict, summary, latency_ms, outcome, maintenance, stages)
+               SELECT $1, id, monitor_id, $2, claim, at, verdict, summary, latency_ms, CASE WHEN keep THEN outcome END, maintenance, stages::real[] FROM r
              ), latest AS (
                INSERT INTO last_outcomes (org_id, monitor_id, region, at, outcome) SELECT $1, monitor_id, $2, at, outcome FROM r
                ON CONFLICT (org_id, monitor_id, region) DO UPDATE SET at = excluded.at, outcome = excluded.outcome
@@ -243,7 +245,8 @@ impl OrgTx {
             &columns.listed,
             &columns.answered,
             &columns.asked,
-            &columns.maintenance
+            &columns.maintenance,
+            &columns.stages as &[Option<String>]
         )
         .execute(self.connection())
         .await?;
@@ -331,6 +334,7 @@ struct Columns {
     answered: Vec<i32>,
     asked: Vec<i32>,
     maintenance: Vec<bool>,
+    stages: Vec<Option<String>>,
 }
 
 impl Columns {
@@ -356,8 +360,15 @@ impl Columns {
             answered: counts.iter().map(|row| row[1]).collect(),
             asked: counts.iter().map(|row| row[2]).collect(),
             maintenance: runs.iter().map(|run| run.maintenance).collect(),
+            stages: runs.iter().map(|run| run.stages.as_ref().map(stage_array)).collect(),
         })
     }
+}
+
+/// Stages as an array of PostgreSQL is written, since arrays in an array can not be passed.
+fn stage_array(stages: &StageMs) -> String {
+    let written: Vec<String> = Stage::ALL.iter().map(|stage| stages.of(*stage).map_or_else(|| "NULL".to_owned(), |ms| format!("{ms:.2}"))).collect();
+    format!("{{{}}}", written.join(","))
 }
 
 /// Entries listed, able to tell, asked.

@@ -1,6 +1,6 @@
 //! Reading what checks recorded: results, latest outcomes and rollups. Writing is `recording.rs`.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 use waypost_types::{
@@ -22,10 +22,18 @@ pub enum RollupSpan {
 }
 
 impl RollupSpan {
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Hour => "hour",
             Self::Day => "day",
+        }
+    }
+
+    /// How long it is.
+    pub const fn width(self) -> Duration {
+        match self {
+            Self::Hour => Duration::hours(1),
+            Self::Day => Duration::days(1),
         }
     }
 }
@@ -119,17 +127,19 @@ impl OrgTx {
         let org = self.org().0;
         let rows = sqlx::query!(
             r#"WITH closed AS (
-                 SELECT at, checks, up, down, unknown, latency_sum, latency_count, latency_max FROM rollups
+                 SELECT at, checks, up, down, unknown, maintenance, latency_sum, latency_count, latency_max FROM rollups
                  WHERE org_id = $1 AND monitor_id = $2 AND span = $3 AND at >= $4
                ), fresh AS (
-                 SELECT date_trunc($3, at, 'UTC') AS at, count(*)::int AS checks, (count(*) FILTER (WHERE verdict IN ('up', 'degraded')))::int AS up,
-                        (count(*) FILTER (WHERE verdict = 'down'))::int AS down, (count(*) FILTER (WHERE verdict = 'unknown'))::int AS unknown,
+                 SELECT date_trunc($3, at, 'UTC') AS at, count(*)::int AS checks,
+                        (count(*) FILTER (WHERE verdict IN ('up', 'degraded') AND NOT maintenance))::int AS up,
+                        (count(*) FILTER (WHERE verdict = 'down' AND NOT maintenance))::int AS down,
+                        (count(*) FILTER (WHERE verdict = 'unknown' AND NOT maintenance))::int AS unknown, (count(*) FILTER (WHERE maintenance))::int AS maintenance,
                         coalesce(sum(latency_ms), 0) AS latency_sum, count(latency_ms)::int AS latency_count, max(latency_ms) AS latency_max
                  FROM check_results WHERE org_id = $1 AND monitor_id = $2
                    AND at >= greatest($4, now() - interval '2 days', coalesce((SELECT max(at) FROM closed) + ('1 ' || $3)::interval, $4))
                  GROUP BY 1
                )
-               SELECT at AS "at!", checks AS "checks!", up AS "up!", down AS "down!", unknown AS "unknown!",
+               SELECT at AS "at!", checks AS "checks!", up AS "up!", down AS "down!", unknown AS "unknown!", maintenance AS "maintenance!",
                       latency_sum AS "latency_sum!", latency_count AS "latency_count!", latency_max AS "latency_max?"
                FROM (SELECT * FROM closed UNION ALL SELECT * FROM fresh) bars ORDER BY 1 LIMIT 2000"#,
             org,
@@ -148,6 +158,7 @@ impl OrgTx {
                 up: count(row.up),
                 down: count(row.down),
                 unknown: count(row.unknown),
+                maintenance: count(row.maintenance),
                 latency_avg_ms: (row.latency_count > 0).then(|| row.latency_sum / f64::from(row.latency_count)),
                 latency_max_ms: row.latency_max,
             })

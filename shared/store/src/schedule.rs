@@ -45,6 +45,8 @@ pub struct DueUnit {
     pub looks_due: LooksDue,
     /// The close looks of the last day.
     pub close_looks: Vec<CloseLook>,
+    /// A login is stored for the server and is to be tried at this port.
+    pub login: bool,
 }
 
 /// Which close looks at a server are due.
@@ -106,7 +108,7 @@ impl Store {
         let rows = sqlx::query!(
             r#"SELECT org_id AS "org_id!", monitor_id AS "monitor_id!", claim AS "claim!", kind AS "kind!", target AS "target!",
                       interval_s AS "interval_s!", state AS "state!", requested AS "requested!", owner,
-                      tls_due AS "tls_due!", tls_look, owner_due AS "owner_due!", owner_look
+                      tls_due AS "tls_due!", tls_look, owner_due AS "owner_due!", owner_look, login AS "login!"
                FROM load_claimed_units($1, $2, $3, $4, $5)"#,
             region,
             &orgs,
@@ -130,6 +132,7 @@ impl Store {
                     owner: row.owner,
                     looks_due: LooksDue { old_tls: row.tls_due, of_owner: row.owner_due },
                     close_looks: [row.tls_look, row.owner_look].into_iter().filter_map(readable).collect(),
+                    login: row.login,
                 })
             })
             .collect()

@@ -96,15 +96,14 @@ impl OrgTx {
         )
         .fetch_optional(self.connection())
         .await?;
-        let about = match &telling.post {
-            Some(post) => self.slack_message_is_about(channel, &post.slack_channel, &post.ts).await?,
-            None => {
-                let also = sqlx::query_scalar!("SELECT also FROM outbox WHERE org_id = $1 AND id = $2", org, message)
-                    .fetch_optional(self.connection())
-                    .await?
-                    .unwrap_or_default();
-                std::iter::once(incident).chain(also.into_iter().map(IncidentId)).collect()
-            }
+        let about = if let Some(post) = &telling.post {
+            self.slack_message_is_about(channel, &post.slack_channel, &post.ts).await?
+        } else {
+            let also = sqlx::query_scalar!("SELECT also FROM outbox WHERE org_id = $1 AND id = $2", org, message)
+                .fetch_optional(self.connection())
+                .await?
+                .unwrap_or_default();
+            std::iter::once(incident).chain(also.into_iter().map(IncidentId)).collect()
         };
         telling.incidents = self.slack_incidents(channel, &about, now).await?;
         telling.about = about;

@@ -22,6 +22,11 @@ const MOST: i64 = 10_000;
 pub(crate) struct AllStanding(Vec<Standing>);
 
 impl AllStanding {
+    /// What each listing is of.
+    pub(crate) fn subjects(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|listing| listing.subject.as_str())
+    }
+
     /// How many of addresses, and the worst.
     pub(crate) fn of_addresses(&self) -> Listed {
         summed(self.addresses().map(|(_, listing)| listing))

@@ -163,6 +163,7 @@ impl OrgTx {
         )
         .execute(self.connection())
         .await?;
+        self.stop_follow_ups(id, at).await?;
         self.append_timeline(id, at, TimelineEvent::Resolved, text, None).await
     }
 

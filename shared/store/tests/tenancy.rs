@@ -77,6 +77,7 @@ async fn fill(owner: &mut PgConnection, org: Uuid) {
          INSERT INTO list_choices (org_id, choice) VALUES ('{org}', '{{}}');
          INSERT INTO list_keys (org_id, list, sealed) VALUES ('{org}', 'x', '');
          INSERT INTO servers (org_id, id, host, ports, source) VALUES ('{org}', '{id}', 'mx.example.com', '{{25}}', 'mx');
+         INSERT INTO server_logins (org_id, server_id, user_name, sealed, secret_kind, ports) VALUES ('{org}', '{id}', 'x', '', 'password', '{{587}}');
          INSERT INTO addresses (org_id, id, net, source) VALUES ('{org}', '{id}', '203.0.113.7', 'mx');
          INSERT INTO domain_servers (org_id, domain_id, server_id, preference) VALUES ('{org}', '{id}', '{id}', 10);
          INSERT INTO monitors (org_id, id, kind, target, interval_s) VALUES ('{org}', '{id}', 'smtp', 'mx.example.com:25', 300);
@@ -94,7 +95,15 @@ async fn fill(owner: &mut PgConnection, org: Uuid) {
          INSERT INTO incident_timeline (org_id, id, incident_id, at, event, text) VALUES ('{org}', '{id}', '{id}', now(), 'opened', 'x');
          INSERT INTO outbox (org_id, id, incident_id, event_key, recipient, message, message_id) VALUES ('{org}', '{id}', '{id}', 'x', 'x', '{{}}', 'x');
          INSERT INTO channels (org_id, id, name, kind, shown, sealed, min_severity) VALUES ('{org}', '{id}', 'x', 'slack', 'x', '', 'info');
+         INSERT INTO routes (org_id, id, position, name, min_severity, times, hold) VALUES ('{org}', '{id}', 1, 'x', 'info', '{{}}', '{{}}');
+         INSERT INTO route_steps (org_id, route_id, number, after_minutes, members, every_channel) VALUES ('{org}', '{id}', 0, 0, true, false);
+         INSERT INTO route_channels (org_id, route_id, number, channel_id) VALUES ('{org}', '{id}', 0, '{id}');
+         INSERT INTO follow_ups (org_id, incident_id, route_id, step, due_at) VALUES ('{org}', '{id}', '{id}', 0, now());
+         INSERT INTO held_notices (org_id, id, incident_id, due_at) VALUES ('{org}', '{id}', '{id}', now());
          INSERT INTO maintenance_windows (org_id, id, name, covers, plan) VALUES ('{org}', '{id}', 'x', '{{}}', '{{}}');
+         INSERT INTO rules (org_id, id, name, enabled, series, threshold, clear, for_minutes, severity, scope, every_s)
+           VALUES ('{org}', '{id}', 'x', true, 'score', 80, 80, 0, 'warning', '{{}}', 60);
+         INSERT INTO rule_states (org_id, rule_id, monitor_id, firing, since, seen_at) VALUES ('{org}', '{id}', '{id}', false, now(), now());
          INSERT INTO changes (org_id, id, at, kind, text, marked_by) VALUES ('{org}', '{id}', now(), 'dns', 'x', 'x');
          INSERT INTO runbooks (org_id, topic, text, edited_by, edited_at) VALUES ('{org}', 'spf-missing', 'x', 'x', now());
          INSERT INTO slack_installs (org_id, team_id, team_name, bot_user, sealed, installed_by, installed_at)

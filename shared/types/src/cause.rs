@@ -3,7 +3,16 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{change::ChangeSort, id::IncidentId, incident::Incident, monitor::MonitorKind, topic::Topic, unicode::in_text};
+use crate::{
+    change::ChangeSort,
+    id::IncidentId,
+    incident::Incident,
+    monitor::MonitorKind,
+    rule::rule_of,
+    service::{RecordKind, dns_target},
+    topic::Topic,
+    unicode::in_text,
+};
 
 /// What a related event is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -176,8 +185,14 @@ fn judged(about: &About<'_>, event: &RelatedEvent) -> Option<Cause> {
     (score >= LEAST).then(|| Cause { score, reason: reason(&area, event, near, fit, before) })
 }
 
-/// `mail.example.com:25` as `mail.example.com`.
+/// `mail.example.com:25`, `https://mail.example.com/x` and `mail.example.com MX` as `mail.example.com`.
 fn host(target: &str) -> &str {
+    if let Some(rest) = target.strip_prefix("https://") {
+        return rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    }
+    if let Some((name, _)) = dns_target(target) {
+        return name;
+    }
     match target.rsplit_once(':') {
         Some((host, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) && !host.contains(':') => host,
         _ => target,
@@ -218,8 +233,17 @@ impl Area {
     fn of(incident: &Incident) -> Self {
         match incident.kind {
             MonitorKind::Blacklist => Self::Listed,
+            // A rule about a score is about any of the records.
+            MonitorKind::Audit if rule_of(&incident.condition).is_some() => Self::Record(String::new()),
             MonitorKind::Audit => Self::Record(incident.condition.clone()),
-            MonitorKind::Smtp => match Topic::of(incident) {
+            MonitorKind::Dns => Self::Record(match dns_target(&incident.target) {
+                Some((_, RecordKind::Mx)) => "mx".to_owned(),
+                Some((_, RecordKind::Ns)) => "ns".to_owned(),
+                Some((_, RecordKind::Ptr)) => "ptr".to_owned(),
+                // Of the others any record of the name may be the one.
+                _ => String::new(),
+            }),
+            MonitorKind::Smtp | MonitorKind::Tcp | MonitorKind::Https | MonitorKind::Imap | MonitorKind::Pop => match Topic::of(incident) {
                 Some(Topic::Unreachable) => Self::Reach,
                 Some(Topic::LoginRefused) => Self::Login,
                 Some(
@@ -238,7 +262,7 @@ impl Area {
             Self::Reach => "a server that can not be reached".to_owned(),
             Self::Tls => "TLS".to_owned(),
             Self::Login => "logging in".to_owned(),
-            Self::Conversation => "an SMTP conversation".to_owned(),
+            Self::Conversation => "what a server answers".to_owned(),
         }
     }
 }
@@ -267,7 +291,8 @@ fn fit(area: &Area, source: &Source) -> Fit {
         Source::Listing { .. } => Fit::No,
         Source::Incident { kind, condition, .. } => match (area, kind) {
             (Area::Record(_) | Area::Reach, MonitorKind::Audit) if matches!(condition.as_str(), "ns" | "dnssec") => Fit::Strong,
-            (Area::Reach, MonitorKind::Smtp) => Fit::Strong,
+            (Area::Record(_) | Area::Reach, MonitorKind::Dns)
+            | (Area::Reach, MonitorKind::Smtp | MonitorKind::Tcp | MonitorKind::Imap | MonitorKind::Pop | MonitorKind::Https) => Fit::Strong,
             (Area::Record(family), MonitorKind::Smtp) if matches!(family.as_str(), "dane" | "mta_sts" | "mx") => Fit::Strong,
             (Area::Tls | Area::Login | Area::Conversation | Area::Listed, MonitorKind::Smtp) | (Area::Listed, MonitorKind::Blacklist) => Fit::Weak,
             (Area::Reach, MonitorKind::Audit) if condition == "mx" => Fit::Weak,

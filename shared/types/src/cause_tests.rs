@@ -42,6 +42,7 @@ fn unreachable(target: &str) -> Incident {
         summary: String::new(),
         probes: Vec::new(),
         close_looks: Vec::new(),
+        login: None,
     };
     Incident { evidence: Some(Outcome::Smtp(Box::new(report))), ..incident(MonitorKind::Smtp, target, "") }
 }

@@ -212,6 +212,12 @@ pub enum EventKind {
     LetGo,
     /// Somebody acknowledged or muted it. What shows how it stands is brought up to date, and nobody is notified.
     Handled,
+    /// Nobody acknowledged it for so long that others are told.
+    Escalated,
+    /// Nobody acknowledged it yet, and whoever was told is reminded.
+    Reminded,
+    /// What waited until now: several incidents, open and over.
+    Digest,
     /// Somebody tries the channel.
     Test,
 }
@@ -222,6 +228,9 @@ words!(EventKind {
     Resolved = "resolved",
     LetGo = "let_go",
     Handled = "handled",
+    Escalated = "escalated",
+    Reminded = "reminded",
+    Digest = "digest",
     Test = "test",
 });
 

@@ -100,6 +100,10 @@ ids! {
     DeliveryId = "dlv";
     /// A maintenance window.
     WindowId = "mnt";
+    /// Who is told of which incidents.
+    RouteId = "rte";
+    /// A rule that opens incidents.
+    RuleId = "rul";
 }
 
 #[cfg(test)]

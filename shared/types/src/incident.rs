@@ -296,6 +296,10 @@ pub enum TimelineEvent {
     Muted,
     /// Somebody decided that people are told again.
     Unmuted,
+    /// Nobody is told now: it waits for a digest or the end of quiet hours, or no route is for it.
+    Held,
+    /// Nobody acknowledged it for so long that others were told.
+    Escalated,
     /// A message was accepted by the receiver.
     Notified,
     /// A message was refused or could not be sent.
@@ -315,6 +319,8 @@ impl TimelineEvent {
             Self::RootCause => "root_cause",
             Self::Muted => "muted",
             Self::Unmuted => "unmuted",
+            Self::Held => "held",
+            Self::Escalated => "escalated",
             Self::Notified => "notified",
             Self::NotifyFailed => "notify_failed",
             Self::Resolved => "resolved",
@@ -333,6 +339,8 @@ impl std::str::FromStr for TimelineEvent {
             Self::RootCause,
             Self::Muted,
             Self::Unmuted,
+            Self::Held,
+            Self::Escalated,
             Self::Notified,
             Self::NotifyFailed,
             Self::Resolved,

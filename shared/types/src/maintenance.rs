@@ -10,7 +10,9 @@ use crate::{
     zone::Zone,
 };
 
-pub use plan::{Day, MOST_MINUTES, NoTimeOfDay, Occurrence, Plan, TimeOfDay};
+pub use plan::{MOST_MINUTES, Plan};
+
+pub use crate::week::{Day, NoTimeOfDay, Occurrence, TimeOfDay};
 
 /// Things that a window names at most.
 pub const MOST_CHOSEN: usize = 500;

@@ -7,6 +7,7 @@ use crate::{
     id::{AddressId, DomainId, MonitorId, ResultId, ServerId},
     judge::MonitorState,
     outcome::{Outcome, Verdict},
+    service::ServiceSettings,
 };
 
 /// The kind of check a monitor runs.
@@ -20,6 +21,16 @@ pub enum MonitorKind {
     Smtp,
     /// Block-list scan of an address or network.
     Blacklist,
+    /// A TCP port that takes connections, and what it says first.
+    Tcp,
+    /// A web address: its status, its certificate, what the page holds.
+    Https,
+    /// The records of a name, compared with what they are to be.
+    Dns,
+    /// A mailbox server that speaks IMAP.
+    Imap,
+    /// A mailbox server that speaks POP3.
+    Pop,
 }
 
 impl MonitorKind {
@@ -29,23 +40,61 @@ impl MonitorKind {
             Self::Audit => "audit",
             Self::Smtp => "smtp",
             Self::Blacklist => "blacklist",
+            Self::Tcp => "tcp",
+            Self::Https => "https",
+            Self::Dns => "dns",
+            Self::Imap => "imap",
+            Self::Pop => "pop",
+        }
+    }
+
+    /// The services beside SMTP, in the order of a form.
+    pub const SERVICES: [Self; 5] = [Self::Tcp, Self::Https, Self::Dns, Self::Imap, Self::Pop];
+
+    /// A service beside SMTP: it stands by itself, with settings and tags of its own.
+    pub const fn is_service(self) -> bool {
+        match self {
+            Self::Tcp | Self::Https | Self::Dns | Self::Imap | Self::Pop => true,
+            Self::Audit | Self::Smtp | Self::Blacklist => false,
+        }
+    }
+
+    /// Judged by the verdicts of its checks; the others by each thing that they find.
+    pub const fn is_judged_whole(self) -> bool {
+        match self {
+            Self::Audit | Self::Blacklist => false,
+            Self::Smtp | Self::Tcp | Self::Https | Self::Dns | Self::Imap | Self::Pop => true,
+        }
+    }
+
+    /// What people call it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Audit => "DNS and authentication",
+            Self::Smtp => "SMTP conversation",
+            Self::Blacklist => "Block lists",
+            Self::Tcp => "TCP port",
+            Self::Https => "Web address",
+            Self::Dns => "DNS record",
+            Self::Imap => "IMAP server",
+            Self::Pop => "POP3 server",
         }
     }
 
     /// Allowed seconds between checks: 60 s to 1 h for probes, 1 h to 24 h for audits and block lists.
     pub const fn interval_range(self) -> (u32, u32) {
         match self {
-            Self::Smtp => (60, 3600),
             Self::Audit | Self::Blacklist => (3600, 86_400),
+            _ => (60, 3600),
         }
     }
 
     /// Seconds between checks when nobody said otherwise.
     pub const fn default_interval(self) -> u32 {
         match self {
-            Self::Smtp => 300,
             Self::Audit => 3600,
             Self::Blacklist => 21_600,
+            _ => 300,
         }
     }
 }
@@ -53,7 +102,7 @@ impl MonitorKind {
 impl std::str::FromStr for MonitorKind {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
-        [Self::Audit, Self::Smtp, Self::Blacklist].into_iter().find(|k| k.as_str() == text).ok_or(())
+        [Self::Audit, Self::Smtp, Self::Blacklist].into_iter().chain(Self::SERVICES).find(|k| k.as_str() == text).ok_or(())
     }
 }
 
@@ -65,8 +114,14 @@ pub struct Monitor {
     pub id: MonitorId,
     /// What it runs.
     pub kind: MonitorKind,
-    /// `example.com`, `mail.example.com:25`, `203.0.113.0/24`.
+    /// `example.com`, `mail.example.com:25`, `203.0.113.0/24`, `https://example.com/`, `example.com MX`.
     pub target: String,
+    /// What a service is expected to do; empty for the other kinds.
+    #[serde(default)]
+    pub settings: ServiceSettings,
+    /// Tags of a service; the other kinds have those of what they belong to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// Seconds between checks.
     pub interval_s: u32,
     /// Regions it is checked from.
@@ -104,8 +159,12 @@ pub struct Monitor {
 pub struct NewMonitor {
     /// What to run.
     pub kind: MonitorKind,
-    /// `example.com` for audits, `host:port` for probes, an address or network for block lists.
+    /// `example.com` for audits, `host:port` for probes, TCP, IMAP and POP, an address or network for block lists, an `https:` address, a name and a
+    /// type (`example.com MX`) for DNS.
     pub target: String,
+    /// What a service is expected to do.
+    #[serde(default)]
+    pub settings: Option<ServiceSettings>,
     /// Seconds between checks; the kind's default when absent.
     #[serde(default)]
     pub interval_s: Option<u32>,
@@ -128,6 +187,12 @@ pub struct MonitorPatch {
     /// Stop or resume.
     #[serde(default)]
     pub paused: Option<bool>,
+    /// What a service is expected to do, all of it anew.
+    #[serde(default)]
+    pub settings: Option<ServiceSettings>,
+    /// Tags of a service.
+    #[serde(default)]
+    pub tags: Option<Vec<String>>,
 }
 
 /// One recorded check.
@@ -170,6 +235,9 @@ pub struct RollupPoint {
     pub down: u32,
     /// Of these, unknown.
     pub unknown: u32,
+    /// Of these, in a maintenance window: they are in none of the three above.
+    #[serde(default)]
+    pub maintenance: u32,
     /// Mean of total milliseconds.
     pub latency_avg_ms: Option<f64>,
     /// Largest.

@@ -3,13 +3,15 @@
 mod audit;
 mod blacklist;
 mod extension;
+mod service;
 mod smtp;
 
 pub use audit::{AuditReport, CheckSummary, GoneRecord, MxHost, Status, WebHost};
 pub use blacklist::{BlacklistReport, ListEntry, ListState, ScannedList};
 pub use extension::{extension_words, megabytes};
+pub use service::{RecordsSeen, ServiceLook, ServiceReport, ServiceStages};
 pub use smtp::{
-    AuthReport, CertificateReport, CloseLook, LoginOutcome, LoginReport, ProbeMode, ProbeReport, SmtpReport, Speaker, StageMs, TlsReport,
+    AuthReport, CertificateReport, CloseLook, LoginLook, LoginOutcome, LoginReport, ProbeMode, ProbeReport, SmtpReport, Speaker, StageMs, TlsReport,
     TranscriptLine,
 };
 
@@ -18,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::finding::{Finding, Severity};
 
 /// The verdict of one check from one place. Whether the target *is* down is for the judge to say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
@@ -29,6 +31,7 @@ pub enum Verdict {
     /// Resolved and then refused, stayed silent or broke off; or a critical or high finding.
     Down,
     /// Could not be told from here; the reason says why.
+    #[default]
     Unknown,
 }
 
@@ -62,6 +65,8 @@ pub enum Outcome {
     Smtp(Box<SmtpReport>),
     /// A block-list scan of an address or network.
     Blacklist(Box<BlacklistReport>),
+    /// A look at a service beside SMTP.
+    Service(Box<ServiceReport>),
 }
 
 impl Outcome {
@@ -71,6 +76,7 @@ impl Outcome {
             Self::Audit(report) => report.verdict(),
             Self::Smtp(report) => report.verdict,
             Self::Blacklist(report) => report.verdict(),
+            Self::Service(report) => report.verdict,
         }
     }
 
@@ -80,6 +86,7 @@ impl Outcome {
             Self::Audit(report) => report.findings.clone(),
             Self::Smtp(report) => report.probes.iter().flat_map(|probe| probe.findings.clone()).collect(),
             Self::Blacklist(report) => report.findings(),
+            Self::Service(report) => report.findings().cloned().collect(),
         }
     }
 

@@ -55,6 +55,8 @@ pub struct Counts {
     pub servers: u32,
     pub addresses: u32,
     pub monitors: u32,
+    #[serde(default)]
+    pub services: u32,
     pub open_incidents: u32,
 }
 

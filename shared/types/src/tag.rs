@@ -48,6 +48,9 @@ pub struct TagUse {
     pub servers: u32,
     /// Addresses that have it.
     pub addresses: u32,
+    /// Services that have it.
+    #[serde(default)]
+    pub services: u32,
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use crate::{
     incident::Incident,
     monitor::MonitorKind,
     outcome::{Outcome, SmtpReport, Speaker, Verdict},
+    rule::{Series, rule_of},
 };
 
 /// A usual event. The written form is part of the contract with programs.
@@ -105,7 +106,10 @@ impl Topic {
         Some(match rule {
             "cert.expired" => Self::CertificateExpired,
             "cert.expires_soon" => Self::CertificateExpiring,
-            "starttls.missing" | "starttls.ehlo_hidden" | "dane.starttls_missing" => Self::StarttlsMissing,
+            "starttls.missing" | "starttls.ehlo_hidden" | "dane.starttls_missing" | "imap.starttls_missing" | "pop.stls_missing" => {
+                Self::StarttlsMissing
+            }
+            "imap.starttls_refused" | "pop.stls_refused" => Self::StarttlsBroken,
             "spf.missing" => Self::SpfMissing,
             "dmarc.missing" | "dmarc.wrong_location" => Self::DmarcMissing,
             "dkim.none_found" | "dkim.key_missing" | "dkim.alias_dangling" | "dkim.revoked" => Self::DkimMissing,
@@ -117,7 +121,7 @@ impl Topic {
             | "dane.malformed"
             | "dane.partial" => Self::PolicyMismatch,
             "mx.missing" | "mx.removed" | "mx.unresolvable" | "mx.cname" | "mx.ip_literal" | "mx.local_name" => Self::MxMissing,
-            "mx.unreachable" => Self::Unreachable,
+            "mx.unreachable" | "tcp.unreachable" => Self::Unreachable,
             "ptr.missing" | "ptr.fcrdns_mismatch" | "helo.unresolvable" | "helo.mismatch" => Self::PtrMissing,
             "smtp.greylisting" => Self::Greylisted,
             "smtp.login_refused" | "smtp.login_fails" | "smtp.auth_missing" => Self::LoginRefused,
@@ -137,24 +141,43 @@ impl Topic {
 
     /// The same of a monitor's kind and target, of the condition, and of the outcome that confirmed it.
     pub fn about(kind: MonitorKind, target: &str, condition: &str, outcome: Option<&Outcome>) -> Option<Self> {
+        if let Some((_, series)) = rule_of(condition) {
+            return Self::of_series(series, target);
+        }
         match (outcome, kind) {
             (Some(Outcome::Audit(audit)), _) => {
                 let about = audit.findings.iter().filter(|finding| condition.is_empty() || family_key(&finding.rule) == condition);
                 worst(about.filter(|finding| finding.severity >= Severity::Medium))
             }
             (Some(Outcome::Smtp(report)), _) if condition.is_empty() => of_conversations(report),
-            // What close looks find has incidents of its own.
+            (Some(Outcome::Service(report)), _) if report.is_unreached() => Some(Self::Unreachable),
+            (Some(Outcome::Service(report)), _) => worst(report.findings().filter(|finding| finding.severity >= Severity::Medium)),
+            // What close looks find has incidents of its own, and so has the login.
+            (Some(Outcome::Smtp(report)), _) if condition == "login" => worst(report.login.iter().flat_map(|look| &look.findings)),
             (Some(Outcome::Smtp(report)), _) => {
                 worst(report.close_looks.iter().flat_map(|look| &look.findings).filter(|finding| finding.severity >= Severity::Medium))
             }
             (_, MonitorKind::Blacklist) => {
                 let subject = condition.split_once('|').map_or(target, |(subject, _)| subject);
-                let subject = if subject == "network" { target } else { subject };
-                let of_address = subject.parse::<IpAddr>().is_ok() || subject.contains('/');
-                Some(if of_address { Self::ListedAddress } else { Self::ListedDomain })
+                Some(Self::of_listed(if subject == "network" { target } else { subject }))
             }
             _ => None,
         }
+    }
+
+    /// What a rule about a series is about.
+    fn of_series(series: Series, target: &str) -> Option<Self> {
+        match series {
+            Series::CertificateDays => Some(Self::CertificateExpiring),
+            Series::Listings => Some(Self::of_listed(target)),
+            Series::FailureRate => Some(Self::Unreachable),
+            Series::ResponseTimeP50 | Series::ResponseTimeP95 | Series::UnknownRate | Series::Score => None,
+        }
+    }
+
+    fn of_listed(subject: &str) -> Self {
+        let of_address = subject.parse::<IpAddr>().is_ok() || subject.contains('/');
+        if of_address { Self::ListedAddress } else { Self::ListedDomain }
     }
 }
 

@@ -92,6 +92,7 @@ fn a_server_that_has_no_address_can_not_be_reached_and_one_that_is_unknown_is_no
             summary: String::new(),
             probes: Vec::new(),
             close_looks: Vec::new(),
+            login: None,
         };
         Topic::about(MonitorKind::Smtp, "mail.example.com:25", "", Some(&Outcome::Smtp(Box::new(report))))
     };

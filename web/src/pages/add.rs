@@ -73,6 +73,7 @@ async fn draw(visit: &Visit, org: &str, fields: &Fields, failure: Option<&ApiFai
                 {card("h-server", "Mail server", "servers", host.into_any(), "Add mail server")}
                 {card("h-address", "Address or network", "addresses", cidr.into_any(), "Add address")}
             </div>
+            <p class="sm">"Something else? "<a href=format!("{base}/monitors/new")>"Add a service"</a>": a TCP port, a web address, a DNS record, a mailbox server."</p>
         };
         ui::shell(&frame, Place::Elsewhere, vec![(None, "Add a monitor".to_owned())], content)
     }))

@@ -64,7 +64,8 @@ async fn draw(visit: &Visit, org: &str, said: Said<'_>) -> Answer {
     Ok(page(visit, status, "Channels", || {
         let base = home(org);
         let gate = Gate::manage(&frame, "channels");
-        let sub = "Where incidents are told beside mail: when they open, get better or worse, and end.";
+        let routes = format!("/o/{}/routes", text::encoded(org));
+        let sub = view! { "Where incidents are told beside mail: when they open, get better or worse, and end. Which are told when, and who is told next, is decided by "<a href=routes>"routes"</a>"." };
         let content = view! {
             {notice(visit, said)}
             {ui::head("Channels", None, sub, ())}

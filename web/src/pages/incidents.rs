@@ -16,6 +16,7 @@ use waypost_types::{
     monitor::MonitorKind,
     outcome::{AuditReport, BlacklistReport, Outcome, ProbeReport},
     page::List,
+    rule::rule_of,
     runbook::Runbook,
     unicode::with_ascii,
 };
@@ -71,7 +72,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, fields: Option<&Fields>, failu
     // Without the catalog the guides say less, and nothing else is missing.
     let catalog = match incident.kind {
         MonitorKind::Blacklist => visit.api.get::<ListSettings>(&org_path(org, "lists")).await.map(|lists| lists.catalog).unwrap_or_default(),
-        MonitorKind::Audit | MonitorKind::Smtp => Vec::new(),
+        _ => Vec::new(),
     };
     // What stands in a text area is not escaped for us.
     let typed = text::escaped(fields.map_or("", |fields| fields.raw("comment")));
@@ -84,7 +85,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, fields: Option<&Fields>, failu
             {incident.resolved_at.map(|at| view! { ". Resolved "{ui::time(at)} })}"."
         };
         let evidence = incident.evidence.as_ref().map(|outcome| {
-            view! { <section class="card" aria-labelledby="h-ev" data-live="evidence"><div class="card-head"><h2 id="h-ev">"Evidence"</h2><span class="meta">"the check that confirmed it"</span></div>{proof(outcome, &incident.condition)}</section> }
+            view! { <section class="card" aria-labelledby="h-ev" data-live="evidence"><div class="card-head"><h2 id="h-ev">"Evidence"</h2><span class="meta">"the check that confirmed it"</span></div>{proof(outcome, part_of(&incident))}</section> }
         });
         let gate = Gate::change(&frame, "comment");
         let comment = view! {
@@ -117,7 +118,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, fields: Option<&Fields>, failu
                     </section>
                     {evidence}
                 </div>
-                <aside class="c4 stack" aria-label="Details">{details(&incident)}{care::mute(&frame, &incident, &base)}</aside>
+                <aside class="c4 stack" aria-label="Details">{details(&incident, &root)}{care::mute(&frame, &incident, &base)}</aside>
             </div>
         };
         ui::shell(&frame, Place::Incidents, crumbs, content)
@@ -138,15 +139,7 @@ fn actions(frame: &Frame, incident: &Incident, base: &str) -> AnyView {
     view! { {acknowledge}{button("resolve", "check", "Resolve", resolve)}{gate.hint()} }.into_any()
 }
 
-const fn kind_word(kind: MonitorKind) -> &'static str {
-    match kind {
-        MonitorKind::Audit => "DNS and authentication",
-        MonitorKind::Smtp => "SMTP conversation",
-        MonitorKind::Blacklist => "Block lists",
-    }
-}
-
-fn details(incident: &Incident) -> AnyView {
+fn details(incident: &Incident, root: &str) -> AnyView {
     let word = match incident.status {
         IncidentStatus::Open => "Open",
         IncidentStatus::Acknowledged => "Acknowledged",
@@ -161,7 +154,8 @@ fn details(incident: &Incident) -> AnyView {
                 {row("State", ui::status(status, word))}
                 {row("Severity", incident.severity.word().into_any())}
                 {row("Affected", view! { <span class="mono xs">{with_ascii(&incident.target)}</span> }.into_any())}
-                {row("Check", kind_word(incident.kind).into_any())}
+                {row("Check", incident.kind.word().into_any())}
+                {rule_of(&incident.condition).map(|(rule, series)| row("Rule", view! { <a href=format!("{root}/rules/{rule}")>{series.title()}</a> }.into_any()))}
                 {row("Opened", text::minute(incident.opened_at).into_any())}
                 {incident.acknowledged_at.map(|at| row("Acknowledged", text::minute(at).into_any()))}
                 {incident.resolved_at.map(|at| row("Resolved", text::minute(at).into_any()))}
@@ -175,10 +169,14 @@ fn details(incident: &Incident) -> AnyView {
 fn what_to_do(incident: &Incident, catalog: &[ListInfo]) -> Option<AnyView> {
     let told = match incident.evidence.as_ref()? {
         Outcome::Audit(audit) => {
-            let about: Vec<Finding> = split(audit, &incident.condition).0;
+            let about: Vec<Finding> = split(audit, part_of(incident)).0;
             (!about.is_empty()).then(|| ui::findings_of_watched(&about, &audit.gone, "w"))
         }
-        Outcome::Blacklist(report) => ui::guides_first_open(&of_condition(report, &incident.condition), catalog),
+        Outcome::Blacklist(report) => ui::guides_first_open(&of_condition(report, part_of(incident)), catalog),
+        Outcome::Service(report) => {
+            let about: Vec<Finding> = report.findings().filter(|finding| finding.severity >= Severity::Medium).cloned().collect();
+            (!about.is_empty()).then(|| ui::findings(&about, "w"))
+        }
         Outcome::Smtp(_) => None,
     }?;
     Some(
@@ -190,6 +188,11 @@ fn what_to_do(incident: &Incident, catalog: &[ListInfo]) -> Option<AnyView> {
         }
         .into_any(),
     )
+}
+
+/// The part of the target that an incident is about; a rule's is about the whole of it.
+fn part_of(incident: &Incident) -> &str {
+    if rule_of(&incident.condition).is_some() { "" } else { &incident.condition }
 }
 
 /// Findings that an incident is about, and the others of the same audit. What is not serious enough opens none.
@@ -216,7 +219,9 @@ fn proof(outcome: &Outcome, condition: &str) -> AnyView {
             view! { {head}{ui::findings_of_watched(&others, &audit.gone, "e")}{ui::unknown_parts(&audit.unknown)} }.into_any()
         }
         Outcome::Blacklist(report) => ui::list_entries(report),
+        Outcome::Service(report) => ui::service_evidence(report),
         // What a close look found is proven by it, and not by the conversation beside it.
+        Outcome::Smtp(report) if condition == "login" => report.login.as_ref().map(|look| ui::login_look(look, "e0")).into_any(),
         Outcome::Smtp(report) if !condition.is_empty() => {
             let looks = report.close_looks.iter().filter(|look| look.findings.iter().any(|finding| finding.severity >= Severity::Medium));
             looks.enumerate().map(|(index, look)| ui::close_look(look, &format!("e{index}"))).collect_view().into_any()

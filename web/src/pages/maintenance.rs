@@ -1,6 +1,6 @@
 //! Maintenance windows of an organisation, and a form for another one.
 
-mod form;
+pub(super) mod form;
 pub(crate) mod window;
 
 use axum::{extract::Path, http::StatusCode};
@@ -13,8 +13,7 @@ use waypost_types::{
     zone::Zone,
 };
 
-use self::form::Choices;
-use super::settings;
+use super::{covers::Choices, settings};
 use crate::{
     api::ApiFailure,
     ssr::{Answer, Fields, Visit, org_path, page, redirect},
@@ -133,7 +132,7 @@ const fn state(window: &MaintenanceWindow) -> (Status, &'static str) {
     }
 }
 
-fn covers_words(covers: &Covers) -> String {
+pub(super) fn covers_words(covers: &Covers) -> String {
     if covers.everything {
         return "Everything".to_owned();
     }
@@ -166,6 +165,6 @@ fn plan_words(plan: &Plan, zone: Zone) -> String {
 }
 
 /// The status of a refused change: what was typed comes back.
-const fn comes_back(failure: &ApiFailure) -> bool {
+pub(super) const fn comes_back(failure: &ApiFailure) -> bool {
     failure.status == StatusCode::PRECONDITION_FAILED.as_u16()
 }

@@ -26,12 +26,13 @@ pub(crate) async fn overview(visit: Visit, Path(org): Path<String>) -> Answer {
         let base = format!("/o/{}", text::encoded(&org));
         let counts = overview.counts;
         let crumbs = vec![(None, "Overview".to_owned())];
-        if counts.domains == 0 && counts.servers == 0 && counts.addresses == 0 {
+        if counts.domains == 0 && counts.servers == 0 && counts.addresses == 0 && counts.services == 0 {
             return ui::shell(&frame, Place::Overview, crumbs, newcomer(&frame, &base));
         }
+        let services = if counts.services == 0 { String::new() } else { format!(", {}", text::counted(counts.services, "service", "services")) };
         let last = overview.last_checked_at.map(|at| view! { " Last check "{ui::time(at)}"." });
         let sub = view! {
-            {format!("{}, {}, {}.", text::counted(counts.servers, "mail server", "mail servers"), text::counted(counts.domains, "domain", "domains"), text::counted(counts.addresses, "address", "addresses"))}
+            {format!("{}, {}, {}{}.", text::counted(counts.servers, "mail server", "mail servers"), text::counted(counts.domains, "domain", "domains"), text::counted(counts.addresses, "address", "addresses"), services)}
             {last}
         };
         let tiles = overview.ports.iter().map(|tile| port_tile(tile, &base)).collect_view();

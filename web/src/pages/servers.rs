@@ -13,7 +13,9 @@ use waypost_types::{
     monitor::{CheckResult, MonitorKind, RollupPoint},
     outcome::Outcome,
     page::List,
+    server_login::ServerLogin,
     tag::TagUse,
+    timing::Timings,
 };
 
 use super::settings::{self, Shown, Target};
@@ -24,7 +26,10 @@ use crate::{
     ui::{self, Gate, Place, icon},
 };
 
+pub(crate) mod login;
 mod port;
+
+pub(super) use port::results;
 
 /// Four calls each: one page must not take all connections to the database.
 const PORTS_AT_ONCE: usize = 4;
@@ -33,7 +38,7 @@ const PORTS_AT_ONCE: usize = 4;
 struct Port {
     outcome: Option<Outcome>,
     days: Vec<RollupPoint>,
-    hours: Vec<RollupPoint>,
+    timings: Option<Timings>,
     results: Vec<CheckResult>,
 }
 
@@ -155,22 +160,22 @@ pub(crate) async fn create(visit: Visit, Path(org): Path<String>, fields: Fields
 }
 
 pub(crate) async fn show(visit: Visit, Path((org, id)): Path<(String, String)>) -> Answer {
-    draw(&visit, &org, &id, &Fields::empty(), None).await
+    draw(&visit, &org, &id, &Fields::empty(), None, None).await
 }
 
 /// What is missing of a port leaves a gap on the page, not an error page.
-async fn load(visit: &Visit, org: &str, monitor: MonitorId) -> (MonitorId, Port) {
+async fn load(visit: &Visit, org: &str, monitor: MonitorId, period: ui::Period) -> (MonitorId, Port) {
     let base = org_path(org, &format!("monitors/{monitor}"));
-    let (outcome, days, hours, results) = (
+    let (outcome, days, timings, results) = (
         format!("{base}/outcome"),
         format!("{base}/rollups?by=day&hours=720"),
-        format!("{base}/rollups?by=hour&hours=48"),
+        format!("{base}/timings?hours={}", period.hours()),
         format!("{base}/results?limit=10"),
     );
-    let (outcome, days, hours, results) = tokio::join!(
+    let (outcome, days, timings, results) = tokio::join!(
         visit.api.get::<Outcome>(&outcome),
         visit.api.get::<List<RollupPoint>>(&days),
-        visit.api.get::<List<RollupPoint>>(&hours),
+        visit.api.get::<Timings>(&timings),
         visit.api.get::<List<CheckResult>>(&results),
     );
     let points = |list: Result<List<RollupPoint>, ApiFailure>| {
@@ -178,20 +183,26 @@ async fn load(visit: &Visit, org: &str, monitor: MonitorId) -> (MonitorId, Port)
         points.sort_by_key(|point| point.at);
         points
     };
-    let port = Port { outcome: outcome.ok(), days: points(days), hours: points(hours), results: results.map(|list| list.items).unwrap_or_default() };
+    let port = Port { outcome: outcome.ok(), days: points(days), timings: timings.ok(), results: results.map(|list| list.items).unwrap_or_default() };
     (monitor, port)
 }
 
-async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Option<&ApiFailure>) -> Answer {
+async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Option<&ApiFailure>, of_login: Option<login::Refused<'_>>) -> Answer {
     let path = target(org, id).api("");
     let cursor = visit.query().remove("history");
+    let period = ui::Period::asked(&visit.query());
     let history = target(org, id).api(&ui::history_query(cursor.as_deref()));
-    let (needed, history) =
-        tokio::join!(async { tokio::try_join!(visit.frame(org), visit.api.get::<Server>(&path)) }, visit.api.get::<List<ServerEvent>>(&history));
-    let ((frame, server), history) = (needed?, history.ok());
+    let login = target(org, id).api("/login");
+    let (needed, history, login) = tokio::join!(
+        async { tokio::try_join!(visit.frame(org), visit.api.get::<Server>(&path)) },
+        visit.api.get::<List<ServerEvent>>(&history),
+        visit.api.get::<ServerLogin>(&login)
+    );
+    let ((frame, server), history, login) = (needed?, history.ok(), login.ok());
     let monitors: Vec<MonitorId> = server.monitors.iter().map(|monitor| monitor.id).collect();
-    let ports: BTreeMap<MonitorId, Port> = stream::iter(monitors).map(|id| load(visit, org, id)).buffer_unordered(PORTS_AT_ONCE).collect().await;
-    Ok(page(visit, settings::status(failure), &server.display.clone(), || {
+    let ports: BTreeMap<MonitorId, Port> =
+        stream::iter(monitors).map(|id| load(visit, org, id, period)).buffer_unordered(PORTS_AT_ONCE).collect().await;
+    Ok(page(visit, settings::status(failure.or(of_login.map(|refused| refused.failure))), &server.display.clone(), || {
         let root = format!("/o/{}", text::encoded(org));
         let base = target(org, id).page();
         let sub = view! { {ui::ascii_note(&server.display, &server.host)}{match server.last_checked_at { Some(at) => view! { "Last probe "{ui::time(at)}"." }.into_any(), None => "Not probed yet.".into_any() }} };
@@ -208,7 +219,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Optio
         let paused = settings::is_paused(&server.monitors);
         let state = ui::state_badge(server.state, server.last_checked_at.is_some(), paused);
         let tiles = server.monitors.iter().map(|monitor| port::tile(monitor, ports.get(&monitor.id))).collect_view();
-        let details = server.monitors.iter().map(|monitor| port::detail(monitor, ports.get(&monitor.id))).collect_view();
+        let details = server.monitors.iter().map(|monitor| port::detail(monitor, ports.get(&monitor.id), &root, (&base, period))).collect_view();
         let changes = ui::HistoryShown { events: history.as_ref(), older: cursor.is_some(), since: server.created_at, base: &base };
         let content = view! {
             {settings::notice(visit, &server.monitors, failure)}
@@ -217,6 +228,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Optio
             <section aria-labelledby="h-p" data-live="ports"><h2 class="vh" id="h-p">"Ports"</h2><div class="grid">{tiles}</div></section>
             {details}
             {ui::server_history(&changes)}
+            {login::card(&frame, &server, login.as_ref(), &base, of_login)}
             {settings::card(&frame, &shown, Some(extra(&server, typed, failure)))}
         };
         ui::shell(&frame, Place::Servers, crumbs, content)
@@ -235,7 +247,7 @@ pub(crate) async fn change(visit: Visit, Path((org, id)): Path<(String, String)>
     let mut patch = settings::patch_of(&fields);
     match (ports_of(fields.text("ports")), patch.as_object_mut()) {
         (Ok(Some(ports)), Some(object)) => drop(object.insert("ports".to_owned(), serde_json::json!(ports))),
-        (Err(failure), _) => return draw(&visit, &org, &id, &fields, Some(&failure)).await,
+        (Err(failure), _) => return draw(&visit, &org, &id, &fields, Some(&failure), None).await,
         _ => {}
     }
     if let (Some(role), Some(object)) = (fields.given("role"), patch.as_object_mut()) {
@@ -243,13 +255,13 @@ pub(crate) async fn change(visit: Visit, Path((org, id)): Path<(String, String)>
     }
     match settings::change(&visit, &target(&org, &id), fields.version(), &patch).await? {
         Ok(response) => Ok(response),
-        Err(failure) => draw(&visit, &org, &id, &fields, Some(&failure)).await,
+        Err(failure) => draw(&visit, &org, &id, &fields, Some(&failure), None).await,
     }
 }
 
 pub(crate) async fn remove(visit: Visit, Path((org, id)): Path<(String, String)>, fields: Fields) -> Answer {
     match settings::remove(&visit, &target(&org, &id), fields.version()).await? {
         Ok(response) => Ok(response),
-        Err(failure) => draw(&visit, &org, &id, &fields, Some(&failure)).await,
+        Err(failure) => draw(&visit, &org, &id, &fields, Some(&failure), None).await,
     }
 }

@@ -139,7 +139,9 @@ fn done(patch: &Value) -> &'static str {
     match patch.get("paused").and_then(Value::as_bool) {
         Some(true) => "?saved=paused",
         Some(false) => "?saved=resumed",
-        None if ["interval_s", "selectors", "senders", "tags", "role"].iter().any(|field| patch.get(field).is_some()) => "?saved=settings",
+        None if ["interval_s", "selectors", "senders", "tags", "role", "settings"].iter().any(|field| patch.get(field).is_some()) => {
+            "?saved=settings"
+        }
         None => "",
     }
 }

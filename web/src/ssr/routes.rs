@@ -14,7 +14,7 @@ use crate::{
     api::ApiFailure,
     pages::{
         account, add, addresses, changes, channels, domains, incidents, landing, lists, mailbox, maintenance, messages, organisation, overview,
-        runbooks, score, servers,
+        routes, rules, runbooks, score, servers, services,
     },
 };
 
@@ -48,6 +48,9 @@ pub(super) fn router(site: Site) -> Router {
         .route("/o/{org}/messages", get(messages::show).post(messages::read))
         .route("/o/{org}/servers", get(servers::list).post(servers::create))
         .route("/o/{org}/servers/{id}", get(servers::show))
+        .route("/o/{org}/servers/{id}/login", post(servers::login::set).get(back))
+        .route("/o/{org}/servers/{id}/login/resume", post(servers::login::resume).get(back))
+        .route("/o/{org}/servers/{id}/login/delete", post(servers::login::remove).get(back))
         .route("/o/{org}/servers/{id}/check", post(servers::check).get(back))
         .route("/o/{org}/servers/{id}/settings", post(servers::change).get(back))
         .route("/o/{org}/servers/{id}/delete", post(servers::remove).get(back))
@@ -56,6 +59,12 @@ pub(super) fn router(site: Site) -> Router {
         .route("/o/{org}/addresses/{id}/check", post(addresses::check).get(back))
         .route("/o/{org}/addresses/{id}/settings", post(addresses::change).get(back))
         .route("/o/{org}/addresses/{id}/delete", post(addresses::remove).get(back))
+        .route("/o/{org}/monitors", get(services::list).post(services::create))
+        .route("/o/{org}/monitors/new", get(services::add))
+        .route("/o/{org}/monitors/{id}", get(services::show))
+        .route("/o/{org}/monitors/{id}/check", post(services::check).get(back))
+        .route("/o/{org}/monitors/{id}/settings", post(services::change).get(back))
+        .route("/o/{org}/monitors/{id}/delete", post(services::remove).get(back))
         .route("/o/{org}/lists", get(lists::show).post(lists::choose))
         .route("/o/{org}/lists/custom", post(lists::add).get(back))
         .route("/o/{org}/lists/remove", post(lists::remove).get(back))
@@ -67,11 +76,23 @@ pub(super) fn router(site: Site) -> Router {
         .route("/o/{org}/channels/{id}/settings", post(channels::channel::change).get(back))
         .route("/o/{org}/channels/{id}/key", post(channels::channel::renew).get(back))
         .route("/o/{org}/channels/{id}/delete", post(channels::channel::remove).get(back))
+        .route("/o/{org}/routes", get(routes::show).post(routes::create))
+        .route("/o/{org}/routes/custom", post(routes::everybody).get(back))
+        .route("/o/{org}/routes/{id}", get(routes::route::show))
+        .route("/o/{org}/routes/{id}/settings", post(routes::route::change).get(back))
+        .route("/o/{org}/routes/{id}/move", post(routes::route::earlier).get(back))
+        .route("/o/{org}/routes/{id}/delete", post(routes::route::remove).get(back))
         .route("/o/{org}/maintenance", get(maintenance::show).post(maintenance::create))
         .route("/o/{org}/maintenance/{id}", get(maintenance::window::show))
         .route("/o/{org}/maintenance/{id}/settings", post(maintenance::window::change).get(back))
         .route("/o/{org}/maintenance/{id}/end", post(maintenance::window::end).get(back))
         .route("/o/{org}/maintenance/{id}/delete", post(maintenance::window::remove).get(back))
+        .route("/o/{org}/rules", get(rules::show).post(rules::create))
+        .route("/o/{org}/rules/try", post(rules::attempt).get(back))
+        .route("/o/{org}/rules/suggested", post(rules::suggested).get(back))
+        .route("/o/{org}/rules/{id}", get(rules::rule::show))
+        .route("/o/{org}/rules/{id}/settings", post(rules::rule::change).get(back))
+        .route("/o/{org}/rules/{id}/delete", post(rules::rule::remove).get(back))
         .route("/o/{org}/settings", get(organisation::show).post(organisation::change))
         .route("/o/{org}/changes", get(changes::show).post(changes::create))
         .route("/o/{org}/changes/{id}/delete", post(changes::remove).get(back))

@@ -2,7 +2,7 @@
 
 use chrono::Duration;
 use leptos::prelude::*;
-use waypost_types::outcome::{CloseLook, Speaker, Status, TranscriptLine};
+use waypost_types::outcome::{CloseLook, LoginLook, LoginOutcome, Speaker, Status, TranscriptLine};
 
 use super::{copied, findings, status, unknown_parts};
 use crate::text;
@@ -23,6 +23,28 @@ pub(crate) fn close_look(look: &CloseLook, id: &str) -> AnyView {
         </div>
         {found}
         {unknown_parts(&look.unknown)}
+    }
+    .into_any()
+}
+
+/// How the stored login stands.
+pub(crate) fn login_look(look: &LoginLook, id: &str) -> AnyView {
+    let state = match look.result.outcome {
+        LoginOutcome::Accepted => Status::Ok,
+        LoginOutcome::Refused | LoginOutcome::Failed => Status::Bad,
+        LoginOutcome::Unknown | LoginOutcome::Untried => Status::None,
+    };
+    let took = look.auth_ms.map(|ms| format!(" It took {}.", text::millis(Some(ms)))).unwrap_or_default();
+    let place = look.address.map(|address| format!("At {address}, {}.{took}", text::minute(look.at)));
+    let found = (!look.findings.is_empty()).then(|| findings(&look.findings, &format!("l{id}")));
+    view! {
+        <div class="card-body stack">
+            <h3>"Login"</h3>
+            <p class="sm">{status(state, &look.result.reason)}</p>
+            {place.map(|place| view! { <p class="sm muted">{place}</p> })}
+            {transcript(&look.transcript, id, false)}
+        </div>
+        {found}
     }
     .into_any()
 }

@@ -12,7 +12,7 @@ use crate::{ssr::Frame, text};
 
 /// As maintenance windows know these monitors.
 fn watched(monitor: &Monitor) -> Watched<'_> {
-    Watched { monitor: Some(monitor.id), domain: monitor.domain_id, server: monitor.server_id, address: monitor.address_id, tags: &[] }
+    Watched { monitor: Some(monitor.id), domain: monitor.domain_id, server: monitor.server_id, address: monitor.address_id, tags: &monitor.tags }
 }
 
 /// The window that is on for one of these, of several the one that lasts longest.

@@ -18,16 +18,21 @@ mod listing;
 mod maintenance;
 mod markdown;
 mod parts;
+mod plot;
+mod regions;
 mod score;
+mod service;
+mod session;
 mod shell;
 mod spf;
 mod stays;
 mod tags;
+mod timing;
 mod transport;
 
 pub(crate) use audit::{as_of, checks_strip, findings, findings_of_watched, record, records, unknown_parts};
-pub(crate) use chart::{latency, uptime};
-pub(crate) use conversation::{close_look, transcript};
+pub(crate) use chart::uptime;
+pub(crate) use conversation::{close_look, login_look, transcript};
 pub(crate) use detail::{details, on_this_page};
 pub(crate) use form::{Form, interval_choices};
 pub(crate) use gate::{Button, Gate};
@@ -43,10 +48,14 @@ pub(crate) use parts::{
     ascii_form, ascii_note, badge, breakable, copied, grade, head, icon, large_icon, state_badge, state_status, state_word, status, time, verdict,
     when,
 };
+pub(crate) use regions::regions;
 pub(crate) use score::{lost_points, score_sentence};
+pub(crate) use service::{service_evidence, service_looks};
+pub(crate) use session::{session, tls_status};
 pub(crate) use shell::{Place, public, shell};
 pub(crate) use stays::{stays, stood_before};
 pub(crate) use tags::{asked_tag, tag_filter, tag_parts, tags, tags_field};
+pub(crate) use timing::{Period, timing};
 
 /// The icons, once per page.
 pub(crate) const SPRITE: &str = include_str!("sprite.svg");

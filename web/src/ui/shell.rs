@@ -17,8 +17,11 @@ pub(crate) enum Place {
     Servers,
     Domains,
     Addresses,
+    Services,
     Changes,
+    Rules,
     Channels,
+    Routes,
     Maintenance,
     Settings,
     Runbooks,
@@ -158,10 +161,13 @@ fn sidebar(frame: &Frame, place: Place) -> AnyView {
                     {link("/servers", Place::Servers, "server", "Mail servers", counts.servers, false)}
                     {link("/domains", Place::Domains, "globe", "Domains", counts.domains, false)}
                     {link("/addresses", Place::Addresses, "list", "Blacklists", counts.addresses, false)}
+                    {link("/monitors", Place::Services, "link", "Services", counts.services, false)}
                 </ul>
                 <p class="nav-title" id="nav-alerting">"Alerting"</p>
                 <ul aria-labelledby="nav-alerting">
+                    {link("/rules", Place::Rules, "chart", "Rules", 0, false)}
                     {link("/channels", Place::Channels, "bell", "Channels", 0, false)}
+                    {link("/routes", Place::Routes, "branch", "Routes", 0, false)}
                     {link("/maintenance", Place::Maintenance, "clock", "Maintenance", 0, false)}
                     {link("/runbooks", Place::Runbooks, "book", "Runbooks", 0, false)}
                 </ul>

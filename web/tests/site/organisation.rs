@@ -3,15 +3,19 @@
 use serde_json::{Value, json};
 use waypost_web::api::ApiRequest;
 
-use crate::{audited, support::problem};
+use crate::{audited, services, support::problem};
 
 pub const DOMAIN: &str = "dom_00000000000000000000000000000001";
 pub const SERVER: &str = "srv_00000000000000000000000000000002";
 pub const ADDRESS: &str = "adr_00000000000000000000000000000003";
 pub const INCIDENT: &str = "inc_00000000000000000000000000000004";
 pub const CHANNEL: &str = "chn_00000000000000000000000000000001";
+pub const ROUTE: &str = "rte_00000000000000000000000000000001";
 pub const WINDOW: &str = "mnt_00000000000000000000000000000001";
+pub const RULE: &str = "rul_00000000000000000000000000000001";
 pub const NETWORK: &str = "adr_00000000000000000000000000000008";
+pub const SERVICE: &str = "mon_00000000000000000000000000000011";
+pub const RECORD: &str = "mon_00000000000000000000000000000012";
 /// The block-list scan of the domain itself.
 const SCAN: &str = "mon_00000000000000000000000000000006";
 const RUNBOOK: &str = "unreachable";
@@ -20,11 +24,28 @@ const LONG: &str = "a-mail-server-with-a-very-long-name-that-somebody-chose.sub.
 
 /// Every page of `acme`, and those of `empty` that look otherwise.
 pub fn pages() -> Vec<String> {
-    let mut pages: Vec<String> =
-        ["", "/add", "/domains", "/servers", "/addresses", "/lists", "/incidents", "/channels", "/changes", "/runbooks", "/maintenance", "/settings"]
-            .into_iter()
-            .flat_map(|rest| [format!("/o/acme{rest}"), format!("/o/empty{rest}")])
-            .collect();
+    let mut pages: Vec<String> = [
+        "",
+        "/add",
+        "/domains",
+        "/servers",
+        "/addresses",
+        "/monitors",
+        "/monitors/new",
+        "/monitors/new?kind=dns",
+        "/lists",
+        "/incidents",
+        "/channels",
+        "/changes",
+        "/runbooks",
+        "/routes",
+        "/maintenance",
+        "/rules",
+        "/settings",
+    ]
+    .into_iter()
+    .flat_map(|rest| [format!("/o/acme{rest}"), format!("/o/empty{rest}")])
+    .collect();
     pages.extend(
         [
             ("domains", DOMAIN),
@@ -33,7 +54,11 @@ pub fn pages() -> Vec<String> {
             ("incidents", INCIDENT),
             ("channels", CHANNEL),
             ("runbooks", RUNBOOK),
+            ("routes", ROUTE),
             ("maintenance", WINDOW),
+            ("monitors", SERVICE),
+            ("monitors", RECORD),
+            ("rules", RULE),
         ]
         .map(|(many, id)| format!("/o/acme/{many}/{id}")),
     );
@@ -52,6 +77,7 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
             "orgs/acme/domains" => list(vec![domain(), long_domain()]),
             "orgs/acme/servers" => list(vec![server()]),
             "orgs/acme/addresses" => list(vec![address()]),
+            "orgs/acme/monitors" => list(vec![services::mailbox(), services::record()]),
             "orgs/acme/incidents" => list(vec![incident()]),
             "orgs/empty/overview" => {
                 json!({ "score": null, "counts": { "domains": 0, "servers": 0, "addresses": 0, "monitors": 0, "open_incidents": 0 },
@@ -60,16 +86,23 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
             "orgs/empty/domains"
             | "orgs/empty/servers"
             | "orgs/empty/addresses"
+            | "orgs/empty/monitors"
             | "orgs/empty/incidents"
             | "orgs/empty/channels"
             | "orgs/empty/changes"
+            | "orgs/empty/routes"
+            | "orgs/empty/rules"
             | "orgs/empty/maintenance" => list(Vec::new()),
             "orgs/acme/channels" => list(vec![channel(true), channel(false)]),
+            "orgs/acme/routes" => list(vec![route(), quiet_route()]),
+            "orgs/acme/routes/preview" => preview(),
+            "orgs/empty/routes/preview" => json!({ "routes": [], "members": { "when": "now" }, "channels": [], "follow_ups": [] }),
             "orgs/acme/maintenance" => list(vec![window(), weekly()]),
+            "orgs/acme/rules" => list(vec![rule()]),
             "orgs/acme/settings" | "orgs/empty/settings" => json!({ "name": "Acme Mail", "time_zone": "Europe/Berlin", "version": 3 }),
             "orgs/acme/tags" => list(vec![
                 json!({ "tag": "berlin", "domains": 0, "servers": 1, "addresses": 0 }),
-                json!({ "tag": "web", "domains": 3, "servers": 1, "addresses": 0 }),
+                json!({ "tag": "web", "domains": 3, "servers": 1, "addresses": 0, "services": 1 }),
             ]),
             "orgs/acme/changes" => list(vec![change()]),
             "orgs/acme/runbooks" | "orgs/empty/runbooks" => list(vec![runbook(true), runbook(false)]),
@@ -87,18 +120,26 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
                 Some(("monitors", rest)) if rest == format!("{SCAN}/outcome") => {
                     json!({ "kind": "blacklist", "target": "xn--mnchen-3ya.example", "entries": entries() })
                 }
+                Some(("monitors", SERVICE)) => services::mailbox(),
+                Some(("monitors", RECORD)) => services::record(),
+                Some(("monitors", rest)) if rest == format!("{SERVICE}/outcome") => services::mailbox_seen(),
+                Some(("monitors", rest)) if rest == format!("{RECORD}/outcome") => services::record_seen(),
                 Some(("servers", SERVER)) => server(),
                 Some(("addresses", ADDRESS)) => address(),
                 Some(("addresses", NETWORK)) => network(),
                 Some(("addresses", rest)) if rest.ends_with("/listings") => list(listings()),
                 Some(("channels", CHANNEL)) => hook(),
                 Some(("channels", rest)) if rest == format!("{CHANNEL}/deliveries") => list(vec![delivery()]),
+                Some(("routes", ROUTE)) => route(),
                 Some(("maintenance", WINDOW)) => window(),
+                Some(("rules", RULE)) => rule(),
+                Some(("rules", rest)) if rest == format!("{RULE}/values") => rule_values(),
                 Some(("incidents", INCIDENT)) => incident(),
                 Some(("incidents", rest)) if rest == format!("{INCIDENT}/related") => related(),
                 Some(("runbooks", RUNBOOK)) => runbook(true),
                 Some(("monitors", rest)) if rest.ends_with("/outcome") => smtp(),
                 Some(("monitors", rest)) if rest.ends_with("/rollups") => list(rollups()),
+                Some(("monitors", rest)) if rest.ends_with("/timings") => timings(),
                 Some(("monitors", rest)) if rest.ends_with("/results") => list(vec![result()]),
                 _ => return problem(404, "", &[]),
             },
@@ -115,10 +156,43 @@ pub fn window() -> Value {
         "version": 4, "created_at": AT })
 }
 
+/// One that fires for one of two monitors.
+pub fn rule() -> Value {
+    json!({ "id": RULE, "name": "Slow <b>", "enabled": true, "series": "response_time_p95", "over_minutes": 30, "threshold": 2000.0, "clear": 1500.0,
+        "for_minutes": 15, "severity": "warning", "scope": { "everything": false, "servers": [SERVER], "tags": ["web"] }, "firing": 1, "waiting": 0,
+        "judged_at": AT, "version": 4, "created_at": AT })
+}
+
+pub fn rule_values() -> Value {
+    let item = |digit: &str, value: Value, standing: &str| json!({ "monitor_id": format!("mon_0000000000000000000000000000000{digit}"), "kind": "smtp", "target": format!("{LONG}:25"), "server_id": SERVER, "value": value, "checks": 12, "standing": standing });
+    let mut firing = item("1", json!(2840.4), "firing");
+    firing["since"] = json!(AT);
+    firing["incident_id"] = json!(INCIDENT);
+    json!({ "monitors": 102, "valued": 1, "over": 1, "items": [firing, item("2", Value::Null, "no_value")] })
+}
+
 fn weekly() -> Value {
     json!({ "id": "mnt_00000000000000000000000000000002", "name": "Patch night", "covers": { "everything": true },
         "plan": { "kind": "weekly", "days": ["tue", "fri"], "at": "02:30", "minutes": 90 }, "time_zone": "Europe/Berlin", "active": null,
         "next": { "from": "2026-11-20T01:30:00Z", "to": "2026-11-20T03:00:00Z" }, "version": 1, "created_at": AT })
+}
+
+/// Escalates and reminds, for what is tagged.
+pub fn route() -> Value {
+    json!({ "id": ROUTE, "name": "On call <b>", "enabled": true, "min_severity": "critical", "tags": ["mail", "web"], "times": { "kind": "always" },
+        "tells": { "members": false, "every_channel": false, "channels": [CHANNEL] }, "hold": { "kind": "nothing" }, "remind_minutes": 60,
+        "steps": [{ "after_minutes": 15, "tells": { "members": true, "every_channel": false, "channels": [] } }], "version": 3, "created_at": AT })
+}
+
+fn quiet_route() -> Value {
+    json!({ "id": "rte_00000000000000000000000000000002", "name": "Office", "enabled": true, "min_severity": "warning", "tags": [],
+        "times": { "kind": "hours", "days": ["mon", "tue"], "from": "08:00", "to": "18:00" }, "tells": { "members": true, "every_channel": false, "channels": [] },
+        "hold": { "kind": "daily", "up_to": "warning", "at": "08:00" }, "steps": [], "version": 1, "created_at": AT })
+}
+
+fn preview() -> Value {
+    json!({ "routes": [ROUTE], "members": { "when": "held", "until": "2026-11-19T07:00:00Z" }, "channels": [{ "channel": CHANNEL, "at": { "when": "now" } }],
+        "follow_ups": [{ "route": ROUTE, "step": 1, "due_at": "2026-11-18T13:15:00Z" }, { "route": ROUTE, "step": 0, "due_at": "2026-11-18T14:00:00Z" }] })
 }
 
 fn me(role: &str) -> Value {
@@ -203,6 +277,20 @@ pub fn smtp() -> Value {
 
 fn rollups() -> Vec<Value> {
     (10..18).map(|day| json!({ "at": format!("2026-11-{day}T00:00:00Z"), "checks": 288, "up": 280, "down": day - 10, "unknown": 0, "latency_avg_ms": 30.0 + f64::from(day), "latency_max_ms": 90.0 })).collect()
+}
+
+/// A day of quarters, two of them in maintenance and one without an answer, under an incident that is open.
+fn timings() -> Value {
+    let spread = |stage: &str, p50: f64| json!({ "stage": stage, "p50": p50, "p95": p50 * 2.0 });
+    let point = |minute: u32| {
+        let stages =
+            if minute == 30 { vec![] } else { vec![spread("dns", 2.0), spread("connect", 10.0), spread("tls", 20.5), spread("total", 40.0)] };
+        json!({ "at": format!("2026-11-18T13:{minute:02}:00Z"), "checks": 3, "maintenance": if minute == 15 { 3 } else { 0 }, "down": if minute == 30 { 3 } else { 0 }, "stages": stages })
+    };
+    let region = |name: &str, verdict: &str, day: Value| json!({ "region": name, "verdict": verdict, "summary": "connection refused <here>", "at": AT, "day": day });
+    json!({ "since": "2026-11-17T14:00:00Z", "until": "2026-11-18T14:00:00Z", "step_s": 900, "points": [point(0), point(15), point(30), point(45)],
+        "incidents": [{ "id": INCIDENT, "title": "mx.example.com refuses <all>", "severity": "critical", "opened_at": "2026-11-18T13:30:00Z", "resolved_at": null }],
+        "regions": [region("eu", "down", Value::Null), region("us", "up", json!({ "p50": 104.0, "p95": 171.0 }))] })
 }
 
 fn result() -> Value {

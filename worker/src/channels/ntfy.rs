@@ -15,8 +15,8 @@ pub(super) fn request(secret: &ChannelSecret, message: &Message<'_>) -> Result<H
     let (server, topic) = split(secret.url()).ok_or(Fault::new("url", "Give the topic's address, such as https://ntfy.sh/your-topic."))?;
     let (priority, tag) = match (event.kind, event.severity) {
         (EventKind::Resolved, _) => (3, "white_check_mark"),
-        (EventKind::Opened | EventKind::Changed, IncidentSeverity::Critical) => (5, "rotating_light"),
-        (EventKind::Opened | EventKind::Changed, IncidentSeverity::Warning) => (4, "warning"),
+        (EventKind::Opened | EventKind::Changed | EventKind::Escalated | EventKind::Reminded, IncidentSeverity::Critical) => (5, "rotating_light"),
+        (EventKind::Opened | EventKind::Changed | EventKind::Escalated | EventKind::Reminded, IncidentSeverity::Warning) => (4, "warning"),
         _ => (3, "information_source"),
     };
     let said = if event.summary.trim().is_empty() { &event.target } else { &event.summary };

@@ -114,7 +114,8 @@ impl ChannelSender {
         if let Some(runbook) = message.event.runbook.as_mut().filter(|url| url.starts_with('/')) {
             runbook.insert_str(0, &self.base_url);
         }
-        let (mut tried, slack) = if message.kind == ChannelKind::SlackApp { self.slack(&message).await? } else { (self.attempt(&message).await, None) };
+        let (mut tried, slack) =
+            if message.kind == ChannelKind::SlackApp { self.slack(&message).await? } else { (self.attempt(&message).await, None) };
         let now = self.net.now();
         if tried.result == DeliveryResult::Deferred && message.attempts >= MAX_ATTEMPTS {
             tried.result = DeliveryResult::Failed;

@@ -69,6 +69,18 @@ fn each_provider_is_sent_its_form() {
     }
 }
 
+#[test]
+fn every_provider_says_that_it_was_escalated_and_a_pager_keeps_its_key() {
+    for kind in ChannelKind::ALL {
+        let said = made(*kind, &event(EventKind::Escalated)).body;
+        assert!(said.contains(if *kind == ChannelKind::Webhook { "incident.escalated" } else { "Escalated: " }), "{kind:?} {said}");
+    }
+    let of =
+        |what| (body(ChannelKind::Pagerduty, &event(what))["event_action"].clone(), body(ChannelKind::Pagerduty, &event(what))["dedup_key"].clone());
+    assert_eq!(of(EventKind::Escalated), of(EventKind::Opened));
+    assert_eq!(body(ChannelKind::Ntfy, &event(EventKind::Escalated))["priority"], 5);
+}
+
 /// HMAC by RFC 2104 from the hash alone: not the library that signs.
 fn hmac(key: &[u8], content: &[u8]) -> Vec<u8> {
     let pad = |byte: u8| -> Vec<u8> { (0..64).map(|at| key.get(at).copied().unwrap_or(0) ^ byte).collect() };

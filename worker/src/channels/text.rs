@@ -17,6 +17,9 @@ pub(crate) const fn state(event: &ChannelEvent) -> &'static str {
         (EventKind::Resolved, _) => "Resolved",
         (EventKind::LetGo, _) => "Closed",
         (EventKind::Handled, _) => "In hand",
+        (EventKind::Escalated, _) => "Escalated",
+        (EventKind::Reminded, _) => "Still open",
+        (EventKind::Digest, _) => "Digest",
         (EventKind::Test, _) => "Test",
     }
 }
@@ -36,7 +39,7 @@ pub(crate) fn colour(event: &ChannelEvent) -> &'static str {
     match event.kind {
         EventKind::Resolved => RECOVERED,
         EventKind::LetGo => CLOSED,
-        EventKind::Opened | EventKind::Changed | EventKind::Handled | EventKind::Test => accent(event.severity),
+        _ => accent(event.severity),
     }
 }
 

@@ -91,10 +91,8 @@ impl SlackApi {
 
     /// Calls a method that takes JSON.
     pub async fn call(&self, method: &str, token: &SecretString, body: &Value) -> Result<Value, SlackFailure> {
-        let headers = vec![
-            ("Content-Type", "application/json; charset=utf-8".to_owned()),
-            ("Authorization", format!("Bearer {}", token.expose_secret())),
-        ];
+        let headers =
+            vec![("Content-Type", "application/json; charset=utf-8".to_owned()), ("Authorization", format!("Bearer {}", token.expose_secret()))];
         self.post(method, headers, body.to_string()).await
     }
 

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use waypost_render::mail::{CLOSED, RECOVERED, accent, incident_url, incidents_url, runbook_url, together_title};
+use waypost_render::mail::{CLOSED, RECOVERED, accent, incident_url, incidents_url, runbook_url};
 use waypost_store::slack_messages::{SlackIncident, SlackTelling};
 use waypost_types::{
     channel::{ChannelEvent, EventKind},
@@ -27,7 +27,11 @@ pub(super) fn card(telling: &SlackTelling, event: &ChannelEvent, base_url: &str)
     let runbook = telling.incidents.iter().filter(|incident| lasts(incident)).find_map(|incident| incident.topic);
     let mut links = vec![format!("<{}|Open in Waypost>", slack::escaped(&url, 1_000))];
     if let Some(topic) = runbook {
-        links.push(format!("<{}|Runbook: {}>", slack::escaped(&runbook_url(base_url, &telling.slug, topic), 1_000), slack::escaped(topic.title(), LINE)));
+        links.push(format!(
+            "<{}|Runbook: {}>",
+            slack::escaped(&runbook_url(base_url, &telling.slug, topic), 1_000),
+            slack::escaped(topic.title(), LINE)
+        ));
     }
     links.push(slack::escaped(&text::line(&telling.org), LINE));
     blocks.push(json!({ "type": "context", "elements": [mrkdwn(&links.join(" · "))] }));
@@ -87,8 +91,12 @@ fn single(incident: &SlackIncident, telling: &SlackTelling, base_url: &str) -> P
     let mut blocks = vec![header(&headline)];
     let said = incident.end.as_ref().filter(|_| !lasts(incident)).map_or(&incident.summary, |end| &end.summary);
     blocks.extend(summary(said));
-    let mut fields =
-        vec![field("State", &state(incident)), field("Target", &incident.target), field("Severity", incident.severity.word()), field("Since", &moment(incident.opened_at))];
+    let mut fields = vec![
+        field("State", &state(incident)),
+        field("Target", &incident.target),
+        field("Severity", incident.severity.word()),
+        field("Since", &moment(incident.opened_at)),
+    ];
     if let Some(at) = incident.resolved_at {
         fields.push(field("Until", &moment(at)));
         fields.push(field("What was wrong", &incident.title));
@@ -99,14 +107,16 @@ fn single(incident: &SlackIncident, telling: &SlackTelling, base_url: &str) -> P
 
 fn several(all: &[SlackIncident], telling: &SlackTelling, base_url: &str) -> Parts {
     let open = all.iter().filter(|incident| lasts(incident)).count();
-    let target = all.first().map(|incident| incident.target.as_str()).unwrap_or_default();
+    // What one audit opened has one target, what one rule opened has several.
+    let target = all.first().map(|first| first.target.as_str()).filter(|target| all.iter().all(|other| other.target == *target));
+    let of = target.map_or_else(String::new, |target| format!("{target}: "));
     let (headline, colour) = match all.iter().find(|incident| lasts(incident)) {
-        Some(worst) if open == all.len() => (together_title(target, open), accent(worst.severity)),
-        Some(worst) => (format!("{target}: {open} of {} problems left", all.len()), accent(worst.severity)),
+        Some(worst) if open == all.len() => (format!("{of}{open} problems"), accent(worst.severity)),
+        Some(worst) => (format!("{of}{open} of {} problems left", all.len()), accent(worst.severity)),
         None if all.iter().all(|incident| incident.end.as_ref().is_some_and(|end| end.kind == EventKind::Resolved)) => {
-            (format!("{target}: all {} problems are over", all.len()), RECOVERED)
+            (format!("{of}all {} problems are over", all.len()), RECOVERED)
         }
-        None => (format!("{target}: all {} problems are closed", all.len()), CLOSED),
+        None => (format!("{of}all {} problems are closed", all.len()), CLOSED),
     };
     let mut blocks = vec![header(&headline)];
     for incident in all.iter().take(MOST_SHOWN) {
@@ -127,7 +137,7 @@ fn state(incident: &SlackIncident) -> String {
         && let Some(mute) = &incident.mute
     {
         let until = mute.until.map_or("until it is over".to_owned(), |at| format!("until {}", moment(at)));
-        words.push_str(&format!(", muted {until}"));
+        words = format!("{words}, muted {until}");
     }
     words
 }

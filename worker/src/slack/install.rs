@@ -30,12 +30,8 @@ pub struct Granted {
 
 /// Exchanges a code for the bot's token. Works once per code.
 pub async fn exchange(api: &SlackApi, app: &SlackApp, code: &str, redirect_uri: &str) -> Result<Granted, SlackFailure> {
-    let fields = [
-        ("client_id", app.client_id.as_str()),
-        ("client_secret", app.client_secret.expose_secret()),
-        ("code", code),
-        ("redirect_uri", redirect_uri),
-    ];
+    let fields =
+        [("client_id", app.client_id.as_str()), ("client_secret", app.client_secret.expose_secret()), ("code", code), ("redirect_uri", redirect_uri)];
     let answer = api.form("oauth.v2.access", None, &fields).await?;
     let text = |value: &serde_json::Value, most: usize| value.as_str().map(|text| text.chars().take(most).collect::<String>());
     let granted = || {

@@ -36,8 +36,7 @@ impl Told {
         // Who adds the app again within the hours that a message is tried for is told what happened meanwhile.
         let result = match failure {
             SlackFailure::Http(HttpFailure::BadUrl(_) | HttpFailure::Dial(DialError::Forbidden(_))) => DeliveryResult::Failed,
-            SlackFailure::Http(_) | SlackFailure::Illegible => DeliveryResult::Deferred,
-            SlackFailure::Status { status, .. } if matches!(status, 408 | 429 | 500..) => DeliveryResult::Deferred,
+            SlackFailure::Http(_) | SlackFailure::Illegible | SlackFailure::Status { status: 408 | 429 | 500.., .. } => DeliveryResult::Deferred,
             SlackFailure::Refused { error, .. } if gone.is_some() || words::passes(error) => DeliveryResult::Deferred,
             SlackFailure::Status { .. } | SlackFailure::Refused { .. } => DeliveryResult::Failed,
         };
@@ -93,7 +92,7 @@ async fn send(
         body["ts"] = known.ts.as_str().into();
         match api.call("chat.update", token, &body).await {
             Ok(_) => {
-                if matches!(event.kind, EventKind::Changed | EventKind::Resolved | EventKind::LetGo) {
+                if event.kind != EventKind::Handled {
                     let body = json!({ "thread_ts": known.ts, "text": card::reply(event), "unfurl_links": false });
                     post(api, token, &known.slack_channel, body, event, id).await?;
                 }
@@ -114,7 +113,14 @@ async fn send(
 }
 
 /// Posts a message that says which one of ours it is.
-async fn post(api: &SlackApi, token: &SecretString, channel: &str, mut body: Value, event: &ChannelEvent, id: &str) -> Result<SlackPost, SlackFailure> {
+async fn post(
+    api: &SlackApi,
+    token: &SecretString,
+    channel: &str,
+    mut body: Value,
+    event: &ChannelEvent,
+    id: &str,
+) -> Result<SlackPost, SlackFailure> {
     body["channel"] = channel.into();
     if let Some(id) = id.strip_prefix("msg_").and_then(|id| uuid::Uuid::try_parse(id).ok()) {
         body["client_msg_id"] = id.to_string().into();

@@ -19,7 +19,7 @@ pub(super) fn explained(word: &str) -> String {
         "bad_redirect_uri" | "invalid_client_id" | "bad_client_secret" => {
             "the app's settings at Slack and those of this installation do not agree. Whoever runs it has to compare them"
         }
-        _ => return format!("Slack refuses: {}", word.chars().filter(|c| c.is_ascii_graphic()).take(60).collect::<String>()),
+        _ => return format!("Slack refuses: {}", word.chars().filter(char::is_ascii_graphic).take(60).collect::<String>()),
     };
     format!("{words} ({word})")
 }

@@ -26,6 +26,9 @@ pub struct Rule {
     /// The same at a port where mail programs log in, where that differs.
     #[serde(default)]
     pub why_submission: Option<String>,
+    /// The same at a web address, where that differs.
+    #[serde(default)]
+    pub why_web: Option<String>,
     /// What to do, with `{placeholders}`.
     pub fix: String,
     /// What to do where no record can be shown that does it.
@@ -127,6 +130,17 @@ impl Remark {
         }
     }
 
+    /// Says what it does at a web address: browsers refuse what mail servers put up with.
+    #[must_use]
+    pub fn for_web(self) -> Self {
+        let untrusted = self.finding.rule == "cert.untrusted";
+        let told = match rule(&self.finding.rule).and_then(|rule| rule.why_web.as_deref()) {
+            Some(why) => self.why(why),
+            None => self,
+        };
+        if untrusted { told.severity(Severity::High) } else { told }
+    }
+
     /// Says the fix in better words than the catalog's.
     #[must_use]
     pub fn fix(mut self, fix: impl Into<String>) -> Self {
@@ -212,12 +226,19 @@ mod tests {
             include_str!("../probe/extensions.rs"),
             include_str!("../probe/remarks.rs"),
             include_str!("../headers/remarks.rs"),
+            include_str!("../service/mod.rs"),
+            include_str!("../service/tcp.rs"),
+            include_str!("../service/https.rs"),
+            include_str!("../service/dns.rs"),
+            include_str!("../service/mailbox.rs"),
         ];
         for source in sources {
             for (at, _) in source.match_indices("remark(\"") {
                 let id = source[at + 8..].split('"').next().unwrap();
                 assert!(rule(id).is_some(), "{id} is not in the catalog");
-                let probed = ["starttls.", "tls.", "cert.", "smtp.", "message.", "arc."].iter().any(|area| id.starts_with(area));
+                let probed = ["starttls.", "tls.", "cert.", "smtp.", "message.", "arc.", "tcp.", "https.", "dnsrecord.", "imap.", "pop."]
+                    .iter()
+                    .any(|area| id.starts_with(area));
                 assert!(probed || crate::audit::Family::of_rule(id).is_some(), "{id} belongs to no family");
             }
         }

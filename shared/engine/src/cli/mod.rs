@@ -5,6 +5,7 @@ mod blacklist;
 mod headers;
 mod probe;
 mod ptr;
+mod service;
 mod spf;
 mod spf_tree;
 
@@ -57,6 +58,8 @@ enum Command {
     Spf(spf::SpfArgs),
     /// One SMTP conversation per address of a host
     Probe(probe::ProbeArgs),
+    /// One look at a TCP port, a web address, a DNS record or a mailbox server
+    Check(service::ServiceArgs),
     /// Addresses, networks and domains on block lists
     Blacklist(blacklist::BlacklistArgs),
     /// Read messages or their headers: hops, results, signatures, ARC
@@ -161,6 +164,7 @@ pub async fn run(args: Args) -> ExitCode {
     let one = |family| vec![family];
     let (args, families) = match args.command {
         Command::Spf(args) => return spf::run(&net, &args, json, fail_on).await,
+        Command::Check(args) => return service::run(&net, args, json, fail_on).await,
         Command::Probe(args) => return probe::run(&net, args, json, fail_on).await,
         Command::Ptr(args) => return ptr::run(&net, args, json, fail_on).await,
         Command::Blacklist(args) => return blacklist::run(&net, args, json, fail_on).await,

@@ -70,7 +70,7 @@ fn parse_domain(text: &str) -> Result<DomainName, String> {
     text.parse::<DomainName>().map_err(|error| error.to_string())
 }
 
-fn parse_mode(text: &str) -> Result<ProbeMode, String> {
+pub(super) fn parse_mode(text: &str) -> Result<ProbeMode, String> {
     [ProbeMode::Plain, ProbeMode::Starttls, ProbeMode::Implicit]
         .into_iter()
         .find(|mode| mode.as_str() == text)

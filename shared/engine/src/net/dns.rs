@@ -13,6 +13,7 @@ use hickory_proto::{
 };
 
 use tokio::time::Instant;
+use waypost_types::service::RecordKind;
 
 use super::{
     answers::{Answer, Answers, MOST_ALIASES},
@@ -282,6 +283,12 @@ impl Dns {
         self.names(name, RecordType::CNAME).await
     }
 
+    /// Records of a type in the form in which values of it are compared, with the names that the name is an alias of.
+    pub(crate) async fn values(&self, name: &str, kind: RecordKind) -> (Lookup<String>, Vec<String>) {
+        let found = self.find(name, type_of(kind), None).await;
+        (read(found.data, |data| written(data, kind)), found.aliases)
+    }
+
     async fn names(&self, name: &str, kind: RecordType) -> Lookup<String> {
         self.lookup(name, kind, |data| match data {
             RData::PTR(name) => Some(plain(&name.0)),
@@ -377,6 +384,46 @@ fn read<T>(found: Lookup<Arc<Answer>>, pick: impl FnMut(&RData) -> Option<T>) ->
         Lookup::Missing(absence) => Lookup::Missing(absence),
         Lookup::Failed(failure) => Lookup::Failed(failure),
     }
+}
+
+const fn type_of(kind: RecordKind) -> RecordType {
+    match kind {
+        RecordKind::A => RecordType::A,
+        RecordKind::Aaaa => RecordType::AAAA,
+        RecordKind::Mx => RecordType::MX,
+        RecordKind::Txt => RecordType::TXT,
+        RecordKind::Cname => RecordType::CNAME,
+        RecordKind::Ns => RecordType::NS,
+        RecordKind::Ptr => RecordType::PTR,
+        RecordKind::Soa => RecordType::SOA,
+        RecordKind::Caa => RecordType::CAA,
+        RecordKind::Tlsa => RecordType::TLSA,
+        RecordKind::Srv => RecordType::SRV,
+    }
+}
+
+/// A record in the form of [`RecordKind::normal`].
+fn written(data: &RData, kind: RecordKind) -> Option<String> {
+    let name = |name: &Name| if name.is_root() { ".".to_owned() } else { plain(name) };
+    Some(match data {
+        RData::A(a) => a.0.to_string(),
+        RData::AAAA(aaaa) => aaaa.0.to_string(),
+        RData::MX(mx) => format!("{} {}", mx.preference, name(&mx.exchange)),
+        RData::TXT(_) => String::from_utf8_lossy(&joined(data)?).into_owned(),
+        RData::CNAME(host) => name(&host.0),
+        RData::NS(host) => name(&host.0),
+        RData::PTR(host) => name(&host.0),
+        RData::SRV(srv) => format!("{} {} {} {}", srv.priority, srv.weight, srv.port, name(&srv.target)),
+        RData::SOA(_) => {
+            let Soa { primary, mailbox, serial, refresh, retry, expire, minimum } = Soa::read(data)?;
+            format!("{primary} {mailbox} {serial} {refresh} {retry} {expire} {minimum}")
+        }
+        other => {
+            let text = other.to_string();
+            // What can not be read in its own form is shown as it is.
+            kind.normal(&text).unwrap_or(text)
+        }
+    })
 }
 
 fn joined(data: &RData) -> Option<Vec<u8>> {

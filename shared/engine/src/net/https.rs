@@ -30,7 +30,7 @@ const MOST_BYTES: usize = 64 * 1024;
 /// Addresses of a host that are tried.
 const MOST_ADDRESSES: usize = 4;
 /// Redirects that are followed, where any are.
-pub(super) const MOST_REDIRECTS: usize = 3;
+pub(crate) const MOST_REDIRECTS: usize = 3;
 /// An answer as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpAnswer {
@@ -163,7 +163,7 @@ pub fn check_url(text: &str) -> Result<String, HttpFailure> {
 }
 
 /// An address that may be asked: `https:`, a host, the usual port, no login.
-fn checked(text: &str) -> Result<Url, HttpFailure> {
+pub(crate) fn checked(text: &str) -> Result<Url, HttpFailure> {
     let bad = |why: &str| HttpFailure::BadUrl(format!("“{}” {why}", shown(text)));
     let url = Url::parse(text).map_err(|error| bad(&format!("is not an address: {error}")))?;
     if url.scheme() != "https" {
@@ -190,6 +190,51 @@ async fn exchange(net: &Net, url: &Url, accept: &str, max_bytes: usize) -> Resul
     let mut tls = secure(net, url).await?;
     tls.write_all(request("GET", url, accept, "", "").as_bytes()).await.map_err(broken)?;
     answer(&mut tls, &mut http::Reader::new(max_bytes)).await
+}
+
+/// What a GET over a connection that stands brought.
+#[derive(Debug)]
+pub(crate) struct Got {
+    pub status: u16,
+    /// `Location`, as it came.
+    pub location: Option<String>,
+    /// The body, or its beginning.
+    pub body: Vec<u8>,
+    /// All of the body came.
+    pub whole: bool,
+    /// From the request to the first byte of the answer.
+    pub first_byte: Duration,
+}
+
+/// GET over a connection that stands. From the moment its status is known there is an answer, whatever becomes of the rest.
+pub(crate) async fn get_over(tls: &mut TlsStream<TcpStream>, url: &Url, max_bytes: usize) -> Result<Got, HttpFailure> {
+    let begun = Instant::now();
+    tls.write_all(request("GET", url, "*/*", "", "").as_bytes()).await.map_err(broken)?;
+    tls.flush().await.map_err(broken)?;
+    let mut first_byte = None;
+    let mut reader = http::Reader::new(max_bytes);
+    let mut chunk = [0; 8192];
+    let ended = loop {
+        let read = match tls.read(&mut chunk).await {
+            Ok(read) => read,
+            // Many servers close without a TLS goodbye; what came is judged by its length.
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => 0,
+            Err(error) => break Err(broken(error)),
+        };
+        if read == 0 {
+            break reader.end();
+        }
+        first_byte.get_or_insert_with(|| begun.elapsed());
+        match reader.feed(&chunk[..read]) {
+            Ok(Progress::More) => {}
+            Ok(Progress::Done(answer)) => break Ok(answer),
+            Err(failure) => break Err(failure),
+        }
+    };
+    let whole = ended.is_ok();
+    let answer = ended.or_else(|failure| reader.so_far().ok_or(failure))?;
+    let first_byte = first_byte.unwrap_or_else(|| begun.elapsed());
+    Ok(Got { status: answer.status, location: answer.location, body: answer.body, whole, first_byte })
 }
 
 fn request(method: &str, url: &Url, accept: &str, extra: &str, body: &str) -> String {

@@ -48,6 +48,7 @@ pub use hickory_proto::rr::RecordType;
 pub use http_failure::HttpFailure;
 pub(crate) use http_failure::proves_nothing;
 pub use https::{HttpAnswer, HttpBytes, HttpPost, HttpReceipt, check_url};
+pub(crate) use https::{MOST_REDIRECTS, checked as checked_url, get_over};
 pub use query::RawAnswer;
 pub use wire::QueryFlags;
 
@@ -278,6 +279,11 @@ impl Net {
     /// The same of an answer that is read: of at most `max_bytes`.
     pub async fn https_call(&self, post: &HttpPost, max_bytes: usize) -> Result<HttpReceipt, HttpFailure> {
         https::post(self, post, max_bytes).await
+    }
+
+    /// The port of HTTPS: 443, and another where a test listens.
+    pub(crate) fn https_port(&self) -> u16 {
+        self.inner.config.https_port
     }
 
     fn https(&self) -> &https::Https {

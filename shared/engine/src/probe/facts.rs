@@ -17,7 +17,7 @@ pub(super) fn greeted(probe: &ProbeReport) -> bool {
 /// The facts of a report; nothing where no address could be spoken to.
 pub fn facts(report: &SmtpReport) -> Option<SmtpReport> {
     let probes: Vec<ProbeReport> = report.probes.iter().filter(|probe| greeted(probe)).map(bare).collect();
-    (!probes.is_empty()).then(|| SmtpReport { summary: String::new(), probes, ..report.clone() })
+    (!probes.is_empty()).then(|| SmtpReport { summary: String::new(), probes, login: None, ..report.clone() })
 }
 
 fn bare(probe: &ProbeReport) -> ProbeReport {
@@ -39,7 +39,7 @@ pub fn known_after(before: &SmtpReport, seen: &SmtpReport) -> SmtpReport {
     let kept = before.probes.iter().filter(silent).cloned();
     let mut probes: Vec<ProbeReport> = seen.probes.iter().filter(|probe| greeted(probe)).map(bare).chain(kept).collect();
     probes.sort_by_key(|probe| probe.address);
-    SmtpReport { summary: String::new(), probes, ..seen.clone() }
+    SmtpReport { summary: String::new(), probes, login: None, ..seen.clone() }
 }
 
 /// The same for looks between which [`super::drift::changes`] tells nothing; it spares comparing them. Kept with the facts: when it comes out

@@ -27,12 +27,12 @@ mod extensions;
 pub mod facts;
 mod memo;
 mod old_tls;
-mod remarks;
+pub(crate) mod remarks;
 mod reply;
 #[cfg(test)]
 mod tests;
-mod tls;
-mod wire;
+pub(crate) mod tls;
+pub(crate) mod wire;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -60,7 +60,7 @@ pub use chain::{Shown, ShownChain};
 pub const PORT25_BLOCKED: &str = "outbound port 25 seems blocked from here";
 
 /// Addresses of one host that are probed.
-const MOST_ADDRESSES: usize = 8;
+pub(crate) const MOST_ADDRESSES: usize = 8;
 
 /// What to probe.
 #[derive(Debug, Clone)]
@@ -141,10 +141,10 @@ impl Port25Memory {
 /// Probes hosts. Cheap to clone; keep one per [`Net`], since it carries the TLS set-up and the memory about port 25.
 #[derive(Debug, Clone)]
 pub struct Prober {
-    net: Net,
-    tls: Result<Tls, rustls::Error>,
+    pub(crate) net: Net,
+    pub(crate) tls: Result<Tls, rustls::Error>,
     port25: Port25Memory,
-    limits: Arc<Limits>,
+    pub(crate) limits: Arc<Limits>,
 }
 
 impl Prober {
@@ -207,7 +207,7 @@ impl Prober {
             }
         }
         let (verdict, summary) = worst(&probes);
-        SmtpReport { host: target.host.clone(), port: target.port, mode: target.mode, verdict, summary, probes, close_looks: Vec::new() }
+        SmtpReport { host: target.host.clone(), port: target.port, mode: target.mode, verdict, summary, probes, close_looks: Vec::new(), login: None }
     }
 
     /// One conversation with one address of the host.
@@ -231,7 +231,8 @@ impl Prober {
         report
     }
 
-    fn undialled(&self, port: u16, address: IpAddr, error: &DialError) -> (Verdict, String) {
+    /// What a connection that was not made says of the server.
+    pub(crate) fn undialled(&self, port: u16, address: IpAddr, error: &DialError) -> (Verdict, String) {
         match error {
             DialError::Forbidden(_) | DialError::Other(_) => (Verdict::Unknown, error.to_string()),
             DialError::Unreachable if address.is_ipv6() => {
@@ -248,14 +249,14 @@ impl Prober {
     }
 }
 
-fn literal_of(host: &str) -> Option<IpAddr> {
+pub(crate) fn literal_of(host: &str) -> Option<IpAddr> {
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     let bare = bare.strip_prefix("IPv6:").unwrap_or(bare);
     bare.parse().ok()
 }
 
 /// The name a certificate must carry.
-fn server_name(host: &str, address: IpAddr) -> ServerName<'static> {
+pub(crate) fn server_name(host: &str, address: IpAddr) -> ServerName<'static> {
     if literal_of(host).is_some() {
         return ServerName::IpAddress(address.into());
     }
@@ -303,7 +304,7 @@ fn worst(probes: &[ProbeReport]) -> (Verdict, String) {
     (probe.verdict, summary)
 }
 
-fn ms(since: Instant) -> f64 {
+pub(crate) fn ms(since: Instant) -> f64 {
     // Microseconds are plenty and keep the JSON short.
     (since.elapsed().as_secs_f64() * 1e6).round() / 1e3
 }

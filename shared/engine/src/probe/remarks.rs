@@ -54,7 +54,7 @@ pub(super) fn add(report: &mut ProbeReport, seen: &Seen, now: DateTime<Utc>) {
     let mut remarks = Vec::new();
     tls(report, seen, &mut remarks);
     if let Some(certificate) = &seen.certificate {
-        judge_certificate(report, certificate, now, &mut remarks);
+        judge_certificate(&report.host, is_submission(report.port), certificate, now, &mut remarks);
     }
     if is_submission(report.port) {
         remarks = remarks.into_iter().map(Remark::for_submission).collect();
@@ -97,8 +97,8 @@ fn tls(report: &ProbeReport, seen: &Seen, remarks: &mut Vec<Remark>) {
     }
 }
 
-fn judge_certificate(report: &ProbeReport, judged: &Judged, now: DateTime<Utc>, remarks: &mut Vec<Remark>) {
-    let host = &report.host;
+/// What a certificate earns a host. Where programs check it strictly, another name in it is as bad as none that is valid.
+pub(crate) fn judge_certificate(host: &str, strict: bool, judged: &Judged, now: DateTime<Utc>, remarks: &mut Vec<Remark>) {
     if let Some(from) = judged.report.not_before.filter(|from| now < *from) {
         let summary = format!("The certificate of {host} is not valid before {}", day(from));
         remarks.push(remark("cert.expired", host, summary).fix("Check the clock of the machine that issued it, or use the certificate before."));
@@ -114,7 +114,7 @@ fn judge_certificate(report: &ProbeReport, judged: &Judged, now: DateTime<Utc>, 
     if !judged.report.name_matches {
         let names = if judged.report.names.is_empty() { "no name".to_owned() } else { some(&judged.report.names) };
         let found = remark("cert.name_mismatch", host, format!("The certificate does not name {host}: it is for {names}"));
-        remarks.push(if is_submission(report.port) { found.severity(Severity::High) } else { found });
+        remarks.push(if strict { found.severity(Severity::High) } else { found });
     }
     if let Some((problem, fix)) = &judged.untrusted {
         let found = remark("cert.untrusted", host, format!("The certificate of {host} is not trusted: {problem}"));

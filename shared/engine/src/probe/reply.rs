@@ -4,7 +4,7 @@ use crate::text::shown;
 
 /// A whole reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Reply {
+pub(crate) struct Reply {
     /// Three digits, 200 to 559.
     pub code: u16,
     /// Text of each line, without code and separator.
@@ -27,7 +27,7 @@ impl Reply {
 
 /// Why lines are no reply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum ReplyError {
+pub(crate) enum ReplyError {
     /// No three digits in front.
     #[error("the server does not speak SMTP here; it said “{0}”")]
     NotSmtp(String),
@@ -46,7 +46,7 @@ pub(super) enum ReplyError {
 
 /// Collects the lines of one reply.
 #[derive(Debug, Default)]
-pub(super) struct ReplyParser {
+pub(crate) struct ReplyParser {
     code: Option<u16>,
     lines: Vec<String>,
 }
@@ -80,7 +80,7 @@ fn code_of(line: &[u8]) -> Option<u16> {
 }
 
 /// Characters of a line that a transcript keeps.
-pub(super) const LINE_SHOWN: usize = 1000;
+pub(crate) const LINE_SHOWN: usize = 1000;
 
 #[cfg(test)]
 mod tests {

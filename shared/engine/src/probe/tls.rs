@@ -66,7 +66,7 @@ impl ServerCertVerifier for AcceptAndJudgeLater {
 
 /// What every handshake of a prober shares.
 #[derive(Debug, Clone)]
-pub(super) struct Tls {
+pub(crate) struct Tls {
     /// For rustls.
     pub config: Arc<ClientConfig>,
     provider: Arc<CryptoProvider>,
@@ -76,7 +76,7 @@ pub(super) struct Tls {
 
 /// A judged certificate: what the report shows and what the findings need.
 #[derive(Debug, Clone)]
-pub(super) struct Judged {
+pub(crate) struct Judged {
     /// For the report.
     pub report: TlsReport,
     /// Why the chain is not trusted, apart from the leaf's dates, and what to do where that is known.
@@ -278,19 +278,19 @@ fn unix(time: DateTime<Utc>) -> UnixTime {
 }
 
 /// Whether a failed handshake is the server's answer, rather than a cut connection or a certificate that only our library can not read.
-pub(super) fn is_the_servers(error: &io::Error) -> bool {
+pub(crate) fn is_the_servers(error: &io::Error) -> bool {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
     matches!(inner, Some(Error::AlertReceived(_) | Error::PeerIncompatible(_) | Error::InvalidMessage(_)))
 }
 
 /// Whether the connection ended in the handshake without a word of TLS.
-pub(super) fn was_cut(error: &io::Error) -> bool {
+pub(crate) fn was_cut(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     matches!(error.kind(), UnexpectedEof | BrokenPipe | ConnectionReset | ConnectionAborted)
 }
 
 /// Why a handshake failed, in words, and whether protocol versions were the reason.
-pub(super) fn handshake_failure(error: &io::Error) -> (String, bool) {
+pub(crate) fn handshake_failure(error: &io::Error) -> (String, bool) {
     match error.kind() {
         io::ErrorKind::TimedOut => return ("the server did not finish the TLS handshake in time".to_owned(), false),
         io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => {

@@ -19,7 +19,7 @@ use crate::text::shown;
 
 /// How a wait ended badly.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum WireError {
+pub(crate) enum WireError {
     /// Nothing came.
     #[error("the server is silent: nothing came for {0} seconds")]
     Silent(u64),
@@ -64,7 +64,7 @@ enum Link {
 }
 
 /// One connection.
-pub(super) struct Wire<'a> {
+pub(crate) struct Wire<'a> {
     link: Link,
     limits: &'a Limits,
     started: Instant,
@@ -171,10 +171,37 @@ impl<'a> Wire<'a> {
 
     async fn reply_until(&mut self, until: Instant, idle: Duration) -> Result<Reply, WireError> {
         let mut parser = ReplyParser::default();
+        loop {
+            let line = self.line_until(until, idle).await?;
+            if let Some(reply) = parser.feed(&line, self.limits.reply_lines)? {
+                return Ok(reply);
+            }
+        }
+    }
+
+    /// The next line of a server that does not speak SMTP, within the conversation's time.
+    pub async fn line(&mut self) -> Result<Vec<u8>, WireError> {
+        self.line_until(self.deadline.min(Instant::now() + self.limits.reply_total), self.limits.reply_idle).await
+    }
+
+    /// Its first line, for which there is more patience.
+    pub async fn first_line(&mut self) -> Result<Vec<u8>, WireError> {
+        let line = self.line_until(Instant::now() + self.limits.greeting, self.limits.greeting).await;
+        self.deadline = Instant::now() + self.limits.total;
+        line
+    }
+
+    /// Says something and waits for nothing.
+    pub async fn say(&mut self, command: &str) -> Result<(), WireError> {
+        self.send(command, self.deadline).await
+    }
+
+    /// The next line without its end. How it came is noted, and what it was.
+    async fn line_until(&mut self, until: Instant, idle: Duration) -> Result<Vec<u8>, WireError> {
         let begun = Instant::now();
         let mut heard = false;
         loop {
-            while let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
                 let mut line: Vec<u8> = self.buffer.drain(..=end).collect();
                 self.long_line |= line.len() > 512;
                 line.pop();
@@ -187,9 +214,7 @@ impl<'a> Wire<'a> {
                 if line.len() > self.limits.line {
                     return Err(WireError::LineTooLong(self.limits.line));
                 }
-                if let Some(reply) = parser.feed(&line, self.limits.reply_lines)? {
-                    return Ok(reply);
-                }
+                return Ok(line);
             }
             if self.buffer.len() > self.limits.line {
                 let start: Vec<u8> = std::mem::take(&mut self.buffer);
@@ -271,6 +296,28 @@ impl<'a> Wire<'a> {
         {
             tracing::trace!(%error, "no answer to QUIT");
         }
+        self.close_until(until).await;
+    }
+
+    /// Says the word by which a conversation of another kind is left, reads what is said to it, up to so many lines, and closes.
+    pub async fn leave(&mut self, word: &str, lines: usize) {
+        if matches!(self.link, Link::Gone) {
+            return;
+        }
+        let until = Instant::now() + self.limits.quit;
+        let mut said = self.send(word, until).await;
+        for _ in 0..lines {
+            if said.is_ok() {
+                said = self.line_until(until, self.limits.quit).await.map(drop);
+            }
+        }
+        if let Err(error) = said {
+            tracing::trace!(%error, word, "no answer to a farewell");
+        }
+        self.close_until(until).await;
+    }
+
+    async fn close_until(&mut self, until: Instant) {
         let closing = async {
             match &mut self.link {
                 Link::Plain(stream) => stream.shutdown().await,

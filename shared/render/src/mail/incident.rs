@@ -50,20 +50,31 @@ pub fn runbook_url(base_url: &str, org_slug: &str, topic: Topic) -> String {
     format!("{}/o/{org_slug}/runbooks/{}", base_url.trim_end_matches('/'), topic.as_str())
 }
 
-/// Title of what is told together.
-pub fn together_title(target: &str, count: usize) -> String {
-    format!("{}: {count} problems", in_text(target))
+/// Incidents that a message about several tells one by one.
+const MOST_TOLD: usize = 10;
+
+/// Title of what is told together: problems of one thing, or the same of several.
+pub fn together_title(incidents: &[IncidentMail<'_>]) -> String {
+    match incidents {
+        [] => String::new(),
+        [first, others @ ..] if others.iter().all(|other| other.target == first.target) => {
+            format!("{}: {} problems", in_text(first.target), incidents.len())
+        }
+        [first, others @ ..] => format!("{} (and {} more)", first.title, others.len()),
+    }
 }
 
 /// Each incident in a paragraph of what is told together.
 pub fn together_lines(incidents: &[IncidentMail<'_>]) -> Vec<String> {
-    incidents.iter().map(|incident| format!("{}: {}", incident.severity.word(), incident.summary)).collect()
+    let more = incidents.len().saturating_sub(MOST_TOLD);
+    let told = incidents.iter().take(MOST_TOLD).map(|incident| format!("{}: {}", incident.severity.word(), incident.summary));
+    told.chain((more > 0).then(|| format!("And {more} more."))).collect()
 }
 
 /// Several things broke at once. The first, which is the worst, gives the mail its colour; `url` is where all of them are.
 pub fn incidents_opened(incidents: &[IncidentMail<'_>], url: &str) -> Option<Mail> {
     let [first, _, ..] = incidents else { return incidents.first().map(incident_opened) };
-    let title = together_title(first.target, incidents.len());
+    let title = together_title(incidents);
     let about = IncidentMail { title: &title, url, ..first.clone() };
     let mut letter = letter(&about, first.severity.word(), title.clone(), together_lines(incidents), accent(first.severity));
     letter.button = Some(("Open the incidents", url));
@@ -81,6 +92,24 @@ pub fn incident_changed(incident: &IncidentMail<'_>, before: IncidentSeverity) -
     let first = format!("{direction}: this incident was {} and is now {}.", word(before), word(incident.severity));
     letter(incident, incident.severity.word(), incident.title.to_owned(), vec![first, incident.summary.to_owned()], accent(incident.severity))
         .render()
+}
+
+/// Nobody acknowledged it, so others are told. `route` is the name of the route that says so.
+pub fn incident_escalated(incident: &IncidentMail<'_>, route: &str) -> Mail {
+    let first = format!("Nobody has acknowledged this incident for {}, so it is told to you.", duration(incident.opened_at, incident.at));
+    untaken(incident, "Escalated", first, route)
+}
+
+/// Nobody acknowledged it yet, and it is still open. `route` is the name of the route that reminds.
+pub fn incident_reminded(incident: &IncidentMail<'_>, route: &str) -> Mail {
+    let first = format!("This incident has been open for {}, and nobody has acknowledged it.", duration(incident.opened_at, incident.at));
+    untaken(incident, "Still open", first, route)
+}
+
+fn untaken(incident: &IncidentMail<'_>, label: &str, first: String, route: &str) -> Mail {
+    let next = format!("Whoever acknowledges it keeps the route “{route}” from telling more people.");
+    let paragraphs = vec![first, incident.summary.to_owned(), next];
+    letter(incident, label, format!("{label}: {}", incident.title), paragraphs, accent(incident.severity)).render()
 }
 
 /// It is over. `now` is how it stands, since the incident's title says what was wrong.
@@ -148,12 +177,12 @@ pub fn accent(severity: IncidentSeverity) -> &'static str {
     }
 }
 
-fn moment(at: DateTime<Utc>) -> String {
+pub(super) fn moment(at: DateTime<Utc>) -> String {
     at.format("%-d %B %Y, %H:%M UTC").to_string()
 }
 
 /// A span in the two units that matter.
-fn duration(from: DateTime<Utc>, to: DateTime<Utc>) -> String {
+pub(super) fn duration(from: DateTime<Utc>, to: DateTime<Utc>) -> String {
     let seconds = (to - from).num_seconds().max(0);
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
     let count = |n: i64, unit: &str| format!("{n} {unit}{}", if n == 1 { "" } else { "s" });
@@ -198,6 +227,11 @@ mod tests {
         insta::assert_snapshot!("opened_text", incident_opened(&sample()).text);
         insta::assert_snapshot!("opened_html", incident_opened(&sample()).html);
         insta::assert_snapshot!("changed_text", incident_changed(&changed, IncidentSeverity::Critical).text);
+        let waiting = IncidentMail { title: sample().title, summary: sample().summary, ..recovered.clone() };
+        insta::assert_snapshot!("escalated_text", incident_escalated(&waiting, "On call").text);
+        insta::assert_snapshot!("escalated_html", incident_escalated(&waiting, "On call").html);
+        insta::assert_snapshot!("reminded_text", incident_reminded(&waiting, "On call").text);
+        assert_eq!(incident_escalated(&waiting, "x").subject, "[Escalated] Port 25 of mail.example.com does not answer");
         let unknown = incident_let_go(&recovered);
         assert!(unknown.subject.starts_with("[Closed] ") && !unknown.text.contains("Nothing needs to be done"), "{}", unknown.text);
         insta::assert_snapshot!("recovered_text", incident_recovered(&recovered, NOW).text);
@@ -256,7 +290,12 @@ mod tests {
     fn a_name_is_read_in_its_letters_and_its_ascii_form_is_beside_it() {
         let of = IncidentMail { target: "mx.xn--mnchen-3ya.example:25", ..sample() };
         assert!(incident_opened(&of).text.contains("mx.münchen.example:25 (mx.xn--mnchen-3ya.example)"));
-        assert_eq!(together_title("xn--mnchen-3ya.example", 2), "münchen.example: 2 problems");
+        let (of, other) = (IncidentMail { target: "xn--mnchen-3ya.example", ..sample() }, sample());
+        assert_eq!(together_title(&[of.clone(), of.clone()]), "münchen.example: 2 problems");
+        assert_eq!(together_title(&[other.clone(), of.clone(), of.clone()]), format!("{} (and 2 more)", other.title));
+        let many: Vec<IncidentMail<'_>> = (0..MOST_TOLD + 3).map(|_| of.clone()).collect();
+        let lines = together_lines(&many);
+        assert_eq!((lines.len(), lines.last().map(String::as_str)), (MOST_TOLD + 1, Some("And 3 more.")));
     }
 
     #[test]

@@ -2,14 +2,16 @@
 //! header line; the layout survives mail clients that drop style sheets.
 
 mod account;
+mod digest;
 mod incident;
 mod layout;
 mod operator;
 
 pub use account::{password_reset, verification};
+pub use digest::{DigestLine, digest, digest_lines, digest_title};
 pub use incident::{
-    CLOSED, IncidentMail, RECOVERED, accent, incident_changed, incident_let_go, incident_opened, incident_recovered, incident_url, incidents_opened,
-    incidents_url, runbook_url, together_lines, together_title,
+    CLOSED, IncidentMail, RECOVERED, accent, incident_changed, incident_escalated, incident_let_go, incident_opened, incident_recovered,
+    incident_reminded, incident_url, incidents_opened, incidents_url, runbook_url, together_lines, together_title,
 };
 pub(crate) use layout::escape;
 pub use operator::lists_set_aside;

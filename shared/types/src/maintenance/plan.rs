@@ -1,11 +1,12 @@
 //! When maintenance windows are: once, or again and again by the clocks of the organisation's time zone.
 
-use std::{fmt, str::FromStr};
+use chrono::{DateTime, Datelike as _, Days, Months, NaiveDate, NaiveDateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
 
-use chrono::{DateTime, Datelike as _, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc, Weekday};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-use crate::zone::Zone;
+use crate::{
+    week::{Day, Occurrence, TimeOfDay},
+    zone::Zone,
+};
 
 /// A window lasts this long at most: 7 days.
 pub const MOST_MINUTES: u32 = 7 * 24 * 60;
@@ -42,22 +43,6 @@ pub enum Plan {
     },
 }
 
-/// One time that a window is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Occurrence {
-    /// It begins.
-    pub from: DateTime<Utc>,
-    /// It is over.
-    pub to: DateTime<Utc>,
-}
-
-impl Occurrence {
-    fn contains(&self, at: DateTime<Utc>) -> bool {
-        self.from <= at && at < self.to
-    }
-}
-
 impl Plan {
     /// The occurrence that holds an instant: of several that overlap, the one that lasts longest. `ended_early_at` cuts what was on then.
     pub fn at(&self, zone: Zone, ended_early_at: Option<DateTime<Utc>>, at: DateTime<Utc>) -> Option<Occurrence> {
@@ -80,14 +65,14 @@ impl Plan {
             Self::Once { from, to } => vec![Occurrence { from: *from, to: *to }],
             Self::Weekly { days, at, minutes } => (0..=18)
                 .filter_map(|ahead| (today - Days::new(9)).checked_add_days(Days::new(ahead)))
-                .filter(|date| days.iter().any(|day| day.weekday() == date.weekday()))
-                .map(|date| occurrence(zone, date.and_time(at.0), *minutes))
+                .filter(|date| Day::are(days, *date))
+                .map(|date| occurrence(zone, at.on(date), *minutes))
                 .collect(),
             Self::Monthly { day, at, minutes } => {
                 let first = today.with_day(1).unwrap_or(today) - Months::new(1);
                 (0..=3)
                     .filter_map(|ahead| month_day(first.checked_add_months(Months::new(ahead))?, *day))
-                    .map(|date| occurrence(zone, date.and_time(at.0), *minutes))
+                    .map(|date| occurrence(zone, at.on(date), *minutes))
                     .collect()
             }
         }
@@ -112,111 +97,6 @@ fn occurrence(zone: Zone, local: NaiveDateTime, minutes: u32) -> Occurrence {
 fn month_day(first: NaiveDate, day: u8) -> Option<NaiveDate> {
     first.with_day(day.into()).or_else(|| (first + Months::new(1)).pred_opt())
 }
-
-/// A day of the week.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "they say what they are")]
-pub enum Day {
-    Mon,
-    Tue,
-    Wed,
-    Thu,
-    Fri,
-    Sat,
-    Sun,
-}
-
-impl Day {
-    /// From Monday on.
-    pub const ALL: [Self; 7] = [Self::Mon, Self::Tue, Self::Wed, Self::Thu, Self::Fri, Self::Sat, Self::Sun];
-
-    /// The written form.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Mon => "mon",
-            Self::Tue => "tue",
-            Self::Wed => "wed",
-            Self::Thu => "thu",
-            Self::Fri => "fri",
-            Self::Sat => "sat",
-            Self::Sun => "sun",
-        }
-    }
-
-    /// For people.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Mon => "Monday",
-            Self::Tue => "Tuesday",
-            Self::Wed => "Wednesday",
-            Self::Thu => "Thursday",
-            Self::Fri => "Friday",
-            Self::Sat => "Saturday",
-            Self::Sun => "Sunday",
-        }
-    }
-
-    const fn weekday(self) -> Weekday {
-        match self {
-            Self::Mon => Weekday::Mon,
-            Self::Tue => Weekday::Tue,
-            Self::Wed => Weekday::Wed,
-            Self::Thu => Weekday::Thu,
-            Self::Fri => Weekday::Fri,
-            Self::Sat => Weekday::Sat,
-            Self::Sun => Weekday::Sun,
-        }
-    }
-}
-
-/// A time of the day, `HH:MM`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TimeOfDay(NaiveTime);
-
-/// That is no time of the day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a time of the day is written as 02:30")]
-pub struct NoTimeOfDay;
-
-impl FromStr for TimeOfDay {
-    type Err = NoTimeOfDay;
-    fn from_str(text: &str) -> Result<Self, NoTimeOfDay> {
-        NaiveTime::parse_from_str(text.trim(), "%H:%M").map(Self).map_err(|_| NoTimeOfDay)
-    }
-}
-
-impl fmt::Display for TimeOfDay {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.format("%H:%M").fmt(f)
-    }
-}
-
-impl Serialize for TimeOfDay {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for TimeOfDay {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-#[cfg(feature = "openapi")]
-impl utoipa::PartialSchema for TimeOfDay {
-    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-        utoipa::openapi::ObjectBuilder::new()
-            .schema_type(utoipa::openapi::schema::Type::String)
-            .pattern(Some("^([01][0-9]|2[0-3]):[0-5][0-9]$"))
-            .into()
-    }
-}
-
-#[cfg(feature = "openapi")]
-impl utoipa::ToSchema for TimeOfDay {}
 
 #[cfg(test)]
 mod tests {

@@ -56,6 +56,9 @@ pub struct SmtpReport {
     /// The close looks of the last day. They are no part of the verdict: each finding of theirs has its own beginning and end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub close_looks: Vec<CloseLook>,
+    /// How the login went that the organisation has stored for the server; absent where it has none for this port. No part of the verdict either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<LoginLook>,
 }
 
 /// One SMTP conversation with one address.
@@ -123,6 +126,53 @@ impl CloseLook {
     /// Whether it has anything to tell.
     pub const fn tells(&self) -> bool {
         !(self.findings.is_empty() && self.unknown.is_empty())
+    }
+}
+
+/// A try of the stored login at one port, in a conversation of its own that is shared with nobody.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LoginLook {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// The address it was tried at; absent where it was not tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub address: Option<IpAddr>,
+    /// What came of it.
+    pub result: LoginReport,
+    /// Milliseconds that the server took to decide, with every step of the mechanism.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_ms: Option<f64>,
+    /// Remarks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+    /// No further attempt is made until somebody gives a new secret or resumes the login.
+    #[serde(default)]
+    pub paused: bool,
+    /// It was not tried with this check: this is what the last attempt brought.
+    #[serde(default)]
+    pub as_before: bool,
+    /// Who said what, secrets masked; left out where there is nothing to show it for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transcript: Vec<TranscriptLine>,
+}
+
+impl LoginLook {
+    /// No attempt was made, and why.
+    pub fn untried(at: DateTime<Utc>, reason: impl Into<String>) -> Self {
+        let result = LoginReport { mechanism: None, outcome: LoginOutcome::Untried, reason: reason.into() };
+        Self { at, address: None, result, auth_ms: None, findings: Vec::new(), paused: false, as_before: false, transcript: Vec::new() }
+    }
+
+    /// Whether it says anew how the login stands: a refusal of before is no second refusal, and what was not tried says nothing. A pause stands
+    /// until it ends, and what was accepted is believed until the next attempt.
+    pub const fn tells(&self) -> bool {
+        match self.result.outcome {
+            LoginOutcome::Accepted => true,
+            LoginOutcome::Refused | LoginOutcome::Failed => self.paused || !self.as_before,
+            LoginOutcome::Unknown | LoginOutcome::Untried => false,
+        }
     }
 }
 

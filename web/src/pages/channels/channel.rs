@@ -162,6 +162,9 @@ const fn happened(event: EventKind) -> &'static str {
         EventKind::Resolved => "Incident resolved",
         EventKind::LetGo => "Incident closed",
         EventKind::Handled => "Message brought up to date",
+        EventKind::Escalated => "Incident escalated",
+        EventKind::Reminded => "Reminder",
+        EventKind::Digest => "Digest",
         EventKind::Test => "Test",
     }
 }

@@ -18,6 +18,8 @@ pub(super) fn entry(entry: &TimelineEntry) -> AnyView {
         TimelineEvent::RootCause => ("search", "Root cause"),
         TimelineEvent::Muted => ("paused", "Muted"),
         TimelineEvent::Unmuted => ("play", "Unmuted"),
+        TimelineEvent::Held => ("clock", "Not told at once"),
+        TimelineEvent::Escalated => ("bell", "Escalated"),
         TimelineEvent::Notified => ("bell", "Message sent"),
         TimelineEvent::NotifyFailed => ("warn", "Message not sent"),
         TimelineEvent::Resolved => ("ok", "Resolved"),

@@ -5,55 +5,18 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use leptos::prelude::*;
 use serde_json::{Value, json};
 use waypost_types::{
-    asset::{Address, Domain, Server},
-    maintenance::{Covers, Day, MaintenanceWindow, Plan},
-    page::List,
+    maintenance::{Day, MaintenanceWindow, Plan},
     zone::Zone,
 };
 
 use crate::{
     api::ApiFailure,
-    ssr::{Fields, Visit, org_path},
-    ui::{self, Form},
+    pages::covers::{Choices, covers_field, covers_of, radio},
+    ssr::Fields,
+    ui::Form,
 };
 
-/// Names of the boxes of things begin with this.
-const THING: &str = "c-";
 const LOCAL: &str = "%Y-%m-%dT%H:%M";
-
-/// What can be chosen: an id and a name.
-pub(super) struct Choices {
-    groups: [(&'static str, Vec<(String, String)>); 3],
-}
-
-impl Choices {
-    pub(super) async fn load(visit: &Visit, org: &str) -> Result<Self, ApiFailure> {
-        let path = |many: &str| org_path(org, &format!("{many}?limit=200"));
-        let (domains, servers, addresses) = (path("domains"), path("servers"), path("addresses"));
-        let (domains, servers, addresses) = tokio::try_join!(
-            visit.api.get::<List<Domain>>(&domains),
-            visit.api.get::<List<Server>>(&servers),
-            visit.api.get::<List<Address>>(&addresses)
-        )?;
-        let domains = domains.items.into_iter().map(|domain| (domain.id.to_string(), domain.display)).collect();
-        let with_ports = |server: Server| {
-            let ports =
-                server.monitors.iter().map(|monitor| (monitor.id.to_string(), format!("{}, this port alone", monitor.target))).collect::<Vec<_>>();
-            std::iter::once((server.id.to_string(), server.display)).chain(ports)
-        };
-        let servers = servers.items.into_iter().flat_map(with_ports).collect();
-        let addresses = addresses.items.into_iter().map(|address| (address.id.to_string(), address.cidr.to_string())).collect();
-        Ok(Self { groups: [("Domains", domains), ("Mail servers", servers), ("Addresses", addresses)] })
-    }
-}
-
-/// The ids that a window names.
-fn ids(covers: &Covers) -> Vec<String> {
-    let Covers { domains, servers, addresses, monitors, .. } = covers;
-    let domains = domains.iter().map(ToString::to_string);
-    let (servers, addresses) = (servers.iter().map(ToString::to_string), addresses.iter().map(ToString::to_string));
-    domains.chain(servers).chain(addresses).chain(monitors.iter().map(ToString::to_string)).collect()
-}
 
 /// The fields: what was sent, or else what a window is now.
 pub(super) fn inputs(fields: &Fields, failure: Option<&ApiFailure>, zone: Zone, choices: &Choices, now: Option<&MaintenanceWindow>) -> AnyView {
@@ -62,18 +25,7 @@ pub(super) fn inputs(fields: &Fields, failure: Option<&ApiFailure>, zone: Zone, 
     let name = now.map_or("", |window| window.name.as_str());
     let usual = Usual::of(now.map(|window| &window.plan), zone);
     let kind = if sent { fields.text("kind").to_owned() } else { usual.kind.to_owned() };
-    let scope = match (sent, now) {
-        (true, _) => fields.text("scope").to_owned(),
-        (false, Some(window)) if !window.covers.everything => "chosen".to_owned(),
-        (false, _) => "everything".to_owned(),
-    };
-    let chosen: Vec<String> =
-        if sent { fields.names_after(THING).map(str::to_owned).collect() } else { now.map(|window| ids(&window.covers)).unwrap_or_default() };
-    let usual_tags = now.map(|window| window.covers.tags.join(", ")).unwrap_or_default();
-    let radio = |group: &'static str, value: &'static str, on: &str, word: &'static str| {
-        let id = format!("f-{group}-{value}");
-        view! { <label class="check" for=id><input type="radio" id=id.clone() name=group value=value checked=on == value/>{word}</label> }
-    };
+    let covers = covers_field(&form, fields, sent, choices, now.map(|window| &window.covers));
     let days = Day::ALL
         .into_iter()
         .map(|day| {
@@ -86,13 +38,7 @@ pub(super) fn inputs(fields: &Fields, failure: Option<&ApiFailure>, zone: Zone, 
     view! {
         {form.said()}
         {form.optional("name", "Name", name, "What the list and the pages of what it covers call it.")}
-        <div class="field" role="group" aria-labelledby="g-covers"><span class="label" id="g-covers">"Covers"</span>
-            {radio("scope", "everything", &scope, "Everything that is watched")}
-            {radio("scope", "chosen", &scope, "Chosen things")}
-            <div class="plan-chosen">{form.typed("tags", "Whatever has one of these tags", "text", &usual_tags, "With commas between.")}</div>
-            {things(choices, &chosen)}
-            <p class="hint sm soft plan-chosen">"A domain stands for its own checks. Its mail servers are checked by themselves: choose them, too."</p>
-        </div>
+        {covers}
         <div class="field" role="group" aria-labelledby="g-when"><span class="label" id="g-when">"When"</span>
             {radio("kind", "once", &kind, "One time")}
             {radio("kind", "weekly", &kind, "Every week")}
@@ -112,30 +58,6 @@ pub(super) fn inputs(fields: &Fields, failure: Option<&ApiFailure>, zone: Zone, 
         </div>
     }
     .into_any()
-}
-
-fn things(choices: &Choices, chosen: &[String]) -> AnyView {
-    let groups = choices
-        .groups
-        .iter()
-        .filter(|(_, things)| !things.is_empty())
-        .map(|(word, things)| {
-            let group = format!("g-{}", word.to_lowercase().replace(' ', "-"));
-            let boxes = things
-                .iter()
-                .map(|(id, name)| {
-                    let (name_of, own) = (format!("{THING}{id}"), format!("f-{THING}{id}"));
-                    view! { <label class="check wrap-any" for=own><input type="checkbox" id=own.clone() name=name_of value="1" checked=chosen.contains(id)/><span>{name.clone()}</span></label> }
-                })
-                .collect_view();
-            view! { <div class="field" role="group" aria-labelledby=group><span class="sm soft" id=group.clone()>{*word}</span>{boxes}</div> }
-        })
-        .collect_view();
-    // What is beyond the lists shown here stays chosen.
-    let shown = |id: &&String| choices.groups.iter().any(|(_, things)| things.iter().any(|(known, _)| known == *id));
-    let hidden =
-        chosen.iter().filter(|id| !shown(id)).map(|id| view! { <input type="hidden" name=format!("{THING}{id}") value="1"/> }).collect_view();
-    view! { <div class="stack plan-chosen">{groups}{hidden}</div> }.into_any()
 }
 
 /// What the fields of a plan start with.
@@ -184,12 +106,7 @@ fn local(zone: Zone, at: DateTime<Utc>) -> String {
 
 /// The body of what was sent. `now` is the window that is changed: a time that was not touched stays the instant that it was, seconds and all.
 pub(super) fn body_of(fields: &Fields, zone: Zone, now: Option<&MaintenanceWindow>) -> Result<Value, ApiFailure> {
-    let mut covers = json!({ "everything": fields.text("scope") != "chosen" });
-    for (many, prefix) in [("domains", "dom_"), ("servers", "srv_"), ("addresses", "adr_"), ("monitors", "mon_")] {
-        let chosen = fields.names_after(THING).filter(|id| id.starts_with(prefix) && fields.text("scope") == "chosen");
-        covers[many] = chosen.collect();
-    }
-    covers["tags"] = json!(if fields.text("scope") == "chosen" { ui::tag_parts(fields.raw("tags")) } else { Vec::new() });
+    let covers = covers_of(fields);
     let plan = match fields.text("kind") {
         "weekly" => {
             let days: Vec<Day> = Day::ALL.into_iter().filter(|day| fields.given(&format!("day-{}", day.as_str())).is_some()).collect();

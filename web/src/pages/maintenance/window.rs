@@ -5,10 +5,13 @@ use leptos::prelude::*;
 use serde_json::json;
 use waypost_types::maintenance::{MaintenanceWindow, Occurrence};
 
-use super::{comes_back, form, form::Choices, home, plan_words, state, zone_of};
+use super::{comes_back, form, home, plan_words, state, zone_of};
 use crate::{
     api::ApiFailure,
-    pages::settings::{self, Target},
+    pages::{
+        covers::Choices,
+        settings::{self, Target},
+    },
     ssr::{Answer, Fields, Visit, page, redirect},
     ui::{self, Button, Gate, Place, icon},
 };

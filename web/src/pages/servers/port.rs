@@ -1,11 +1,10 @@
 //! One port of a mail server: its tile, and what the latest conversation showed.
 
-use chrono::Utc;
 use leptos::prelude::*;
 use waypost_types::{
     judge::MonitorState,
     monitor::{CheckResult, Monitor},
-    outcome::{CertificateReport, Outcome, ProbeReport, Status, TlsReport, extension_words},
+    outcome::{Outcome, ProbeReport, Status, extension_words},
 };
 
 use super::Port;
@@ -19,21 +18,6 @@ fn probes(port: Option<&Port>) -> &[ProbeReport] {
     match port.and_then(|port| port.outcome.as_ref()) {
         Some(Outcome::Smtp(report)) => &report.probes,
         _ => &[],
-    }
-}
-
-fn days_left(tls: &TlsReport) -> Option<i64> {
-    tls.expires.map(|expires| (expires - Utc::now()).num_days())
-}
-
-fn tls_status(tls: &TlsReport) -> AnyView {
-    match days_left(tls) {
-        Some(days) if days < 0 => ui::status(Status::Bad, "Expired"),
-        _ if !tls.name_matches => ui::status(Status::Bad, "Wrong name"),
-        _ if !tls.trusted => ui::status(Status::Warn, "Not trusted"),
-        Some(days) if days < 14 => ui::status(Status::Warn, &format!("{}, {days} days left", tls.version)),
-        Some(days) => ui::status(Status::Ok, &format!("{}, {days} days left", tls.version)),
-        None => ui::status(Status::Ok, &tls.version),
     }
 }
 
@@ -62,7 +46,7 @@ pub(super) fn tile(monitor: &Monitor, port: Option<&Port>) -> AnyView {
                 <dl class="kv">
                     {first.map(|probe| row("Connect", text::millis(probe.stage_ms.connect)))}
                     {first.map(|probe| row("Banner", text::millis(probe.stage_ms.banner)))}
-                    {first.map(|probe| row("TLS", probe.tls.as_ref().map_or_else(|| ui::status(Status::None, "No session"), tls_status)))}
+                    {first.map(|probe| row("TLS", probe.tls.as_ref().map_or_else(|| ui::status(Status::None, "No session"), ui::tls_status)))}
                     {since}
                     {row("Last probe", ui::when(monitor.last_checked_at))}
                     {(!monitor.paused).then(|| row("Next probe", ui::when(monitor.next_check_at)))}
@@ -73,7 +57,8 @@ pub(super) fn tile(monitor: &Monitor, port: Option<&Port>) -> AnyView {
     .into_any()
 }
 
-pub(super) fn detail(monitor: &Monitor, port: Option<&Port>) -> Option<AnyView> {
+/// `root` is the organisation's pages, `page` the server's and the period that its charts show.
+pub(super) fn detail(monitor: &Monitor, port: Option<&Port>, root: &str, page: (&str, ui::Period)) -> Option<AnyView> {
     let port = port?;
     let number = number(monitor);
     let conversations = probes(Some(port)).iter().enumerate().map(|(index, probe)| conversation(probe, &format!("{number}-{index}"))).collect_view();
@@ -82,12 +67,23 @@ pub(super) fn detail(monitor: &Monitor, port: Option<&Port>) -> Option<AnyView> 
         _ => &[],
     };
     let close_looks = looks.iter().enumerate().map(|(index, look)| ui::close_look(look, &format!("{number}-close{index}"))).collect_view();
+    let login = match port.outcome.as_ref() {
+        Some(Outcome::Smtp(report)) => report.login.as_ref().map(|look| ui::login_look(look, &format!("{number}-login"))),
+        _ => None,
+    };
+    let timing = port.timings.as_ref().map(|timings| {
+        view! {
+            <div class="card-body stack">{ui::timing(timings, &number, root, page)}</div>
+            {(timings.regions.len() > 1).then(|| view! { <div class="ruled">{ui::regions(&timings.regions, &number)}</div> })}
+        }
+    });
     Some(
         view! {
             <section class="card" aria-labelledby=format!("h-{number}") data-live=format!("port-{number}")>
                 <div class="card-head"><h2 id=format!("h-{number}")>{format!("Port {number}")}</h2><span class="meta">"every "{text::duration(monitor.interval_s.into())}</span></div>
-                <div class="card-body stack">{ui::latency(&port.hours, &number)}</div>
+                {timing}
                 {conversations}
+                {login}
                 {close_looks}
                 <details id=format!("results-{number}") class="more">
                     <summary>"Latest results"</summary>
@@ -107,7 +103,7 @@ fn conversation(probe: &ProbeReport, id: &str) -> AnyView {
     let transcript = ui::transcript(&probe.transcript, id, true);
     // Beside each other where both are there and the page is wide.
     let seen = (probe.tls.is_some() || extensions.is_some())
-        .then(|| view! { <div class="stack c5">{probe.tls.as_ref().map(certificate)}{extensions}</div> });
+        .then(|| view! { <div class="stack c5">{probe.tls.as_ref().map(ui::session)}{extensions}</div> });
     let said = transcript.map(|transcript| view! { <div class=if seen.is_some() { "c7" } else { "" }>{transcript}</div> });
     view! {
         <div class="card-body stack">
@@ -119,35 +115,6 @@ fn conversation(probe: &ProbeReport, id: &str) -> AnyView {
         {ui::unknown_parts(&probe.unknown)}
     }
     .into_any()
-}
-
-fn certificate(tls: &TlsReport) -> AnyView {
-    let expires = tls
-        .expires
-        .map(|at| row("Valid until", view! { <span class="strong">{text::minute(at)}</span>" "<span class="muted">{ui::time(at)}</span> }));
-    let names = if tls.names.is_empty() { tls.subject.clone() } else { tls.names.join(", ") };
-    let problem = tls.trust_problem.clone().map(|problem| row("Trust", ui::status(Status::Warn, &problem)));
-    view! {
-        <dl class="kv">
-            {row("Session", format!("{}, {}", tls.version, tls.cipher))}
-            {(!tls.key_exchange.is_empty()).then(|| row("Key exchange", tls.key_exchange.clone()))}
-            {row("Certificate", tls_status(tls))}
-            {expires}
-            {row("Issued for", names)}
-            {(!tls.key.is_empty()).then(|| row("Key", format!("{}, signed by {}", tls.key, tls.signature)))}
-            {row("Issuer", tls.issuer.clone())}
-            {(!tls.chain.is_empty()).then(|| row("Chain sent", tls.chain.iter().map(sent).collect_view()))}
-            {problem}
-            {row("Fingerprint", view! { <span class="mono xs">{tls.fingerprint.clone()}</span> })}
-        </dl>
-    }
-    .into_any()
-}
-
-/// One certificate of the chain.
-fn sent(certificate: &CertificateReport) -> impl IntoView + use<> {
-    let until = certificate.expires.map(|at| format!(", until {}", at.format("%Y-%m-%d"))).unwrap_or_default();
-    view! { <div>{certificate.subject.clone()}<span class="muted">{format!(" ({}{until})", certificate.key)}</span></div> }
 }
 
 /// The latest results of a monitor.

@@ -33,6 +33,7 @@ pub(in crate::probe) fn report(probes: Vec<ProbeReport>) -> SmtpReport {
         summary: String::new(),
         probes,
         close_looks: Vec::new(),
+        login: None,
     }
 }
 
