@@ -74,12 +74,14 @@ pub async fn create(
     member: Member<Manage>,
     Body(new): Body<NewChannel>,
 ) -> Result<(Extension<KeptBody>, Versioned<MadeChannel>), ApiError> {
-    let name = named(&new.name)?;
     if new.kind == ChannelKind::SlackApp {
         if new.url.is_some() || new.token.is_some() {
             return Err(ApiError::field("url", "Slack's app has no address: choose one of its channels."));
         }
+        let given = Some(new.name.trim()).filter(|name| !name.is_empty()).map(named).transpose()?;
         let (chosen, shown) = slack::chosen(&state, &member, new.slack_channel.as_deref().unwrap_or_default()).await?;
+        let own: String = shown.shown.chars().take(MAX_NAME).collect();
+        let name = given.unwrap_or(&own);
         let mut tx = member.tx().await?;
         let (id, slack_channel) = (new_channel_id(), Some(chosen.as_str()));
         let add = AddChannel { id, name, kind: new.kind, secret: &shown, slack_channel, min_severity: new.min_severity, enabled: new.enabled };
@@ -87,6 +89,7 @@ pub async fn create(
         let kept = KeptBody(serde_json::to_vec(&channel).map_err(ApiError::internal)?.into());
         return Ok((Extension(kept), member.created(tx, MadeChannel { channel, signing_key: None }).await?));
     }
+    let name = named(&new.name)?;
     if new.slack_channel.is_some() {
         return Err(ApiError::field("slack_channel", "Only Slack's app has channels to choose from."));
     }

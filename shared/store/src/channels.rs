@@ -79,6 +79,7 @@ struct ChannelRow {
     shown: String,
     min_severity: String,
     enabled: bool,
+    broken: Option<String>,
     old_key_until: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
     version: i64,
@@ -94,6 +95,7 @@ impl TryFrom<ChannelRow> for Channel {
             shown: row.shown,
             min_severity: row.min_severity.parse().map_err(|()| StoreError::Corrupt(row.min_severity.clone()))?,
             enabled: row.enabled,
+            broken: row.broken,
             old_key_until: row.old_key_until,
             created_at: row.created_at,
             version: row.version,
@@ -107,7 +109,9 @@ impl OrgTx {
         let org = self.org().0;
         let rows = sqlx::query_as!(
             ChannelRow,
-            "SELECT id, name, kind, shown, min_severity, enabled, old_key_until, created_at, version FROM channels WHERE org_id = $1 ORDER BY id",
+            r#"SELECT c.id, c.name, c.kind, c.shown, c.min_severity, c.enabled, c.old_key_until, c.created_at, c.version,
+                      CASE WHEN c.kind <> 'slack_app' THEN NULL WHEN s.org_id IS NULL THEN 'not_installed' ELSE s.gone_why END AS broken
+               FROM channels c LEFT JOIN slack_installs s ON s.org_id = $1 WHERE c.org_id = $1 ORDER BY c.id"#,
             org
         )
         .fetch_all(self.connection())
@@ -120,7 +124,9 @@ impl OrgTx {
         let org = self.org().0;
         sqlx::query_as!(
             ChannelRow,
-            "SELECT id, name, kind, shown, min_severity, enabled, old_key_until, created_at, version FROM channels WHERE org_id = $1 AND id = $2",
+            r#"SELECT c.id, c.name, c.kind, c.shown, c.min_severity, c.enabled, c.old_key_until, c.created_at, c.version,
+                      CASE WHEN c.kind <> 'slack_app' THEN NULL WHEN s.org_id IS NULL THEN 'not_installed' ELSE s.gone_why END AS broken
+               FROM channels c LEFT JOIN slack_installs s ON s.org_id = $1 WHERE c.org_id = $1 AND c.id = $2"#,
             org,
             id.0
         )

@@ -85,6 +85,9 @@ pub struct Channel {
     pub min_severity: IncidentSeverity,
     /// Whether it is told anything.
     pub enabled: bool,
+    /// Why nothing reaches it, where that is known: `not_installed`, or Slack's word, such as `token_revoked`. Slack's app only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broken: Option<String>,
     /// Until when messages are signed by the key before, too. Webhooks whose key was renewed only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old_key_until: Option<DateTime<Utc>>,
@@ -117,7 +120,7 @@ impl std::fmt::Debug for MadeChannel {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewChannel {
-    /// 1 to 80 characters.
+    /// 1 to 80 characters. Empty for `slack_app`: the channel's own.
     pub name: String,
     /// How it is spoken to.
     pub kind: ChannelKind,

@@ -13,7 +13,7 @@ use crate::{
 async fn channels_are_shown_with_what_they_hear_and_a_test_says_what_was_answered() {
     let (_, html, _) = ask(member("owner"), get("/o/acme/channels")).await;
     let said = text(between(&html, "id=\"h-channels\"", "</section>"));
-    for part in ["Tools &lt;b&gt;", "Slack https://hooks.slack.com/…a1b2", "Warnings and worse", "On", "Off"] {
+    for part in ["Tools &lt;b&gt;", "Slack, incoming webhook https://hooks.slack.com/…a1b2", "Warnings and worse", "On", "Off"] {
         assert!(said.contains(part), "{part}: {said}");
     }
     let (response, _, calls) = ask(

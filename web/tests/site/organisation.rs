@@ -94,6 +94,10 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
             | "orgs/empty/rules"
             | "orgs/empty/maintenance" => list(Vec::new()),
             "orgs/acme/channels" => list(vec![channel(true), channel(false)]),
+            "orgs/acme/slack" => {
+                json!({ "available": true, "install": { "team_id": "T0LAB00001", "team_name": "Post <b>", "installed_by": "ops@example.com", "installed_at": AT } })
+            }
+            "orgs/empty/slack" => json!({ "available": false }),
             "orgs/acme/routes" => list(vec![route(), quiet_route()]),
             "orgs/acme/routes/preview" => preview(),
             "orgs/empty/routes/preview" => json!({ "routes": [], "members": { "when": "now" }, "channels": [], "follow_ups": [] }),
