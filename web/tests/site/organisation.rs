@@ -36,6 +36,7 @@ pub fn pages() -> Vec<String> {
         "/lists",
         "/incidents",
         "/channels",
+        "/channels/slack",
         "/changes",
         "/runbooks",
         "/routes",
@@ -97,6 +98,10 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
             "orgs/acme/slack" => {
                 json!({ "available": true, "install": { "team_id": "T0LAB00001", "team_name": "Post <b>", "installed_by": "ops@example.com", "installed_at": AT } })
             }
+            "orgs/acme/slack/channels" => {
+                json!({ "items": [slack_channel("C0LAB00002", "mail <b>", false), slack_channel("C0LAB00004", "war-room", true)], "next": "dGVhbTpD200" })
+            }
+            "orgs/empty/slack/channels" => return problem(422, "", &[("slack", "Add the app to Slack first.")]),
             "orgs/empty/slack" => json!({ "available": false }),
             "orgs/acme/routes" => list(vec![route(), quiet_route()]),
             "orgs/acme/routes/preview" => preview(),
@@ -341,6 +346,10 @@ fn network() -> Value {
 }
 
 /// A channel that is on, or one that is off.
+fn slack_channel(id: &str, name: &str, private: bool) -> Value {
+    json!({ "id": id, "name": name, "private": private })
+}
+
 pub fn channel(enabled: bool) -> Value {
     json!({ "id": if enabled { CHANNEL } else { "chn_00000000000000000000000000000002" }, "name": "Tools <b>", "kind": "slack", "shown": "https://hooks.slack.com/…a1b2",
         "min_severity": "warning", "enabled": enabled, "created_at": AT, "version": 4 })

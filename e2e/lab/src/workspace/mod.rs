@@ -176,7 +176,7 @@ pub struct Workspace {
 impl Workspace {
     /// Opens it.
     pub async fn start(layout: &Layout, authority: &Arc<Authority>) -> Result<Arc<Self>, LabError> {
-        let http = reqwest::Client::builder().no_proxy().timeout(CALL_LIMIT).build()?;
+        let http = crate::client::http(CALL_LIMIT)?;
         let state = Mutex::new(State { channels: channels(), clock: 1_700_000_000, ..State::default() });
         let workspace = Arc::new(Self { layout: layout.clone(), authority: Arc::clone(authority), state, door: tokio::sync::Mutex::default(), http });
         workspace.open().await?;

@@ -4,6 +4,7 @@ use axum::{extract::Path, http::StatusCode};
 use leptos::prelude::*;
 use serde_json::json;
 use waypost_types::{
+    account::Role,
     channel::{ChannelKind, MadeChannel},
     outcome::Status,
     page::List,
@@ -86,10 +87,11 @@ async fn draw(visit: &Visit, org: &str, refused: Option<(&Fields, &ApiFailure)>)
     let (name, cursor) = (asked("name"), asked("cursor"));
     let path = org_path(org, &format!("slack/channels?name={}&cursor={}", text::encoded(&name), text::encoded(&cursor)));
     let frame = visit.frame(org).await?;
-    let list = visit.api.get::<List<SlackChannel>>(&path).await;
-    let (list, failed) = match list {
+    let nothing = || List { items: Vec::new(), next: None };
+    let may = frame.org.role >= Role::TO_MANAGE;
+    let (list, failed) = match if may { visit.api.get::<List<SlackChannel>>(&path).await } else { Ok(nothing()) } {
         Ok(list) => (list, None),
-        Err(failure) if failure.is_input() || failure.status == 429 => (List { items: Vec::new(), next: None }, Some(failure)),
+        Err(failure) if failure.is_input() || failure.status == 429 => (nothing(), Some(failure)),
         Err(failure) => return Err(failure),
     };
     let failure = refused.map(|(_, failure)| failure).or(failed.as_ref());
@@ -104,8 +106,8 @@ async fn draw(visit: &Visit, org: &str, refused: Option<(&Fields, &ApiFailure)>)
             {installed}
             {ui::head("Choose a Slack channel", None, sub, ())}
             {gate.hint()}
-            {search(&base, &name)}
-            {picker(&gate, &base, &list, (&name, &cursor), (refused.map(|(fields, _)| fields), failure))}
+            {may.then(|| search(&base, &name))}
+            {picker((&gate, may), &base, &list, (&name, &cursor), (refused.map(|(fields, _)| fields), failure))}
         };
         ui::shell(&frame, Place::Channels, vec![(Some(base), "Channels".to_owned()), (None, "Slack".to_owned())], content)
     }))
@@ -125,7 +127,7 @@ fn search(base: &str, name: &str) -> AnyView {
 }
 
 fn picker(
-    gate: &Gate,
+    (gate, may): (&Gate, bool),
     base: &str,
     list: &List<SlackChannel>,
     (name, cursor): (&str, &str),
@@ -141,6 +143,7 @@ fn picker(
     let body = if list.items.is_empty() {
         let words = match (failure.is_some(), list.next.is_some()) {
             (true, _) => None,
+            _ if !may => Some("Who tells channels of incidents chooses them here."),
             (false, true) => Some("None of the channels that were looked at has that in its name. There are more."),
             (false, false) => Some("No channel has that in its name. The app sees a private channel once somebody there writes /invite @Waypost."),
         };
