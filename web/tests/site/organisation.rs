@@ -36,7 +36,6 @@ pub fn pages() -> Vec<String> {
         "/lists",
         "/incidents",
         "/channels",
-        "/channels/slack",
         "/changes",
         "/runbooks",
         "/routes",
@@ -63,6 +62,7 @@ pub fn pages() -> Vec<String> {
         ]
         .map(|(many, id)| format!("/o/acme/{many}/{id}")),
     );
+    pages.push("/o/acme/channels/slack".to_owned());
     pages.extend(["", "?show=all"].map(|query| format!("/o/acme/addresses/{NETWORK}{query}")));
     pages
 }

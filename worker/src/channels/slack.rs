@@ -27,7 +27,8 @@ pub(super) fn request(secret: &ChannelSecret, message: &Message<'_>) -> HttpPost
     blocks.push(json!({ "type": "section", "fields": [
         field("State", text::state(event)), field("Target", &event.target), field("Severity", event.severity.word()), field("Since", &opened),
     ] }));
-    let link = format!("<{}|Open in Waypost> · {}", escaped(&event.url, SECTION / 2), escaped(&text::line(&event.org), 200));
+    let runbook = event.runbook.as_ref().map(|url| format!(" · <{}|Runbook>", escaped(url, FIELD / 4))).unwrap_or_default();
+    let link = format!("<{}|Open in Waypost>{runbook} · {}", escaped(&event.url, FIELD / 4), escaped(&text::line(&event.org), 200));
     blocks.push(json!({ "type": "context", "elements": [{ "type": "mrkdwn", "verbatim": true, "text": link }] }));
     let body = json!({
         // What notifications show.

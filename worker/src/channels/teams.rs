@@ -28,12 +28,15 @@ pub(super) fn request(secret: &ChannelSecret, message: &Message<'_>) -> HttpPost
     for (name, value) in [("Target", event.target.as_str()), ("Severity", event.severity.word()), ("Since", &opened), ("Organisation", &event.org)] {
         body.push(block(&[run(&format!("{name}: "), LINE, json!({ "weight": "Bolder" })), run(&text::line(value), LINE, json!({}))]));
     }
+    let open = |title: &str, url: &str| json!({ "type": "Action.OpenUrl", "title": title, "url": url });
+    let mut actions = vec![open("Open in Waypost", &event.url)];
+    actions.extend(event.runbook.as_deref().map(|url| open("Runbook", url)));
     let card = json!({
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.4",
         "body": body,
-        "actions": [{ "type": "Action.OpenUrl", "title": "Open in Waypost", "url": event.url }],
+        "actions": actions,
     });
     let body = json!({
         "type": "message",

@@ -26,8 +26,8 @@ fn event(kind: EventKind) -> ChannelEvent {
         opened_at: "2026-11-26T12:00:00Z".parse().unwrap(),
         at: "2026-11-26T12:30:00Z".parse().unwrap(),
         url: "https://waypost.example/o/example/incidents/inc_00000000000000000000000000000007".to_owned(),
-        runbook: None,
-        now: None,
+        runbook: (kind == EventKind::Opened).then(|| "https://waypost.example/o/example/runbooks/unreachable".to_owned()),
+        now: (kind == EventKind::Resolved).then(|| "mail.example.com port 25 answers again".to_owned()),
     }
 }
 
@@ -65,6 +65,19 @@ fn each_provider_is_sent_its_form() {
             head.extend(post.headers.iter().map(|(name, value)| format!("{name}: {value}")));
             let body = serde_json::to_string_pretty(&serde_json::from_str::<Value>(&post.body).unwrap()).unwrap();
             insta::assert_snapshot!(format!("{}_{}", kind.as_str(), what.as_str()), format!("{}\n\n{body}", head.join("\n")));
+        }
+    }
+}
+
+#[test]
+fn an_end_says_how_it_stands_now_and_while_it_lasts_the_runbook_is_a_link() {
+    for kind in ChannelKind::ALL.iter().filter(|kind| **kind != ChannelKind::SlackApp) {
+        let opened = made(*kind, &event(EventKind::Opened)).body;
+        assert!(opened.contains("https://waypost.example/o/example/runbooks/unreachable"), "{kind:?} {opened}");
+        // A pager closes its alert by its key, without words.
+        if *kind != ChannelKind::Pagerduty {
+            let over = made(*kind, &event(EventKind::Resolved)).body;
+            assert!(over.contains("mail.example.com port 25 answers again") && !over.contains("/runbooks/"), "{kind:?} {over}");
         }
     }
 }

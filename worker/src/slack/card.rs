@@ -1,7 +1,7 @@
 //! How a message looks: Block Kit in an attachment, whose colour shows the state, with buttons as long as it lasts. What is shown is how the
 //! incidents stand when it is sent, whatever the message was about when it was written.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use waypost_render::mail::{CLOSED, RECOVERED, accent, incident_url, incidents_url, runbook_url};
 use waypost_store::slack_messages::{SlackIncident, SlackTelling};
@@ -99,6 +99,7 @@ fn single(incident: &SlackIncident, telling: &SlackTelling, base_url: &str) -> P
     ];
     if let Some(at) = incident.resolved_at {
         fields.push(field("Until", &moment(at)));
+        fields.push(field("Lasted", &lasted(at - incident.opened_at)));
         fields.push(field("What was wrong", &incident.title));
     }
     blocks.push(json!({ "type": "section", "fields": fields }));
@@ -114,9 +115,9 @@ fn several(all: &[SlackIncident], telling: &SlackTelling, base_url: &str) -> Par
         Some(worst) if open == all.len() => (format!("{of}{open} problems"), accent(worst.severity)),
         Some(worst) => (format!("{of}{open} of {} problems left", all.len()), accent(worst.severity)),
         None if all.iter().all(|incident| incident.end.as_ref().is_some_and(|end| end.kind == EventKind::Resolved)) => {
-            (format!("{of}all {} problems are over", all.len()), RECOVERED)
+            (format!("{of}{} problems, all over", all.len()), RECOVERED)
         }
-        None => (format!("{of}all {} problems are closed", all.len()), CLOSED),
+        None => (format!("{of}{} problems, all closed", all.len()), CLOSED),
     };
     let mut blocks = vec![header(&headline)];
     for incident in all.iter().take(MOST_SHOWN) {
@@ -174,6 +175,111 @@ fn field(name: &str, value: &str) -> Value {
     mrkdwn(&format!("*{name}*\n{}", slack::escaped(&text::line(value), 1_900)))
 }
 
+/// In the two largest units.
+fn lasted(time: TimeDelta) -> String {
+    let (days, hours, minutes) = (time.num_days(), time.num_hours() % 24, time.num_minutes() % 60);
+    match (days, hours) {
+        (0, 0) if minutes == 0 => "less than a minute".to_owned(),
+        (0, 0) => format!("{minutes} min"),
+        (0, _) => format!("{hours} h {minutes} min"),
+        _ => format!("{days} d {hours} h"),
+    }
+}
+
 fn moment(at: DateTime<Utc>) -> String {
     format!("{} UTC", at.format("%Y-%m-%d %H:%M"))
+}
+
+#[cfg(test)]
+mod tests {
+    use waypost_types::{IncidentId, incident::IncidentSeverity, topic::Topic};
+
+    use super::*;
+
+    fn at(minutes: i64) -> DateTime<Utc> {
+        "2026-11-26T12:00:00Z".parse::<DateTime<Utc>>().unwrap() + TimeDelta::minutes(minutes)
+    }
+
+    fn event(kind: EventKind) -> ChannelEvent {
+        ChannelEvent {
+            kind,
+            incident: Some(IncidentId(uuid::Uuid::from_u128(1))),
+            org: "Example & Co".to_owned(),
+            title: "port 25 is <down>".to_owned(),
+            summary: "It refuses.".to_owned(),
+            target: "mx.example:25".to_owned(),
+            severity: IncidentSeverity::Critical,
+            opened_at: at(0),
+            at: at(95),
+            url: "https://waypost.example/o/example/incidents/x".to_owned(),
+            runbook: None,
+            now: (kind == EventKind::Resolved).then(|| "port 25 answers".to_owned()),
+        }
+    }
+
+    fn incident(number: u128, target: &str, end: Option<EventKind>) -> SlackIncident {
+        SlackIncident {
+            id: IncidentId(uuid::Uuid::from_u128(number)),
+            title: "port 25 is <down>".to_owned(),
+            summary: "<!channel> It refuses.".to_owned(),
+            target: target.to_owned(),
+            severity: IncidentSeverity::Critical,
+            status: if end.is_some() { IncidentStatus::Resolved } else { IncidentStatus::Open },
+            opened_at: at(0),
+            resolved_at: end.map(|_| at(95)),
+            taken_by: None,
+            mute: None,
+            end: end.map(event),
+            topic: Some(Topic::Unreachable),
+        }
+    }
+
+    fn shown(incidents: Vec<SlackIncident>) -> (String, String) {
+        let about = incidents.iter().map(|incident| incident.id).collect();
+        let telling = SlackTelling {
+            slack_channel: None,
+            token: None,
+            slug: "example".to_owned(),
+            org: "Example & Co".to_owned(),
+            post: None,
+            incidents,
+            about,
+        };
+        let card = card(&telling, &event(EventKind::Opened), "https://waypost.example");
+        (card["text"].as_str().unwrap().to_owned(), card.to_string())
+    }
+
+    #[test]
+    fn one_that_lasts_has_buttons_and_a_runbook_and_nothing_of_it_rings_everybody() {
+        let (headline, card) = shown(vec![incident(1, "mx.example:25", None)]);
+        assert_eq!(headline, "Critical: port 25 is &lt;down&gt;");
+        for part in
+            ["\"acknowledge\"", "\"resolve\"", "\"mute_1h\"", "/o/example/runbooks/unreachable|Runbook: ", "Example &amp; Co", "2026-11-26 12:00 UTC"]
+        {
+            assert!(card.contains(part), "{part} {card}");
+        }
+        assert!(!card.contains("<!channel>"), "{card}");
+    }
+
+    #[test]
+    fn one_that_is_over_says_how_it_stands_and_how_long_it_took_and_has_no_buttons() {
+        let (headline, card) = shown(vec![incident(1, "mx.example:25", Some(EventKind::Resolved))]);
+        assert_eq!(headline, "Recovered: port 25 answers");
+        assert!(
+            card.contains("1 h 35 min") && card.contains("What was wrong") && !card.contains("\"actions\"") && !card.contains("Runbook"),
+            "{card}"
+        );
+    }
+
+    #[test]
+    fn several_are_counted_by_what_is_left() {
+        let of = |ends: [Option<EventKind>; 2], other: &str| shown(vec![incident(1, "a.example", ends[0]), incident(2, other, ends[1])]).0;
+        let (over, gone) = (Some(EventKind::Resolved), Some(EventKind::LetGo));
+        assert_eq!(of([None, None], "a.example"), "a.example: 2 problems");
+        assert_eq!(of([None, None], "b.example"), "2 problems");
+        assert_eq!(of([None, over], "a.example"), "a.example: 1 of 2 problems left");
+        assert_eq!(of([over, over], "a.example"), "a.example: 2 problems, all over");
+        assert_eq!(of([over, gone], "b.example"), "2 problems, all closed");
+        assert!(shown(vec![incident(1, "a.example", None), incident(2, "b.example", over)]).1.contains("Resolve all"));
+    }
 }

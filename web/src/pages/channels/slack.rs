@@ -95,7 +95,7 @@ async fn draw(visit: &Visit, org: &str, refused: Option<(&Fields, &ApiFailure)>)
         Err(failure) => return Err(failure),
     };
     let failure = refused.map(|(_, failure)| failure).or(failed.as_ref());
-    let status = failure.map_or(StatusCode::OK, |_| settings::status(failure));
+    let status = refused.map_or(StatusCode::OK, |_| settings::status(failure));
     Ok(page(visit, status, "Choose a Slack channel", || {
         let base = home(org);
         let gate = Gate::manage(&frame, "slack");
@@ -106,7 +106,7 @@ async fn draw(visit: &Visit, org: &str, refused: Option<(&Fields, &ApiFailure)>)
             {installed}
             {ui::head("Choose a Slack channel", None, sub, ())}
             {gate.hint()}
-            {may.then(|| search(&base, &name))}
+            {search(&base, &name)}
             {picker((&gate, may), &base, &list, (&name, &cursor), (refused.map(|(fields, _)| fields), failure))}
         };
         ui::shell(&frame, Place::Channels, vec![(Some(base), "Channels".to_owned()), (None, "Slack".to_owned())], content)
@@ -140,10 +140,10 @@ fn picker(
         .next
         .as_ref()
         .map(|next| view! { <p><a href=format!("{base}/slack?name={}&cursor={}", text::encoded(name), text::encoded(next))>"More channels"</a></p> });
-    let body = if list.items.is_empty() {
+    // Who may not choose is shown what choosing is, and no names of other people's channels.
+    let body = if list.items.is_empty() && may {
         let words = match (failure.is_some(), list.next.is_some()) {
             (true, _) => None,
-            _ if !may => Some("Who tells channels of incidents chooses them here."),
             (false, true) => Some("None of the channels that were looked at has that in its name. There are more."),
             (false, false) => Some("No channel has that in its name. The app sees a private channel once somebody there writes /invite @Waypost."),
         };
@@ -180,7 +180,7 @@ fn picker(
     };
     view! {
         <section class="card" aria-labelledby="h-choose">
-            <div class="card-head"><h2 id="h-choose">"Channel"</h2><span class="meta">{found(list)}</span></div>
+            <div class="card-head"><h2 id="h-choose">"Add a channel"</h2><span class="meta">{found(list)}</span></div>
             {body}
         </section>
     }
