@@ -17,6 +17,7 @@ pub(super) fn request(secret: &ChannelSecret, message: &Message<'_>) -> HttpPost
     let colour = u32::from_str_radix(text::colour(event).trim_start_matches('#'), 16).unwrap_or_default();
     let field = |name: &str, value: &str| json!({ "name": name, "value": escaped(&text::line(value), FIELD), "inline": true });
     let mut fields = vec![field("Target", &event.target), field("Severity", event.severity.word())];
+    fields.extend(text::was(event).map(|was| field("What was wrong", was)));
     // Our own address, which holds nothing of Markdown's.
     fields.extend(event.runbook.as_ref().map(|url| json!({ "name": "Runbook", "value": format!("<{url}>"), "inline": false })));
     let body = json!({

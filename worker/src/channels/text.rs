@@ -29,6 +29,11 @@ pub(crate) fn headline(event: &ChannelEvent) -> String {
     format!("{}: {}", state(event), line(event.now.as_deref().unwrap_or(&event.title)))
 }
 
+/// Of an end whose headline says how it stands now: what was wrong.
+pub(crate) fn was(event: &ChannelEvent) -> Option<&str> {
+    event.now.as_ref().map(|_| event.title.as_str())
+}
+
 /// Whether it is over.
 pub(crate) const fn is_over(event: &ChannelEvent) -> bool {
     matches!(event.kind, EventKind::Resolved | EventKind::LetGo)
