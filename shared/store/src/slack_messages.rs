@@ -89,7 +89,9 @@ impl OrgTx {
         let Some(incident) = incident else { return Ok(telling) };
         telling.post = sqlx::query_as!(
             SlackPost,
-            "SELECT slack_channel, ts FROM slack_messages WHERE org_id = $1 AND channel_id = $2 AND incident_id = $3",
+            // What was posted in another workspace is out of reach.
+            "SELECT m.slack_channel, m.ts FROM slack_messages m JOIN slack_installs s ON s.org_id = $1 AND s.team_id = m.team_id
+             WHERE m.org_id = $1 AND m.channel_id = $2 AND m.incident_id = $3",
             org,
             channel.0,
             incident.0

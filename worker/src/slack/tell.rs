@@ -125,7 +125,11 @@ async fn post(
     if let Some(id) = id.strip_prefix("msg_").and_then(|id| uuid::Uuid::try_parse(id).ok()) {
         body["client_msg_id"] = id.to_string().into();
     }
-    body["metadata"] = json!({ "event_type": "waypost_message", "event_payload": { "id": id, "incident": event.incident } });
+    let mut payload = json!({ "id": id });
+    if let Some(incident) = event.incident {
+        payload["incident"] = incident.to_string().into();
+    }
+    body["metadata"] = json!({ "event_type": "waypost_message", "event_payload": payload });
     let answer = api.call("chat.postMessage", token, &body).await?;
     let text = |name: &str| answer[name].as_str().filter(|text| text.len() <= 40).map(str::to_owned);
     Ok(SlackPost { slack_channel: text("channel").unwrap_or_else(|| channel.to_owned()), ts: text("ts").ok_or(SlackFailure::Illegible)? })
