@@ -38,6 +38,7 @@ export async function signUp(base, name) {
     get: (resource, id) => call('GET', `/${resource}/${id}`),
     add: (resource, body) => call('POST', `/${resource}`, body),
     patch: (resource, item, body) => call('PATCH', `/${resource}/${item.id}`, body),
+    call,
     check: (monitor) => call('POST', `/monitors/${monitor.id}/check`),
   };
 }

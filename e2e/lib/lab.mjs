@@ -1,8 +1,10 @@
 // The lab: a small real mail world of this test file's own, told what to break by its control interface.
 
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-import { start, stop } from './programs.mjs';
+import { ROOT, start, stop } from './programs.mjs';
 import { PATIENCE_MS, until } from './wait.mjs';
 
 /** Starts a lab. `environment` points a server at it. */
@@ -36,7 +38,13 @@ export async function startLab(log) {
       WAYPOST_EGRESS_ALLOW: ready.egress_allow,
       WAYPOST_CA_FILE: ready.ca_file,
       WAYPOST_SMTP_URL: ready.smtp_url,
+      WAYPOST_SLACK_API_URL: ready.slack_api_url,
+      WAYPOST_SLACK_CLIENT_ID: ready.slack_client_id,
+      WAYPOST_SLACK_CLIENT_SECRET: ready.slack_client_secret,
+      WAYPOST_SLACK_SIGNING_SECRET: ready.slack_signing_secret,
     },
+    /** The Slack workspace: see the README. */
+    workspace: workspace(call),
     /** A healthy domain with one mail host and an address that nobody else uses: `{domain, mx_host, address}`. */
     lease: (name) => call('POST', '/leases', { name }),
     /** Breaks a port of a leased host; `none` mends it. */
@@ -54,6 +62,27 @@ export async function startLab(log) {
       return until(`mail to ${to} about ${subject}`, async () => (await this.mails(to)).find((mail) => subject.test(mail.subject)));
     },
     stop: () => stop(child),
+  };
+}
+
+function workspace(call) {
+  return {
+    state: () => call('GET', '/workspace'),
+    messages: () => call('GET', '/workspace/messages'),
+    /** The operator makes the app for a product that is reached at `base`, from the manifest that we ship. */
+    async makeApp(base) {
+      const manifest = await readFile(join(ROOT, 'infra', 'slack', 'manifest.json'), 'utf8');
+      return call('PUT', '/workspace/manifest', JSON.parse(manifest.replaceAll('https://waypost.example', base)));
+    },
+    /** Somebody answers the page that asks; gives where they are sent. */
+    consent: (url, allow = true) => call('POST', '/workspace/consent', { url, allow }).then(({ location }) => new URL(location)),
+    fault: (fault, measure = {}) => call('PUT', '/workspace/fault', { fault, ...measure }),
+    /** Presses a button of a message: `{status, body}` as the product answers. */
+    press: (message, action, how = {}) => call('POST', '/workspace/press', { channel: message.channel, ts: message.ts, action, ...how }),
+    replay: () => call('POST', '/workspace/replay'),
+    remove: (message) => call('DELETE', '/workspace/messages', { channel: message.channel, ts: message.ts }),
+    revoke: () => call('POST', '/workspace/revoke'),
+    uninstall: () => call('POST', '/workspace/uninstall'),
   };
 }
 

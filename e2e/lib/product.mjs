@@ -70,6 +70,8 @@ export async function makeProduct(lab, log, cluster = process.env.WAYPOST_TEST_D
     base,
     /** Asks the database as its superuser; gives bare values. */
     sql: database.sql,
+    /** Where the database is. */
+    databaseUrl: database.url,
     serve: async (...options) => ready(begin('waypost-server', ['serve', ...options], 'server'), `${base}/readyz`, 'server'),
     /** Starts a worker by itself. */
     async work(name) {

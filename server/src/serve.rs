@@ -169,6 +169,8 @@ fn settings(config: &Config) -> Settings {
         signup: config.signup,
         password_cost: Cost::default(),
         seal: config.seal(),
+        slack: config.slack.clone(),
+        slack_api_url: config.slack_api_url.clone(),
         metrics_token: std::env::var("WAYPOST_METRICS_TOKEN").ok().filter(|token| !token.is_empty()).map(SecretString::from),
     }
 }

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use waypost_engine::net::{Egress, Net};
 use waypost_store::Store;
-use waypost_worker::{SignupPolicy, seal::Seal};
+use waypost_worker::{SignupPolicy, SlackApp, seal::Seal};
 
 use crate::{
     http::{problem::ApiError, rate::RateLimit},
@@ -37,9 +37,19 @@ pub struct Settings {
     pub metrics_token: Option<SecretString>,
     /// Seals secrets that must be used again.
     pub seal: Option<Seal>,
+    /// The app at Slack.
+    pub slack: Option<SlackApp>,
+    /// Where Slack's API is, without the final slash.
+    pub slack_api_url: String,
 }
 
 impl Settings {
+    /// The host of Slack's API.
+    pub fn slack_host(&self) -> &str {
+        let rest = self.slack_api_url.trim_start_matches("https://");
+        rest.split('/').next().unwrap_or(rest)
+    }
+
     /// True when visitors come over https.
     pub fn secure(&self) -> bool {
         self.base_url.starts_with("https://")
@@ -59,6 +69,10 @@ pub struct Limits {
     pub lookup: RateLimit,
     /// “Check now”, by organisation.
     pub check: RateLimit,
+    /// Questions to Slack, by organisation: it takes twenty a minute of the list of channels.
+    pub slack: RateLimit,
+    /// Requests that say they are Slack's.
+    pub slack_requests: RateLimit,
 }
 
 impl Default for Limits {
@@ -69,6 +83,8 @@ impl Default for Limits {
             links: RateLimit::new(30, 5.0),
             lookup: RateLimit::new(10, 20.0),
             check: RateLimit::new(60, 60.0),
+            slack: RateLimit::new(20, 12.0),
+            slack_requests: RateLimit::new(300, 600.0),
         }
     }
 }

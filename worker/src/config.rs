@@ -105,6 +105,21 @@ pub struct Config {
     pub signup: SignupPolicy,
     /// `WAYPOST_OPERATORS`: addresses of the people who run this installation.
     pub operators: Vec<String>,
+    /// `WAYPOST_SLACK_CLIENT_ID`, `_CLIENT_SECRET` and `_SIGNING_SECRET`: all or none.
+    pub slack: Option<SlackApp>,
+    /// `WAYPOST_SLACK_API_URL`, default Slack's.
+    pub slack_api_url: String,
+}
+
+/// The app that whoever runs this installation has made at Slack.
+#[derive(Debug, Clone)]
+pub struct SlackApp {
+    /// Its id, which visitors see.
+    pub client_id: String,
+    /// Exchanges codes for tokens.
+    pub client_secret: SecretString,
+    /// Proves that a request is Slack's.
+    pub signing_secret: SecretString,
 }
 
 /// What the worker needs of it.
@@ -132,6 +147,8 @@ pub struct WorkerConfig {
     pub seal: Option<Seal>,
     /// Who is told of lists that are set aside.
     pub operators: Vec<String>,
+    /// Where Slack's API is.
+    pub slack_api_url: String,
 }
 
 impl WorkerConfig {
@@ -149,6 +166,7 @@ impl WorkerConfig {
             keep_results_days: 30,
             seal: None,
             operators: Vec::new(),
+            slack_api_url: crate::slack::API.to_owned(),
         }
     }
 }
@@ -225,6 +243,8 @@ impl Config {
                 Some(other) => return Err(invalid("WAYPOST_SIGNUP", format!("“{other}”"), "Use open, invite or closed.")),
             },
             operators: vars.list("WAYPOST_OPERATORS", "Give email addresses separated by commas.")?,
+            slack: slack_app(&vars)?,
+            slack_api_url: slack_api_url(vars.text("WAYPOST_SLACK_API_URL")?)?,
         })
     }
 
@@ -233,6 +253,7 @@ impl Config {
         WorkerConfig {
             seal: self.seal(),
             operators: self.operators.clone(),
+            slack_api_url: self.slack_api_url.clone(),
             ..WorkerConfig::new(region, &self.base_url, self.mail_from.clone(), self.smtp_url.clone())
         }
     }
@@ -301,6 +322,26 @@ impl Variables<'_> {
             Some("1" | "true" | "yes") => Ok(true),
             Some(other) => Err(invalid(variable, format!("“{other}”"), "Use true or false.")),
         }
+    }
+}
+
+/// All three settings of Slack's app, or none of them.
+fn slack_app(vars: &Variables<'_>) -> Result<Option<SlackApp>, ConfigError> {
+    const WANTED: &str = "Slack's app takes WAYPOST_SLACK_CLIENT_ID, WAYPOST_SLACK_CLIENT_SECRET and WAYPOST_SLACK_SIGNING_SECRET: set all or none.";
+    let names = ["WAYPOST_SLACK_CLIENT_ID", "WAYPOST_SLACK_CLIENT_SECRET", "WAYPOST_SLACK_SIGNING_SECRET"];
+    let [id, secret, signing] = [vars.text(names[0])?, vars.text(names[1])?, vars.text(names[2])?];
+    if id.is_none() && secret.is_none() && signing.is_none() {
+        return Ok(None);
+    }
+    let set = |value: Option<String>, variable| value.ok_or(ConfigError::Missing { variable, wanted: WANTED });
+    Ok(Some(SlackApp { client_id: set(id, names[0])?, client_secret: set(secret, names[1])?.into(), signing_secret: set(signing, names[2])?.into() }))
+}
+
+fn slack_api_url(given: Option<String>) -> Result<String, ConfigError> {
+    let Some(url) = given else { return Ok(crate::slack::API.to_owned()) };
+    match waypost_engine::net::check_url(&url) {
+        Ok(url) => Ok(url.trim_end_matches('/').to_owned()),
+        Err(error) => Err(invalid("WAYPOST_SLACK_API_URL", error.to_string(), "Give an https: address, for example https://slack.com/api.")),
     }
 }
 
@@ -410,6 +451,9 @@ mod tests {
             (&[DEV[0], ("DATABASE_URL_FILE", "/nowhere/url")], "DATABASE_URL"),
             (&[DEV[0], DEV[1], ("DATABASE_URL_FILE", "/nowhere/url")], "DATABASE_URL"),
             (&[("WAYPOST_ENV", "staging")], "WAYPOST_ENV"),
+            (&[DEV[0], DEV[1], ("WAYPOST_SLACK_CLIENT_ID", "1.2"), ("WAYPOST_SLACK_CLIENT_SECRET", "x")], "WAYPOST_SLACK_SIGNING_SECRET is not set"),
+            (&[DEV[0], DEV[1], ("WAYPOST_SLACK_SIGNING_SECRET", "x")], "WAYPOST_SLACK_CLIENT_ID is not set"),
+            (&[DEV[0], DEV[1], ("WAYPOST_SLACK_API_URL", "http://slack.example/api")], "WAYPOST_SLACK_API_URL"),
         ];
         for (pairs, variable) in cases {
             let error = read(pairs).unwrap_err().to_string();

@@ -159,6 +159,8 @@ impl FollowUps {
             opened_at: news.incidents.iter().map(|incident| incident.opened_at).min().unwrap_or(now),
             at: now,
             url: format!("/o/{slug}/incidents"),
+            runbook: None,
+            now: None,
         };
         tx.tell_digest(channel, &ids(&news.incidents), &news.key, &event).await?;
         Ok(())

@@ -6,7 +6,7 @@ use waypost_render::mail::{
 };
 use waypost_store::{
     OrgTx,
-    channel_messages::{Together, opened_key},
+    channel_messages::{News, Together, opened_key},
     outbox::MailBody,
     routing::Routed,
     transitions::{OpenIncident, Opening},
@@ -119,12 +119,13 @@ impl Incidents {
             let id = match (at, &step.what) {
                 (Some(at), What::Ended { title, summary }) => {
                     let incident = open.swap_remove(at);
-                    self.end(tx, audience, step, &incident, (summary, EventKind::Resolved, &|mail| incident_recovered(mail, title))).await?;
+                    let write: WriteMail<'_> = &|mail| incident_recovered(mail, title);
+                    self.end(tx, audience, step, &incident, ((summary, Some(title)), EventKind::Resolved, write)).await?;
                     incident.id
                 }
                 (Some(at), What::LetGo(summary)) => {
                     let incident = open.swap_remove(at);
-                    self.end(tx, audience, step, &incident, (summary, EventKind::LetGo, &incident_let_go)).await?;
+                    self.end(tx, audience, step, &incident, ((summary, None), EventKind::LetGo, &incident_let_go)).await?;
                     incident.id
                 }
                 (Some(at), What::Stands { severity, title, summary, .. }) if *severity != open[at].severity => {
@@ -176,7 +177,7 @@ impl Incidents {
         let recipients = audience.mailed(tx, worst.id, of_worst).await?;
         self.mail(tx, &recipients, (worst.id, &also), &key, mail).await?;
         if also.is_empty() {
-            tx.tell_channels_of(of_worst, (worst.id, EventKind::Opened), worst.summary, at).await?;
+            tx.tell_channels_of(of_worst, worst.id, &News { kind: EventKind::Opened, summary: worst.summary, now: None, at }).await?;
         } else {
             let title = together_title(&told);
             let summary = together_lines(&told).join("\n\n");
@@ -211,7 +212,7 @@ impl Incidents {
             root_cause: incident.root_cause.as_deref(),
         };
         let event = format!("changed:{version}");
-        self.tell(tx, audience, (incident.id, &event, EventKind::Changed), &mail, incident_changed(&mail, incident.severity)).await
+        self.tell(tx, audience, (incident.id, &event, EventKind::Changed), (&mail, None), incident_changed(&mail, incident.severity)).await
     }
 
     async fn end(
@@ -220,7 +221,7 @@ impl Incidents {
         audience: &Audience,
         step: &Step<'_>,
         incident: &OpenIncident,
-        (summary, kind, write): (&str, EventKind, WriteMail<'_>),
+        ((summary, now), kind, write): ((&str, Option<&str>), EventKind, WriteMail<'_>),
     ) -> Result<(), WorkerError> {
         tx.end_incident(incident.id, step.at, summary).await?;
         let url = incident_url(&self.base_url, &audience.slug, incident.id);
@@ -236,7 +237,7 @@ impl Incidents {
             runbook: None,
             root_cause: incident.root_cause.as_deref(),
         };
-        self.tell(tx, audience, (incident.id, "resolved", kind), &mail, write(&mail)).await?;
+        self.tell(tx, audience, (incident.id, "resolved", kind), (&mail, now), write(&mail)).await?;
         tracing::info!(org = %tx.org(), incident = %incident.id, monitor = %step.monitor, "incident ended");
         Ok(())
     }
@@ -253,13 +254,13 @@ impl Incidents {
         tx: &mut OrgTx,
         audience: &Audience,
         (incident, event, kind): (IncidentId, &str, EventKind),
-        about: &IncidentMail<'_>,
+        (about, now): (&IncidentMail<'_>, Option<&str>),
         mail: Mail,
     ) -> Result<(), WorkerError> {
         let routed = tx.ask_routes(incident, kind, about.at).await?;
         let recipients = audience.mailed(tx, incident, &routed).await?;
         self.mail(tx, &recipients, (incident, &[]), &format!("incident:{incident}:{event}"), mail).await?;
-        tx.tell_channels_of(&routed, (incident, kind), about.summary, about.at).await?;
+        tx.tell_channels_of(&routed, incident, &News { kind, summary: about.summary, now, at: about.at }).await?;
         Ok(())
     }
 

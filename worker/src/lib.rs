@@ -37,6 +37,7 @@ pub mod scheduler;
 pub mod seal;
 mod server_history;
 pub mod shared_checks;
+pub mod slack;
 mod stays;
 mod steps;
 pub mod telemetry;
@@ -52,7 +53,7 @@ use tokio_util::sync::CancellationToken;
 use waypost_engine::net::Net;
 use waypost_store::Store;
 
-pub use config::{Config, ConfigError, Environment, SignupPolicy, WorkerConfig};
+pub use config::{Config, ConfigError, Environment, SignupPolicy, SlackApp, WorkerConfig};
 pub use database::prepare_database;
 pub use engine_checker::EngineChecker;
 pub use error::WorkerError;
@@ -117,7 +118,8 @@ async fn run_loops(
         loops.spawn(async move { keep_sending("notifier", &shutdown, &bells.mail, || notifier.send_due(Utc::now())).await });
     }
     if let Some(net) = net {
-        let sender = ChannelSender::new(store.clone(), net, config.seal.clone(), &config.base_url, shutdown.clone());
+        let sender =
+            ChannelSender::new(store.clone(), net, config.seal.clone(), &config.base_url, shutdown.clone()).with_slack(&config.slack_api_url);
         let bells = bells.clone();
         loops.spawn(async move { sender.run(&bells.channels).await });
     }

@@ -157,7 +157,7 @@ async fn channel_at(scene: &Scene, kind: ChannelKind, min_severity: IncidentSeve
     let secret = ChannelSecret::new(kind, url, token).unwrap();
     let secret = secret.seal(&seal(), scene.org, id, kind).unwrap();
     let mut tx = scene.db.store.org_tx(scene.org).await.unwrap();
-    tx.add_channel(&AddChannel { id, name: "Tools", kind, secret: &secret, min_severity, enabled: true }).await.unwrap();
+    tx.add_channel(&AddChannel { id, name: "Tools", kind, secret: &secret, slack_channel: None, min_severity, enabled: true }).await.unwrap();
     tx.commit().await.unwrap();
     id
 }

@@ -35,7 +35,7 @@ async fn channel(scene: &Scene, name: &str, kind: ChannelKind) -> ChannelId {
     let secret = SealedChannel { sealed: vec![1], shown: "https://e.example/…".to_owned() };
     let mut tx = scene.db.store.org_tx(scene.org).await.unwrap();
     let min_severity = IncidentSeverity::Info;
-    tx.add_channel(&AddChannel { id, name, kind, secret: &secret, min_severity, enabled: true }).await.unwrap();
+    tx.add_channel(&AddChannel { id, name, kind, secret: &secret, slack_channel: None, min_severity, enabled: true }).await.unwrap();
     tx.commit().await.unwrap();
     id
 }

@@ -69,7 +69,7 @@ test('a webhook is added, tried and told what people open and resolve', async ()
   assert.equal(told[0].body.data.url, `${here.base}/o/${person.org}/incidents/${incident.id}`);
 
   // One that refuses says so.
-  await add({ name: 'Gone', kind: 'Slack', url: `https://mta-sts.${lease.domain}/services/T0000/B0000/gone-for-good` });
+  await add({ name: 'Gone', kind: 'Slack, incoming webhook', url: `https://mta-sts.${lease.domain}/services/T0000/B0000/gone-for-good` });
   await visitor.leave(() => main.getByRole('button', { name: 'Send a test to Gone' }).click());
   await main.getByRole('alert').getByText('It did not take the test: 404').waitFor();
   await visitor.look('channel-failed');

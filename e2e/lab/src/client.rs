@@ -18,6 +18,14 @@ use crate::zone::ZoneFault;
 
 const CALL_LIMIT: Duration = Duration::from_secs(30);
 
+/// A client of HTTP that waits no longer than this.
+pub(crate) fn http(limit: Duration) -> Result<reqwest::Client, LabError> {
+    if rustls::crypto::CryptoProvider::get_default().is_none() && rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        tracing::debug!("somebody else was quicker to install a crypto provider");
+    }
+    Ok(reqwest::Client::builder().no_proxy().timeout(limit).build()?)
+}
+
 /// A client of a lab's control interface.
 #[derive(Debug, Clone)]
 pub struct LabClient {
@@ -28,11 +36,7 @@ pub struct LabClient {
 impl LabClient {
     /// A client of the lab whose control interface is at a URL (`control` of the ready line).
     pub fn new(control: &str) -> Result<Self, LabError> {
-        if rustls::crypto::CryptoProvider::get_default().is_none() && rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
-            tracing::debug!("somebody else was quicker to install a crypto provider");
-        }
-        let http = reqwest::Client::builder().no_proxy().timeout(CALL_LIMIT).build()?;
-        Ok(Self { base: control.trim_end_matches('/').to_owned(), http })
+        Ok(Self { base: control.trim_end_matches('/').to_owned(), http: http(CALL_LIMIT)? })
     }
 
     async fn call<T: DeserializeOwned>(&self, method: reqwest::Method, path: &str, body: Option<&impl Serialize>) -> Result<T, LabError> {

@@ -21,11 +21,12 @@ use crate::leases::{Lease, LeaseRequest};
 use crate::policy::Policy;
 use crate::rbl::{self, Rbl};
 use crate::sink::{Mail, SinkFault};
+use crate::workspace;
 use crate::world::World;
 use crate::zone::{Change, ZoneFault};
 
 const MAX_POSTS: usize = 1_000;
-const CALLS: [&str; 21] = [
+const CALLS: [&str; 28] = [
     "GET /",
     "POST /leases {\"name\":\"label\"} or {\"domain\":\"b\u{fc}cher.example\"}, with \"dkim_bits\", \"dnssec\":\"valid|bogus|expired\"",
     "GET /leases",
@@ -47,6 +48,13 @@ const CALLS: [&str; 21] = [
     "PUT /sink/fault {\"fault\":\"none|refuse_4xx|refuse_5xx|drop|slow|late_answer\"}",
     "POST /slack/{anything}, and over HTTPS to the policy host of any domain",
     "GET /slack/messages, DELETE /slack/messages",
+    "GET /workspace, GET /workspace/messages, DELETE /workspace/messages {\"channel\",\"ts\"}",
+    "PUT /workspace/manifest {the app's manifest}",
+    "POST /workspace/consent {\"url\":\"https://slack.lab.test/oauth/v2/authorize?\u{2026}\",\"allow\":true}",
+    "PUT /workspace/fault {\"fault\":\"none|stopped|busy|refuse|slow|lose_answer\",\"times\":1,\"method\":\"chat.update\",\"retry_after\":30,\"error\":\"not_in_channel\",\"delay_ms\":5000}",
+    "POST /workspace/press {\"channel\",\"ts\",\"action\":\"acknowledge\",\"user\":\"ada\",\"how\":\"fair|stale|early|forged|changed|unsigned\",\"late\":false}",
+    "POST /workspace/replay",
+    "POST /workspace/revoke, POST /workspace/uninstall",
 ];
 
 /// A post to the Slack stand-in.
@@ -93,7 +101,7 @@ impl IntoResponse for LabError {
 }
 
 /// Serves until the runtime ends.
-pub fn serve(listener: TcpListener, world: Arc<World>) {
+pub fn serve(listener: TcpListener, world: &Arc<World>) {
     let router = Router::new()
         .route("/", get(overview))
         .route("/leases", get(leases).post(take_lease))
@@ -110,7 +118,8 @@ pub fn serve(listener: TcpListener, world: Arc<World>) {
         .route("/sink/fault", put(sink_fault))
         .route("/slack/messages", get(slack_messages).delete(clear_slack))
         .route("/slack/{*path}", post(slack_post))
-        .with_state(world);
+        .with_state(Arc::clone(world))
+        .merge(workspace::routes(Arc::clone(&world.workspace)));
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!(%error, "the control interface ended");

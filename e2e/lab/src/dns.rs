@@ -48,6 +48,7 @@ impl Dns {
                 format!("mail 1 IN A {}", layout.postfix()),
                 format!("sink 1 IN A {}", layout.sink().ip()),
                 format!("control 1 IN A {}", layout.control().ip()),
+                format!("slack 1 IN A {}", layout.slack().ip()),
             ];
         }
         if let Some(zone) = state.zones.get_mut(&layout.reverse_zone()) {

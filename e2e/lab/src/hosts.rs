@@ -128,7 +128,7 @@ impl Hosts {
 
 /// Binds, and waits a moment where the port is still held: a program that is being started beside us keeps a copy of the closed listener
 /// from its fork to its exec.
-async fn bind(address: Ipv4Addr, port: u16) -> Result<TcpListener, LabError> {
+pub async fn bind(address: Ipv4Addr, port: u16) -> Result<TcpListener, LabError> {
     for _ in 0..100 {
         match TcpListener::bind((address, port)).await {
             Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -139,7 +139,7 @@ async fn bind(address: Ipv4Addr, port: u16) -> Result<TcpListener, LabError> {
 }
 
 /// Ends a listener; its port is closed when this returns.
-async fn close(task: Option<JoinHandle<()>>) {
+pub async fn close(task: Option<JoinHandle<()>>) {
     let Some(task) = task else { return };
     task.abort();
     if let Err(error) = task.await

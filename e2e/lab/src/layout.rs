@@ -77,6 +77,10 @@ impl Layout {
     pub const fn policy(&self) -> SocketAddr {
         self.socket(80, 443)
     }
+    /// The Slack workspace.
+    pub const fn slack(&self) -> SocketAddr {
+        self.socket(81, 443)
+    }
     /// The reverse zone of the slot.
     pub fn reverse_zone(&self) -> String {
         format!("{}.127.in-addr.arpa", self.slot)

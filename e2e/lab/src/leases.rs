@@ -147,7 +147,7 @@ fn tlsa_owner(host: &str) -> String {
 fn label(wanted: &str, count: u16) -> String {
     let plain: String = wanted.to_ascii_lowercase().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(40).collect();
     let plain = plain.trim_matches('-');
-    let taken = ["ns", "mail", "sink", "control"].contains(&plain) || plain.starts_with("mx-");
+    let taken = ["ns", "mail", "sink", "control", "slack"].contains(&plain) || plain.starts_with("mx-");
     if plain.is_empty() || taken { format!("t{count}") } else { plain.to_owned() }
 }
 

@@ -27,6 +27,7 @@ mod relay;
 mod sink;
 mod smtp;
 mod wire;
+mod workspace;
 mod world;
 mod zone;
 
@@ -44,6 +45,7 @@ pub use faults::{Fault, FaultSetting};
 pub use leases::{Lease, LeaseRequest};
 pub use ready::Ready;
 pub use sink::{Mail, SinkFault};
+pub use workspace::{Failing, Posted, WorkspaceFault};
 pub use zone::ZoneFault;
 
 use layout::Layout;

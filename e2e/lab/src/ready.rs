@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::demo::Demo;
 use crate::layout::{BACKEND_NAME, Layout};
 use crate::postfix::{PASSWORD, USER};
+use crate::workspace;
 
 /// Where everything is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -33,6 +34,14 @@ pub struct Ready {
     pub submission_password: String,
     /// The Slack stand-in: any path below it takes a post.
     pub slack_url: String,
+    /// The Web API of the workspace, for `WAYPOST_SLACK_API_URL`.
+    pub slack_api_url: String,
+    /// The app there, for `WAYPOST_SLACK_CLIENT_ID`.
+    pub slack_client_id: String,
+    /// For `WAYPOST_SLACK_CLIENT_SECRET`.
+    pub slack_client_secret: String,
+    /// For `WAYPOST_SLACK_SIGNING_SECRET`.
+    pub slack_signing_secret: String,
     /// What the demo organisation watches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub demo: Option<Demo>,
@@ -47,6 +56,10 @@ impl Ready {
             ready: true,
             slot: layout.slot,
             slack_url: format!("{control}/slack/services/lab"),
+            slack_api_url: format!("https://{}/api", workspace::host()),
+            slack_client_id: workspace::CLIENT_ID.to_owned(),
+            slack_client_secret: workspace::CLIENT_SECRET.to_owned(),
+            slack_signing_secret: workspace::SIGNING_SECRET.to_owned(),
             control,
             resolver: layout.resolver().to_string(),
             ca_file: layout.text("ca.pem"),

@@ -20,6 +20,7 @@ use crate::process::Children;
 use crate::rbl::Rbl;
 use crate::ready::Ready;
 use crate::sink::Sink;
+use crate::workspace::Workspace;
 
 /// The parts.
 #[derive(Debug)]
@@ -42,6 +43,8 @@ pub struct World {
     pub leases: Leases,
     /// What was posted to the Slack stand-in.
     pub slack: Arc<Slack>,
+    /// The workspace that apps are added to.
+    pub workspace: Arc<Workspace>,
 }
 
 /// Takes the first free slot from 10 to 250, or the one wanted. Holding the control port is holding the slot.
@@ -70,9 +73,10 @@ pub async fn start(layout: &Layout, control: TcpListener, with_demo: bool, child
     let pin = postfix::start(layout, &authority, children).await?;
     let slack = Arc::<Slack>::default();
     let policies = Policies::start(layout, &authority, Arc::clone(&slack)).await?;
+    let workspace = Workspace::start(layout, &authority).await?;
     let hosts = Hosts::new(layout, authority);
-    let world = Arc::new(World { layout: layout.clone(), dns, rbl, hosts, sink, policies, pin, leases: Leases::default(), slack });
+    let world = Arc::new(World { layout: layout.clone(), dns, rbl, hosts, sink, policies, pin, leases: Leases::default(), slack, workspace });
     let demo = if with_demo { Some(demo::create(&world).await?) } else { None };
-    control::serve(control, world);
+    control::serve(control, &world);
     Ok(Ready::new(layout, demo))
 }

@@ -14,9 +14,13 @@ use waypost_types::{
     page::List,
     problem::Problem,
 };
-use waypost_worker::channels::{ChannelSecret, Fault, attempt};
+use waypost_worker::{
+    channels::{ChannelSecret, Fault, attempt},
+    slack::tell as slack_tell,
+};
 
 use crate::{
+    api::slack,
     http::{
         body::Body,
         condition::{IfMatch, Versioned},
@@ -70,12 +74,30 @@ pub async fn create(
     member: Member<Manage>,
     Body(new): Body<NewChannel>,
 ) -> Result<(Extension<KeptBody>, Versioned<MadeChannel>), ApiError> {
+    if new.kind == ChannelKind::SlackApp {
+        if new.url.is_some() || new.token.is_some() {
+            return Err(ApiError::field("url", "Slack's app has no address: choose one of its channels."));
+        }
+        let given = Some(new.name.trim()).filter(|name| !name.is_empty()).map(named).transpose()?;
+        let (chosen, shown) = slack::chosen(&state, &member, new.slack_channel.as_deref().unwrap_or_default()).await?;
+        let own: String = shown.shown.chars().take(MAX_NAME).collect();
+        let name = given.unwrap_or(&own);
+        let mut tx = member.tx().await?;
+        let (id, slack_channel) = (new_channel_id(), Some(chosen.as_str()));
+        let add = AddChannel { id, name, kind: new.kind, secret: &shown, slack_channel, min_severity: new.min_severity, enabled: new.enabled };
+        let channel = tx.add_channel(&add).await?;
+        let kept = KeptBody(serde_json::to_vec(&channel).map_err(ApiError::internal)?.into());
+        return Ok((Extension(kept), member.created(tx, MadeChannel { channel, signing_key: None }).await?));
+    }
     let name = named(&new.name)?;
+    if new.slack_channel.is_some() {
+        return Err(ApiError::field("slack_channel", "Only Slack's app has channels to choose from."));
+    }
     let secret = ChannelSecret::new(new.kind, new.url.as_deref(), new.token.as_deref())?;
     let id = new_channel_id();
     let sealed = secret.seal(state.seal("url")?, member.org.id, id, new.kind).map_err(ApiError::internal)?;
     let mut tx = member.tx().await?;
-    let add = AddChannel { id, name, kind: new.kind, secret: &sealed, min_severity: new.min_severity, enabled: new.enabled };
+    let add = AddChannel { id, name, kind: new.kind, secret: &sealed, slack_channel: None, min_severity: new.min_severity, enabled: new.enabled };
     let channel = tx.add_channel(&add).await?;
     let kept = KeptBody(serde_json::to_vec(&channel).map_err(ApiError::internal)?.into());
     let signing_key = secret.token().filter(|_| new.kind == ChannelKind::Webhook).map(str::to_owned);
@@ -101,16 +123,33 @@ pub async fn update(
 ) -> Result<Versioned<Channel>, ApiError> {
     let Of { member, row } = channel;
     let name = patch.name.as_deref().map(named).transpose()?;
+    let chosen = match (&patch.slack_channel, row.kind) {
+        (Some(text), ChannelKind::SlackApp) => Some(slack::chosen(&state, &member, text).await?),
+        (Some(_), _) => return Err(ApiError::field("slack_channel", "Only Slack's app has channels to choose from.")),
+        (None, ChannelKind::SlackApp) if patch.url.is_some() || patch.token.is_some() => {
+            return Err(ApiError::field("url", "Slack's app has no address: choose one of its channels."));
+        }
+        (None, _) => None,
+    };
+    let slack_channel = chosen.as_ref().map(|(id, _)| id.as_str());
     let mut tx = member.tx().await?;
-    let secret = if patch.url.is_some() || patch.token.is_some() {
+    let secret = if let Some((_, shown)) = &chosen {
+        Some(shown.clone())
+    } else if patch.url.is_some() || patch.token.is_some() {
         let before = opened(&state, &mut tx, member.org.id, row.id).await?;
         let secret = before.changed(row.kind, patch.url.as_deref(), patch.token.as_deref())?;
         Some(secret.seal(state.seal("url")?, member.org.id, row.id, row.kind).map_err(ApiError::internal)?)
     } else {
         None
     };
-    let change =
-        ChannelChange { name, secret: secret.as_ref(), min_severity: patch.min_severity, enabled: patch.enabled, ..ChannelChange::default() };
+    let change = ChannelChange {
+        name,
+        secret: secret.as_ref(),
+        slack_channel,
+        min_severity: patch.min_severity,
+        enabled: patch.enabled,
+        ..ChannelChange::default()
+    };
     let changed = tx.update_channel(row.id, expected, &change).await?;
     member.changed(tx, changed).await
 }
@@ -157,9 +196,6 @@ pub async fn delete(channel: Of<Manage, Channel>, IfMatch(expected): IfMatch) ->
 pub async fn test(State(state): State<AppState>, channel: Of<Manage, Channel>) -> Result<Json<Delivery>, ApiError> {
     let Of { member, row } = channel;
     member.take_check()?;
-    let mut tx = member.tx().await?;
-    let secret = opened(&state, &mut tx, member.org.id, row.id).await?;
-    tx.commit().await?;
     let id = new_delivery_id();
     let now = state.net.now();
     let event = ChannelEvent {
@@ -173,8 +209,28 @@ pub async fn test(State(state): State<AppState>, channel: Of<Manage, Channel>) -
         opened_at: now,
         at: now,
         url: format!("{}/o/{}", state.settings.base_url, member.org.slug),
+        runbook: None,
+        now: None,
     };
-    let tried = attempt(&state.net, row.kind, &secret, &event, &format!("msg_{}", id.0.simple())).await;
+    let message_id = format!("msg_{}", id.0.simple());
+    let tried = if row.kind == ChannelKind::SlackApp {
+        let (token, secret) = slack::token(&state, &member).await?;
+        let mut tx = member.tx().await?;
+        let chosen = tx.slack_channel_of(row.id).await?.ok_or(ApiError::NotFound)?;
+        tx.commit().await?;
+        let told = slack_tell::test(&slack::api(&state), &secret, &chosen, &event, &message_id).await;
+        if let Some(why) = &told.gone {
+            let mut tx = member.tx().await?;
+            tx.slack_token_gone(&token, why).await?;
+            tx.commit().await?;
+        }
+        told.tried
+    } else {
+        let mut tx = member.tx().await?;
+        let secret = opened(&state, &mut tx, member.org.id, row.id).await?;
+        tx.commit().await?;
+        attempt(&state.net, row.kind, &secret, &event, &message_id).await
+    };
     let delivery = Delivery {
         id,
         at: now,

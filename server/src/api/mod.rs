@@ -28,6 +28,8 @@ pub mod server_logins;
 pub mod servers;
 pub mod settings;
 pub mod signup;
+pub mod slack;
+pub mod slack_requests;
 pub mod tags;
 pub mod targets;
 mod timings;
@@ -55,7 +57,9 @@ pub fn routes(state: &AppState) -> (Router<AppState>, OpenApi) {
         .routes(routes!(me::me))
         .routes(routes!(lookup::lookup))
         .routes(routes!(score::table))
-        .routes(routes!(lookup::address));
+        .routes(routes!(lookup::address))
+        .routes(routes!(slack_requests::interactions))
+        .routes(routes!(slack_requests::events));
     let public = if state.settings.development { public.routes(routes!(mailbox::mailbox)) } else { public };
     let org = OpenApiRouter::new()
         .routes(routes!(domains::list, domains::create))
@@ -82,6 +86,10 @@ pub fn routes(state: &AppState) -> (Router<AppState>, OpenApi) {
         .routes(routes!(channels::test))
         .routes(routes!(channels::renew_key))
         .routes(routes!(channels::deliveries))
+        .routes(routes!(slack::get, slack::delete))
+        .routes(routes!(slack::authorize))
+        .routes(routes!(slack::install))
+        .routes(routes!(slack::channels))
         .routes(routes!(routes::list, routes::create))
         .routes(routes!(routes::get, routes::update, routes::delete))
         .routes(routes!(routes::order))

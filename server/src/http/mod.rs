@@ -11,3 +11,4 @@ pub mod page;
 pub mod problem;
 pub mod rate;
 pub mod session;
+pub mod slack;

@@ -64,7 +64,8 @@ pub struct Member<N> {
 }
 
 impl<N: Need> Member<N> {
-    /// The organisation's transaction: of the two places that may open one, this is the API's.
+    /// The organisation's transaction: of the places that may open one, this is the API's. What Slack asks for has its own
+    /// ([`crate::http::slack::OurMessage::tx`]).
     pub async fn tx(&self) -> Result<OrgTx, ApiError> {
         Ok(self.store.org_tx(self.org.id).await?)
     }

@@ -83,7 +83,8 @@ impl SessionStore for PgSessions {
     }
 }
 
-fn hash(id: &Id) -> [u8; 32] {
+/// What a session is known by where its id must not be kept.
+pub(crate) fn hash(id: &Id) -> [u8; 32] {
     Sha256::digest(id.0.to_le_bytes()).into()
 }
 

@@ -20,9 +20,11 @@ use waypost_server::{
     state::{AppState, Settings},
 };
 use waypost_store::testing::TestDatabase;
-use waypost_worker::{SignupPolicy, seal::Seal};
+use waypost_worker::{SignupPolicy, SlackApp, seal::Seal};
 
 pub const PASSWORD: &str = "correct horse battery";
+/// What Slack signs with.
+pub const SIGNING: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 pub const BASE: &str = "http://waypost.test";
 
 pub struct Server {
@@ -50,6 +52,8 @@ pub async fn server() -> Server {
         password_cost: Cost { memory_kib: 64, passes: 1 },
         metrics_token: None,
         seal: Some(Seal::new(&"k".repeat(32).into()).unwrap()),
+        slack: Some(SlackApp { client_id: "1.2".to_owned(), client_secret: "shh".to_owned().into(), signing_secret: SIGNING.to_owned().into() }),
+        slack_api_url: "https://slack.test/api".to_owned(),
     };
     let state = AppState::new(database.store.clone(), settings, net);
     let (api, document) = app::api(&state);

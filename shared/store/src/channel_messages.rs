@@ -5,6 +5,7 @@ use uuid::Uuid;
 use waypost_types::{
     ChannelId, IncidentId, OrgId,
     channel::{ChannelEvent, ChannelKind, EventKind},
+    topic::Topic,
 };
 
 use crate::{OrgTx, Store, StoreError, outbox::uuids, recording::clean, routing::Routed};
@@ -35,7 +36,20 @@ pub struct ClaimedMessage {
 }
 
 /// A channel that is to hear something, and not before when.
-type Hearer = (Uuid, Option<DateTime<Utc>>);
+pub(crate) type Hearer = (Uuid, Option<DateTime<Utc>>);
+
+/// What happened to an incident.
+#[derive(Debug, Clone, Copy)]
+pub struct News<'a> {
+    /// Which kind of event it is.
+    pub kind: EventKind,
+    /// What was seen, and what to do next.
+    pub summary: &'a str,
+    /// Of an end: how it stands now, in one line.
+    pub now: Option<&'a str>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
 
 /// What is told of several incidents at once.
 #[derive(Debug, Clone, Copy)]
@@ -56,16 +70,17 @@ pub(crate) struct Farewell {
     event: ChannelEvent,
 }
 
-/// One message per event and channel: an incident opens once, ends once, and changes with each version.
 /// Key of the news that an incident opened: every way to tell of it has the same, so that nobody is told twice.
 pub fn opened_key(incident: IncidentId) -> String {
     format!("incident:{incident}:opened")
 }
 
+/// One message per event and channel: an incident opens once, ends once, and changes with each version.
 fn event_key(incident: IncidentId, kind: EventKind, version: i64) -> String {
     match kind {
         EventKind::Resolved | EventKind::LetGo => format!("incident:{incident}:resolved"),
         EventKind::Changed => format!("incident:{incident}:changed:{version}"),
+        EventKind::Handled => format!("incident:{incident}:handled:{version}"),
         EventKind::Opened | EventKind::Test => opened_key(incident),
         // These come with keys of their own, by which step or reminder they are.
         EventKind::Escalated | EventKind::Reminded | EventKind::Digest => format!("incident:{incident}:{}:{version}", kind.as_str()),
@@ -76,24 +91,19 @@ impl OrgTx {
     /// Tells the channels what happened to an incident, as the organisation's routes say; see [`Self::tell_channels_of`].
     pub async fn tell_channels(&mut self, incident: IncidentId, kind: EventKind, summary: &str, at: DateTime<Utc>) -> Result<u64, StoreError> {
         let routed = self.ask_routes(incident, kind, at).await?;
-        self.tell_channels_of(&routed, (incident, kind), summary, at).await
+        self.tell_channels_of(&routed, incident, &News { kind, summary, now: None, at }).await
     }
 
     /// Tells channels what happened to an incident. Where there are no routes: those that are on and hear of that severity, and those that were
     /// told of the incident before, which would otherwise never hear that it got better. An event that is there already makes no second
     /// message. Answers how many are new.
-    pub async fn tell_channels_of(
-        &mut self,
-        routed: &Routed,
-        (incident, kind): (IncidentId, EventKind),
-        summary: &str,
-        at: DateTime<Utc>,
-    ) -> Result<u64, StoreError> {
+    pub async fn tell_channels_of(&mut self, routed: &Routed, incident: IncidentId, news: &News<'_>) -> Result<u64, StoreError> {
         let channels = self.hearers_of(routed, incident, ChannelKind::ALL).await?;
         if channels.is_empty() {
             return Ok(0);
         }
-        let (key, event) = self.event_of(incident, kind, summary, at).await?;
+        let (key, event) = self.event_of(incident, news.kind, news.summary, news.at).await?;
+        let event = ChannelEvent { now: news.now.map(str::to_owned), ..event };
         self.enqueue_for(&channels, (Some(incident), &[]), &key, &event).await
     }
 
@@ -233,7 +243,7 @@ impl OrgTx {
         self.enqueue_for(&farewell.hearers, (None, &[]), &farewell.key, &farewell.event).await.map(drop)
     }
 
-    async fn event_of(
+    pub(crate) async fn event_of(
         &mut self,
         incident: IncidentId,
         kind: EventKind,
@@ -241,14 +251,24 @@ impl OrgTx {
         at: DateTime<Utc>,
     ) -> Result<(String, ChannelEvent), StoreError> {
         let org = self.org().0;
+        let lasts = matches!(kind, EventKind::Opened | EventKind::Changed | EventKind::Escalated | EventKind::Reminded);
         let row = sqlx::query!(
-            "SELECT o.slug, o.name, i.title, i.target, i.severity, i.opened_at, i.version FROM incidents i JOIN orgs o ON o.id = i.org_id
+            "SELECT o.slug, o.name, i.title, i.target, i.severity, i.opened_at, i.version, i.kind, i.condition,
+                    CASE WHEN $3 THEN i.evidence END AS evidence FROM incidents i JOIN orgs o ON o.id = i.org_id
              WHERE i.org_id = $1 AND i.id = $2",
             org,
-            incident.0
+            incident.0,
+            lasts
         )
         .fetch_one(self.connection())
         .await?;
+        let runbook = if lasts {
+            let kind = row.kind.parse().map_err(|()| StoreError::Corrupt(row.kind.clone()))?;
+            let evidence = row.evidence.filter(|value| !value.is_null()).map(serde_json::from_value).transpose()?;
+            Topic::about(kind, &row.target, &row.condition, evidence.as_ref())
+        } else {
+            None
+        };
         let event = ChannelEvent {
             kind,
             incident: Some(incident),
@@ -260,11 +280,13 @@ impl OrgTx {
             opened_at: row.opened_at,
             at,
             url: format!("/o/{}/incidents/{incident}", row.slug),
+            runbook: runbook.map(|topic| format!("/o/{}/runbooks/{}", row.slug, topic.as_str())),
+            now: None,
         };
         Ok((event_key(incident, kind, row.version), event))
     }
 
-    async fn enqueue_for(
+    pub(crate) async fn enqueue_for(
         &mut self,
         hearers: &[Hearer],
         (incident, also): (Option<IncidentId>, &[IncidentId]),

@@ -35,8 +35,10 @@ pub struct AddChannel<'a> {
     pub name: &'a str,
     /// How it is spoken to.
     pub kind: ChannelKind,
-    /// Its secret.
+    /// Its secret; of Slack's app, whose token is the organisation's, an empty one that shows the channel's name.
     pub secret: &'a SealedChannel,
+    /// The channel in the workspace, for Slack's app.
+    pub slack_channel: Option<&'a str>,
     /// What it hears of.
     pub min_severity: IncidentSeverity,
     /// Whether it is told anything.
@@ -50,6 +52,8 @@ pub struct ChannelChange<'a> {
     pub name: Option<&'a str>,
     /// Another secret.
     pub secret: Option<&'a SealedChannel>,
+    /// Another channel in the workspace.
+    pub slack_channel: Option<&'a str>,
     /// The secret holds a new key of signatures; until when the one before signs too.
     pub old_key_until: Option<DateTime<Utc>>,
     /// Another least severity.
@@ -75,6 +79,7 @@ struct ChannelRow {
     shown: String,
     min_severity: String,
     enabled: bool,
+    broken: Option<String>,
     old_key_until: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
     version: i64,
@@ -90,6 +95,7 @@ impl TryFrom<ChannelRow> for Channel {
             shown: row.shown,
             min_severity: row.min_severity.parse().map_err(|()| StoreError::Corrupt(row.min_severity.clone()))?,
             enabled: row.enabled,
+            broken: row.broken,
             old_key_until: row.old_key_until,
             created_at: row.created_at,
             version: row.version,
@@ -103,7 +109,9 @@ impl OrgTx {
         let org = self.org().0;
         let rows = sqlx::query_as!(
             ChannelRow,
-            "SELECT id, name, kind, shown, min_severity, enabled, old_key_until, created_at, version FROM channels WHERE org_id = $1 ORDER BY id",
+            r#"SELECT c.id, c.name, c.kind, c.shown, c.min_severity, c.enabled, c.old_key_until, c.created_at, c.version,
+                      CASE WHEN c.kind <> 'slack_app' THEN NULL WHEN s.org_id IS NULL THEN 'not_installed' ELSE s.gone_why END AS broken
+               FROM channels c LEFT JOIN slack_installs s ON s.org_id = $1 WHERE c.org_id = $1 ORDER BY c.id"#,
             org
         )
         .fetch_all(self.connection())
@@ -116,7 +124,9 @@ impl OrgTx {
         let org = self.org().0;
         sqlx::query_as!(
             ChannelRow,
-            "SELECT id, name, kind, shown, min_severity, enabled, old_key_until, created_at, version FROM channels WHERE org_id = $1 AND id = $2",
+            r#"SELECT c.id, c.name, c.kind, c.shown, c.min_severity, c.enabled, c.old_key_until, c.created_at, c.version,
+                      CASE WHEN c.kind <> 'slack_app' THEN NULL WHEN s.org_id IS NULL THEN 'not_installed' ELSE s.gone_why END AS broken
+               FROM channels c LEFT JOIN slack_installs s ON s.org_id = $1 WHERE c.org_id = $1 AND c.id = $2"#,
             org,
             id.0
         )
@@ -143,7 +153,7 @@ impl OrgTx {
             return Err(StoreError::Limit { what: "channels", limit: MAX_CHANNELS });
         }
         sqlx::query!(
-            "INSERT INTO channels (org_id, id, name, kind, shown, sealed, min_severity, enabled) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "INSERT INTO channels (org_id, id, name, kind, shown, sealed, min_severity, enabled, slack_channel) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             org,
             new.id.0,
             new.name,
@@ -151,7 +161,8 @@ impl OrgTx {
             new.secret.shown,
             new.secret.sealed,
             new.min_severity.as_str(),
-            new.enabled
+            new.enabled,
+            new.slack_channel
         )
         .execute(self.connection())
         .await?;
@@ -166,7 +177,7 @@ impl OrgTx {
         sqlx::query!(
             "UPDATE channels SET name = coalesce($3, name), sealed = coalesce($4, sealed), shown = coalesce($5, shown),
                     min_severity = coalesce($6, min_severity), enabled = coalesce($7, enabled),
-                    old_key_until = coalesce($8, old_key_until), version = version + 1
+                    old_key_until = coalesce($8, old_key_until), slack_channel = coalesce($9, slack_channel), version = version + 1
              WHERE org_id = $1 AND id = $2",
             org,
             id.0,
@@ -175,7 +186,8 @@ impl OrgTx {
             change.secret.map(|secret| secret.shown.as_str()),
             change.min_severity.map(IncidentSeverity::as_str),
             change.enabled,
-            change.old_key_until
+            change.old_key_until,
+            change.slack_channel
         )
         .execute(self.connection())
         .await?;

@@ -253,6 +253,9 @@ impl OrgTx {
             }
             Some(IncidentStatus::Open) | None => {}
         }
+        if next == Some(IncidentStatus::Acknowledged) || (change.mute.is_some() && next.is_none()) {
+            self.tell_handled(id, now).await?;
+        }
         self.notify(&LiveEvent::Incidents { ids: vec![id.to_string()] }).await?;
         self.incident(id).await
     }

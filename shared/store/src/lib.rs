@@ -52,6 +52,8 @@ pub mod server_history;
 pub mod server_logins;
 pub mod servers;
 pub mod sessions;
+pub mod slack;
+pub mod slack_messages;
 pub mod standing;
 #[cfg(feature = "testing")]
 pub mod testing;

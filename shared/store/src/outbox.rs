@@ -124,7 +124,7 @@ impl OrgTx {
             r#"UPDATE outbox SET state = $3, last_answer = coalesce($4, last_answer), next_attempt_at = coalesce($5, next_attempt_at), leased_until = NULL,
                     sent_at = CASE WHEN $3 = 'sent' THEN $6::timestamptz END, attempts = attempts - $7::int
              WHERE org_id = $1 AND id = $2 AND state = 'pending'
-             RETURNING recipient, (SELECT c.name FROM channels c WHERE c.org_id = $1 AND c.id = outbox.channel_id) AS told,
+             RETURNING recipient, event_key, (SELECT c.name FROM channels c WHERE c.org_id = $1 AND c.id = outbox.channel_id) AS told,
                        ARRAY(SELECT i.id FROM incidents i WHERE i.org_id = $1 AND (i.id = incident_id OR i.id = ANY(also))) AS "about!""#,
             org,
             id,
@@ -137,6 +137,10 @@ impl OrgTx {
         .fetch_optional(self.connection())
         .await?;
         let Some(row) = row else { return Ok(false) };
+        // That a message shows what the story tells anyway is no story of its own.
+        if row.event_key.contains(":handled:") {
+            return Ok(true);
+        }
         for incident in row.about.into_iter().map(IncidentId) {
             let (did, can, whom) = match &row.told {
                 Some(channel) => ("Told", "tell", channel),

@@ -53,7 +53,9 @@ impl Scene {
         let secret = SealedChannel { sealed: vec![1], shown: "https://e.example/…".to_owned() };
         let id = new_channel_id();
         let mut tx = self.tx().await;
-        let made = tx.add_channel(&AddChannel { id, name, kind: ChannelKind::Slack, secret: &secret, min_severity, enabled: true }).await?;
+        let made = tx
+            .add_channel(&AddChannel { id, name, kind: ChannelKind::Slack, secret: &secret, slack_channel: None, min_severity, enabled: true })
+            .await?;
         tx.commit().await?;
         assert_eq!((made.id, made.name.as_str(), made.version), (id, name, 1));
         Ok(id)

@@ -19,7 +19,7 @@ const OUTSIDE_TENANCY: &[&str] = &[
     "close_looks",
     "provider_looks",
     "list_health",
-    "close_looks",
+    "slack_signatures",
 ];
 
 #[tokio::test]
@@ -106,6 +106,11 @@ async fn fill(owner: &mut PgConnection, org: Uuid) {
          INSERT INTO rule_states (org_id, rule_id, monitor_id, firing, since, seen_at) VALUES ('{org}', '{id}', '{id}', false, now(), now());
          INSERT INTO changes (org_id, id, at, kind, text, marked_by) VALUES ('{org}', '{id}', now(), 'dns', 'x', 'x');
          INSERT INTO runbooks (org_id, topic, text, edited_by, edited_at) VALUES ('{org}', 'spf-missing', 'x', 'x', now());
+         INSERT INTO slack_installs (org_id, team_id, team_name, bot_user, sealed, installed_by, installed_at)
+           VALUES ('{org}', 'T1', 'x', 'U1', '', 'x', now());
+         INSERT INTO slack_states (org_id, hash, session, until) VALUES ('{org}', 'x', 'x', now());
+         INSERT INTO slack_messages (org_id, channel_id, incident_id, team_id, slack_channel, ts, posted_at)
+           VALUES ('{org}', '{id}', '{id}', 'T1', 'C1', '1.1', now());
          INSERT INTO channel_deliveries (org_id, id, channel_id, event, at, attempt, result, answer, took_ms)
            VALUES ('{org}', '{id}', '{id}', 'test', now(), 1, 'sent', 'ok', 5);"
     )))

@@ -39,6 +39,9 @@ pub enum ChannelKind {
     Webhook,
     /// Slack's incoming webhook.
     Slack,
+    /// A channel of the workspace that the organisation added our app to.
+    #[serde(rename = "slack_app")]
+    SlackApp,
     /// A webhook of a Microsoft Teams workflow.
     Teams,
     /// A webhook of a Discord channel.
@@ -49,7 +52,15 @@ pub enum ChannelKind {
     Ntfy,
 }
 
-words!(ChannelKind { Webhook = "webhook", Slack = "slack", Teams = "teams", Discord = "discord", Pagerduty = "pagerduty", Ntfy = "ntfy", });
+words!(ChannelKind {
+    Webhook = "webhook",
+    Slack = "slack",
+    SlackApp = "slack_app",
+    Teams = "teams",
+    Discord = "discord",
+    Pagerduty = "pagerduty",
+    Ntfy = "ntfy",
+});
 
 impl ChannelKind {
     /// It keeps a state of each incident by its id, from opened to resolved: it is told of each by itself. Others are read by people.
@@ -68,12 +79,15 @@ pub struct Channel {
     pub name: String,
     /// How it is spoken to.
     pub kind: ChannelKind,
-    /// What may be seen of its address: the host and the last four characters.
+    /// What may be seen of its address: the host and the last four characters; of Slack's app the channel's name.
     pub shown: String,
     /// It hears of incidents that are at least that urgent, and how those go on.
     pub min_severity: IncidentSeverity,
     /// Whether it is told anything.
     pub enabled: bool,
+    /// Why nothing reaches it, where that is known: `not_installed`, or Slack's word, such as `token_revoked`. Slack's app only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broken: Option<String>,
     /// Until when messages are signed by the key before, too. Webhooks whose key was renewed only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old_key_until: Option<DateTime<Utc>>,
@@ -106,7 +120,7 @@ impl std::fmt::Debug for MadeChannel {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewChannel {
-    /// 1 to 80 characters.
+    /// 1 to 80 characters. Empty for `slack_app`: the channel's own.
     pub name: String,
     /// How it is spoken to.
     pub kind: ChannelKind,
@@ -116,6 +130,9 @@ pub struct NewChannel {
     /// `PagerDuty`'s integration key, or an access token of the ntfy server; the others take none.
     #[serde(default)]
     pub token: Option<String>,
+    /// The id of the channel in the workspace: for `slack_app`, which takes nothing else.
+    #[serde(default)]
+    pub slack_channel: Option<String>,
     /// It hears of incidents that are at least that urgent; `warning` when absent.
     #[serde(default = "warning")]
     pub min_severity: IncidentSeverity,
@@ -152,6 +169,9 @@ pub struct ChannelPatch {
     /// Another token.
     #[serde(default)]
     pub token: Option<String>,
+    /// Another channel of the workspace.
+    #[serde(default)]
+    pub slack_channel: Option<String>,
     /// Another least severity.
     #[serde(default)]
     pub min_severity: Option<IncidentSeverity>,
@@ -193,6 +213,8 @@ pub enum EventKind {
     Resolved,
     /// Nobody can tell any more whether it is over: it was closed.
     LetGo,
+    /// Somebody acknowledged or muted it. What shows how it stands is brought up to date, and nobody is notified.
+    Handled,
     /// Nobody acknowledged it for so long that others are told.
     Escalated,
     /// Nobody acknowledged it yet, and whoever was told is reminded.
@@ -208,6 +230,7 @@ words!(EventKind {
     Changed = "changed",
     Resolved = "resolved",
     LetGo = "let_go",
+    Handled = "handled",
     Escalated = "escalated",
     Reminded = "reminded",
     Digest = "digest",
@@ -237,6 +260,12 @@ pub struct ChannelEvent {
     pub at: DateTime<Utc>,
     /// The incident's page: a path of this installation while the message waits, the address when it is sent.
     pub url: String,
+    /// The page of the runbook that fits it, in the same way. Told while it lasts.
+    #[serde(default)]
+    pub runbook: Option<String>,
+    /// How it stands now, in one line, where it is over: `title` says what was wrong.
+    #[serde(default)]
+    pub now: Option<String>,
 }
 
 /// What came of an attempt.

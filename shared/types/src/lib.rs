@@ -40,6 +40,7 @@ pub mod score;
 pub mod server_login;
 pub mod service;
 pub mod settled;
+pub mod slack;
 pub mod tag;
 pub mod timing;
 pub mod topic;

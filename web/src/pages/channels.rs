@@ -1,6 +1,7 @@
 //! Where an organisation is told of incidents: its channels, and a form for another one.
 
 pub(crate) mod channel;
+pub(crate) mod slack;
 
 use axum::{extract::Path, http::StatusCode};
 use leptos::prelude::*;
@@ -10,6 +11,7 @@ use waypost_types::{
     incident::IncidentSeverity,
     outcome::Status,
     page::List,
+    slack::SlackState,
 };
 
 use super::settings;
@@ -58,8 +60,8 @@ fn home(org: &str) -> String {
 }
 
 async fn draw(visit: &Visit, org: &str, said: Said<'_>) -> Answer {
-    let path = org_path(org, "channels");
-    let (frame, channels) = tokio::try_join!(visit.frame(org), visit.api.get::<List<Channel>>(&path))?;
+    let (path, app) = (org_path(org, "channels"), org_path(org, "slack"));
+    let (frame, channels, app) = tokio::try_join!(visit.frame(org), visit.api.get::<List<Channel>>(&path), visit.api.get::<SlackState>(&app))?;
     let status = said.failure.map_or(StatusCode::OK, |_| settings::status(said.failure));
     Ok(page(visit, status, "Channels", || {
         let base = home(org);
@@ -71,6 +73,7 @@ async fn draw(visit: &Visit, org: &str, said: Said<'_>) -> Answer {
             {ui::head("Channels", None, sub, ())}
             {gate.hint()}
             {table(&gate, &channels.items, &base)}
+            {slack::card(&gate, &app, &base)}
             {form(&gate, &base, said)}
         };
         ui::shell(&frame, Place::Channels, vec![(None, "Channels".to_owned())], content)
@@ -81,10 +84,17 @@ fn notice(visit: &Visit, said: Said<'_>) -> Option<AnyView> {
     if let Some(key) = said.key {
         return Some(shown_key("The webhook is added. Check its signatures with this key, which is shown now and never again.", key));
     }
+    if let Some(failure) = said.failure {
+        // The form says it beside its fields.
+        let words = failure.fields().first().map_or_else(|| failure.sentence().to_owned(), |error| error.message.clone());
+        let banner = || view! { <div class="banner" role="alert" data-status="bad">{icon("bad")}<div>{words}</div></div> }.into_any();
+        return said.fields.is_none().then(banner);
+    }
     let words = match visit.query().get("saved").map(String::as_str) {
-        _ if said.failure.is_some() => return None,
         Some("added") => "The channel is added. Send a test to see that it works.",
         Some("removed") => "The channel is removed.",
+        Some("forgotten") => "Slack is disconnected. The app itself is removed in Slack, under Apps.",
+        Some("not-added") => "The app was not added: somebody said no on Slack’s page.",
         _ => return None,
     };
     Some(view! { <div class="banner" role="status" data-status="ok">{icon("ok")}<div>{words}</div></div> }.into_any())
@@ -106,7 +116,8 @@ fn shown_key(words: &str, key: &str) -> AnyView {
 const fn word(kind: ChannelKind) -> &'static str {
     match kind {
         ChannelKind::Webhook => "Webhook",
-        ChannelKind::Slack => "Slack",
+        ChannelKind::Slack => "Slack, incoming webhook",
+        ChannelKind::SlackApp => "Slack",
         ChannelKind::Teams => "Microsoft Teams",
         ChannelKind::Discord => "Discord",
         ChannelKind::Pagerduty => "PagerDuty",
@@ -144,7 +155,11 @@ fn table(gate: &Gate, channels: &[Channel], base: &str) -> AnyView {
 
 fn row(gate: &Gate, channel: &Channel, base: &str) -> AnyView {
     let at = format!("{base}/{}", channel.id);
-    let state = if channel.enabled { ui::status(Status::Ok, "On") } else { ui::status(Status::None, "Off") };
+    let state = match (&channel.broken, channel.enabled) {
+        (_, false) => ui::status(Status::None, "Off"),
+        (Some(_), true) => ui::status(Status::Bad, "Not let in"),
+        (None, true) => ui::status(Status::Ok, "On"),
+    };
     let send = view! { "Send a test"<span class="vh">{format!(" to {}", channel.name)}</span> };
     view! {
         <tr>
@@ -164,6 +179,7 @@ fn form(gate: &Gate, base: &str, said: Said<'_>) -> AnyView {
     let form = Form::new(fields, failure, &["name", "url", "token"]);
     let kinds = ChannelKind::ALL
         .iter()
+        .filter(|kind| **kind != ChannelKind::SlackApp)
         .map(|kind| view! { <option value=kind.as_str() selected=kind.as_str() == fields.text("kind")>{word(*kind)}</option> })
         .collect_view();
     let chosen = Some(fields.text("min_severity")).filter(|text| !text.is_empty()).unwrap_or(IncidentSeverity::Warning.as_str());

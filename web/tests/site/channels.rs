@@ -13,7 +13,7 @@ use crate::{
 async fn channels_are_shown_with_what_they_hear_and_a_test_says_what_was_answered() {
     let (_, html, _) = ask(member("owner"), get("/o/acme/channels")).await;
     let said = text(between(&html, "id=\"h-channels\"", "</section>"));
-    for part in ["Tools &lt;b&gt;", "Slack https://hooks.slack.com/…a1b2", "Warnings and worse", "On", "Off"] {
+    for part in ["Tools &lt;b&gt;", "Slack, incoming webhook https://hooks.slack.com/…a1b2", "Warnings and worse", "On", "Off"] {
         assert!(said.contains(part), "{part}: {said}");
     }
     let (response, _, calls) = ask(
@@ -118,4 +118,96 @@ async fn a_channel_is_switched_and_removed_as_it_was_seen() {
         assert_eq!(response.status(), StatusCode::PRECONDITION_FAILED, "{path}");
         assert!(html.contains("Somebody else changed the channel"), "{path}");
     }
+}
+
+#[tokio::test]
+async fn slack_is_added_chosen_and_disconnected_by_plain_links_and_forms() {
+    let (_, html, _) = ask(member("owner"), get("/o/empty/channels")).await;
+    let card = between(&html, "id=\"h-slack\"", "</section>");
+    assert!(text(card).contains("WAYPOST_SLACK_CLIENT_ID") && !card.contains("Add to Slack"), "{card}");
+
+    let (_, html, _) = ask(member("owner"), get("/o/acme/channels")).await;
+    let card = between(&html, "id=\"h-slack\"", "</section>");
+    assert!(text(card).contains("In the workspace Post &lt;b&gt;, added by ops@example.com"), "{card}");
+    assert!(card.contains("href=\"/o/acme/channels/slack\"") && card.contains("action=\"/o/acme/channels/slack/remove\""), "{card}");
+
+    let script = |request: &ApiRequest| {
+        if request.method == Method::Post {
+            (200, json!({ "url": "https://slack.com/oauth/v2/authorize?state=x" }))
+        } else {
+            member("owner")(request)
+        }
+    };
+    let (response, _, calls) = ask(script, get("/o/acme/channels/slack/add")).await;
+    assert_eq!(calls[0].path, "/api/v1/orgs/acme/slack/authorize");
+    assert_eq!(response.headers()[header::LOCATION], "https://slack.com/oauth/v2/authorize?state=x");
+
+    let (_, html, calls) = ask(member("owner"), get("/o/acme/channels/slack?name=mail%26x&cursor=a")).await;
+    assert!(calls.iter().any(|call| call.path == "/api/v1/orgs/acme/slack/channels?name=mail%26x&cursor=a"), "{calls:?}");
+    let said = text(&html);
+    assert!(said.contains("#mail &lt;b&gt;") && said.contains("#war-room (private)") && said.contains("2, and there are more"), "{said}");
+    assert!(html.contains("href=\"/o/acme/channels/slack?name=mail%26x&amp;cursor=dGVhbTpD200\""), "{html}");
+
+    let script = |request: &ApiRequest| if request.method == Method::Post { (201, channel(true)) } else { member("owner")(request) };
+    let (response, _, calls) = ask(script, post("/o/acme/channels/slack", "slack_channel=C0LAB00002&name=&min_severity=info")).await;
+    assert_eq!(response.headers()[header::LOCATION], "/o/acme/channels?saved=added");
+    let sent = calls.iter().find(|call| call.method == Method::Post).unwrap().body.clone().unwrap();
+    assert_eq!(sent, json!({ "name": "", "kind": "slack_app", "slack_channel": "C0LAB00002", "min_severity": "info" }));
+
+    let wrong = |request: &ApiRequest| {
+        if request.method == Method::Post { problem(422, "", &[("slack_channel", "The channel is archived.")]) } else { member("owner")(request) }
+    };
+    let (response, html, _) =
+        ask(wrong, post("/o/acme/channels/slack", "slack_channel=C0LAB00004&name=War&min_severity=info&search_name=mail")).await;
+    assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(text(&html).contains("The channel is archived.") && html.contains("value=\"War\""));
+    assert!(tags(&html, "option").into_iter().any(|option| option.contains("C0LAB00004") && option.contains("selected")));
+
+    let (response, _, calls) = ask(|_: &ApiRequest| (204, json!(null)), post("/o/acme/channels/slack/remove", "")).await;
+    assert_eq!((calls[0].method, calls[0].path.as_str()), (Method::Delete, "/api/v1/orgs/acme/slack"));
+    assert_eq!(response.headers()[header::LOCATION], "/o/acme/channels?saved=forgotten");
+}
+
+#[tokio::test]
+async fn the_way_back_from_slack_leads_to_the_organisation_that_began() {
+    let script = |request: &ApiRequest| {
+        if request.method == Method::Post {
+            (200, json!({ "team_id": "T1", "team_name": "Post", "installed_by": "a", "installed_at": "2026-11-18T13:00:00Z" }))
+        } else {
+            member("owner")(request)
+        }
+    };
+    let (response, _, calls) = ask(script, get("/slack/callback?code=c%2B1&state=abc.acme")).await;
+    assert_eq!(calls[0].path, "/api/v1/orgs/acme/slack/install");
+    assert_eq!(calls[0].body, Some(json!({ "code": "c+1", "state": "abc.acme" })));
+    assert_eq!(response.headers()[header::LOCATION], "/o/acme/channels/slack?said=installed");
+
+    let (response, _, calls) = ask(script, get("/slack/callback?error=access_denied&state=abc.acme")).await;
+    assert!(calls.is_empty());
+    assert_eq!(response.headers()[header::LOCATION], "/o/acme/channels?saved=not-added");
+
+    let refused = |request: &ApiRequest| {
+        if request.method == Method::Post { problem(422, "", &[("state", "You were away for too long.")]) } else { member("owner")(request) }
+    };
+    let (response, html, _) = ask(refused, get("/slack/callback?code=c&state=abc.acme")).await;
+    assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(text(&html).contains("You were away for too long."));
+    for nowhere in ["/slack/callback", "/slack/callback?code=c&state=abc", "/slack/callback?code=c&state=abc."] {
+        assert_eq!(ask(script, get(nowhere)).await.0.status(), StatusCode::NOT_FOUND, "{nowhere}");
+    }
+}
+
+#[tokio::test]
+async fn a_channel_that_nothing_reaches_says_why() {
+    let broken = |request: &ApiRequest| {
+        let (status, mut body) = member("owner")(request);
+        if request.path.ends_with(CHANNEL) {
+            (body["kind"], body["broken"]) = ("slack_app".into(), "token_revoked".into());
+        }
+        (status, body)
+    };
+    let (_, html, _) = ask(broken, get(&format!("/o/acme/channels/{CHANNEL}"))).await;
+    let said = text(&html);
+    assert!(said.contains("lets the app in no more (token_revoked)") && said.contains("Not let in"), "{said}");
+    assert!(!html.contains("name=\"url\""), "it has no address");
 }

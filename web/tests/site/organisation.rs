@@ -64,6 +64,7 @@ pub fn pages() -> Vec<String> {
         ]
         .map(|(many, id)| format!("/o/acme/{many}/{id}")),
     );
+    pages.push("/o/acme/channels/slack".to_owned());
     pages.extend(["", "?show=all"].map(|query| format!("/o/acme/addresses/{NETWORK}{query}")));
     pages
 }
@@ -98,6 +99,14 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
             | "orgs/empty/rules"
             | "orgs/empty/maintenance" => list(Vec::new()),
             "orgs/acme/channels" => list(vec![channel(true), channel(false)]),
+            "orgs/acme/slack" => {
+                json!({ "available": true, "install": { "team_id": "T0LAB00001", "team_name": "Post <b>", "installed_by": "ops@example.com", "installed_at": AT } })
+            }
+            "orgs/acme/slack/channels" => {
+                json!({ "items": [slack_channel("C0LAB00002", "mail <b>", false), slack_channel("C0LAB00004", "war-room", true)], "next": "dGVhbTpD200" })
+            }
+            "orgs/empty/slack/channels" => return problem(422, "", &[("slack", "Add the app to Slack first.")]),
+            "orgs/empty/slack" => json!({ "available": false }),
             "orgs/acme/routes" => list(vec![route(), quiet_route()]),
             "orgs/acme/routes/preview" => preview(),
             "orgs/empty/routes/preview" => json!({ "routes": [], "members": { "when": "now" }, "channels": [], "follow_ups": [] }),
@@ -341,6 +350,10 @@ fn network() -> Value {
 }
 
 /// A channel that is on, or one that is off.
+fn slack_channel(id: &str, name: &str, private: bool) -> Value {
+    json!({ "id": id, "name": name, "private": private })
+}
+
 pub fn channel(enabled: bool) -> Value {
     json!({ "id": if enabled { CHANNEL } else { "chn_00000000000000000000000000000002" }, "name": "Tools <b>", "kind": "slack", "shown": "https://hooks.slack.com/…a1b2",
         "min_severity": "warning", "enabled": enabled, "created_at": AT, "version": 4 })

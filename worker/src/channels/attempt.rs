@@ -34,8 +34,13 @@ pub struct Tried {
 }
 
 impl Tried {
+    /// What somebody answered.
+    pub(crate) fn answered(result: DeliveryResult, status: Option<u16>, words: &str, retry_after: Option<TimeDelta>) -> Self {
+        Self { result, status, answer: answer(words), took: Duration::ZERO, retry_after }
+    }
+
     /// It was not even asked, and will not be.
-    pub(super) fn refused(why: &str) -> Self {
+    pub(crate) fn refused(why: &str) -> Self {
         Self { result: DeliveryResult::Failed, status: None, answer: answer(why), took: Duration::ZERO, retry_after: None }
     }
 

@@ -16,6 +16,10 @@ pub(super) fn request(secret: &ChannelSecret, message: &Message<'_>) -> HttpPost
     let event = message.event;
     let colour = u32::from_str_radix(text::colour(event).trim_start_matches('#'), 16).unwrap_or_default();
     let field = |name: &str, value: &str| json!({ "name": name, "value": escaped(&text::line(value), FIELD), "inline": true });
+    let mut fields = vec![field("Target", &event.target), field("Severity", event.severity.word())];
+    fields.extend(text::was(event).map(|was| field("What was wrong", was)));
+    // Our own address, which holds nothing of Markdown's.
+    fields.extend(event.runbook.as_ref().map(|url| json!({ "name": "Runbook", "value": format!("<{url}>"), "inline": false })));
     let body = json!({
         "embeds": [{
             "title": escaped(&text::headline(event), TITLE),
@@ -23,7 +27,7 @@ pub(super) fn request(secret: &ChannelSecret, message: &Message<'_>) -> HttpPost
             "url": event.url,
             "color": colour,
             "timestamp": event.at,
-            "fields": [field("Target", &event.target), field("Severity", event.severity.word())],
+            "fields": fields,
             "footer": { "text": text::within(&text::line(&event.org), 200) },
         }],
         "allowed_mentions": { "parse": [] },

@@ -7,11 +7,11 @@ mod ntfy;
 mod pagerduty;
 mod secret;
 pub mod sender;
-mod slack;
+pub(crate) mod slack;
 mod teams;
 #[cfg(test)]
 mod tests;
-mod text;
+pub(crate) mod text;
 mod webhook;
 
 use chrono::{DateTime, Utc};
@@ -37,6 +37,7 @@ pub fn request(kind: ChannelKind, secret: &ChannelSecret, message: &Message<'_>)
     match kind {
         ChannelKind::Webhook => webhook::request(secret, message),
         ChannelKind::Slack => Ok(slack::request(secret, message)),
+        ChannelKind::SlackApp => Err(Fault::new("kind", "Slack's app is told by its own API.")),
         ChannelKind::Teams => Ok(teams::request(secret, message)),
         ChannelKind::Discord => Ok(discord::request(secret, message)),
         ChannelKind::Pagerduty => pagerduty::request(secret, message),

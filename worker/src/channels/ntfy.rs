@@ -20,6 +20,7 @@ pub(super) fn request(secret: &ChannelSecret, message: &Message<'_>) -> Result<H
         _ => (3, "information_source"),
     };
     let said = if event.summary.trim().is_empty() { &event.target } else { &event.summary };
+    let actions: Vec<_> = event.runbook.iter().map(|url| json!({ "action": "view", "label": "Runbook", "url": url })).collect();
     let body = json!({
         "topic": topic,
         "title": text::within(&text::headline(event), TITLE),
@@ -27,6 +28,7 @@ pub(super) fn request(secret: &ChannelSecret, message: &Message<'_>) -> Result<H
         "priority": priority,
         "tags": [tag, event.severity.as_str()],
         "click": event.url,
+        "actions": actions,
     });
     let headers = secret.token().map(|token| ("Authorization", format!("Bearer {token}"))).into_iter().collect();
     Ok(HttpPost { url: server.to_owned(), headers, body: body.to_string() })

@@ -18,6 +18,9 @@ pub(super) fn request(secret: &ChannelSecret, message: &Message<'_>) -> Result<H
     let key = secret.token().ok_or(Fault::new("token", "PagerDuty needs its integration key."))?;
     // A test is about nothing: its own id stands for it.
     let about = event.incident.map_or_else(|| message.id.to_owned(), |incident| incident.to_string());
+    let link = |href: &str, words: &str| json!({ "href": href, "text": words });
+    let links: Vec<_> =
+        std::iter::once(link(&event.url, "Open in Waypost")).chain(event.runbook.as_deref().map(|url| link(url, "Runbook"))).collect();
     let body = if text::is_over(event) {
         json!({ "routing_key": key, "event_action": "resolve", "dedup_key": about })
     } else {
@@ -34,7 +37,7 @@ pub(super) fn request(secret: &ChannelSecret, message: &Message<'_>) -> Result<H
             },
             "client": "Waypost",
             "client_url": event.url,
-            "links": [{ "href": event.url, "text": "Open in Waypost" }],
+            "links": links,
         })
     };
     Ok(HttpPost { url: secret.url().to_owned(), headers: Vec::new(), body: body.to_string() })

@@ -57,6 +57,9 @@ impl std::fmt::Debug for ChannelSecret {
 impl ChannelSecret {
     /// Of what somebody gave; a webhook gets a key of its own.
     pub fn new(kind: ChannelKind, url: Option<&str>, token: Option<&str>) -> Result<Self, Fault> {
+        if kind == ChannelKind::SlackApp {
+            return Err(Fault::new("url", "Slack's app has no address: choose one of its channels."));
+        }
         let given = |text: Option<&str>| text.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
         let token = given(token);
         let url = match (given(url), kind) {

@@ -10,9 +10,12 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use waypost_engine::net::Net;
-use waypost_store::{Store, channel_messages::ClaimedMessage, channels::new_delivery_id, outbox::Attempt};
+use waypost_store::{
+    Store, channel_messages::ClaimedMessage, channels::new_delivery_id, outbox::Attempt, slack::SlackToken, slack_messages::SlackPost,
+};
 use waypost_types::{
-    channel::{Delivery, DeliveryResult},
+    IncidentId,
+    channel::{ChannelKind, Delivery, DeliveryResult},
     event::LiveEvent,
 };
 
@@ -22,14 +25,15 @@ use crate::{
     error::chain,
     notifier::{MARK_TIMEOUT, MAX_ATTEMPTS, keep_sending, surely},
     seal::Seal,
+    slack::{self, SlackApi},
 };
 
 /// Messages sent at once. A place that comes free is taken at once: one who keeps us waiting holds his own place and nobody else's.
 const PLACES: usize = 16;
 /// How long a claimed message is ours, and so how long one waits whose sender was killed.
 const LEASE_SECONDS: i32 = 60;
-/// An attempt ends by itself after 10 s.
-const ATTEMPT: Duration = Duration::from_secs(11);
+/// An attempt ends by itself after 10 s, one of Slack's app, which may be two calls, after 20.
+const ATTEMPT: Duration = Duration::from_secs(21);
 
 /// Sends to channels.
 #[derive(Debug, Clone)]
@@ -38,6 +42,7 @@ pub struct ChannelSender {
     net: Net,
     seal: Option<Seal>,
     base_url: Arc<str>,
+    slack: SlackApi,
     places: Arc<Semaphore>,
     sending: TaskTracker,
     shutdown: CancellationToken,
@@ -47,7 +52,15 @@ impl ChannelSender {
     /// Over `net`, whose guard decides where messages may go. Links lead to `base_url`.
     pub fn new(store: Store, net: Net, seal: Option<Seal>, base_url: &str, shutdown: CancellationToken) -> Self {
         let (base_url, places, sending) = (base_url.trim_end_matches('/').into(), Arc::new(Semaphore::new(PLACES)), TaskTracker::new());
-        Self { store, net, seal, base_url, places, sending, shutdown }
+        let slack = SlackApi::new(net.clone(), slack::API);
+        Self { store, net, seal, base_url, slack, places, sending, shutdown }
+    }
+
+    /// With Slack's API at that address.
+    #[must_use]
+    pub fn with_slack(mut self, url: &str) -> Self {
+        self.slack = SlackApi::new(self.net.clone(), url);
+        self
     }
 
     /// Sends until shutdown, then ends what is under way. A message that is done rings the bell: its channel's next one may go.
@@ -98,7 +111,11 @@ impl ChannelSender {
         if message.event.url.starts_with('/') {
             message.event.url.insert_str(0, &self.base_url);
         }
-        let mut tried = self.attempt(&message).await;
+        if let Some(runbook) = message.event.runbook.as_mut().filter(|url| url.starts_with('/')) {
+            runbook.insert_str(0, &self.base_url);
+        }
+        let (mut tried, slack) =
+            if message.kind == ChannelKind::SlackApp { self.slack(&message).await? } else { (self.attempt(&message).await, None) };
         let now = self.net.now();
         if tried.result == DeliveryResult::Deferred && message.attempts >= MAX_ATTEMPTS {
             tried.result = DeliveryResult::Failed;
@@ -124,7 +141,7 @@ impl ChannelSender {
             answer: tried.answer.clone(),
             took_ms: tried.took_ms(),
         };
-        let told = Told { delivery, held_until: tried.retry_after.map(|wait| now + wait), farewell: tried.is_farewell(message.kind) };
+        let told = Told { delivery, held_until: tried.retry_after.map(|wait| now + wait), farewell: tried.is_farewell(message.kind), slack };
         surely(&message.id, lease_ends, || self.mark(&message, attempt, Some(&told))).await
     }
 
@@ -141,11 +158,41 @@ impl ChannelSender {
         }
     }
 
+    /// To a channel of Slack's app: what it takes is read first, so that the message shows how things stand.
+    async fn slack(&self, message: &ClaimedMessage) -> Result<(Tried, Option<InSlack>), WorkerError> {
+        let later = |why: &str| (Tried { result: DeliveryResult::Deferred, ..Tried::refused(why) }, None);
+        if !message.enabled {
+            return Ok((Tried::refused("the channel is switched off"), None));
+        }
+        let mut tx = self.store.org_tx(message.org).await?;
+        let telling = tx.slack_telling(message.channel, message.id, message.event.incident, self.net.now()).await?;
+        tx.commit().await?;
+        let Some(token) = telling.token.clone() else { return Ok(later("the app is in no workspace. Add it to Slack")) };
+        if token.gone.is_some() {
+            return Ok(later("the workspace lets the app in no more. Add it to Slack again"));
+        }
+        let Some(seal) = &self.seal else { return Ok(later("the token can not be read: WAYPOST_SECRET_KEY is not set")) };
+        let opened = match slack::open_token(seal, message.org, &token.sealed) {
+            Ok(opened) => opened,
+            Err(error) => return Ok(later(&error.to_string())),
+        };
+        let told = slack::tell::tell(&self.slack, &opened, &telling, &message.event, &message.message_id, &self.base_url).await;
+        Ok((told.tried, Some(InSlack { posted: told.posted, gone: told.gone, token, about: telling.about })))
+    }
+
     async fn mark(&self, message: &ClaimedMessage, attempt: Attempt<'_>, told: Option<&Told>) -> Result<(), WorkerError> {
         let mut tx = self.store.org_tx(message.org).await?;
         if tx.mark_message(message.id, self.net.now(), attempt).await?
-            && let Some(Told { delivery, held_until, farewell }) = told
+            && let Some(Told { delivery, held_until, farewell, slack }) = told
         {
+            if let Some(InSlack { posted, gone, token, about }) = slack {
+                if let Some(post) = posted {
+                    tx.remember_slack_message(message.channel, &token.team_id, about, post).await?;
+                }
+                if let Some(why) = gone {
+                    tx.slack_token_gone(token, why).await?;
+                }
+            }
             tx.add_delivery(message.channel, delivery).await?;
             if let Some(until) = held_until {
                 tx.hold_channel(message.channel, *until).await?;
@@ -169,4 +216,14 @@ struct Told {
     held_until: Option<DateTime<Utc>>,
     /// And from now on.
     farewell: bool,
+    slack: Option<InSlack>,
+}
+
+/// What an attempt leaves behind in Slack.
+struct InSlack {
+    posted: Option<SlackPost>,
+    /// Why the token is worth nothing any more.
+    gone: Option<String>,
+    token: SlackToken,
+    about: Vec<IncidentId>,
 }

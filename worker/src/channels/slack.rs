@@ -24,10 +24,12 @@ pub(super) fn request(secret: &ChannelSecret, message: &Message<'_>) -> HttpPost
     // Verbatim, or names in what a stranger's server said would become links and mentions.
     let field = |name: &str, value: &str| json!({ "type": "mrkdwn", "verbatim": true, "text": format!("*{name}*\n{}", escaped(&text::line(value), FIELD - 100)) });
     let opened = format!("{} UTC", event.opened_at.format("%Y-%m-%d %H:%M"));
-    blocks.push(json!({ "type": "section", "fields": [
-        field("State", text::state(event)), field("Target", &event.target), field("Severity", event.severity.word()), field("Since", &opened),
-    ] }));
-    let link = format!("<{}|Open in Waypost> · {}", escaped(&event.url, SECTION / 2), escaped(&text::line(&event.org), 200));
+    let mut fields =
+        vec![field("State", text::state(event)), field("Target", &event.target), field("Severity", event.severity.word()), field("Since", &opened)];
+    fields.extend(text::was(event).map(|was| field("What was wrong", was)));
+    blocks.push(json!({ "type": "section", "fields": fields }));
+    let runbook = event.runbook.as_ref().map(|url| format!(" · <{}|Runbook>", escaped(url, FIELD / 4))).unwrap_or_default();
+    let link = format!("<{}|Open in Waypost>{runbook} · {}", escaped(&event.url, FIELD / 4), escaped(&text::line(&event.org), 200));
     blocks.push(json!({ "type": "context", "elements": [{ "type": "mrkdwn", "verbatim": true, "text": link }] }));
     let body = json!({
         // What notifications show.
@@ -39,7 +41,7 @@ pub(super) fn request(secret: &ChannelSecret, message: &Message<'_>) -> HttpPost
 }
 
 /// Slack's three, which also keeps names from ringing everybody (`<!channel>`).
-fn escaped(text: &str, most: usize) -> String {
+pub(crate) fn escaped(text: &str, most: usize) -> String {
     text::escaped_within(text, most, |c, out| match c {
         '&' => out.push_str("&amp;"),
         '<' => out.push_str("&lt;"),

@@ -25,15 +25,19 @@ pub(super) fn request(secret: &ChannelSecret, message: &Message<'_>) -> HttpPost
         body.push(block(&[run(&event.summary, SUMMARY, json!({}))]));
     }
     let opened = format!("{} UTC", event.opened_at.format("%Y-%m-%d %H:%M"));
-    for (name, value) in [("Target", event.target.as_str()), ("Severity", event.severity.word()), ("Since", &opened), ("Organisation", &event.org)] {
+    let facts = [("Target", event.target.as_str()), ("Severity", event.severity.word()), ("Since", &opened), ("Organisation", &event.org)];
+    for (name, value) in text::was(event).map(|was| ("What was wrong", was)).into_iter().chain(facts) {
         body.push(block(&[run(&format!("{name}: "), LINE, json!({ "weight": "Bolder" })), run(&text::line(value), LINE, json!({}))]));
     }
+    let open = |title: &str, url: &str| json!({ "type": "Action.OpenUrl", "title": title, "url": url });
+    let mut actions = vec![open("Open in Waypost", &event.url)];
+    actions.extend(event.runbook.as_deref().map(|url| open("Runbook", url)));
     let card = json!({
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.4",
         "body": body,
-        "actions": [{ "type": "Action.OpenUrl", "title": "Open in Waypost", "url": event.url }],
+        "actions": actions,
     });
     let body = json!({
         "type": "message",

@@ -7,14 +7,16 @@ use waypost_types::{
 };
 
 /// What happened, in two words.
-pub(super) const fn state(event: &ChannelEvent) -> &'static str {
+pub(crate) const fn state(event: &ChannelEvent) -> &'static str {
     match (event.kind, event.severity) {
         (EventKind::Opened, severity) => severity.word(),
         (EventKind::Changed, IncidentSeverity::Critical) => "Now critical",
         (EventKind::Changed, IncidentSeverity::Warning) => "Now a warning",
         (EventKind::Changed, IncidentSeverity::Info) => "Now good to know",
+        (EventKind::Resolved, _) if event.now.is_some() => "Recovered",
         (EventKind::Resolved, _) => "Resolved",
         (EventKind::LetGo, _) => "Closed",
+        (EventKind::Handled, _) => "In hand",
         (EventKind::Escalated, _) => "Escalated",
         (EventKind::Reminded, _) => "Still open",
         (EventKind::Digest, _) => "Digest",
@@ -22,40 +24,43 @@ pub(super) const fn state(event: &ChannelEvent) -> &'static str {
     }
 }
 
-/// State and title on one line.
-pub(super) fn headline(event: &ChannelEvent) -> String {
-    format!("{}: {}", state(event), line(&event.title))
+/// State and title on one line; of an end how it stands now.
+pub(crate) fn headline(event: &ChannelEvent) -> String {
+    format!("{}: {}", state(event), line(event.now.as_deref().unwrap_or(&event.title)))
+}
+
+/// Of an end whose headline says how it stands now: what was wrong.
+pub(crate) fn was(event: &ChannelEvent) -> Option<&str> {
+    event.now.as_ref().map(|_| event.title.as_str())
 }
 
 /// Whether it is over.
-pub(super) const fn is_over(event: &ChannelEvent) -> bool {
+pub(crate) const fn is_over(event: &ChannelEvent) -> bool {
     matches!(event.kind, EventKind::Resolved | EventKind::LetGo)
 }
 
 /// `#rrggbb`.
-pub(super) fn colour(event: &ChannelEvent) -> &'static str {
+pub(crate) fn colour(event: &ChannelEvent) -> &'static str {
     match event.kind {
         EventKind::Resolved => RECOVERED,
         EventKind::LetGo => CLOSED,
-        EventKind::Opened | EventKind::Changed | EventKind::Escalated | EventKind::Reminded | EventKind::Digest | EventKind::Test => {
-            accent(event.severity)
-        }
+        _ => accent(event.severity),
     }
 }
 
 /// White space and control characters become single spaces.
-pub(super) fn line(text: &str) -> String {
+pub(crate) fn line(text: &str) -> String {
     let calm: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     calm.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// At most `most` characters, an ellipsis among them where some are gone.
-pub(super) fn within(text: &str, most: usize) -> String {
+pub(crate) fn within(text: &str, most: usize) -> String {
     escaped_within(text, most, |c, out| out.push(c))
 }
 
 /// The same of a text that `escape` writes character by character: no escape is cut in two.
-pub(super) fn escaped_within(text: &str, most: usize, escape: impl Fn(char, &mut String)) -> String {
+pub(crate) fn escaped_within(text: &str, most: usize, escape: impl Fn(char, &mut String)) -> String {
     let mut out = String::new();
     let (mut length, mut room_for_dots) = (0, 0);
     for c in text.chars() {

@@ -40,6 +40,8 @@ pub(super) fn request(secret: &ChannelSecret, message: &Message<'_>) -> Result<H
             "severity": event.severity,
             "opened_at": event.opened_at,
             "url": event.url,
+            "runbook": event.runbook,
+            "now": event.now.as_deref().map(|now| text::within(now, LINE)),
         },
     })
     .to_string();

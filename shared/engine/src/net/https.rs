@@ -22,8 +22,8 @@ use super::{
 const LIMIT: Duration = Duration::from_secs(8);
 /// All of a POST.
 const POST_LIMIT: Duration = Duration::from_secs(10);
-/// Bytes of the answer to a POST that are looked at.
-const MOST_ANSWER: usize = 4 * 1024;
+/// Bytes of the answer to a POST that are looked at, where nobody asks for more.
+pub(super) const MOST_ANSWER: usize = 4 * 1024;
 const CONNECT: Duration = Duration::from_secs(3);
 /// Bytes of a policy file (RFC 8461 3.3 lets senders cap it there).
 const MOST_BYTES: usize = 64 * 1024;
@@ -64,7 +64,7 @@ pub struct HttpPost {
     pub url: String,
     /// Beside those that every request has.
     pub headers: Vec<(&'static str, String)>,
-    /// JSON.
+    /// JSON, unless the headers name another `Content-Type`.
     pub body: String,
 }
 
@@ -132,10 +132,13 @@ pub(super) async fn fetch(net: &Net, address: &str, max_bytes: usize) -> Result<
 }
 
 /// Sends once. From the moment its status is known the other side has answered, whatever becomes of the rest.
-pub(super) async fn post(net: &Net, post: &HttpPost) -> Result<HttpReceipt, HttpFailure> {
+pub(super) async fn post(net: &Net, post: &HttpPost, max_bytes: usize) -> Result<HttpReceipt, HttpFailure> {
     let ends = Instant::now() + POST_LIMIT;
     let url = checked(&post.url)?;
-    let mut extra = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", post.body.len());
+    let mut extra = format!("Content-Length: {}\r\n", post.body.len());
+    if !post.headers.iter().any(|(name, _)| *name == "Content-Type") {
+        extra.push_str("Content-Type: application/json\r\n");
+    }
     for (name, value) in &post.headers {
         if value.bytes().any(|byte| byte.is_ascii_control()) {
             return Err(HttpFailure::BadUrl(format!("the header {name} can not be sent: it holds control characters")));
@@ -143,7 +146,7 @@ pub(super) async fn post(net: &Net, post: &HttpPost) -> Result<HttpReceipt, Http
         // A String takes all that is written to it.
         let _ = write!(extra, "{name}: {value}\r\n");
     }
-    let mut reader = http::Reader::new(MOST_ANSWER);
+    let mut reader = http::Reader::new(max_bytes);
     let exchanging = async {
         let mut tls = secure(net, &url).await?;
         tls.write_all(request("POST", &url, "*/*", &extra, &post.body).as_bytes()).await.map_err(broken)?;

@@ -273,7 +273,12 @@ impl Net {
     /// POST to an `https:` address on port 443, whose host is resolved and checked here: no redirect is followed, of the answer 4 KiB are
     /// looked at, at most 10 s in all.
     pub async fn https_post(&self, post: &HttpPost) -> Result<HttpReceipt, HttpFailure> {
-        https::post(self, post).await
+        https::post(self, post, https::MOST_ANSWER).await
+    }
+
+    /// The same of an answer that is read: of at most `max_bytes`.
+    pub async fn https_call(&self, post: &HttpPost, max_bytes: usize) -> Result<HttpReceipt, HttpFailure> {
+        https::post(self, post, max_bytes).await
     }
 
     /// The port of HTTPS: 443, and another where a test listens.

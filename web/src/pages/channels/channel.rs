@@ -9,7 +9,7 @@ use waypost_types::{
     page::List,
 };
 
-use super::{hears, severity_field, shown_key, word};
+use super::{hears, severity_field, shown_key, slack, word};
 use crate::{
     api::ApiFailure,
     pages::settings::{self, Target},
@@ -100,13 +100,22 @@ async fn draw(visit: &Visit, target: &Target<'_>, said: Said<'_>) -> Answer {
     Ok(page(visit, status, &channel.name.clone(), || {
         let base = target.page();
         let gate = Gate::manage(&frame, "channel");
-        let badge = if channel.enabled { ui::badge(Status::Ok, "On") } else { ui::badge(Status::None, "Off") };
+        let badge = match (&channel.broken, channel.enabled) {
+            (_, false) => ui::badge(Status::None, "Off"),
+            (Some(_), true) => ui::badge(Status::Bad, "Not let in"),
+            (None, true) => ui::badge(Status::Ok, "On"),
+        };
+        let broken = channel.broken.as_deref().map(|why| {
+            let to = super::home(target.org);
+            view! { <div class="banner" role="alert" data-status="bad">{icon("bad")}<div>{slack::broken(why)}" "<a href=format!("{to}#h-slack")>"To the workspace"</a></div></div> }
+        });
         let sub = view! { {word(channel.kind)}" "<span class="mono wrap-any">{channel.shown.clone()}</span>{format!(". Hears of: {}.", hears(channel.min_severity).to_lowercase())} };
         let try_it = gate.form("", format!("{base}/test"), (), Button::new("btn", view! { {icon("play")}"Send a test" }));
         let content = view! {
-            {notice(visit, said, log.items.first())}
+            {notice(visit, said, log.items.first(), channel.kind == ChannelKind::SlackApp)}
             {ui::head(&channel.name, Some(badge), sub, try_it)}
             {gate.hint()}
+            {broken}
             <div class="grid">
                 <div class="c8 stack">{told(&log.items, target.org)}</div>
                 <aside class="c4 stack" aria-label="Settings">
@@ -120,7 +129,7 @@ async fn draw(visit: &Visit, target: &Target<'_>, said: Said<'_>) -> Answer {
     }))
 }
 
-fn notice(visit: &Visit, said: Said<'_>, newest: Option<&Delivery>) -> Option<AnyView> {
+fn notice(visit: &Visit, said: Said<'_>, newest: Option<&Delivery>, slack: bool) -> Option<AnyView> {
     if let Some(MadeChannel { channel, signing_key: Some(key) }) = said.key {
         let until =
             channel.old_key_until.map(|at| format!(" Until {} messages are signed by the old key too: change over before.", text::minute(at)));
@@ -142,8 +151,9 @@ fn notice(visit: &Visit, said: Said<'_>, newest: Option<&Delivery>) -> Option<An
         (None, Some("tested"), Some(test)) => (
             "bad",
             format!(
-                "It did not take the test: {}. Compare the address with what the other side gave, then send another.",
-                test.answer.trim_end_matches('.')
+                "It did not take the test: {}. {}",
+                test.answer.trim_end_matches('.'),
+                if slack { "Mend that, then send another." } else { "Compare the address with what the other side gave, then send another." }
             ),
         ),
         (None, Some("saved"), _) => ("ok", "The change is saved.".to_owned()),
@@ -161,6 +171,7 @@ const fn happened(event: EventKind) -> &'static str {
         EventKind::Changed => "Incident changed",
         EventKind::Resolved => "Incident resolved",
         EventKind::LetGo => "Incident closed",
+        EventKind::Handled => "Message brought up to date",
         EventKind::Escalated => "Incident escalated",
         EventKind::Reminded => "Reminder",
         EventKind::Digest => "Digest",
@@ -246,18 +257,19 @@ fn settings_card(gate: &Gate, channel: &Channel, base: &str, said: Said<'_>) -> 
     let token = match channel.kind {
         ChannelKind::Pagerduty => Some(form.secret("token", "New integration key", "Leave it empty to keep the current one.")),
         ChannelKind::Ntfy => Some(form.secret("token", "New access token", "Leave it empty to keep the current one.")),
-        ChannelKind::Webhook | ChannelKind::Slack | ChannelKind::Teams | ChannelKind::Discord => None,
+        ChannelKind::Webhook | ChannelKind::Slack | ChannelKind::SlackApp | ChannelKind::Teams | ChannelKind::Discord => None,
     };
     let address = match channel.kind {
         ChannelKind::Pagerduty | ChannelKind::Ntfy => "Leave it empty to keep the current one. A new address needs its key or token again.",
         _ => "Leave it empty to keep the current one.",
     };
+    let url = (channel.kind != ChannelKind::SlackApp).then(|| form.optional("url", "New address", "", address));
     let inputs = view! {
         {versioned(channel)}
         {form.said()}
         {form.optional("name", "Name", &channel.name, "")}
         {severity_field(chosen)}
-        {form.optional("url", "New address", "", address)}
+        {url}
         {token}
     };
     let (turn, value) = if channel.enabled { ("Switch off", "false") } else { ("Switch on", "true") };

@@ -1,0 +1,227 @@
+//! What was posted in Slack: which message tells of which incidents, how those stand, and who is to see it brought up to date.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+use waypost_types::{
+    ChannelId, IncidentId,
+    channel::{ChannelEvent, EventKind},
+    incident::{IncidentSeverity, IncidentStatus, Mute},
+    slack::SlackChannelId,
+    topic::Topic,
+};
+
+use crate::{OrgTx, StoreError, slack::SlackToken};
+
+/// Incidents of one message that are shown; one audit opens no more.
+const MOST_TOGETHER: i64 = 40;
+
+/// A message as Slack knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlackPost {
+    /// The channel in the workspace.
+    pub slack_channel: String,
+    /// Its id there.
+    pub ts: String,
+}
+
+/// How an incident stands.
+#[derive(Debug, Clone)]
+pub struct SlackIncident {
+    /// Its id.
+    pub id: IncidentId,
+    /// What is wrong, in one line.
+    pub title: String,
+    /// What was seen.
+    pub summary: String,
+    /// What is affected.
+    pub target: String,
+    /// How urgent.
+    pub severity: IncidentSeverity,
+    /// Where it is in its life.
+    pub status: IncidentStatus,
+    /// When it opened.
+    pub opened_at: DateTime<Utc>,
+    /// When it ended.
+    pub resolved_at: Option<DateTime<Utc>>,
+    /// Who works on it.
+    pub taken_by: Option<String>,
+    /// Nobody is told of it.
+    pub mute: Option<Mute>,
+    /// What the channel was told of its end.
+    pub end: Option<ChannelEvent>,
+    /// The runbook that fits it.
+    pub topic: Option<Topic>,
+}
+
+/// All that it takes to tell a channel of the app something.
+#[derive(Debug, Clone)]
+pub struct SlackTelling {
+    /// The channel in the workspace; `None` when the channel is gone.
+    pub slack_channel: Option<String>,
+    /// The bot's token; `None` when the app was added nowhere.
+    pub token: Option<SlackToken>,
+    /// Slug of the organisation.
+    pub slug: String,
+    /// Name of the organisation.
+    pub org: String,
+    /// The message that tells of it already.
+    pub post: Option<SlackPost>,
+    /// How the incidents stand that the message is about, the worst first. Those that were removed are missing.
+    pub incidents: Vec<SlackIncident>,
+    /// All that it is about, those that were removed too.
+    pub about: Vec<IncidentId>,
+}
+
+impl OrgTx {
+    /// What there is to know before a message of the outbox is told to a channel of the app.
+    pub async fn slack_telling(
+        &mut self,
+        channel: ChannelId,
+        message: Uuid,
+        incident: Option<IncidentId>,
+        now: DateTime<Utc>,
+    ) -> Result<SlackTelling, StoreError> {
+        let org = self.org().0;
+        let slack_channel = self.slack_channel_of(channel).await?.map(String::from);
+        let (slug, name) = self.org_label().await?;
+        let token = self.slack_token().await?;
+        let mut telling = SlackTelling { slack_channel, token, slug, org: name, post: None, incidents: Vec::new(), about: Vec::new() };
+        let Some(incident) = incident else { return Ok(telling) };
+        telling.post = sqlx::query_as!(
+            SlackPost,
+            // What was posted in another workspace is out of reach.
+            "SELECT m.slack_channel, m.ts FROM slack_messages m JOIN slack_installs s ON s.org_id = $1 AND s.team_id = m.team_id
+             WHERE m.org_id = $1 AND m.channel_id = $2 AND m.incident_id = $3",
+            org,
+            channel.0,
+            incident.0
+        )
+        .fetch_optional(self.connection())
+        .await?;
+        let about = if let Some(post) = &telling.post {
+            self.slack_message_is_about(channel, &post.slack_channel, &post.ts).await?
+        } else {
+            let also = sqlx::query_scalar!("SELECT also FROM outbox WHERE org_id = $1 AND id = $2", org, message)
+                .fetch_optional(self.connection())
+                .await?
+                .unwrap_or_default();
+            std::iter::once(incident).chain(also.into_iter().map(IncidentId)).collect()
+        };
+        telling.incidents = self.slack_incidents(channel, &about, now).await?;
+        telling.about = about;
+        Ok(telling)
+    }
+
+    /// The channel of the workspace that a channel of the app is.
+    pub async fn slack_channel_of(&mut self, channel: ChannelId) -> Result<Option<SlackChannelId>, StoreError> {
+        let org = self.org().0;
+        let id = sqlx::query_scalar!("SELECT slack_channel FROM channels WHERE org_id = $1 AND id = $2", org, channel.0)
+            .fetch_optional(self.connection())
+            .await?
+            .flatten();
+        id.map(|id| id.parse().map_err(|_| StoreError::Corrupt(id))).transpose()
+    }
+
+    /// The incidents that a message tells of.
+    pub async fn slack_message_is_about(&mut self, channel: ChannelId, slack_channel: &str, ts: &str) -> Result<Vec<IncidentId>, StoreError> {
+        let org = self.org().0;
+        let ids = sqlx::query_scalar!(
+            "SELECT incident_id FROM slack_messages WHERE org_id = $1 AND channel_id = $2 AND slack_channel = $3 AND ts = $4 ORDER BY incident_id LIMIT $5",
+            org,
+            channel.0,
+            slack_channel,
+            ts,
+            MOST_TOGETHER
+        )
+        .fetch_all(self.connection())
+        .await?;
+        Ok(ids.into_iter().map(IncidentId).collect())
+    }
+
+    async fn slack_incidents(&mut self, channel: ChannelId, ids: &[IncidentId], now: DateTime<Utc>) -> Result<Vec<SlackIncident>, StoreError> {
+        let org = self.org().0;
+        let ends: Vec<String> = ids.iter().map(|id| format!("incident:{id}:resolved")).collect();
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+        let rows = sqlx::query!(
+            r#"SELECT i.id, i.kind, i.condition, i.title, i.summary, i.target, i.severity, i.status, i.opened_at, i.resolved_at, i.muted_by, i.muted_until,
+                      i.evidence,
+                      (SELECT t.actor FROM incident_timeline t WHERE t.org_id = $1 AND t.incident_id = i.id AND t.event = 'acknowledged'
+                       ORDER BY t.at DESC, t.id DESC LIMIT 1) AS taken_by,
+                      (SELECT o.message FROM outbox o WHERE o.org_id = $1 AND o.channel_id = $3 AND o.incident_id = i.id AND o.event_key = ANY($4)
+                       LIMIT 1) AS "end"
+               FROM incidents i WHERE i.org_id = $1 AND i.id = ANY($2)
+               ORDER BY array_position(ARRAY['critical', 'warning', 'info'], i.severity), i.opened_at, i.id"#,
+            org,
+            &ids,
+            channel.0,
+            &ends
+        )
+        .fetch_all(self.connection())
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                let kind = row.kind.parse().map_err(|()| StoreError::Corrupt(row.kind.clone()))?;
+                let evidence = row.evidence.filter(|value| !value.is_null()).map(serde_json::from_value).transpose()?;
+                let mute = row.muted_by.map(|by| Mute { by, until: row.muted_until }).filter(|mute| mute.holds_at(now));
+                Ok(SlackIncident {
+                    id: IncidentId(row.id),
+                    topic: Topic::about(kind, &row.target, &row.condition, evidence.as_ref()),
+                    title: row.title,
+                    summary: row.summary,
+                    target: row.target,
+                    severity: row.severity.parse().map_err(|()| StoreError::Corrupt(row.severity.clone()))?,
+                    status: row.status.parse().map_err(|()| StoreError::Corrupt(row.status.clone()))?,
+                    opened_at: row.opened_at,
+                    resolved_at: row.resolved_at,
+                    taken_by: row.taken_by,
+                    mute,
+                    end: row.end.map(serde_json::from_value).transpose()?,
+                })
+            })
+            .collect()
+    }
+
+    /// Keeps which message tells of these incidents from now on. A channel that was removed meanwhile keeps none.
+    pub async fn remember_slack_message(&mut self, channel: ChannelId, team: &str, about: &[IncidentId], post: &SlackPost) -> Result<(), StoreError> {
+        let org = self.org().0;
+        let ids: Vec<Uuid> = about.iter().map(|id| id.0).collect();
+        sqlx::query!(
+            "INSERT INTO slack_messages (org_id, channel_id, incident_id, team_id, slack_channel, ts, posted_at)
+             SELECT $1, c.id, i.id, $3, $4, $5, now() FROM channels c, UNNEST($6::uuid[]) AS i(id) WHERE c.org_id = $1 AND c.id = $2
+             ON CONFLICT (org_id, channel_id, incident_id) DO UPDATE SET team_id = $3, slack_channel = $4, ts = $5, posted_at = now()",
+            org,
+            channel.0,
+            team,
+            post.slack_channel,
+            post.ts,
+            &ids
+        )
+        .execute(self.connection())
+        .await?;
+        // Nobody presses a button of last year's message, and it is brought up to date no more.
+        sqlx::query!("DELETE FROM slack_messages WHERE org_id = $1 AND channel_id = $2 AND posted_at < now() - interval '400 days'", org, channel.0)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// Somebody acknowledged or muted an incident: what shows how it stands is brought up to date. Only Slack's app shows that.
+    pub(crate) async fn tell_handled(&mut self, incident: IncidentId, at: DateTime<Utc>) -> Result<(), StoreError> {
+        let org = self.org().0;
+        let channels = sqlx::query_scalar!(
+            "SELECT c.id FROM channels c WHERE c.org_id = $1 AND c.enabled AND c.kind = 'slack_app' AND EXISTS (
+               SELECT FROM outbox o WHERE o.org_id = $1 AND o.channel_id = c.id AND (o.incident_id = $2 OR (o.also <> '{}' AND o.also @> ARRAY[$2])))
+             ORDER BY c.id FOR KEY SHARE OF c",
+            org,
+            incident.0
+        )
+        .fetch_all(self.connection())
+        .await?;
+        if channels.is_empty() {
+            return Ok(());
+        }
+        let (key, event) = self.event_of(incident, EventKind::Handled, "", at).await?;
+        let hearers: Vec<_> = channels.into_iter().map(|id| (id, None)).collect();
+        self.enqueue_for(&hearers, (Some(incident), &[]), &key, &event).await.map(drop)
+    }
+}
