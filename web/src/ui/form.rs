@@ -137,10 +137,12 @@ fn below(name: &str, message: Option<String>, hint: &'static str) -> AnyView {
     }
 }
 
+/// Intervals that forms offer, in seconds.
+pub(crate) const INTERVALS: [u32; 12] = [60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400];
+
 /// A choice of intervals that a kind of check allows.
 pub(crate) fn interval_choices(range: (u32, u32), now: Option<u32>) -> AnyView {
-    let mut choices: Vec<u32> =
-        [60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400].into_iter().filter(|s| (range.0..=range.1).contains(s)).collect();
+    let mut choices: Vec<u32> = INTERVALS.into_iter().filter(|seconds| (range.0..=range.1).contains(seconds)).collect();
     if let Some(now) = now
         && !choices.contains(&now)
     {

@@ -34,7 +34,7 @@ pub(crate) use audit::{as_of, checks_strip, findings, findings_of_watched, recor
 pub(crate) use chart::uptime;
 pub(crate) use conversation::{close_look, login_look, transcript};
 pub(crate) use detail::{details, on_this_page};
-pub(crate) use form::{Form, interval_choices};
+pub(crate) use form::{Form, INTERVALS, interval_choices};
 pub(crate) use gate::{Button, FormTag, Gate};
 pub(crate) use grid::{Show, grid};
 pub(crate) use guide::{guides, guides_first_open, type_word};

@@ -72,22 +72,19 @@ fn done_of(text: &str) -> Option<ManyChanged> {
 /// What was done, above the list.
 pub(super) fn done(query: &HashMap<String, String>, failure: Option<&ApiFailure>) -> Option<AnyView> {
     let done = query.get("done").filter(|_| failure.is_none()).and_then(|text| done_of(text))?;
-    let mut said = match (done.changed, done.tagged) {
+    let things = text::counted(done.tagged, "thing", "things");
+    let changed = match (done.changed, done.tagged) {
         (0, 0) => format!("Nothing had to be changed for {}.", text::counted(done.monitors, "monitor", "monitors")),
-        (0, tagged) => format!("Tags are changed on {}.", text::counted(tagged, "thing", "things")),
+        (0, _) => format!("Tags are changed on {things}."),
         (changed, 0) => format!("{} changed.", text::counted(changed, "monitor is", "monitors are")),
-        (changed, tagged) => {
-            format!("{} changed, and tags on {}.", text::counted(changed, "monitor is", "monitors are"), text::counted(tagged, "thing", "things"))
-        }
+        (changed, _) => format!("{} changed, and tags on {things}.", text::counted(changed, "monitor is", "monitors are")),
     };
-    if done.interval_kept > 0 {
-        let kept = text::counted(done.interval_kept, "monitor keeps its interval", "monitors keep their interval");
-        said.push_str(&format!(" {kept}: probes are checked every minute to every hour, audits and block lists every hour to once a day."));
-    }
-    if done.full > 0 {
-        let full = text::counted(done.full, "thing has", "things have");
-        said.push_str(&format!(" {full} no room for more tags, and kept what was there."));
-    }
+    let kept = text::counted(done.interval_kept, "monitor keeps its interval", "monitors keep their interval");
+    let kept = format!("{kept}: probes are checked every minute to every hour, audits and block lists every hour to once a day.");
+    let full = text::counted(done.full, "thing has", "things have");
+    let full = format!("{full} no room for more tags, and kept what was there.");
+    let all = [(true, changed), (done.interval_kept > 0, kept), (done.full > 0, full)];
+    let said = all.into_iter().filter(|(applies, _)| *applies).map(|(_, sentence)| sentence).collect::<Vec<_>>().join(" ");
     Some(view! { <div class="banner" role="status" data-status="ok">{icon("ok")}<div>{said}</div></div> }.into_any())
 }
 
@@ -112,9 +109,9 @@ pub(super) fn card(frame: &Frame, asked: &Asked, (fields, failure): (&Fields, Op
         .zip(["As they are", "Pause", "Resume"])
         .map(|(value, word)| view! { <option value=value selected=fields.text("checks") == value>{word}</option> })
         .collect_view();
-    let intervals = [60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400]
+    let intervals = ui::INTERVALS
         .into_iter()
-        .map(|seconds: u32| view! { <option value=seconds.to_string() selected=fields.text("interval_s") == seconds.to_string()>{text::duration(seconds.into())}</option> })
+        .map(|seconds| view! { <option value=seconds.to_string() selected=fields.text("interval_s") == seconds.to_string()>{text::duration(seconds.into())}</option> })
         .collect_view();
     let inputs = view! {
         {stale}{other}
