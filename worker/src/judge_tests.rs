@@ -2,7 +2,8 @@
 //!
 //! A round is one letter per region: `u` up, `g` degraded, `d` down, `?` unknown, `-` nothing new (the outcome before stays), `x` the
 //! region's outcome is too old to vote. After each round stands the state that must follow; an incident's severity, when one must be
-//! opened or changed, follows with `!`. A round in a maintenance window begins with `*`.
+//! opened or changed, follows with `!`, and `~` while it is flapping. A round in a maintenance window begins with `*`, and each `>` in front lets
+//! half an hour pass.
 
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ use waypost_types::{
     outcome::Verdict,
 };
 
-use super::{JudgeContext, count, judge, recheck_delay};
+use super::{JudgeContext, count, judge, rank, recheck_delay};
+use crate::flapping::{FlapNews, MOST_TOLD, calm};
 
 const INTERVAL: Duration = Duration::from_secs(300);
 
@@ -30,14 +32,15 @@ fn policy(fail_after: u32, recover_after: u32, quorum: u32) -> Policy {
 /// Plays a story and writes down what followed in the same notation.
 fn play(policy: Policy, story: &str) -> String {
     let rounds: Vec<&str> = story.split_whitespace().map(|step| step.split_once('=').unwrap().0).collect();
-    let regions = rounds[0].trim_start_matches('*').len();
+    let regions = rounds[0].trim_start_matches(['*', '>']).len();
     let mut latest: Vec<Option<RegionOutcome>> = vec![None; regions];
     let mut state = JudgeState::default();
     let mut told = Vec::new();
-    for (number, round) in rounds.iter().enumerate() {
-        let at = start() + TimeDelta::seconds(60 * i64::try_from(number).unwrap());
+    let mut at = start();
+    for round in &rounds {
+        at += TimeDelta::minutes(1 + 30 * i64::try_from(round.matches('>').count()).unwrap());
         let mut said = Vec::new();
-        for (region, letter) in round.trim_start_matches('*').chars().enumerate() {
+        for (region, letter) in round.trim_start_matches(['*', '>']).chars().enumerate() {
             let verdict = match letter {
                 'u' => Verdict::Up,
                 'g' => Verdict::Degraded,
@@ -65,8 +68,10 @@ fn play(policy: Policy, story: &str) -> String {
         let judgement = judge(&state, &known, &ctx);
         assert!(judgement.transitions.len() <= 1, "{story}");
         if count(&known, state.quiet_at, &ctx).is_some() {
-            // A change that waits for its confirmation is looked at again soon, and nothing else is.
-            assert_eq!(judgement.recheck, judgement.state.candidate.map(|_| recheck_delay(INTERVAL)), "{story}");
+            // A change that waits for its confirmation is looked at again soon, and nothing else is: what flaps gets better in its own time.
+            let held = judgement.state.steadiness.flapping_since.is_some();
+            let soon = judgement.state.candidate.filter(|candidate| !held || rank(candidate.state) > rank(judgement.state.state));
+            assert_eq!(judgement.recheck, soon.map(|_| recheck_delay(INTERVAL)), "{story}");
         } else {
             assert_eq!((&judgement.state, judgement.recheck), (&state, None), "{story}");
         }
@@ -78,6 +83,9 @@ fn play(policy: Policy, story: &str) -> String {
                 Some(IncidentSeverity::Warning) => "!warning",
                 Some(IncidentSeverity::Info) => "!info",
             });
+        }
+        if judgement.state.steadiness.flapping_since.is_some() {
+            said.push("~");
         }
         state = judgement.state;
         told.push(format!("{round}={}{}", state.state.as_str(), said.concat()));
@@ -142,7 +150,7 @@ fn stories_end_as_the_table_says() {
         ("one failure after the window is no outage", standard, "u=up *d=up *d=up d=up u=up"),
         ("what waited for its confirmation begins anew after the window", standard, "u=up d=up *d=up d=up d=down!critical"),
         ("what was seen in the window does not vote after it", policy(1, 1, 0), "uuu=up *ddu=up --u=up d--=up dd-=down!critical"),
-        ("an outage that is open stays open, and may end", standard, "u=up d=up d=down!critical *d=down *d=down *u=up *d=up d=up d=down!critical"),
+        ("an outage that is open stays open, and may end", standard, "u=up d=up d=down!critical *d=down *d=down *u=up *d=up d=up d=down!critical~"),
         ("an outage that is open stays open beyond the window without being told again", standard, "d=pending d=down!critical *d=down d=down u=up"),
         (
             "an outage gets no better in a window by being degraded, and is told after it",
@@ -153,10 +161,54 @@ fn stories_end_as_the_table_says() {
         ("degraded from the start stays the baseline in a window", standard, "*g=degraded *g=degraded g=degraded"),
         ("a monitor that is added in a window and fails is told after it", standard, "*d=pending *d=pending d=pending d=down!critical"),
         ("a blind spot in a window is one", standard, "u=up *?=up *?=unknown *d=unknown d=unknown d=down!critical"),
+        (
+            "what fails again soon after it recovered is flapping, and ends when it has been calm",
+            standard,
+            "u=up d=up d=down!critical u=up d=up d=down!critical~ u=down~ d=down~ u=down~ u=down~ >u=up",
+        ),
+        ("what fails again long after is a new outage", standard, "u=up d=up d=down!critical u=up >u=up >u=up >d=up d=down!critical u=up"),
+        ("short failures that go on are flapping by their number", standard, "u=up d=up u=up d=up u=up d=up d=down!critical~ u=down~ >u=up"),
+        ("a recovery among many changes is held", standard, "d=pending u=up d=up u=up d=up d=down!critical u=down~ d=down~ u=down~ >u=up"),
+        ("one short failure before an outage is none", standard, "u=up d=up u=up d=up d=down!critical u=up"),
+        ("a restart that greets with a temporary refusal is none", standard, "u=up g=up d=up d=down!critical g=degraded!warning u=up"),
+        ("short failures with long times between them are none", standard, "u=up d=up u=up >d=up u=up >d=up u=up >d=up u=up >d=up d=down!critical u=up"),
+        ("what fails on without a break flaps no longer", standard, "u=up d=up d=down!critical u=up d=up d=down!critical~ d=down~ >d=down u=up"),
+        (
+            "while it flaps it may get worse and gets no better",
+            standard,
+            "u=up g=up g=degraded!warning u=up g=up g=degraded!warning~ d=degraded~ d=down!critical~ g=down~ u=down~ >u=up",
+        ),
+        (
+            "what can not be told is no change, and behind the fog it flaps on",
+            standard,
+            "u=up d=up d=down!critical u=up d=up d=down!critical~ ?=down~ ?=unknown~ u=unknown~ >u=up",
+        ),
+        ("what changes in a window is somebody's work", standard, "u=up *d=up *u=up *d=up *u=up *d=up d=up d=down!critical u=up"),
+        ("one region that flaps is outvoted", standard, "uuu=up duu=up uuu=up duu=up uuu=up duu=up uuu=up ddu=up ddu=down!critical uuu=up"),
+        ("a slow recovery is held like any other", policy(1, 2, 0), "u=up d=down!critical u=down u=up d=down!critical~ u=down~ >u=up"),
     ];
     for (name, policy, story) in table {
         assert_eq!(&play(*policy, story), story, "{name}");
     }
+}
+
+#[test]
+fn each_change_of_what_flaps_is_told_up_to_a_number() {
+    let ctx = |at| JudgeContext { now: at, policy: policy(1, 1, 0), interval: INTERVAL, kind: MonitorKind::Smtp, regions: 1, maintenance: false };
+    let mut state = JudgeState::default();
+    let mut told = Vec::new();
+    for second in 0..200 {
+        let verdict = if second % 2 == 0 { Verdict::Up } else { Verdict::Down };
+        let at = start() + TimeDelta::seconds(second);
+        let outcome = RegionOutcome { region: "local".into(), at, verdict, worst: None, summary: String::new() };
+        let judgement = judge(&state, &[outcome], &ctx(at));
+        told.extend(judgement.flapping);
+        state = judgement.state;
+    }
+    let (up, down) = (FlapNews::Changed(MonitorState::Up), FlapNews::Changed(MonitorState::Down));
+    assert_eq!(told[..4], [up, down, up, down]);
+    assert_eq!((told.len(), state.state), (MOST_TOLD as usize, MonitorState::Down));
+    assert!(!told.contains(&FlapNews::Began(calm(INTERVAL))), "the second outage said so");
 }
 
 #[test]

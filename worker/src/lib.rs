@@ -16,6 +16,7 @@ pub mod config;
 mod database;
 mod engine_checker;
 mod error;
+pub mod flapping;
 pub mod follow_ups;
 pub mod health;
 mod history;

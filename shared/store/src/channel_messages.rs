@@ -56,15 +56,31 @@ pub(crate) struct Farewell {
     event: ChannelEvent,
 }
 
-/// One message per event and channel: an incident opens once, ends once, and changes with each version.
 /// Key of the news that an incident opened: every way to tell of it has the same, so that nobody is told twice.
 pub fn opened_key(incident: IncidentId) -> String {
     format!("incident:{incident}:opened")
 }
 
-fn event_key(incident: IncidentId, kind: EventKind, version: i64) -> String {
+/// Key of the news that it is over: once for each time that it was opened again.
+pub fn ended_key(incident: IncidentId, reopened: i32) -> String {
+    format!("incident:{incident}:resolved{}", again(reopened))
+}
+
+/// Key of the news that it fails and works in turn: once for each time that it was opened again.
+pub fn flapping_key(incident: IncidentId, reopened: i32) -> String {
+    format!("incident:{incident}:flapping{}", again(reopened))
+}
+
+/// What tells the keys of an incident that was opened again from those of before.
+pub(crate) fn again(reopened: i32) -> String {
+    if reopened > 0 { format!(":{reopened}") } else { String::new() }
+}
+
+/// One message per event and channel: an incident opens once, ends once each time it was opened, and changes with each version.
+fn event_key(incident: IncidentId, kind: EventKind, (version, reopened): (i64, i32)) -> String {
     match kind {
-        EventKind::Resolved | EventKind::LetGo => format!("incident:{incident}:resolved"),
+        EventKind::Resolved | EventKind::LetGo => ended_key(incident, reopened),
+        EventKind::Flapping => flapping_key(incident, reopened),
         EventKind::Changed => format!("incident:{incident}:changed:{version}"),
         EventKind::Opened | EventKind::Test => opened_key(incident),
         // These come with keys of their own, by which step or reminder they are.
@@ -210,6 +226,9 @@ impl OrgTx {
     /// Before an incident is removed with all that waits for it: who was told of it and not of its end, and what they are to be told.
     pub(crate) async fn farewell(&mut self, incident: IncidentId, at: DateTime<Utc>) -> Result<Option<Farewell>, StoreError> {
         let org = self.org().0;
+        let reopened = sqlx::query_scalar!("SELECT reopened FROM incidents WHERE org_id = $1 AND id = $2", org, incident.0)
+            .fetch_one(self.connection())
+            .await?;
         let rows = sqlx::query!(
             "SELECT c.id, max(o.leased_until) AS not_before FROM channels c JOIN outbox o ON o.org_id = $1 AND o.channel_id = c.id
                AND (o.incident_id = $2 OR (o.also <> '{}' AND o.also @> ARRAY[$2]))
@@ -217,7 +236,7 @@ impl OrgTx {
              GROUP BY c.id HAVING max(o.attempts) > 0 AND NOT bool_or(o.event_key = $3 AND o.state <> 'pending') ORDER BY c.id",
             org,
             incident.0,
-            event_key(incident, EventKind::LetGo, 0)
+            ended_key(incident, reopened)
         )
         .fetch_all(self.connection())
         .await?;
@@ -242,7 +261,7 @@ impl OrgTx {
     ) -> Result<(String, ChannelEvent), StoreError> {
         let org = self.org().0;
         let row = sqlx::query!(
-            "SELECT o.slug, o.name, i.title, i.target, i.severity, i.opened_at, i.version FROM incidents i JOIN orgs o ON o.id = i.org_id
+            "SELECT o.slug, o.name, i.title, i.target, i.severity, i.opened_at, i.version, i.reopened FROM incidents i JOIN orgs o ON o.id = i.org_id
              WHERE i.org_id = $1 AND i.id = $2",
             org,
             incident.0
@@ -261,7 +280,7 @@ impl OrgTx {
             at,
             url: format!("/o/{}/incidents/{incident}", row.slug),
         };
-        Ok((event_key(incident, kind, row.version), event))
+        Ok((event_key(incident, kind, (row.version, row.reopened)), event))
     }
 
     async fn enqueue_for(

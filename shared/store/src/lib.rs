@@ -36,6 +36,7 @@ mod pool;
 pub mod recording;
 pub mod regions;
 pub mod related;
+pub mod reopening;
 pub mod results;
 pub mod retention;
 pub mod rollups;

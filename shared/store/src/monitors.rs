@@ -71,6 +71,8 @@ pub(crate) struct MonitorRow {
     pub created_at: DateTime<Utc>,
     pub settings: serde_json::Value,
     pub tags: Vec<String>,
+    pub policy: serde_json::Value,
+    pub flapping_since: Option<DateTime<Utc>>,
 }
 
 /// Settings that another version of the program wrote in a form of its own are none to this one, and no reason to show no monitor at all.
@@ -89,9 +91,11 @@ impl TryFrom<MonitorRow> for Monitor {
             tags: row.tags,
             interval_s: u32::try_from(row.interval_s).unwrap_or_default(),
             regions: row.regions,
+            policy: serde_json::from_value(row.policy)?,
             paused: row.paused,
             state: row.state.parse().map_err(|()| StoreError::Corrupt(row.state.clone()))?,
             state_since: row.state_since,
+            flapping_since: row.flapping_since,
             summary: row.summary,
             latency_ms: row.latency_ms,
             last_checked_at: row.last_checked_at,
@@ -263,7 +267,8 @@ impl OrgTx {
             MonitorRow,
             r#"SELECT m.id, m.kind, m.target, m.interval_s, m.regions, m.paused, m.state, m.state_since, m.summary, m.latency_ms, m.last_checked_at,
                       (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at,
-                      m.domain_id, m.server_id, m.address_id, m.version, m.created_at, m.settings, m.tags
+                      m.domain_id, m.server_id, m.address_id, m.version, m.created_at, m.settings, m.tags, m.policy,
+                      (m.judge #>> '{steadiness,flapping_since}')::timestamptz AS flapping_since
                FROM monitors m WHERE m.org_id = $1 AND m.id = $2"#,
             org,
             id.0
@@ -280,7 +285,8 @@ impl OrgTx {
             MonitorRow,
             r#"SELECT m.id, m.kind, m.target, m.interval_s, m.regions, m.paused, m.state, m.state_since, m.summary, m.latency_ms, m.last_checked_at,
                       (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at,
-                      m.domain_id, m.server_id, m.address_id, m.version, m.created_at, m.settings, m.tags
+                      m.domain_id, m.server_id, m.address_id, m.version, m.created_at, m.settings, m.tags, m.policy,
+                      (m.judge #>> '{steadiness,flapping_since}')::timestamptz AS flapping_since
                FROM monitors m WHERE m.org_id = $1 AND ($2::uuid IS NULL OR m.id > $2) AND (NOT $4::bool OR m.kind NOT IN ('audit', 'smtp', 'blacklist'))
                  AND ($5::text IS NULL OR $5 = ANY(m.tags)) ORDER BY m.id LIMIT $3"#,
             org,
@@ -303,7 +309,8 @@ impl OrgTx {
             MonitorRow,
             r#"SELECT m.id, m.kind, m.target, m.interval_s, m.regions, m.paused, m.state, m.state_since, m.summary, m.latency_ms, m.last_checked_at,
                       (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at,
-                      m.domain_id, m.server_id, m.address_id, m.version, m.created_at, m.settings, m.tags
+                      m.domain_id, m.server_id, m.address_id, m.version, m.created_at, m.settings, m.tags, m.policy,
+                      (m.judge #>> '{steadiness,flapping_since}')::timestamptz AS flapping_since
                FROM monitors m WHERE m.org_id = $1 AND (m.domain_id = ANY($2) OR m.server_id = ANY($2) OR m.address_id = ANY($2)) ORDER BY m.id"#,
             org,
             assets

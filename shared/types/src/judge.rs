@@ -84,6 +84,42 @@ pub struct JudgeState {
     /// The newest outcome that was seen in a maintenance window. After the window, nothing up to it votes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quiet_at: Option<DateTime<Utc>>,
+    /// How steady it was lately.
+    #[serde(skip_serializing_if = "Steadiness::is_unknown")]
+    pub steadiness: Steadiness,
+}
+
+/// How steady a monitor was lately: by it is told whether it is flapping.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Steadiness {
+    /// What its regions said together last, confirmed or not; what could not be told is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub said: Option<MonitorState>,
+    /// When that changed, oldest first; what is older than the window is forgotten.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<DateTime<Utc>>,
+    /// When it was confirmed last that it works again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovered_at: Option<DateTime<Utc>>,
+    /// Since when it is flapping.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flapping_since: Option<DateTime<Utc>>,
+    /// Changes that the story of its incident tells since then.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub told: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde asks so
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+impl Steadiness {
+    /// Nothing was seen yet.
+    pub fn is_unknown(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A change on its way to confirmation.
@@ -144,4 +180,8 @@ pub struct Transition {
     pub summary: String,
     /// Severity an incident about it has; `None` opens none.
     pub severity: Option<crate::incident::IncidentSeverity>,
+    /// It got worse, and had been confirmed to work again no longer than a window before: then.
+    pub recovered_at: Option<DateTime<Utc>>,
+    /// It is flapping from now on.
+    pub flapping: bool,
 }

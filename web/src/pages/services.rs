@@ -176,6 +176,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Optio
         let shown =
             Shown { base: base.clone(), kind: service.kind, version: service.version, monitors, name: &service.target, chosen: None, note: None };
         let state = ui::state_badge(service.state, service.last_checked_at.is_some(), service.paused);
+        let state = view! { {state}" "{ui::flapping_badge(service.flapping_since)} }.into_any();
         let extra = view! { {form::changes(&service, typed, failure)}{ui::tags_field(&service.tags, typed, failure)} }.into_any();
         let content = view! {
             {settings::notice(visit, monitors, failure)}

@@ -13,6 +13,7 @@ pub(super) const fn state(event: &ChannelEvent) -> &'static str {
         (EventKind::Changed, IncidentSeverity::Critical) => "Now critical",
         (EventKind::Changed, IncidentSeverity::Warning) => "Now a warning",
         (EventKind::Changed, IncidentSeverity::Info) => "Now good to know",
+        (EventKind::Flapping, _) => "Flapping",
         (EventKind::Resolved, _) => "Resolved",
         (EventKind::LetGo, _) => "Closed",
         (EventKind::Escalated, _) => "Escalated",
@@ -37,9 +38,13 @@ pub(super) fn colour(event: &ChannelEvent) -> &'static str {
     match event.kind {
         EventKind::Resolved => RECOVERED,
         EventKind::LetGo => CLOSED,
-        EventKind::Opened | EventKind::Changed | EventKind::Escalated | EventKind::Reminded | EventKind::Digest | EventKind::Test => {
-            accent(event.severity)
-        }
+        EventKind::Opened
+        | EventKind::Changed
+        | EventKind::Flapping
+        | EventKind::Escalated
+        | EventKind::Reminded
+        | EventKind::Digest
+        | EventKind::Test => accent(event.severity),
     }
 }
 

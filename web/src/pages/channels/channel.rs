@@ -159,6 +159,7 @@ const fn happened(event: EventKind) -> &'static str {
     match event {
         EventKind::Opened => "Incident opened",
         EventKind::Changed => "Incident changed",
+        EventKind::Flapping => "Incident flapping",
         EventKind::Resolved => "Incident resolved",
         EventKind::LetGo => "Incident closed",
         EventKind::Escalated => "Incident escalated",
