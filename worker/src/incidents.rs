@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use waypost_render::mail::{
-    IncidentMail, Mail, incident_changed, incident_flapping, incident_let_go, incident_recovered, incident_url, incidents_opened, incidents_url, runbook_url,
-    together_lines, together_title,
+    IncidentMail, Mail, incident_changed, incident_flapping, incident_let_go, incident_recovered, incident_url, incidents_opened, incidents_url,
+    runbook_url, together_lines, together_title,
 };
 use waypost_store::{
     OrgTx,

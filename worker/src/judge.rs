@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use waypost_types::{
     incident::IncidentSeverity,
-    judge::{Candidate, JudgeState, MonitorState, Policy, RegionOutcome, Steadiness, Transition},
+    judge::{Candidate, CutOff, JudgeState, MonitorState, Policy, RegionOutcome, Steadiness, Transition},
     monitor::MonitorKind,
     outcome::Verdict,
 };
@@ -15,7 +15,7 @@ use crate::flapping::{self, FlapNews, MANY};
 
 /// What the judge is told beside state and outcomes.
 #[derive(Debug, Clone, Copy)]
-pub struct JudgeContext {
+pub struct JudgeContext<'a> {
     /// The time of judging.
     pub now: DateTime<Utc>,
     /// How this monitor is judged.
@@ -28,6 +28,8 @@ pub struct JudgeContext {
     pub regions: usize,
     /// It is in a maintenance window: nothing bad becomes news, and after the window what was seen in it does not vote.
     pub maintenance: bool,
+    /// When regions could not reach anything: what they saw then has no vote, and while it lasts they do not count.
+    pub cut_offs: &'a [CutOff],
 }
 
 /// What the judge decides.
@@ -44,7 +46,7 @@ pub struct Judgement {
 }
 
 /// Judges the latest outcome of each region.
-pub fn judge(state: &JudgeState, latest: &[RegionOutcome], ctx: &JudgeContext) -> Judgement {
+pub fn judge(state: &JudgeState, latest: &[RegionOutcome], ctx: &JudgeContext<'_>) -> Judgement {
     let mut judgement = match count(latest, state.quiet_at, ctx) {
         Some(vote) => heard(state, &vote, ctx),
         // Nothing recent to judge by.
@@ -57,7 +59,7 @@ pub fn judge(state: &JudgeState, latest: &[RegionOutcome], ctx: &JudgeContext) -
 }
 
 /// Weighs a vote, and tells its change beside where it is flapping.
-fn heard(state: &JudgeState, vote: &Vote<'_>, ctx: &JudgeContext) -> Judgement {
+fn heard(state: &JudgeState, vote: &Vote<'_>, ctx: &JudgeContext<'_>) -> Judgement {
     let mut steadiness = state.steadiness.clone();
     let changed = flapping::hear(&mut steadiness, vote.state, ctx.now, ctx.interval, ctx.maintenance);
     let mut judgement = weigh(&JudgeState { steadiness, ..state.clone() }, vote, ctx);
@@ -68,7 +70,7 @@ fn heard(state: &JudgeState, vote: &Vote<'_>, ctx: &JudgeContext) -> Judgement {
     judgement
 }
 
-fn weigh(state: &JudgeState, vote: &Vote<'_>, ctx: &JudgeContext) -> Judgement {
+fn weigh(state: &JudgeState, vote: &Vote<'_>, ctx: &JudgeContext<'_>) -> Judgement {
     let stays = |candidate| {
         let state = JudgeState { candidate, ..state.clone() };
         Judgement { state, transitions: Vec::new(), recheck: None, flapping: None }
@@ -99,7 +101,7 @@ fn weigh(state: &JudgeState, vote: &Vote<'_>, ctx: &JudgeContext) -> Judgement {
 }
 
 /// What is flapping gets no better until it is calm. It is looked at as often as ever meanwhile: there is time.
-fn hold(state: &JudgeState, vote: &Vote<'_>, candidate: Candidate, ctx: &JudgeContext) -> Option<Judgement> {
+fn hold(state: &JudgeState, vote: &Vote<'_>, candidate: Candidate, ctx: &JudgeContext<'_>) -> Option<Judgement> {
     let better = vote.state != MonitorState::Unknown && rank(vote.state) < rank(known(state));
     if !better || !ctx.kind.is_judged_whole() {
         return None;
@@ -128,9 +130,11 @@ struct Vote<'a> {
 }
 
 /// `quiet_at`: what was seen up to then was seen in a maintenance window and has no vote outside of one.
-fn count<'a>(latest: &'a [RegionOutcome], quiet_at: Option<DateTime<Utc>>, ctx: &JudgeContext) -> Option<Vote<'a>> {
+fn count<'a>(latest: &'a [RegionOutcome], quiet_at: Option<DateTime<Utc>>, ctx: &JudgeContext<'_>) -> Option<Vote<'a>> {
     let oldest = ctx.now - chrono::Duration::from_std(ctx.interval * 2).unwrap_or(chrono::Duration::MAX);
-    let votes = |outcome: &RegionOutcome| ctx.maintenance || quiet_at.is_none_or(|quiet| outcome.at > quiet);
+    let votes = |outcome: &RegionOutcome| {
+        (ctx.maintenance || quiet_at.is_none_or(|quiet| outcome.at > quiet)) && !ctx.cut_offs.iter().any(|cut_off| cut_off.covers(outcome))
+    };
     let recent: Vec<&RegionOutcome> = latest.iter().filter(|outcome| outcome.at >= oldest && votes(outcome)).collect();
     let telling: Vec<&RegionOutcome> = recent.iter().copied().filter(|outcome| outcome.verdict != Verdict::Unknown).collect();
     if telling.is_empty() {
@@ -140,7 +144,8 @@ fn count<'a>(latest: &'a [RegionOutcome], quiet_at: Option<DateTime<Utc>>, ctx: 
     // A region that is silent or blind must not keep the others from deciding, so the majority is one of those that can tell.
     let needed = match ctx.policy.quorum as usize {
         0 => telling.len() / 2 + 1,
-        quorum => quorum.min(ctx.regions.max(1)),
+        // Of the regions that can reach anything, so that those that can not do not keep an outage from being one.
+        quorum => quorum.min(ctx.regions.saturating_sub(ctx.cut_offs.iter().filter(|cut_off| cut_off.until.is_none()).count()).max(1)),
     };
     for (verdict, state) in [(Verdict::Down, MonitorState::Down), (Verdict::Degraded, MonitorState::Degraded)] {
         let supporters: Vec<&RegionOutcome> = telling.iter().copied().filter(|outcome| badness(outcome.verdict) >= badness(verdict)).collect();
@@ -216,7 +221,7 @@ fn news(before: MonitorState, after: MonitorState) -> Option<IncidentSeverity> {
     }
 }
 
-fn confirm(state: &JudgeState, vote: &Vote<'_>, ctx: &JudgeContext) -> Judgement {
+fn confirm(state: &JudgeState, vote: &Vote<'_>, ctx: &JudgeContext<'_>) -> Judgement {
     let (known, now) = (known(state), ctx.now);
     let severity = news(known, vote.state);
     let worst = vote.supporters.iter().max_by_key(|outcome| (badness(outcome.verdict), outcome.worst, outcome.at));
@@ -235,7 +240,7 @@ fn confirm(state: &JudgeState, vote: &Vote<'_>, ctx: &JudgeContext) -> Judgement
 }
 
 /// What a confirmed change makes of its steadiness. Answers when it had been confirmed to work again, where it failed again soon after.
-fn follow(steadiness: &mut Steadiness, (known, to): (MonitorState, MonitorState), ctx: &JudgeContext) -> Option<DateTime<Utc>> {
+fn follow(steadiness: &mut Steadiness, (known, to): (MonitorState, MonitorState), ctx: &JudgeContext<'_>) -> Option<DateTime<Utc>> {
     if to == MonitorState::Unknown || !ctx.kind.is_judged_whole() {
         return None;
     }

@@ -3,7 +3,7 @@
 //! A round is one letter per region: `u` up, `g` degraded, `d` down, `?` unknown, `-` nothing new (the outcome before stays), `x` the
 //! region's outcome is too old to vote. After each round stands the state that must follow; an incident's severity, when one must be
 //! opened or changed, follows with `!`, and `~` while it is flapping. A round in a maintenance window begins with `*`, and each `>` in front lets
-//! half an hour pass.
+//! half an hour pass. A capital letter is seen by a region that is cut off.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use waypost_types::{
     finding::Severity,
     incident::IncidentSeverity,
-    judge::{JudgeState, MonitorState, Policy, RegionOutcome},
+    judge::{CutOff, JudgeState, MonitorState, Policy, RegionOutcome},
     monitor::MonitorKind,
     outcome::Verdict,
 };
@@ -36,12 +36,20 @@ fn play(policy: Policy, story: &str) -> String {
     let mut latest: Vec<Option<RegionOutcome>> = vec![None; regions];
     let mut state = JudgeState::default();
     let mut told = Vec::new();
+    let mut cut_offs: Vec<CutOff> = Vec::new();
     let mut at = start();
     for round in &rounds {
         at += TimeDelta::minutes(1 + 30 * i64::try_from(round.matches('>').count()).unwrap());
         let mut said = Vec::new();
         for (region, letter) in round.trim_start_matches(['*', '>']).chars().enumerate() {
-            let verdict = match letter {
+            let name = format!("r{region}");
+            let open = cut_offs.iter_mut().find(|cut_off: &&mut CutOff| cut_off.region == name && cut_off.until.is_none());
+            match (open, letter.is_ascii_uppercase(), letter) {
+                (Some(cut_off), false, 'a'..='z') => cut_off.until = Some(at - TimeDelta::seconds(1)),
+                (None, true, _) => cut_offs.push(CutOff { region: name, since: at, until: None }),
+                _ => {}
+            }
+            let verdict = match letter.to_ascii_lowercase() {
                 'u' => Verdict::Up,
                 'g' => Verdict::Degraded,
                 'd' => Verdict::Down,
@@ -64,7 +72,15 @@ fn play(policy: Policy, story: &str) -> String {
             });
         }
         let known: Vec<RegionOutcome> = latest.iter().flatten().cloned().collect();
-        let ctx = JudgeContext { now: at, policy, interval: INTERVAL, kind: MonitorKind::Smtp, regions, maintenance: round.starts_with('*') };
+        let ctx = JudgeContext {
+            now: at,
+            policy,
+            interval: INTERVAL,
+            kind: MonitorKind::Smtp,
+            regions,
+            maintenance: round.starts_with('*'),
+            cut_offs: &cut_offs,
+        };
         let judgement = judge(&state, &known, &ctx);
         assert!(judgement.transitions.len() <= 1, "{story}");
         if count(&known, state.quiet_at, &ctx).is_some() {
@@ -171,7 +187,11 @@ fn stories_end_as_the_table_says() {
         ("a recovery among many changes is held", standard, "d=pending u=up d=up u=up d=up d=down!critical u=down~ d=down~ u=down~ >u=up"),
         ("one short failure before an outage is none", standard, "u=up d=up u=up d=up d=down!critical u=up"),
         ("a restart that greets with a temporary refusal is none", standard, "u=up g=up d=up d=down!critical g=degraded!warning u=up"),
-        ("short failures with long times between them are none", standard, "u=up d=up u=up >d=up u=up >d=up u=up >d=up u=up >d=up d=down!critical u=up"),
+        (
+            "short failures with long times between them are none",
+            standard,
+            "u=up d=up u=up >d=up u=up >d=up u=up >d=up u=up >d=up d=down!critical u=up",
+        ),
         ("what fails on without a break flaps no longer", standard, "u=up d=up d=down!critical u=up d=up d=down!critical~ d=down~ >d=down u=up"),
         (
             "while it flaps it may get worse and gets no better",
@@ -185,6 +205,13 @@ fn stories_end_as_the_table_says() {
         ),
         ("what changes in a window is somebody's work", standard, "u=up *d=up *u=up *d=up *u=up *d=up d=up d=down!critical u=up"),
         ("one region that flaps is outvoted", standard, "uuu=up duu=up uuu=up duu=up uuu=up duu=up uuu=up ddu=up ddu=down!critical uuu=up"),
+        ("a region that is cut off opens nothing", policy(2, 1, 1), "uu=up Du=up Du=up Du=up du=up du=down!critical"),
+        ("alone and cut off, all stays as it was", standard, "u=up D=up D=up D=up u=up"),
+        ("an outage that is open stays open while all are cut off", standard, "uu=up dd=up dd=down!critical UU=down UU=down uu=up"),
+        ("what it saw while it was cut off does not vote after it", policy(1, 1, 2), "uuu=up DDu=up u--=up -d-=up --d=down!critical"),
+        ("half of the regions cut off open nothing", policy(2, 1, 2), "uuuu=up DDuu=up DDuu=up DDuu=up uuuu=up"),
+        ("what is dead is found by the regions that are not cut off", policy(2, 1, 3), "uuuu=up DDdd=up DDdd=down!critical DDuu=up"),
+        ("the majority is one of those that reach something", standard, "uuuu=up DDdd=up DDdd=down!critical"),
         ("a slow recovery is held like any other", policy(1, 2, 0), "u=up d=down!critical u=down u=up d=down!critical~ u=down~ >u=up"),
     ];
     for (name, policy, story) in table {
@@ -194,7 +221,15 @@ fn stories_end_as_the_table_says() {
 
 #[test]
 fn each_change_of_what_flaps_is_told_up_to_a_number() {
-    let ctx = |at| JudgeContext { now: at, policy: policy(1, 1, 0), interval: INTERVAL, kind: MonitorKind::Smtp, regions: 1, maintenance: false };
+    let ctx = |at| JudgeContext {
+        now: at,
+        policy: policy(1, 1, 0),
+        interval: INTERVAL,
+        kind: MonitorKind::Smtp,
+        regions: 1,
+        maintenance: false,
+        cut_offs: &[],
+    };
     let mut state = JudgeState::default();
     let mut told = Vec::new();
     for second in 0..200 {
@@ -216,7 +251,15 @@ fn a_change_that_waits_is_looked_at_soon() {
     assert_eq!(recheck_delay(Duration::from_secs(300)), Duration::from_secs(30));
     assert_eq!(recheck_delay(Duration::from_secs(60)), Duration::from_secs(15));
     let outcome = RegionOutcome { region: "local".into(), at: start(), verdict: Verdict::Down, worst: None, summary: "refused".into() };
-    let ctx = JudgeContext { now: start(), policy: Policy::default(), interval: INTERVAL, kind: MonitorKind::Smtp, regions: 1, maintenance: false };
+    let ctx = JudgeContext {
+        now: start(),
+        policy: Policy::default(),
+        interval: INTERVAL,
+        kind: MonitorKind::Smtp,
+        regions: 1,
+        maintenance: false,
+        cut_offs: &[],
+    };
     let first = judge(&JudgeState::default(), std::slice::from_ref(&outcome), &ctx);
     assert_eq!(first.recheck, Some(Duration::from_secs(30)));
     let again = judge(&first.state, std::slice::from_ref(&outcome), &ctx);
@@ -225,7 +268,15 @@ fn a_change_that_waits_is_looked_at_soon() {
 
 #[test]
 fn nothing_to_judge_by_changes_nothing() {
-    let ctx = JudgeContext { now: start(), policy: Policy::default(), interval: INTERVAL, kind: MonitorKind::Audit, regions: 1, maintenance: false };
+    let ctx = JudgeContext {
+        now: start(),
+        policy: Policy::default(),
+        interval: INTERVAL,
+        kind: MonitorKind::Audit,
+        regions: 1,
+        maintenance: false,
+        cut_offs: &[],
+    };
     let judgement = judge(&JudgeState::default(), &[], &ctx);
     assert_eq!((judgement.state, judgement.transitions.len(), judgement.recheck), (JudgeState::default(), 0, None));
 }
@@ -233,7 +284,15 @@ fn nothing_to_judge_by_changes_nothing() {
 #[test]
 fn the_reason_is_the_worst_outcomes() {
     let outcome = |verdict, summary: &str| RegionOutcome { region: summary.into(), at: start(), verdict, worst: None, summary: summary.into() };
-    let ctx = JudgeContext { now: start(), policy: policy(1, 1, 0), interval: INTERVAL, kind: MonitorKind::Smtp, regions: 3, maintenance: false };
+    let ctx = JudgeContext {
+        now: start(),
+        policy: policy(1, 1, 0),
+        interval: INTERVAL,
+        kind: MonitorKind::Smtp,
+        regions: 3,
+        maintenance: false,
+        cut_offs: &[],
+    };
     let latest = [outcome(Verdict::Degraded, "slow"), outcome(Verdict::Down, "refused"), outcome(Verdict::Up, "fine")];
     assert_eq!(judge(&JudgeState { state: MonitorState::Up, ..JudgeState::default() }, &latest, &ctx).transitions[0].summary, "refused");
 }

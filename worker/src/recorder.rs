@@ -202,6 +202,7 @@ fn sort_out<'a>(
             kind: monitor.kind,
             regions: monitor.regions.len(),
             maintenance,
+            cut_offs: &monitor.cut_offs,
         };
         let judgement = judge(&monitor.judge, &latest, &context);
         // What can not be told changes nothing, but how long what an incident is about can not be told.

@@ -65,13 +65,15 @@ impl Story {
 
     /// Subjects of mails, in the order of the outbox.
     async fn mails(&self) -> Vec<String> {
-        let all: Option<String> = self.scene.value("SELECT string_agg(message ->> 'subject', '|' ORDER BY id) FROM outbox WHERE channel = 'email'").await;
+        let all: Option<String> =
+            self.scene.value("SELECT string_agg(message ->> 'subject', '|' ORDER BY id) FROM outbox WHERE channel = 'email'").await;
         all.unwrap_or_default().split('|').map(|subject| subject.split(']').next().unwrap().trim_start_matches('[').to_owned()).collect()
     }
 
     /// What the channel is told.
     async fn told(&self) -> Vec<String> {
-        let all: Option<String> = self.scene.value("SELECT string_agg(message ->> 'kind', '|' ORDER BY id) FROM outbox WHERE channel = 'channel'").await;
+        let all: Option<String> =
+            self.scene.value("SELECT string_agg(message ->> 'kind', '|' ORDER BY id) FROM outbox WHERE channel = 'channel'").await;
         all.unwrap_or_default().split('|').map(ToOwned::to_owned).collect()
     }
 
@@ -150,10 +152,15 @@ async fn what_fails_again_soon_after_it_recovered_opens_its_incident_again() {
     assert_eq!(story.told().await, ["opened", "resolved", "flapping", "resolved"]);
     assert_eq!(story.mails().await, ["Critical", "Recovered", "Flapping", "Recovered"]);
     let end = &story.incidents().await[0];
-    let told: Vec<TimelineEvent> = events(end).into_iter().filter(|event| *event != TimelineEvent::Changed && *event != TimelineEvent::RootCause).collect();
+    let told: Vec<TimelineEvent> =
+        events(end).into_iter().filter(|event| *event != TimelineEvent::Changed && *event != TimelineEvent::RootCause).collect();
     use TimelineEvent::{Flapping, Opened, Reopened, Resolved};
     assert_eq!(told, [Opened, Resolved, Reopened, Flapping, Resolved]);
-    assert!(end.timeline.iter().any(|line| line.event == Reopened && line.text.starts_with("It failed again 10 minutes after")), "{:#?}", end.timeline);
+    assert!(
+        end.timeline.iter().any(|line| line.event == Reopened && line.text.starts_with("It failed again 10 minutes after")),
+        "{:#?}",
+        end.timeline
+    );
 }
 
 #[tokio::test]

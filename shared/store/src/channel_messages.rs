@@ -226,9 +226,8 @@ impl OrgTx {
     /// Before an incident is removed with all that waits for it: who was told of it and not of its end, and what they are to be told.
     pub(crate) async fn farewell(&mut self, incident: IncidentId, at: DateTime<Utc>) -> Result<Option<Farewell>, StoreError> {
         let org = self.org().0;
-        let reopened = sqlx::query_scalar!("SELECT reopened FROM incidents WHERE org_id = $1 AND id = $2", org, incident.0)
-            .fetch_one(self.connection())
-            .await?;
+        let reopened =
+            sqlx::query_scalar!("SELECT reopened FROM incidents WHERE org_id = $1 AND id = $2", org, incident.0).fetch_one(self.connection()).await?;
         let rows = sqlx::query!(
             "SELECT c.id, max(o.leased_until) AS not_before FROM channels c JOIN outbox o ON o.org_id = $1 AND o.channel_id = c.id
                AND (o.incident_id = $2 OR (o.also <> '{}' AND o.also @> ARRAY[$2]))

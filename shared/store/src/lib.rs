@@ -34,6 +34,7 @@ pub mod outbox;
 pub mod overview;
 mod pool;
 pub mod recording;
+pub mod region_looks;
 pub mod regions;
 pub mod related;
 pub mod reopening;

@@ -149,6 +149,24 @@ pub struct RegionOutcome {
     pub summary: String,
 }
 
+/// A time in which a region could not reach anything: what it saw then is its own trouble.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CutOff {
+    /// The region.
+    pub region: String,
+    /// From when.
+    pub since: DateTime<Utc>,
+    /// Until when; none while it lasts.
+    pub until: Option<DateTime<Utc>>,
+}
+
+impl CutOff {
+    /// Whether what was seen is of that time.
+    pub fn covers(&self, outcome: &RegionOutcome) -> bool {
+        outcome.region == self.region && outcome.at >= self.since && self.until.is_none_or(|until| outcome.at <= until)
+    }
+}
+
 /// How a monitor is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
