@@ -86,7 +86,9 @@ fn play(policy: Policy, story: &str) -> String {
         if count(&known, state.quiet_at, &ctx).is_some() {
             // A change that waits for its confirmation is looked at again soon, and nothing else is: what flaps gets better in its own time.
             let held = judgement.state.steadiness.flapping_since.is_some();
-            let soon = judgement.state.candidate.filter(|candidate| !held || rank(candidate.state) > rank(judgement.state.state));
+            let known = judgement.state.before_unknown.unwrap_or(judgement.state.state);
+            let better = |to: MonitorState| to != MonitorState::Unknown && rank(to) < rank(known);
+            let soon = judgement.state.candidate.filter(|candidate| !(held && better(candidate.state)));
             assert_eq!(judgement.recheck, soon.map(|_| recheck_delay(INTERVAL)), "{story}");
         } else {
             assert_eq!((&judgement.state, judgement.recheck), (&state, None), "{story}");

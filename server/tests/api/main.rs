@@ -9,6 +9,7 @@ mod live;
 mod lookup;
 mod maintenance;
 mod plain;
+mod policy;
 mod requests;
 mod resources;
 mod routes;

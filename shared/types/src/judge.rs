@@ -185,6 +185,27 @@ impl Default for Policy {
     }
 }
 
+impl Policy {
+    /// Rounds that may be asked for.
+    pub const ROUNDS: std::ops::RangeInclusive<u32> = 1..=10;
+}
+
+/// Changes of a policy: what is absent stays.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PolicyPatch {
+    /// Rounds of failure that confirm a worse state, 1 to 10.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fail_after: Option<u32>,
+    /// Rounds of success that confirm recovery, 1 to 10.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recover_after: Option<u32>,
+    /// How many regions must agree, at most as many as there are; 0 means a majority. Not for audits and block lists, which one region judges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quorum: Option<u32>,
+}
+
 /// A confirmed change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transition {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{AddressId, DomainId, MonitorId, ResultId, ServerId},
-    judge::{MonitorState, Policy},
+    judge::{MonitorState, Policy, PolicyPatch},
     outcome::{Outcome, Verdict},
     service::ServiceSettings,
 };
@@ -190,6 +190,9 @@ pub struct MonitorPatch {
     /// Regions.
     #[serde(default)]
     pub regions: Option<Vec<String>>,
+    /// When a change counts.
+    #[serde(default)]
+    pub policy: Option<PolicyPatch>,
     /// Stop or resume.
     #[serde(default)]
     pub paused: Option<bool>,

@@ -6,6 +6,7 @@ mod audited;
 mod channels;
 mod domain;
 mod incidents;
+mod judging;
 mod lists;
 mod loading;
 mod maintenance;
