@@ -89,18 +89,15 @@ impl CutOff {
         }
         let looks = self.store.region_looks(&self.region, now - LATELY, now).await?;
         let since = cut_off(&self.region, &looks, was, now);
-        match (was, since) {
-            (None, Some(since)) => {
-                if self.store.begin_cut_off(&self.region, since).await? {
-                    tracing::error!(region = self.region, %since, "the region can not reach what others reach: its results are not counted");
-                }
-            }
-            (Some(since), None) => {
-                if self.store.end_cut_off(&self.region, now).await? {
-                    tracing::info!(region = self.region, %since, "the region reaches what others reach again: its results are counted");
-                }
-            }
-            _ => {}
+        if let (None, Some(since)) = (was, since)
+            && self.store.begin_cut_off(&self.region, since).await?
+        {
+            tracing::error!(region = self.region, %since, "the region can not reach what others reach: its results are not counted");
+        }
+        if let (Some(since), None) = (was, since)
+            && self.store.end_cut_off(&self.region, now).await?
+        {
+            tracing::info!(region = self.region, %since, "the region reaches what others reach again: its results are counted");
         }
         self.keep(since);
         Ok(())
@@ -179,5 +176,7 @@ fn network_of(address: IpAddr) -> String {
 }
 
 fn hash(text: &str) -> String {
-    Sha256::digest(text.to_ascii_lowercase()).iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+    let digest = Sha256::digest(text.to_ascii_lowercase());
+    let half = digest.first_chunk::<16>().map_or(0, |half| u128::from_be_bytes(*half));
+    format!("{half:032x}")
 }

@@ -179,6 +179,16 @@ fn stories_end_as_the_table_says() {
         ("degraded from the start stays the baseline in a window", standard, "*g=degraded *g=degraded g=degraded"),
         ("a monitor that is added in a window and fails is told after it", standard, "*d=pending *d=pending d=pending d=down!critical"),
         ("a blind spot in a window is one", standard, "u=up *?=up *?=unknown *d=unknown d=unknown d=down!critical"),
+    ];
+    for (name, policy, story) in table {
+        assert_eq!(&play(*policy, story), story, "{name}");
+    }
+}
+
+#[test]
+fn what_flaps_and_what_is_cut_off_end_as_the_table_says() {
+    let standard = policy(2, 1, 0);
+    let table: &[(&str, Policy, &str)] = &[
         (
             "what fails again soon after it recovered is flapping, and ends when it has been calm",
             standard,

@@ -154,10 +154,10 @@ async fn what_fails_again_soon_after_it_recovered_opens_its_incident_again() {
     let end = &story.incidents().await[0];
     let told: Vec<TimelineEvent> =
         events(end).into_iter().filter(|event| *event != TimelineEvent::Changed && *event != TimelineEvent::RootCause).collect();
-    use TimelineEvent::{Flapping, Opened, Reopened, Resolved};
-    assert_eq!(told, [Opened, Resolved, Reopened, Flapping, Resolved]);
+    let wanted = [TimelineEvent::Opened, TimelineEvent::Resolved, TimelineEvent::Reopened, TimelineEvent::Flapping, TimelineEvent::Resolved];
+    assert_eq!(told, wanted);
     assert!(
-        end.timeline.iter().any(|line| line.event == Reopened && line.text.starts_with("It failed again 10 minutes after")),
+        end.timeline.iter().any(|line| line.event == TimelineEvent::Reopened && line.text.starts_with("It failed again 10 minutes after")),
         "{:#?}",
         end.timeline
     );
