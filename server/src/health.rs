@@ -73,8 +73,9 @@ async fn ready(State(state): State<AppState>) -> Response {
         } else {
             "outbound port 25 not tried yet"
         };
+        let cut_off = region.cut_off_since.map(|since| format!(", can not reach anything since {} UTC", since.format("%Y-%m-%d %H:%M")));
         // Writing to a String can not fail.
-        writeln!(text, "region {}: worker seen {seconds} s ago, {port25}", region.name).unwrap_or_default();
+        writeln!(text, "region {}: worker seen {seconds} s ago, {port25}{}", region.name, cut_off.unwrap_or_default()).unwrap_or_default();
     }
     for list in aside.iter().take(MOST_LISTS) {
         writeln!(text, "block list {} set aside in region {}: {}", list.zone, list.region, list.reason).unwrap_or_default();

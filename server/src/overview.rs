@@ -12,7 +12,7 @@ use std::{
 
 use axum::body::Bytes;
 use chrono::{Timelike, Utc};
-use waypost_store::{OrgTx, Store};
+use waypost_store::{OrgTx, Store, regions::Region};
 use waypost_types::{OrgId, event::LiveEvent, overview::Overview};
 
 use crate::http::problem::ApiError;
@@ -123,9 +123,9 @@ impl Overviews {
             entry.generation
         };
         // Regions are outside tenancy and asked on the pool, so before the transaction: never two connections at once.
-        let port25_blocked = blocked_banner(store).await?;
+        let banners = banners(store).await?;
         let mut tx = store.org_tx(org).await?;
-        let overview = self.make(&mut tx, org, port25_blocked).await?;
+        let overview = self.make(&mut tx, org, banners).await?;
         tx.commit().await?;
         self.made.fetch_add(1, Ordering::Relaxed);
         let body = Bytes::from(serde_json::to_vec(&overview).map_err(ApiError::internal)?);
@@ -135,7 +135,7 @@ impl Overviews {
         Ok(body)
     }
 
-    async fn make(&self, tx: &mut OrgTx, org: OrgId, port25_blocked: Option<String>) -> Result<Overview, ApiError> {
+    async fn make(&self, tx: &mut OrgTx, org: OrgId, banners: Banners) -> Result<Overview, ApiError> {
         let standing = tx.overview_standing().await?;
         let totals = tx.overview_totals(&standing).await?;
         let uptimes = self.uptimes(tx, org).await?;
@@ -152,7 +152,8 @@ impl Overviews {
             addresses: tx.worst_addresses(&standing).await?,
             listed: standing.listed(),
             incidents: tx.worst_incidents().await?,
-            port25_blocked,
+            port25_blocked: banners.port25_blocked,
+            cut_off: banners.cut_off,
         })
     }
 
@@ -173,15 +174,29 @@ impl Overviews {
     }
 }
 
-/// The sentence of the banner, while the network of a region that is alive seems to block port 25.
-async fn blocked_banner(store: &Store) -> Result<Option<String>, ApiError> {
+/// What is wrong with regions that are alive.
+struct Banners {
+    port25_blocked: Option<String>,
+    cut_off: Option<String>,
+}
+
+/// The sentences of the banners.
+async fn banners(store: &Store) -> Result<Banners, ApiError> {
     let alive = Utc::now() - chrono::Duration::minutes(10);
-    let blocked: Vec<String> =
-        store.regions().await?.into_iter().filter(|region| region.port25_blocked && region.seen_at > alive).map(|region| region.name).collect();
-    Ok((!blocked.is_empty()).then(|| {
-        format!(
-            "Outbound port 25 seems blocked from region {}. Servers on that port can not be checked from there; many hosting networks open it on request.",
-            blocked.join(", ")
-        )
-    }))
+    let regions: Vec<Region> = store.regions().await?.into_iter().filter(|region| region.seen_at > alive).collect();
+    let blocked: Vec<&str> = regions.iter().filter(|region| region.port25_blocked).map(|region| region.name.as_str()).collect();
+    let cut_off = regions.iter().filter_map(|region| {
+        let since = region.cut_off_since?.format("%-d %B, %H:%M UTC");
+        Some(format!("Region {} can not reach anything since {since}; its results are not counted.", region.name))
+    });
+    let cut_off: Vec<String> = cut_off.collect();
+    Ok(Banners {
+        port25_blocked: (!blocked.is_empty()).then(|| {
+            format!(
+                "Outbound port 25 seems blocked from region {}. Servers on that port can not be checked from there; many hosting networks open it on request.",
+                blocked.join(", ")
+            )
+        }),
+        cut_off: (!cut_off.is_empty()).then(|| cut_off.join(" ")),
+    })
 }

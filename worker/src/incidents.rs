@@ -1,12 +1,15 @@
 //! From confirmed changes to incidents: which one opens, changes or ends, what its timeline says and who is mailed.
 
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
 use waypost_render::mail::{
-    IncidentMail, Mail, incident_changed, incident_let_go, incident_recovered, incident_url, incidents_opened, incidents_url, runbook_url,
-    together_lines, together_title,
+    IncidentMail, Mail, incident_changed, incident_flapping, incident_let_go, incident_recovered, incident_url, incidents_opened, incidents_url,
+    runbook_url, together_lines, together_title,
 };
 use waypost_store::{
     OrgTx,
-    channel_messages::{News, Together, opened_key},
+    channel_messages::{News, Together, ended_key, flapping_key, opened_key},
     outbox::MailBody,
     routing::Routed,
     transitions::{OpenIncident, Opening},
@@ -21,9 +24,10 @@ use waypost_types::{
     topic::Topic,
 };
 
-use chrono::{DateTime, Utc};
-
-use crate::WorkerError;
+use crate::{
+    WorkerError,
+    wording::{fails_again, fails_in_turn},
+};
 
 /// What is to happen to the incident about one condition of a monitor.
 #[derive(Debug, Clone)]
@@ -48,7 +52,13 @@ pub(crate) enum What {
         summary: String,
         /// It was worse before: no reason to open an incident that somebody has closed by hand.
         better: bool,
+        /// How steady it is.
+        flap: Flap,
     },
+    /// It works just now, and keeps failing and coming back.
+    Flaps(String),
+    /// It fails without a break.
+    Steady(String),
     /// Something to tell in the story of an incident.
     Note(String),
     /// It is over.
@@ -57,6 +67,15 @@ pub(crate) enum What {
     LetGo(String),
     /// It is kept in another way from now on: nobody is told.
     Superseded(String),
+}
+
+/// How steady is what fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Flap {
+    /// It had been confirmed to work again then, a short while ago.
+    pub recovered_at: Option<DateTime<Utc>>,
+    /// It is flapping, and gets no better until it has been calm for so long.
+    pub calm: Option<Duration>,
 }
 
 /// Writes the mail about an incident that ended.
@@ -128,9 +147,25 @@ impl Incidents {
                     self.end(tx, audience, step, &incident, ((summary, None), EventKind::LetGo, &incident_let_go)).await?;
                     incident.id
                 }
-                (Some(at), What::Stands { severity, title, summary, .. }) if *severity != open[at].severity => {
+                (Some(at), What::Stands { severity, title, summary, flap, .. }) if *severity != open[at].severity => {
                     self.change(tx, audience, step, &open[at], (*severity, title, summary)).await?;
                     open[at].severity = *severity;
+                    if flap.calm.is_some() != open[at].flapping_since.is_some() {
+                        open[at].flapping_since = flap.calm.map(|_| step.at);
+                        tx.set_flapping(open[at].id, open[at].flapping_since).await?;
+                    }
+                    open[at].id
+                }
+                (Some(at), What::Flaps(summary)) => {
+                    tx.append_timeline(open[at].id, step.at, TimelineEvent::Flapping, summary, None).await?;
+                    let since = *open[at].flapping_since.get_or_insert(step.at);
+                    let told = (open[at].title.as_str(), summary.as_str(), open[at].severity);
+                    self.tell_flapping(tx, audience, step, (open[at].id, open[at].opened_at, since), told).await?;
+                    open[at].id
+                }
+                (Some(at), What::Steady(text)) => {
+                    tx.set_flapping(open[at].id, None).await?;
+                    tx.append_timeline(open[at].id, step.at, TimelineEvent::Changed, text, None).await?;
                     open[at].id
                 }
                 (Some(at), What::Superseded(text)) if !open[at].by_hand => {
@@ -142,10 +177,18 @@ impl Incidents {
                     tx.append_timeline(open[at].id, step.at, TimelineEvent::Changed, text, None).await?;
                     open[at].id
                 }
-                (None, What::Stands { severity, title, summary, better: false }) => {
-                    let id = open_one(tx, step, (*severity, title, summary)).await?;
-                    opened.push(Opened { id, step, severity: *severity, title, summary });
-                    id
+                (None, What::Stands { severity, title, summary, better: false, flap }) => {
+                    if let Some(id) = self.reopen(tx, audience, step, (*severity, title, summary), *flap).await? {
+                        id
+                    } else {
+                        let id = open_one(tx, step, (*severity, title, summary)).await?;
+                        if let Some(calm) = flap.calm {
+                            tx.set_flapping(id, Some(step.at)).await?;
+                            tx.append_timeline(id, step.at, TimelineEvent::Flapping, &fails_in_turn(calm), None).await?;
+                        }
+                        opened.push(Opened { id, step, severity: *severity, title, summary });
+                        id
+                    }
                 }
                 _ => continue,
             };
@@ -187,6 +230,59 @@ impl Incidents {
         Ok(())
     }
 
+    /// What fails again soon after it recovered belongs to the incident of before. Those who are to hear of it are told that it flaps.
+    async fn reopen(
+        &self,
+        tx: &mut OrgTx,
+        audience: &Audience,
+        step: &Step<'_>,
+        (severity, title, summary): (IncidentSeverity, &str, &str),
+        flap: Flap,
+    ) -> Result<Option<IncidentId>, WorkerError> {
+        let Some(recovered_at) = flap.recovered_at else { return Ok(None) };
+        let again = fails_again(recovered_at, step.at);
+        let opening = opening(step, (severity, title, summary))?;
+        let Some(reopened) = tx.reopen_incident(&opening, recovered_at, &format!("{again} {title}")).await? else { return Ok(None) };
+        tracing::info!(org = %tx.org(), incident = %reopened.id, monitor = %step.monitor, severity = severity.as_str(), "incident opened again");
+        metrics::counter!("waypost_incidents_reopened_total", "severity" => severity.as_str()).increment(1);
+        let mut said = again;
+        if let Some(calm) = flap.calm {
+            let flaps = fails_in_turn(calm);
+            tx.append_timeline(reopened.id, step.at, TimelineEvent::Flapping, &flaps, None).await?;
+            said = format!("{said} {flaps}");
+        }
+        let told = (title, &*format!("{said} {summary}"), severity);
+        self.tell_flapping(tx, audience, step, (reopened.id, reopened.opened_at, step.at), told).await?;
+        Ok(Some(reopened.id))
+    }
+
+    /// Marks an incident as flapping and tells it: once until it is opened again.
+    async fn tell_flapping(
+        &self,
+        tx: &mut OrgTx,
+        audience: &Audience,
+        step: &Step<'_>,
+        (id, opened_at, since): (IncidentId, DateTime<Utc>, DateTime<Utc>),
+        (title, summary, severity): (&str, &str, IncidentSeverity),
+    ) -> Result<(), WorkerError> {
+        let reopened = tx.set_flapping(id, Some(since)).await?;
+        let book = self.runbook(audience, step);
+        let url = incident_url(&self.base_url, &audience.slug, id);
+        let mail = IncidentMail {
+            org: &audience.name,
+            url: &url,
+            title,
+            summary,
+            target: step.target,
+            severity,
+            opened_at,
+            at: step.at,
+            runbook: shown(book.as_ref()),
+            root_cause: None,
+        };
+        self.tell(tx, audience, (id, &flapping_key(id, reopened), EventKind::Flapping), (&mail, None), incident_flapping(&mail)).await
+    }
+
     async fn change(
         &self,
         tx: &mut OrgTx,
@@ -211,8 +307,8 @@ impl Incidents {
             runbook: shown(book.as_ref()),
             root_cause: incident.root_cause.as_deref(),
         };
-        let event = format!("changed:{version}");
-        self.tell(tx, audience, (incident.id, &event, EventKind::Changed), (&mail, None), incident_changed(&mail, incident.severity)).await
+        let key = format!("incident:{}:changed:{version}", incident.id);
+        self.tell(tx, audience, (incident.id, &key, EventKind::Changed), (&mail, None), incident_changed(&mail, incident.severity)).await
     }
 
     async fn end(
@@ -237,7 +333,8 @@ impl Incidents {
             runbook: None,
             root_cause: incident.root_cause.as_deref(),
         };
-        self.tell(tx, audience, (incident.id, "resolved", kind), (&mail, now), write(&mail)).await?;
+        let key = ended_key(incident.id, incident.reopened);
+        self.tell(tx, audience, (incident.id, &key, kind), (&mail, now), write(&mail)).await?;
         tracing::info!(org = %tx.org(), incident = %incident.id, monitor = %step.monitor, "incident ended");
         Ok(())
     }
@@ -253,13 +350,13 @@ impl Incidents {
         &self,
         tx: &mut OrgTx,
         audience: &Audience,
-        (incident, event, kind): (IncidentId, &str, EventKind),
+        (incident, key, kind): (IncidentId, &str, EventKind),
         (about, now): (&IncidentMail<'_>, Option<&str>),
         mail: Mail,
     ) -> Result<(), WorkerError> {
         let routed = tx.ask_routes(incident, kind, about.at).await?;
         let recipients = audience.mailed(tx, incident, &routed).await?;
-        self.mail(tx, &recipients, (incident, &[]), &format!("incident:{incident}:{event}"), mail).await?;
+        self.mail(tx, &recipients, (incident, &[]), key, mail).await?;
         tx.tell_channels_of(&routed, incident, &News { kind, summary: about.summary, now, at: about.at }).await?;
         Ok(())
     }
@@ -327,11 +424,15 @@ fn told_together(opened: Vec<Opened<'_>>) -> Vec<Vec<Opened<'_>>> {
     news
 }
 
-async fn open_one(tx: &mut OrgTx, step: &Step<'_>, (severity, title, summary): (IncidentSeverity, &str, &str)) -> Result<IncidentId, WorkerError> {
+fn opening<'a>(step: &'a Step<'_>, (severity, title, summary): (IncidentSeverity, &'a str, &'a str)) -> Result<Opening<'a>, WorkerError> {
     let Step { monitor, kind, target, at, .. } = *step;
     let evidence = serde_json::to_value(step.outcome).map_err(waypost_store::StoreError::from)?;
-    let opening = Opening { monitor, condition: &step.condition, kind, target, title, summary, severity, at, evidence };
-    let id = tx.open_incident(&opening).await?;
+    Ok(Opening { monitor, condition: &step.condition, kind, target, title, summary, severity, at, evidence })
+}
+
+async fn open_one(tx: &mut OrgTx, step: &Step<'_>, said: (IncidentSeverity, &str, &str)) -> Result<IncidentId, WorkerError> {
+    let (severity, monitor) = (said.0, step.monitor);
+    let id = tx.open_incident(&opening(step, said)?).await?;
     tracing::info!(org = %tx.org(), incident = %id, %monitor, severity = severity.as_str(), "incident opened");
     metrics::counter!("waypost_incidents_opened_total", "severity" => severity.as_str()).increment(1);
     Ok(id)

@@ -6,14 +6,16 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use waypost_types::{
     incident::IncidentSeverity,
-    judge::{Candidate, JudgeState, MonitorState, Policy, RegionOutcome, Transition},
+    judge::{Candidate, CutOff, JudgeState, MonitorState, Policy, RegionOutcome, Steadiness, Transition},
     monitor::MonitorKind,
     outcome::Verdict,
 };
 
+use crate::flapping::{self, FlapNews, MANY};
+
 /// What the judge is told beside state and outcomes.
 #[derive(Debug, Clone, Copy)]
-pub struct JudgeContext {
+pub struct JudgeContext<'a> {
     /// The time of judging.
     pub now: DateTime<Utc>,
     /// How this monitor is judged.
@@ -26,6 +28,8 @@ pub struct JudgeContext {
     pub regions: usize,
     /// It is in a maintenance window: nothing bad becomes news, and after the window what was seen in it does not vote.
     pub maintenance: bool,
+    /// When regions could not reach anything: what they saw then has no vote, and while it lasts they do not count.
+    pub cut_offs: &'a [CutOff],
 }
 
 /// What the judge decides.
@@ -37,40 +41,79 @@ pub struct Judgement {
     pub transitions: Vec<Transition>,
     /// Check again that soon, because a change waits for its confirmation.
     pub recheck: Option<Duration>,
+    /// What its flapping tells beside that.
+    pub flapping: Option<FlapNews>,
 }
 
 /// Judges the latest outcome of each region.
-pub fn judge(state: &JudgeState, latest: &[RegionOutcome], ctx: &JudgeContext) -> Judgement {
-    let mut judgement = weigh(state, latest, ctx);
+pub fn judge(state: &JudgeState, latest: &[RegionOutcome], ctx: &JudgeContext<'_>) -> Judgement {
+    let mut judgement = match count(latest, state.quiet_at, ctx) {
+        Some(vote) => heard(state, &vote, ctx),
+        // Nothing recent to judge by.
+        None => Judgement { state: state.clone(), transitions: Vec::new(), recheck: None, flapping: None },
+    };
     if ctx.maintenance {
         judgement.state.quiet_at = latest.iter().map(|outcome| outcome.at).max().max(state.quiet_at);
     }
     judgement
 }
 
-fn weigh(state: &JudgeState, latest: &[RegionOutcome], ctx: &JudgeContext) -> Judgement {
-    let stays = |candidate| Judgement { state: JudgeState { candidate, ..state.clone() }, transitions: Vec::new(), recheck: None };
-    let Some(vote) = count(latest, state.quiet_at, ctx) else {
-        // Nothing recent to judge by.
-        return stays(state.candidate);
+/// Weighs a vote, and tells its change beside where it is flapping.
+fn heard(state: &JudgeState, vote: &Vote<'_>, ctx: &JudgeContext<'_>) -> Judgement {
+    let mut steadiness = state.steadiness.clone();
+    let changed = flapping::hear(&mut steadiness, vote.state, ctx.now, ctx.interval, ctx.maintenance);
+    let mut judgement = weigh(&JudgeState { steadiness, ..state.clone() }, vote, ctx);
+    let flaps = state.steadiness.flapping_since.is_some() && judgement.state.steadiness.flapping_since.is_some();
+    if changed && flaps && judgement.transitions.is_empty() && flapping::is_told(&mut judgement.state.steadiness) {
+        judgement.flapping = Some(FlapNews::Changed(vote.state));
+    }
+    judgement
+}
+
+fn weigh(state: &JudgeState, vote: &Vote<'_>, ctx: &JudgeContext<'_>) -> Judgement {
+    let stays = |candidate| {
+        let state = JudgeState { candidate, ..state.clone() };
+        Judgement { state, transitions: Vec::new(), recheck: None, flapping: None }
     };
     if vote.state == state.state {
-        return stays(None);
+        let mut judgement = stays(None);
+        // Bad without a change for long: that is an outage like any other, and no flapping.
+        let flaps = state.steadiness.flapping_since.is_some();
+        if flaps && vote.state != MonitorState::Unknown && flapping::is_calm(&state.steadiness, ctx.now, ctx.interval) {
+            flapping::settle(&mut judgement.state.steadiness);
+            judgement.flapping = Some(FlapNews::Steady);
+        }
+        return judgement;
     }
     // Nothing gets worse in a window, nor somewhat better, which would be told too: it is judged anew when the window is over. Of audits and
     // scans nothing is told from here, so that their pages may show what is.
     if ctx.maintenance && ctx.kind.is_judged_whole() && news(known(state), vote.state).is_some() {
         return stays(None);
     }
-    let candidate = advance(state.candidate, &vote);
-    if candidate.rounds < rounds_needed(state.state, vote.state, ctx.policy) {
-        return Judgement {
-            state: JudgeState { candidate: Some(candidate), ..state.clone() },
-            transitions: Vec::new(),
-            recheck: Some(recheck_delay(ctx.interval)),
-        };
+    let candidate = advance(state.candidate, vote);
+    if let Some(held) = hold(state, vote, candidate, ctx) {
+        return held;
     }
-    confirm(state, &vote, ctx.now)
+    if candidate.rounds < rounds_needed(state.state, vote.state, ctx.policy) {
+        return Judgement { recheck: Some(recheck_delay(ctx.interval)), ..stays(Some(candidate)) };
+    }
+    confirm(state, vote, ctx)
+}
+
+/// What is flapping gets no better until it is calm. It is looked at as often as ever meanwhile: there is time.
+fn hold(state: &JudgeState, vote: &Vote<'_>, candidate: Candidate, ctx: &JudgeContext<'_>) -> Option<Judgement> {
+    let better = vote.state != MonitorState::Unknown && rank(vote.state) < rank(known(state));
+    if !better || !ctx.kind.is_judged_whole() {
+        return None;
+    }
+    let flaps = state.steadiness.flapping_since.is_some();
+    if !(flaps || state.steadiness.changes.len() >= MANY) || flapping::is_calm(&state.steadiness, ctx.now, ctx.interval) {
+        return None;
+    }
+    let mut state = JudgeState { candidate: Some(candidate), ..state.clone() };
+    state.steadiness.flapping_since.get_or_insert(ctx.now);
+    let news = (!flaps).then(|| FlapNews::Began(flapping::calm(ctx.interval)));
+    Some(Judgement { state, transitions: Vec::new(), recheck: None, flapping: news })
 }
 
 /// How long to wait before looking again at something that seems to have changed.
@@ -87,9 +130,11 @@ struct Vote<'a> {
 }
 
 /// `quiet_at`: what was seen up to then was seen in a maintenance window and has no vote outside of one.
-fn count<'a>(latest: &'a [RegionOutcome], quiet_at: Option<DateTime<Utc>>, ctx: &JudgeContext) -> Option<Vote<'a>> {
+fn count<'a>(latest: &'a [RegionOutcome], quiet_at: Option<DateTime<Utc>>, ctx: &JudgeContext<'_>) -> Option<Vote<'a>> {
     let oldest = ctx.now - chrono::Duration::from_std(ctx.interval * 2).unwrap_or(chrono::Duration::MAX);
-    let votes = |outcome: &RegionOutcome| ctx.maintenance || quiet_at.is_none_or(|quiet| outcome.at > quiet);
+    let votes = |outcome: &RegionOutcome| {
+        (ctx.maintenance || quiet_at.is_none_or(|quiet| outcome.at > quiet)) && !ctx.cut_offs.iter().any(|cut_off| cut_off.covers(outcome))
+    };
     let recent: Vec<&RegionOutcome> = latest.iter().filter(|outcome| outcome.at >= oldest && votes(outcome)).collect();
     let telling: Vec<&RegionOutcome> = recent.iter().copied().filter(|outcome| outcome.verdict != Verdict::Unknown).collect();
     if telling.is_empty() {
@@ -99,7 +144,8 @@ fn count<'a>(latest: &'a [RegionOutcome], quiet_at: Option<DateTime<Utc>>, ctx: 
     // A region that is silent or blind must not keep the others from deciding, so the majority is one of those that can tell.
     let needed = match ctx.policy.quorum as usize {
         0 => telling.len() / 2 + 1,
-        quorum => quorum.min(ctx.regions.max(1)),
+        // Of the regions that can reach anything, so that those that can not do not keep an outage from being one.
+        quorum => quorum.min(ctx.regions.saturating_sub(ctx.cut_offs.iter().filter(|cut_off| cut_off.until.is_none()).count()).max(1)),
     };
     for (verdict, state) in [(Verdict::Down, MonitorState::Down), (Verdict::Degraded, MonitorState::Degraded)] {
         let supporters: Vec<&RegionOutcome> = telling.iter().copied().filter(|outcome| badness(outcome.verdict) >= badness(verdict)).collect();
@@ -175,18 +221,47 @@ fn news(before: MonitorState, after: MonitorState) -> Option<IncidentSeverity> {
     }
 }
 
-fn confirm(state: &JudgeState, vote: &Vote<'_>, now: DateTime<Utc>) -> Judgement {
-    let known = known(state);
+fn confirm(state: &JudgeState, vote: &Vote<'_>, ctx: &JudgeContext<'_>) -> Judgement {
+    let (known, now) = (known(state), ctx.now);
     let severity = news(known, vote.state);
     let worst = vote.supporters.iter().max_by_key(|outcome| (badness(outcome.verdict), outcome.worst, outcome.at));
+    let summary = worst.map(|outcome| outcome.summary.clone()).unwrap_or_default();
+    let mut steadiness = state.steadiness.clone();
+    let recovered_at = follow(&mut steadiness, (known, vote.state), ctx);
     let transition =
-        Transition { from: known, to: vote.state, at: now, summary: worst.map(|outcome| outcome.summary.clone()).unwrap_or_default(), severity };
+        Transition { from: known, to: vote.state, at: now, summary, severity, recovered_at, flapping: steadiness.flapping_since.is_some() };
     let before_unknown = (vote.state == MonitorState::Unknown).then_some(known);
     Judgement {
-        state: JudgeState { state: vote.state, since: Some(now), candidate: None, before_unknown, quiet_at: state.quiet_at },
+        state: JudgeState { state: vote.state, since: Some(now), candidate: None, before_unknown, quiet_at: state.quiet_at, steadiness },
         transitions: vec![transition],
         recheck: None,
+        flapping: None,
     }
+}
+
+/// What a confirmed change makes of its steadiness. Answers when it had been confirmed to work again, where it failed again soon after.
+fn follow(steadiness: &mut Steadiness, (known, to): (MonitorState, MonitorState), ctx: &JudgeContext<'_>) -> Option<DateTime<Utc>> {
+    if to == MonitorState::Unknown || !ctx.kind.is_judged_whole() {
+        return None;
+    }
+    if rank(to) < rank(known) {
+        // It was calm, or never flapped.
+        if steadiness.flapping_since.is_some() {
+            flapping::settle(steadiness);
+        }
+        if to == MonitorState::Up {
+            steadiness.recovered_at = Some(ctx.now);
+        }
+        return None;
+    }
+    if rank(to) == rank(known) {
+        return None;
+    }
+    let recovered_at = flapping::relapsed(steadiness, ctx.now, ctx.interval).filter(|_| known == MonitorState::Up);
+    if recovered_at.is_some() || steadiness.changes.len() >= MANY {
+        steadiness.flapping_since.get_or_insert(ctx.now);
+    }
+    recovered_at
 }
 
 #[cfg(test)]

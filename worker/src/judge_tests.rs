@@ -2,7 +2,8 @@
 //!
 //! A round is one letter per region: `u` up, `g` degraded, `d` down, `?` unknown, `-` nothing new (the outcome before stays), `x` the
 //! region's outcome is too old to vote. After each round stands the state that must follow; an incident's severity, when one must be
-//! opened or changed, follows with `!`. A round in a maintenance window begins with `*`.
+//! opened or changed, follows with `!`, and `~` while it is flapping. A round in a maintenance window begins with `*`, and each `>` in front lets
+//! half an hour pass. A capital letter is seen by a region that is cut off.
 
 use std::time::Duration;
 
@@ -10,12 +11,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use waypost_types::{
     finding::Severity,
     incident::IncidentSeverity,
-    judge::{JudgeState, MonitorState, Policy, RegionOutcome},
+    judge::{CutOff, JudgeState, MonitorState, Policy, RegionOutcome},
     monitor::MonitorKind,
     outcome::Verdict,
 };
 
-use super::{JudgeContext, count, judge, recheck_delay};
+use super::{JudgeContext, count, judge, rank, recheck_delay};
+use crate::flapping::{FlapNews, MOST_TOLD, calm};
 
 const INTERVAL: Duration = Duration::from_secs(300);
 
@@ -30,15 +32,24 @@ fn policy(fail_after: u32, recover_after: u32, quorum: u32) -> Policy {
 /// Plays a story and writes down what followed in the same notation.
 fn play(policy: Policy, story: &str) -> String {
     let rounds: Vec<&str> = story.split_whitespace().map(|step| step.split_once('=').unwrap().0).collect();
-    let regions = rounds[0].trim_start_matches('*').len();
+    let regions = rounds[0].trim_start_matches(['*', '>']).len();
     let mut latest: Vec<Option<RegionOutcome>> = vec![None; regions];
     let mut state = JudgeState::default();
     let mut told = Vec::new();
-    for (number, round) in rounds.iter().enumerate() {
-        let at = start() + TimeDelta::seconds(60 * i64::try_from(number).unwrap());
+    let mut cut_offs: Vec<CutOff> = Vec::new();
+    let mut at = start();
+    for round in &rounds {
+        at += TimeDelta::minutes(1 + 30 * i64::try_from(round.matches('>').count()).unwrap());
         let mut said = Vec::new();
-        for (region, letter) in round.trim_start_matches('*').chars().enumerate() {
-            let verdict = match letter {
+        for (region, letter) in round.trim_start_matches(['*', '>']).chars().enumerate() {
+            let name = format!("r{region}");
+            let open = cut_offs.iter_mut().find(|cut_off: &&mut CutOff| cut_off.region == name && cut_off.until.is_none());
+            match (open, letter.is_ascii_uppercase(), letter) {
+                (Some(cut_off), false, 'a'..='z') => cut_off.until = Some(at - TimeDelta::seconds(1)),
+                (None, true, _) => cut_offs.push(CutOff { region: name, since: at, until: None }),
+                _ => {}
+            }
+            let verdict = match letter.to_ascii_lowercase() {
                 'u' => Verdict::Up,
                 'g' => Verdict::Degraded,
                 'd' => Verdict::Down,
@@ -61,12 +72,24 @@ fn play(policy: Policy, story: &str) -> String {
             });
         }
         let known: Vec<RegionOutcome> = latest.iter().flatten().cloned().collect();
-        let ctx = JudgeContext { now: at, policy, interval: INTERVAL, kind: MonitorKind::Smtp, regions, maintenance: round.starts_with('*') };
+        let ctx = JudgeContext {
+            now: at,
+            policy,
+            interval: INTERVAL,
+            kind: MonitorKind::Smtp,
+            regions,
+            maintenance: round.starts_with('*'),
+            cut_offs: &cut_offs,
+        };
         let judgement = judge(&state, &known, &ctx);
         assert!(judgement.transitions.len() <= 1, "{story}");
         if count(&known, state.quiet_at, &ctx).is_some() {
-            // A change that waits for its confirmation is looked at again soon, and nothing else is.
-            assert_eq!(judgement.recheck, judgement.state.candidate.map(|_| recheck_delay(INTERVAL)), "{story}");
+            // A change that waits for its confirmation is looked at again soon, and nothing else is: what flaps gets better in its own time.
+            let held = judgement.state.steadiness.flapping_since.is_some();
+            let known = judgement.state.before_unknown.unwrap_or(judgement.state.state);
+            let better = |to: MonitorState| to != MonitorState::Unknown && rank(to) < rank(known);
+            let soon = judgement.state.candidate.filter(|candidate| !(held && better(candidate.state)));
+            assert_eq!(judgement.recheck, soon.map(|_| recheck_delay(INTERVAL)), "{story}");
         } else {
             assert_eq!((&judgement.state, judgement.recheck), (&state, None), "{story}");
         }
@@ -78,6 +101,9 @@ fn play(policy: Policy, story: &str) -> String {
                 Some(IncidentSeverity::Warning) => "!warning",
                 Some(IncidentSeverity::Info) => "!info",
             });
+        }
+        if judgement.state.steadiness.flapping_since.is_some() {
+            said.push("~");
         }
         state = judgement.state;
         told.push(format!("{round}={}{}", state.state.as_str(), said.concat()));
@@ -142,7 +168,7 @@ fn stories_end_as_the_table_says() {
         ("one failure after the window is no outage", standard, "u=up *d=up *d=up d=up u=up"),
         ("what waited for its confirmation begins anew after the window", standard, "u=up d=up *d=up d=up d=down!critical"),
         ("what was seen in the window does not vote after it", policy(1, 1, 0), "uuu=up *ddu=up --u=up d--=up dd-=down!critical"),
-        ("an outage that is open stays open, and may end", standard, "u=up d=up d=down!critical *d=down *d=down *u=up *d=up d=up d=down!critical"),
+        ("an outage that is open stays open, and may end", standard, "u=up d=up d=down!critical *d=down *d=down *u=up *d=up d=up d=down!critical~"),
         ("an outage that is open stays open beyond the window without being told again", standard, "d=pending d=down!critical *d=down d=down u=up"),
         (
             "an outage gets no better in a window by being degraded, and is told after it",
@@ -160,11 +186,92 @@ fn stories_end_as_the_table_says() {
 }
 
 #[test]
+fn what_flaps_and_what_is_cut_off_end_as_the_table_says() {
+    let standard = policy(2, 1, 0);
+    let table: &[(&str, Policy, &str)] = &[
+        (
+            "what fails again soon after it recovered is flapping, and ends when it has been calm",
+            standard,
+            "u=up d=up d=down!critical u=up d=up d=down!critical~ u=down~ d=down~ u=down~ u=down~ >u=up",
+        ),
+        ("what fails again long after is a new outage", standard, "u=up d=up d=down!critical u=up >u=up >u=up >d=up d=down!critical u=up"),
+        ("short failures that go on are flapping by their number", standard, "u=up d=up u=up d=up u=up d=up d=down!critical~ u=down~ >u=up"),
+        ("a recovery among many changes is held", standard, "d=pending u=up d=up u=up d=up d=down!critical u=down~ d=down~ u=down~ >u=up"),
+        ("one short failure before an outage is none", standard, "u=up d=up u=up d=up d=down!critical u=up"),
+        ("a restart that greets with a temporary refusal is none", standard, "u=up g=up d=up d=down!critical g=degraded!warning u=up"),
+        (
+            "short failures with long times between them are none",
+            standard,
+            "u=up d=up u=up >d=up u=up >d=up u=up >d=up u=up >d=up d=down!critical u=up",
+        ),
+        ("what fails on without a break flaps no longer", standard, "u=up d=up d=down!critical u=up d=up d=down!critical~ d=down~ >d=down u=up"),
+        (
+            "while it flaps it may get worse and gets no better",
+            standard,
+            "u=up g=up g=degraded!warning u=up g=up g=degraded!warning~ d=degraded~ d=down!critical~ g=down~ u=down~ >u=up",
+        ),
+        (
+            "what can not be told is no change, and behind the fog it flaps on",
+            standard,
+            "u=up d=up d=down!critical u=up d=up d=down!critical~ ?=down~ ?=unknown~ u=unknown~ >u=up",
+        ),
+        ("what changes in a window is somebody's work", standard, "u=up *d=up *u=up *d=up *u=up *d=up d=up d=down!critical u=up"),
+        ("one region that flaps is outvoted", standard, "uuu=up duu=up uuu=up duu=up uuu=up duu=up uuu=up ddu=up ddu=down!critical uuu=up"),
+        ("a region that is cut off opens nothing", policy(2, 1, 1), "uu=up Du=up Du=up Du=up du=up du=down!critical"),
+        ("alone and cut off, all stays as it was", standard, "u=up D=up D=up D=up u=up"),
+        ("an outage that is open stays open while all are cut off", standard, "uu=up dd=up dd=down!critical UU=down UU=down uu=up"),
+        ("what it saw while it was cut off does not vote after it", policy(1, 1, 2), "uuu=up DDu=up u--=up -d-=up --d=down!critical"),
+        ("half of the regions cut off open nothing", policy(2, 1, 2), "uuuu=up DDuu=up DDuu=up DDuu=up uuuu=up"),
+        ("what is dead is found by the regions that are not cut off", policy(2, 1, 3), "uuuu=up DDdd=up DDdd=down!critical DDuu=up"),
+        ("the majority is one of those that reach something", standard, "uuuu=up DDdd=up DDdd=down!critical"),
+        ("a slow recovery is held like any other", policy(1, 2, 0), "u=up d=down!critical u=down u=up d=down!critical~ u=down~ >u=up"),
+    ];
+    for (name, policy, story) in table {
+        assert_eq!(&play(*policy, story), story, "{name}");
+    }
+}
+
+#[test]
+fn each_change_of_what_flaps_is_told_up_to_a_number() {
+    let ctx = |at| JudgeContext {
+        now: at,
+        policy: policy(1, 1, 0),
+        interval: INTERVAL,
+        kind: MonitorKind::Smtp,
+        regions: 1,
+        maintenance: false,
+        cut_offs: &[],
+    };
+    let mut state = JudgeState::default();
+    let mut told = Vec::new();
+    for second in 0..200 {
+        let verdict = if second % 2 == 0 { Verdict::Up } else { Verdict::Down };
+        let at = start() + TimeDelta::seconds(second);
+        let outcome = RegionOutcome { region: "local".into(), at, verdict, worst: None, summary: String::new() };
+        let judgement = judge(&state, &[outcome], &ctx(at));
+        told.extend(judgement.flapping);
+        state = judgement.state;
+    }
+    let (up, down) = (FlapNews::Changed(MonitorState::Up), FlapNews::Changed(MonitorState::Down));
+    assert_eq!(told[..4], [up, down, up, down]);
+    assert_eq!((told.len(), state.state), (MOST_TOLD as usize, MonitorState::Down));
+    assert!(!told.contains(&FlapNews::Began(calm(INTERVAL))), "the second outage said so");
+}
+
+#[test]
 fn a_change_that_waits_is_looked_at_soon() {
     assert_eq!(recheck_delay(Duration::from_secs(300)), Duration::from_secs(30));
     assert_eq!(recheck_delay(Duration::from_secs(60)), Duration::from_secs(15));
     let outcome = RegionOutcome { region: "local".into(), at: start(), verdict: Verdict::Down, worst: None, summary: "refused".into() };
-    let ctx = JudgeContext { now: start(), policy: Policy::default(), interval: INTERVAL, kind: MonitorKind::Smtp, regions: 1, maintenance: false };
+    let ctx = JudgeContext {
+        now: start(),
+        policy: Policy::default(),
+        interval: INTERVAL,
+        kind: MonitorKind::Smtp,
+        regions: 1,
+        maintenance: false,
+        cut_offs: &[],
+    };
     let first = judge(&JudgeState::default(), std::slice::from_ref(&outcome), &ctx);
     assert_eq!(first.recheck, Some(Duration::from_secs(30)));
     let again = judge(&first.state, std::slice::from_ref(&outcome), &ctx);
@@ -173,7 +280,15 @@ fn a_change_that_waits_is_looked_at_soon() {
 
 #[test]
 fn nothing_to_judge_by_changes_nothing() {
-    let ctx = JudgeContext { now: start(), policy: Policy::default(), interval: INTERVAL, kind: MonitorKind::Audit, regions: 1, maintenance: false };
+    let ctx = JudgeContext {
+        now: start(),
+        policy: Policy::default(),
+        interval: INTERVAL,
+        kind: MonitorKind::Audit,
+        regions: 1,
+        maintenance: false,
+        cut_offs: &[],
+    };
     let judgement = judge(&JudgeState::default(), &[], &ctx);
     assert_eq!((judgement.state, judgement.transitions.len(), judgement.recheck), (JudgeState::default(), 0, None));
 }
@@ -181,7 +296,15 @@ fn nothing_to_judge_by_changes_nothing() {
 #[test]
 fn the_reason_is_the_worst_outcomes() {
     let outcome = |verdict, summary: &str| RegionOutcome { region: summary.into(), at: start(), verdict, worst: None, summary: summary.into() };
-    let ctx = JudgeContext { now: start(), policy: policy(1, 1, 0), interval: INTERVAL, kind: MonitorKind::Smtp, regions: 3, maintenance: false };
+    let ctx = JudgeContext {
+        now: start(),
+        policy: policy(1, 1, 0),
+        interval: INTERVAL,
+        kind: MonitorKind::Smtp,
+        regions: 3,
+        maintenance: false,
+        cut_offs: &[],
+    };
     let latest = [outcome(Verdict::Degraded, "slow"), outcome(Verdict::Down, "refused"), outcome(Verdict::Up, "fine")];
     assert_eq!(judge(&JudgeState { state: MonitorState::Up, ..JudgeState::default() }, &latest, &ctx).transitions[0].summary, "refused");
 }

@@ -30,7 +30,7 @@ use crate::{
     server_history,
     shared_checks::PROVIDER_SPACING,
     stays,
-    steps::{of_decision, of_transition},
+    steps::{of_decision, of_flapping, of_transition},
     untold::untold,
     wording::{latency_ms, sentence, stages},
 };
@@ -202,6 +202,7 @@ fn sort_out<'a>(
             kind: monitor.kind,
             regions: monitor.regions.len(),
             maintenance,
+            cut_offs: &monitor.cut_offs,
         };
         let judgement = judge(&monitor.judge, &latest, &context);
         // What can not be told changes nothing, but how long what an incident is about can not be told.
@@ -244,7 +245,9 @@ fn steps_of<'a>(judged: &'a Judged<'_>) -> Vec<Step<'a>> {
     let conditions =
         judged.conditions.iter().flat_map(|(seen, decision)| of_decision(&judged.monitor, &judged.outcome, seen, decision, judged.run.at));
     let whole = judged.judgement.transitions.iter().filter(|_| judged.monitor.kind.is_judged_whole());
-    whole.filter_map(|transition| of_transition(&judged.monitor, &judged.outcome, transition)).chain(conditions).collect()
+    let flaps = judged.judgement.flapping.filter(|_| judged.monitor.kind.is_judged_whole());
+    let flaps = flaps.map(|news| of_flapping(&judged.monitor, &judged.outcome, news, judged.run.at));
+    whole.filter_map(|transition| of_transition(&judged.monitor, &judged.outcome, transition)).chain(flaps).chain(conditions).collect()
 }
 
 async fn write(tx: &mut OrgTx, region: &str, news: &[Judged<'_>], repeats: &[(LockedMonitor, &Run)], now: DateTime<Utc>) -> Result<(), WorkerError> {
@@ -309,7 +312,7 @@ fn next_after_repeat(monitor: &LockedMonitor, now: DateTime<Utc>) -> DateTime<Ut
 }
 
 /// An outcome votes for two intervals. A mailbox provider's host is looked at every 15 minutes at most, whatever the monitor asks.
-fn vote_interval(monitor: &LockedMonitor) -> Duration {
+pub(crate) fn vote_interval(monitor: &LockedMonitor) -> Duration {
     let provider = monitor.kind == MonitorKind::Smtp && provider_of(split_target(&monitor.target).0).is_some();
     interval_of(monitor).max(if provider { PROVIDER_SPACING } else { Duration::ZERO })
 }

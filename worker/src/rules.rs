@@ -23,7 +23,7 @@ use crate::{
     WorkerError,
     backoff::forever,
     error::chain,
-    incidents::{Incidents, Step, What},
+    incidents::{Flap, Incidents, Step, What},
     rule_words,
     thresholds::{Happens, judge},
 };
@@ -171,7 +171,7 @@ fn what_of(rule: &Rule, news: &News<'_>, target: &str) -> What {
         News::Stands { monitor, beyond } => {
             let value = monitor.value.unwrap_or_default();
             let (title, summary) = rule_words::stands(&rule.settings, target, value, beyond.since);
-            What::Stands { severity: rule.settings.severity, title, summary, better: false }
+            What::Stands { severity: rule.settings.severity, title, summary, better: false, flap: Flap::default() }
         }
         News::Ended { monitor, since } => {
             let (title, summary) = rule_words::ended(&rule.settings, target, monitor.value.unwrap_or_default(), *since);

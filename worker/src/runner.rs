@@ -19,6 +19,7 @@ use crate::{
     backoff::Backoff,
     batch::CheckBatch,
     checker::{Instructions, ListInstructions, Observation},
+    cut_off::CutOff,
     error::chain,
     logins::Logins,
     port25::Port25,
@@ -55,6 +56,7 @@ pub struct Runner {
     logins: Logins,
     recorder: Recorder,
     port25: Port25,
+    cut_off: CutOff,
     /// Opens keys of block lists.
     seal: Option<Seal>,
     /// Bounds our transactions, so that the pool has room for pages when the worker runs inside the server.
@@ -70,6 +72,7 @@ impl Runner {
         Self {
             region: region.to_owned(),
             port25: Port25::new(store.clone(), region),
+            cut_off: CutOff::new(store.clone(), region),
             logins: Logins::new(checks.checker(), store.clone(), seal.clone()),
             store,
             checks,
@@ -250,6 +253,7 @@ impl Runner {
         match seen {
             Ok(Observation { at, outcome }) => {
                 self.port25.saw(&outcome).await;
+                let outcome = self.cut_off.saw(outcome, Utc::now()).await;
                 let outcome = self.checks.with_close_look(&unit, outcome);
                 let outcome = if unit.login { self.with_lease(&unit, self.logins.add(&unit, outcome)).await } else { outcome };
                 Some(Ended::Seen(Run { monitor: unit.monitor, claim: unit.claim, at, outcome, requested: unit.requested }))

@@ -9,7 +9,9 @@ use waypost_types::{
 
 use crate::{
     conditions::{Change, Decision, Element},
-    incidents::{Step, What},
+    flapping::{FlapNews, calm},
+    incidents::{Flap, Step, What},
+    recorder::vote_interval,
     wording::{self, condition_words, incident_words, recovery_words, service_words},
 };
 
@@ -25,7 +27,8 @@ pub(crate) fn of_transition<'a>(monitor: &'a LockedMonitor, outcome: &'a Outcome
                 Outcome::Audit(_) | Outcome::Blacklist(_) => return None,
             };
             let better = matches!((transition.from, transition.to), (MonitorState::Down, MonitorState::Degraded));
-            What::Stands { severity, title, summary, better }
+            let flap = Flap { recovered_at: transition.recovered_at, calm: transition.flapping.then(|| calm(vote_interval(monitor))) };
+            What::Stands { severity, title, summary, better, flap }
         }
         None if transition.to == MonitorState::Up && transition.from != MonitorState::Pending => {
             let (title, summary) = recovery_words(target, transition.from, outcome);
@@ -34,6 +37,16 @@ pub(crate) fn of_transition<'a>(monitor: &'a LockedMonitor, outcome: &'a Outcome
         None => return None,
     };
     Some(Step { monitor: monitor.id, condition: String::new(), kind: monitor.kind, target, outcome, at: transition.at, what })
+}
+
+/// Of what is flapping, beside what is confirmed of it.
+pub(crate) fn of_flapping<'a>(monitor: &'a LockedMonitor, outcome: &'a Outcome, news: FlapNews, at: DateTime<Utc>) -> Step<'a> {
+    let what = match news {
+        FlapNews::Began(calm) => What::Flaps(wording::flaps(calm)),
+        FlapNews::Changed(state) => What::Note(wording::flapped(state).to_owned()),
+        FlapNews::Steady => What::Steady(wording::fails_steadily(calm(vote_interval(monitor)))),
+    };
+    Step { monitor: monitor.id, condition: String::new(), kind: monitor.kind, target: &monitor.target, outcome, at, what }
 }
 
 /// Of the conditions of an audit, a scan, or the close looks at a server.
@@ -54,11 +67,11 @@ pub(crate) fn of_decision<'a>(
         let what = match change {
             Change::Opened { severity, .. } => {
                 let (title, summary) = condition_words(target, outcome, &all_of(condition));
-                What::Stands { severity: *severity, title, summary, better: false }
+                What::Stands { severity: *severity, title, summary, better: false, flap: Flap::default() }
             }
             Change::Severity { from, to } => {
                 let (title, summary) = condition_words(target, outcome, &all_of(condition));
-                What::Stands { severity: *to, title, summary, better: to < from }
+                What::Stands { severity: *to, title, summary, better: to < from, flap: Flap::default() }
             }
             Change::Grew(ids) => What::Note(wording::grew(&named(ids))),
             Change::Shrank(ids) => What::Note(wording::shrank(ids)),

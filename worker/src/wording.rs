@@ -1,6 +1,9 @@
 //! Outcomes and incidents in words: the sentence of a result, the title and summary of an incident. What was seen comes first, then the
 //! next step.
 
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
 use waypost_engine::audit::rules::fix_apart;
 use waypost_render::cut;
 use waypost_types::{
@@ -88,6 +91,46 @@ pub fn incident_words(target: &str, state: MonitorState, report: &SmtpReport) ->
     let findings: Vec<Finding> = report.probes.iter().flat_map(|probe| probe.findings.clone()).collect();
     let (title, summary) = smtp_words(target, state, report, worst(&findings));
     (title_of(&title, ""), in_text(&summary))
+}
+
+/// What is said of what works just now and is flapping.
+pub fn flaps(calm: Duration) -> String {
+    format!("It works just now, but it keeps failing and coming back: it is flapping. {}", until_calm(calm))
+}
+
+/// What is said of what fails and is flapping.
+pub fn fails_in_turn(calm: Duration) -> String {
+    format!("It keeps failing and coming back: it is flapping. {}", until_calm(calm))
+}
+
+/// What is said of what fails again soon after it recovered.
+pub fn fails_again(recovered_at: DateTime<Utc>, at: DateTime<Utc>) -> String {
+    match (at - recovered_at).num_minutes() {
+        ..1 => "It failed again less than a minute after it had recovered.".to_owned(),
+        minutes => format!("It failed again {} after it had recovered.", count(usize::try_from(minutes).unwrap_or_default(), "minute")),
+    }
+}
+
+fn until_calm(calm: Duration) -> String {
+    format!("The incident ends once nothing has changed for {}; until then nobody is told of each change.", minutes(calm))
+}
+
+/// What is said of what was flapping and fails ever since.
+pub fn fails_steadily(calm: Duration) -> String {
+    format!("It has failed for {} without a break: it is no longer flapping.", minutes(calm))
+}
+
+fn minutes(span: Duration) -> String {
+    count(usize::try_from(span.as_secs() / 60).unwrap_or_default(), "minute")
+}
+
+/// What is said of a change of what is flapping.
+pub const fn flapped(state: MonitorState) -> &'static str {
+    match state {
+        MonitorState::Down => "It fails again.",
+        MonitorState::Degraded => "It works with problems just now.",
+        MonitorState::Up | MonitorState::Pending | MonitorState::Unknown => "It works again just now.",
+    }
 }
 
 /// Title and summary of an incident about the confirmed state of a service.

@@ -318,6 +318,7 @@ async fn a_silent_channel_holds_up_nobody_else() {
     let (scene, monitor, other) = broken(ChannelKind::Slack).await;
     let silent = channel_at(&scene, ChannelKind::Slack, IncidentSeverity::Critical, "https://127.0.0.1/silent").await;
     until(&scene, monitor, Verdict::Up, 0).await;
+    scene.long_after().await;
     until(&scene, monitor, Verdict::Down, 1).await;
     let sender = sender(&scene, &receiver);
     tokio::spawn(async move { sender.run(&Arc::new(Notify::new())).await });

@@ -140,6 +140,7 @@ async fn routes_decide_who_is_told_and_who_heard_hears_of_the_end() {
     // Without routes everybody is told.
     until(&scene, monitor, Verdict::Down, 1).await;
     until(&scene, monitor, Verdict::Up, 0).await;
+    scene.long_after().await;
     assert_eq!(told(&scene).await.matches("opened").count(), 2);
     assert!(told(&scene).await.contains("members Critical") && told(&scene).await.contains("members Recovered"), "{}", told(&scene).await);
     scene.run_sql("DELETE FROM outbox").await;
@@ -156,12 +157,14 @@ async fn routes_decide_who_is_told_and_who_heard_hears_of_the_end() {
     // The end goes to whoever heard, though by now the routes would say otherwise.
     scene.run_sql("UPDATE routes SET tags = '{elsewhere}'").await;
     until(&scene, monitor, Verdict::Up, 0).await;
+    scene.long_after().await;
     assert_eq!(told(&scene).await, "chat opened, chat resolved");
     until(&scene, monitor, Verdict::Down, 1).await;
     assert_eq!(told(&scene).await, "chat opened, chat resolved");
     assert_eq!(story(&scene, "held").await, "No route matches: nobody is told.");
     // What stands by itself has tags of its own.
     until(&scene, monitor, Verdict::Up, 0).await;
+    scene.long_after().await;
     scene.run_sql("UPDATE monitors SET tags = '{elsewhere}'").await;
     until(&scene, monitor, Verdict::Down, 1).await;
     assert_eq!(told(&scene).await, "chat opened, chat resolved, chat opened");

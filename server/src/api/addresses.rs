@@ -12,7 +12,7 @@ use waypost_types::{
 };
 
 use crate::{
-    api::targets,
+    api::{monitors::checked_regions, targets},
     http::{
         body::Body,
         condition::{IfMatch, Versioned},
@@ -73,6 +73,8 @@ pub async fn update(
         address.member.take_check()?;
     }
     let mut tx = address.member.tx().await?;
+    patch.regions = checked_regions(&mut tx, patch.regions).await?;
+    targets::policy(&address.row.monitors, patch.policy.as_ref(), patch.regions.as_deref())?;
     let changed = tx.update_address(address.row.id, expected, &patch).await?;
     address.member.changed(tx, changed).await
 }

@@ -13,7 +13,7 @@ use waypost_types::{
 };
 
 use crate::{
-    api::targets,
+    api::{monitors::checked_regions, targets},
     http::{
         body::Body,
         condition::{IfMatch, Versioned},
@@ -61,17 +61,21 @@ pub async fn get(domain: Of<Read, Domain>) -> Versioned<Domain> {
     responses((status = 200, body = Domain), (status = 404, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub async fn update(domain: Of<Write, Domain>, IfMatch(expected): IfMatch, Body(patch): Body<DomainPatch>) -> Result<Versioned<Domain>, ApiError> {
     targets::interval(MonitorKind::Audit, patch.interval_s)?;
-    let patch = DomainPatch {
+    let mut patch = DomainPatch {
         selectors: patch.selectors.map(|selectors| targets::selectors(&selectors)).transpose()?,
         senders: patch.senders.map(|senders| targets::senders(&senders)).transpose()?,
         tags: targets::tags(patch.tags)?,
         interval_s: patch.interval_s,
         paused: patch.paused,
+        regions: patch.regions,
+        policy: patch.policy,
     };
     if patch.paused == Some(false) {
         domain.member.take_check()?;
     }
     let mut tx = domain.member.tx().await?;
+    patch.regions = checked_regions(&mut tx, patch.regions).await?;
+    targets::policy(&domain.row.monitors, patch.policy.as_ref(), patch.regions.as_deref())?;
     let changed = tx.update_domain(domain.row.id, expected, &patch).await?;
     domain.member.changed(tx, changed).await
 }

@@ -68,7 +68,7 @@ pub async fn get(monitor: Of<Read, Monitor>) -> Versioned<Monitor> {
     Versioned::ok(monitor.row)
 }
 
-/// How often, from where, and whether.
+/// How often, from where, when a change counts, and whether.
 #[utoipa::path(patch, path = "/v1/orgs/{org}/monitors/{id}", tag = "monitors",
     params(("org" = String, Path), ("id" = String, Path), ("if-match" = Option<String>, Header)), request_body = MonitorPatch,
     responses((status = 200, body = Monitor), (status = 404, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
@@ -91,9 +91,8 @@ pub async fn update(
         monitor.member.take_check()?;
     }
     let mut tx = monitor.member.tx().await?;
-    if let Some(given) = &patch.regions {
-        patch.regions = Some(known_regions(&mut tx, targets::regions(given)?).await?);
-    }
+    patch.regions = checked_regions(&mut tx, patch.regions).await?;
+    targets::policy(std::slice::from_ref(&monitor.row), patch.policy.as_ref(), patch.regions.as_deref())?;
     let changed = tx.update_monitor(monitor.row.id, expected, &patch).await?;
     if anew {
         tx.request_check(changed.id).await?;
@@ -123,6 +122,14 @@ pub async fn check(monitor: Of<Write, Monitor>) -> Result<StatusCode, ApiError> 
     tx.request_check(monitor.row.id).await?;
     tx.commit().await?;
     Ok(StatusCode::ACCEPTED)
+}
+
+/// Regions as a change gives them: written well, and seen.
+pub(super) async fn checked_regions(tx: &mut OrgTx, given: Option<Vec<String>>) -> Result<Option<Vec<String>>, ApiError> {
+    match given {
+        Some(given) => Ok(Some(known_regions(tx, targets::regions(&given)?).await?)),
+        None => Ok(None),
+    }
 }
 
 async fn known_regions(tx: &mut OrgTx, regions: Vec<String>) -> Result<Vec<String>, ApiError> {

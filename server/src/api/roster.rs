@@ -96,6 +96,7 @@ async fn carry_out(tx: &mut OrgTx, line: &Line) -> Result<LineOutcome, ApiError>
                 paused: line.paused.filter(|paused| server.monitors.iter().any(|monitor| monitor.paused != *paused)),
                 tags: line.tags.clone().filter(|tags| *tags != server.tags),
                 role: role.filter(|role| server.role != Some(*role)).map(Some),
+                ..ServerPatch::default()
             };
             let other = patch != ServerPatch::default();
             if other {
@@ -112,6 +113,7 @@ async fn carry_out(tx: &mut OrgTx, line: &Line) -> Result<LineOutcome, ApiError>
                 interval_s: line.interval_s.filter(|seconds| address.monitors.iter().any(|monitor| monitor.interval_s != *seconds)),
                 paused: line.paused.filter(|paused| address.monitors.iter().any(|monitor| monitor.paused != *paused)),
                 tags: line.tags.clone().filter(|tags| *tags != address.tags),
+                ..AddressPatch::default()
             };
             let other = patch != AddressPatch::default();
             if other {

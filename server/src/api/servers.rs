@@ -12,7 +12,7 @@ use waypost_types::{
 };
 
 use crate::{
-    api::targets,
+    api::{monitors::checked_regions, targets},
     http::{
         body::Body,
         condition::{IfMatch, Versioned},
@@ -74,6 +74,8 @@ pub async fn update(
         server.member.take_check()?;
     }
     let mut tx = server.member.tx().await?;
+    patch.regions = checked_regions(&mut tx, patch.regions).await?;
+    targets::policy(&server.row.monitors, patch.policy.as_ref(), patch.regions.as_deref())?;
     let changed = tx.update_server(server.row.id, expected, &patch).await?;
     server.member.changed(tx, changed).await
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use waypost_engine::net::{Egress, check_url};
 use waypost_types::{
     Cidr, DomainName,
+    judge::{Policy, PolicyPatch},
     monitor::{Monitor, MonitorKind},
     service::{RecordKind, ServiceSettings, dns_target, ports_of},
 };
@@ -73,6 +74,40 @@ pub fn interval(kind: MonitorKind, seconds: Option<u32>) -> Result<(), ApiError>
         }
         _ => Ok(()),
     }
+}
+
+/// When a change counts: numbers that make sense, and a number of regions that the monitors have, each as it will be. One region judges audits
+/// and block lists.
+pub fn policy(monitors: &[Monitor], patch: Option<&PolicyPatch>, regions: Option<&[String]>) -> Result<(), ApiError> {
+    let rounds =
+        [("policy.fail_after", patch.and_then(|patch| patch.fail_after)), ("policy.recover_after", patch.and_then(|patch| patch.recover_after))];
+    for (field, given) in rounds {
+        if given.is_some_and(|rounds| !Policy::ROUNDS.contains(&rounds)) {
+            return Err(ApiError::field(field, format!("Give a number from {} to {}.", Policy::ROUNDS.start(), Policy::ROUNDS.end())));
+        }
+    }
+    let given = patch.and_then(|patch| patch.quorum);
+    for monitor in monitors {
+        let here = regions.unwrap_or(&monitor.regions).len();
+        match given {
+            Some(1..) if !monitor.kind.is_judged_whole() => {
+                return Err(ApiError::field("policy.quorum", "Audits and block lists are judged from one region: there are no others to agree."));
+            }
+            Some(quorum) if quorum as usize > here => {
+                let from = if here == 1 { "1 region".to_owned() } else { format!("{here} regions") };
+                return Err(ApiError::field("policy.quorum", format!("It is checked from {from}: give at most {here}, or 0 for a majority.")));
+            }
+            None if regions.is_some() && monitor.policy.quorum as usize > here => {
+                let quorum = monitor.policy.quorum;
+                return Err(ApiError::field(
+                    "regions",
+                    format!("{quorum} regions must agree, and these are {here}: lower that number with them, or give 0 for a majority."),
+                ));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Names of regions, each once.

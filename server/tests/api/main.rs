@@ -10,6 +10,7 @@ mod live;
 mod lookup;
 mod maintenance;
 mod plain;
+mod policy;
 mod requests;
 mod resources;
 mod roster;

@@ -14,7 +14,7 @@ use crate::{
     OrgTx, StoreError,
     assets::Asset,
     domains::state_of,
-    monitors::{Added, MonitorDraft},
+    monitors::{Added, MonitorDraft, MonitorsChange},
     servers::source_of,
 };
 
@@ -175,7 +175,11 @@ impl OrgTx {
         sqlx::query!("UPDATE addresses SET tags = coalesce($3, tags) WHERE org_id = $1 AND id = $2", org, id.0, patch.tags.as_deref())
             .execute(self.connection())
             .await?;
-        self.end_change(id.into(), patch.interval_s, patch.paused).await?;
+        self.end_change(
+            id.into(),
+            &MonitorsChange { interval_s: patch.interval_s, paused: patch.paused, regions: patch.regions.as_deref(), policy: patch.policy },
+        )
+        .await?;
         self.address(id).await
     }
 }

@@ -3,7 +3,10 @@
 use uuid::Uuid;
 use waypost_types::{AddressId, DomainId, ServerId, event::LiveEvent, tag::TagUse};
 
-use crate::{OrgTx, StoreError, monitors::fresh};
+use crate::{
+    OrgTx, StoreError,
+    monitors::{MonitorsChange, fresh},
+};
 
 /// Something that is watched and has monitors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,8 +99,8 @@ impl OrgTx {
     }
 
     /// Ends a change: the monitors take their settings, and listeners are told.
-    pub(crate) async fn end_change(&mut self, asset: Asset, interval_s: Option<u32>, paused: Option<bool>) -> Result<(), StoreError> {
-        self.update_monitors_of(asset.uuid(), interval_s, paused).await?;
+    pub(crate) async fn end_change(&mut self, asset: Asset, change: &MonitorsChange<'_>) -> Result<(), StoreError> {
+        self.update_monitors_of(asset.uuid(), change).await?;
         self.tell_assets(asset).await
     }
 

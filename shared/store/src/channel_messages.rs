@@ -75,10 +75,26 @@ pub fn opened_key(incident: IncidentId) -> String {
     format!("incident:{incident}:opened")
 }
 
-/// One message per event and channel: an incident opens once, ends once, and changes with each version.
-fn event_key(incident: IncidentId, kind: EventKind, version: i64) -> String {
+/// Key of the news that it is over: once for each time that it was opened again.
+pub fn ended_key(incident: IncidentId, reopened: i32) -> String {
+    format!("incident:{incident}:resolved{}", again(reopened))
+}
+
+/// Key of the news that it fails and works in turn: once for each time that it was opened again.
+pub fn flapping_key(incident: IncidentId, reopened: i32) -> String {
+    format!("incident:{incident}:flapping{}", again(reopened))
+}
+
+/// What tells the keys of an incident that was opened again from those of before.
+pub(crate) fn again(reopened: i32) -> String {
+    if reopened > 0 { format!(":{reopened}") } else { String::new() }
+}
+
+/// One message per event and channel: an incident opens once, ends once each time it was opened, and changes with each version.
+fn event_key(incident: IncidentId, kind: EventKind, (version, reopened): (i64, i32)) -> String {
     match kind {
-        EventKind::Resolved | EventKind::LetGo => format!("incident:{incident}:resolved"),
+        EventKind::Resolved | EventKind::LetGo => ended_key(incident, reopened),
+        EventKind::Flapping => flapping_key(incident, reopened),
         EventKind::Changed => format!("incident:{incident}:changed:{version}"),
         EventKind::Handled => format!("incident:{incident}:handled:{version}"),
         EventKind::Opened | EventKind::Test => opened_key(incident),
@@ -220,6 +236,8 @@ impl OrgTx {
     /// Before an incident is removed with all that waits for it: who was told of it and not of its end, and what they are to be told.
     pub(crate) async fn farewell(&mut self, incident: IncidentId, at: DateTime<Utc>) -> Result<Option<Farewell>, StoreError> {
         let org = self.org().0;
+        let reopened =
+            sqlx::query_scalar!("SELECT reopened FROM incidents WHERE org_id = $1 AND id = $2", org, incident.0).fetch_one(self.connection()).await?;
         let rows = sqlx::query!(
             "SELECT c.id, max(o.leased_until) AS not_before FROM channels c JOIN outbox o ON o.org_id = $1 AND o.channel_id = c.id
                AND (o.incident_id = $2 OR (o.also <> '{}' AND o.also @> ARRAY[$2]))
@@ -227,7 +245,7 @@ impl OrgTx {
              GROUP BY c.id HAVING max(o.attempts) > 0 AND NOT bool_or(o.event_key = $3 AND o.state <> 'pending') ORDER BY c.id",
             org,
             incident.0,
-            event_key(incident, EventKind::LetGo, 0)
+            ended_key(incident, reopened)
         )
         .fetch_all(self.connection())
         .await?;
@@ -253,7 +271,7 @@ impl OrgTx {
         let org = self.org().0;
         let lasts = matches!(kind, EventKind::Opened | EventKind::Changed | EventKind::Escalated | EventKind::Reminded);
         let row = sqlx::query!(
-            "SELECT o.slug, o.name, i.title, i.target, i.severity, i.opened_at, i.version, i.kind, i.condition,
+            "SELECT o.slug, o.name, i.title, i.target, i.severity, i.opened_at, i.version, i.reopened, i.kind, i.condition,
                     CASE WHEN $3 THEN i.evidence END AS evidence FROM incidents i JOIN orgs o ON o.id = i.org_id
              WHERE i.org_id = $1 AND i.id = $2",
             org,
@@ -283,7 +301,7 @@ impl OrgTx {
             runbook: runbook.map(|topic| format!("/o/{}/runbooks/{}", row.slug, topic.as_str())),
             now: None,
         };
-        Ok((event_key(incident, kind, row.version), event))
+        Ok((event_key(incident, kind, (row.version, row.reopened)), event))
     }
 
     pub(crate) async fn enqueue_for(

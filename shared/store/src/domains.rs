@@ -17,7 +17,7 @@ use waypost_types::{
 use crate::{
     OrgTx, StoreError,
     assets::Asset,
-    monitors::{Added, MonitorDraft},
+    monitors::{Added, MonitorDraft, MonitorsChange},
     standing::weigh,
 };
 
@@ -257,7 +257,11 @@ impl OrgTx {
                 self.request_check(audit.id).await?;
             }
         }
-        self.end_change(id.into(), patch.interval_s, patch.paused).await?;
+        self.end_change(
+            id.into(),
+            &MonitorsChange { interval_s: patch.interval_s, paused: patch.paused, regions: patch.regions.as_deref(), policy: patch.policy },
+        )
+        .await?;
         self.domain(id).await
     }
 }

@@ -92,7 +92,8 @@ impl OrgTx {
             MonitorRow,
             r#"SELECT m.id, m.kind, m.target, m.interval_s, m.regions, m.paused, m.state, m.state_since, m.summary, m.latency_ms, m.last_checked_at,
                       (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at,
-                      m.domain_id, m.server_id, m.address_id, m.version, m.created_at, m.settings, monitor_tags(m) AS "tags!"
+                      m.domain_id, m.server_id, m.address_id, m.version, m.created_at, m.settings, monitor_tags(m) AS "tags!", m.policy,
+                      (m.judge #>> '{steadiness,flapping_since}')::timestamptz AS flapping_since
                FROM monitors m WHERE m.org_id = $1 AND m.id = ANY($2)"#,
             org,
             ids

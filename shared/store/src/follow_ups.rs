@@ -9,7 +9,7 @@ use waypost_types::{
     zone::Zone,
 };
 
-use crate::{OrgTx, Store, StoreError};
+use crate::{OrgTx, Store, StoreError, channel_messages::again};
 
 /// Something that is due, claimed for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,6 +145,7 @@ impl OrgTx {
         now: DateTime<Utc>,
     ) -> Result<DueFollowUp, StoreError> {
         let ClaimedFollowUp { incident: id, route: of, step, .. } = *claimed;
+        let again = again(i32::try_from(incident.reopened).unwrap_or(i32::MAX));
         let (mut members, mut channels) = (tells.members, tells.channels_of(listeners, incident.severity));
         let key = if step == 0 {
             // Whoever heard of it lately, by another route or a step, is not reminded.
@@ -154,9 +155,9 @@ impl OrgTx {
             let lately = self.told_since(id, since).await?;
             members &= !lately.contains(&None);
             channels.retain(|channel| !lately.contains(&Some(*channel)));
-            format!("incident:{id}:reminded:{of}:{times}")
+            format!("incident:{id}:reminded:{of}:{times}{again}")
         } else {
-            format!("incident:{id}:escalated:{of}:{step}")
+            format!("incident:{id}:escalated:{of}:{step}{again}")
         };
         Ok(DueFollowUp { key, route: route.name.clone(), members, channels, incident })
     }

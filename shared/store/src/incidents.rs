@@ -60,6 +60,8 @@ pub(crate) struct IncidentRow {
     pub acknowledged_at: Option<DateTime<Utc>>,
     pub resolved_at: Option<DateTime<Utc>>,
     pub version: i64,
+    pub flapping_since: Option<DateTime<Utc>>,
+    pub reopened: i32,
 }
 
 impl TryFrom<IncidentRow> for Incident {
@@ -83,6 +85,8 @@ impl TryFrom<IncidentRow> for Incident {
             mute: None,
             runbook: None,
             evidence: None,
+            flapping_since: row.flapping_since,
+            reopened: u32::try_from(row.reopened).unwrap_or_default(),
             version: row.version,
         })
     }
@@ -129,8 +133,8 @@ impl OrgTx {
         let org = self.org().0;
         let row = sqlx::query_as!(
             IncidentRow,
-            "SELECT id, monitor_id, kind, target, condition, title, summary, severity, status, opened_at, acknowledged_at, resolved_at, version
-             FROM incidents WHERE org_id = $1 AND id = $2",
+            "SELECT id, monitor_id, kind, target, condition, title, summary, severity, status, opened_at, acknowledged_at, resolved_at, version,
+                    flapping_since, reopened FROM incidents WHERE org_id = $1 AND id = $2",
             org,
             id.0
         )
@@ -176,7 +180,7 @@ impl OrgTx {
         let (before_at, before_id) = filter.before.map_or((None, None), |(at, id)| (Some(at), Some(id.0)));
         sqlx::query_as!(
             IncidentRow,
-            "SELECT id, monitor_id, kind, target, condition, title, summary, severity, status, opened_at, acknowledged_at, resolved_at, version FROM incidents
+            "SELECT id, monitor_id, kind, target, condition, title, summary, severity, status, opened_at, acknowledged_at, resolved_at, version, flapping_since, reopened FROM incidents
              WHERE org_id = $1 AND ($2::text IS NULL OR status = $2) AND (NOT $3 OR status <> 'resolved') AND ($4::uuid IS NULL OR monitor_id = $4)
                AND ($5::timestamptz IS NULL OR (opened_at, id) < ($5, $6::uuid))
              ORDER BY opened_at DESC, id DESC LIMIT $7",
@@ -195,7 +199,8 @@ impl OrgTx {
         .collect()
     }
 
-    /// A person takes, ends or comments an incident. What is over never opens again: `Conflict("status")`.
+    /// A person takes, ends or comments an incident. Nobody opens again what is over: `Conflict("status")`. The judge does where it fails again
+    /// soon (`reopening.rs`).
     pub async fn update_incident(
         &mut self,
         id: IncidentId,
@@ -219,7 +224,8 @@ impl OrgTx {
         sqlx::query!(
             "UPDATE incidents SET status = coalesce($3, status), version = version + 1,
                     acknowledged_at = CASE WHEN $3 = 'acknowledged' THEN $4 ELSE acknowledged_at END,
-                    resolved_at = CASE WHEN $3 = 'resolved' THEN $4 ELSE resolved_at END
+                    resolved_at = CASE WHEN $3 = 'resolved' THEN $4 ELSE resolved_at END,
+                    flapping_since = CASE WHEN $3 = 'resolved' THEN NULL ELSE flapping_since END
              WHERE org_id = $1 AND id = $2",
             org,
             id.0,

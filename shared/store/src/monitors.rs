@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use waypost_types::{
     AddressId, DomainId, MonitorId, ServerId,
+    judge::PolicyPatch,
     monitor::{Monitor, MonitorKind, MonitorPatch},
     service::ServiceSettings,
 };
@@ -50,6 +51,15 @@ pub struct MonitorDraft<'a> {
     pub owner: Option<Asset>,
 }
 
+/// What all monitors of something take on at once.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct MonitorsChange<'a> {
+    pub interval_s: Option<u32>,
+    pub paused: Option<bool>,
+    pub regions: Option<&'a [String]>,
+    pub policy: Option<PolicyPatch>,
+}
+
 /// A row as the queries of this crate select it.
 pub(crate) struct MonitorRow {
     pub id: Uuid,
@@ -71,6 +81,8 @@ pub(crate) struct MonitorRow {
     pub created_at: DateTime<Utc>,
     pub settings: serde_json::Value,
     pub tags: Vec<String>,
+    pub policy: serde_json::Value,
+    pub flapping_since: Option<DateTime<Utc>>,
 }
 
 /// Settings that another version of the program wrote in a form of its own are none to this one, and no reason to show no monitor at all.
@@ -89,9 +101,11 @@ impl TryFrom<MonitorRow> for Monitor {
             tags: row.tags,
             interval_s: u32::try_from(row.interval_s).unwrap_or_default(),
             regions: row.regions,
+            policy: serde_json::from_value(row.policy)?,
             paused: row.paused,
             state: row.state.parse().map_err(|()| StoreError::Corrupt(row.state.clone()))?,
             state_since: row.state_since,
+            flapping_since: row.flapping_since,
             summary: row.summary,
             latency_ms: row.latency_ms,
             last_checked_at: row.last_checked_at,
@@ -183,8 +197,11 @@ impl OrgTx {
         let (domain, server, address) = Asset::columns(draft.owner);
         let interval = i32::try_from(draft.interval_s).unwrap_or(i32::MAX);
         let inserted = sqlx::query!(
-            "INSERT INTO monitors (org_id, id, kind, target, interval_s, regions, domain_id, server_id, address_id)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (org_id, kind, target) DO NOTHING",
+            // A port that is added to a server is judged as its others are.
+            "INSERT INTO monitors (org_id, id, kind, target, interval_s, regions, domain_id, server_id, address_id, policy)
+             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9,
+               coalesce((SELECT policy FROM monitors s WHERE s.org_id = $1 AND s.server_id = $8 ORDER BY s.id LIMIT 1), '{\"fail_after\":2,\"recover_after\":1,\"quorum\":0}')
+             ON CONFLICT (org_id, kind, target) DO NOTHING",
             org,
             id.0,
             draft.kind.as_str(),
@@ -263,7 +280,8 @@ impl OrgTx {
             MonitorRow,
             r#"SELECT m.id, m.kind, m.target, m.interval_s, m.regions, m.paused, m.state, m.state_since, m.summary, m.latency_ms, m.last_checked_at,
                       (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at,
-                      m.domain_id, m.server_id, m.address_id, m.version, m.created_at, m.settings, monitor_tags(m) AS "tags!"
+                      m.domain_id, m.server_id, m.address_id, m.version, m.created_at, m.settings, monitor_tags(m) AS "tags!", m.policy,
+                      (m.judge #>> '{steadiness,flapping_since}')::timestamptz AS flapping_since
                FROM monitors m WHERE m.org_id = $1 AND m.id = $2"#,
             org,
             id.0
@@ -280,7 +298,8 @@ impl OrgTx {
             MonitorRow,
             r#"SELECT m.id, m.kind, m.target, m.interval_s, m.regions, m.paused, m.state, m.state_since, m.summary, m.latency_ms, m.last_checked_at,
                       (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at,
-                      m.domain_id, m.server_id, m.address_id, m.version, m.created_at, m.settings, monitor_tags(m) AS "tags!"
+                      m.domain_id, m.server_id, m.address_id, m.version, m.created_at, m.settings, monitor_tags(m) AS "tags!", m.policy,
+                      (m.judge #>> '{steadiness,flapping_since}')::timestamptz AS flapping_since
                FROM monitors m WHERE m.org_id = $1 AND (m.domain_id = ANY($2) OR m.server_id = ANY($2) OR m.address_id = ANY($2)) ORDER BY m.id"#,
             org,
             assets
@@ -302,7 +321,7 @@ impl OrgTx {
         let interval = patch.interval_s.map(|seconds| i32::try_from(seconds).unwrap_or(i32::MAX));
         let after = sqlx::query!(
             "UPDATE monitors SET interval_s = coalesce($3, interval_s), regions = coalesce($4, regions), paused = coalesce($5, paused),
-                    settings = coalesce($6, settings), tags = coalesce($7, tags), version = version + 1
+                    settings = coalesce($6, settings), tags = coalesce($7, tags), policy = policy || coalesce($8::jsonb, '{}'), version = version + 1
              WHERE org_id = $1 AND id = $2 RETURNING interval_s, regions",
             org,
             id.0,
@@ -310,7 +329,8 @@ impl OrgTx {
             patch.regions.as_deref(),
             patch.paused,
             patch.settings.as_ref().map(serde_json::to_value).transpose()?,
-            patch.tags.as_deref()
+            patch.tags.as_deref(),
+            patch.policy.as_ref().map(serde_json::to_value).transpose()?
         )
         .fetch_one(self.connection())
         .await?;
@@ -321,23 +341,33 @@ impl OrgTx {
 
     /// Settings of all monitors of an asset at once; their versions rise too. The interval of a domain is that of its audit: lists are asked
     /// as often as suits them.
-    pub(crate) async fn update_monitors_of(&mut self, asset: Uuid, interval_s: Option<u32>, paused: Option<bool>) -> Result<(), StoreError> {
-        if interval_s.is_none() && paused.is_none() {
+    pub(crate) async fn update_monitors_of(&mut self, asset: Uuid, change: &MonitorsChange<'_>) -> Result<(), StoreError> {
+        let &MonitorsChange { interval_s, paused, regions, policy } = change;
+        if interval_s.is_none() && paused.is_none() && regions.is_none() && policy.is_none() {
             return Ok(());
         }
         let org = self.org().0;
+        let policy = policy.map(serde_json::to_value).transpose()?;
         let interval = interval_s.map(|seconds| i32::try_from(seconds).unwrap_or(i32::MAX));
         let rows = sqlx::query!(
             r#"UPDATE monitors SET interval_s = CASE WHEN domain_id = $2 AND kind = 'blacklist' THEN interval_s ELSE coalesce($3, interval_s) END,
-                 paused = coalesce($4, paused), version = version + 1
-               WHERE org_id = $1 AND (domain_id = $2 OR server_id = $2 OR address_id = $2) RETURNING id, kind, domain_id IS NOT NULL AS "of_domain!""#,
+                 paused = coalesce($4, paused), regions = coalesce($5, regions), policy = policy || coalesce($6::jsonb, '{}'), version = version + 1
+               WHERE org_id = $1 AND (domain_id = $2 OR server_id = $2 OR address_id = $2)
+               RETURNING id, kind, interval_s, domain_id IS NOT NULL AS "of_domain!""#,
             org,
             asset,
             interval,
-            paused
+            paused,
+            regions,
+            policy
         )
         .fetch_all(self.connection())
         .await?;
+        if let Some(regions) = regions {
+            for row in &rows {
+                self.set_units(MonitorId(row.id), regions, row.interval_s).await?;
+            }
+        }
         let of_lists = |kind: &str, of_domain: bool| of_domain && kind == MonitorKind::Blacklist.as_str();
         let ids = |lists: bool| -> Vec<Uuid> { rows.iter().filter(|row| of_lists(&row.kind, row.of_domain) == lists).map(|row| row.id).collect() };
         self.reschedule(&ids(false), interval, paused).await?;

@@ -258,7 +258,7 @@ impl OrgTx {
         let org = self.org().0;
         sqlx::query_as!(
             IncidentRow,
-            "SELECT id, monitor_id, kind, target, condition, title, summary, severity, status, opened_at, acknowledged_at, resolved_at, version FROM incidents
+            "SELECT id, monitor_id, kind, target, condition, title, summary, severity, status, opened_at, acknowledged_at, resolved_at, version, flapping_since, reopened FROM incidents
              WHERE org_id = $1 AND status <> 'resolved'
              ORDER BY CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, opened_at DESC LIMIT $2",
             org,

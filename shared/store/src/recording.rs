@@ -7,7 +7,7 @@ use uuid::Uuid;
 use waypost_types::{
     AddressId, DomainId, MonitorId, ServerId,
     conditions::Conditions,
-    judge::{JudgeState, MonitorState, Policy, RegionOutcome},
+    judge::{CutOff, JudgeState, MonitorState, Policy, RegionOutcome},
     maintenance::Watched,
     monitor::MonitorKind,
     outcome::{Outcome, StageMs, Verdict},
@@ -57,6 +57,8 @@ pub struct LockedMonitor {
     pub server: Option<KnownMark>,
     /// Tags of what it belongs to, or of a service that stands by itself, where the organisation has maintenance windows that are not over.
     pub tags: Option<Vec<String>>,
+    /// When regions could not reach anything lately.
+    pub cut_offs: Vec<CutOff>,
 }
 
 impl LockedMonitor {
@@ -127,7 +129,9 @@ impl OrgTx {
                       CASE WHEN m.kind = 'audit' OR (u.last_verdict IN ('down', 'degraded') AND m.kind = 'blacklist') THEN
                         (SELECT o.outcome FROM last_outcomes o WHERE o.org_id = $1 AND o.monitor_id = m.id AND o.region = $2) END AS before,
                       CASE WHEN EXISTS (SELECT FROM maintenance_windows w WHERE w.org_id = $1 AND (w.over_at IS NULL OR w.over_at > now() - interval '1 hour')) THEN
-                        monitor_tags(m) END AS tags
+                        monitor_tags(m) END AS tags,
+                      (SELECT jsonb_agg(jsonb_build_object('region', w.region, 'since', w.cut_off_since, 'until', w.cut_off_until)) FROM worker_regions w
+                       WHERE w.cut_off_since IS NOT NULL AND (w.cut_off_until IS NULL OR w.cut_off_until > now() - interval '1 day')) AS cut_offs
                FROM UNNEST($3::uuid[], $4::bigint[]) AS c(monitor_id, claim)
                JOIN monitors m ON m.org_id = $1 AND m.id = c.monitor_id
                JOIN schedule_units u ON u.org_id = $1 AND u.monitor_id = c.monitor_id AND u.region = $2 AND u.claim = c.claim AND u.leased
@@ -142,13 +146,14 @@ impl OrgTx {
         .await?;
         let mut locked = Vec::with_capacity(rows.len());
         for row in rows {
+            let regions = row.regions;
             locked.push(LockedMonitor {
                 id: MonitorId(row.id),
                 claim: row.claim,
                 kind: row.kind.parse().map_err(|()| StoreError::Corrupt(row.kind.clone()))?,
                 target: row.target,
                 interval_s: row.interval_s,
-                regions: row.regions,
+                regions: regions.clone(),
                 policy: serde_json::from_value(row.policy)?,
                 judge: serde_json::from_value(row.judge)?,
                 conditions: serde_json::from_value(row.conditions)?,
@@ -162,6 +167,14 @@ impl OrgTx {
                 before: row.before.map(serde_json::from_value).transpose()?,
                 server: row.mark.map(|mark| KnownMark { mark, pending: row.pending }),
                 tags: row.tags,
+                cut_offs: row
+                    .cut_offs
+                    .map(cut_offs_of)
+                    .transpose()?
+                    .unwrap_or_default()
+                    .into_iter()
+                    .filter(|cut_off| regions.contains(&cut_off.region))
+                    .collect(),
             });
         }
         self.load_other_regions(region, &mut locked).await?;
@@ -311,6 +324,10 @@ impl OrgTx {
             sqlx::query_scalar!("SELECT state FROM monitors WHERE org_id = $1 AND id = $2", org, monitor.0).fetch_one(self.connection()).await?;
         text.parse().map_err(|()| StoreError::Corrupt(text))
     }
+}
+
+fn cut_offs_of(value: Value) -> Result<Vec<CutOff>, StoreError> {
+    Ok(serde_json::from_value(value)?)
 }
 
 /// Runs as the columns that UNNEST takes.

@@ -18,6 +18,8 @@ pub struct Region {
     pub port25_reached_at: Option<DateTime<Utc>>,
     /// Outbound port 25 seems blocked there.
     pub port25_blocked: bool,
+    /// Since when it can not reach anything; none where it can.
+    pub cut_off_since: Option<DateTime<Utc>>,
 }
 
 impl Store {
@@ -62,9 +64,13 @@ impl Store {
 
     /// All regions, by name.
     pub async fn regions(&self) -> Result<Vec<Region>, StoreError> {
-        Ok(sqlx::query_as!(Region, "SELECT region AS name, seen_at, port25_reached_at, port25_blocked FROM worker_regions ORDER BY region")
-            .fetch_all(self.pool())
-            .await?)
+        Ok(sqlx::query_as!(
+            Region,
+            "SELECT region AS name, seen_at, port25_reached_at, port25_blocked, CASE WHEN cut_off_until IS NULL THEN cut_off_since END AS cut_off_since
+             FROM worker_regions ORDER BY region"
+        )
+        .fetch_all(self.pool())
+        .await?)
     }
 }
 

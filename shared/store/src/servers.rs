@@ -14,7 +14,7 @@ use crate::{
     OrgTx, StoreError,
     assets::Asset,
     domains::by_owner,
-    monitors::{Added, MonitorDraft},
+    monitors::{Added, MonitorDraft, MonitorsChange},
 };
 
 struct ServerRow {
@@ -106,7 +106,15 @@ impl OrgTx {
     }
 
     async fn add_ports(&mut self, id: ServerId, host: &str, ports: &[u16], interval_s: u32) -> Result<(), StoreError> {
-        let regions = self.default_regions().await?;
+        // A port that is added is watched from where the others are.
+        let org = self.org().0;
+        let of_others = sqlx::query_scalar!("SELECT regions FROM monitors WHERE org_id = $1 AND server_id = $2 ORDER BY id LIMIT 1", org, id.0)
+            .fetch_optional(self.connection())
+            .await?;
+        let regions = match of_others {
+            Some(regions) => regions,
+            None => self.default_regions().await?,
+        };
         for port in ports {
             self.add_monitor_row(MonitorDraft {
                 kind: MonitorKind::Smtp,
@@ -187,7 +195,11 @@ impl OrgTx {
         )
         .execute(self.connection())
         .await?;
-        self.end_change(id.into(), patch.interval_s, patch.paused).await?;
+        self.end_change(
+            id.into(),
+            &MonitorsChange { interval_s: patch.interval_s, paused: patch.paused, regions: patch.regions.as_deref(), policy: patch.policy },
+        )
+        .await?;
         self.server(id).await
     }
 }

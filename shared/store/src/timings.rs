@@ -102,7 +102,8 @@ impl OrgTx {
     pub async fn region_timings(&mut self, monitor: MonitorId, now: DateTime<Utc>) -> Result<Vec<RegionTiming>, StoreError> {
         let org = self.org().0;
         let rows = sqlx::query!(
-            r#"SELECT u.region, u.last_verdict, u.last_summary, u.last_at, d.both AS "both?: Vec<f64>"
+            r#"SELECT u.region, u.last_verdict, u.last_summary, u.last_at, d.both AS "both?: Vec<f64>",
+                      (SELECT w.cut_off_since FROM worker_regions w WHERE w.region = u.region AND w.cut_off_until IS NULL) AS cut_off_since
                FROM schedule_units u JOIN monitors m ON m.org_id = $1 AND m.id = u.monitor_id AND u.region = ANY(m.regions)
                LEFT JOIN (SELECT region, percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY latency_ms) AS both FROM check_results
                           WHERE org_id = $1 AND monitor_id = $2 AND at >= $3 AND latency_ms IS NOT NULL GROUP BY region) d ON d.region = u.region
@@ -120,6 +121,7 @@ impl OrgTx {
                 verdict: row.last_verdict.and_then(|text| text.parse().ok()),
                 summary: row.last_summary,
                 at: row.last_at,
+                cut_off_since: row.cut_off_since,
                 day: row.both.and_then(|both| Some(Spread { p50: *both.first()?, p95: *both.get(1)? })),
             })
             .collect())

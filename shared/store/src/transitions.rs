@@ -36,6 +36,10 @@ pub struct OpenIncident {
     pub root_cause: Option<String>,
     /// Nobody is to be told, as long as it holds.
     pub mute: Option<Mute>,
+    /// Since when it is flapping.
+    pub flapping_since: Option<DateTime<Utc>>,
+    /// How often it was over and began again soon after.
+    pub reopened: i32,
     /// Raised by every change.
     pub version: i64,
 }
@@ -77,7 +81,7 @@ impl OrgTx {
         let ids: Vec<Uuid> = monitors.iter().map(|monitor| monitor.0).collect();
         let rows = sqlx::query!(
             r#"SELECT id, monitor_id AS "monitor_id!", condition, evidence IS NULL OR evidence = 'null' AS "by_hand!", title, severity, opened_at, version,
-                      root_cause, muted_by, muted_until FROM incidents
+                      flapping_since, reopened, root_cause, muted_by, muted_until FROM incidents
                WHERE org_id = $1 AND monitor_id = ANY($2) AND status <> 'resolved' ORDER BY id FOR UPDATE"#,
             org,
             &ids
@@ -96,6 +100,8 @@ impl OrgTx {
                     opened_at: row.opened_at,
                     root_cause: row.root_cause,
                     mute: row.muted_by.map(|by| Mute { by, until: row.muted_until }),
+                    flapping_since: row.flapping_since,
+                    reopened: row.reopened,
                     version: row.version,
                 })
             })
@@ -156,7 +162,8 @@ impl OrgTx {
     pub async fn end_incident(&mut self, id: IncidentId, at: DateTime<Utc>, text: &str) -> Result<(), StoreError> {
         let org = self.org().0;
         sqlx::query!(
-            "UPDATE incidents SET status = 'resolved', resolved_at = $3, version = version + 1 WHERE org_id = $1 AND id = $2 AND status <> 'resolved'",
+            "UPDATE incidents SET status = 'resolved', resolved_at = $3, flapping_since = NULL, version = version + 1
+             WHERE org_id = $1 AND id = $2 AND status <> 'resolved'",
             org,
             id.0,
             at

@@ -15,6 +15,7 @@ const OUTSIDE_TENANCY: &[&str] = &[
     "account_mail",
     "captured_mail",
     "rollup_progress",
+    "region_looks",
     "worker_regions",
     "close_looks",
     "provider_looks",

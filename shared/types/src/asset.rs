@@ -9,7 +9,7 @@ use crate::{
     audit::SelectorOrigin,
     finding::Severity,
     id::{AddressId, DomainId, ServerId},
-    judge::MonitorState,
+    judge::{MonitorState, PolicyPatch},
     list_history::Standing,
     monitor::Monitor,
     name::{Cidr, DomainName},
@@ -198,6 +198,12 @@ pub struct DomainPatch {
     /// Seconds between audits.
     #[serde(default)]
     pub interval_s: Option<u32>,
+    /// Where its checks are made from.
+    #[serde(default)]
+    pub regions: Option<Vec<String>>,
+    /// When a change counts.
+    #[serde(default)]
+    pub policy: Option<PolicyPatch>,
     /// Stop or resume its audit.
     #[serde(default)]
     pub paused: Option<bool>,
@@ -268,6 +274,12 @@ pub struct ServerPatch {
     /// Seconds between probes of every port.
     #[serde(default)]
     pub interval_s: Option<u32>,
+    /// Where its checks are made from.
+    #[serde(default)]
+    pub regions: Option<Vec<String>>,
+    /// When a change counts.
+    #[serde(default)]
+    pub policy: Option<PolicyPatch>,
     /// Stop or resume all of its ports.
     #[serde(default)]
     pub paused: Option<bool>,
@@ -339,6 +351,12 @@ pub struct AddressPatch {
     /// Seconds between scans.
     #[serde(default)]
     pub interval_s: Option<u32>,
+    /// Where its checks are made from.
+    #[serde(default)]
+    pub regions: Option<Vec<String>>,
+    /// When a change counts.
+    #[serde(default)]
+    pub policy: Option<PolicyPatch>,
     /// Stop or resume.
     #[serde(default)]
     pub paused: Option<bool>,

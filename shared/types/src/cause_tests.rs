@@ -29,6 +29,8 @@ fn incident(kind: MonitorKind, target: &str, condition: &str) -> Incident {
         mute: None,
         runbook: None,
         evidence: None,
+        flapping_since: None,
+        reopened: 0,
         version: 1,
     }
 }

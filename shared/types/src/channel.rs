@@ -209,6 +209,8 @@ pub enum EventKind {
     Opened,
     /// It got better or worse.
     Changed,
+    /// It fails and works in turn: what follows is told when that has been steady for a while.
+    Flapping,
     /// It is over.
     Resolved,
     /// Nobody can tell any more whether it is over: it was closed.
@@ -228,6 +230,7 @@ pub enum EventKind {
 words!(EventKind {
     Opened = "opened",
     Changed = "changed",
+    Flapping = "flapping",
     Resolved = "resolved",
     LetGo = "let_go",
     Handled = "handled",

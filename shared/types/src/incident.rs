@@ -145,8 +145,19 @@ pub struct Incident {
     /// The outcome that confirmed it; absent in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Outcome>,
+    /// Since when it fails and works in turn: it ends once that has been steady for a while. Absent where it is steady.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flapping_since: Option<DateTime<Utc>>,
+    /// How often it was over and began again soon after.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reopened: u32,
     /// Raised by every change.
     pub version: i64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde asks so
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// `PATCH incidents/{id}`.
@@ -154,7 +165,7 @@ pub struct Incident {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct IncidentPatch {
-    /// Acknowledge or resolve by hand; an incident never goes back to open.
+    /// Acknowledge or resolve by hand; nobody takes that back. Only what fails again soon after it recovered by itself opens its incident again.
     #[serde(default)]
     pub status: Option<IncidentStatus>,
     /// A comment for the timeline, 1 to 4,000 characters of Markdown.
@@ -286,6 +297,10 @@ pub enum TimelineEvent {
     Opened,
     /// It got better or worse without ending.
     Changed,
+    /// It was over, and began again soon after.
+    Reopened,
+    /// It fails and works in turn.
+    Flapping,
     /// Somebody took it.
     Acknowledged,
     /// Somebody wrote something: Markdown.
@@ -314,6 +329,8 @@ impl TimelineEvent {
         match self {
             Self::Opened => "opened",
             Self::Changed => "changed",
+            Self::Reopened => "reopened",
+            Self::Flapping => "flapping",
             Self::Acknowledged => "acknowledged",
             Self::Comment => "comment",
             Self::RootCause => "root_cause",
@@ -334,6 +351,8 @@ impl std::str::FromStr for TimelineEvent {
         [
             Self::Opened,
             Self::Changed,
+            Self::Reopened,
+            Self::Flapping,
             Self::Acknowledged,
             Self::Comment,
             Self::RootCause,

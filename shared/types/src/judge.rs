@@ -84,6 +84,42 @@ pub struct JudgeState {
     /// The newest outcome that was seen in a maintenance window. After the window, nothing up to it votes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quiet_at: Option<DateTime<Utc>>,
+    /// How steady it was lately.
+    #[serde(skip_serializing_if = "Steadiness::is_unknown")]
+    pub steadiness: Steadiness,
+}
+
+/// How steady a monitor was lately: by it is told whether it is flapping.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Steadiness {
+    /// What its regions said together last, confirmed or not; what could not be told is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub said: Option<MonitorState>,
+    /// When that changed, oldest first; what is older than the window is forgotten.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<DateTime<Utc>>,
+    /// When it was confirmed last that it works again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovered_at: Option<DateTime<Utc>>,
+    /// Since when it is flapping.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flapping_since: Option<DateTime<Utc>>,
+    /// Changes that the story of its incident tells since then.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub told: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde asks so
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+impl Steadiness {
+    /// Nothing was seen yet.
+    pub fn is_unknown(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A change on its way to confirmation.
@@ -113,6 +149,24 @@ pub struct RegionOutcome {
     pub summary: String,
 }
 
+/// A time in which a region could not reach anything: what it saw then is its own trouble.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CutOff {
+    /// The region.
+    pub region: String,
+    /// From when.
+    pub since: DateTime<Utc>,
+    /// Until when; none while it lasts.
+    pub until: Option<DateTime<Utc>>,
+}
+
+impl CutOff {
+    /// Whether what was seen is of that time.
+    pub fn covers(&self, outcome: &RegionOutcome) -> bool {
+        outcome.region == self.region && outcome.at >= self.since && self.until.is_none_or(|until| outcome.at <= until)
+    }
+}
+
 /// How a monitor is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -131,6 +185,27 @@ impl Default for Policy {
     }
 }
 
+impl Policy {
+    /// Rounds that may be asked for.
+    pub const ROUNDS: std::ops::RangeInclusive<u32> = 1..=10;
+}
+
+/// Changes of a policy: what is absent stays.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PolicyPatch {
+    /// Rounds of failure that confirm a worse state, 1 to 10.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fail_after: Option<u32>,
+    /// Rounds of success that confirm recovery, 1 to 10.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recover_after: Option<u32>,
+    /// How many regions must agree, at most as many as there are; 0 means a majority. Not for audits and block lists, which one region judges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quorum: Option<u32>,
+}
+
 /// A confirmed change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transition {
@@ -144,4 +219,8 @@ pub struct Transition {
     pub summary: String,
     /// Severity an incident about it has; `None` opens none.
     pub severity: Option<crate::incident::IncidentSeverity>,
+    /// It got worse, and had been confirmed to work again no longer than a window before: then.
+    pub recovered_at: Option<DateTime<Utc>>,
+    /// It is flapping from now on.
+    pub flapping: bool,
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{AddressId, DomainId, MonitorId, ResultId, ServerId},
-    judge::MonitorState,
+    judge::{MonitorState, Policy, PolicyPatch},
     outcome::{Outcome, Verdict},
     service::ServiceSettings,
 };
@@ -129,12 +129,18 @@ pub struct Monitor {
     pub interval_s: u32,
     /// Regions it is checked from.
     pub regions: Vec<String>,
+    /// When a change counts.
+    #[serde(default)]
+    pub policy: Policy,
     /// True while it is not checked.
     pub paused: bool,
     /// Confirmed state.
     pub state: MonitorState,
     /// Since when.
     pub state_since: Option<DateTime<Utc>>,
+    /// Since when it fails and works in turn, so that its state keeps to the worse until it is steady. Absent where it is steady.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flapping_since: Option<DateTime<Utc>>,
     /// Sentence of the latest outcome.
     pub summary: Option<String>,
     /// Total milliseconds of the latest check, where that means something.
@@ -187,6 +193,9 @@ pub struct MonitorPatch {
     /// Regions.
     #[serde(default)]
     pub regions: Option<Vec<String>>,
+    /// When a change counts.
+    #[serde(default)]
+    pub policy: Option<PolicyPatch>,
     /// Stop or resume.
     #[serde(default)]
     pub paused: Option<bool>,

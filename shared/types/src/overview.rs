@@ -34,6 +34,9 @@ pub struct Overview {
     pub incidents: Vec<Incident>,
     /// A region from which port 25 seems blocked, with the sentence for the banner.
     pub port25_blocked: Option<String>,
+    /// A sentence while a region can not reach anything, so that what it sees is not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut_off: Option<String>,
 }
 
 /// Listings that stand, each once by address and list: one that an address and its network both show is one.

@@ -121,6 +121,9 @@ pub struct RegionTiming {
     pub at: Option<DateTime<Utc>>,
     /// The whole of its checks over the last 24 hours.
     pub day: Option<Spread>,
+    /// Since when the region can not reach anything, so that what it sees is not counted. Absent where it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut_off_since: Option<DateTime<Utc>>,
 }
 
 /// An incident over the chart.

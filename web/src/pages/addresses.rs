@@ -119,6 +119,8 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Optio
             name: &name,
             chosen: None,
             note: note(address.source),
+            typed,
+            failure,
         };
         let content = view! {
             {settings::notice(visit, &address.monitors, failure)}

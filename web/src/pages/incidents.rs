@@ -98,12 +98,12 @@ async fn draw(visit: &Visit, org: &str, id: &str, fields: Option<&Fields>, failu
         let timeline = incident.timeline.iter().rev().map(story::entry).collect_view();
         let content = view! {
             {settings::notice(visit, &[], failure)}
-            {ui::head(&incident.title, Some(ui::incident_badge(&incident)), sub, actions(&frame, &incident, &base))}
+            {ui::head(&incident.title, Some(view! { {ui::incident_badge(&incident)}" "{ui::flapping_badge(incident.flapping_since)} }.into_any()), sub, actions(&frame, &incident, &base))}
             <div class="grid">
                 <div class="c8 stack">
                     <section class="card" aria-labelledby="h-what" data-live="what">
                         <div class="card-head"><h2 id="h-what">"What happened"</h2></div>
-                        <div class="card-body"><p class="prose">{text::sentence(&incident.summary)}</p></div>
+                        <div class="card-body stack"><p class="prose">{text::sentence(&incident.summary)}</p>{flapping(&incident)}</div>
                     </section>
                     {todo}
                     {runbook}
@@ -123,6 +123,12 @@ async fn draw(visit: &Visit, org: &str, id: &str, fields: Option<&Fields>, failu
         };
         ui::shell(&frame, Place::Incidents, crumbs, content)
     }))
+}
+
+/// Why it stays open while it works.
+fn flapping(incident: &Incident) -> Option<AnyView> {
+    let since = incident.flapping_since?;
+    Some(view! { <p class="prose soft">"It keeps failing and coming back, since "{ui::time(since)}". It ends by itself once nothing has changed for a while; until then the timeline tells each change, and nobody is sent a message about it."</p> }.into_any())
 }
 
 fn actions(frame: &Frame, incident: &Incident, base: &str) -> AnyView {
@@ -159,6 +165,8 @@ fn details(incident: &Incident, root: &str) -> AnyView {
                 {row("Opened", text::minute(incident.opened_at).into_any())}
                 {incident.acknowledged_at.map(|at| row("Acknowledged", text::minute(at).into_any()))}
                 {incident.resolved_at.map(|at| row("Resolved", text::minute(at).into_any()))}
+                {(incident.reopened > 0).then(|| row("Opened again", (if incident.reopened == 1 { "once".to_owned() } else { format!("{} times", incident.reopened) }).into_any()))}
+                {incident.flapping_since.map(|at| row("Flapping since", text::minute(at).into_any()))}
             </dl></div>
         </section>
     }

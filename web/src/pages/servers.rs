@@ -215,6 +215,8 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Optio
             name: &server.display,
             chosen: None,
             note: (server.source == Source::Mx).then_some(FOUND_AGAIN),
+            typed,
+            failure,
         };
         let paused = settings::is_paused(&server.monitors);
         let state = ui::state_badge(server.state, server.last_checked_at.is_some(), paused);

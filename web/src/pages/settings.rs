@@ -1,5 +1,7 @@
 //! The settings that everything watched has: interval, pause and removal, each based on a version.
 
+mod judging;
+
 use std::collections::HashMap;
 
 use axum::response::Response;
@@ -26,6 +28,9 @@ pub(super) struct Shown<'a> {
     pub(super) chosen: Option<u32>,
     /// What to know before it is removed.
     pub(super) note: Option<&'static str>,
+    /// What was sent and not taken, and why.
+    pub(super) typed: &'a Fields,
+    pub(super) failure: Option<&'a ApiFailure>,
 }
 
 /// The card with the settings. `extra` are fields of the settings form.
@@ -51,6 +56,7 @@ pub(super) fn card(frame: &Frame, shown: &Shown<'_>, extra: Option<AnyView>) -> 
             <div class="card-body stack">
                 {gate.hint()}
                 {gate.form("inline-form", format!("{base}/settings"), interval, Button::new("btn", "Save"))}
+                {judging::form(&gate, shown)}
                 {gate.form("", format!("{base}/settings"), pause, Button::new("btn", pause_word))}
                 <details id="remove">
                     <summary>{format!("Remove {}", shown.name)}</summary>
@@ -95,6 +101,7 @@ pub(super) fn patch_of(fields: &Fields) -> Value {
     if let Ok(paused) = fields.text("paused").parse::<bool>() {
         patch.insert("paused".to_owned(), json!(paused));
     }
+    judging::add(&mut patch, fields);
     if let Some(tags) = fields.given("tags") {
         patch.insert("tags".to_owned(), json!(ui::tag_parts(tags)));
     }
@@ -139,7 +146,10 @@ fn done(patch: &Value) -> &'static str {
     match patch.get("paused").and_then(Value::as_bool) {
         Some(true) => "?saved=paused",
         Some(false) => "?saved=resumed",
-        None if ["interval_s", "selectors", "senders", "tags", "role", "settings"].iter().any(|field| patch.get(field).is_some()) => {
+        None if ["interval_s", "selectors", "senders", "tags", "role", "settings", "policy", "regions"]
+            .iter()
+            .any(|field| patch.get(field).is_some()) =>
+        {
             "?saved=settings"
         }
         None => "",

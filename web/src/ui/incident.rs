@@ -25,6 +25,11 @@ pub(crate) fn incident_badge(incident: &Incident) -> AnyView {
     badge(standing(incident), word)
 }
 
+/// That it fails and works in turn.
+pub(crate) fn flapping_badge(since: Option<chrono::DateTime<Utc>>) -> Option<AnyView> {
+    since.map(|_| badge(Status::Info, "Flapping"))
+}
+
 /// One line of a list of incidents.
 pub(crate) fn incident_item(incident: &Incident, base: &str) -> AnyView {
     let status = standing(incident);
@@ -46,7 +51,7 @@ pub(crate) fn incident_item(incident: &Incident, base: &str) -> AnyView {
             <div class="item" data-status=status.as_str()>
                 {icon(glyph)}
                 <div><a class="title" href=format!("{base}/incidents/{}", incident.id)>{incident.title.clone()}</a><p class="desc two-lines">{text::sentence(&incident.summary)}</p></div>
-                <div class="end">{incident_badge(incident)}<span title=text::exact(incident.opened_at)>{open_for}</span>{taken}</div>
+                <div class="end">{incident_badge(incident)}{flapping_badge(incident.flapping_since)}<span title=text::exact(incident.opened_at)>{open_for}</span>{taken}</div>
             </div>
         </li>
     }

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use waypost_types::{outcome::Status, timing::RegionTiming};
 
-use super::{status, verdict, when};
+use super::{status, time, verdict, when};
 use crate::text;
 
 /// What each region sees, side by side.
@@ -19,7 +19,7 @@ pub(crate) fn regions(regions: &[RegionTiming], id: &str) -> AnyView {
                 <tr>
                     <th scope="row">{region.region.clone()}</th>
                     <td data-label="Result">{seen}</td>
-                    <td data-label="What was seen">{region.summary.as_deref().map(text::sentence)}</td>
+                    <td data-label="What was seen">{region.summary.as_deref().map(text::sentence)}{region.cut_off_since.map(|since| view! { <p class="xs muted">"This region can not reach anything since "{time(since)}": what it sees is not counted."</p> })}</td>
                     <td class="num" data-label="p50, 24 h">{text::millis(region.day.map(|spread| spread.p50))}</td>
                     <td class="num" data-label="p95, 24 h">{text::millis(region.day.map(|spread| spread.p95))}</td>
                     <td class="num" data-label="Last probe">{when(region.at)}</td>

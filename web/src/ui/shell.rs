@@ -200,5 +200,8 @@ fn banners(frame: &Frame) -> AnyView {
     let blocked = frame.overview.as_ref().and_then(|overview| overview.port25_blocked.clone()).map(|sentence| {
         view! { <div class="banner" role="status" data-status="warn">{icon("warn")}<div><strong>"Port 25 seems blocked here. "</strong>{sentence}</div></div> }
     });
-    view! { <div class="stack" data-live="banners">{unverified}{blocked}</div> }.into_any()
+    let cut_off = frame.overview.as_ref().and_then(|overview| overview.cut_off.clone()).map(|sentence| {
+        view! { <div class="banner" role="status" data-status="warn">{icon("warn")}<div><strong>"A region is cut off. "</strong>{sentence}</div></div> }
+    });
+    view! { <div class="stack" data-live="banners">{unverified}{blocked}{cut_off}</div> }.into_any()
 }

@@ -72,3 +72,27 @@ async fn what_a_close_look_found_is_proven_by_it_and_not_by_the_conversation_bes
     let read = text(&page("smtp", "", evidence).await);
     assert!(!read.contains("relays for strangers") && !read.contains("RCPT TO:"), "{read}");
 }
+
+#[tokio::test]
+async fn an_incident_that_flaps_says_why_it_stays_open_while_it_works() {
+    let owner = member("owner");
+    let script = move |request: &waypost_web::api::ApiRequest| {
+        let (status, mut body) = owner(request);
+        if request.path.ends_with(INCIDENT) {
+            (body["flapping_since"], body["reopened"], body["status"]) = (json!("2026-11-18T13:00:00Z"), json!(2), json!("open"));
+            let line = |event: &str, text: &str| json!({ "id": "tml_00000000000000000000000000000001", "at": "2026-11-18T13:00:00Z", "event": event, "text": text, "actor": null });
+            body["timeline"] =
+                json!([line("reopened", "It failed again 4 minutes after it had recovered."), line("flapping", "It keeps failing and coming back.")]);
+        }
+        (status, body)
+    };
+    let (response, html, _) = ask(script, get(&format!("/o/acme/incidents/{INCIDENT}"))).await;
+    assert_eq!(response.status(), StatusCode::OK, "{html}");
+    assert!(text(between(&html, "data-live=\"head\"", "class=\"grid\"")).contains("Flapping"), "{html}");
+    let what = text(between(&html, "id=\"h-what\"", "</section>"));
+    assert!(what.contains("It ends by itself once nothing has changed for a while"), "{what}");
+    let details = text(between(&html, "id=\"h-i\"", "</section>"));
+    assert!(details.contains("Opened again2 times") && details.contains("Flapping since"), "{details}");
+    let story = text(between(&html, "class=\"timeline", "</ol>"));
+    assert!(story.contains("Opened again") && story.contains("Flapping"), "{story}");
+}

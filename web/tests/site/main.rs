@@ -7,6 +7,7 @@ mod channels;
 mod domain;
 mod fleet;
 mod incidents;
+mod judging;
 mod lists;
 mod loading;
 mod maintenance;

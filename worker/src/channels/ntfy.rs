@@ -15,8 +15,8 @@ pub(super) fn request(secret: &ChannelSecret, message: &Message<'_>) -> Result<H
     let (server, topic) = split(secret.url()).ok_or(Fault::new("url", "Give the topic's address, such as https://ntfy.sh/your-topic."))?;
     let (priority, tag) = match (event.kind, event.severity) {
         (EventKind::Resolved, _) => (3, "white_check_mark"),
-        (EventKind::Opened | EventKind::Changed | EventKind::Escalated | EventKind::Reminded, IncidentSeverity::Critical) => (5, "rotating_light"),
-        (EventKind::Opened | EventKind::Changed | EventKind::Escalated | EventKind::Reminded, IncidentSeverity::Warning) => (4, "warning"),
+        (kind, IncidentSeverity::Critical) if is_trouble(kind) => (5, "rotating_light"),
+        (kind, IncidentSeverity::Warning) if is_trouble(kind) => (4, "warning"),
         _ => (3, "information_source"),
     };
     let said = if event.summary.trim().is_empty() { &event.target } else { &event.summary };
@@ -32,6 +32,12 @@ pub(super) fn request(secret: &ChannelSecret, message: &Message<'_>) -> Result<H
     });
     let headers = secret.token().map(|token| ("Authorization", format!("Bearer {token}"))).into_iter().collect();
     Ok(HttpPost { url: server.to_owned(), headers, body: body.to_string() })
+}
+
+/// It lasts, or has just begun.
+const fn is_trouble(kind: EventKind) -> bool {
+    use EventKind::{Changed, Escalated, Flapping, Opened, Reminded};
+    matches!(kind, Opened | Changed | Flapping | Escalated | Reminded)
 }
 
 /// The server's address and the topic on it.

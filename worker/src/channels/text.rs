@@ -14,6 +14,7 @@ pub(crate) const fn state(event: &ChannelEvent) -> &'static str {
         (EventKind::Changed, IncidentSeverity::Warning) => "Now a warning",
         (EventKind::Changed, IncidentSeverity::Info) => "Now good to know",
         (EventKind::Resolved, _) if event.now.is_some() => "Recovered",
+        (EventKind::Flapping, _) => "Flapping",
         (EventKind::Resolved, _) => "Resolved",
         (EventKind::LetGo, _) => "Closed",
         (EventKind::Handled, _) => "In hand",

@@ -143,6 +143,11 @@ impl Scene {
         self.run_sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND usename = 'waypost_app'").await;
     }
 
+    /// Long after: what fails from now on is no relapse.
+    pub async fn long_after(&self) {
+        self.run_sql("UPDATE monitors SET judge = judge - 'steadiness'").await;
+    }
+
     /// As the superuser, behind the curtain.
     pub async fn run_sql(&self, sql: &str) {
         let mut owner = PgConnection::connect(&self.db.owner_url).await.unwrap();

@@ -94,6 +94,12 @@ pub fn incident_changed(incident: &IncidentMail<'_>, before: IncidentSeverity) -
         .render()
 }
 
+/// It fails and works in turn: the next that is told is that it is over.
+pub fn incident_flapping(incident: &IncidentMail<'_>) -> Mail {
+    let paragraphs = vec![incident.summary.to_owned()];
+    letter(incident, "Flapping", format!("Flapping: {}", incident.title), paragraphs, accent(incident.severity)).render()
+}
+
 /// Nobody acknowledged it, so others are told. `route` is the name of the route that says so.
 pub fn incident_escalated(incident: &IncidentMail<'_>, route: &str) -> Mail {
     let first = format!("Nobody has acknowledged this incident for {}, so it is told to you.", duration(incident.opened_at, incident.at));
@@ -229,6 +235,8 @@ mod tests {
         insta::assert_snapshot!("changed_text", incident_changed(&changed, IncidentSeverity::Critical).text);
         let waiting = IncidentMail { title: sample().title, summary: sample().summary, ..recovered.clone() };
         insta::assert_snapshot!("escalated_text", incident_escalated(&waiting, "On call").text);
+        insta::assert_snapshot!("flapping_text", incident_flapping(&waiting).text);
+        assert_eq!(incident_flapping(&waiting).subject, "[Flapping] Port 25 of mail.example.com does not answer");
         insta::assert_snapshot!("escalated_html", incident_escalated(&waiting, "On call").html);
         insta::assert_snapshot!("reminded_text", incident_reminded(&waiting, "On call").text);
         assert_eq!(incident_escalated(&waiting, "x").subject, "[Escalated] Port 25 of mail.example.com does not answer");

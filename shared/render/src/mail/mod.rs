@@ -10,8 +10,8 @@ mod operator;
 pub use account::{password_reset, verification};
 pub use digest::{DigestLine, digest, digest_lines, digest_title};
 pub use incident::{
-    CLOSED, IncidentMail, RECOVERED, accent, incident_changed, incident_escalated, incident_let_go, incident_opened, incident_recovered,
-    incident_reminded, incident_url, incidents_opened, incidents_url, runbook_url, together_lines, together_title,
+    CLOSED, IncidentMail, RECOVERED, accent, incident_changed, incident_escalated, incident_flapping, incident_let_go, incident_opened,
+    incident_recovered, incident_reminded, incident_url, incidents_opened, incidents_url, runbook_url, together_lines, together_title,
 };
 pub(crate) use layout::escape;
 pub use operator::lists_set_aside;

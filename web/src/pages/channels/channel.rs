@@ -169,6 +169,7 @@ const fn happened(event: EventKind) -> &'static str {
     match event {
         EventKind::Opened => "Incident opened",
         EventKind::Changed => "Incident changed",
+        EventKind::Flapping => "Incident flapping",
         EventKind::Resolved => "Incident resolved",
         EventKind::LetGo => "Incident closed",
         EventKind::Handled => "Message brought up to date",

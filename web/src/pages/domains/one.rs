@@ -91,6 +91,8 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Optio
             name: &domain.display,
             chosen: typed.text("interval_s").parse().ok(),
             note: Some("The servers and addresses that it led to stay; remove them by themselves."),
+            typed,
+            failure,
         };
         let content = view! {
             {notice(visit, &loaded.domain, failure)}

@@ -13,6 +13,8 @@ pub(super) fn entry(entry: &TimelineEntry) -> AnyView {
     let (glyph, word) = match entry.event {
         TimelineEvent::Opened => ("bolt", "Opened"),
         TimelineEvent::Changed => ("info", "Changed"),
+        TimelineEvent::Reopened => ("bolt", "Opened again"),
+        TimelineEvent::Flapping => ("wave", "Flapping"),
         TimelineEvent::Acknowledged => ("user-ok", "Acknowledged"),
         TimelineEvent::Comment => ("chat", "Comment"),
         TimelineEvent::RootCause => ("search", "Root cause"),

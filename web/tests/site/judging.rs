@@ -1,0 +1,71 @@
+//! When a change counts and from where, on pages: shown, sent, and what is wrong beside its field; and what is flapping or cut off says so.
+
+use axum::http::{StatusCode, header};
+use serde_json::{Value, json};
+use waypost_web::api::{ApiRequest, Method};
+
+use crate::{
+    organisation::{DOMAIN, SERVER, member},
+    support::{ask, get, post, problem, tags, text},
+};
+
+fn field<'a>(html: &'a str, name: &str) -> Option<&'a str> {
+    tags(html, "input").into_iter().find(|tag| tag.contains(&format!("name=\"{name}\"")))
+}
+
+#[tokio::test]
+async fn settings_show_what_holds_and_send_what_is_chosen() {
+    let (_, html, _) = ask(member("editor"), get(&format!("/o/acme/servers/{SERVER}"))).await;
+    for (name, value) in [("policy.fail_after", "2"), ("policy.recover_after", "1"), ("policy.quorum", "0"), ("regions", "local")] {
+        let input = field(&html, name).unwrap_or_else(|| panic!("{name}: {html}"));
+        assert!(input.contains(&format!("value=\"{value}\"")), "{input}");
+    }
+    let (_, html, _) = ask(member("editor"), get(&format!("/o/acme/domains/{DOMAIN}"))).await;
+    assert!(field(&html, "policy.fail_after").is_some() && field(&html, "policy.quorum").is_none(), "one region judges audits");
+    let accepts = |request: &ApiRequest| if request.method == Method::Patch { (200, json!({})) } else { member("editor")(request) };
+    let form = "version=3&policy.fail_after=3&policy.recover_after=2&policy.quorum=2&regions=local%2C+east";
+    let (response, _, calls) = ask(accepts, post(&format!("/o/acme/servers/{SERVER}/settings"), form)).await;
+    assert_eq!(response.headers()[header::LOCATION], format!("/o/acme/servers/{SERVER}?saved=settings"));
+    let sent = calls.iter().find(|call| call.method == Method::Patch).unwrap().body.clone().unwrap();
+    assert_eq!(sent, json!({ "policy": { "fail_after": 3, "recover_after": 2, "quorum": 2 }, "regions": ["local", "east"] }));
+}
+
+#[tokio::test]
+async fn what_is_wrong_stands_beside_its_field_with_what_was_typed() {
+    let refuses = |request: &ApiRequest| {
+        if request.method == Method::Patch {
+            problem(422, "", &[("policy.quorum", "It is checked from 1 region.")])
+        } else {
+            member("editor")(request)
+        }
+    };
+    let form = "version=3&policy.fail_after=3&policy.recover_after=2&policy.quorum=many&regions=local";
+    let (response, html, calls) = ask(refuses, post(&format!("/o/acme/servers/{SERVER}/settings"), form)).await;
+    assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let sent = calls.iter().find(|call| call.method == Method::Patch).unwrap().body.clone().unwrap();
+    assert_eq!(sent["policy"]["quorum"], json!(u32::MAX), "what is no number is refused by the API");
+    let input = field(&html, "policy.quorum").unwrap();
+    assert!(input.contains("aria-invalid=\"true\"") && input.contains("value=\"many\""), "{input}");
+    assert!(field(&html, "policy.fail_after").unwrap().contains("value=\"3\""));
+}
+
+#[tokio::test]
+async fn a_viewer_sees_it_and_can_not_change_it() {
+    let (_, html, _) = ask(member("viewer"), get(&format!("/o/acme/servers/{SERVER}"))).await;
+    let save = tags(&html, "button").into_iter().filter(|tag| tag.contains("aria-disabled=\"true\"") || tag.contains("disabled")).count();
+    assert!(save > 0 && field(&html, "policy.fail_after").is_some());
+}
+
+#[tokio::test]
+async fn a_region_that_is_cut_off_is_told_on_every_page() {
+    let sentence = "Region east can not reach anything since 28 November, 12:03 UTC; its results are not counted.";
+    let cut_off = move |request: &ApiRequest| {
+        let (status, mut body): (u16, Value) = member("viewer")(request);
+        if request.path.ends_with("/overview") {
+            body["cut_off"] = json!(sentence);
+        }
+        (status, body)
+    };
+    let (_, html, _) = ask(cut_off, get("/o/acme/servers")).await;
+    assert!(text(&html).contains(sentence), "{}", text(&html));
+}
