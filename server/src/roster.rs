@@ -105,7 +105,7 @@ pub fn read(text: &str, egress: &Egress) -> Result<Vec<Line>, ApiError> {
     let between = [b';', b'\t', b','].into_iter().max_by_key(|sign| header.bytes().filter(|byte| byte == sign).count()).unwrap_or(b',');
     let mut reader = csv::ReaderBuilder::new().delimiter(between).flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
     let columns = columns(reader.headers().map_err(|error| whole(&format!("The header can not be read: {error}")))?)?;
-    let (mut lines, mut faults) = (Vec::new(), Vec::new());
+    let (mut lines, mut faults, mut count) = (Vec::new(), Vec::new(), 0);
     let mut seen: HashMap<(&'static str, String), u64> = HashMap::new();
     for record in reader.records() {
         let record = match record {
@@ -120,7 +120,8 @@ pub fn read(text: &str, egress: &Egress) -> Result<Vec<Line>, ApiError> {
         if record.iter().all(str::is_empty) {
             continue;
         }
-        if lines.len() + faults.len() == MOST_LINES {
+        count += 1;
+        if count > MOST_LINES {
             return Err(whole(&format!("An import takes {MOST_LINES} lines at most. Make several of it, each with the header.")));
         }
         match line(&record, number, &columns, egress) {
@@ -128,7 +129,7 @@ pub fn read(text: &str, egress: &Egress) -> Result<Vec<Line>, ApiError> {
                 Some(before) => faults.push(at(number, &format!("target: {} stands in line {before} already.", line.thing.target()))),
                 None => lines.push(line),
             },
-            Err(errors) => faults.extend(errors.into_iter().map(|error| at(number, &format!("{}: {}", error.field, error.message)))),
+            Err(errors) => faults.extend(errors.into_iter().map(|error| of_field(number, &error))),
         }
     }
     if !faults.is_empty() {
@@ -158,6 +159,18 @@ fn whole(message: &str) -> ApiError {
 
 fn at(number: u64, message: &str) -> FieldError {
     FieldError { field: "csv".to_owned(), message: format!("Line {number}, {message}") }
+}
+
+fn of_field(number: u64, error: &FieldError) -> FieldError {
+    at(number, &format!("{}: {}", error.field, error.message))
+}
+
+/// What is wrong with values, told of the line that they stand in.
+pub fn at_line(number: u64, error: ApiError) -> ApiError {
+    match error {
+        ApiError::Invalid(errors) => ApiError::Invalid(errors.iter().map(|error| of_field(number, error)).collect()),
+        other => other,
+    }
 }
 
 /// Where each of our columns stands.
@@ -247,7 +260,10 @@ fn thing<'a>(cell: &impl Fn(&str) -> &'a str, egress: &Egress) -> Result<Thing, 
                 "" => None,
                 json => Some(serde_json::from_str(json).map_err(|error| ApiError::field("settings", format!("This is not their JSON: {error}")))?),
             };
-            targets::settings(kind, &target.written, settings.as_ref().unwrap_or(&ServiceSettings::default()))?;
+            // Without any, those of a service that is watched already stay; of a new one that needs some it is told when it is made.
+            if let Some(settings) = &settings {
+                targets::settings(kind, &target.written, settings)?;
+            }
             Ok(Thing::Service { kind, target, settings })
         }
         _ => {

@@ -83,7 +83,7 @@ fn what_is_no_table_says_what_one_looks_like() {
         assert!(told.len() == 1 && told[0].starts_with(said), "{text}: {told:?}");
     }
     let long = (0..=MOST_LINES).map(|number| format!("domain,d{number}.example")).collect::<Vec<_>>().join("\n");
-    assert!(faults(&format!("kind,target\n{long}"))[0].contains("1000 lines at most"));
+    assert!(faults(&format!("kind,target\n{long}"))[0].contains("500 lines at most"));
     // An open quote, other bytes, no end: an answer, never a panic.
     for odd in ["kind,target\n\"domain,example.com\n", "kind,target\ndomain,\u{0}\n", "\"", "kind,target\ndomain,\"a\"b\"\n"] {
         assert!(read(odd, &egress()).is_err(), "{odd:?}");

@@ -31,7 +31,7 @@ use crate::{
 /// Rules judged at once by a worker: a large organisation's holds up few others.
 const AT_ONCE: i32 = 4;
 /// Incidents that one judgement opens, changes or ends: monitors are locked meanwhile. The rest follows with the next one, at once.
-const MOST_STEPS: usize = 100;
+const MOST_STEPS: usize = waypost_store::slack_messages::MOST_TOGETHER;
 /// Between two looks at what is due.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 

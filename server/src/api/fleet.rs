@@ -59,6 +59,11 @@ fn checked(filter: MonitorFilter) -> Result<MonitorFilter, ApiError> {
     if filter.q.as_ref().is_some_and(|part| part.len() > LONGEST_SEARCH) {
         return Err(ApiError::field("q", format!("Search for at most {LONGEST_SEARCH} characters.")));
     }
+    if let Some(field) =
+        [("q", &filter.q), ("tag", &filter.tag)].into_iter().find(|(_, text)| text.as_ref().is_some_and(|text| text.contains(char::is_control)))
+    {
+        return Err(ApiError::field(field.0, "Leave control characters out."));
+    }
     Ok(filter)
 }
 

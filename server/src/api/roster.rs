@@ -29,7 +29,8 @@ use crate::{
     state::AppState,
 };
 
-/// All that is watched as CSV (RFC 4180): domains, mail servers, addresses and services, each by its name, in the form that `import` takes. A cell
+/// What is watched as CSV (RFC 4180): domains, mail servers, addresses and services, each by its name, in the form that `import` takes. Monitors that
+/// a program made beside these are not in it. A cell
 /// that a spreadsheet would compute begins with an apostrophe.
 #[utoipa::path(get, path = "/v1/orgs/{org}/export", tag = "monitors", params(("org" = String, Path)),
     responses((status = 200, body = String, content_type = "text/csv"), (status = 401, body = Problem), (status = 404, body = Problem)))]
@@ -42,14 +43,16 @@ pub async fn export(member: Member<Read>) -> Result<Response, ApiError> {
     Ok((headers, roster::write(rows)?).into_response())
 }
 
-/// Watches what a table names, and changes what is watched already: all of it, or nothing. Nothing is ever removed. What is new is first checked
-/// within five minutes.
+/// Watches what a table names, and changes what is watched already: all of it, or nothing. Nothing is ever removed, no port of a server
+/// either. What is new is first checked within five minutes.
 #[utoipa::path(post, path = "/v1/orgs/{org}/import", tag = "monitors", params(("org" = String, Path)), request_body = Import,
     responses((status = 200, body = Imported), (status = 403, body = Problem), (status = 413, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub async fn import(State(state): State<AppState>, member: Member<Write>, Body(import): Body<Import>) -> Result<Json<Imported>, ApiError> {
     let lines = roster::read(&import.csv, &state.settings.egress)?;
     member.take_check()?;
     let mut tx = member.tx().await?;
+    let targets: Vec<String> = lines.iter().map(|line| line.thing.target()).collect();
+    tx.lock_named(&targets).await?;
     let mut done = Vec::with_capacity(lines.len());
     for line in &lines {
         let outcome = carry_out(&mut tx, line).await?;
@@ -90,10 +93,15 @@ async fn carry_out(tx: &mut OrgTx, line: &Line) -> Result<LineOutcome, ApiError>
                 Added::New(server) => (server, true),
                 Added::Exists(id) => (tx.server(id).await?, false),
             };
+            // Ports that the line does not name stay: an import takes nothing away.
+            let mut all = server.ports.clone();
+            all.extend(ports.iter().flatten().filter(|port| !server.ports.contains(port)));
+            let more = all.len() > server.ports.len();
+            // A port that is new has to be told, too, what the others are already.
             let patch = ServerPatch {
-                ports: ports.clone().filter(|ports| *ports != server.ports),
-                interval_s: line.interval_s.filter(|seconds| server.monitors.iter().any(|monitor| monitor.interval_s != *seconds)),
-                paused: line.paused.filter(|paused| server.monitors.iter().any(|monitor| monitor.paused != *paused)),
+                ports: Some(all).filter(|_| more),
+                interval_s: line.interval_s.filter(|seconds| more || server.monitors.iter().any(|monitor| monitor.interval_s != *seconds)),
+                paused: line.paused.filter(|paused| more || server.monitors.iter().any(|monitor| monitor.paused != *paused)),
                 tags: line.tags.clone().filter(|tags| *tags != server.tags),
                 role: role.filter(|role| server.role != Some(*role)).map(Some),
                 ..ServerPatch::default()
@@ -127,6 +135,8 @@ async fn carry_out(tx: &mut OrgTx, line: &Line) -> Result<LineOutcome, ApiError>
             let draft = MonitorDraft { kind: *kind, target: &target.written, interval_s, regions: &regions, owner: None };
             let (id, new) = match tx.add_monitor_row(draft).await? {
                 Added::New(id) => {
+                    let expected = settings.clone().unwrap_or_default();
+                    targets::settings(*kind, &target.written, &expected).map_err(|error| roster::at_line(line.number, error))?;
                     tx.reserve_monitors(0).await?;
                     (id, true)
                 }

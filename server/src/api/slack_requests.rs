@@ -10,14 +10,14 @@ use axum::{
     http::{Method, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use waypost_engine::net::{HttpPost, check_url};
 use waypost_store::{StoreError, incidents::IncidentChange};
 use waypost_types::{
     IncidentId,
-    incident::{IncidentStatus, MuteFor},
+    incident::{Incident, IncidentStatus, MuteFor},
     problem::Problem,
 };
 
@@ -32,6 +32,7 @@ use crate::{
 /// Slack waits three seconds for an answer.
 const ANSWER: Duration = Duration::from_millis(2_500);
 const MOST_NAME: usize = 60;
+const HOUR: TimeDelta = TimeDelta::hours(1);
 
 /// A button that was pressed (`block_actions`). Of what else Slack sends there is nothing to do.
 #[derive(Debug, Deserialize)]
@@ -51,6 +52,8 @@ struct Named {
     id: String,
     name: Option<String>,
     username: Option<String>,
+    team_id: Option<String>,
+    enterprise_id: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -92,10 +95,13 @@ impl Asked {
     }
 
     /// Whether there is something left to do.
-    fn is_open_to(self, status: IncidentStatus) -> bool {
+    fn is_open_to(self, incident: &Incident, now: DateTime<Utc>) -> bool {
+        let lasts = incident.status != IncidentStatus::Resolved;
         match self {
-            Self::Acknowledge => status == IncidentStatus::Open,
-            Self::Resolve | Self::Mute => status != IncidentStatus::Resolved,
+            Self::Acknowledge => incident.status == IncidentStatus::Open,
+            Self::Resolve => lasts,
+            // A mute is not made shorter.
+            Self::Mute => lasts && incident.mute.as_ref().is_none_or(|mute| mute.until.is_some_and(|until| until <= now + HOUR)),
         }
     }
 }
@@ -157,26 +163,37 @@ async fn act(state: &AppState, signed: &Signed, pressed: &Pressed) -> Result<Opt
     let Some(message) = OurMessage::find(state, signed, &team.id, channel, ts).await? else {
         return Ok(Some("Waypost does not know this message any more. Open the incident in Waypost instead."));
     };
+    // A channel may be shared with another company, whose people see the buttons, too. Workspaces of one company are one.
+    if team.enterprise_id.is_none() && user.team_id.as_ref().is_some_and(|of| *of != team.id) {
+        return Ok(Some("Only people of the workspace that added Waypost can use its buttons."));
+    }
     let actor = actor(user);
     let (mut tx, about) = message.tx().await?;
+    tx.lock_monitors_of_incidents(&about).await?;
+    let now = state.net.now();
     let mut done: Vec<IncidentId> = Vec::new();
     for id in about {
-        let status = match tx.incident(id).await {
-            Ok(incident) => incident.status,
+        let incident = match tx.incident(id).await {
+            Ok(incident) => incident,
             Err(StoreError::NotFound) => continue,
             Err(error) => return Err(error.into()),
         };
-        if !asked.is_open_to(status) {
+        if !asked.is_open_to(&incident, now) {
             continue;
         }
-        tx.update_incident(id, None, asked.change(&actor), state.net.now()).await?;
-        done.push(id);
+        match tx.update_incident(id, None, asked.change(&actor), now).await {
+            Ok(_) => done.push(id),
+            // Somebody was quicker.
+            Err(StoreError::Conflict(_) | StoreError::NotFound) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     tx.commit().await?;
     if done.is_empty() {
         return Ok(Some(match asked {
             Asked::Acknowledge => "Somebody was quicker: it is acknowledged already, or over.",
-            Asked::Resolve | Asked::Mute => "It is over already.",
+            Asked::Resolve => "It is over already.",
+            Asked::Mute => "It is over already, or muted for longer.",
         }));
     }
     let org = message.org;

@@ -52,6 +52,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Page {
         }
         // A tag that can not be has nothing; it is asked for as it is kept.
         let tag = raw.tag.map(|tag| tag.trim().to_lowercase()).filter(|tag| !tag.is_empty());
+        if tag.as_ref().is_some_and(|tag| tag.contains(char::is_control)) {
+            return Err(ApiError::field("tag", "Leave control characters out."));
+        }
         Ok(Self { limit, tag, cursor: raw.cursor.filter(|cursor| !cursor.is_empty()) })
     }
 }
@@ -67,6 +70,8 @@ impl Page {
         let Some(cursor) = &self.cursor else { return Ok(None) };
         // However a cursor is broken, the answer is the same: it is not one of ours.
         let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
+        // PostgreSQL has no text with a zero in it, and nor have our keys.
+        let bytes = bytes.filter(|bytes| !bytes.windows(6).any(|part| part == b"\\u0000"));
         let key = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         key.map(Some).ok_or_else(|| ApiError::field("cursor", "Give a cursor as a list answered it."))
     }

@@ -156,6 +156,7 @@ impl From<StoreError> for ApiError {
             StoreError::Limit { what, limit } => Self::Limit { what, limit },
             StoreError::Unconfirmed { limit } => Self::Unconfirmed { limit },
             StoreError::Conflict(field) => Self::Conflict { field, message: "That is taken already.".to_owned(), existing: None },
+            StoreError::Database(_) if error.is_collision() => Self::Busy { seconds: 1 },
             StoreError::Database(_) => Self::Unavailable(error),
             StoreError::Corrupt(_) => Self::internal(error),
         }

@@ -68,7 +68,15 @@ async fn a_list_is_searched_and_sorted_and_goes_on_where_it_ended() {
         assert_eq!(seen, targets(&all), "{sort}");
         assert_eq!(seen.len(), 6, "{sort}");
     }
-    for (query, field) in [("sort=best", "sort"), ("kind=pigeon", "kind"), ("state=fine", "state"), ("cursor=x", "cursor")] {
+    for (query, field) in [
+        ("q=%00", "q"),
+        ("tag=a%00", "tag"),
+        ("cursor=WyJcdTAwMDAiLCJtb25fMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDEiXQ", "cursor"),
+        ("sort=best", "sort"),
+        ("kind=pigeon", "kind"),
+        ("state=fine", "state"),
+        ("cursor=x", "cursor"),
+    ] {
         let answer = client.get(&at(&format!("monitors?{query}"))).await;
         assert_eq!((answer.status.as_u16(), answer.field()), (422, field), "{query}");
     }

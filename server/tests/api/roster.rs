@@ -42,6 +42,19 @@ async fn what_goes_out_comes_in_elsewhere_and_changes_nothing_where_it_came_from
     assert_eq!(outcomes(&client.post(&at("import"), &json!({ "csv": out })).await.body), vec!["same"; 4]);
     let other = out.replace("7200", "3600").replace(",gateway,", ",relay,");
     assert_eq!(outcomes(&client.post(&at("import"), &json!({ "csv": other })).await.body), ["changed", "changed", "same", "same"]);
+    // Ports are added and never taken, and a new one is as the others are.
+    let fewer = client.post(&at("import"), &json!({ "csv": "kind,target,ports,interval_s,paused\nserver,mail.example.com,465,600,true\n" })).await;
+    assert_eq!(outcomes(&fewer.body), ["changed"]);
+    assert_eq!(client.get(&at("servers")).await.body["items"][0]["ports"], json!([25, 587, 465]));
+    let units = "SELECT string_agg(u.paused || ':' || u.interval_s, ',' ORDER BY m.target) FROM schedule_units u JOIN monitors m ON m.id = u.monitor_id WHERE m.kind = 'smtp'";
+    assert_eq!(server.text(units).await, "true:600,true:600,true:600");
+    // An empty cell leaves what is there, whatever would have to be said of a new one.
+    let record = "kind,target,tags,settings\ndns,example.com MX,dns,";
+    let without = client.post(&at("import"), &json!({ "csv": format!("{record}\n") })).await;
+    assert!(without.body["errors"][0]["message"].as_str().unwrap().starts_with("Line 2, settings"), "{without:?}");
+    let with = client.post(&at("import"), &json!({ "csv": format!("{record}\"{{\"\"values\"\":[\"\"10 mx.example.com\"\"]}}\"\n") })).await;
+    assert_eq!(outcomes(&with.body), ["added"]);
+    assert_eq!(outcomes(&client.post(&at("import"), &json!({ "csv": format!("{}\n", record.replace(",dns,", ",web,")) })).await.body), ["changed"]);
     let (mut bob, elsewhere) = server.member("bob").await;
     let came = bob.post(&format!("/api/v1/orgs/{elsewhere}/import"), &json!({ "csv": out })).await;
     assert_eq!(outcomes(&came.body), vec!["added"; 4]);

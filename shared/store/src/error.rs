@@ -59,6 +59,14 @@ impl StoreError {
         }
     }
 
+    /// True when another transaction was in the way (SQLSTATE 40001 and 40P01): the same once more may well succeed.
+    pub fn is_collision(&self) -> bool {
+        match self {
+            Self::Database(sqlx::Error::Database(error)) => error.code().is_some_and(|code| code == "40001" || code == "40P01"),
+            _ => false,
+        }
+    }
+
     /// True when a unique constraint of that name was hit.
     pub fn is_unique_violation(error: &sqlx::Error, constraint: &str) -> bool {
         error.as_database_error().is_some_and(|db| db.is_unique_violation() && db.constraint() == Some(constraint))

@@ -35,6 +35,14 @@ impl Wanted {
     }
 }
 
+/// The ids where they are named, and what narrows them.
+fn parts(of: &Chosen) -> (Option<Vec<Uuid>>, MonitorFilter) {
+    match of {
+        Chosen::Monitors(ids) => (Some(ids.iter().map(|id| id.0).collect()), MonitorFilter::default()),
+        Chosen::Filter(filter) => (None, filter.clone()),
+    }
+}
+
 fn count(number: impl TryInto<u32>) -> u32 {
     number.try_into().unwrap_or(u32::MAX)
 }
@@ -129,6 +137,9 @@ impl OrgTx {
 
     /// The same change for many monitors. `Stale` where the filter has another number of them than was expected. `tags` are in their kept form.
     pub async fn change_many(&mut self, patch: &ManyPatch, (added, removed): (&[String], &[String])) -> Result<ManyChanged, StoreError> {
+        if !added.is_empty() || !removed.is_empty() {
+            self.lock_owners_of(&patch.of).await?;
+        }
         let ids = self.lock_chosen(&patch.of).await?;
         if patch.expected.is_some_and(|expected| expected != count(ids.len())) {
             return Err(StoreError::Stale);
@@ -144,13 +155,47 @@ impl OrgTx {
         Ok(done)
     }
 
+    /// What the monitors belong to, before they: as whoever changes one of these locks them.
+    async fn lock_owners_of(&mut self, of: &Chosen) -> Result<(), StoreError> {
+        let org = self.org().0;
+        let (ids, filter) = parts(of);
+        let wanted = Wanted::by(&filter);
+        let rows = sqlx::query!(
+            "SELECT DISTINCT m.domain_id, m.server_id, m.address_id FROM monitors m
+             WHERE m.org_id = $1 AND ($2::uuid[] IS NULL OR m.id = ANY($2)) AND monitor_matches(m, $3, $4, $5, $6, $7)",
+            org,
+            ids.as_deref(),
+            wanted.part,
+            wanted.kind,
+            wanted.standing,
+            wanted.tag,
+            wanted.services
+        )
+        .fetch_all(self.connection())
+        .await?;
+        let ids: Vec<Uuid> = rows.into_iter().flat_map(|row| [row.domain_id, row.server_id, row.address_id]).flatten().collect();
+        self.lock_assets(&ids).await
+    }
+
+    /// Domains, mail servers and addresses, each in the order of their ids.
+    pub(crate) async fn lock_assets(&mut self, ids: &[Uuid]) -> Result<(), StoreError> {
+        let org = self.org().0;
+        sqlx::query_scalar!("SELECT id FROM domains WHERE org_id = $1 AND id = ANY($2) ORDER BY id FOR NO KEY UPDATE", org, ids)
+            .fetch_all(self.connection())
+            .await?;
+        sqlx::query_scalar!("SELECT id FROM servers WHERE org_id = $1 AND id = ANY($2) ORDER BY id FOR NO KEY UPDATE", org, ids)
+            .fetch_all(self.connection())
+            .await?;
+        sqlx::query_scalar!("SELECT id FROM addresses WHERE org_id = $1 AND id = ANY($2) ORDER BY id FOR NO KEY UPDATE", org, ids)
+            .fetch_all(self.connection())
+            .await?;
+        Ok(())
+    }
+
     /// In the order in which every change of many takes them.
     async fn lock_chosen(&mut self, of: &Chosen) -> Result<Vec<Uuid>, StoreError> {
         let org = self.org().0;
-        let (ids, filter) = match of {
-            Chosen::Monitors(ids) => (Some(ids.iter().map(|id| id.0).collect::<Vec<_>>()), MonitorFilter::default()),
-            Chosen::Filter(filter) => (None, filter.clone()),
-        };
+        let (ids, filter) = parts(of);
         let wanted = Wanted::by(&filter);
         Ok(sqlx::query_scalar!(
             "SELECT m.id FROM monitors m

@@ -266,6 +266,20 @@ impl OrgTx {
         self.incident(id).await
     }
 
+    /// The monitors of these incidents, in the order in which recorders lock them, for changing several in one transaction.
+    pub async fn lock_monitors_of_incidents(&mut self, incidents: &[IncidentId]) -> Result<(), StoreError> {
+        let org = self.org().0;
+        let ids: Vec<Uuid> = incidents.iter().map(|id| id.0).collect();
+        sqlx::query_scalar!(
+            "SELECT id FROM monitors WHERE org_id = $1 AND id IN (SELECT monitor_id FROM incidents WHERE org_id = $1 AND id = ANY($2)) ORDER BY id FOR UPDATE",
+            org,
+            &ids
+        )
+        .fetch_all(self.connection())
+        .await?;
+        Ok(())
+    }
+
     /// The monitor of an incident, before the incident, as the recorder locks them.
     async fn lock_monitor_of(&mut self, id: IncidentId) -> Result<Option<Uuid>, StoreError> {
         let org = self.org().0;

@@ -69,6 +69,33 @@ impl OrgTx {
             .collect()
     }
 
+    /// Locks all that a table names and is watched already, in the order of whoever changes one of these: the things, their monitors, the
+    /// organisation. `targets` are written forms of any kind.
+    pub async fn lock_named(&mut self, targets: &[String]) -> Result<(), StoreError> {
+        let org = self.org().0;
+        let assets = sqlx::query_scalar!(
+            r#"SELECT id AS "id!" FROM domains WHERE org_id = $1 AND name = ANY($2)
+               UNION ALL SELECT id FROM servers WHERE org_id = $1 AND host = ANY($2)
+               UNION ALL SELECT id FROM addresses WHERE org_id = $1 AND (net::text = ANY($2) OR host(net) = ANY($2))"#,
+            org,
+            targets
+        )
+        .fetch_all(self.connection())
+        .await?;
+        self.lock_assets(&assets).await?;
+        sqlx::query_scalar!(
+            "SELECT id FROM monitors WHERE org_id = $1 AND (domain_id = ANY($2) OR server_id = ANY($2) OR address_id = ANY($2) OR target = ANY($3))
+             ORDER BY id FOR NO KEY UPDATE",
+            org,
+            &assets,
+            targets
+        )
+        .fetch_all(self.connection())
+        .await?;
+        sqlx::query_scalar!("SELECT id FROM orgs WHERE id = $1 FOR NO KEY UPDATE", org).fetch_one(self.connection()).await?;
+        Ok(())
+    }
+
     /// What this transaction made is first checked within five minutes, spread over them: what comes by the hundred does not all start at once.
     pub async fn spread_new_monitors(&mut self) -> Result<(), StoreError> {
         let org = self.org().0;

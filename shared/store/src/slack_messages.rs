@@ -12,8 +12,8 @@ use waypost_types::{
 
 use crate::{OrgTx, StoreError, slack::SlackToken};
 
-/// Incidents of one message that are shown; one audit opens no more.
-const MOST_TOGETHER: i64 = 40;
+/// Incidents that one message tells of at most: what one judgement of a rule opens together.
+pub const MOST_TOGETHER: usize = 100;
 
 /// A message as Slack knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,8 +89,9 @@ impl OrgTx {
         let Some(incident) = incident else { return Ok(telling) };
         telling.post = sqlx::query_as!(
             SlackPost,
-            // What was posted in another workspace is out of reach.
+            // What was posted in another workspace is out of reach, and what is in another channel nobody looks at any more.
             "SELECT m.slack_channel, m.ts FROM slack_messages m JOIN slack_installs s ON s.org_id = $1 AND s.team_id = m.team_id
+             JOIN channels c ON c.org_id = $1 AND c.id = m.channel_id AND c.slack_channel = m.slack_channel
              WHERE m.org_id = $1 AND m.channel_id = $2 AND m.incident_id = $3",
             org,
             channel.0,
@@ -131,7 +132,7 @@ impl OrgTx {
             channel.0,
             slack_channel,
             ts,
-            MOST_TOGETHER
+            i64::try_from(MOST_TOGETHER).unwrap_or(i64::MAX)
         )
         .fetch_all(self.connection())
         .await?;
@@ -140,28 +141,27 @@ impl OrgTx {
 
     async fn slack_incidents(&mut self, channel: ChannelId, ids: &[IncidentId], now: DateTime<Utc>) -> Result<Vec<SlackIncident>, StoreError> {
         let org = self.org().0;
-        let ends: Vec<String> = ids.iter().map(|id| format!("incident:{id}:resolved")).collect();
         let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
         let rows = sqlx::query!(
             r#"SELECT i.id, i.kind, i.condition, i.title, i.summary, i.target, i.severity, i.status, i.opened_at, i.resolved_at, i.muted_by, i.muted_until,
                       i.evidence,
                       (SELECT t.actor FROM incident_timeline t WHERE t.org_id = $1 AND t.incident_id = i.id AND t.event = 'acknowledged'
                        ORDER BY t.at DESC, t.id DESC LIMIT 1) AS taken_by,
-                      (SELECT o.message FROM outbox o WHERE o.org_id = $1 AND o.channel_id = $3 AND o.incident_id = i.id AND o.event_key = ANY($4)
-                       LIMIT 1) AS "end"
+                      (SELECT o.message FROM outbox o WHERE o.org_id = $1 AND o.channel_id = $3 AND o.incident_id = i.id
+                         AND split_part(o.event_key, ':', 3) = 'resolved' ORDER BY o.created_at DESC LIMIT 1) AS "end"
                FROM incidents i WHERE i.org_id = $1 AND i.id = ANY($2)
                ORDER BY array_position(ARRAY['critical', 'warning', 'info'], i.severity), i.opened_at, i.id"#,
             org,
             &ids,
-            channel.0,
-            &ends
+            channel.0
         )
         .fetch_all(self.connection())
         .await?;
         rows.into_iter()
             .map(|row| {
                 let kind = row.kind.parse().map_err(|()| StoreError::Corrupt(row.kind.clone()))?;
-                let evidence = row.evidence.filter(|value| !value.is_null()).map(serde_json::from_value).transpose()?;
+                // What another version wrote in a form of its own names no runbook, and keeps nobody from being told.
+                let evidence = row.evidence.and_then(|value| serde_json::from_value(value).ok());
                 let mute = row.muted_by.map(|by| Mute { by, until: row.muted_until }).filter(|mute| mute.holds_at(now));
                 Ok(SlackIncident {
                     id: IncidentId(row.id),
@@ -175,7 +175,7 @@ impl OrgTx {
                     resolved_at: row.resolved_at,
                     taken_by: row.taken_by,
                     mute,
-                    end: row.end.map(serde_json::from_value).transpose()?,
+                    end: row.end.and_then(|value| serde_json::from_value(value).ok()),
                 })
             })
             .collect()

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Lines that one import takes at most, beside the header.
-pub const MOST_LINES: usize = 1000;
+pub const MOST_LINES: usize = 500;
 
 /// The columns, in the order of an export. An import needs the first two; the others may be missing, and stand in any order.
 pub const COLUMNS: [&str; 8] = ["kind", "target", "ports", "role", "tags", "interval_s", "paused", "settings"];
@@ -13,7 +13,7 @@ pub const COLUMNS: [&str; 8] = ["kind", "target", "ports", "role", "tags", "inte
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Import {
-    /// The table: a header and up to 1,000 lines, with commas or semicolons between. An empty cell leaves what is there, or takes what is usual.
+    /// The table: a header and up to 500 lines, with commas or semicolons between. An empty cell leaves what is there, or takes what is usual.
     pub csv: String,
     /// Say what would come of it, and do nothing.
     #[serde(default)]

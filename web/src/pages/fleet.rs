@@ -76,6 +76,11 @@ fn home(org: &str) -> String {
     format!("/o/{}/all", text::encoded(org))
 }
 
+/// The part of a query that goes on from where a page ended.
+fn cursor_of(query: &HashMap<String, String>) -> String {
+    query.get("cursor").map(|cursor| format!("&cursor={}", text::encoded(cursor))).unwrap_or_default()
+}
+
 pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
     draw(&visit, &org, &Fields::empty(), None).await
 }
@@ -87,7 +92,7 @@ pub(crate) async fn change(visit: Visit, Path(org): Path<String>, fields: Fields
         Err(failure) => Err(failure),
     };
     match result {
-        Ok(done) => Ok(redirect(&format!("{}?{}&{}", home(&org), asked.query(&[]), change::done_query(done)))),
+        Ok(done) => Ok(redirect(&format!("{}?{}{}&{}", home(&org), asked.query(&[]), cursor_of(&visit.query()), change::done_query(done)))),
         Err(failure) if failure.is_input() || failure.status == 412 => draw(&visit, &org, &fields, Some(&failure)).await,
         Err(failure) => Err(failure),
     }
@@ -96,7 +101,7 @@ pub(crate) async fn change(visit: Visit, Path(org): Path<String>, fields: Fields
 async fn draw(visit: &Visit, org: &str, fields: &Fields, failure: Option<&ApiFailure>) -> Answer {
     let query = visit.query();
     let asked = Asked::by(&query);
-    let cursor = query.get("cursor").map(|cursor| format!("&cursor={}", text::encoded(cursor))).unwrap_or_default();
+    let cursor = cursor_of(&query);
     let path = org_path(org, &format!("monitors?limit=50&{}{cursor}", asked.query(&[])));
     let (counts, tags) = (org_path(org, &format!("monitors/counts?{}", asked.query(&["state", "sort"]))), org_path(org, "tags"));
     // A list without its choice of tags is a list still.
@@ -120,7 +125,8 @@ async fn draw(visit: &Visit, org: &str, fields: &Fields, failure: Option<&ApiFai
             let to = format!("{base}?{}&cursor={}", asked.query(&[]), text::encoded(next));
             view! { <p><a class="btn" href=to>"More monitors"</a></p> }
         });
-        let form = (!monitors.items.is_empty()).then(|| change::card(&frame, &asked, (fields, failure), matching, &base));
+        let form = (!monitors.items.is_empty())
+            .then(|| change::card(&frame, &asked, (fields, failure), matching, &format!("{base}?{}{cursor}", asked.query(&[]))));
         let content = view! {
             {change::done(&query, failure)}
             {ui::head("All monitors", None, "Every check of this organisation: what fails comes first.", tables(&frame))}

@@ -70,8 +70,8 @@ async fn draw(visit: &Visit, org: &str, csv: &str, failure: Option<&ApiFailure>,
         let gate = Gate::change(&frame, "import");
         let others: Vec<String> = failure.map(|failure| failure.fields().iter().map(|error| error.message.clone()).collect()).unwrap_or_default();
         let fields = Fields::of([("csv", csv.to_owned())]);
-        // What is wrong stands above, line by line; the field itself only names what it takes.
-        let form = Form::new(&fields, None, &["csv"]);
+        // All that is wrong stands above, line by line, and the first of it beside the field.
+        let form = Form::new(&fields, failure, &["csv"]);
         let inputs = view! {
             <div class="field">
                 <label for="f-file">"File"</label>
@@ -85,7 +85,7 @@ async fn draw(visit: &Visit, org: &str, csv: &str, failure: Option<&ApiFailure>,
         let content = view! {
             {done(visit, &base)}
             {faults(&others, failure)}
-            {ui::head("Import CSV", None, "Watches what a table names and changes what is watched already: all of it, or nothing. Nothing is removed.", ())}
+            {ui::head("Import CSV", None, "Watches what a table names and changes what is watched already: all of it, or nothing. Nothing is removed, no port either.", ())}
             {tried.map(trial)}
             <div class="grid">
                 <section class="card c7" aria-labelledby="h-table">
@@ -182,7 +182,7 @@ fn columns() -> AnyView {
     let about = [
         "domain, server, address, tcp, https, dns, imap or pop",
         "A name, host, address or network, host:port, or web address",
-        "Of a server, with spaces between; 25 465 587 when it is empty",
+        "Of a server, with spaces between: to be watched beside those that are. 25 465 587 for a new one when it is empty",
         "Of a server: originating, relay, gateway or delivery",
         "With spaces between",
         "Seconds between checks",

@@ -182,17 +182,17 @@ impl ChannelSender {
 
     async fn mark(&self, message: &ClaimedMessage, attempt: Attempt<'_>, told: Option<&Told>) -> Result<(), WorkerError> {
         let mut tx = self.store.org_tx(message.org).await?;
-        if tx.mark_message(message.id, self.net.now(), attempt).await?
-            && let Some(Told { delivery, held_until, farewell, slack }) = told
-        {
-            if let Some(InSlack { posted, gone, token, about }) = slack {
-                if let Some(post) = posted {
-                    tx.remember_slack_message(message.channel, &token.team_id, about, post).await?;
-                }
-                if let Some(why) = gone {
-                    tx.slack_token_gone(token, why).await?;
-                }
+        let marked = tx.mark_message(message.id, self.net.now(), attempt).await?;
+        // What stands in Slack is known even where the incident was removed meanwhile: its message can still be closed.
+        if let Some(InSlack { posted, gone, token, about }) = told.and_then(|told| told.slack.as_ref()) {
+            if let Some(post) = posted {
+                tx.remember_slack_message(message.channel, &token.team_id, about, post).await?;
             }
+            if let Some(why) = gone {
+                tx.slack_token_gone(token, why).await?;
+            }
+        }
+        if marked && let Some(Told { delivery, held_until, farewell, .. }) = told {
             tx.add_delivery(message.channel, delivery).await?;
             if let Some(until) = held_until {
                 tx.hold_channel(message.channel, *until).await?;

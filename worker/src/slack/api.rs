@@ -1,8 +1,11 @@
 //! Slack's Web API (<https://docs.slack.dev/apis/web-api/>): one call, and what came of it. Slack says `ok: false` with status 200 where it refuses.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
 use waypost_engine::net::{HttpFailure, HttpPost, Net};
 use waypost_types::slack::{SlackChannel, SlackChannelId};
 
@@ -16,6 +19,8 @@ const MOST_ANSWER: usize = 1024 * 1024;
 const PAGE: usize = 200;
 /// Pages that are asked for to fill one of ours: a name that few channels have may be on any.
 const MOST_PAGES: usize = 5;
+/// However slowly Slack answers: somebody waits for the page.
+const LONGEST_SEARCH: Duration = Duration::from_secs(15);
 
 /// Why Slack did not do what it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -107,7 +112,8 @@ impl SlackApi {
     async fn post(&self, method: &str, headers: Vec<(&'static str, String)>, body: String) -> Result<Value, SlackFailure> {
         let receipt = self.net.https_call(&HttpPost { url: format!("{}/{method}", self.url), headers, body }, MOST_ANSWER).await?;
         let answer = serde_json::from_str::<Value>(&receipt.body).ok();
-        let word = answer.as_ref().and_then(|answer| answer["error"].as_str()).map(str::to_owned);
+        // Slack refuses with 200, and with 429 where it was asked too often; what a gateway says with another status is no word of Slack's.
+        let word = answer.as_ref().filter(|_| matches!(receipt.status, 200 | 429)).and_then(|answer| answer["error"].as_str()).map(str::to_owned);
         match (answer, word) {
             (Some(answer), _) if answer["ok"] == true && receipt.status == 200 => Ok(answer),
             (_, Some(error)) => Err(SlackFailure::Refused { error, retry_after: receipt.retry_after }),
@@ -119,13 +125,21 @@ impl SlackApi {
     /// Channels that are not archived, and whose name holds this: public ones, and private ones that the bot is in.
     pub async fn channels(&self, token: &SecretString, name: &str, cursor: Option<&str>) -> Result<ChannelPage, SlackFailure> {
         let name = name.trim().trim_start_matches('#').to_lowercase();
-        let mut next = cursor.map(str::to_owned);
+        let first = cursor.map(str::to_owned);
+        let mut next = first.clone();
         let mut channels: Vec<SlackChannel> = Vec::new();
+        let until = Instant::now() + LONGEST_SEARCH;
         for _ in 0..MOST_PAGES {
             let limit = PAGE.to_string();
             let mut fields = vec![("types", "public_channel,private_channel"), ("exclude_archived", "true"), ("limit", limit.as_str())];
             fields.extend(next.as_deref().map(|cursor| ("cursor", cursor)));
-            let answer = self.form("conversations.list", Some(token), &fields).await?;
+            let answer = match timeout_at(until, self.form("conversations.list", Some(token), &fields)).await {
+                Ok(Ok(answer)) => answer,
+                // What was found so far is shown; it goes on from there.
+                Ok(Err(_)) | Err(_) if next != first => break,
+                Ok(Err(failure)) => return Err(failure),
+                Err(_) => return Err(SlackFailure::Http(HttpFailure::TimedOut(LONGEST_SEARCH))),
+            };
             let found = answer["channels"].as_array().map(Vec::as_slice).unwrap_or_default().iter().filter_map(channel);
             channels.extend(found.filter(|channel| channel.name.contains(&name)));
             next = answer["response_metadata"]["next_cursor"].as_str().filter(|cursor| !cursor.is_empty()).map(str::to_owned);

@@ -125,6 +125,10 @@ fn several(all: &[SlackIncident], telling: &SlackTelling, base_url: &str) -> Par
         let (line, _) = stands(incident);
         blocks.push(json!({ "type": "section", "text": mrkdwn(&format!("<{url}|{}>\n{}", slack::escaped(&line, LINE), slack::escaped(&state(incident), LINE))) }));
     }
+    let rest = all.len().saturating_sub(MOST_SHOWN);
+    if rest > 0 {
+        blocks.push(json!({ "type": "section", "text": mrkdwn(&format!("And {rest} more.")) }));
+    }
     (headline, colour, blocks, incidents_url(base_url, &telling.slug))
 }
 

@@ -88,7 +88,7 @@ pub(super) fn done(query: &HashMap<String, String>, failure: Option<&ApiFailure>
     Some(view! { <div class="banner" role="status" data-status="ok">{icon("ok")}<div>{said}</div></div> }.into_any())
 }
 
-pub(super) fn card(frame: &Frame, asked: &Asked, (fields, failure): (&Fields, Option<&ApiFailure>), matching: u32, base: &str) -> AnyView {
+pub(super) fn card(frame: &Frame, asked: &Asked, (fields, failure): (&Fields, Option<&ApiFailure>), matching: u32, action: &str) -> AnyView {
     let gate = Gate::change(frame, "many");
     let form = Form::new(fields, failure, &["of", "interval_s", "add_tags", "remove_tags"]);
     let on = if fields.text("of") == "all" { "all" } else { "ticked" };
@@ -104,6 +104,7 @@ pub(super) fn card(frame: &Frame, asked: &Asked, (fields, failure): (&Fields, Op
     let no_choice = failure.and_then(|failure| failure.fields().iter().find(|error| error.field == "of")).map(|error| {
         view! { <span class="error" id="of-below">{icon("bad")}{error.message.clone()}</span> }
     });
+    let described = no_choice.is_some().then_some("of-below");
     let checks = ["", "pause", "resume"]
         .into_iter()
         .zip(["As they are", "Pause", "Resume"])
@@ -116,7 +117,7 @@ pub(super) fn card(frame: &Frame, asked: &Asked, (fields, failure): (&Fields, Op
     let inputs = view! {
         {stale}{other}
         <input type="hidden" name="expected" value=matching.to_string()/>
-        <div class="field" role="group" aria-labelledby="g-of"><span class="label" id="g-of">"Which"</span>
+        <div class="field" role="group" aria-labelledby="g-of" aria-describedby=described><span class="label" id="g-of">"Which"</span>
             {choice("ticked", on, "The ones that are ticked above")}
             {choice("all", on, word)}
             {no_choice}
@@ -129,12 +130,11 @@ pub(super) fn card(frame: &Frame, asked: &Asked, (fields, failure): (&Fields, Op
         </div>
         <p class="soft sm">"Tags go to the domain, mail server or address that a monitor belongs to. What resumes is checked within its interval, not all at once."</p>
     };
-    let action = format!("{base}?{}", asked.query(&[]));
     view! {
         <section class="card" aria-labelledby="h-many">
             <div class="card-head"><h2 id="h-many">"Change many at once"</h2></div>
             {gate.hint()}
-            {gate.form_with(FormTag { id: Some(FORM), ..FormTag::default() }, "card-body stack", action, inputs, Button::new("btn btn-primary", "Apply to all of these"))}
+            {gate.form_with(FormTag { id: Some(FORM), ..FormTag::default() }, "card-body stack", action.to_owned(), inputs, Button::new("btn btn-primary", "Apply to all of these"))}
         </section>
     }
     .into_any()
