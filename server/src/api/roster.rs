@@ -43,7 +43,7 @@ pub async fn export(member: Member<Read>) -> Result<Response, ApiError> {
     Ok((headers, roster::write(rows)?).into_response())
 }
 
-/// Watches what a table names, and changes what is watched already: all of it, or nothing. Nothing is ever removed, no port of a server
+/// Watches what a table names, and changes what is watched already: all of it, or nothing. Nothing is ever removed, no port and no tag
 /// either. What is new is first checked within five minutes.
 #[utoipa::path(post, path = "/v1/orgs/{org}/import", tag = "monitors", params(("org" = String, Path)), request_body = Import,
     responses((status = 200, body = Imported), (status = 403, body = Problem), (status = 413, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
@@ -55,7 +55,7 @@ pub async fn import(State(state): State<AppState>, member: Member<Write>, Body(i
     tx.lock_named(&targets).await?;
     let mut done = Vec::with_capacity(lines.len());
     for line in &lines {
-        let outcome = carry_out(&mut tx, line).await?;
+        let outcome = carry_out(&mut tx, line).await.map_err(|error| roster::at_line(line.number, error))?;
         done.push(ImportedLine { line: line.number, kind: line.thing.kind().to_owned(), target: line.thing.target(), outcome });
     }
     let imported = Imported { lines: done, dry_run: import.dry_run };
@@ -79,7 +79,7 @@ async fn carry_out(tx: &mut OrgTx, line: &Line) -> Result<LineOutcome, ApiError>
             let patch = DomainPatch {
                 interval_s: line.interval_s.filter(|seconds| audits().any(|monitor| monitor.interval_s != *seconds)),
                 paused: line.paused.filter(|paused| audits().any(|monitor| monitor.paused != *paused)),
-                tags: line.tags.clone().filter(|tags| *tags != domain.tags),
+                tags: more_tags(line.tags.as_ref(), &domain.tags)?,
                 ..DomainPatch::default()
             };
             let other = patch != DomainPatch::default();
@@ -102,7 +102,7 @@ async fn carry_out(tx: &mut OrgTx, line: &Line) -> Result<LineOutcome, ApiError>
                 ports: Some(all).filter(|_| more),
                 interval_s: line.interval_s.filter(|seconds| more || server.monitors.iter().any(|monitor| monitor.interval_s != *seconds)),
                 paused: line.paused.filter(|paused| more || server.monitors.iter().any(|monitor| monitor.paused != *paused)),
-                tags: line.tags.clone().filter(|tags| *tags != server.tags),
+                tags: more_tags(line.tags.as_ref(), &server.tags)?,
                 role: role.filter(|role| server.role != Some(*role)).map(Some),
                 ..ServerPatch::default()
             };
@@ -120,7 +120,7 @@ async fn carry_out(tx: &mut OrgTx, line: &Line) -> Result<LineOutcome, ApiError>
             let patch = AddressPatch {
                 interval_s: line.interval_s.filter(|seconds| address.monitors.iter().any(|monitor| monitor.interval_s != *seconds)),
                 paused: line.paused.filter(|paused| address.monitors.iter().any(|monitor| monitor.paused != *paused)),
-                tags: line.tags.clone().filter(|tags| *tags != address.tags),
+                tags: more_tags(line.tags.as_ref(), &address.tags)?,
                 ..AddressPatch::default()
             };
             let other = patch != AddressPatch::default();
@@ -136,7 +136,7 @@ async fn carry_out(tx: &mut OrgTx, line: &Line) -> Result<LineOutcome, ApiError>
             let (id, new) = match tx.add_monitor_row(draft).await? {
                 Added::New(id) => {
                     let expected = settings.clone().unwrap_or_default();
-                    targets::settings(*kind, &target.written, &expected).map_err(|error| roster::at_line(line.number, error))?;
+                    targets::settings(*kind, &target.written, &expected)?;
                     tx.reserve_monitors(0).await?;
                     (id, true)
                 }
@@ -147,7 +147,7 @@ async fn carry_out(tx: &mut OrgTx, line: &Line) -> Result<LineOutcome, ApiError>
                 interval_s: line.interval_s.filter(|seconds| service.interval_s != *seconds),
                 paused: line.paused.filter(|paused| service.paused != *paused),
                 settings: settings.clone().filter(|settings| *settings != service.settings),
-                tags: line.tags.clone().filter(|tags| *tags != service.tags),
+                tags: more_tags(line.tags.as_ref(), &service.tags)?,
                 ..MonitorPatch::default()
             };
             let other = patch != MonitorPatch::default();
@@ -157,6 +157,13 @@ async fn carry_out(tx: &mut OrgTx, line: &Line) -> Result<LineOutcome, ApiError>
             Ok(outcome(new, other))
         }
     }
+}
+
+/// The tags of a thing with those of its line, where these are more: an import takes none away.
+fn more_tags(given: Option<&Vec<String>>, now: &[String]) -> Result<Option<Vec<String>>, ApiError> {
+    let Some(given) = given else { return Ok(None) };
+    let all: Vec<String> = now.iter().chain(given).cloned().collect();
+    Ok(targets::tags(Some(all))?.filter(|all| all != now))
 }
 
 const fn outcome(new: bool, other: bool) -> LineOutcome {

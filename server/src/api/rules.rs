@@ -146,10 +146,14 @@ async fn looked_up(tx: &mut OrgTx, settings: &RuleSettings, rule: Option<&Rule>)
     let firing = |value: &RuleValue| value.standing == RuleStanding::Firing;
     items.sort_by(|a, b| firing(b).cmp(&firing(a)).then_with(|| by_value(a, b)).then_with(|| a.target.cmp(&b.target)));
     items.truncate(MOST_VALUES);
+    let rare: Vec<u32> = about.monitors.iter().filter(|monitor| monitor.is_too_rare(settings)).map(|monitor| monitor.interval_s).collect();
     Ok(RuleValues {
         monitors: count(about.monitors.len()),
         valued: count(about.monitors.iter().filter(|monitor| monitor.value.is_some()).count()),
         over: count(about.monitors.iter().filter(|monitor| over(monitor)).count()),
+        too_rare: count(rare.len()),
+        rarest_s: rare.into_iter().max(),
+        left_out: !about.complete,
         items,
     })
 }

@@ -41,6 +41,8 @@ async fn a_list_is_searched_and_sorted_and_goes_on_where_it_ended() {
         ("sort=worst", worst.to_vec()),
         ("sort=target&kind=smtp", vec!["mail.example.com:25", "mail.example.com:465", "mail.example.com:587"]),
         ("sort=slowest&kind=smtp", vec!["mail.example.com:587", "mail.example.com:465", "mail.example.com:25"]),
+        // What took no time comes last, and not first.
+        ("sort=slowest&q=mail.", vec!["mail.example.com:587", "mail.example.com:465", "mail.example.com:25", "mail.example.com:443"]),
         ("sort=checked&q=:4", vec!["mail.example.com:443", "mail.example.com:465"]),
         ("q=%20EXAMPLE.com:&kind=&state=down", vec!["mail.example.com:25"]),
         ("state=paused", vec!["mail.example.com:587"]),

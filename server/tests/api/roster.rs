@@ -48,6 +48,9 @@ async fn what_goes_out_comes_in_elsewhere_and_changes_nothing_where_it_came_from
     assert_eq!(client.get(&at("servers")).await.body["items"][0]["ports"], json!([25, 587, 465]));
     let units = "SELECT string_agg(u.paused || ':' || u.interval_s, ',' ORDER BY m.target) FROM schedule_units u JOIN monitors m ON m.id = u.monitor_id WHERE m.kind = 'smtp'";
     assert_eq!(server.text(units).await, "true:600,true:600,true:600");
+    let tagged = client.post(&at("import"), &json!({ "csv": "kind,target,tags\nserver,mail.example.com,new\n" })).await;
+    assert_eq!(outcomes(&tagged.body), ["changed"]);
+    assert_eq!(client.get(&at("servers")).await.body["items"][0]["tags"], json!(["berlin", "mx", "new"]));
     // An empty cell leaves what is there, whatever would have to be said of a new one.
     let record = "kind,target,tags,settings\ndns,example.com MX,dns,";
     let without = client.post(&at("import"), &json!({ "csv": format!("{record}\n") })).await;

@@ -25,6 +25,11 @@ async fn a_rule_is_made_tried_changed_and_removed_by_whoever_saw_it_as_it_is() {
     let values = client.get(&format!("{one}/values")).await;
     let ports = u64::try_from(added.body["monitors"].as_array().unwrap().len()).unwrap();
     assert_eq!((&values.body["monitors"], &values.body["items"][0]["standing"]), (&json!(ports), &json!("no_value")), "{values:?}");
+    assert_eq!((&values.body["too_rare"], &values.body["left_out"]), (&json!(0), &json!(false)), "{values:?}");
+    // Three checks in half an hour there are not of what is checked once an hour.
+    client.json("PATCH", &format!("/api/v1/orgs/{org}/monitors/{monitor}"), &[], &json!({ "interval_s": 3600 })).await;
+    let values = client.get(&format!("{one}/values")).await;
+    assert_eq!((&values.body["too_rare"], &values.body["rarest_s"]), (&json!(1), &json!(3600)), "{values:?}");
     let stale = client.json("PATCH", &one, &[("if-match", "\"9\"")], &json!({ "threshold": 3000 })).await;
     assert_eq!(stale.status, 412);
     let changed = client.json("PATCH", &one, &[("if-match", "\"1\"")], &json!({ "threshold": 3000, "enabled": false })).await;

@@ -66,7 +66,7 @@ impl OrgTx {
                      WHEN 'worst' THEN coalesce(array_position(ARRAY['down', 'degraded', 'unknown', 'pending', 'up', 'paused'], standing_of(m)), 9)::text || m.target
                      WHEN 'target' THEN m.target
                      WHEN 'checked' THEN to_char(m.last_checked_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')
-                     WHEN 'slowest' THEN to_char(999999999 - coalesce(least(m.latency_ms, 999999998), -1)::numeric, 'FM0000000000.000')
+                     WHEN 'slowest' THEN to_char(999999999 - least(coalesce(m.latency_ms, -1), 999999998)::numeric, 'FM0000000000.000')
                    END, '') COLLATE "C" AS key
                  FROM monitors m
                  WHERE m.org_id = $1 AND monitor_matches(m, $5, $6, $7, $8, $9)

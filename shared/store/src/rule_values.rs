@@ -37,6 +37,8 @@ pub struct RuleMonitor {
     pub tags: Vec<String>,
     /// It is not checked.
     pub paused: bool,
+    /// Seconds between checks.
+    pub interval_s: u32,
     /// Its value, in the unit of the series. Nothing where too few checks tell it, or nothing does.
     pub value: Option<f64>,
     /// Checks in the window that count.
@@ -44,6 +46,12 @@ pub struct RuleMonitor {
 }
 
 impl RuleMonitor {
+    /// Whether a window holds too few of its checks for a value.
+    pub fn is_too_rare(&self, rule: &RuleSettings) -> bool {
+        let window = rule.over_minutes.filter(|_| rule.series.has_window() && !self.paused);
+        window.is_some_and(|minutes| self.interval_s.saturating_mul(LEAST_CHECKS) > minutes.saturating_mul(60))
+    }
+
     /// As maintenance windows know it.
     pub fn watched(&self) -> Watched<'_> {
         Watched { monitor: Some(self.id), domain: self.domain, server: self.server, address: self.address, tags: &self.tags }
@@ -78,7 +86,7 @@ impl OrgTx {
         let ids = |ids: &mut dyn Iterator<Item = Uuid>| ids.collect::<Vec<_>>();
         // Each way to a value is closed by its parameter before it looks at anything.
         let rows = sqlx::query!(
-            r#"SELECT m.id, m.kind, m.target, m.domain_id, m.server_id, m.address_id, m.paused, m.last_checked_at,
+            r#"SELECT m.id, m.kind, m.target, m.domain_id, m.server_id, m.address_id, m.paused, m.interval_s, m.last_checked_at,
                       monitor_tags(m) AS "tags!",
                       coalesce(t.checks, r.checks) AS checks, coalesce(t.value, r.value, c.value, p.value) AS value
                FROM monitors m
@@ -134,6 +142,7 @@ impl OrgTx {
                 address: row.address_id.map(AddressId),
                 tags: row.tags,
                 paused: row.paused,
+                interval_s: u32::try_from(row.interval_s).unwrap_or_default(),
                 // A scan counts by what stands; before the first there is nothing to count.
                 value: match series {
                     Series::Listings => (row.last_checked_at.is_some() && !row.paused).then_some(0.0),

@@ -116,6 +116,15 @@ pub struct RuleValues {
     pub valued: u32,
     /// Of these, beyond the limit now, however long.
     pub over: u32,
+    /// Monitors that are checked too rarely for the window: a value needs three checks in it, so they have none.
+    #[serde(default)]
+    pub too_rare: u32,
+    /// Seconds between the checks of the rarest of these; absent where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rarest_s: Option<u32>,
+    /// The rule covers more monitors than are judged: the newest are left out.
+    #[serde(default)]
+    pub left_out: bool,
     /// The worst of them, 100 at most.
     pub items: Vec<RuleValue>,
 }

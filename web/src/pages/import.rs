@@ -85,7 +85,7 @@ async fn draw(visit: &Visit, org: &str, csv: &str, failure: Option<&ApiFailure>,
         let content = view! {
             {done(visit, &base)}
             {faults(&others, failure)}
-            {ui::head("Import CSV", None, "Watches what a table names and changes what is watched already: all of it, or nothing. Nothing is removed, no port either.", ())}
+            {ui::head("Import CSV", None, "Watches what a table names and changes what is watched already: all of it, or nothing. Nothing is removed, no port and no tag either.", ())}
             {tried.map(trial)}
             <div class="grid">
                 <section class="card c7" aria-labelledby="h-table">
@@ -184,7 +184,7 @@ fn columns() -> AnyView {
         "A name, host, address or network, host:port, or web address",
         "Of a server, with spaces between: to be watched beside those that are. 25 465 587 for a new one when it is empty",
         "Of a server: originating, relay, gateway or delivery",
-        "With spaces between",
+        "With spaces between: to be had beside those that are",
         "Seconds between checks",
         "true or false",
         "What a service is expected to do, as the API writes it (JSON)",

@@ -81,7 +81,7 @@ async fn draw(visit: &Visit, org: &str, fields: &Fields, said: Said<'_>) -> Answ
         let sub = "State changes open incidents by themselves. A rule opens one for numbers: when a value is beyond its limit for long enough.";
         let attempt = format!("{base}/try");
         let inputs = view! {
-            {said.tried.map(|values| view! { <div id="tried">{tried(values)}{rule::values_table(values, form::series_of(fields), org)}</div> })}
+            {said.tried.map(|values| view! { <div id="tried">{tried(values)}{rule::remarks(values)}{rule::values_table(values, form::series_of(fields), org)}</div> })}
             {form::inputs(fields, said.failure, &choices, None)}
             <div><button class="btn" type="submit" formaction=attempt>"Try it: how many would be beyond it now?"</button></div>
         };

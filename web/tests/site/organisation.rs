@@ -181,7 +181,7 @@ pub fn rule_values() -> Value {
     let mut firing = item("1", json!(2840.4), "firing");
     firing["since"] = json!(AT);
     firing["incident_id"] = json!(INCIDENT);
-    json!({ "monitors": 102, "valued": 1, "over": 1, "items": [firing, item("2", Value::Null, "no_value")] })
+    json!({ "monitors": 102, "valued": 1, "over": 1, "too_rare": 2, "rarest_s": 3600, "left_out": false, "items": [firing, item("2", Value::Null, "no_value")] })
 }
 
 fn weekly() -> Value {

@@ -56,6 +56,8 @@ async fn the_form_sends_what_was_chosen_or_tries_it_without_keeping_it() {
     assert_eq!((response.status(), sent(&calls, Method::Post)), (StatusCode::OK, body));
     let said = text(between(&html, "id=\"tried\"", "</table>"));
     assert!(said.contains("1\u{a0}monitor would be beyond the limit now, of 1 with a value; the rule would be about 102\u{a0}monitors."), "{said}");
+    let rare = "2\u{a0}monitors are checked too rarely for this window: a value needs 3 checks in it. To have them judged, look over 3 h at least";
+    assert!(said.contains(rare), "{said}");
     let field = |name: &str| tags(&html, "input").into_iter().find(|tag| tag.contains(&format!("name=\"{name}\""))).unwrap().to_owned();
     assert!(field("threshold").contains("value=\"2,000\"") && field(&format!("c-{SERVER}")).contains(" checked"), "what was typed stays");
     // A series without a window is sent without one, whatever stands in the field.

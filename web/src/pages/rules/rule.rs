@@ -4,7 +4,7 @@ use axum::extract::Path;
 use leptos::prelude::*;
 use waypost_types::{
     outcome::Status,
-    rule::{Rule, RuleStanding, RuleValue, RuleValues, Series},
+    rule::{LEAST_CHECKS, LONGEST_WINDOW, Rule, RuleStanding, RuleValue, RuleValues, Series, minutes},
     unicode::with_ascii,
 };
 
@@ -123,6 +123,7 @@ fn current(values: &RuleValues, series: Series, org: &str) -> AnyView {
     view! {
         <section class="card" aria-labelledby="h-now" data-live="values">
             <div class="card-head"><h2 id="h-now">"Now"</h2><span class="meta">{said}</span></div>
+            {remarks(values).map(|remarks| view! { <div class="card-body">{remarks}</div> })}
             {body}
         </section>
     }
@@ -146,6 +147,25 @@ pub(super) fn values_table(values: &RuleValues, series: Series, org: &str) -> An
         {more}
     }
     .into_any()
+}
+
+/// Why some monitors can have no value, and what helps.
+pub(super) fn remarks(values: &RuleValues) -> Option<AnyView> {
+    let rare = values.rarest_s.filter(|_| values.too_rare > 0).map(|seconds| {
+        let window = seconds.saturating_mul(LEAST_CHECKS).div_ceil(60);
+        let checked = text::counted(values.too_rare, "monitor is checked too rarely", "monitors are checked too rarely");
+        let help = if window <= LONGEST_WINDOW {
+            format!("look over {} at least, or check more often", minutes(window))
+        } else {
+            "check more often".to_owned()
+        };
+        format!("{checked} for this window: a value needs {LEAST_CHECKS} checks in it. To have them judged, {help}.")
+    });
+    let rest = values
+        .left_out
+        .then(|| "The rule covers more monitors than can be judged: the newest are left out. Make several rules of it, by tags.".to_owned());
+    let said = [rare, rest].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    (!said.is_empty()).then(|| view! { <div class="banner" role="status" data-status="warn">{icon("warn")}<div>{said}</div></div> }.into_any())
 }
 
 fn row(value: &RuleValue, series: Series, root: &str) -> AnyView {

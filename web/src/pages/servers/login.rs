@@ -114,7 +114,10 @@ fn stands(gate: &Gate, login: &ServerLogin, base: &str) -> AnyView {
         view! { <p class="sm muted">{if login.enabled { "Not tried yet: the next check tries it." } else { "Switched off: it is not tried." }}</p> }
             .into_any()
     } else {
-        view! { <ul class="stack">{login.last.iter().map(attempt).collect_view()}</ul> }.into_any()
+        let pending = login.ports.iter().filter(|port| login.enabled && !login.last.iter().any(|last| last.port == **port));
+        let pending =
+            pending.map(|port| view! { <li class="sm muted">{format!("Port {port}: not tried yet, the next check tries it.")}</li> }).collect_view();
+        view! { <ul class="stack">{login.last.iter().map(attempt).collect_view()}{pending}</ul> }.into_any()
     };
     view! {
         <p class="sm">"Logs in as "<span class="strong wrap-any">{login.user.clone()}</span>{format!(" with {secret}, by {how}, on port {ports}.")}</p>
@@ -134,7 +137,7 @@ fn attempt(last: &PortLogin) -> AnyView {
         LoginOutcome::Untried => (Status::Warn, "not tried"),
     };
     let took = last.auth_ms.map(|ms| format!(", in {}", text::millis(Some(ms))));
-    view! { <li class="sm">{ui::status(status, &format!("Port {}: {word}", last.port))}" "<span class="muted">{ui::time(last.at)}{took}</span><span class="sub wrap-any">{text::sentence(&last.result.reason)}</span></li> }.into_any()
+    view! { <li class="sm">{ui::status(status, &format!("Port {}: {word}", last.port))}" "<span class="muted">{ui::time(last.at)}{took}</span><p class="muted wrap-any">{text::sentence(&last.result.reason)}</p></li> }.into_any()
 }
 
 fn form(server: &Server, login: Option<&ServerLogin>, fields: &Fields, failure: Option<&ApiFailure>) -> AnyView {
