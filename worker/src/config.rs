@@ -1,13 +1,20 @@
 //! Configuration from the environment, shared by server and worker. Every variable may be given as `NAME_FILE`, a path whose content is the value.
 //! What is wrong or missing is an error at start that names the variable and says what it wants.
 
-use std::{net::SocketAddr, path::PathBuf, str::FromStr};
+mod slack;
+mod variables;
+
+use std::{net::SocketAddr, path::PathBuf};
 
 use ipnet::IpNet;
 use lettre::message::Mailbox;
 use secrecy::{ExposeSecret, SecretString};
 
+use variables::Variables;
+
 use crate::seal::Seal;
+
+pub use slack::SlackApp;
 
 /// Why the configuration can not be used. The message names the variable.
 #[derive(Debug, thiserror::Error)]
@@ -109,17 +116,6 @@ pub struct Config {
     pub slack: Option<SlackApp>,
     /// `WAYPOST_SLACK_API_URL`, default Slack's.
     pub slack_api_url: String,
-}
-
-/// The app that whoever runs this installation has made at Slack.
-#[derive(Debug, Clone)]
-pub struct SlackApp {
-    /// Its id, which visitors see.
-    pub client_id: String,
-    /// Exchanges codes for tokens.
-    pub client_secret: SecretString,
-    /// Proves that a request is Slack's.
-    pub signing_secret: SecretString,
 }
 
 /// What the worker needs of it.
@@ -243,8 +239,8 @@ impl Config {
                 Some(other) => return Err(invalid("WAYPOST_SIGNUP", format!("“{other}”"), "Use open, invite or closed.")),
             },
             operators: vars.list("WAYPOST_OPERATORS", "Give email addresses separated by commas.")?,
-            slack: slack_app(&vars)?,
-            slack_api_url: slack_api_url(vars.text("WAYPOST_SLACK_API_URL")?)?,
+            slack: slack::app(&vars)?,
+            slack_api_url: slack::api_url(vars.text("WAYPOST_SLACK_API_URL")?)?,
         })
     }
 
@@ -275,73 +271,6 @@ impl Config {
     /// True in development mode.
     pub fn is_development(&self) -> bool {
         self.env == Environment::Development
-    }
-}
-
-struct Variables<'a> {
-    lookup: &'a dyn Fn(&str) -> Option<String>,
-}
-
-impl Variables<'_> {
-    /// The value, from the variable or from the file; empty counts as absent.
-    fn text(&self, variable: &'static str) -> Result<Option<String>, ConfigError> {
-        let direct = (self.lookup)(variable).filter(|value| !value.trim().is_empty());
-        let file = (self.lookup)(&format!("{variable}_FILE")).filter(|value| !value.trim().is_empty());
-        match (direct, file) {
-            (Some(_), Some(_)) => Err(ConfigError::Twice { variable }),
-            (Some(value), None) => Ok(Some(value.trim().to_owned())),
-            (None, Some(path)) => match std::fs::read_to_string(&path) {
-                Ok(content) => Ok(Some(content.trim().to_owned()).filter(|value| !value.is_empty())),
-                Err(source) => Err(ConfigError::File { variable, path, source }),
-            },
-            (None, None) => Ok(None),
-        }
-    }
-
-    fn required(&self, variable: &'static str, wanted: &'static str) -> Result<String, ConfigError> {
-        self.text(variable)?.ok_or(ConfigError::Missing { variable, wanted })
-    }
-
-    fn parsed<T: FromStr<Err: std::fmt::Display>>(&self, variable: &'static str, wanted: &'static str) -> Result<Option<T>, ConfigError> {
-        self.text(variable)?.map(|text| text.parse().map_err(|error: T::Err| invalid(variable, error.to_string(), wanted))).transpose()
-    }
-
-    fn list<T: FromStr<Err: std::fmt::Display>>(&self, variable: &'static str, wanted: &'static str) -> Result<Vec<T>, ConfigError> {
-        self.text(variable)?
-            .unwrap_or_default()
-            .split(',')
-            .map(str::trim)
-            .filter(|part| !part.is_empty())
-            .map(|part| part.parse().map_err(|error: T::Err| invalid(variable, format!("“{part}”: {error}"), wanted)))
-            .collect()
-    }
-
-    fn flag(&self, variable: &'static str) -> Result<bool, ConfigError> {
-        match self.text(variable)?.as_deref() {
-            None | Some("0" | "false" | "no") => Ok(false),
-            Some("1" | "true" | "yes") => Ok(true),
-            Some(other) => Err(invalid(variable, format!("“{other}”"), "Use true or false.")),
-        }
-    }
-}
-
-/// All three settings of Slack's app, or none of them.
-fn slack_app(vars: &Variables<'_>) -> Result<Option<SlackApp>, ConfigError> {
-    const WANTED: &str = "Slack's app takes WAYPOST_SLACK_CLIENT_ID, WAYPOST_SLACK_CLIENT_SECRET and WAYPOST_SLACK_SIGNING_SECRET: set all or none.";
-    let names = ["WAYPOST_SLACK_CLIENT_ID", "WAYPOST_SLACK_CLIENT_SECRET", "WAYPOST_SLACK_SIGNING_SECRET"];
-    let [id, secret, signing] = [vars.text(names[0])?, vars.text(names[1])?, vars.text(names[2])?];
-    if id.is_none() && secret.is_none() && signing.is_none() {
-        return Ok(None);
-    }
-    let set = |value: Option<String>, variable| value.ok_or(ConfigError::Missing { variable, wanted: WANTED });
-    Ok(Some(SlackApp { client_id: set(id, names[0])?, client_secret: set(secret, names[1])?.into(), signing_secret: set(signing, names[2])?.into() }))
-}
-
-fn slack_api_url(given: Option<String>) -> Result<String, ConfigError> {
-    let Some(url) = given else { return Ok(crate::slack::API.to_owned()) };
-    match waypost_engine::net::check_url(&url) {
-        Ok(url) => Ok(url.trim_end_matches('/').to_owned()),
-        Err(error) => Err(invalid("WAYPOST_SLACK_API_URL", error.to_string(), "Give an https: address, for example https://slack.com/api.")),
     }
 }
 
@@ -412,62 +341,4 @@ fn check_smtp_url(url: &str) -> Result<(), ConfigError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        Config::read(&|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
-    }
-
-    const DEV: [(&str, &str); 2] = [("WAYPOST_ENV", "development"), ("DATABASE_URL", "postgres://u@h/d")];
-
-    #[test]
-    fn development_needs_a_database_and_nothing_else() {
-        let config = read(&DEV).unwrap();
-        assert_eq!(config.base_url, "http://127.0.0.1:3000");
-        assert_eq!(config.mail_from.to_string(), "Waypost <waypost@localhost>");
-        assert_eq!(config.ehlo_name, "localhost");
-        assert!(config.smtp_url.is_none() && config.secret_key.is_none());
-    }
-
-    #[test]
-    fn every_error_names_its_variable() {
-        let key = "0123456789abcdef0123456789abcdef";
-        let cases: &[(&[(&str, &str)], &str)] = &[
-            (&[], "DATABASE_URL"),
-            (&[("DATABASE_URL", "mysql://x")], "DATABASE_URL"),
-            (&[("DATABASE_URL", "postgres://u@h/d"), ("WAYPOST_SECRET_KEY", key)], "WAYPOST_SMTP_URL"),
-            (&[("DATABASE_URL", "postgres://u@h/d"), ("WAYPOST_SMTP_URL", "smtp://h:25")], "WAYPOST_SECRET_KEY"),
-            (&[("DATABASE_URL", "postgres://u@h/d"), ("WAYPOST_SMTP_URL", "smtp://h:25"), ("WAYPOST_SECRET_KEY", "short")], "WAYPOST_SECRET_KEY"),
-            (&[DEV[0], DEV[1], ("WAYPOST_SMTP_URL", "gopher://x")], "WAYPOST_SMTP_URL"),
-            (&[DEV[0], DEV[1], ("WAYPOST_LISTEN", "3000")], "WAYPOST_LISTEN"),
-            (&[DEV[0], DEV[1], ("WAYPOST_BASE_URL", "waypost.example.com")], "WAYPOST_BASE_URL"),
-            (&[DEV[0], DEV[1], ("WAYPOST_RESOLVER", "127.0.0.1")], "WAYPOST_RESOLVER"),
-            (&[DEV[0], DEV[1], ("WAYPOST_EGRESS_ALLOW", "10.0.0.0/99")], "WAYPOST_EGRESS_ALLOW"),
-            (&[DEV[0], DEV[1], ("WAYPOST_SIGNUP", "maybe")], "WAYPOST_SIGNUP"),
-            (&[DEV[0], DEV[1], ("WAYPOST_MAIL_FROM", "nobody")], "WAYPOST_MAIL_FROM"),
-            (&[DEV[0], DEV[1], ("WAYPOST_RESOLVER_TRUST_AD", "2")], "WAYPOST_RESOLVER_TRUST_AD"),
-            (&[DEV[0], DEV[1], ("WAYPOST_CA_FILE", "/nowhere/ca.pem")], "WAYPOST_CA_FILE"),
-            (&[DEV[0], ("DATABASE_URL_FILE", "/nowhere/url")], "DATABASE_URL"),
-            (&[DEV[0], DEV[1], ("DATABASE_URL_FILE", "/nowhere/url")], "DATABASE_URL"),
-            (&[("WAYPOST_ENV", "staging")], "WAYPOST_ENV"),
-            (&[DEV[0], DEV[1], ("WAYPOST_SLACK_CLIENT_ID", "1.2"), ("WAYPOST_SLACK_CLIENT_SECRET", "x")], "WAYPOST_SLACK_SIGNING_SECRET is not set"),
-            (&[DEV[0], DEV[1], ("WAYPOST_SLACK_SIGNING_SECRET", "x")], "WAYPOST_SLACK_CLIENT_ID is not set"),
-            (&[DEV[0], DEV[1], ("WAYPOST_SLACK_API_URL", "http://slack.example/api")], "WAYPOST_SLACK_API_URL"),
-        ];
-        for (pairs, variable) in cases {
-            let error = read(pairs).unwrap_err().to_string();
-            assert!(error.contains(variable), "{pairs:?} → {error}");
-        }
-    }
-
-    #[test]
-    fn a_file_gives_the_value_and_passwords_do_not_print() {
-        let path = std::env::temp_dir().join(format!("waypost-config-{}", std::process::id()));
-        std::fs::write(&path, "postgres://u:hunter2@h/d\n").unwrap();
-        let config = read(&[DEV[0], ("DATABASE_URL_FILE", path.to_str().unwrap())]).unwrap();
-        std::fs::remove_file(&path).unwrap();
-        assert_eq!(config.database_url.expose_secret(), "postgres://u:hunter2@h/d");
-        assert!(!format!("{config:?}").contains("hunter2"));
-    }
-}
+mod tests;

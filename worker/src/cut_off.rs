@@ -9,6 +9,7 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest as _, Sha256};
+use waypost_engine::{net::is_nearby, probe::is_port25_blocked};
 use waypost_store::{Store, StoreError};
 use waypost_types::outcome::{Outcome, Verdict};
 
@@ -115,7 +116,7 @@ fn way_of(outcome: &Outcome) -> Option<Way> {
         Outcome::Smtp(report) => {
             let reached = report.probes.iter().any(|probe| probe.stage_ms.connect.is_some() || probe.banner.is_some());
             let reasons = || report.probes.iter().map(|probe| probe.reason.as_str()).chain([report.summary.as_str()]);
-            if !reached && reasons().any(|reason| reason.contains("port 25 seems blocked")) {
+            if !reached && reasons().any(is_port25_blocked) {
                 return None;
             }
             let address = report.probes.iter().find_map(|probe| probe.address);
@@ -129,11 +130,6 @@ fn way_of(outcome: &Outcome) -> Option<Way> {
         }
         Outcome::Audit(_) | Outcome::Blacklist(_) => None,
     }
-}
-
-/// The engine's words for a failure of the network here.
-fn is_nearby(reason: &str) -> bool {
-    reason.contains("unreachable from here") || reason.contains("resolver can not be reached")
 }
 
 /// The same outcome as one that says nothing of its target.

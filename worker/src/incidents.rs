@@ -109,6 +109,18 @@ impl Audience {
     }
 }
 
+/// What a mail about an incident tells, without a runbook and a root cause.
+fn about<'a>(
+    audience: &'a Audience,
+    step: &Step<'a>,
+    url: &'a str,
+    (title, summary, severity): (&'a str, &'a str, IncidentSeverity),
+    opened_at: DateTime<Utc>,
+) -> IncidentMail<'a> {
+    let (target, at) = (step.target, step.at);
+    IncidentMail { org: &audience.name, url, title, summary, target, severity, opened_at, at, runbook: None, root_cause: None }
+}
+
 fn shown(book: Option<&(Topic, String)>) -> Option<(&str, &str)> {
     book.map(|(topic, url)| (topic.title(), url.as_str()))
 }
@@ -268,18 +280,7 @@ impl Incidents {
         let reopened = tx.set_flapping(id, Some(since)).await?;
         let book = self.runbook(audience, step);
         let url = incident_url(&self.base_url, &audience.slug, id);
-        let mail = IncidentMail {
-            org: &audience.name,
-            url: &url,
-            title,
-            summary,
-            target: step.target,
-            severity,
-            opened_at,
-            at: step.at,
-            runbook: shown(book.as_ref()),
-            root_cause: None,
-        };
+        let mail = IncidentMail { runbook: shown(book.as_ref()), ..about(audience, step, &url, (title, summary, severity), opened_at) };
         self.tell(tx, audience, (id, &flapping_key(id, reopened), EventKind::Flapping), (&mail, None), incident_flapping(&mail)).await
     }
 
@@ -296,16 +297,9 @@ impl Incidents {
         let book = self.runbook(audience, step);
         let url = incident_url(&self.base_url, &audience.slug, incident.id);
         let mail = IncidentMail {
-            org: &audience.name,
-            url: &url,
-            title,
-            summary,
-            target: step.target,
-            severity,
-            opened_at: incident.opened_at,
-            at: step.at,
             runbook: shown(book.as_ref()),
             root_cause: incident.root_cause.as_deref(),
+            ..about(audience, step, &url, (title, summary, severity), incident.opened_at)
         };
         let key = format!("incident:{}:changed:{version}", incident.id);
         self.tell(tx, audience, (incident.id, &key, EventKind::Changed), (&mail, None), incident_changed(&mail, incident.severity)).await
@@ -321,18 +315,8 @@ impl Incidents {
     ) -> Result<(), WorkerError> {
         tx.end_incident(incident.id, step.at, summary).await?;
         let url = incident_url(&self.base_url, &audience.slug, incident.id);
-        let mail = IncidentMail {
-            org: &audience.name,
-            url: &url,
-            title: &incident.title,
-            summary,
-            target: step.target,
-            severity: incident.severity,
-            opened_at: incident.opened_at,
-            at: step.at,
-            runbook: None,
-            root_cause: incident.root_cause.as_deref(),
-        };
+        let seen = (incident.title.as_str(), summary, incident.severity);
+        let mail = IncidentMail { root_cause: incident.root_cause.as_deref(), ..about(audience, step, &url, seen, incident.opened_at) };
         let key = ended_key(incident.id, incident.reopened);
         self.tell(tx, audience, (incident.id, &key, kind), (&mail, now), write(&mail)).await?;
         tracing::info!(org = %tx.org(), incident = %incident.id, monitor = %step.monitor, "incident ended");

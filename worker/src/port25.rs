@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use waypost_engine::probe::is_port25_blocked;
 use waypost_store::Store;
 use waypost_types::outcome::{Outcome, Verdict};
 
@@ -51,7 +52,7 @@ fn reached_port25(outcome: &Outcome) -> Option<bool> {
     if report.probes.iter().any(|probe| probe.stage_ms.connect.is_some()) {
         return Some(true);
     }
-    let blocked = report.probes.iter().all(|probe| probe.verdict == Verdict::Unknown && probe.reason.contains("port 25 seems blocked"));
+    let blocked = report.probes.iter().all(|probe| probe.verdict == Verdict::Unknown && is_port25_blocked(&probe.reason));
     blocked.then_some(false)
 }
 

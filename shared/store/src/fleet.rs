@@ -8,7 +8,7 @@ use waypost_types::{
     tag::MOST_TAGS,
 };
 
-use crate::{OrgTx, StoreError, monitors::MonitorRow};
+use crate::{OrgTx, StoreError};
 
 /// Where a list goes on: the sort key of a monitor, and the monitor.
 pub type Place = (String, MonitorId);
@@ -32,14 +32,6 @@ impl Wanted {
             tag: written(&filter.tag),
             services: filter.services,
         }
-    }
-}
-
-/// The ids where they are named, and what narrows them.
-fn parts(of: &Chosen) -> (Option<Vec<Uuid>>, MonitorFilter) {
-    match of {
-        Chosen::Monitors(ids) => (Some(ids.iter().map(|id| id.0).collect()), MonitorFilter::default()),
-        Chosen::Filter(filter) => (None, filter.clone()),
     }
 }
 
@@ -86,31 +78,12 @@ impl OrgTx {
         .fetch_all(self.connection())
         .await?;
         let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
-        let mut monitors = self.monitors_by_id(&ids).await?;
+        let mut monitors = self.monitors_of(&ids).await?;
         let placed = rows.into_iter().filter_map(|row| {
             let at = monitors.iter().position(|monitor| monitor.id.0 == row.id)?;
             Some(((row.key, MonitorId(row.id)), monitors.swap_remove(at)))
         });
         Ok(placed.collect())
-    }
-
-    async fn monitors_by_id(&mut self, ids: &[Uuid]) -> Result<Vec<Monitor>, StoreError> {
-        let org = self.org().0;
-        sqlx::query_as!(
-            MonitorRow,
-            r#"SELECT m.id, m.kind, m.target, m.interval_s, m.regions, m.paused, m.state, m.state_since, m.summary, m.latency_ms, m.last_checked_at,
-                      (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at,
-                      m.domain_id, m.server_id, m.address_id, m.version, m.created_at, m.settings, monitor_tags(m) AS "tags!", m.policy,
-                      (m.judge #>> '{steadiness,flapping_since}')::timestamptz AS flapping_since
-               FROM monitors m WHERE m.org_id = $1 AND m.id = ANY($2)"#,
-            org,
-            ids
-        )
-        .fetch_all(self.connection())
-        .await?
-        .into_iter()
-        .map(Monitor::try_from)
-        .collect()
     }
 
     /// How many monitors match, by how they stand. The filter's own standing does not narrow: the counts are what it chooses from.
@@ -137,10 +110,8 @@ impl OrgTx {
 
     /// The same change for many monitors. `Stale` where the filter has another number of them than was expected. `tags` are in their kept form.
     pub async fn change_many(&mut self, patch: &ManyPatch, (added, removed): (&[String], &[String])) -> Result<ManyChanged, StoreError> {
-        if !added.is_empty() || !removed.is_empty() {
-            self.lock_owners_of(&patch.of).await?;
-        }
-        let ids = self.lock_chosen(&patch.of).await?;
+        let retags = !added.is_empty() || !removed.is_empty();
+        let ids = self.lock_chosen(&patch.of, retags).await?;
         if patch.expected.is_some_and(|expected| expected != count(ids.len())) {
             return Err(StoreError::Stale);
         }
@@ -148,33 +119,11 @@ impl OrgTx {
         if patch.paused.is_some() || patch.interval_s.is_some() {
             (done.changed, done.interval_kept) = self.change_schedules(&ids, patch.paused, patch.interval_s).await?;
         }
-        if !added.is_empty() || !removed.is_empty() {
+        if retags {
             (done.tagged, done.full) = self.change_tags(&ids, added, removed).await?;
         }
         self.notify_due().await?;
         Ok(done)
-    }
-
-    /// What the monitors belong to, before they: as whoever changes one of these locks them.
-    async fn lock_owners_of(&mut self, of: &Chosen) -> Result<(), StoreError> {
-        let org = self.org().0;
-        let (ids, filter) = parts(of);
-        let wanted = Wanted::by(&filter);
-        let rows = sqlx::query!(
-            "SELECT DISTINCT m.domain_id, m.server_id, m.address_id FROM monitors m
-             WHERE m.org_id = $1 AND ($2::uuid[] IS NULL OR m.id = ANY($2)) AND monitor_matches(m, $3, $4, $5, $6, $7)",
-            org,
-            ids.as_deref(),
-            wanted.part,
-            wanted.kind,
-            wanted.standing,
-            wanted.tag,
-            wanted.services
-        )
-        .fetch_all(self.connection())
-        .await?;
-        let ids: Vec<Uuid> = rows.into_iter().flat_map(|row| [row.domain_id, row.server_id, row.address_id]).flatten().collect();
-        self.lock_assets(&ids).await
     }
 
     /// Domains, mail servers and addresses, each in the order of their ids.
@@ -192,15 +141,18 @@ impl OrgTx {
         Ok(())
     }
 
-    /// In the order in which every change of many takes them.
-    async fn lock_chosen(&mut self, of: &Chosen) -> Result<Vec<Uuid>, StoreError> {
+    /// Those that are chosen, locked in the order in which recorders lock them; before them what they belong to, where that is to change as well, as
+    /// whoever changes one of these does.
+    async fn lock_chosen(&mut self, of: &Chosen, with_owners: bool) -> Result<Vec<Uuid>, StoreError> {
         let org = self.org().0;
-        let (ids, filter) = parts(of);
+        let (ids, filter) = match of {
+            Chosen::Monitors(ids) => (Some(ids.iter().map(|id| id.0).collect::<Vec<_>>()), MonitorFilter::default()),
+            Chosen::Filter(filter) => (None, filter.clone()),
+        };
         let wanted = Wanted::by(&filter);
-        Ok(sqlx::query_scalar!(
-            "SELECT m.id FROM monitors m
-             WHERE m.org_id = $1 AND ($2::uuid[] IS NULL OR m.id = ANY($2)) AND monitor_matches(m, $3, $4, $5, $6, $7)
-             ORDER BY m.id FOR NO KEY UPDATE",
+        let rows = sqlx::query!(
+            "SELECT m.id, m.domain_id, m.server_id, m.address_id FROM monitors m
+             WHERE m.org_id = $1 AND ($2::uuid[] IS NULL OR m.id = ANY($2)) AND monitor_matches(m, $3, $4, $5, $6, $7)",
             org,
             ids.as_deref(),
             wanted.part,
@@ -210,7 +162,15 @@ impl OrgTx {
             wanted.services
         )
         .fetch_all(self.connection())
-        .await?)
+        .await?;
+        if with_owners {
+            let owners: Vec<Uuid> = rows.iter().flat_map(|row| [row.domain_id, row.server_id, row.address_id]).flatten().collect();
+            self.lock_assets(&owners).await?;
+        }
+        let ids: Vec<Uuid> = rows.into_iter().map(|row| row.id).collect();
+        Ok(sqlx::query_scalar!("SELECT id FROM monitors WHERE org_id = $1 AND id = ANY($2) ORDER BY id FOR NO KEY UPDATE", org, &ids)
+            .fetch_all(self.connection())
+            .await?)
     }
 
     /// How many changed, and how many keep their interval.

@@ -275,24 +275,11 @@ impl OrgTx {
 
     /// A monitor.
     pub async fn monitor(&mut self, id: MonitorId) -> Result<Monitor, StoreError> {
-        let org = self.org().0;
-        sqlx::query_as!(
-            MonitorRow,
-            r#"SELECT m.id, m.kind, m.target, m.interval_s, m.regions, m.paused, m.state, m.state_since, m.summary, m.latency_ms, m.last_checked_at,
-                      (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at,
-                      m.domain_id, m.server_id, m.address_id, m.version, m.created_at, m.settings, monitor_tags(m) AS "tags!", m.policy,
-                      (m.judge #>> '{steadiness,flapping_since}')::timestamptz AS flapping_since
-               FROM monitors m WHERE m.org_id = $1 AND m.id = $2"#,
-            org,
-            id.0
-        )
-        .fetch_one(self.connection())
-        .await?
-        .try_into()
+        self.monitors_of(&[id.0]).await?.pop().ok_or(StoreError::NotFound)
     }
 
-    /// The monitors of these domains, servers or addresses, oldest first.
-    pub async fn monitors_of(&mut self, assets: &[Uuid]) -> Result<Vec<Monitor>, StoreError> {
+    /// These monitors, and those of these domains, servers or addresses, oldest first.
+    pub async fn monitors_of(&mut self, ids: &[Uuid]) -> Result<Vec<Monitor>, StoreError> {
         let org = self.org().0;
         sqlx::query_as!(
             MonitorRow,
@@ -300,9 +287,9 @@ impl OrgTx {
                       (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at,
                       m.domain_id, m.server_id, m.address_id, m.version, m.created_at, m.settings, monitor_tags(m) AS "tags!", m.policy,
                       (m.judge #>> '{steadiness,flapping_since}')::timestamptz AS flapping_since
-               FROM monitors m WHERE m.org_id = $1 AND (m.domain_id = ANY($2) OR m.server_id = ANY($2) OR m.address_id = ANY($2)) ORDER BY m.id"#,
+               FROM monitors m WHERE m.org_id = $1 AND (m.id = ANY($2) OR m.domain_id = ANY($2) OR m.server_id = ANY($2) OR m.address_id = ANY($2)) ORDER BY m.id"#,
             org,
-            assets
+            ids
         )
         .fetch_all(self.connection())
         .await?

@@ -142,6 +142,7 @@ impl OrgTx {
     async fn slack_incidents(&mut self, channel: ChannelId, ids: &[IncidentId], now: DateTime<Utc>) -> Result<Vec<SlackIncident>, StoreError> {
         let org = self.org().0;
         let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+        // The newest end, by the keys of `channel_messages::ended_key`: there is one for each time that it was opened again.
         let rows = sqlx::query!(
             r#"SELECT i.id, i.kind, i.condition, i.title, i.summary, i.target, i.severity, i.status, i.opened_at, i.resolved_at, i.muted_by, i.muted_until,
                       i.evidence,

@@ -117,7 +117,6 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Optio
             version: address.version,
             monitors: &address.monitors,
             name: &name,
-            chosen: None,
             note: note(address.source),
             typed,
             failure,

@@ -213,7 +213,6 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Optio
             version: server.version,
             monitors: &server.monitors,
             name: &server.display,
-            chosen: None,
             note: (server.source == Source::Mx).then_some(FOUND_AGAIN),
             typed,
             failure,

@@ -173,17 +173,8 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Optio
         };
         let since = service.last_checked_at.and(service.state_since).map(|at| view! { <p class="sm muted">"Since "{ui::time(at)}"."</p> });
         let summary = service.summary.clone().map(|summary| view! { <p class="prose">{text::sentence(&summary)}</p> });
-        let shown = Shown {
-            base: base.clone(),
-            kind: service.kind,
-            version: service.version,
-            monitors,
-            name: &service.target,
-            chosen: None,
-            note: None,
-            typed,
-            failure,
-        };
+        let shown =
+            Shown { base: base.clone(), kind: service.kind, version: service.version, monitors, name: &service.target, note: None, typed, failure };
         let state = ui::state_badge(service.state, service.last_checked_at.is_some(), service.paused);
         let state = view! { {state}" "{ui::flapping_badge(service.flapping_since)} }.into_any();
         let extra = view! { {form::changes(&service, typed, failure)}{ui::tags_field(&service.tags, typed, failure)} }.into_any();

@@ -24,8 +24,6 @@ pub(super) struct Shown<'a> {
     pub(super) version: i64,
     pub(super) monitors: &'a [Monitor],
     pub(super) name: &'a str,
-    /// The interval that was chosen and not taken, because something else was wrong.
-    pub(super) chosen: Option<u32>,
     /// What to know before it is removed.
     pub(super) note: Option<&'static str>,
     /// What was sent and not taken, and why.
@@ -38,14 +36,18 @@ pub(super) fn card(frame: &Frame, shown: &Shown<'_>, extra: Option<AnyView>) -> 
     let gate = Gate::change(frame, "settings");
     let version = shown.version.to_string();
     let paused = is_paused(shown.monitors);
-    let interval = shown.chosen.or_else(|| main_monitor(shown.monitors, shown.kind).map(|monitor| monitor.interval_s));
+    let now = main_monitor(shown.monitors, shown.kind).map(|monitor| monitor.interval_s);
+    // What was chosen stays where something else was wrong.
+    let interval = shown.typed.text("interval_s").parse().ok().or(now);
+    let before = now.map(|seconds| view! { <input type="hidden" name="interval_s_before" value=seconds.to_string()/> });
     let base = shown.base.clone();
     let (word, value) = if paused { ("Resume checks", "false") } else { ("Pause checks", "true") };
     let versioned = || view! { <input type="hidden" name="version" value=version.clone()/> };
-    let interval = view! {
-        {versioned()}
+    let inputs = view! {
+        {versioned()}{before}
         <div class="field"><label for="f-interval_s">"Check every"</label>{ui::interval_choices(shown.kind.interval_range(), interval)}</div>
         {extra}
+        {judging::fields(shown)}
     };
     let pause = view! { {versioned()}<input type="hidden" name="paused" value=value/> };
     let remove = view! { {versioned()}<p class="sm">"Its checks stop and its history is removed. This can not be undone."</p>{shown.note.map(|note| view! { <p class="sm">{note}</p> })} };
@@ -55,8 +57,7 @@ pub(super) fn card(frame: &Frame, shown: &Shown<'_>, extra: Option<AnyView>) -> 
             <div class="card-head"><h2 id="h-set">"Settings"</h2></div>
             <div class="card-body stack">
                 {gate.hint()}
-                {gate.form("inline-form", format!("{base}/settings"), interval, Button::new("btn", "Save"))}
-                {judging::form(&gate, shown)}
+                {gate.form("settings-form", format!("{base}/settings"), inputs, Button::new("btn", "Save"))}
                 {gate.form("", format!("{base}/settings"), pause, Button::new("btn", pause_word))}
                 <details id="remove">
                     <summary>{format!("Remove {}", shown.name)}</summary>
@@ -92,10 +93,17 @@ pub(super) fn check_button(visit: &Visit, frame: &Frame, base: &str, monitors: &
     view! { {gate.form("", format!("{base}/check"), (), Button::new("btn", word))}{gate.hint()} }.into_any()
 }
 
+/// Whether the form sent another value of a field than it showed. The monitors of one thing may differ: what was not touched is not made alike.
+fn touched(fields: &Fields, name: &str) -> bool {
+    fields.given(name).is_some() && fields.given(name).map(str::trim) != fields.given(&format!("{name}_before")).map(str::trim)
+}
+
 /// The body of a change: only what the form sent.
 pub(super) fn patch_of(fields: &Fields) -> Value {
     let mut patch = serde_json::Map::new();
-    if let Ok(seconds) = fields.text("interval_s").parse::<u32>() {
+    if let Ok(seconds) = fields.text("interval_s").parse::<u32>()
+        && touched(fields, "interval_s")
+    {
         patch.insert("interval_s".to_owned(), json!(seconds));
     }
     if let Ok(paused) = fields.text("paused").parse::<bool>() {

@@ -31,6 +31,19 @@ async fn settings_show_what_holds_and_send_what_is_chosen() {
 }
 
 #[tokio::test]
+async fn what_was_not_touched_is_not_made_alike_at_every_port() {
+    let (_, html, _) = ask(member("editor"), get(&format!("/o/acme/servers/{SERVER}"))).await;
+    for name in ["interval_s", "policy.fail_after", "policy.recover_after", "policy.quorum", "regions"] {
+        assert!(field(&html, &format!("{name}_before")).is_some(), "{name}");
+    }
+    let accepts = |request: &ApiRequest| if request.method == Method::Patch { (200, json!({})) } else { member("editor")(request) };
+    let form = "version=3&interval_s=300&interval_s_before=300&tags=web&policy.fail_after=4&policy.fail_after_before=2&policy.recover_after=1&policy.recover_after_before=1&policy.quorum=0&policy.quorum_before=0&regions=local&regions_before=local";
+    let (_, _, calls) = ask(accepts, post(&format!("/o/acme/servers/{SERVER}/settings"), form)).await;
+    let sent = calls.iter().find(|call| call.method == Method::Patch).unwrap().body.clone().unwrap();
+    assert_eq!(sent, json!({ "policy": { "fail_after": 4 }, "tags": ["web"] }));
+}
+
+#[tokio::test]
 async fn what_is_wrong_stands_beside_its_field_with_what_was_typed() {
     let refuses = |request: &ApiRequest| {
         if request.method == Method::Patch {

@@ -23,6 +23,7 @@ use tokio::{
 };
 
 use super::{
+    RESOLVER_AWAY,
     dns::DnsFailure,
     socket::{Lost, Socket, TRY},
     wire::{self, QueryFlags, Question},
@@ -150,7 +151,7 @@ impl Exchange {
 fn failure(lost: Lost) -> DnsFailure {
     match lost {
         Lost::Timeout | Lost::Closed => DnsFailure::Timeout,
-        Lost::Unreachable => DnsFailure::Other("the resolver can not be reached".to_owned()),
+        Lost::Unreachable => DnsFailure::Other(RESOLVER_AWAY.to_owned()),
         Lost::NoTcp(why) => DnsFailure::Other(why),
     }
 }

@@ -121,6 +121,16 @@ pub enum NetError {
     },
 }
 
+/// What reasons say where the network here knows no way.
+pub(crate) const UNREACHABLE_HERE: &str = "unreachable from here";
+/// What reasons say where no resolver can be asked.
+pub(crate) const RESOLVER_AWAY: &str = "the resolver can not be reached";
+
+/// Whether the reason of an outcome is a failure of the network here, and so tells nothing of what was looked at.
+pub fn is_nearby(reason: &str) -> bool {
+    reason.contains(UNREACHABLE_HERE) || reason.contains(RESOLVER_AWAY)
+}
+
 /// Why a connection was not made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DialError {
@@ -131,7 +141,7 @@ pub enum DialError {
     #[error("no answer: the host is off, or a firewall drops the packets")]
     TimedOut,
     /// No route.
-    #[error("the network or host is unreachable from here")]
+    #[error("the network or host is {UNREACHABLE_HERE}")]
     Unreachable,
     /// Cut off.
     #[error("the connection was reset while it was being made")]

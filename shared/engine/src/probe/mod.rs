@@ -49,7 +49,7 @@ use rustls::pki_types::ServerName;
 use tokio::time::Instant;
 use waypost_types::outcome::{ProbeMode, ProbeReport, SmtpReport, StageMs, Verdict};
 
-use crate::net::{Absence, DialError, Lookup, Net};
+use crate::net::{Absence, DialError, Lookup, Net, UNREACHABLE_HERE};
 use tls::Tls;
 
 pub use asked::{Asks, QUESTIONS, is_of_owner, question_of};
@@ -58,6 +58,11 @@ pub use chain::{Shown, ShownChain};
 
 /// How the reason of an unknown outcome begins when outbound port 25 seems blocked here.
 pub const PORT25_BLOCKED: &str = "outbound port 25 seems blocked from here";
+
+/// Whether the reason of an outcome is that outbound port 25 seems blocked, from wherever.
+pub fn is_port25_blocked(reason: &str) -> bool {
+    reason.contains("outbound port 25 seems blocked")
+}
 
 /// Addresses of one host that are probed.
 pub(crate) const MOST_ADDRESSES: usize = 8;
@@ -236,7 +241,7 @@ impl Prober {
         match error {
             DialError::Forbidden(_) | DialError::Other(_) => (Verdict::Unknown, error.to_string()),
             DialError::Unreachable if address.is_ipv6() => {
-                (Verdict::Unknown, "this address is unreachable from here; Waypost may have no IPv6 connection".to_owned())
+                (Verdict::Unknown, format!("this address is {UNREACHABLE_HERE}; Waypost may have no IPv6 connection"))
             }
             DialError::TimedOut | DialError::Unreachable if port == 25 && self.port25.seems_blocked(self.net.now()) => (
                 Verdict::Unknown,

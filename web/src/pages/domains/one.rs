@@ -89,7 +89,6 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Optio
             version: domain.version,
             monitors: &domain.monitors,
             name: &domain.display,
-            chosen: typed.text("interval_s").parse().ok(),
             note: Some("The servers and addresses that it led to stay; remove them by themselves."),
             typed,
             failure,
