@@ -11,9 +11,14 @@ use std::{
 };
 
 use axum::body::Bytes;
-use chrono::{Timelike, Utc};
-use waypost_store::{OrgTx, Store, regions::Region};
-use waypost_types::{OrgId, event::LiveEvent, overview::Overview};
+use chrono::{DateTime, Timelike, Utc};
+use waypost_store::{OrgTx, Store};
+use waypost_types::{
+    OrgId,
+    event::LiveEvent,
+    overview::Overview,
+    region::{Region, RegionState},
+};
 
 use crate::http::problem::ApiError;
 
@@ -122,10 +127,8 @@ impl Overviews {
             entry.checked = false;
             entry.generation
         };
-        // Regions are outside tenancy and asked on the pool, so before the transaction: never two connections at once.
-        let banners = banners(store).await?;
         let mut tx = store.org_tx(org).await?;
-        let overview = self.make(&mut tx, org, banners).await?;
+        let overview = self.make(&mut tx, org).await?;
         tx.commit().await?;
         self.made.fetch_add(1, Ordering::Relaxed);
         let body = Bytes::from(serde_json::to_vec(&overview).map_err(ApiError::internal)?);
@@ -135,7 +138,9 @@ impl Overviews {
         Ok(body)
     }
 
-    async fn make(&self, tx: &mut OrgTx, org: OrgId, banners: Banners) -> Result<Overview, ApiError> {
+    async fn make(&self, tx: &mut OrgTx, org: OrgId) -> Result<Overview, ApiError> {
+        let regions = tx.regions(Utc::now()).await?;
+        let banners = Banners::of(&regions);
         let standing = tx.overview_standing().await?;
         let totals = tx.overview_totals(&standing).await?;
         let uptimes = self.uptimes(tx, org).await?;
@@ -154,6 +159,8 @@ impl Overviews {
             incidents: tx.worst_incidents().await?,
             port25_blocked: banners.port25_blocked,
             cut_off: banners.cut_off,
+            silent: banners.silent,
+            regions,
         })
     }
 
@@ -174,29 +181,46 @@ impl Overviews {
     }
 }
 
-/// What is wrong with regions that are alive.
+/// The sentences of the banners: what is wrong with regions that something of the organisation's is checked from.
 struct Banners {
     port25_blocked: Option<String>,
     cut_off: Option<String>,
+    silent: Option<String>,
 }
 
-/// The sentences of the banners.
-async fn banners(store: &Store) -> Result<Banners, ApiError> {
-    let alive = Utc::now() - chrono::Duration::minutes(10);
-    let regions: Vec<Region> = store.regions().await?.into_iter().filter(|region| region.seen_at > alive).collect();
-    let blocked: Vec<&str> = regions.iter().filter(|region| region.port25_blocked).map(|region| region.name.as_str()).collect();
-    let cut_off = regions.iter().filter_map(|region| {
-        let since = region.cut_off_since?.format("%-d %B, %H:%M UTC");
-        Some(format!("Region {} can not reach anything since {since}; its results are not counted.", region.name))
-    });
-    let cut_off: Vec<String> = cut_off.collect();
-    Ok(Banners {
-        port25_blocked: (!blocked.is_empty()).then(|| {
-            format!(
-                "Outbound port 25 seems blocked from region {}. Servers on that port can not be checked from there; many hosting networks open it on request.",
-                blocked.join(", ")
-            )
-        }),
-        cut_off: (!cut_off.is_empty()).then(|| cut_off.join(" ")),
-    })
+impl Banners {
+    fn of(regions: &[Region]) -> Self {
+        let used = || regions.iter().filter(|region| region.monitors > 0);
+        let told = |sentences: Vec<String>| (!sentences.is_empty()).then(|| sentences.join(" "));
+        let at = |at: DateTime<Utc>| at.format("%-d %B, %H:%M UTC").to_string();
+        let blocked: Vec<&str> =
+            used().filter(|region| region.port25_blocked && region.state == RegionState::Working).map(|region| region.name.as_str()).collect();
+        let cut_off = used().filter(|region| region.state == RegionState::CutOff).filter_map(|region| {
+            let since = at(region.cut_off_since?);
+            Some(format!("Region {} can not reach anything since {since}; its results are not counted.{}", region.name, alone(region)))
+        });
+        let silent = used().filter(|region| region.state == RegionState::Silent).map(|region| {
+            let since = region.seen_at.map_or_else(String::new, |seen| format!(" since {}", at(seen)));
+            format!("No worker of region {} was heard of{since}.{}", region.name, alone(region))
+        });
+        Self {
+            port25_blocked: (!blocked.is_empty()).then(|| {
+                format!(
+                    "Outbound port 25 seems blocked from region {}. Servers on that port can not be checked from there; many hosting networks open it on request.",
+                    blocked.join(", ")
+                )
+            }),
+            cut_off: told(cut_off.collect()),
+            silent: told(silent.collect()),
+        }
+    }
+}
+
+/// What is checked from nowhere else.
+fn alone(region: &Region) -> String {
+    match region.alone {
+        0 => " What is checked from there is checked from other regions, too.".to_owned(),
+        1 => " One monitor is checked from nowhere else.".to_owned(),
+        more => format!(" {more} monitors are checked from nowhere else."),
+    }
 }

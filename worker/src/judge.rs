@@ -43,6 +43,8 @@ pub struct Judgement {
     pub recheck: Option<Duration>,
     /// What its flapping tells beside that.
     pub flapping: Option<FlapNews>,
+    /// Something counted: the state is no older than what it was judged by.
+    pub heard: bool,
 }
 
 /// Judges the latest outcome of each region.
@@ -50,7 +52,7 @@ pub fn judge(state: &JudgeState, latest: &[RegionOutcome], ctx: &JudgeContext<'_
     let mut judgement = match count(latest, state.quiet_at, ctx) {
         Some(vote) => heard(state, &vote, ctx),
         // Nothing recent to judge by.
-        None => Judgement { state: state.clone(), transitions: Vec::new(), recheck: None, flapping: None },
+        None => Judgement { state: state.clone(), transitions: Vec::new(), recheck: None, flapping: None, heard: false },
     };
     if ctx.maintenance {
         judgement.state.quiet_at = latest.iter().map(|outcome| outcome.at).max().max(state.quiet_at);
@@ -73,7 +75,7 @@ fn heard(state: &JudgeState, vote: &Vote<'_>, ctx: &JudgeContext<'_>) -> Judgeme
 fn weigh(state: &JudgeState, vote: &Vote<'_>, ctx: &JudgeContext<'_>) -> Judgement {
     let stays = |candidate| {
         let state = JudgeState { candidate, ..state.clone() };
-        Judgement { state, transitions: Vec::new(), recheck: None, flapping: None }
+        Judgement { state, transitions: Vec::new(), recheck: None, flapping: None, heard: true }
     };
     if vote.state == state.state {
         let mut judgement = stays(None);
@@ -113,7 +115,12 @@ fn hold(state: &JudgeState, vote: &Vote<'_>, candidate: Candidate, ctx: &JudgeCo
     let mut state = JudgeState { candidate: Some(candidate), ..state.clone() };
     state.steadiness.flapping_since.get_or_insert(ctx.now);
     let news = (!flaps).then(|| FlapNews::Began(flapping::calm(ctx.interval)));
-    Some(Judgement { state, transitions: Vec::new(), recheck: None, flapping: news })
+    Some(Judgement { state, transitions: Vec::new(), recheck: None, flapping: news, heard: true })
+}
+
+/// What is remembered of a monitor that nobody can check any more: it can not be told, and behind that stands what was last known.
+pub fn unheard(state: &JudgeState, now: DateTime<Utc>) -> JudgeState {
+    JudgeState { state: MonitorState::Unknown, since: Some(now), candidate: None, before_unknown: Some(known(state)), ..state.clone() }
 }
 
 /// How long to wait before looking again at something that seems to have changed.
@@ -236,6 +243,7 @@ fn confirm(state: &JudgeState, vote: &Vote<'_>, ctx: &JudgeContext<'_>) -> Judge
         transitions: vec![transition],
         recheck: None,
         flapping: None,
+        heard: true,
     }
 }
 

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 use waypost_store::{Store, StoreError};
 
-use crate::{WorkerConfig, WorkerError, backoff::forever, error::chain, notices, queue, shared_checks::SharedChecks};
+use crate::{WorkerConfig, WorkerError, backoff::forever, error::chain, notices, queue, shared_checks::SharedChecks, unheard};
 
 /// Hours rolled up in one transaction: one, since an hour of a large installation is millions of results.
 const HOURS_AT_ONCE: i32 = 1;
@@ -57,6 +57,7 @@ async fn round(config: &WorkerConfig, store: &Store, hourly: bool, shutdown: &Ca
     let now = Utc::now();
     let mut failure = None;
     let partitions = done("partitions", store.maintain_result_partitions(now, config.keep_results_days).await, &mut failure);
+    done("unheard", unheard::tell(store, now).await, &mut failure);
     // The queue before the rollups, which may take long.
     let tasks = done("queue", queue::prune(store).await, &mut failure);
     done("hours", roll_up_hours(store, now, shutdown).await, &mut failure);

@@ -20,6 +20,7 @@ use waypost_types::{
 use waypost_worker::{
     batch::{CheckBatch, OrgGroup},
     checker::{Checker, Instructions, split_target, stub_outcome},
+    maintain,
     recorder::Recorder,
     runner::Runner,
     shared_checks::SharedChecks,
@@ -35,7 +36,11 @@ impl Checker for Eyes {
     fn check<'a>(&'a self, _: MonitorKind, target: &'a str, _: &'a Instructions) -> BoxFuture<'a, Outcome> {
         let host = split_target(target).0;
         let verdict = if self.cut_off || host == self.dead { Verdict::Down } else { Verdict::Up };
-        Box::pin(async move { stub_outcome(host, 25, verdict) })
+        let mut outcome = stub_outcome(host, 25, verdict);
+        if let (Outcome::Smtp(report), true) = (&mut outcome, self.cut_off) {
+            report.summary = "The network or host is unreachable from here.".to_owned();
+        }
+        Box::pin(async move { outcome })
     }
 
     fn is_provider(&self, _: &str) -> bool {
@@ -162,4 +167,35 @@ async fn what_all_regions_see_is_no_fault_of_theirs() {
     }
     assert_eq!(world.cut_off().await, Vec::<String>::new());
     assert_eq!(world.incidents().await.len(), world.monitors.len());
+}
+
+#[tokio::test]
+async fn a_region_that_stands_alone_and_is_cut_off_opens_nothing_and_what_it_watched_is_unknown() {
+    let world = World::new(&["local"], 0).await;
+    world.look(&[], "").await;
+    for _ in 0..3 {
+        world.look(&["local"], "").await;
+    }
+    assert_eq!(world.cut_off().await, ["local"]);
+    assert_eq!(world.incidents().await, []);
+    // For a while what was known stands.
+    let config = world.scene.config("local");
+    maintain(&config, &world.scene.db.store, false).await.unwrap();
+    world.are_up(&world.monitors).await;
+    let heard: bool = world.scene.value("SELECT bool_and(heard_at < last_checked_at) FROM monitors").await;
+    assert!(heard, "what a region that is cut off sees is looked at and not counted");
+
+    world.scene.run_sql("UPDATE monitors SET heard_at = heard_at - interval '16 minutes'").await;
+    maintain(&config, &world.scene.db.store, false).await.unwrap();
+    for monitor in &world.monitors {
+        assert_eq!(world.scene.state(*monitor).await, MonitorState::Unknown);
+    }
+    let said: String = world.scene.value("SELECT min(summary) FROM monitors").await;
+    assert!(said.starts_with("Not checked since ") && said.ends_with(": region local can not reach anything."), "{said}");
+
+    for _ in 0..2 {
+        world.look(&[], "").await;
+    }
+    world.are_up(&world.monitors).await;
+    assert_eq!(world.incidents().await, []);
 }

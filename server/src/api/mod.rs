@@ -22,6 +22,7 @@ pub mod results;
 pub mod roster;
 pub mod routes;
 pub mod rules;
+pub mod regions;
 pub mod runbooks;
 pub mod score;
 pub mod server_logins;
@@ -120,6 +121,7 @@ pub fn routes(state: &AppState) -> (Router<AppState>, OpenApi) {
         .routes(routes!(incidents::related))
         .routes(routes!(changes::list, changes::create))
         .routes(routes!(changes::get, changes::delete))
+        .routes(routes!(regions::list))
         .routes(routes!(runbooks::list))
         .routes(routes!(runbooks::get, runbooks::write, runbooks::reset))
         .routes(routes!(overview::overview))

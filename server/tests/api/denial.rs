@@ -141,6 +141,7 @@ const TABLE: &[(&str, &str, Door)] = &[
     ("POST", "/api/v1/orgs/{org}/changes", Door::Write),
     ("GET", "/api/v1/orgs/{org}/changes/{id}", Door::Read),
     ("DELETE", "/api/v1/orgs/{org}/changes/{id}", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/regions", Door::Read),
     ("GET", "/api/v1/orgs/{org}/runbooks", Door::Read),
     ("GET", "/api/v1/orgs/{org}/runbooks/{topic}", Door::Read),
     ("PUT", "/api/v1/orgs/{org}/runbooks/{topic}", Door::Write),

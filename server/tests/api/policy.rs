@@ -73,3 +73,39 @@ async fn what_makes_no_sense_is_refused_by_its_field() {
     let answer = client.json("PATCH", &at(&format!("domains/{}", domain.id())), &[], &json!({ "policy": { "quorum": 1 } })).await;
     assert_eq!((answer.status.as_u16(), answer.field()), (422, "policy.quorum"), "one region judges audits");
 }
+
+#[tokio::test]
+async fn regions_say_whether_they_count_and_how_much_is_checked_from_them() {
+    let server = server().await;
+    let (mut client, org) = server.member("ann").await;
+    let at = |rest: &str| format!("/api/v1/orgs/{org}/{rest}");
+    let now = chrono::Utc::now();
+    for (region, minutes) in [("local", 0), ("east", 0), ("west", 11)] {
+        server.state.store.region_seen(region, now - chrono::TimeDelta::minutes(minutes)).await.unwrap();
+    }
+    assert!(server.state.store.begin_cut_off("east", now).await.unwrap());
+    client.post(&at("servers"), &json!({ "host": "mail.example.com", "ports": [25, 587] })).await;
+    let listed = client.get(&at("regions")).await;
+    let of = |body: &Value| -> Vec<(String, String, u64, u64)> {
+        let text = |region: &Value, name: &str| region[name].as_str().unwrap().to_owned();
+        let count = |region: &Value, name: &str| region[name].as_u64().unwrap();
+        let regions = body["items"].as_array().unwrap().iter();
+        regions.map(|region| (text(region, "name"), text(region, "state"), count(region, "monitors"), count(region, "alone"))).collect()
+    };
+    let row = |name: &str, state: &str, monitors, alone| (name.to_owned(), state.to_owned(), monitors, alone);
+    assert_eq!(of(&listed.body), [row("east", "cut_off", 0, 0), row("local", "working", 2, 2), row("west", "silent", 0, 0)]);
+    // What is the matter with regions that nothing of it is checked from is no business of the organisation.
+    let calm = client.get(&at("overview")).await;
+    assert!(calm.body.get("cut_off").is_none() && calm.body.get("silent").is_none(), "{calm:?}");
+
+    let made = client.post(&at("servers"), &json!({ "host": "mx.example.com", "ports": [25] })).await;
+    let path = at(&format!("servers/{}", made.id()));
+    let changed = client.json("PATCH", &path, &[], &json!({ "regions": ["east", "west"] })).await;
+    assert_eq!(changed.status, 200, "{changed:?}");
+    let listed = client.get(&at("regions")).await;
+    assert_eq!(of(&listed.body), [row("east", "cut_off", 1, 0), row("local", "working", 2, 2), row("west", "silent", 1, 0)]);
+    let told = client.get(&at("overview")).await;
+    let said = |name: &str| told.body[name].as_str().unwrap_or_default().to_owned();
+    assert!(said("cut_off").starts_with("Region east can not reach anything since"), "{told:?}");
+    assert!(said("silent").starts_with("No worker of region west was heard of since"), "{told:?}");
+}

@@ -62,6 +62,7 @@ pub mod testing;
 pub mod throttle;
 pub mod timings;
 pub mod transitions;
+pub mod unheard;
 pub mod users;
 
 pub use error::StoreError;

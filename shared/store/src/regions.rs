@@ -3,13 +3,16 @@
 
 use chrono::{DateTime, Utc};
 
-use waypost_types::outcome::Outcome;
+use waypost_types::{
+    outcome::Outcome,
+    region::{Region, RegionState},
+};
 
-use crate::{Store, StoreError, recording::storable};
+use crate::{OrgTx, Store, StoreError, recording::storable};
 
 /// A region as its workers last reported it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Region {
+pub struct RegionHealth {
     /// Its name.
     pub name: String,
     /// When a worker of it was last alive.
@@ -63,14 +66,45 @@ impl Store {
     }
 
     /// All regions, by name.
-    pub async fn regions(&self) -> Result<Vec<Region>, StoreError> {
+    pub async fn regions(&self) -> Result<Vec<RegionHealth>, StoreError> {
         Ok(sqlx::query_as!(
-            Region,
+            RegionHealth,
             "SELECT region AS name, seen_at, port25_reached_at, port25_blocked, CASE WHEN cut_off_until IS NULL THEN cut_off_since END AS cut_off_since
              FROM worker_regions ORDER BY region"
         )
         .fetch_all(self.pool())
         .await?)
+    }
+}
+
+impl OrgTx {
+    /// All regions, and those that the organisation's monitors name, with how much of it is checked from there; by name.
+    pub async fn regions(&mut self, now: DateTime<Utc>) -> Result<Vec<Region>, StoreError> {
+        let org = self.org().0;
+        let rows = sqlx::query!(
+            r#"SELECT region AS "name!", w.seen_at AS "seen_at?", CASE WHEN w.cut_off_until IS NULL THEN w.cut_off_since END AS cut_off_since,
+                      coalesce(w.port25_blocked, false) AS "port25_blocked!", coalesce(u.monitors, 0) AS "monitors!", coalesce(u.alone, 0) AS "alone!"
+               FROM worker_regions w FULL JOIN (
+                 SELECT r.region, count(*) AS monitors, count(*) FILTER (WHERE cardinality(m.regions) = 1) AS alone
+                 FROM monitors m CROSS JOIN UNNEST(m.regions) AS r(region) WHERE m.org_id = $1 AND NOT m.paused GROUP BY r.region
+               ) u USING (region) ORDER BY region"#,
+            org
+        )
+        .fetch_all(self.connection())
+        .await?;
+        let count = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
+        Ok(rows
+            .into_iter()
+            .map(|row| Region {
+                name: row.name,
+                state: RegionState::of(row.seen_at, row.cut_off_since, now),
+                seen_at: row.seen_at,
+                cut_off_since: row.cut_off_since,
+                port25_blocked: row.port25_blocked,
+                monitors: count(row.monitors),
+                alone: count(row.alone),
+            })
+            .collect())
     }
 }
 

@@ -32,6 +32,7 @@ pub mod outcome;
 pub mod overview;
 pub mod page;
 pub mod problem;
+pub mod region;
 pub mod roster;
 pub mod route;
 pub mod rule;

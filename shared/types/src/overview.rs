@@ -9,6 +9,7 @@ use crate::{
     id::{MonitorId, ServerId},
     incident::Incident,
     judge::MonitorState,
+    region::Region,
 };
 
 /// `GET orgs/{org}/overview`.
@@ -37,6 +38,12 @@ pub struct Overview {
     /// A sentence while a region can not reach anything, so that what it sees is not counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut_off: Option<String>,
+    /// A sentence while a region that is used has no worker, so that nothing is checked from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent: Option<String>,
+    /// Where checks are made from.
+    #[serde(default)]
+    pub regions: Vec<Region>,
 }
 
 /// Listings that stand, each once by address and list: one that an address and its network both show is one.

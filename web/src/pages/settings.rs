@@ -47,7 +47,7 @@ pub(super) fn card(frame: &Frame, shown: &Shown<'_>, extra: Option<AnyView>) -> 
         {versioned()}{before}
         <div class="field"><label for="f-interval_s">"Check every"</label>{ui::interval_choices(shown.kind.interval_range(), interval)}</div>
         {extra}
-        {judging::fields(shown)}
+        {judging::fields(frame, shown)}
     };
     let pause = view! { {versioned()}<input type="hidden" name="paused" value=value/> };
     let remove = view! { {versioned()}<p class="sm">"Its checks stop and its history is removed. This can not be undone."</p>{shown.note.map(|note| view! { <p class="sm">{note}</p> })} };

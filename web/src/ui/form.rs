@@ -121,6 +121,11 @@ impl<'a> Form<'a> {
         .into_any()
     }
 
+    /// What is said below fields of a kind of its own: what is wrong, or a hint.
+    pub(crate) fn below(&self, name: &str, hint: &'static str) -> AnyView {
+        below(name, self.message(name, hint).0, hint)
+    }
+
     fn message(&self, name: &str, hint: &str) -> (Option<String>, Option<String>) {
         let message = self.errors().iter().find(|error| error.field == name).map(|error| error.message.clone());
         let described = (message.is_some() || !hint.is_empty()).then(|| format!("{name}-below"));

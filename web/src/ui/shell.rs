@@ -203,5 +203,8 @@ fn banners(frame: &Frame) -> AnyView {
     let cut_off = frame.overview.as_ref().and_then(|overview| overview.cut_off.clone()).map(|sentence| {
         view! { <div class="banner" role="status" data-status="warn">{icon("warn")}<div><strong>"A region is cut off. "</strong>{sentence}</div></div> }
     });
-    view! { <div class="stack" data-live="banners">{unverified}{blocked}{cut_off}</div> }.into_any()
+    let silent = frame.overview.as_ref().and_then(|overview| overview.silent.clone()).map(|sentence| {
+        view! { <div class="banner" role="status" data-status="warn">{icon("warn")}<div><strong>"A region has no worker. "</strong>{sentence}</div></div> }
+    });
+    view! { <div class="stack" data-live="banners">{unverified}{blocked}{cut_off}{silent}</div> }.into_any()
 }

@@ -16,28 +16,28 @@ fn field<'a>(html: &'a str, name: &str) -> Option<&'a str> {
 #[tokio::test]
 async fn settings_show_what_holds_and_send_what_is_chosen() {
     let (_, html, _) = ask(member("editor"), get(&format!("/o/acme/servers/{SERVER}"))).await;
-    for (name, value) in [("policy.fail_after", "2"), ("policy.recover_after", "1"), ("policy.quorum", "0"), ("regions", "local")] {
+    for (name, value) in [("policy.fail_after", "2"), ("policy.recover_after", "1"), ("policy.quorum", "0")] {
         let input = field(&html, name).unwrap_or_else(|| panic!("{name}: {html}"));
         assert!(input.contains(&format!("value=\"{value}\"")), "{input}");
     }
     let (_, html, _) = ask(member("editor"), get(&format!("/o/acme/domains/{DOMAIN}"))).await;
     assert!(field(&html, "policy.fail_after").is_some() && field(&html, "policy.quorum").is_none(), "one region judges audits");
     let accepts = |request: &ApiRequest| if request.method == Method::Patch { (200, json!({})) } else { member("editor")(request) };
-    let form = "version=3&policy.fail_after=3&policy.recover_after=2&policy.quorum=2&regions=local%2C+east";
+    let form = "version=3&policy.fail_after=3&policy.recover_after=2&policy.quorum=2&regions_before=local&region.local=1&region.east=1";
     let (response, _, calls) = ask(accepts, post(&format!("/o/acme/servers/{SERVER}/settings"), form)).await;
     assert_eq!(response.headers()[header::LOCATION], format!("/o/acme/servers/{SERVER}?saved=settings"));
     let sent = calls.iter().find(|call| call.method == Method::Patch).unwrap().body.clone().unwrap();
-    assert_eq!(sent, json!({ "policy": { "fail_after": 3, "recover_after": 2, "quorum": 2 }, "regions": ["local", "east"] }));
+    assert_eq!(sent, json!({ "policy": { "fail_after": 3, "recover_after": 2, "quorum": 2 }, "regions": ["east", "local"] }));
 }
 
 #[tokio::test]
 async fn what_was_not_touched_is_not_made_alike_at_every_port() {
     let (_, html, _) = ask(member("editor"), get(&format!("/o/acme/servers/{SERVER}"))).await;
-    for name in ["interval_s", "policy.fail_after", "policy.recover_after", "policy.quorum", "regions"] {
+    for name in ["interval_s", "policy.fail_after", "policy.recover_after", "policy.quorum"] {
         assert!(field(&html, &format!("{name}_before")).is_some(), "{name}");
     }
     let accepts = |request: &ApiRequest| if request.method == Method::Patch { (200, json!({})) } else { member("editor")(request) };
-    let form = "version=3&interval_s=300&interval_s_before=300&tags=web&policy.fail_after=4&policy.fail_after_before=2&policy.recover_after=1&policy.recover_after_before=1&policy.quorum=0&policy.quorum_before=0&regions=local&regions_before=local";
+    let form = "version=3&interval_s=300&interval_s_before=300&tags=web&policy.fail_after=4&policy.fail_after_before=2&policy.recover_after=1&policy.recover_after_before=1&policy.quorum=0&policy.quorum_before=0";
     let (_, _, calls) = ask(accepts, post(&format!("/o/acme/servers/{SERVER}/settings"), form)).await;
     let sent = calls.iter().find(|call| call.method == Method::Patch).unwrap().body.clone().unwrap();
     assert_eq!(sent, json!({ "policy": { "fail_after": 4 }, "tags": ["web"] }));
@@ -52,7 +52,7 @@ async fn what_is_wrong_stands_beside_its_field_with_what_was_typed() {
             member("editor")(request)
         }
     };
-    let form = "version=3&policy.fail_after=3&policy.recover_after=2&policy.quorum=many&regions=local";
+    let form = "version=3&policy.fail_after=3&policy.recover_after=2&policy.quorum=many";
     let (response, html, calls) = ask(refuses, post(&format!("/o/acme/servers/{SERVER}/settings"), form)).await;
     assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
     let sent = calls.iter().find(|call| call.method == Method::Patch).unwrap().body.clone().unwrap();
@@ -76,9 +76,38 @@ async fn a_region_that_is_cut_off_is_told_on_every_page() {
         let (status, mut body): (u16, Value) = member("viewer")(request);
         if request.path.ends_with("/overview") {
             body["cut_off"] = json!(sentence);
+            body["silent"] = json!("No worker of region west was heard of.");
         }
         (status, body)
     };
     let (_, html, _) = ask(cut_off, get("/o/acme/servers")).await;
     assert!(text(&html).contains(sentence), "{}", text(&html));
+    assert!(text(&html).contains("A region has no worker. No worker of region west was heard of."), "{}", text(&html));
+}
+
+#[tokio::test]
+async fn regions_are_chosen_where_there_is_a_choice_and_sent_where_they_were_touched() {
+    let page = format!("/o/acme/servers/{SERVER}");
+    let (_, html, _) = ask(member("editor"), get(&page)).await;
+    assert!(field(&html, "region.local").is_none(), "where there is one region there is no choice");
+    let several = |request: &ApiRequest| {
+        let (status, mut body): (u16, Value) = member("editor")(request);
+        if request.path.ends_with("/overview") {
+            let region = |name: &str, state: &str| json!({ "name": name, "state": state, "port25_blocked": false, "monitors": 0, "alone": 0 });
+            body["regions"] = json!([region("east", "silent"), region("local", "working"), region("west", "working")]);
+        }
+        (status, body)
+    };
+    let (_, html, _) = ask(several, get(&page)).await;
+    assert!(field(&html, "region.local").unwrap().contains("checked"), "{html}");
+    assert!(!field(&html, "region.west").unwrap().contains("checked"));
+    assert!(text(&html).contains("east has no worker now"), "{}", text(&html));
+    let sent = async |form: &str| {
+        let (_, _, calls) = ask(several, post(&format!("{page}/settings"), form)).await;
+        calls.iter().find(|call| call.method == Method::Patch).unwrap().body.clone().unwrap()
+    };
+    let as_before = sent("version=3&interval_s=120&regions_before=local&region.local=1").await;
+    assert_eq!((as_before.get("regions"), &as_before["interval_s"]), (None, &json!(120)));
+    assert_eq!(sent("version=3&regions_before=local&region.local=1&region.west=1").await["regions"], json!(["local", "west"]));
+    assert_eq!(sent("version=3&regions_before=local").await["regions"], json!([]), "the API says what is wrong about none");
 }
