@@ -12,6 +12,7 @@ pub mod changes;
 pub mod channel_messages;
 pub mod channels;
 pub mod close_looks;
+mod crowding;
 pub mod discovery;
 pub mod domains;
 mod error;

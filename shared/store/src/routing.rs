@@ -78,8 +78,9 @@ impl OrgTx {
         if self.mute_of(incident, at).await?.is_some() {
             return Ok(if over { Routed::Heard } else { Routed::nobody() });
         }
-        let routes = self.all_routes().await?;
-        if routes.is_empty() {
+        let (routes, lately) = (self.all_routes().await?, self.told_lately(incident, kind, at).await?);
+        let crowded = |receiver: Receiver| lately.get(&receiver).and_then(|lately| lately.waits_until(at));
+        if routes.is_empty() && !lately.keys().any(|receiver| crowded(*receiver).is_some()) {
             return Ok(Routed::Everybody);
         }
         let (facts, hearing) = (self.facts_of(incident).await?, self.hearing().await?);
@@ -92,7 +93,8 @@ impl OrgTx {
         let receivers: BTreeSet<Receiver> = if over { &heard | &held } else { &heard | &named.collect() };
         let (mut now, mut later) = (Vec::new(), None::<DateTime<Utc>>);
         for receiver in receivers {
-            let keeps_state = hearing.iter().any(|each| Some(each.listener.channel) == receiver && each.kind.keeps_state());
+            let of_kind = |is: fn(ChannelKind) -> bool| hearing.iter().any(|each| Some(each.listener.channel) == receiver && is(each.kind));
+            let keeps_state = of_kind(ChannelKind::keeps_state);
             if over && !heard.contains(&receiver) {
                 // The digest says that it was and is over. What keeps a state has none of it to end.
                 if keeps_state {
@@ -106,9 +108,15 @@ impl OrgTx {
             };
             // A pager that rings is told that it may stop, whatever the hour.
             let when = when.filter(|_| !(keeps_state && heard.contains(&receiver))).unwrap_or(When::Now);
+            let with_worse = worse.is_some_and(|worse| worse.tells(receiver));
+            let alone = keeps_state || with_worse || (over && of_kind(ChannelKind::is_brought_up_to_date));
+            let when = match (when, crowded(receiver)) {
+                (When::Now, Some(until)) if !alone => When::Held { until },
+                _ => when,
+            };
             match when {
                 // The message about the worst tells of this one, too.
-                When::Held { .. } if !keeps_state && worse.is_some_and(|worse| worse.tells(receiver)) => {}
+                When::Held { .. } if !keeps_state && with_worse => {}
                 When::Held { until } => {
                     self.hold(incident, receiver, until).await?;
                     later = Some(later.map_or(until, |other| other.min(until)));
@@ -255,5 +263,8 @@ impl OrgTx {
 
 fn decided(routes: &[Route], hearing: &[Hearing], facts: &IncidentFacts, at: DateTime<Utc>) -> Decision {
     let listeners: Vec<Listener> = hearing.iter().map(|each| each.listener).collect();
+    if routes.is_empty() {
+        return Decision::of_everybody(&listeners, facts.severity);
+    }
     decide(routes, &listeners, &Facts { severity: facts.severity, tags: &facts.tags }, facts.zone, at)
 }

@@ -67,6 +67,11 @@ impl ChannelKind {
     pub const fn keeps_state(self) -> bool {
         matches!(self, Self::Webhook | Self::Pagerduty)
     }
+
+    /// One message of it is about one incident and is brought up to date: that it is over is no message more.
+    pub const fn is_brought_up_to_date(self) -> bool {
+        matches!(self, Self::SlackApp)
+    }
 }
 
 /// A channel. Its address and keys are never shown again.

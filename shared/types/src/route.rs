@@ -1,6 +1,7 @@
 //! Routes: which incidents are told to whom, when, and what follows while nobody takes them. What a set of routes makes of an incident is
 //! [`decide`]; what none of them tells is [`gaps`].
 
+mod crowd;
 mod decide;
 mod gaps;
 
@@ -13,6 +14,7 @@ use crate::{
     week::{Day, Hours, TimeOfDay},
 };
 
+pub use crowd::{Lately, MANY, OF_SERVER, WINDOW};
 pub use decide::{Decision, Facts, FollowUp, Listener, Told, When, decide};
 pub use gaps::{Covered, Gap, gaps};
 

@@ -81,7 +81,8 @@ pub fn digest(org: &str, incidents: &[DigestLine<'_>], url: &str) -> Mail {
     let title = digest_title(incidents);
     let worst = incidents.iter().filter(|incident| !incident.is_over()).map(|incident| incident.severity).max();
     Letter {
-        subject: format!("[Digest] {org}: {title}"),
+        // What is critical is here when much came at once: a subject that says digest would be read tomorrow.
+        subject: format!("[{}] {org}: {title}", if worst == Some(IncidentSeverity::Critical) { IncidentSeverity::Critical.word() } else { "Digest" }),
         heading: title,
         accent: worst.map_or(RECOVERED, accent),
         paragraphs: digest_lines(incidents),
@@ -89,7 +90,7 @@ pub fn digest(org: &str, incidents: &[DigestLine<'_>], url: &str) -> Mail {
         facts: vec![("Organisation", org.to_owned())],
         guide: None,
         button: Some(("Open the incidents", url)),
-        footer: format!("You get this mail because you are a member of {org} on Waypost, and its routes keep for later what can wait."),
+        footer: format!("You get this mail because you are a member of {org} on Waypost, where what can wait, and what comes many at once, is told together."),
     }
     .render()
 }

@@ -1,0 +1,158 @@
+//! What comes many at once is told together: a storm of incidents is a handful of messages, and other ports of a server are one more.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod scene;
+
+use std::sync::Arc;
+
+use chrono::Utc;
+use scene::Scene;
+use uuid::Uuid;
+use waypost_store::channels::{AddChannel, SealedChannel, new_channel_id};
+use waypost_types::{MonitorId, channel::ChannelKind, incident::IncidentSeverity, monitor::MonitorKind, outcome::Verdict};
+use waypost_worker::{
+    checker::stub_outcome,
+    follow_ups::FollowUps,
+    recorder::{Recorder, Run},
+};
+
+/// Its owner, who is mailed, and a channel of each of these kinds.
+async fn scene(kinds: &[ChannelKind]) -> Scene {
+    let scene = Scene::new().await;
+    let mut tx = scene.db.store.org_tx(scene.org).await.unwrap();
+    for kind in kinds {
+        let secret = SealedChannel { sealed: vec![1], shown: "https://e.example/…".to_owned() };
+        let slack_channel = (*kind == ChannelKind::SlackApp).then_some("C0123456789");
+        let (id, name, min_severity) = (new_channel_id(), kind.as_str(), IncidentSeverity::Info);
+        tx.add_channel(&AddChannel { id, name, kind: *kind, secret: &secret, slack_channel, min_severity, enabled: true }).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    scene
+}
+
+/// Looks at these monitors once, all in one transaction.
+async fn look(scene: &Scene, verdict: Verdict, monitors: &[MonitorId]) {
+    let ids: Vec<String> = monitors.iter().map(|monitor| format!("'{}'", monitor.0)).collect();
+    scene.run_sql(&format!("UPDATE schedule_units SET due_at = now(), next_run_at = now() WHERE monitor_id IN ({})", ids.join(", "))).await;
+    let claimed = scene.claim(Utc::now()).await;
+    let run = |unit: &waypost_store::schedule::ClaimedUnit| Run {
+        monitor: unit.monitor,
+        claim: unit.claim,
+        at: Utc::now(),
+        outcome: Arc::new(stub_outcome("mx.example", 25, verdict)),
+        requested: false,
+    };
+    let runs: Vec<Run> = claimed.iter().filter(|unit| monitors.contains(&unit.monitor)).map(run).collect();
+    assert_eq!(runs.len(), monitors.len());
+    Recorder::new(scene.db.store.clone(), "https://waypost.example", "waypost.example").record(scene.org, "local", &runs, Utc::now()).await.unwrap();
+    // Others that were due all the same.
+    scene.run_sql("UPDATE schedule_units SET leased = false, due_at = now() + interval '1 hour'").await;
+}
+
+/// How many messages of each kind there are, to whom.
+async fn told(scene: &Scene) -> String {
+    scene
+        .value(
+            "SELECT coalesce(string_agg(of || ' ' || n, ', ' ORDER BY of), '') FROM (
+               SELECT coalesce((SELECT c.name FROM channels c WHERE c.id = o.channel_id), 'members') || ' ' ||
+                      coalesce(o.message->>'kind', substring(o.message->>'subject' from '\\[(.*?)\\]')) AS of, count(*) AS n FROM outbox o GROUP BY 1) x",
+        )
+        .await
+}
+
+/// What waits is due.
+async fn minutes_later(scene: &Scene) {
+    scene.run_sql("UPDATE held_notices SET due_at = now()").await;
+    FollowUps::new(scene.db.store.clone(), "https://waypost.example", "waypost.example").tell_due(Utc::now()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_storm_is_a_handful_of_messages_and_one_about_the_rest() {
+    let scene = scene(&[ChannelKind::Slack, ChannelKind::Webhook, ChannelKind::SlackApp]).await;
+    let monitors = scene.monitors(12, 300).await;
+    look(&scene, Verdict::Up, &monitors).await;
+    for _ in 0..2 {
+        look(&scene, Verdict::Down, &monitors).await;
+    }
+    // What keeps a state hears of each by itself.
+    assert_eq!(told(&scene).await, "members Critical 5, slack opened 5, slack_app opened 5, webhook opened 12");
+    let soon: bool = scene.value("SELECT bool_and(due_at <= now() + interval '5 minutes') FROM held_notices").await;
+    assert!(soon);
+    minutes_later(&scene).await;
+    assert_eq!(
+        told(&scene).await,
+        "members Critical 6, slack digest 1, slack opened 5, slack_app digest 1, slack_app opened 5, webhook opened 12"
+    );
+    let subject: String = scene.value("SELECT message->>'subject' FROM outbox WHERE message->>'subject' LIKE '%all open'").await;
+    assert!(subject.starts_with("[Critical] ") && subject.ends_with(": 7 incidents, all open"), "{subject}");
+
+    // It ends as it began: what was told is told to be over, once.
+    look(&scene, Verdict::Up, &monitors).await;
+    minutes_later(&scene).await;
+    let ends: String = scene
+        .value("SELECT string_agg(coalesce(message->>'title', message->>'subject'), '; ' ORDER BY id) FROM outbox WHERE coalesce(message->>'title', message->>'subject') LIKE '%over by now'")
+        .await;
+    assert_eq!(ends.matches("12 incidents, over by now").count(), 2, "{ends}");
+    let app: i64 = scene
+        .value("SELECT count(*) FROM outbox o JOIN channels c ON c.id = o.channel_id WHERE c.kind = 'slack_app' AND o.message->>'kind' = 'resolved'")
+        .await;
+    assert_eq!(app, 12, "its messages are brought up to date each");
+    let hook: i64 = scene.value("SELECT count(*) FROM outbox WHERE message->>'kind' = 'resolved' AND channel_id = (SELECT id FROM channels WHERE kind = 'webhook')").await;
+    assert_eq!(hook, 12);
+    assert_eq!(scene.value::<i64>("SELECT count(*) FROM held_notices").await, 0);
+}
+
+#[tokio::test]
+async fn other_ports_of_a_server_are_told_of_together() {
+    let scene = scene(&[]).await;
+    let server = Uuid::now_v7();
+    scene.run_sql(&format!("INSERT INTO servers (org_id, id, host, ports, source) VALUES ('{}', '{server}', 'mx.example', '{{25,465,587}}', 'manual')", scene.org.0)).await;
+    let mut ports = Vec::new();
+    for port in [25, 465, 587] {
+        let monitor = scene.monitor(MonitorKind::Smtp, &format!("mx.example:{port}"), 300).await;
+        scene.run_sql(&format!("UPDATE monitors SET server_id = '{server}' WHERE id = '{}'", monitor.0)).await;
+        ports.push(monitor);
+    }
+    let other = scene.monitors(1, 300).await;
+    look(&scene, Verdict::Up, &[ports.clone(), other.clone()].concat()).await;
+    for port in &ports {
+        look(&scene, Verdict::Down, &[*port]).await;
+        look(&scene, Verdict::Down, &[*port]).await;
+    }
+    assert_eq!(told(&scene).await, "members Critical 1");
+    let held: String = scene.value("SELECT min(text) FROM incident_timeline WHERE event = 'held'").await;
+    assert!(held.starts_with("It is told with what else waits until "), "{held}");
+    // Another server is news of its own.
+    look(&scene, Verdict::Down, &other).await;
+    look(&scene, Verdict::Down, &other).await;
+    assert_eq!(told(&scene).await, "members Critical 2");
+    let soon: bool = scene.value("SELECT count(*) = 2 AND bool_and(due_at <= now() + interval '2 minutes') FROM held_notices").await;
+    assert!(soon);
+    minutes_later(&scene).await;
+    let subject: String = scene.value("SELECT message->>'subject' FROM outbox ORDER BY id DESC LIMIT 1").await;
+    assert!(subject.ends_with(": 2 incidents, all open"), "{subject}");
+    // A first end is told at once, like a first beginning.
+    look(&scene, Verdict::Up, &ports[..1]).await;
+    assert_eq!(told(&scene).await, "members Critical 3, members Recovered 1");
+    look(&scene, Verdict::Up, &ports[1..]).await;
+    assert_eq!(told(&scene).await, "members Critical 3, members Recovered 1");
+    minutes_later(&scene).await;
+    let subject: String = scene.value("SELECT message->>'subject' FROM outbox ORDER BY id DESC LIMIT 1").await;
+    assert!(subject.ends_with(": 2 incidents, over by now"), "{subject}");
+}
+
+#[tokio::test]
+async fn what_was_told_long_ago_does_not_count() {
+    let scene = scene(&[]).await;
+    let monitors = scene.monitors(6, 300).await;
+    look(&scene, Verdict::Up, &monitors).await;
+    for _ in 0..2 {
+        look(&scene, Verdict::Down, &monitors[..5]).await;
+    }
+    assert_eq!(told(&scene).await, "members Critical 5");
+    scene.run_sql("UPDATE outbox SET created_at = created_at - interval '5 minutes'").await;
+    for _ in 0..2 {
+        look(&scene, Verdict::Down, &monitors[5..]).await;
+    }
+    assert_eq!(told(&scene).await, "members Critical 6");
+}
