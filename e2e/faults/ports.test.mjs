@@ -13,7 +13,7 @@ import { until } from '../lib/wait.mjs';
 /** Two looks to open, each after the other at most 30 s; a silent server is waited for 45 s each time. */
 const STORY = { patience: 300_000, every: 2000 };
 
-/** What the incident says, and how urgent it is: mail is lost or refused now, or it soon will be. */
+/** What the incident says, and how urgent it is: as its worst finding is. */
 const FAULTS = [
   { fault: 'refuse', port: 25, severity: 'critical', title: /does not answer/, summary: /refused/ },
   { fault: 'refuse', port: 587, severity: 'critical', title: /Port 587 .* does not answer/, summary: /refused/ },
@@ -22,10 +22,10 @@ const FAULTS = [
   { fault: 'garbage', port: 25, severity: 'critical', title: /Port 25/, summary: /SMTP/ },
   { fault: 'greet_5xx', port: 25, severity: 'critical', title: /Port 25/, summary: /refuses every conversation/ },
   { fault: 'greet_4xx', port: 25, severity: 'warning', title: /works with problems/, summary: /temporary refusal/ },
-  { fault: 'no_starttls', port: 25, severity: 'warning', title: /does not offer STARTTLS/, summary: /clear|read/ },
+  { fault: 'no_starttls', port: 25, severity: 'critical', title: /does not offer STARTTLS/, summary: /clear|read/ },
   { fault: 'close_mid_tls', port: 25, severity: 'critical', title: /Port 25|TLS/, summary: /TLS handshake/ },
   { fault: 'ssl3_only', port: 25, severity: 'critical', title: /Port 25|TLS/, summary: /TLS/ },
-  { fault: 'expired_cert', port: 25, severity: 'warning', title: /certificate .* expired/i, summary: /expired/ },
+  { fault: 'expired_cert', port: 25, severity: 'critical', title: /certificate .* expired/i, summary: /expired/ },
   { fault: 'expired_cert', port: 587, severity: 'critical', title: /certificate .* expired|does not answer/i, summary: /expired/ },
   { fault: 'wrong_name', port: 465, severity: 'critical', title: /certificate|does not answer/i, summary: /does not name/ },
   { fault: 'self_signed', port: 25, severity: 'warning', title: /certificate .* not trusted/i, summary: /self-signed/ },

@@ -131,7 +131,7 @@ pub fn elements(outcome: &Outcome) -> Vec<Element> {
                 })
             };
             let closely = report.close_looks.iter().flat_map(|look| &look.findings).filter_map(element);
-            // Who has just stored a login is told at once that it is refused.
+            // One that worked, or it would not be judged.
             let of_login = |finding: &Finding| {
                 let element = element(finding)?;
                 Some(Element { part: LOGIN.to_owned(), condition: LOGIN.to_owned(), silent_first: false, ..element })

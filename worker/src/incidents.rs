@@ -168,6 +168,11 @@ impl Incidents {
                     }
                     open[at].id
                 }
+                // As urgent as before, and something else: what answers again with a certificate that is over, say.
+                (Some(at), What::Stands { severity, title, summary, .. }) if *title != open[at].title => {
+                    tx.change_incident(open[at].id, step.at, *severity, title, summary, &format!("Is something else now: {title}")).await?;
+                    open[at].id
+                }
                 (Some(at), What::Flaps(summary)) => {
                     tx.append_timeline(open[at].id, step.at, TimelineEvent::Flapping, summary, None).await?;
                     let since = *open[at].flapping_since.get_or_insert(step.at);

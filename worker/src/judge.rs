@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use waypost_types::{
+    finding::Severity,
     incident::IncidentSeverity,
     judge::{Candidate, CutOff, JudgeState, MonitorState, Policy, RegionOutcome, Steadiness, Transition},
     monitor::MonitorKind,
@@ -77,7 +78,7 @@ fn weigh(state: &JudgeState, vote: &Vote<'_>, ctx: &JudgeContext<'_>) -> Judgeme
         let state = JudgeState { candidate, ..state.clone() };
         Judgement { state, transitions: Vec::new(), recheck: None, flapping: None, heard: true }
     };
-    if vote.state == state.state {
+    if vote.state == state.state && (vote.grave == state.grave || vote.state == MonitorState::Unknown) {
         let mut judgement = stays(None);
         // Bad without a change for long: that is an outage like any other, and no flapping.
         let flaps = state.steadiness.flapping_since.is_some();
@@ -89,14 +90,14 @@ fn weigh(state: &JudgeState, vote: &Vote<'_>, ctx: &JudgeContext<'_>) -> Judgeme
     }
     // Nothing gets worse in a window, nor somewhat better, which would be told too: it is judged anew when the window is over. Of audits and
     // scans nothing is told from here, so that their pages may show what is.
-    if ctx.maintenance && ctx.kind.is_judged_whole() && news(known(state), vote.state).is_some() {
+    if ctx.maintenance && ctx.kind.is_judged_whole() && news(known(state), vote.level()).is_some() {
         return stays(None);
     }
     let candidate = advance(state.candidate, vote);
     if let Some(held) = hold(state, vote, candidate, ctx) {
         return held;
     }
-    if candidate.rounds < rounds_needed(state.state, vote.state, ctx.policy) {
+    if candidate.rounds < rounds_needed(level(state), vote.level(), ctx.policy) {
         return Judgement { recheck: Some(recheck_delay(ctx.interval)), ..stays(Some(candidate)) };
     }
     confirm(state, vote, ctx)
@@ -104,7 +105,7 @@ fn weigh(state: &JudgeState, vote: &Vote<'_>, ctx: &JudgeContext<'_>) -> Judgeme
 
 /// What is flapping gets no better until it is calm. It is looked at as often as ever meanwhile: there is time.
 fn hold(state: &JudgeState, vote: &Vote<'_>, candidate: Candidate, ctx: &JudgeContext<'_>) -> Option<Judgement> {
-    let better = vote.state != MonitorState::Unknown && rank(vote.state) < rank(known(state));
+    let better = vote.state != MonitorState::Unknown && rank(vote.level()) < rank(known(state));
     if !better || !ctx.kind.is_judged_whole() {
         return None;
     }
@@ -120,7 +121,7 @@ fn hold(state: &JudgeState, vote: &Vote<'_>, candidate: Candidate, ctx: &JudgeCo
 
 /// What is remembered of a monitor that nobody can check any more: it can not be told, and behind that stands what was last known.
 pub fn unheard(state: &JudgeState, now: DateTime<Utc>) -> JudgeState {
-    JudgeState { state: MonitorState::Unknown, since: Some(now), candidate: None, before_unknown: Some(known(state)), ..state.clone() }
+    JudgeState { state: MonitorState::Unknown, since: Some(now), candidate: None, before_unknown: Some(known(state).state), ..state.clone() }
 }
 
 /// How long to wait before looking again at something that seems to have changed.
@@ -131,9 +132,24 @@ pub fn recheck_delay(interval: Duration) -> Duration {
 /// What the regions say together.
 struct Vote<'a> {
     state: MonitorState,
+    /// What degrades it is of high severity.
+    grave: bool,
     /// The outcomes that say so, or worse.
     supporters: Vec<&'a RegionOutcome>,
     needed: usize,
+}
+
+impl Vote<'_> {
+    fn level(&self) -> Level {
+        Level { state: self.state, grave: self.grave }
+    }
+}
+
+/// A state as incidents weigh it: what is degraded by something of high severity is as urgent as what is down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Level {
+    state: MonitorState,
+    grave: bool,
 }
 
 /// `quiet_at`: what was seen up to then was seen in a maintenance window and has no vote outside of one.
@@ -146,7 +162,7 @@ fn count<'a>(latest: &'a [RegionOutcome], quiet_at: Option<DateTime<Utc>>, ctx: 
     let telling: Vec<&RegionOutcome> = recent.iter().copied().filter(|outcome| outcome.verdict != Verdict::Unknown).collect();
     if telling.is_empty() {
         let needed = recent.len();
-        return (needed > 0).then_some(Vote { state: MonitorState::Unknown, supporters: recent, needed });
+        return (needed > 0).then_some(Vote { state: MonitorState::Unknown, grave: false, supporters: recent, needed });
     }
     // A region that is silent or blind must not keep the others from deciding, so the majority is one of those that can tell.
     let needed = match ctx.policy.quorum as usize {
@@ -157,7 +173,9 @@ fn count<'a>(latest: &'a [RegionOutcome], quiet_at: Option<DateTime<Utc>>, ctx: 
     for (verdict, state) in [(Verdict::Down, MonitorState::Down), (Verdict::Degraded, MonitorState::Degraded)] {
         let supporters: Vec<&RegionOutcome> = telling.iter().copied().filter(|outcome| badness(outcome.verdict) >= badness(verdict)).collect();
         if supporters.len() >= needed {
-            return Some(Vote { state, supporters, needed });
+            let grave = |outcome: &&&RegionOutcome| outcome.verdict == Verdict::Down || outcome.worst >= Some(Severity::High);
+            let grave = state == MonitorState::Degraded && supporters.iter().filter(grave).count() >= needed;
+            return Some(Vote { state, grave, supporters, needed });
         }
     }
     let supporters: Vec<&RegionOutcome> = telling.into_iter().filter(|outcome| outcome.verdict == Verdict::Up).collect();
@@ -165,7 +183,7 @@ fn count<'a>(latest: &'a [RegionOutcome], quiet_at: Option<DateTime<Utc>>, ctx: 
     if supporters.is_empty() {
         return None;
     }
-    Some(Vote { state: MonitorState::Up, needed: needed.min(supporters.len()), supporters })
+    Some(Vote { state: MonitorState::Up, grave: false, needed: needed.min(supporters.len()), supporters })
 }
 
 fn badness(verdict: Verdict) -> u8 {
@@ -176,23 +194,23 @@ fn badness(verdict: Verdict) -> u8 {
     }
 }
 
-fn rank(state: MonitorState) -> u8 {
-    match state {
+fn rank(level: Level) -> u8 {
+    match level.state {
         MonitorState::Pending | MonitorState::Unknown | MonitorState::Up => 0,
-        MonitorState::Degraded => 1,
-        MonitorState::Down => 2,
+        MonitorState::Degraded => 1 + u8::from(level.grave),
+        MonitorState::Down => 3,
     }
 }
 
 /// One more round, if a quorum of the outcomes is newer than the last round counted.
 fn advance(before: Option<Candidate>, vote: &Vote<'_>) -> Candidate {
     let newest = vote.supporters.iter().map(|outcome| outcome.at).max();
-    match before.filter(|candidate| candidate.state == vote.state) {
-        None => Candidate { state: vote.state, rounds: 1, counted_at: newest },
+    match before.filter(|candidate| candidate.state == vote.state && candidate.grave == vote.grave) {
+        None => Candidate { state: vote.state, grave: vote.grave, rounds: 1, counted_at: newest },
         Some(candidate) => {
             let newer = vote.supporters.iter().filter(|outcome| candidate.counted_at.is_none_or(|counted| outcome.at > counted)).count();
             if newer >= vote.needed {
-                Candidate { state: vote.state, rounds: candidate.rounds.saturating_add(1), counted_at: newest }
+                Candidate { rounds: candidate.rounds.saturating_add(1), counted_at: newest, ..candidate }
             } else {
                 candidate
             }
@@ -200,12 +218,12 @@ fn advance(before: Option<Candidate>, vote: &Vote<'_>) -> Candidate {
     }
 }
 
-fn rounds_needed(from: MonitorState, to: MonitorState, policy: Policy) -> u32 {
-    let rounds = match (from, to) {
+fn rounds_needed(from: Level, to: Level, policy: Policy) -> u32 {
+    let rounds = match (from.state, to.state) {
         // Not being able to tell is confirmed like a failure, so that one lost packet does not grey a page.
         (_, MonitorState::Unknown) => policy.fail_after,
         // The first outcome that is no failure is taken as it is: it is the baseline.
-        (MonitorState::Pending, MonitorState::Up | MonitorState::Degraded) => 1,
+        (MonitorState::Pending, MonitorState::Up | MonitorState::Degraded) if !to.grave => 1,
         _ if rank(to) > rank(from) => policy.fail_after,
         _ => policy.recover_after,
     };
@@ -213,16 +231,25 @@ fn rounds_needed(from: MonitorState, to: MonitorState, policy: Policy) -> u32 {
 }
 
 /// Behind an unknown state stands what was last known: coming back to it is no news.
-fn known(state: &JudgeState) -> MonitorState {
-    if state.state == MonitorState::Unknown { state.before_unknown.unwrap_or_default() } else { state.state }
+fn known(state: &JudgeState) -> Level {
+    let known = if state.state == MonitorState::Unknown { state.before_unknown.unwrap_or_default() } else { state.state };
+    Level { state: known, grave: state.grave }
 }
 
-/// The severity that an incident about a change has; `None` where there is none to tell.
-fn news(before: MonitorState, after: MonitorState) -> Option<IncidentSeverity> {
-    match (before, after) {
-        (before, after) if before == after => None,
-        (MonitorState::Pending, MonitorState::Degraded) => None,
+fn level(state: &JudgeState) -> Level {
+    Level { state: state.state, grave: state.grave && state.state != MonitorState::Unknown }
+}
+
+/// The severity that an incident about a change has; `None` where there is none to tell. What is wrong in a small way when it is first seen is the
+/// baseline.
+fn news(before: Level, after: Level) -> Option<IncidentSeverity> {
+    if before == after {
+        return None;
+    }
+    match (before.state, after.state) {
         (_, MonitorState::Down) => Some(IncidentSeverity::Critical),
+        (_, MonitorState::Degraded) if after.grave => Some(IncidentSeverity::Critical),
+        (MonitorState::Pending, MonitorState::Degraded) => None,
         (_, MonitorState::Degraded) => Some(IncidentSeverity::Warning),
         _ => None,
     }
@@ -230,16 +257,25 @@ fn news(before: MonitorState, after: MonitorState) -> Option<IncidentSeverity> {
 
 fn confirm(state: &JudgeState, vote: &Vote<'_>, ctx: &JudgeContext<'_>) -> Judgement {
     let (known, now) = (known(state), ctx.now);
-    let severity = news(known, vote.state);
+    let severity = news(known, vote.level());
     let worst = vote.supporters.iter().max_by_key(|outcome| (badness(outcome.verdict), outcome.worst, outcome.at));
     let summary = worst.map(|outcome| outcome.summary.clone()).unwrap_or_default();
     let mut steadiness = state.steadiness.clone();
-    let recovered_at = follow(&mut steadiness, (known, vote.state), ctx);
-    let transition =
-        Transition { from: known, to: vote.state, at: now, summary, severity, recovered_at, flapping: steadiness.flapping_since.is_some() };
-    let before_unknown = (vote.state == MonitorState::Unknown).then_some(known);
+    let recovered_at = follow(&mut steadiness, (known, vote.level()), ctx);
+    let transition = Transition {
+        from: known.state,
+        to: vote.state,
+        at: now,
+        summary,
+        better: vote.state != MonitorState::Unknown && rank(vote.level()) < rank(known),
+        severity,
+        recovered_at,
+        flapping: steadiness.flapping_since.is_some(),
+    };
+    let before_unknown = (vote.state == MonitorState::Unknown).then_some(known.state);
+    let grave = if vote.state == MonitorState::Unknown { known.grave } else { vote.grave };
     Judgement {
-        state: JudgeState { state: vote.state, since: Some(now), candidate: None, before_unknown, quiet_at: state.quiet_at, steadiness },
+        state: JudgeState { state: vote.state, grave, since: Some(now), candidate: None, before_unknown, quiet_at: state.quiet_at, steadiness },
         transitions: vec![transition],
         recheck: None,
         flapping: None,
@@ -248,8 +284,8 @@ fn confirm(state: &JudgeState, vote: &Vote<'_>, ctx: &JudgeContext<'_>) -> Judge
 }
 
 /// What a confirmed change makes of its steadiness. Answers when it had been confirmed to work again, where it failed again soon after.
-fn follow(steadiness: &mut Steadiness, (known, to): (MonitorState, MonitorState), ctx: &JudgeContext<'_>) -> Option<DateTime<Utc>> {
-    if to == MonitorState::Unknown || !ctx.kind.is_judged_whole() {
+fn follow(steadiness: &mut Steadiness, (known, to): (Level, Level), ctx: &JudgeContext<'_>) -> Option<DateTime<Utc>> {
+    if to.state == MonitorState::Unknown || !ctx.kind.is_judged_whole() {
         return None;
     }
     if rank(to) < rank(known) {
@@ -257,7 +293,7 @@ fn follow(steadiness: &mut Steadiness, (known, to): (MonitorState, MonitorState)
         if steadiness.flapping_since.is_some() {
             flapping::settle(steadiness);
         }
-        if to == MonitorState::Up {
+        if to.state == MonitorState::Up {
             steadiness.recovered_at = Some(ctx.now);
         }
         return None;
@@ -265,7 +301,7 @@ fn follow(steadiness: &mut Steadiness, (known, to): (MonitorState, MonitorState)
     if rank(to) == rank(known) {
         return None;
     }
-    let recovered_at = flapping::relapsed(steadiness, ctx.now, ctx.interval).filter(|_| known == MonitorState::Up);
+    let recovered_at = flapping::relapsed(steadiness, ctx.now, ctx.interval).filter(|_| known.state == MonitorState::Up);
     if recovered_at.is_some() || steadiness.changes.len() >= MANY {
         steadiness.flapping_since.get_or_insert(ctx.now);
     }

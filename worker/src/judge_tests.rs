@@ -1,6 +1,6 @@
 //! The judge as a table: each row is a story of rounds, read from left to right.
 //!
-//! A round is one letter per region: `u` up, `g` degraded, `d` down, `?` unknown, `-` nothing new (the outcome before stays), `x` the
+//! A round is one letter per region: `u` up, `g` degraded, `s` degraded by something serious, `d` down, `?` unknown, `-` nothing new (the outcome before stays), `x` the
 //! region's outcome is too old to vote. After each round stands the state that must follow; an incident's severity, when one must be
 //! opened or changed, follows with `!`, and `~` while it is flapping. A round in a maintenance window begins with `*`, and each `>` in front lets
 //! half an hour pass. A capital letter is seen by a region that is cut off.
@@ -11,12 +11,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use waypost_types::{
     finding::Severity,
     incident::IncidentSeverity,
-    judge::{CutOff, JudgeState, MonitorState, Policy, RegionOutcome},
+    judge::{Candidate, CutOff, JudgeState, MonitorState, Policy, RegionOutcome},
     monitor::MonitorKind,
     outcome::Verdict,
 };
 
-use super::{JudgeContext, count, judge, rank, recheck_delay};
+use super::{JudgeContext, Level, count, judge, rank, recheck_delay};
 use crate::flapping::{FlapNews, MOST_TOLD, calm};
 
 const INTERVAL: Duration = Duration::from_secs(300);
@@ -51,7 +51,7 @@ fn play(policy: Policy, story: &str) -> String {
             }
             let verdict = match letter.to_ascii_lowercase() {
                 'u' => Verdict::Up,
-                'g' => Verdict::Degraded,
+                'g' | 's' => Verdict::Degraded,
                 'd' => Verdict::Down,
                 '?' => Verdict::Unknown,
                 '-' => continue,
@@ -67,7 +67,11 @@ fn play(policy: Policy, story: &str) -> String {
                 region: format!("r{region}"),
                 at,
                 verdict,
-                worst: (verdict == Verdict::Down).then_some(Severity::High),
+                worst: match letter.to_ascii_lowercase() {
+                    'd' | 's' => Some(Severity::High),
+                    'g' => Some(Severity::Medium),
+                    _ => None,
+                },
                 summary: format!("r{region} says {}", verdict.as_str()),
             });
         }
@@ -86,9 +90,10 @@ fn play(policy: Policy, story: &str) -> String {
         if count(&known, state.quiet_at, &ctx).is_some() {
             // A change that waits for its confirmation is looked at again soon, and nothing else is: what flaps gets better in its own time.
             let held = judgement.state.steadiness.flapping_since.is_some();
-            let known = judgement.state.before_unknown.unwrap_or(judgement.state.state);
-            let better = |to: MonitorState| to != MonitorState::Unknown && rank(to) < rank(known);
-            let soon = judgement.state.candidate.filter(|candidate| !(held && better(candidate.state)));
+            let better = |to: &Candidate| {
+                to.state != MonitorState::Unknown && rank(Level { state: to.state, grave: to.grave }) < rank(super::known(&judgement.state))
+            };
+            let soon = judgement.state.candidate.filter(|candidate| !(held && better(candidate)));
             assert_eq!(judgement.recheck, soon.map(|_| recheck_delay(INTERVAL)), "{story}");
         } else {
             assert_eq!((&judgement.state, judgement.recheck), (&state, None), "{story}");
@@ -163,6 +168,15 @@ fn stories_end_as_the_table_says() {
         ("a quorum of all: every region must agree", policy(2, 1, 3), "uuu=up ddu=up ddu=up ddd=up ddd=down!critical"),
         ("a quorum above the regions is all of them", policy(2, 1, 9), "uu=up dd=up dd=down!critical"),
         ("down counts towards degraded", standard, "uuu=up dgu=up dgu=degraded!warning"),
+        ("degraded by something serious is critical", standard, "u=up s=up s=degraded!critical"),
+        ("something serious is told even where it was so from the start", standard, "s=pending s=degraded!critical"),
+        ("a problem that becomes serious is told", standard, "g=degraded g=degraded s=degraded s=degraded!critical"),
+        ("and one that is serious no more is", standard, "u=up s=up s=degraded!critical g=degraded!warning u=up"),
+        ("once is not enough", standard, "g=degraded s=degraded g=degraded s=degraded g=degraded"),
+        ("from serious to down and back stays critical", standard, "u=up s=up s=degraded!critical d=degraded d=down!critical s=degraded!critical u=up"),
+        ("serious in one region of three is a problem only", standard, "uuu=up sgu=up sgu=degraded!warning"),
+        ("serious behind the fog is no second one", standard, "u=up s=up s=degraded!critical ?=degraded ?=unknown s=unknown s=degraded"),
+        ("serious in a window is told after it", standard, "g=degraded *s=degraded *s=degraded s=degraded s=degraded!critical"),
         ("a window keeps an outage quiet", standard, "u=up *d=up *d=up *d=up *u=up u=up"),
         ("what lasts beyond the window is judged anew and told", standard, "u=up *d=up *d=up d=up d=down!critical"),
         ("one failure after the window is no outage", standard, "u=up *d=up *d=up d=up u=up"),

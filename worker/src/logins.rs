@@ -94,8 +94,10 @@ impl Logins {
         let wanted = place.is_ok();
         let stand = tx.take_login_turn(unit.monitor, port, (wanted, unit.requested, spacing)).await?;
         tx.commit().await?;
-        let LoginStand { attempt: Some(attempt), .. } = stand else { return Ok(as_it_stands(stand, place.err())) };
-        let Ok(held) = place else { return Ok(as_it_stands(LoginStand::default(), place.err())) };
+        let unproven = stand.unproven;
+        let known = |look: LoginLook| Ok(LoginLook { unproven, ..look });
+        let LoginStand { attempt: Some(attempt), .. } = stand else { return known(as_it_stands(stand, place.err())) };
+        let Ok(held) = place else { return known(as_it_stands(LoginStand::default(), place.err())) };
         let trial = Trial { logins: self.clone(), org: unit.org, monitor: unit.monitor, port, attempt, held: held.clone() };
         // A check that is broken off, in a shutdown say, does not take the attempt with it before its answer is written down.
         let tried = tokio::spawn(async move {
@@ -103,7 +105,10 @@ impl Logins {
             drop(permit);
             look
         });
-        tried.await.unwrap_or_else(|_| Ok(LoginLook::untried(Utc::now(), "the login could not be judged, because the attempt broke off here")))
+        let look = tried.await.unwrap_or_else(|_| {
+            Ok(LoginLook::untried(Utc::now(), "the login could not be judged, because the attempt broke off here"))
+        })?;
+        Ok(LoginLook { unproven: unproven && look.result.outcome != LoginOutcome::Accepted, ..look })
     }
 }
 

@@ -215,6 +215,11 @@ fn sort_out<'a>(
 
 fn judge_conditions(monitor: &LockedMonitor, run: &Run, outcome: &Outcome, maintenance: bool) -> (Vec<Element>, Decision) {
     let mut seen = conditions::elements(outcome);
+    // A login that never worked did not break: who stored it sees that on the page. One that is told of already stays told.
+    let unproven = matches!(outcome, Outcome::Smtp(report) if report.login.as_ref().is_some_and(|login| login.unproven));
+    if unproven && !monitor.conditions.open.contains_key(conditions::LOGIN) {
+        seen.retain(|element| element.condition != conditions::LOGIN);
+    }
     if !monitor.conditions.started && monitor.last_at.is_some() && !monitor.kind.is_judged_whole() {
         // Watched since before conditions were kept: what is wrong may have been told, and is no baseline.
         for element in &mut seen {

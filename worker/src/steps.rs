@@ -26,7 +26,7 @@ pub(crate) fn of_transition<'a>(monitor: &'a LockedMonitor, outcome: &'a Outcome
                 // They are judged by what they find.
                 Outcome::Audit(_) | Outcome::Blacklist(_) => return None,
             };
-            let better = matches!((transition.from, transition.to), (MonitorState::Down, MonitorState::Degraded));
+            let better = transition.better;
             let flap = Flap { recovered_at: transition.recovered_at, calm: transition.flapping.then(|| calm(vote_interval(monitor))) };
             What::Stands { severity, title, summary, better, flap }
         }

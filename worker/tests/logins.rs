@@ -258,3 +258,38 @@ async fn nothing_is_tried_where_the_certificate_does_not_prove_the_server() {
         .await;
     assert!(said.starts_with("the login was not tried, because the certificate"), "{said}");
 }
+
+#[tokio::test]
+async fn a_login_that_never_worked_is_shown_and_told_to_nobody_and_one_that_worked_once_is() {
+    let watch = Watch::new().await;
+    watch.answer(LoginOutcome::Refused);
+    for _ in 0..4 {
+        watch.round().await;
+    }
+    assert_eq!((watch.tries(), watch.incidents().await), (2, vec![]), "it is paused all the same");
+    let shown: String = watch.scene.value("SELECT outcome->'login'->'result'->>'outcome' FROM last_outcomes WHERE outcome->'login'->>'unproven' = 'true' LIMIT 1").await;
+    assert!(["refused", "untried"].contains(&shown.as_str()), "{shown}");
+
+    watch.answer(LoginOutcome::Accepted);
+    watch.store().await;
+    watch.round().await;
+    watch.round().await;
+    assert!(watch.tries() > 0);
+    watch.answer(LoginOutcome::Refused);
+    for _ in 0..4 {
+        watch.round().await;
+    }
+    assert_eq!(watch.incidents().await, ["critical open login"]);
+    // Another secret that is wrong, too, is no end of it.
+    watch.store().await;
+    for _ in 0..4 {
+        watch.round().await;
+    }
+    assert_eq!(watch.incidents().await, ["critical open login"]);
+    watch.answer(LoginOutcome::Accepted);
+    watch.store().await;
+    for _ in 0..4 {
+        watch.round().await;
+    }
+    assert_eq!(watch.incidents().await, ["critical resolved login"]);
+}

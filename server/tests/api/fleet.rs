@@ -147,3 +147,28 @@ async fn many_are_changed_at_once_or_none_is() {
     }
     assert_eq!(client.get(&at("monitors/counts")).await.body["paused"], 0, "nothing of what was refused was done");
 }
+
+#[tokio::test]
+async fn what_is_up_says_what_is_open_of_it_all_the_same() {
+    let server = server().await;
+    let (mut client, org) = filled(&server).await;
+    let at = |rest: &str| format!("/api/v1/orgs/{org}/{rest}");
+    let listed = client.get(&at("monitors?q=:465")).await;
+    let monitor = listed.body["items"][0]["id"].as_str().unwrap().to_owned();
+    assert!(listed.body["items"][0].get("incident").is_none(), "{listed:?}");
+    let mut opened = Vec::new();
+    for (title, severity) in [("The login is slow", "warning"), ("The login is refused", "critical")] {
+        let new = json!({ "title": title, "severity": severity, "monitor_id": monitor });
+        opened.push(client.post(&at("incidents"), &new).await.id().to_owned());
+        // One of a kind is open at a time.
+        server.sql("UPDATE incidents SET condition = title".to_owned()).await;
+    }
+    let one = client.get(&at("monitors?q=:465")).await.body["items"][0].clone();
+    assert_eq!((&one["state"], &one["incident"]), (&json!("up"), &json!({ "id": opened[1], "severity": "critical", "count": 2 })));
+    let end = json!({ "status": "resolved" });
+    assert_eq!(client.json("PATCH", &at(&format!("incidents/{}", opened[1])), &[], &end).await.status, 200);
+    let one = client.get(&at("monitors?q=:465")).await.body["items"][0].clone();
+    assert_eq!(one["incident"], json!({ "id": opened[0], "severity": "warning", "count": 1 }));
+    let others = client.get(&at("monitors?kind=smtp")).await;
+    assert_eq!(others.body["items"].as_array().unwrap().iter().filter(|one| one.get("incident").is_some()).count(), 1);
+}

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use waypost_types::{
-    AddressId, DomainId, MonitorId, ServerId,
+    AddressId, DomainId, IncidentId, MonitorId, ServerId,
     judge::PolicyPatch,
-    monitor::{Monitor, MonitorKind, MonitorPatch},
+    monitor::{Monitor, MonitorKind, MonitorPatch, OpenIncidents},
     service::ServiceSettings,
 };
 
@@ -83,6 +83,9 @@ pub(crate) struct MonitorRow {
     pub tags: Vec<String>,
     pub policy: serde_json::Value,
     pub flapping_since: Option<DateTime<Utc>>,
+    pub incident_id: Option<Uuid>,
+    pub incident_severity: Option<String>,
+    pub incidents: i64,
 }
 
 /// Settings that another version of the program wrote in a form of its own are none to this one, and no reason to show no monitor at all.
@@ -93,6 +96,14 @@ fn readable(settings: serde_json::Value) -> Option<ServiceSettings> {
 impl TryFrom<MonitorRow> for Monitor {
     type Error = StoreError;
     fn try_from(row: MonitorRow) -> Result<Self, StoreError> {
+        let incident = row
+            .incident_id
+            .zip(row.incident_severity)
+            .map(|(id, severity)| {
+                let severity = severity.parse().map_err(|()| StoreError::Corrupt(severity.clone()))?;
+                Ok::<_, StoreError>(OpenIncidents { id: IncidentId(id), severity, count: u32::try_from(row.incidents).unwrap_or(u32::MAX) })
+            })
+            .transpose()?;
         Ok(Self {
             id: MonitorId(row.id),
             kind: row.kind.parse().map_err(|()| StoreError::Corrupt(row.kind.clone()))?,
@@ -110,6 +121,7 @@ impl TryFrom<MonitorRow> for Monitor {
             latency_ms: row.latency_ms,
             last_checked_at: row.last_checked_at,
             next_check_at: row.next_check_at,
+            incident,
             domain_id: row.domain_id.map(DomainId),
             server_id: row.server_id.map(ServerId),
             address_id: row.address_id.map(AddressId),
@@ -286,8 +298,13 @@ impl OrgTx {
             r#"SELECT m.id, m.kind, m.target, m.interval_s, m.regions, m.paused, m.state, m.state_since, m.summary, m.latency_ms, m.last_checked_at,
                       (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at,
                       m.domain_id, m.server_id, m.address_id, m.version, m.created_at, m.settings, monitor_tags(m) AS "tags!", m.policy,
-                      (m.judge #>> '{steadiness,flapping_since}')::timestamptz AS flapping_since
-               FROM monitors m WHERE m.org_id = $1 AND (m.id = ANY($2) OR m.domain_id = ANY($2) OR m.server_id = ANY($2) OR m.address_id = ANY($2)) ORDER BY m.id"#,
+                      (m.judge #>> '{steadiness,flapping_since}')::timestamptz AS flapping_since,
+                      o.id AS "incident_id?", o.severity AS "incident_severity?", o.incidents AS "incidents!"
+               FROM monitors m CROSS JOIN LATERAL (
+                 SELECT (array_agg(i.id ORDER BY array_position(ARRAY['critical', 'warning', 'info'], i.severity), i.opened_at))[1] AS id,
+                        (array_agg(i.severity ORDER BY array_position(ARRAY['critical', 'warning', 'info'], i.severity)))[1] AS severity, count(*) AS incidents
+                 FROM incidents i WHERE i.org_id = $1 AND i.monitor_id = m.id AND i.status <> 'resolved') o
+               WHERE m.org_id = $1 AND (m.id = ANY($2) OR m.domain_id = ANY($2) OR m.server_id = ANY($2) OR m.address_id = ANY($2)) ORDER BY m.id"#,
             org,
             ids
         )

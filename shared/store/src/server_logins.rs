@@ -62,6 +62,8 @@ pub struct LoginStand {
     pub last: Option<LoginLook>,
     /// No attempt is made until somebody resumes it.
     pub paused: bool,
+    /// It was never accepted, at any port, since its secret was stored.
+    pub unproven: bool,
 }
 
 struct LoginRow {
@@ -79,6 +81,7 @@ struct LoginRow {
     looks: Value,
     version: i64,
     changed_at: DateTime<Utc>,
+    accepted_at: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 }
 
@@ -126,6 +129,7 @@ impl LoginRow {
             last,
             version: self.version,
             changed_at: self.changed_at,
+            accepted_at: self.accepted_at,
         })
     }
 }
@@ -137,7 +141,7 @@ impl OrgTx {
         sqlx::query_as!(
             LoginRow,
             r#"SELECT server_id, user_name, sealed, secret_kind, mechanism, ports, enabled, refused, refused_port, paused_at, trying_until, looks,
-                      version, changed_at, now() AS "now!" FROM server_logins WHERE org_id = $1 AND server_id = $2"#,
+                      version, changed_at, accepted_at, now() AS "now!" FROM server_logins WHERE org_id = $1 AND server_id = $2"#,
             org,
             server.0
         )
@@ -159,7 +163,7 @@ impl OrgTx {
                 "INSERT INTO server_logins (org_id, server_id, user_name, sealed, secret_kind, mechanism, ports, enabled) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
                  ON CONFLICT (org_id, server_id) DO UPDATE SET user_name = excluded.user_name, sealed = excluded.sealed, secret_kind = excluded.secret_kind,
                    mechanism = excluded.mechanism, ports = excluded.ports, enabled = excluded.enabled, refused = 0, refused_port = NULL, paused_at = NULL,
-                   looks = '{}', version = server_logins.version + 1, changed_at = now()",
+                   accepted_at = NULL, looks = '{}', version = server_logins.version + 1, changed_at = now()",
                 org,
                 server.0,
                 login.user,
@@ -232,7 +236,7 @@ impl OrgTx {
         let row = sqlx::query_as!(
             LoginRow,
             r#"SELECT l.server_id, l.user_name, l.sealed, l.secret_kind, l.mechanism, l.ports, l.enabled, l.refused, l.refused_port, l.paused_at,
-                      l.trying_until, l.looks, l.version, l.changed_at, clock_timestamp() AS "now!"
+                      l.trying_until, l.looks, l.version, l.changed_at, l.accepted_at, clock_timestamp() AS "now!"
                FROM server_logins l JOIN monitors m ON m.org_id = $1 AND m.id = $2 AND m.server_id = l.server_id
                WHERE l.org_id = $1 AND l.enabled AND $3 = ANY (l.ports) FOR UPDATE OF l"#,
             org,
@@ -245,7 +249,7 @@ impl OrgTx {
         let usual = TimeDelta::seconds(i64::from(SECONDS_BETWEEN.max(spacing_s)));
         let spacing = if requested { TimeDelta::seconds(SOONEST_SECONDS) } else { usual };
         let try_now = wanted && row.may_be_tried(port, &looks, spacing);
-        let paused = row.is_paused();
+        let (paused, unproven) = (row.is_paused(), row.accepted_at.is_none());
         let attempt = if try_now {
             sqlx::query!(
                 "UPDATE server_logins SET refused = refused + 1, refused_port = $3, trying_until = $4 WHERE org_id = $1 AND server_id = $2",
@@ -267,7 +271,7 @@ impl OrgTx {
         } else {
             None
         };
-        Ok(LoginStand { attempt, last: looks.remove(&port), paused })
+        Ok(LoginStand { attempt, last: looks.remove(&port), paused, unproven })
     }
 
     /// Writes down that an attempt is over, what it brought, and whether it counts as refused; answers whether the login is paused by it. What was
@@ -281,6 +285,7 @@ impl OrgTx {
         let paused = sqlx::query_scalar!(
             r#"UPDATE server_logins SET looks = jsonb_set(looks, ARRAY[$4::text], $5),
                  refused = CASE WHEN $6 THEN refused WHEN $7 THEN 0 ELSE greatest(refused - 1, 0) END,
+                 accepted_at = CASE WHEN $7 THEN now() ELSE accepted_at END,
                  paused_at = CASE WHEN $6 AND refused >= $8 THEN coalesce(paused_at, now()) ELSE paused_at END
                WHERE org_id = $1 AND server_id = $2 AND version = $3 RETURNING paused_at IS NOT NULL AS "paused!""#,
             org,
@@ -321,6 +326,7 @@ mod tests {
             looks: Value::Null,
             version: 1,
             changed_at: now,
+            accepted_at: None,
             now,
         }
     }

@@ -74,6 +74,9 @@ impl From<MonitorState> for Status {
 pub struct JudgeState {
     /// The confirmed state.
     pub state: MonitorState,
+    /// What degrades it is of high severity, so that it is as urgent as what is down. Kept while the state is unknown.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub grave: bool,
     /// Since when it is that.
     pub since: Option<DateTime<Utc>>,
     /// The state that outcomes point to but that is not confirmed yet, and how many outcomes in a row did.
@@ -127,6 +130,9 @@ impl Steadiness {
 pub struct Candidate {
     /// Where it points.
     pub state: MonitorState,
+    /// What degrades it there is of high severity.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub grave: bool,
     /// Consecutive rounds of outcomes that said so.
     pub rounds: u32,
     /// When the last of them was counted; a new round needs newer outcomes.
@@ -217,6 +223,8 @@ pub struct Transition {
     pub at: DateTime<Utc>,
     /// Why: the summary of an outcome that says so.
     pub summary: String,
+    /// It got better.
+    pub better: bool,
     /// Severity an incident about it has; `None` opens none.
     pub severity: Option<crate::incident::IncidentSeverity>,
     /// It got worse, and had been confirmed to work again no longer than a window before: then.

@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    id::{AddressId, DomainId, MonitorId, ResultId, ServerId},
+    id::{AddressId, DomainId, IncidentId, MonitorId, ResultId, ServerId},
+    incident::IncidentSeverity,
     judge::{MonitorState, Policy, PolicyPatch},
     outcome::{Outcome, Verdict},
     service::ServiceSettings,
@@ -149,6 +150,9 @@ pub struct Monitor {
     pub last_checked_at: Option<DateTime<Utc>>,
     /// When it is due next.
     pub next_check_at: Option<DateTime<Utc>>,
+    /// Its open incidents; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<OpenIncidents>,
     /// The domain it belongs to.
     pub domain_id: Option<DomainId>,
     /// The server it belongs to.
@@ -159,6 +163,18 @@ pub struct Monitor {
     pub version: i64,
     /// When it was made.
     pub created_at: DateTime<Utc>,
+}
+
+/// What is open of a monitor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct OpenIncidents {
+    /// The worst incident, of several the oldest.
+    pub id: IncidentId,
+    /// How urgent that is.
+    pub severity: IncidentSeverity,
+    /// How many are open.
+    pub count: u32,
 }
 
 /// `POST monitors`.

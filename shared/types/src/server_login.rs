@@ -74,6 +74,9 @@ pub struct ServerLogin {
     pub version: i64,
     /// When name, secret or settings were given.
     pub changed_at: DateTime<Utc>,
+    /// When it was last accepted since its secret was stored. Until then a refusal is shown and told to nobody: nothing broke.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_at: Option<DateTime<Utc>>,
 }
 
 /// What the last attempt at a port brought.

@@ -168,7 +168,7 @@ const fn word(standing: Standing) -> &'static str {
     match standing {
         Standing::Down => "Failing",
         Standing::Degraded => "Degraded",
-        Standing::Unknown => "No answer",
+        Standing::Unknown => "Unknown",
         Standing::Pending => "Pending",
         Standing::Up => "Up",
         Standing::Paused => "Paused",
@@ -265,7 +265,7 @@ fn table(frame: &Frame, monitors: &[Monitor], fields: &Fields, base: &str) -> An
                 <tr>
                     <td class="pick"><input type="checkbox" id=box_name.clone() form=change::FORM name=box_name.clone() value="1" checked=ticked disabled=closed aria-describedby=closed.then_some("gate-many")/><label class="vh" for=box_name>{called}</label></td>
                     <th scope="row">{name}<span class="sub">{monitor.kind.word()}</span>{ui::tags(&monitor.tags, base)}</th>
-                    <td data-label="State">{state}{ui::maintenance_mark(frame, watched)}</td>
+                    <td data-label="State">{state}{ui::open_incidents(std::slice::from_ref(monitor), &root)}{ui::maintenance_mark(frame, watched)}</td>
                     <td data-label="What was seen">{text::sentence(monitor.summary.as_deref().unwrap_or("Not checked yet"))}</td>
                     <td class="num" data-label="Took">{text::millis(monitor.latency_ms)}</td>
                     <td class="num" data-label="Every">{text::duration(monitor.interval_s.into())}</td>

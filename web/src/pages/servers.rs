@@ -93,7 +93,7 @@ fn table(frame: &Frame, servers: &[Server], base: &str) -> AnyView {
             view! {
                 <tr>
                     <th scope="row"><a class="plain" href=format!("{base}/servers/{}", server.id)>{ui::breakable(&server.display)}</a>{ui::ascii_form(&server.display, &server.host)}<span class="sub">{source}{server.role.map(|role| format!(", {}", role_word(role)))}</span>{ui::tags(&server.tags, &format!("{base}/servers"))}</th>
-                    <td data-label="State">{ui::state_status(server.state, server.last_checked_at.is_some())}{ui::maintenance_mark(frame, Watched { server: Some(server.id), tags: &server.tags, ..Watched::default() })}</td>
+                    <td data-label="State">{ui::state_status(server.state, server.last_checked_at.is_some())}{ui::open_incidents(&server.monitors, base)}{ui::maintenance_mark(frame, Watched { server: Some(server.id), tags: &server.tags, ..Watched::default() })}</td>
                     <td data-label="Ports"><span class="row">{ports}</span></td>
                     <td class="num" data-label="Last check">{ui::when(server.last_checked_at)}</td>
                 </tr>
@@ -219,7 +219,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Optio
         };
         let paused = settings::is_paused(&server.monitors);
         let state = ui::state_badge(server.state, server.last_checked_at.is_some(), paused);
-        let tiles = server.monitors.iter().map(|monitor| port::tile(monitor, ports.get(&monitor.id))).collect_view();
+        let tiles = server.monitors.iter().map(|monitor| port::tile(monitor, ports.get(&monitor.id), &root)).collect_view();
         let details = server.monitors.iter().map(|monitor| port::detail(monitor, ports.get(&monitor.id), &root, (&base, period))).collect_view();
         let changes = ui::HistoryShown { events: history.as_ref(), older: cursor.is_some(), since: server.created_at, base: &base };
         let content = view! {

@@ -4,10 +4,11 @@ use chrono::Utc;
 use leptos::prelude::*;
 use waypost_types::{
     incident::{Incident, IncidentStatus},
+    monitor::Monitor,
     outcome::Status,
 };
 
-use super::{badge, icon};
+use super::{badge, icon, status};
 use crate::text;
 
 /// Resolved is good news; before that the severity counts.
@@ -28,6 +29,18 @@ pub(crate) fn incident_badge(incident: &Incident) -> AnyView {
 /// That it fails and works in turn.
 pub(crate) fn flapping_badge(since: Option<chrono::DateTime<Utc>>) -> Option<AnyView> {
     since.map(|_| badge(Status::Info, "Flapping"))
+}
+
+/// A link to what is open of these monitors: a state may be good where a login is refused or a rule is broken.
+pub(crate) fn open_incidents(monitors: &[Monitor], root: &str) -> Option<AnyView> {
+    let open = || monitors.iter().filter_map(|monitor| monitor.incident.as_ref());
+    let worst = open().max_by_key(|open| open.severity)?;
+    let said = match open().map(|open| open.count).sum() {
+        1 => "1 open incident".to_owned(),
+        count => format!("{count} open incidents"),
+    };
+    let to = if open().count() == 1 && worst.count == 1 { format!("{root}/incidents/{}", worst.id) } else { format!("{root}/incidents") };
+    Some(view! { <p class="sm"><a href=to>{status(worst.severity.into(), &said)}</a></p> }.into_any())
 }
 
 /// One line of a list of incidents.

@@ -39,7 +39,7 @@ pub(crate) use gate::{Button, FormTag, Gate};
 pub(crate) use grid::{Show, grid};
 pub(crate) use guide::{guides, guides_first_open, type_word};
 pub(crate) use history::{Shown as HistoryShown, history, query as history_query, server_history};
-pub(crate) use incident::{flapping_badge, incident_badge, incident_item};
+pub(crate) use incident::{flapping_badge, incident_badge, incident_item, open_incidents};
 pub(crate) use list_table::list_entries;
 pub(crate) use listing::{listing_status, listings, of_domain, rests_on, scanned};
 pub(crate) use maintenance::{maintenance_line, maintenance_mark};

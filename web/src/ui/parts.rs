@@ -50,7 +50,7 @@ pub(crate) const fn state_word(state: MonitorState, checked: bool, paused: bool)
         MonitorState::Up => "Up",
         MonitorState::Degraded => "Degraded",
         MonitorState::Down => "Failing",
-        MonitorState::Unknown => "No answer",
+        MonitorState::Unknown => "Unknown",
     }
 }
 

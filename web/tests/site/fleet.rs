@@ -145,3 +145,22 @@ async fn a_table_that_can_not_be_taken_stays_in_the_form_with_every_fault() {
         assert!(text(&html).contains(said) && !calls.iter().any(|call| call.method == Method::Post), "{said}");
     }
 }
+
+#[tokio::test]
+async fn what_is_up_and_has_an_open_incident_says_so_where_it_is_listed() {
+    let with_one = |request: &ApiRequest| {
+        let (status, mut body): (u16, Value) = member("viewer")(request);
+        let open = json!({ "id": "inc_01890000000070008000000000000001", "severity": "critical", "count": 1 });
+        if request.path.contains("/monitors?") {
+            body["items"][0]["incident"] = open;
+        } else if request.path.contains("/servers") && body["items"].is_array() {
+            body["items"][0]["monitors"][0]["incident"] = open;
+        }
+        (status, body)
+    };
+    for page in ["/o/acme/all", "/o/acme/servers"] {
+        let (_, html, _) = ask(with_one, get(page)).await;
+        assert!(html.contains("href=\"/o/acme/incidents/inc_01890000000070008000000000000001\""), "{page}");
+        assert!(text(&html).contains("1 open incident"), "{page}: {}", text(&html));
+    }
+}

@@ -153,6 +153,9 @@ pub struct LoginLook {
     /// It was not tried with this check: this is what the last attempt brought.
     #[serde(default)]
     pub as_before: bool,
+    /// It was never accepted since its secret was stored, so that a refusal is no change for the worse.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unproven: bool,
     /// Who said what, secrets masked; left out where there is nothing to show it for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transcript: Vec<TranscriptLine>,
@@ -162,7 +165,7 @@ impl LoginLook {
     /// No attempt was made, and why.
     pub fn untried(at: DateTime<Utc>, reason: impl Into<String>) -> Self {
         let result = LoginReport { mechanism: None, outcome: LoginOutcome::Untried, reason: reason.into() };
-        Self { at, address: None, result, auth_ms: None, findings: Vec::new(), paused: false, as_before: false, transcript: Vec::new() }
+        Self { at, address: None, result, auth_ms: None, findings: Vec::new(), paused: false, as_before: false, unproven: false, transcript: Vec::new() }
     }
 
     /// Whether it says anew how the login stands: a refusal of before is no second refusal, and what was not tried says nothing. A pause stands

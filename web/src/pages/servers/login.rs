@@ -1,6 +1,7 @@
 //! The login that the checks of a mail server try: how it stands, and the forms that store, resume and remove it. What is secret is never shown.
 
 use axum::extract::Path;
+use chrono::{TimeDelta, Utc};
 use leptos::prelude::*;
 use serde_json::{Value, json};
 use waypost_types::{
@@ -19,6 +20,9 @@ use crate::{
 
 /// What is done with it, said where it is asked for.
 const PROMISE: &str = "Waypost logs in at the ports that you choose about every five minutes, in a conversation of its own, and leaves again: it sends no mail. The password is kept sealed and is shown to nobody, masked in transcripts, and sent only under TLS to a certificate that proves the server. After two refusals Waypost stops trying, so that the account does not get locked. Best make an account for this alone.";
+
+/// A check that was asked for when the login was stored is on its way for so long.
+const TRIED_WITHIN: TimeDelta = TimeDelta::minutes(2);
 
 /// What was sent and not taken.
 #[derive(Clone, Copy)]
@@ -110,9 +114,16 @@ fn stands(gate: &Gate, login: &ServerLogin, base: &str) -> AnyView {
             </div></div>
         }
     });
+    let turned_down = login.last.iter().any(|last| matches!(last.result.outcome, LoginOutcome::Refused | LoginOutcome::Failed));
+    let unproven = (turned_down && login.accepted_at.is_none())
+        .then(|| view! { <p class="sm">"It was not accepted since it was stored, so nobody was told. Once it was, a refusal opens an incident."</p> });
     let last = if login.last.is_empty() {
-        view! { <p class="sm muted">{if login.enabled { "Not tried yet: the next check tries it." } else { "Switched off: it is not tried." }}</p> }
-            .into_any()
+        let said = match login.enabled {
+            true if Utc::now() - login.changed_at < TRIED_WITHIN => "It is tried now; the answer appears here by itself.",
+            true => "Not tried yet: the next check tries it.",
+            false => "Switched off: it is not tried.",
+        };
+        view! { <p class="sm muted">{said}</p> }.into_any()
     } else {
         let pending = login.ports.iter().filter(|port| login.enabled && !login.last.iter().any(|last| last.port == **port));
         let pending =
@@ -123,6 +134,7 @@ fn stands(gate: &Gate, login: &ServerLogin, base: &str) -> AnyView {
         <p class="sm">"Logs in as "<span class="strong wrap-any">{login.user.clone()}</span>{format!(" with {secret}, by {how}, on port {ports}.")}</p>
         {paused}
         {last}
+        {unproven}
         {gate.form("", format!("{base}/login/delete"), versioned(), Button::new("btn", "Forget the login"))}
     }
     .into_any()

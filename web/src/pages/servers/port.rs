@@ -25,7 +25,7 @@ fn row(name: &'static str, value: impl IntoView + 'static) -> AnyView {
     view! { <div><dt>{name}</dt><dd>{value.into_any()}</dd></div> }.into_any()
 }
 
-pub(super) fn tile(monitor: &Monitor, port: Option<&Port>) -> AnyView {
+pub(super) fn tile(monitor: &Monitor, port: Option<&Port>, root: &str) -> AnyView {
     let number = number(monitor);
     let speaks = match number.as_str() {
         "25" => "SMTP, STARTTLS",
@@ -42,6 +42,7 @@ pub(super) fn tile(monitor: &Monitor, port: Option<&Port>) -> AnyView {
             <div class="tile-head"><h3 class="port"><span class="vh">"Port "</span>{number.clone()}</h3><span class="muted sm">{speaks}</span>{ui::state_badge(monitor.state, monitor.last_checked_at.is_some(), monitor.paused)}{ui::flapping_badge(monitor.flapping_since)}</div>
             <div class="card-body stack pt4">
                 <p class="sm soft">{text::sentence(&summary)}</p>
+                {ui::open_incidents(std::slice::from_ref(monitor), root)}
                 {strip}
                 <dl class="kv">
                     {first.map(|probe| row("Connect", text::millis(probe.stage_ms.connect)))}
