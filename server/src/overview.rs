@@ -12,7 +12,7 @@ use std::{
 
 use axum::body::Bytes;
 use chrono::{DateTime, Timelike, Utc};
-use waypost_store::{OrgTx, Store};
+use waypost_store::{OrgTx, Store, overview::Uptime};
 use waypost_types::{
     OrgId,
     event::LiveEvent,
@@ -30,7 +30,7 @@ const CHECKED_LAG: Duration = Duration::from_secs(1);
 const KEEP_UPTIME: Duration = Duration::from_secs(300);
 const MAX_ORGS: usize = 2_000;
 
-type Uptimes = HashMap<u16, f64>;
+type Uptimes = HashMap<u16, Uptime>;
 
 #[derive(Debug)]
 struct Kept {
@@ -146,7 +146,8 @@ impl Overviews {
         let uptimes = self.uptimes(tx, org).await?;
         let mut ports = tx.port_tiles().await?;
         for tile in &mut ports {
-            tile.uptime_30d = uptimes.get(&tile.port).copied();
+            let uptime = uptimes.get(&tile.port);
+            (tile.uptime_30d, tile.uptime_since) = (uptime.map(|uptime| uptime.percent), uptime.map(|uptime| uptime.since));
         }
         Ok(Overview {
             score: totals.score,

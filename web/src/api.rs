@@ -89,7 +89,7 @@ pub struct ApiFailure {
 
 impl ApiFailure {
     fn new(status: u16, title: &str, detail: String) -> Self {
-        let problem = Problem { kind: "about:blank".to_owned(), title: title.to_owned(), status, detail, errors: Vec::new() };
+        let problem = Problem { kind: "about:blank".to_owned(), title: title.to_owned(), status, detail, errors: Vec::new(), existing: None };
         Self { status, problem }
     }
 

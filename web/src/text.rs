@@ -87,6 +87,15 @@ pub fn day(at: DateTime<Utc>) -> String {
     at.format("%-d %b").to_string()
 }
 
+/// The time that a month's figure is about: 30 days, or as long as there are checks.
+pub fn span_of(since: Option<DateTime<Utc>>, now: DateTime<Utc>) -> String {
+    match since.map(|since| (now.date_naive() - since.date_naive()).num_days()) {
+        Some(0) => "today".to_owned(),
+        Some(days) if days < 29 => format!("{} days", days + 1),
+        _ => "30 days".to_owned(),
+    }
+}
+
 /// A reason that stands alone starts upper case. Only a plain word is raised: names, addresses, records and codes keep their case.
 pub fn sentence(text: &str) -> String {
     let word = text.split_whitespace().next().unwrap_or_default().trim_end_matches([',', ';', ':', '.']);
@@ -126,6 +135,14 @@ pub fn encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_month_is_as_long_as_there_are_checks() {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        for (days, said) in [(None, "30 days"), (Some(0), "today"), (Some(1), "2 days"), (Some(28), "29 days"), (Some(29), "30 days"), (Some(40), "30 days")] {
+            assert_eq!(span_of(days.map(|days| now - chrono::TimeDelta::days(days)), now), said);
+        }
+    }
 
     #[test]
     fn numbers_carry_separators_and_units() {

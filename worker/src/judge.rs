@@ -209,11 +209,7 @@ fn advance(before: Option<Candidate>, vote: &Vote<'_>) -> Candidate {
         None => Candidate { state: vote.state, grave: vote.grave, rounds: 1, counted_at: newest },
         Some(candidate) => {
             let newer = vote.supporters.iter().filter(|outcome| candidate.counted_at.is_none_or(|counted| outcome.at > counted)).count();
-            if newer >= vote.needed {
-                Candidate { rounds: candidate.rounds.saturating_add(1), counted_at: newest, ..candidate }
-            } else {
-                candidate
-            }
+            if newer >= vote.needed { Candidate { rounds: candidate.rounds.saturating_add(1), counted_at: newest, ..candidate } } else { candidate }
         }
     }
 }

@@ -173,7 +173,11 @@ fn stories_end_as_the_table_says() {
         ("a problem that becomes serious is told", standard, "g=degraded g=degraded s=degraded s=degraded!critical"),
         ("and one that is serious no more is", standard, "u=up s=up s=degraded!critical g=degraded!warning u=up"),
         ("once is not enough", standard, "g=degraded s=degraded g=degraded s=degraded g=degraded"),
-        ("from serious to down and back stays critical", standard, "u=up s=up s=degraded!critical d=degraded d=down!critical s=degraded!critical u=up"),
+        (
+            "from serious to down and back stays critical",
+            standard,
+            "u=up s=up s=degraded!critical d=degraded d=down!critical s=degraded!critical u=up",
+        ),
         ("serious in one region of three is a problem only", standard, "uuu=up sgu=up sgu=degraded!warning"),
         ("serious behind the fog is no second one", standard, "u=up s=up s=degraded!critical ?=degraded ?=unknown s=unknown s=degraded"),
         ("serious in a window is told after it", standard, "g=degraded *s=degraded *s=degraded s=degraded s=degraded!critical"),

@@ -105,9 +105,9 @@ impl Logins {
             drop(permit);
             look
         });
-        let look = tried.await.unwrap_or_else(|_| {
-            Ok(LoginLook::untried(Utc::now(), "the login could not be judged, because the attempt broke off here"))
-        })?;
+        let look = tried
+            .await
+            .unwrap_or_else(|_| Ok(LoginLook::untried(Utc::now(), "the login could not be judged, because the attempt broke off here")))?;
         Ok(LoginLook { unproven: unproven && look.result.outcome != LoginOutcome::Accepted, ..look })
     }
 }

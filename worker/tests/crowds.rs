@@ -79,10 +79,7 @@ async fn a_storm_is_a_handful_of_messages_and_one_about_the_rest() {
     let soon: bool = scene.value("SELECT bool_and(due_at <= now() + interval '5 minutes') FROM held_notices").await;
     assert!(soon);
     minutes_later(&scene).await;
-    assert_eq!(
-        told(&scene).await,
-        "members Critical 6, slack digest 1, slack opened 5, slack_app digest 1, slack_app opened 5, webhook opened 12"
-    );
+    assert_eq!(told(&scene).await, "members Critical 6, slack digest 1, slack opened 5, slack_app digest 1, slack_app opened 5, webhook opened 12");
     let subject: String = scene.value("SELECT message->>'subject' FROM outbox WHERE message->>'subject' LIKE '%all open'").await;
     assert!(subject.starts_with("[Critical] ") && subject.ends_with(": 7 incidents, all open"), "{subject}");
 
@@ -97,7 +94,9 @@ async fn a_storm_is_a_handful_of_messages_and_one_about_the_rest() {
         .value("SELECT count(*) FROM outbox o JOIN channels c ON c.id = o.channel_id WHERE c.kind = 'slack_app' AND o.message->>'kind' = 'resolved'")
         .await;
     assert_eq!(app, 12, "its messages are brought up to date each");
-    let hook: i64 = scene.value("SELECT count(*) FROM outbox WHERE message->>'kind' = 'resolved' AND channel_id = (SELECT id FROM channels WHERE kind = 'webhook')").await;
+    let hook: i64 = scene
+        .value("SELECT count(*) FROM outbox WHERE message->>'kind' = 'resolved' AND channel_id = (SELECT id FROM channels WHERE kind = 'webhook')")
+        .await;
     assert_eq!(hook, 12);
     assert_eq!(scene.value::<i64>("SELECT count(*) FROM held_notices").await, 0);
 }
@@ -106,7 +105,12 @@ async fn a_storm_is_a_handful_of_messages_and_one_about_the_rest() {
 async fn other_ports_of_a_server_are_told_of_together() {
     let scene = scene(&[]).await;
     let server = Uuid::now_v7();
-    scene.run_sql(&format!("INSERT INTO servers (org_id, id, host, ports, source) VALUES ('{}', '{server}', 'mx.example', '{{25,465,587}}', 'manual')", scene.org.0)).await;
+    scene
+        .run_sql(&format!(
+            "INSERT INTO servers (org_id, id, host, ports, source) VALUES ('{}', '{server}', 'mx.example', '{{25,465,587}}', 'manual')",
+            scene.org.0
+        ))
+        .await;
     let mut ports = Vec::new();
     for port in [25, 465, 587] {
         let monitor = scene.monitor(MonitorKind::Smtp, &format!("mx.example:{port}"), 300).await;

@@ -267,7 +267,10 @@ async fn a_login_that_never_worked_is_shown_and_told_to_nobody_and_one_that_work
         watch.round().await;
     }
     assert_eq!((watch.tries(), watch.incidents().await), (2, vec![]), "it is paused all the same");
-    let shown: String = watch.scene.value("SELECT outcome->'login'->'result'->>'outcome' FROM last_outcomes WHERE outcome->'login'->>'unproven' = 'true' LIMIT 1").await;
+    let shown: String = watch
+        .scene
+        .value("SELECT outcome->'login'->'result'->>'outcome' FROM last_outcomes WHERE outcome->'login'->>'unproven' = 'true' LIMIT 1")
+        .await;
     assert!(["refused", "untried"].contains(&shown.as_str()), "{shown}");
 
     watch.answer(LoginOutcome::Accepted);

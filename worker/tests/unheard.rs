@@ -98,8 +98,7 @@ async fn an_incident_stays_open_says_that_nobody_checks_and_ends_by_the_next_loo
     let mut tx = scene.db.store.org_tx(scene.org).await.unwrap();
     let told = tx.incident(open[0].id).await.unwrap();
     tx.commit().await.unwrap();
-    let notes: Vec<&str> =
-        told.timeline.iter().filter(|entry| entry.event == TimelineEvent::Changed).map(|entry| entry.text.as_str()).collect();
+    let notes: Vec<&str> = told.timeline.iter().filter(|entry| entry.event == TimelineEvent::Changed).map(|entry| entry.text.as_str()).collect();
     assert_eq!(notes.len(), 1, "{notes:?}");
     assert!(notes[0].starts_with("Not checked since "), "{notes:?}");
 

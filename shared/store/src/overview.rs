@@ -40,6 +40,15 @@ pub struct Totals {
     pub last_checked_at: Option<DateTime<Utc>>,
 }
 
+/// How much of the time a port was not down.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Uptime {
+    /// Of its checks, percent.
+    pub percent: f64,
+    /// The hour or day of the first of them.
+    pub since: DateTime<Utc>,
+}
+
 /// What stands on block lists.
 #[derive(Debug, Clone, Default)]
 pub struct OverviewStanding {
@@ -132,7 +141,7 @@ impl OrgTx {
         let count = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
         let mut tiles: Vec<PortTile> = TILE_PORTS
             .iter()
-            .map(|port| PortTile { port: *port, uptime_30d: None, total: 0, up: 0, degraded: 0, down: 0, hosts: Vec::new() })
+            .map(|port| PortTile { port: *port, uptime_30d: None, uptime_since: None, total: 0, up: 0, degraded: 0, down: 0, hosts: Vec::new() })
             .collect();
         for row in rows {
             let Some(tile) = tiles.iter_mut().find(|tile| i32::from(tile.port) == row.port) else { continue };
@@ -152,11 +161,12 @@ impl OrgTx {
         Ok(tiles)
     }
 
-    /// Share of checks outside of maintenance windows since an instant that were not down, percent, by port. Reads day rollups, and hours for the day that runs.
-    pub async fn port_uptimes(&mut self, since: DateTime<Utc>) -> Result<HashMap<u16, f64>, StoreError> {
+    /// Share of checks outside of maintenance windows since an instant that were not down, by port. Reads day rollups, and hours for the day that runs.
+    pub async fn port_uptimes(&mut self, since: DateTime<Utc>) -> Result<HashMap<u16, Uptime>, StoreError> {
         let org = self.org().0;
         let rows = sqlx::query!(
-            r#"SELECT substring(m.target FROM ':([0-9]{1,5})$')::int AS "port!", sum(r.checks - r.maintenance)::bigint AS "checks!", sum(r.down)::bigint AS "down!"
+            r#"SELECT substring(m.target FROM ':([0-9]{1,5})$')::int AS "port!", sum(r.checks - r.maintenance)::bigint AS "checks!", sum(r.down)::bigint AS "down!",
+                      min(r.at) AS "first!"
                FROM monitors m JOIN rollups r ON r.org_id = $1 AND r.monitor_id = m.id
                  AND ((r.span = 'day' AND r.at >= $2) OR (r.span = 'hour' AND r.at >= coalesce(
                    (SELECT p.at + interval '1 day' FROM rollups p WHERE p.org_id = $1 AND p.monitor_id = m.id AND p.span = 'day' ORDER BY p.at DESC LIMIT 1), $2)))
@@ -173,7 +183,7 @@ impl OrgTx {
                 let port = u16::try_from(row.port).ok()?;
                 let checks = f64::from(u32::try_from(row.checks).unwrap_or(u32::MAX));
                 let down = f64::from(u32::try_from(row.down).unwrap_or(u32::MAX));
-                Some((port, 100.0 * (checks - down) / checks))
+                Some((port, Uptime { percent: 100.0 * (checks - down) / checks, since: row.first }))
             })
             .collect())
     }

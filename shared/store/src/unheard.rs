@@ -3,12 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
-use waypost_types::{
-    AddressId, DomainId, IncidentId, MonitorId, OrgId, ServerId,
-    event::LiveEvent,
-    incident::TimelineEvent,
-    judge::JudgeState,
-};
+use waypost_types::{AddressId, DomainId, IncidentId, MonitorId, OrgId, ServerId, event::LiveEvent, incident::TimelineEvent, judge::JudgeState};
 
 use crate::{OrgTx, Store, StoreError};
 
@@ -90,9 +85,13 @@ impl OrgTx {
         )
         .execute(self.connection())
         .await?;
-        let open = sqlx::query_scalar!("SELECT id FROM incidents WHERE org_id = $1 AND monitor_id = $2 AND status <> 'resolved' ORDER BY id", org, monitor.id.0)
-            .fetch_all(self.connection())
-            .await?;
+        let open = sqlx::query_scalar!(
+            "SELECT id FROM incidents WHERE org_id = $1 AND monitor_id = $2 AND status <> 'resolved' ORDER BY id",
+            org,
+            monitor.id.0
+        )
+        .fetch_all(self.connection())
+        .await?;
         for incident in &open {
             self.append_timeline(IncidentId(*incident), now, TimelineEvent::Changed, summary, None).await?;
         }

@@ -78,6 +78,9 @@ pub struct PortTile {
     pub port: u16,
     /// Share of checks of the last 30 days that were not down, percent.
     pub uptime_30d: Option<f64>,
+    /// Since when there are checks within these 30 days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uptime_since: Option<DateTime<Utc>>,
     /// Hosts on that port.
     pub total: u32,
     /// Of these, up.

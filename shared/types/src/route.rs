@@ -92,6 +92,17 @@ pub enum Hold {
     },
 }
 
+impl Hold {
+    /// Whether it keeps anything of what is at least that urgent: what is critical never waits.
+    pub fn keeps_any(&self, min_severity: IncidentSeverity) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::QuietHours(_) => min_severity < IncidentSeverity::Critical,
+            Self::Daily { up_to, .. } | Self::Weekly { up_to, .. } => min_severity <= *up_to,
+        }
+    }
+}
+
 /// Whom else a route tells when nobody acknowledged an incident.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

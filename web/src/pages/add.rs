@@ -44,10 +44,14 @@ async fn draw(visit: &Visit, org: &str, fields: &Fields, failure: Option<&ApiFai
         let address = Form::new(fields, of("cidr"), &["cidr"]);
         let gate = Gate::change(&frame, "add");
         let card = |id: &'static str, title: &'static str, to: &str, fields: AnyView, word: &'static str| {
+            // What is watched already has a page, where its ports and all else can be changed.
+            let there = failure.filter(|_| of_page(at) == to).and_then(|failure| failure.problem.existing.clone());
+            let there = there.map(|id| view! { <p class="card-foot"><a href=format!("{base}/{to}/{}", text::encoded(&id))>"Open its page"</a></p> });
             view! {
                 <section class="card c4" aria-labelledby=id>
                     <div class="card-head"><h2 id=id>{title}</h2></div>
                     {gate.form("card-body stack", format!("{base}/{to}"), fields, Button::new("btn btn-primary", word))}
+                    {there}
                 </section>
             }
         };
@@ -77,6 +81,16 @@ async fn draw(visit: &Visit, org: &str, fields: &Fields, failure: Option<&ApiFai
         };
         ui::shell(&frame, Place::Elsewhere, vec![(None, "Add a monitor".to_owned())], content)
     }))
+}
+
+/// Below which page of the organisation stands what the form with this first field adds.
+fn of_page(form: &str) -> &'static str {
+    match form {
+        "name" => "domains",
+        "host" => "servers",
+        "cidr" => "addresses",
+        _ => "",
+    }
 }
 
 /// Why nothing was added, and how there will be room: an owner confirms their address.

@@ -10,6 +10,7 @@ use waypost_types::{
     org_settings::OrgSettings,
     outcome::Status,
     page::List,
+    tag::TagUse,
     zone::Zone,
 };
 
@@ -48,8 +49,12 @@ async fn zone_of(visit: &Visit, org: &str) -> Result<Zone, ApiFailure> {
 
 async fn draw(visit: &Visit, org: &str, fields: &Fields, failure: Option<&ApiFailure>) -> Answer {
     let path = org_path(org, "maintenance");
-    let (frame, windows, zone, choices) =
-        tokio::try_join!(visit.frame(org), visit.api.get::<List<MaintenanceWindow>>(&path), zone_of(visit, org), Choices::load(visit, org))?;
+    let tags = org_path(org, "tags");
+    let (needed, used) = tokio::join!(
+        async { tokio::try_join!(visit.frame(org), visit.api.get::<List<MaintenanceWindow>>(&path), zone_of(visit, org), Choices::load(visit, org)) },
+        visit.api.get::<List<TagUse>>(&tags)
+    );
+    let ((frame, windows, zone, choices), used) = (needed?, used.ok().map(|list| list.items));
     Ok(page(visit, settings::status(failure), "Maintenance", || {
         let base = home(org);
         let gate = Gate::change(&frame, "maintenance");
@@ -64,7 +69,7 @@ async fn draw(visit: &Visit, org: &str, fields: &Fields, failure: Option<&ApiFai
             {notice(visit, failure)}
             {ui::head("Maintenance", None, sub, ())}
             {gate.hint()}
-            {table(&windows.items, zone, &base)}
+            {table(&windows.items, used.as_deref(), zone, &base)}
             <section class="card" aria-labelledby="h-add">
                 <div class="card-head"><h2 id="h-add">"Add a window"</h2></div>
                 {add}
@@ -85,11 +90,11 @@ fn notice(visit: &Visit, failure: Option<&ApiFailure>) -> Option<AnyView> {
     Some(view! { <div class="banner" role="status" data-status="ok">{icon("ok")}<div>{words}</div></div> }.into_any())
 }
 
-fn table(windows: &[MaintenanceWindow], zone: Zone, base: &str) -> AnyView {
+fn table(windows: &[MaintenanceWindow], used: Option<&[TagUse]>, zone: Zone, base: &str) -> AnyView {
     if windows.is_empty() {
         return view! { <section class="card" aria-labelledby="h-windows"><div class="empty">{icon("clock")}<h2 id="h-windows">"No maintenance is planned"</h2><p>"Plan a window before you work on a server, and nobody is woken by it."</p></div></section> }.into_any();
     }
-    let rows = windows.iter().map(|window| row(window, zone, base)).collect_view();
+    let rows = windows.iter().map(|window| row(window, used, zone, base)).collect_view();
     view! {
         <section class="card" aria-labelledby="h-windows" data-live="windows">
             <div class="card-head"><h2 id="h-windows">"Windows"</h2><span class="meta">{format!("times of {zone}")}</span></div>
@@ -105,7 +110,8 @@ fn table(windows: &[MaintenanceWindow], zone: Zone, base: &str) -> AnyView {
     .into_any()
 }
 
-fn row(window: &MaintenanceWindow, zone: Zone, base: &str) -> AnyView {
+fn row(window: &MaintenanceWindow, used: Option<&[TagUse]>, zone: Zone, base: &str) -> AnyView {
+    let unused = used.and_then(|used| ui::unused_tags(&window.covers.tags, used)).map(|said| view! { <span class="sub">{said}</span> });
     let (status, word) = state(window);
     let state = match window.active {
         Some(Occurrence { to, .. }) => ui::status(status, &format!("On until {}", zone.words(to))),
@@ -115,7 +121,7 @@ fn row(window: &MaintenanceWindow, zone: Zone, base: &str) -> AnyView {
     view! {
         <tr>
             <th scope="row"><a class="plain wrap-any" href=format!("{base}/{}", window.id)>{window.name.clone()}</a><span class="sub">{plan_words(&window.plan, zone)}</span></th>
-            <td data-label="Covers">{covers_words(&window.covers)}</td>
+            <td data-label="Covers">{covers_words(&window.covers)}{unused}</td>
             <td data-label="State">{state}</td>
             <td data-label="Next">{next}</td>
         </tr>

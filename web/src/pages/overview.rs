@@ -1,6 +1,7 @@
 //! The overview of an organisation: what is wrong now, and how everything stands.
 
 use axum::{extract::Path, http::StatusCode};
+use chrono::Utc;
 use leptos::prelude::*;
 use waypost_types::{
     incident::Incident,
@@ -111,7 +112,8 @@ fn port_tile(tile: &PortTile, base: &str) -> AnyView {
         () if known == 0 => ui::badge(Status::None, "Not known yet"),
         () => ui::badge(Status::Ok, &format!("{} of {} up", tile.up, tile.total)),
     };
-    let uptime = tile.uptime_30d.map_or_else(|| "no history yet".to_owned(), |share| format!("{} up, 30 days", text::percent(share)));
+    let span = text::span_of(tile.uptime_since, Utc::now());
+    let uptime = tile.uptime_30d.map_or_else(|| "no history yet".to_owned(), |share| format!("{} up, {span}", text::percent(share)));
     let rows = tile
         .hosts
         .iter()
@@ -123,7 +125,10 @@ fn port_tile(tile: &PortTile, base: &str) -> AnyView {
             view! { <li>{name}{ui::state_status(host.state, host.latency_ms.is_some())}<span class="num muted">{text::millis(host.latency_ms)}</span></li> }
         })
         .collect_view();
-    let none = tile.hosts.is_empty().then(|| view! { <p class="empty sm">"No mail server is watched on this port."</p> });
+    let none = tile
+        .hosts
+        .is_empty()
+        .then(|| view! { <p class="empty sm">"No mail server is watched on this port. "<a href=format!("{base}/servers")>"Choose one"</a></p> });
     let more = tile.total.saturating_sub(u32::try_from(tile.hosts.len()).unwrap_or(u32::MAX));
     let more = (more > 0).then(|| {
         let port = tile.port;

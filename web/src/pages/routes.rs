@@ -14,7 +14,8 @@ use waypost_types::{
     org_settings::OrgSettings,
     outcome::Status,
     page::List,
-    route::{Decision, NewRoute, Route, When, gaps},
+    route::{Decision, Hold, NewRoute, Route, When, gaps},
+    tag::TagUse,
     zone::Zone,
 };
 
@@ -78,12 +79,19 @@ impl Question {
 
 async fn draw(visit: &Visit, org: &str, fields: &Fields, failure: Option<&ApiFailure>) -> Answer {
     let (routes, channels, zone) = (org_path(org, "routes"), org_path(org, "channels"), org_path(org, "settings"));
-    let (frame, routes, channels, zone) = tokio::try_join!(
-        visit.frame(org),
-        visit.api.get::<List<Route>>(&routes),
-        visit.api.get::<List<Channel>>(&channels),
-        visit.api.get::<OrgSettings>(&zone)
-    )?;
+    let tags = org_path(org, "tags");
+    let (needed, used) = tokio::join!(
+        async {
+            tokio::try_join!(
+                visit.frame(org),
+                visit.api.get::<List<Route>>(&routes),
+                visit.api.get::<List<Channel>>(&channels),
+                visit.api.get::<OrgSettings>(&zone)
+            )
+        },
+        visit.api.get::<List<TagUse>>(&tags)
+    );
+    let ((frame, routes, channels, zone), used) = (needed?, used.ok().map(|list| list.items));
     let question = Question::of(visit, zone.time_zone);
     let decision = visit.api.get::<Decision>(&question.path(org)).await?;
     Ok(page(visit, settings::status(failure), "Routes", || {
@@ -96,7 +104,7 @@ async fn draw(visit: &Visit, org: &str, fields: &Fields, failure: Option<&ApiFai
             {ui::head("Routes", None, sub, ())}
             {gate.hint()}
             {if routes.is_empty() { none_yet(&gate, &base) } else { table(&gate, routes, channels, &base) }}
-            {uncovered(routes, channels)}
+            {uncovered(routes, channels, used.as_deref())}
             {preview(&question, &decision, zone.time_zone, routes, channels, &base)}
             <section class="card" aria-labelledby="h-add">
                 <div class="card-head"><h2 id="h-add">"Add a route"</h2></div>
@@ -137,7 +145,7 @@ fn table(gate: &Gate, routes: &[Route], channels: &[Channel], base: &str) -> Any
     let rows = routes.iter().enumerate().map(|(place, route)| row(gate, place, route, channels, base)).collect_view();
     view! {
         <section class="card" aria-labelledby="h-routes">
-            <div class="card-head"><h2 id="h-routes">"Routes"</h2><span class="meta">"All that match tell, each receiver once"</span></div>
+            <div class="card-head"><h2 id="h-routes">"Routes"</h2><span class="meta">"All that match tell, each receiver once; their order is for you alone"</span></div>
             <div class="table-wrap" tabindex="0" role="region" aria-label="Routes, table">
                 <table class="table fold">
                     <caption class="vh">"Routes"</caption>
@@ -165,8 +173,8 @@ fn row(gate: &Gate, place: usize, route: &Route, channels: &[Channel], base: &st
     .into_any()
 }
 
-/// What no route is for, and channels that hear nothing.
-fn uncovered(routes: &[Route], channels: &[Channel]) -> Option<AnyView> {
+/// What no route is for, channels that hear nothing, and what of a route can not be.
+fn uncovered(routes: &[Route], channels: &[Channel], used: Option<&[TagUse]>) -> Option<AnyView> {
     if routes.is_empty() {
         return None;
     }
@@ -180,7 +188,15 @@ fn uncovered(routes: &[Route], channels: &[Channel]) -> Option<AnyView> {
     };
     let deaf =
         channels.iter().filter(|channel| channel.enabled && !told(channel)).map(|channel| format!("No route tells the channel {}.", channel.name));
-    let said: Vec<String> = gaps(routes).iter().map(words::gap).chain(deaf).collect();
+    let on = || routes.iter().filter(|route| route.enabled);
+    let keeps_nothing = on().filter(|route| route.hold != Hold::Nothing && !route.hold.keeps_any(route.min_severity)).map(|route| {
+        format!("The route “{}” keeps nothing for later: it is for nothing that may wait, since what is critical never does.", route.name)
+    });
+    let unused = on().filter_map(|route| {
+        let said = ui::unused_tags(&route.tags, used?).filter(|_| route.tags.len() == 1)?;
+        Some(format!("The route “{}” is for nothing: {}", route.name, said.replacen("Nothing", "nothing", 1)))
+    });
+    let said: Vec<String> = gaps(routes).iter().map(words::gap).chain(deaf).chain(keeps_nothing).chain(unused).collect();
     let lines = said.iter().map(|line| view! { <p>{line.clone()}</p> }).collect_view();
     (!said.is_empty()).then(|| view! { <div class="banner" role="status" data-status="warn">{icon("warn")}<div>{lines}</div></div> }.into_any())
 }

@@ -109,14 +109,21 @@ impl ApiFailure {
             status: 422,
             detail: message.clone(),
             errors: vec![FieldError { field: field.to_owned(), message }],
+            existing: None,
         };
         Self { status: 422, problem }
     }
 
     /// There is no such page.
     pub(crate) fn not_found() -> Self {
-        let problem =
-            Problem { kind: "/problems/not-found".to_owned(), title: "Not found".to_owned(), status: 404, detail: String::new(), errors: Vec::new() };
+        let problem = Problem {
+            kind: "/problems/not-found".to_owned(),
+            title: "Not found".to_owned(),
+            status: 404,
+            detail: String::new(),
+            errors: Vec::new(),
+            existing: None,
+        };
         Self { status: 404, problem }
     }
 }

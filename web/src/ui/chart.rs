@@ -1,5 +1,6 @@
 //! The uptime strip of a monitor, drawn as SVG on the server.
 
+use chrono::Utc;
 use leptos::prelude::*;
 use waypost_types::{monitor::RollupPoint, outcome::Status};
 
@@ -44,11 +45,12 @@ pub(crate) fn uptime(points: &[RollupPoint], what: &str) -> AnyView {
             }
         })
         .collect_view();
-    let label = format!("{what}, last {DAYS} days: {} up", text::percent(share));
+    let span = text::span_of(shown.first().map(|point| point.at), Utc::now());
+    let label = format!("{what}, {span}: {} up", text::percent(share));
     view! {
         <div>
             <svg class="uptime" width="100%" height="28" role="img" aria-label=label>{bars}</svg>
-            <p class="xs muted row between"><span>{format!("{DAYS} days")}</span><span class="num">{format!("{} up", text::percent(share))}</span></p>
+            <p class="xs muted row between"><span>{span}</span><span class="num">{format!("{} up", text::percent(share))}</span></p>
         </div>
     }
     .into_any()

@@ -54,7 +54,7 @@ pub(crate) use service::{service_evidence, service_looks};
 pub(crate) use session::{session, tls_status};
 pub(crate) use shell::{Place, public, shell};
 pub(crate) use stays::{stays, stood_before};
-pub(crate) use tags::{asked_tag, tag_filter, tag_parts, tags, tags_field};
+pub(crate) use tags::{asked_tag, tag_filter, tag_parts, tags, tags_field, unused_tags};
 pub(crate) use timing::{Period, timing};
 
 /// The icons, once per page.

@@ -48,6 +48,13 @@ pub(crate) fn tag_filter(used: &[TagUse], count: impl Fn(&TagUse) -> u32, chosen
         .then(|| view! { <nav class="row sm" aria-label="Tags"><span class="soft">"Tags:"</span>{links}{all}</nav> }.into_any())
 }
 
+/// Says which of these tags nothing has: what is written for them is about nothing, which may be a slip.
+pub(crate) fn unused_tags<'a>(tags: impl IntoIterator<Item = &'a String>, used: &[TagUse]) -> Option<String> {
+    let of = |tag: &str| used.iter().find(|each| each.tag == tag).map_or(0, |each| each.domains + each.servers + each.addresses + each.services);
+    let unused: Vec<String> = tags.into_iter().filter(|tag| of(tag) == 0).map(|tag| format!("“{tag}”")).collect();
+    (!unused.is_empty()).then(|| format!("Nothing has the tag {} now.", unused.join(", or ")))
+}
+
 /// What the query of a list says about tags: the tag, and the part of the query that asks for it.
 pub(crate) fn asked_tag(query: &std::collections::HashMap<String, String>) -> (String, String) {
     let tag = query.get("tag").map(|tag| tag.trim().to_lowercase()).unwrap_or_default();

@@ -136,3 +136,17 @@ async fn the_time_zone_is_chosen_on_the_settings_page() {
     assert_eq!(response.headers()[header::LOCATION], "/o/acme/settings?saved=saved");
     assert_eq!((sent(&calls, Method::Patch), calls[0].if_match), (json!({ "time_zone": "Asia/Kabul" }), Some(3)));
 }
+
+#[tokio::test]
+async fn a_window_for_a_tag_that_nothing_has_says_so() {
+    let slip = |request: &ApiRequest| {
+        let (status, mut body): (u16, Value) = member("viewer")(request);
+        if request.path.ends_with("/maintenance") {
+            body["items"][0]["covers"] = json!({ "everything": false, "tags": ["web", "wbe"] });
+        }
+        (status, body)
+    };
+    let (_, html, _) = ask(slip, get("/o/acme/maintenance")).await;
+    let said = text(between(&html, "id=\"h-windows\"", "</section>"));
+    assert!(said.contains("Nothing has the tag “wbe” now."), "{said}");
+}

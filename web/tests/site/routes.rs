@@ -102,3 +102,24 @@ async fn what_is_wrong_is_said_and_what_was_chosen_comes_back() {
     let (_, html, _) = ask(member("admin"), post("/o/acme/routes", "times=hours&from=noon")).await;
     assert!(text(&html).contains("Give times of the day such as 02:30."));
 }
+
+#[tokio::test]
+async fn what_of_a_route_can_not_be_is_said() {
+    let odd = |request: &ApiRequest| {
+        let (status, mut body): (u16, Value) = member("viewer")(request);
+        if request.path.ends_with("/routes") {
+            body["items"][0]["hold"] = json!({ "kind": "quiet_hours", "days": ["mon"], "from": "22:00", "to": "06:00" });
+            body["items"][0]["tags"] = json!(["nowhere"]);
+        }
+        (status, body)
+    };
+    let (_, html, _) = ask(odd, get("/o/acme/routes")).await;
+    for part in [
+        "The route “On call &lt;b&gt;” keeps nothing for later: it is for nothing that may wait, since what is critical never does.",
+        "The route “On call &lt;b&gt;” is for nothing: nothing has the tag “nowhere” now.",
+    ] {
+        assert!(text(&html).contains(part), "{part}: {}", text(&html));
+    }
+    let (_, html, _) = ask(member("viewer"), get("/o/acme/routes")).await;
+    assert!(!text(&html).contains("keeps nothing for later") && !text(&html).contains("is for nothing"), "{}", text(&html));
+}

@@ -51,3 +51,20 @@ async fn settings_send_tags_and_a_role_and_show_what_is_wrong_with_them() {
     let role: Vec<&str> = tags(&html, "option").into_iter().filter(|tag| tag.contains(" selected") && tag.contains("relay")).collect();
     assert_eq!(role.len(), 1, "what was chosen comes back");
 }
+
+#[tokio::test]
+async fn what_is_watched_already_is_linked_where_it_was_to_be_added() {
+    let known = |request: &ApiRequest| {
+        if request.method != Method::Post {
+            return member("editor")(request);
+        }
+        let (status, mut body) = problem(409, "mail.example.com is watched already.", &[("host", "mail.example.com is watched already.")]);
+        body["existing"] = json!(SERVER);
+        (status, body)
+    };
+    let (response, html, _) = ask(known, post("/o/acme/servers", "host=mail.example.com&ports=25")).await;
+    assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(text(&html).contains("mail.example.com is watched already."));
+    let links: Vec<&str> = values(&html, "href").into_iter().filter(|to| to.ends_with(&format!("/servers/{SERVER}"))).collect();
+    assert_eq!(links, [format!("/o/acme/servers/{SERVER}")], "{html}");
+}

@@ -90,7 +90,9 @@ pub fn digest(org: &str, incidents: &[DigestLine<'_>], url: &str) -> Mail {
         facts: vec![("Organisation", org.to_owned())],
         guide: None,
         button: Some(("Open the incidents", url)),
-        footer: format!("You get this mail because you are a member of {org} on Waypost, where what can wait, and what comes many at once, is told together."),
+        footer: format!(
+            "You get this mail because you are a member of {org} on Waypost, where what can wait, and what comes many at once, is told together."
+        ),
     }
     .render()
 }

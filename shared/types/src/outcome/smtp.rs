@@ -165,7 +165,17 @@ impl LoginLook {
     /// No attempt was made, and why.
     pub fn untried(at: DateTime<Utc>, reason: impl Into<String>) -> Self {
         let result = LoginReport { mechanism: None, outcome: LoginOutcome::Untried, reason: reason.into() };
-        Self { at, address: None, result, auth_ms: None, findings: Vec::new(), paused: false, as_before: false, unproven: false, transcript: Vec::new() }
+        Self {
+            at,
+            address: None,
+            result,
+            auth_ms: None,
+            findings: Vec::new(),
+            paused: false,
+            as_before: false,
+            unproven: false,
+            transcript: Vec::new(),
+        }
     }
 
     /// Whether it says anew how the login stands: a refusal of before is no second refusal, and what was not tried says nothing. A pause stands

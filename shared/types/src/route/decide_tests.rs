@@ -131,3 +131,17 @@ fn what_follows_is_reckoned_from_when_the_route_tells() {
     assert_eq!(due(digest(), Warning, NOON), [], "what waits for a digest can wait");
     assert_eq!(due(digest(), Critical, NOON).len(), 3);
 }
+
+#[test]
+fn a_hold_keeps_what_may_wait() {
+    let hours = || Hours { days: Day::ALL.to_vec(), from: "22:00".parse().unwrap(), to: "06:00".parse().unwrap() };
+    let daily = |up_to| Hold::Daily { up_to, at: "08:00".parse().unwrap() };
+    for (hold, keeps) in [
+        (Hold::Nothing, [false, false, false]),
+        (Hold::QuietHours(hours()), [true, true, false]),
+        (daily(Info), [true, false, false]),
+        (daily(Warning), [true, true, false]),
+    ] {
+        assert_eq!([Info, Warning, Critical].map(|least| hold.keeps_any(least)), keeps, "{hold:?}");
+    }
+}

@@ -115,8 +115,9 @@ fn stands(gate: &Gate, login: &ServerLogin, base: &str) -> AnyView {
         }
     });
     let turned_down = login.last.iter().any(|last| matches!(last.result.outcome, LoginOutcome::Refused | LoginOutcome::Failed));
-    let unproven = (turned_down && login.accepted_at.is_none())
-        .then(|| view! { <p class="sm">"It was not accepted since it was stored, so nobody was told. Once it was, a refusal opens an incident."</p> });
+    let unproven = (turned_down && login.accepted_at.is_none()).then(
+        || view! { <p class="sm">"It was not accepted since it was stored, so nobody was told. Once it was, a refusal opens an incident."</p> },
+    );
     let last = if login.last.is_empty() {
         let said = match login.enabled {
             true if Utc::now() - login.changed_at < TRIED_WITHIN => "It is tried now; the answer appears here by itself.",
