@@ -139,7 +139,9 @@ mod tests {
     #[test]
     fn a_month_is_as_long_as_there_are_checks() {
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-        for (days, said) in [(None, "30 days"), (Some(0), "today"), (Some(1), "2 days"), (Some(28), "29 days"), (Some(29), "30 days"), (Some(40), "30 days")] {
+        for (days, said) in
+            [(None, "30 days"), (Some(0), "today"), (Some(1), "2 days"), (Some(28), "29 days"), (Some(29), "30 days"), (Some(40), "30 days")]
+        {
             assert_eq!(span_of(days.map(|days| now - chrono::TimeDelta::days(days)), now), said);
         }
     }

@@ -1,4 +1,5 @@
-//! What comes many at once is told together: a storm of incidents is a handful of messages, and other ports of a server are one more.
+//! What comes many at once is told together: a storm of incidents is a handful of messages, and other ports of a server are one more. So is what
+//! happened in a mute.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod scene;
@@ -8,8 +9,17 @@ use std::sync::Arc;
 use chrono::Utc;
 use scene::Scene;
 use uuid::Uuid;
-use waypost_store::channels::{AddChannel, SealedChannel, new_channel_id};
-use waypost_types::{MonitorId, channel::ChannelKind, incident::IncidentSeverity, monitor::MonitorKind, outcome::Verdict};
+use waypost_store::{
+    channels::{AddChannel, SealedChannel, new_channel_id},
+    incidents::IncidentChange,
+};
+use waypost_types::{
+    IncidentId, MonitorId,
+    channel::ChannelKind,
+    incident::{IncidentSeverity, MuteFor},
+    monitor::MonitorKind,
+    outcome::Verdict,
+};
 use waypost_worker::{
     checker::stub_outcome,
     follow_ups::FollowUps,
@@ -143,6 +153,65 @@ async fn other_ports_of_a_server_are_told_of_together() {
     minutes_later(&scene).await;
     let subject: String = scene.value("SELECT message->>'subject' FROM outbox ORDER BY id DESC LIMIT 1").await;
     assert!(subject.ends_with(": 2 incidents, over by now"), "{subject}");
+}
+
+async fn mute(scene: &Scene, mute: MuteFor) {
+    let id = IncidentId(scene.value("SELECT id FROM incidents").await);
+    let mut tx = scene.db.store.org_tx(scene.org).await.unwrap();
+    let change = IncidentChange { mute: Some(mute), actor: "Ann", ..IncidentChange::default() };
+    tx.update_incident(id, None, change, Utc::now()).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_happened_in_a_mute_is_told_once_when_it_is_over() {
+    let scene = scene(&[ChannelKind::Slack, ChannelKind::Webhook]).await;
+    let monitors = scene.monitors(1, 300).await;
+    look(&scene, Verdict::Up, &monitors).await;
+    for _ in 0..2 {
+        look(&scene, Verdict::Degraded, &monitors).await;
+    }
+    assert_eq!(told(&scene).await, "members Warning 1, slack opened 1, webhook opened 1");
+    scene.run_sql("UPDATE outbox SET state = 'sent', attempts = 1, sent_at = now()").await;
+    mute(&scene, MuteFor::Hour).await;
+    for _ in 0..2 {
+        look(&scene, Verdict::Down, &monitors).await;
+    }
+    look(&scene, Verdict::Degraded, &monitors).await;
+    for _ in 0..2 {
+        look(&scene, Verdict::Down, &monitors).await;
+    }
+    assert_eq!(told(&scene).await, "members Warning 1, slack opened 1, webhook opened 1");
+    let due: bool = scene.value("SELECT count(*) = 2 AND bool_and(due_at = (SELECT muted_until FROM incidents)) FROM held_notices").await;
+    assert!(due, "people hear of it when the mute is over; what keeps a state has it already");
+    mute(&scene, MuteFor::Off).await;
+    FollowUps::new(scene.db.store.clone(), "https://waypost.example", "waypost.example").tell_due(Utc::now()).await.unwrap();
+    assert_eq!(told(&scene).await, "members Critical 1, members Warning 1, slack digest 1, slack opened 1, webhook opened 1");
+
+    // What ends in a mute is told then, and not again when the mute is over.
+    mute(&scene, MuteFor::Hour).await;
+    look(&scene, Verdict::Degraded, &monitors).await;
+    scene.long_after().await;
+    look(&scene, Verdict::Up, &monitors).await;
+    assert_eq!(scene.value::<i64>("SELECT count(*) FROM outbox WHERE event_key LIKE '%:resolved'").await, 3);
+    assert_eq!(scene.value::<i64>("SELECT count(*) FROM held_notices").await, 0);
+}
+
+#[tokio::test]
+async fn what_nobody_had_tried_to_send_when_it_was_muted_is_told_when_the_mute_is_over() {
+    let scene = scene(&[ChannelKind::Slack]).await;
+    let monitors = scene.monitors(1, 300).await;
+    look(&scene, Verdict::Up, &monitors).await;
+    for _ in 0..2 {
+        look(&scene, Verdict::Down, &monitors).await;
+    }
+    mute(&scene, MuteFor::Hour).await;
+    assert_eq!(told(&scene).await, "");
+    assert_eq!(scene.value::<i64>("SELECT count(*) FROM held_notices").await, 2);
+    minutes_later(&scene).await;
+    assert_eq!(told(&scene).await, "members Critical 1, slack digest 1");
+    mute(&scene, MuteFor::UntilResolved).await;
+    assert_eq!(scene.value::<i64>("SELECT count(*) FROM held_notices").await, 0);
 }
 
 #[tokio::test]

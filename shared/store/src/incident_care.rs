@@ -1,8 +1,10 @@
 //! What people add to an incident while it lasts and after: why it happened, and that nobody is to be told of it for a while.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use waypost_types::{
-    IncidentId,
+    ChannelId, IncidentId,
     incident::{Mute, MuteFor, TimelineEvent},
 };
 
@@ -27,8 +29,8 @@ impl OrgTx {
         self.append_timeline(id, now, TimelineEvent::RootCause, told, Some(actor)).await
     }
 
-    /// Nobody is told of it for a while, or people are again. What waits for its first attempt is told to nobody either; what was tried before
-    /// goes on, since the other side may have it already.
+    /// Nobody is told of it for a while, or people are again. What waits for its first attempt is told when the mute is over, if it has an end; what
+    /// was tried before goes on, since the other side may have it already.
     pub(crate) async fn mute_incident(&mut self, id: IncidentId, mute: MuteFor, actor: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
         let org = self.org().0;
         let (by, until) = if mute == MuteFor::Off { (None, None) } else { (Some(actor), mute.until(now)) };
@@ -39,14 +41,35 @@ impl OrgTx {
         if by.is_none() {
             // A second press of the button is no news.
             if before.is_some() {
+                sqlx::query!("UPDATE held_notices SET due_at = least(due_at, $3) WHERE org_id = $1 AND incident_id = $2", org, id.0, now)
+                    .execute(self.connection())
+                    .await?;
                 self.append_timeline(id, now, TimelineEvent::Unmuted, "Members and channels are told of it again.", Some(actor)).await?;
             }
             return Ok(());
         }
-        sqlx::query!("DELETE FROM outbox WHERE org_id = $1 AND incident_id = $2 AND state = 'pending' AND attempts = 0 AND also = '{}'", org, id.0)
-            .execute(self.connection())
-            .await?;
-        sqlx::query!("DELETE FROM held_notices WHERE org_id = $1 AND incident_id = $2", org, id.0).execute(self.connection()).await?;
+        let taken = sqlx::query!(
+            r#"DELETE FROM outbox WHERE org_id = $1 AND incident_id = $2 AND state = 'pending' AND attempts = 0 AND also = '{}'
+               RETURNING channel_id, split_part(event_key, ':', 3) <> 'handled' AS "is_news!""#,
+            org,
+            id.0
+        )
+        .fetch_all(self.connection())
+        .await?;
+        match until {
+            Some(until) => {
+                sqlx::query!("UPDATE held_notices SET due_at = greatest(due_at, $3) WHERE org_id = $1 AND incident_id = $2", org, id.0, until)
+                    .execute(self.connection())
+                    .await?;
+                let untold: BTreeSet<Option<ChannelId>> = taken.iter().filter(|row| row.is_news).map(|row| row.channel_id.map(ChannelId)).collect();
+                for receiver in untold {
+                    self.hold(id, receiver, until).await?;
+                }
+            }
+            None => {
+                sqlx::query!("DELETE FROM held_notices WHERE org_id = $1 AND incident_id = $2", org, id.0).execute(self.connection()).await?;
+            }
+        }
         let text = format!("Nobody is told of it {}. Who heard of the beginning still hears of the end.", mute.words());
         self.append_timeline(id, now, TimelineEvent::Muted, &text, Some(actor)).await
     }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use waypost_types::{
     ChannelId, IncidentId,
     channel::{ChannelKind, EventKind},
-    incident::{IncidentSeverity, IncidentStatus, TimelineEvent},
+    incident::{IncidentSeverity, IncidentStatus, Mute, TimelineEvent},
     route::{Decision, Facts, Listener, Route, When, decide},
     zone::Zone,
 };
@@ -75,17 +75,18 @@ impl OrgTx {
     /// `worse` is whom the routes tell now of an incident that this one is told with.
     async fn ask(&mut self, incident: IncidentId, kind: EventKind, at: DateTime<Utc>, worse: Option<&Routed>) -> Result<Routed, StoreError> {
         let over = matches!(kind, EventKind::Resolved | EventKind::LetGo);
-        if self.mute_of(incident, at).await?.is_some() {
-            return Ok(if over { Routed::Heard } else { Routed::nobody() });
-        }
+        let mute = self.mute_of(incident, at).await?;
         let (routes, lately) = (self.all_routes().await?, self.told_lately(incident, kind, at).await?);
         let crowded = |receiver: Receiver| lately.get(&receiver).and_then(|lately| lately.waits_until(at));
-        if routes.is_empty() && !lately.keys().any(|receiver| crowded(*receiver).is_some()) {
+        if mute.is_none() && routes.is_empty() && !lately.keys().any(|receiver| crowded(*receiver).is_some()) {
             return Ok(Routed::Everybody);
         }
         let (facts, hearing) = (self.facts_of(incident).await?, self.hearing().await?);
         let decision = decided(&routes, &hearing, &facts, at);
         let (heard, held) = if kind == EventKind::Opened { (BTreeSet::new(), BTreeSet::new()) } else { self.told_of(incident).await? };
+        if let Some(mute) = mute {
+            return self.told_after(incident, &mute, over, (&decision, &hearing, &heard)).await;
+        }
         if !over {
             self.follow_up(incident, &facts, &decision).await?;
         }
@@ -137,6 +138,32 @@ impl OrgTx {
             self.append_timeline(incident, at, TimelineEvent::Held, &text, None).await?;
         }
         Ok(Routed::To { members: now.contains(&None), channels: now.into_iter().flatten().collect() })
+    }
+
+    /// Of a muted incident its end is told at once, to those who heard of it. Whatever else happens is told when the mute is over, once: to those who
+    /// heard, as it stands then, and to those whom it would have been told now. What keeps a state and has it already stays as it is.
+    async fn told_after(
+        &mut self,
+        incident: IncidentId,
+        mute: &Mute,
+        over: bool,
+        (decision, hearing, heard): (&Decision, &[Hearing], &BTreeSet<Receiver>),
+    ) -> Result<Routed, StoreError> {
+        if over {
+            for receiver in heard {
+                self.let_go_of(incident, *receiver).await?;
+            }
+            return Ok(Routed::Heard);
+        }
+        let Some(until) = mute.until else { return Ok(Routed::nobody()) };
+        let stateful = |receiver: &Receiver| hearing.iter().any(|each| Some(each.listener.channel) == *receiver && each.kind.keeps_state());
+        let named = decision.members.map(|_| None).into_iter().chain(decision.channels.iter().map(|told| Some(told.channel)));
+        let receivers: BTreeSet<Receiver> =
+            named.chain(heard.iter().copied()).filter(|receiver| !(stateful(receiver) && heard.contains(receiver))).collect();
+        for receiver in receivers {
+            self.hold(incident, receiver, until).await?;
+        }
+        Ok(Routed::nobody())
     }
 
     /// The same for incidents that opened at once, the worst first: whoever is told of that now is told of all.
@@ -206,7 +233,7 @@ impl OrgTx {
     }
 
     /// Keeps it for a receiver until then, or until it is due already.
-    async fn hold(&mut self, incident: IncidentId, receiver: Receiver, until: DateTime<Utc>) -> Result<(), StoreError> {
+    pub(crate) async fn hold(&mut self, incident: IncidentId, receiver: Receiver, until: DateTime<Utc>) -> Result<(), StoreError> {
         let org = self.org().0;
         sqlx::query!(
             "INSERT INTO held_notices (org_id, id, incident_id, channel_id, due_at) VALUES ($1, $2, $3, $4, $5)
