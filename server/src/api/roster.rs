@@ -89,7 +89,7 @@ async fn carry_out(tx: &mut OrgTx, line: &Line) -> Result<LineOutcome, ApiError>
             Ok(outcome(new, other))
         }
         Thing::Server { host, ports, role } => {
-            let (server, new) = match tx.add_server(host, ports.as_deref().unwrap_or(&targets::DEFAULT_PORTS)).await? {
+            let (server, new) = match tx.add_server(host, ports.as_deref().unwrap_or(&targets::DEFAULT_PORTS), None).await? {
                 Added::New(server) => (server, true),
                 Added::Exists(id) => (tx.server(id).await?, false),
             };

@@ -65,6 +65,14 @@ pub fn ports(given: &[u16]) -> Result<Vec<u16>, ApiError> {
     Ok(ports)
 }
 
+/// The smallest SIZE limit that will do, in megabytes.
+pub fn least_size(mb: Option<u32>) -> Result<(), ApiError> {
+    if mb.is_some_and(|mb| !(1..=10_000).contains(&mb)) {
+        return Err(ApiError::field("least_size_mb", "Give 1 to 10,000 megabytes, or nothing."));
+    }
+    Ok(())
+}
+
 /// Seconds between checks, within what the kind allows.
 pub fn interval(kind: MonitorKind, seconds: Option<u32>) -> Result<(), ApiError> {
     let (shortest, longest) = kind.interval_range();

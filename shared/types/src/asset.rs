@@ -234,6 +234,9 @@ pub struct Server {
     /// What it is for, where somebody said so.
     #[serde(default)]
     pub role: Option<ServerRole>,
+    /// The smallest SIZE limit that will do, in megabytes of 1,000,000 octets; absent where the usual remark is enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub least_size_mb: Option<u32>,
     /// How it came to be watched.
     pub source: Source,
     /// The worst state of its ports.
@@ -261,6 +264,9 @@ pub struct NewServer {
     /// 25, 465 and 587 when absent; one to eight ports.
     #[serde(default)]
     pub ports: Option<Vec<u16>>,
+    /// The smallest SIZE limit that will do, 1 to 10,000 megabytes of 1,000,000 octets. A server that takes less is degraded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub least_size_mb: Option<u32>,
 }
 
 /// `PATCH servers/{id}`.
@@ -290,6 +296,10 @@ pub struct ServerPatch {
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<ServerRole>))]
     pub role: Option<Option<ServerRole>>,
+    /// The smallest SIZE limit that will do, 1 to 10,000 megabytes of 1,000,000 octets; null where the usual remark is enough.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>))]
+    pub least_size_mb: Option<Option<u32>>,
 }
 
 /// A watched address or network.

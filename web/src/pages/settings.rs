@@ -154,7 +154,7 @@ fn done(patch: &Value) -> &'static str {
     match patch.get("paused").and_then(Value::as_bool) {
         Some(true) => "?saved=paused",
         Some(false) => "?saved=resumed",
-        None if ["interval_s", "selectors", "senders", "tags", "role", "settings", "policy", "regions"]
+        None if ["interval_s", "selectors", "senders", "tags", "role", "least_size_mb", "settings", "policy", "regions"]
             .iter()
             .any(|field| patch.get(field).is_some()) =>
         {

@@ -63,6 +63,25 @@ async fn what_is_wrong_stands_beside_its_field_with_what_was_typed() {
 }
 
 #[tokio::test]
+async fn the_smallest_size_limit_of_a_server_is_typed_as_megabytes() {
+    let (_, html, _) = ask(member("editor"), get(&format!("/o/acme/servers/{SERVER}"))).await;
+    assert!(field(&html, "least_size_mb").unwrap().contains("value=\"25\""));
+    let accepts = |request: &ApiRequest| if request.method == Method::Patch { (200, json!({})) } else { member("editor")(request) };
+    let at = format!("/o/acme/servers/{SERVER}/settings");
+    for (typed, sent) in [("50", json!(50)), ("50+MB", json!(50)), ("", json!(null)), ("+", json!(null))] {
+        let (_, _, calls) = ask(accepts, post(&at, &format!("version=3&least_size_mb={typed}"))).await;
+        let body = calls.iter().find(|call| call.method == Method::Patch).unwrap().body.clone().unwrap();
+        assert_eq!(body, json!({ "least_size_mb": sent }), "{typed}");
+    }
+    let (response, html, calls) = ask(accepts, post(&at, "version=3&least_size_mb=26.2+MiB")).await;
+    assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(!calls.iter().any(|call| call.method == Method::Patch));
+    let input = field(&html, "least_size_mb").unwrap();
+    assert!(input.contains("aria-invalid=\"true\"") && input.contains("value=\"26.2 MiB\""), "{input}");
+    assert!(text(&html).contains("“26.2 MiB” is no number of megabytes: write a whole number such as 25."), "{}", text(&html));
+}
+
+#[tokio::test]
 async fn a_viewer_sees_it_and_can_not_change_it() {
     let (_, html, _) = ask(member("viewer"), get(&format!("/o/acme/servers/{SERVER}"))).await;
     let save = tags(&html, "button").into_iter().filter(|tag| tag.contains("aria-disabled=\"true\"") || tag.contains("disabled")).count();

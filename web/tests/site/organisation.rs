@@ -274,7 +274,7 @@ fn long_domain() -> Value {
 
 fn server() -> Value {
     let port = |number: u16, state: &str| monitor(&format!("{:02}", number % 100), "smtp", &format!("{LONG}:{number}"), state);
-    json!({ "id": SERVER, "host": LONG, "display": LONG, "ports": [25, 465, 587], "source": "mx", "role": "gateway", "tags": ["berlin", "web"], "state": "down",
+    json!({ "id": SERVER, "host": LONG, "display": LONG, "ports": [25, 465, 587], "source": "mx", "role": "gateway", "least_size_mb": 25, "tags": ["berlin", "web"], "state": "down",
         "monitors": [port(25, "down"), port(465, "up"), port(587, "pending")], "last_checked_at": AT, "version": 3, "created_at": AT })
 }
 

@@ -25,6 +25,7 @@ mod conversation;
 pub mod drift;
 mod extensions;
 pub mod facts;
+mod least_size;
 mod memo;
 mod old_tls;
 pub(crate) mod remarks;
@@ -55,6 +56,7 @@ use tls::Tls;
 pub use asked::{Asks, QUESTIONS, is_of_owner, question_of};
 pub use auth::{Credentials, Mechanism, Secret};
 pub use chain::{Shown, ShownChain};
+pub use least_size::with_least_size;
 
 /// How the reason of an unknown outcome begins when outbound port 25 seems blocked here.
 pub const PORT25_BLOCKED: &str = "outbound port 25 seems blocked from here";
