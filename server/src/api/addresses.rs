@@ -68,6 +68,7 @@ pub async fn update(
     Body(mut patch): Body<AddressPatch>,
 ) -> Result<Versioned<Address>, ApiError> {
     patch.tags = targets::tags(patch.tags)?;
+    patch.runbook = targets::runbook(patch.runbook)?;
     targets::interval(MonitorKind::Blacklist, patch.interval_s)?;
     if patch.paused == Some(false) {
         address.member.take_check()?;

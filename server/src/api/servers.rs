@@ -72,6 +72,7 @@ pub async fn update(
     }
     targets::least_size(patch.least_size_mb.flatten())?;
     patch.tags = targets::tags(patch.tags)?;
+    patch.runbook = targets::runbook(patch.runbook)?;
     if patch.paused == Some(false) {
         server.member.take_check()?;
     }

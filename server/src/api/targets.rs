@@ -7,6 +7,7 @@ use waypost_types::{
     Cidr, DomainName,
     judge::{Policy, PolicyPatch},
     monitor::{Monitor, MonitorKind},
+    runbook::OwnRunbook,
     service::{RecordKind, ServiceSettings, dns_target, ports_of},
 };
 
@@ -71,6 +72,13 @@ pub fn least_size(mb: Option<u32>) -> Result<(), ApiError> {
         return Err(ApiError::field("least_size_mb", "Give 1 to 10,000 megabytes, or nothing."));
     }
     Ok(())
+}
+
+/// A runbook of a monitor's own, as it is kept: one without anything in it is none.
+#[expect(clippy::option_option, reason = "a patch tells what is absent from what is null")]
+pub fn runbook(given: Option<Option<OwnRunbook>>) -> Result<Option<Option<OwnRunbook>>, ApiError> {
+    let checked = |own: OwnRunbook| own.checked().map_err(|fault| ApiError::field(fault.field, fault.message));
+    given.map(|own| own.map_or(Ok(None), checked)).transpose()
 }
 
 /// Seconds between checks, within what the kind allows.

@@ -207,7 +207,13 @@ impl OrgTx {
         .await?;
         self.end_change(
             id.into(),
-            &MonitorsChange { interval_s: patch.interval_s, paused: patch.paused, regions: patch.regions.as_deref(), policy: patch.policy },
+            &MonitorsChange {
+                interval_s: patch.interval_s,
+                paused: patch.paused,
+                regions: patch.regions.as_deref(),
+                policy: patch.policy,
+                runbook: patch.runbook.as_ref().map(Option::as_ref),
+            },
         )
         .await?;
         self.server(id).await

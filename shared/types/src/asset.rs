@@ -14,6 +14,7 @@ use crate::{
     monitor::Monitor,
     name::{Cidr, DomainName},
     outcome::{AuditReport, BlacklistReport},
+    runbook::OwnRunbook,
 };
 
 /// How something came to be watched.
@@ -78,12 +79,6 @@ impl std::str::FromStr for ServerRole {
     fn from_str(text: &str) -> Result<Self, ()> {
         Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or(())
     }
-}
-
-/// A field that is absent stays, one that is null is taken away.
-#[expect(clippy::option_option, reason = "a patch tells what is absent from what is null")]
-fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
 }
 
 /// A watched domain.
@@ -217,6 +212,10 @@ pub struct DomainPatch {
     /// Tags, at most 20 of 1 to 30 characters; they replace those of before.
     #[serde(default)]
     pub tags: Option<Vec<String>>,
+    /// A runbook of its checks' own; null takes it away.
+    #[serde(default, deserialize_with = "crate::patch::given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<OwnRunbook>))]
+    pub runbook: Option<Option<OwnRunbook>>,
 }
 
 /// A watched mail server.
@@ -293,13 +292,17 @@ pub struct ServerPatch {
     #[serde(default)]
     pub tags: Option<Vec<String>>,
     /// What it is for; null where nobody says so any more.
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::patch::given", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<ServerRole>))]
     pub role: Option<Option<ServerRole>>,
     /// The smallest SIZE limit that will do, 1 to 10,000 megabytes of 1,000,000 octets; null where the usual remark is enough.
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::patch::given", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>))]
     pub least_size_mb: Option<Option<u32>>,
+    /// A runbook of its ports' own; null takes it away.
+    #[serde(default, deserialize_with = "crate::patch::given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<OwnRunbook>))]
+    pub runbook: Option<Option<OwnRunbook>>,
 }
 
 /// A watched address or network.
@@ -373,4 +376,8 @@ pub struct AddressPatch {
     /// Tags, at most 20 of 1 to 30 characters; they replace those of before.
     #[serde(default)]
     pub tags: Option<Vec<String>>,
+    /// A runbook of its scan's own; null takes it away.
+    #[serde(default, deserialize_with = "crate::patch::given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<OwnRunbook>))]
+    pub runbook: Option<Option<OwnRunbook>>,
 }

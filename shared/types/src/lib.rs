@@ -31,6 +31,7 @@ pub mod org_settings;
 pub mod outcome;
 pub mod overview;
 pub mod page;
+mod patch;
 pub mod problem;
 pub mod roster;
 pub mod route;

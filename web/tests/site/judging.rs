@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use waypost_web::api::{ApiRequest, Method};
 
 use crate::{
-    organisation::{DOMAIN, SERVER, member},
+    organisation::{DOMAIN, INCIDENT, SERVER, member},
     support::{ask, get, post, problem, tags, text},
 };
 
@@ -100,4 +100,48 @@ async fn a_region_that_is_cut_off_is_told_on_every_page() {
     };
     let (_, html, _) = ask(cut_off, get("/o/acme/servers")).await;
     assert!(text(&html).contains(sentence), "{}", text(&html));
+}
+
+#[tokio::test]
+async fn a_runbook_of_its_own_is_shown_sent_when_it_was_touched_and_refused_beside_its_field() {
+    let own = json!({ "url": "https://wiki.example/mail", "text": "Call **Bob**.\n<script>alert(1)</script>" });
+    let with = move |request: &ApiRequest| {
+        let (status, mut body) = member("editor")(request);
+        if request.path.ends_with(SERVER) {
+            body["monitors"][0]["runbook"] = own.clone();
+        }
+        if request.path.ends_with(INCIDENT) {
+            body["own_runbook"] = own.clone();
+        }
+        if request.method == Method::Patch { (200, json!({})) } else { (status, body) }
+    };
+    let (_, html, _) = ask(with.clone(), get(&format!("/o/acme/servers/{SERVER}"))).await;
+    assert!(field(&html, "runbook.url").unwrap().contains("value=\"https://wiki.example/mail\""));
+    assert!(html.contains("Call **Bob**.\n&lt;script&gt;"), "what is written comes back as it is");
+    // The page of the incident shows it in the place of the usual one, and runs nothing of it.
+    let (_, html, calls) = ask(with.clone(), get(&format!("/o/acme/incidents/{INCIDENT}"))).await;
+    assert!(
+        html.contains("href=\"https://wiki.example/mail\"") && html.contains("<strong>Bob</strong>") && !html.contains("<script>alert"),
+        "{html}"
+    );
+    assert!(!calls.iter().any(|call| call.path.contains("/runbooks/")) && text(&html).contains("Your own runbook"));
+    let at = format!("/o/acme/servers/{SERVER}/settings");
+    let before = "&runbook.url_before=https%3A%2F%2Fa.example&runbook.text_before=One%0D%0Atwo";
+    for (form, sent) in [
+        ("&runbook.url=https%3A%2F%2Fa.example&runbook.text=One%0D%0Atwo%0D%0A", None),
+        ("&runbook.url=https%3A%2F%2Fb.example&runbook.text=", Some(json!({ "url": "https://b.example", "text": null }))),
+        ("&runbook.url=&runbook.text=+", Some(json!(null))),
+    ] {
+        let (_, _, calls) = ask(with.clone(), post(&at, &format!("version=3{before}{form}"))).await;
+        let body = calls.iter().find(|call| call.method == Method::Patch).unwrap().body.clone().unwrap();
+        assert_eq!(body.get("runbook").cloned(), sent, "{form}");
+    }
+    let refuses = |request: &ApiRequest| {
+        if request.method == Method::Patch { problem(422, "", &[("runbook.url", "Give an address.")]) } else { member("editor")(request) }
+    };
+    let (response, html, _) = ask(refuses, post(&at, "version=3&runbook.url=wiki&runbook.text=x")).await;
+    assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let input = field(&html, "runbook.url").unwrap();
+    assert!(input.contains("aria-invalid=\"true\"") && input.contains("value=\"wiki\""), "{input}");
+    assert!(tags(&html, "details").iter().any(|tag| tag.contains("own-runbook") && tag.contains("open")), "an error is not folded away");
 }
