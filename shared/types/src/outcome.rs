@@ -11,8 +11,8 @@ pub use blacklist::{BlacklistReport, ListEntry, ListState, ScannedList};
 pub use extension::{extension_words, megabytes};
 pub use service::{RecordsSeen, ServiceLook, ServiceReport, ServiceStages};
 pub use smtp::{
-    AuthReport, CertificateReport, CloseLook, LoginLook, LoginOutcome, LoginReport, ProbeMode, ProbeReport, SmtpReport, Speaker, StageMs, TlsReport,
-    TranscriptLine,
+    AuthReport, CertificateReport, CloseLook, DaneReport, DaneState, LoginLook, LoginOutcome, LoginReport, ProbeMode, ProbeReport, SmtpReport,
+    Speaker, StageMs, TlsReport, TranscriptLine,
 };
 
 use serde::{Deserialize, Serialize};

@@ -51,7 +51,7 @@ pub(crate) use parts::{
 pub(crate) use regions::regions;
 pub(crate) use score::{lost_points, score_sentence};
 pub(crate) use service::{service_evidence, service_looks};
-pub(crate) use session::{session, tls_status};
+pub(crate) use session::{session, takes_from_servers, tls_status};
 pub(crate) use shell::{Place, public, shell};
 pub(crate) use stays::{stays, stood_before};
 pub(crate) use tags::{asked_tag, tag_filter, tag_parts, tags, tags_field};

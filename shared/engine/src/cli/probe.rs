@@ -199,6 +199,11 @@ fn write_text(out: &mut impl Write, probe: &ProbeReport) -> io::Result<()> {
             writeln!(out, "    {} ({}){expires}", issuer.subject, issuer.key)?;
         }
     }
+    if let Some(dane) = probe.tls.as_ref().and_then(|tls| tls.dane.as_ref()) {
+        let said =
+            dane.matched.as_deref().or(dane.reason.as_deref()).map(|said| format!(": {}", waypost_engine::printable(said))).unwrap_or_default();
+        writeln!(out, "  DANE, {}: {}{said}", dane.owner, dane.state.word())?;
+    }
     if let Some(login) = probe.auth.as_ref().and_then(|auth| auth.login.as_ref()) {
         writeln!(out, "  login: {}", login.reason)?;
     }

@@ -22,6 +22,7 @@ mod certificate;
 mod chain;
 mod codes;
 mod conversation;
+mod dane;
 pub mod drift;
 mod extensions;
 pub mod facts;
