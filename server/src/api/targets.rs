@@ -7,6 +7,7 @@ use waypost_types::{
     Cidr, DomainName,
     judge::{Policy, PolicyPatch},
     monitor::{Monitor, MonitorKind},
+    pool,
     runbook::OwnRunbook,
     service::{RecordKind, ServiceSettings, dns_target, ports_of},
 };
@@ -79,6 +80,12 @@ pub fn least_size(mb: Option<u32>) -> Result<(), ApiError> {
 pub fn runbook(given: Option<Option<OwnRunbook>>) -> Result<Option<Option<OwnRunbook>>, ApiError> {
     let checked = |own: OwnRunbook| own.checked().map_err(|fault| ApiError::field(fault.field, fault.message));
     given.map(|own| own.map_or(Ok(None), checked)).transpose()
+}
+
+/// The name of a pool, as it is kept.
+pub fn pool(field: &str, text: &str) -> Result<String, ApiError> {
+    let wrong = || ApiError::field(field, format!("Give 1 to {} letters, digits and the signs - _ . : / without spaces.", pool::MOST_NAME));
+    pool::name(text).ok_or_else(wrong)
 }
 
 /// Seconds between checks, within what the kind allows.

@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 use crate::{
     audit::SelectorOrigin,
     finding::Severity,
-    id::{AddressId, DomainId, ServerId},
+    id::{AddressId, DomainId, PoolId, ServerId},
     judge::{MonitorState, PolicyPatch},
     list_history::Standing,
     monitor::Monitor,
     name::{Cidr, DomainName},
     outcome::{AuditReport, BlacklistReport},
+    pool::PoolRef,
     runbook::OwnRunbook,
 };
 
@@ -341,10 +342,25 @@ pub struct Address {
     /// Tags, in the order of the alphabet.
     #[serde(default)]
     pub tags: Vec<String>,
+    /// The pool that it sends for. It is a tag of the address beside its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<PoolRef>,
     /// Raised by every change of its settings.
     pub version: i64,
     /// When it was added.
     pub created_at: DateTime<Utc>,
+}
+
+impl Address {
+    /// Fewer than half of the lists that were asked could tell, or none was asked yet: that it is on none of these says little.
+    pub const fn is_untold(&self) -> bool {
+        self.asked == 0 || self.answered.saturating_mul(2) < self.asked
+    }
+
+    /// Its tags with that of its pool, as filters, routes and windows see them.
+    pub fn all_tags(&self) -> Vec<String> {
+        self.tags.iter().cloned().chain(self.pool.as_ref().map(PoolRef::tag)).collect()
+    }
 }
 
 /// `POST addresses`.
@@ -380,4 +396,8 @@ pub struct AddressPatch {
     #[serde(default, deserialize_with = "crate::patch::given", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<OwnRunbook>))]
     pub runbook: Option<Option<OwnRunbook>>,
+    /// The pool that it sends for; null where it is of none any more.
+    #[serde(default, deserialize_with = "crate::patch::given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<PoolId>))]
+    pub pool: Option<Option<PoolId>>,
 }

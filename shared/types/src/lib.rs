@@ -32,6 +32,7 @@ pub mod outcome;
 pub mod overview;
 pub mod page;
 mod patch;
+pub mod pool;
 pub mod problem;
 pub mod roster;
 pub mod route;
@@ -50,5 +51,5 @@ pub mod week;
 pub mod zone;
 
 pub use finding::{Finding, Severity, UnknownCause, UnknownPart};
-pub use id::{AddressId, ChangeId, ChannelId, DomainId, IncidentId, MonitorId, OrgId, RouteId, RuleId, ServerId, UserId, WindowId};
+pub use id::{AddressId, ChangeId, ChannelId, DomainId, IncidentId, MonitorId, OrgId, PoolId, RouteId, RuleId, ServerId, UserId, WindowId};
 pub use name::{Cidr, DomainName, EmailAddress, NameError};

@@ -157,7 +157,7 @@ fn done(patch: &Value) -> &'static str {
     match patch.get("paused").and_then(Value::as_bool) {
         Some(true) => "?saved=paused",
         Some(false) => "?saved=resumed",
-        None if ["interval_s", "selectors", "senders", "tags", "role", "least_size_mb", "runbook", "settings", "policy", "regions"]
+        None if ["interval_s", "selectors", "senders", "tags", "role", "least_size_mb", "runbook", "pool", "settings", "policy", "regions"]
             .iter()
             .any(|field| patch.get(field).is_some()) =>
         {
