@@ -5,6 +5,7 @@ mod blacklist;
 mod extension;
 mod service;
 mod smtp;
+mod trace;
 
 pub use audit::{AuditReport, CheckSummary, GoneRecord, MxHost, Status, WebHost};
 pub use blacklist::{BlacklistReport, ListEntry, ListState, ScannedList};
@@ -14,6 +15,8 @@ pub use smtp::{
     AuthReport, CertificateReport, CloseLook, DaneReport, DaneState, LoginLook, LoginOutcome, LoginReport, ProbeMode, ProbeReport, SmtpReport,
     Speaker, StageMs, TlsReport, TranscriptLine,
 };
+
+pub use trace::{PathTrace, TraceEnd, TraceHop};
 
 use serde::{Deserialize, Serialize};
 

@@ -244,6 +244,7 @@ fn proof(outcome: &Outcome, condition: &str) -> AnyView {
                 view! {
                     <h3 class="mono">{address}</h3>
                     <p class="sm">{ui::status(probe.verdict.into(), &probe.reason)}</p>
+                    {probe.trace.as_ref().map(|trace| ui::trace(trace, &format!("e{index}")))}
                     {ui::transcript(&probe.transcript, &format!("e{index}"), true)}
                 }
             };

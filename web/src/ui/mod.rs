@@ -28,6 +28,7 @@ mod spf;
 mod stays;
 mod tags;
 mod timing;
+mod trace;
 mod transport;
 
 pub(crate) use audit::{as_of, checks_strip, findings, findings_of_watched, record, records, unknown_parts};
@@ -56,6 +57,7 @@ pub(crate) use shell::{Place, public, shell};
 pub(crate) use stays::{stays, stood_before};
 pub(crate) use tags::{asked_tag, tag_filter, tag_parts, tags, tags_field};
 pub(crate) use timing::{Period, timing};
+pub(crate) use trace::trace;
 
 /// The icons, once per page.
 pub(crate) const SPRITE: &str = include_str!("sprite.svg");

@@ -49,7 +49,7 @@ use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use rustls::pki_types::ServerName;
 use tokio::time::Instant;
-use waypost_types::outcome::{ProbeMode, ProbeReport, SmtpReport, StageMs, Verdict};
+use waypost_types::outcome::{PathTrace, ProbeMode, ProbeReport, SmtpReport, StageMs, Verdict};
 
 use crate::net::{Absence, DialError, Lookup, Net, UNREACHABLE_HERE};
 use tls::Tls;
@@ -65,6 +65,12 @@ pub const PORT25_BLOCKED: &str = "outbound port 25 seems blocked from here";
 /// Whether the reason of an outcome is that outbound port 25 seems blocked, from wherever.
 pub fn is_port25_blocked(reason: &str) -> bool {
     reason.contains("outbound port 25 seems blocked")
+}
+
+/// Whether a connection was not made for a reason that lies on the way: nothing came back, or nobody knows a way.
+pub fn lost_on_the_way(probe: &ProbeReport) -> bool {
+    let lost = [DialError::TimedOut, DialError::Unreachable].iter().any(|error| probe.reason == error.to_string());
+    probe.verdict == Verdict::Down && probe.address.is_some() && probe.stage_ms.connect.is_none() && lost
 }
 
 /// Addresses of one host that are probed.
@@ -239,6 +245,11 @@ impl Prober {
         report
     }
 
+    /// The way to an address and port over TCP, router by router: at most 15 seconds.
+    pub async fn trace(&self, address: SocketAddr) -> PathTrace {
+        self.net.trace(address).await
+    }
+
     /// What a connection that was not made says of the server.
     pub(crate) fn undialled(&self, port: u16, address: IpAddr, error: &DialError) -> (Verdict, String) {
         match error {
@@ -288,6 +299,7 @@ fn bare(target: &ProbeTarget, address: Option<IpAddr>, verdict: Verdict, reason:
         findings: Vec::new(),
         unknown: Vec::new(),
         transcript: Vec::new(),
+        trace: None,
     }
 }
 

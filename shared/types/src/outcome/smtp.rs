@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::Verdict;
+use super::{PathTrace, Verdict};
 use crate::finding::{Finding, UnknownPart};
 
 /// How TLS is spoken on a port.
@@ -97,6 +97,9 @@ pub struct ProbeReport {
     pub unknown: Vec<UnknownPart>,
     /// Who said what, when; secrets masked.
     pub transcript: Vec<TranscriptLine>,
+    /// The way to the address, where no connection was made and it was followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<PathTrace>,
 }
 
 /// What came of questions that a server is asked once a day, beside its checks and in conversations of their own.

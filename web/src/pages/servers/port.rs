@@ -109,6 +109,7 @@ fn conversation(probe: &ProbeReport, id: &str) -> AnyView {
         <div class="card-body stack">
             <h3 class="mono">{address}</h3>
             <p class="sm">{ui::status(probe.verdict.into(), &probe.reason)}</p>
+            {probe.trace.as_ref().map(|trace| ui::trace(trace, id))}
             <div class="grid">{seen}{said}</div>
         </div>
         {findings}
