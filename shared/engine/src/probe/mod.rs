@@ -6,7 +6,8 @@
 //!   other name): there a mail program refuses to log in.
 //! - **degraded**: the conversation was held and something is to mend: greeting 4xx, no STARTTLS, a certificate that opportunistic senders
 //!   to port 25 accept all the same, any other finding of severity medium or worse. AUTH on port 25 is remarked but degrades nothing.
-//! - **unknown**: the login was put off by a temporary refusal and nothing else is wrong; or it could not be told from here: DNS did not answer, the egress guard forbids the address, there is no IPv6 here, or
+//! - **unknown**: the login was put off by a temporary refusal and nothing else is wrong; nothing is wrong but a certificate that DANE may vouch for
+//!   while DNS does not tell; or it could not be told from here: DNS did not answer, the egress guard forbids the address, there is no IPv6 here, or
 //!   outbound port 25 seems blocked ([`Port25Memory`]).
 //!
 //! A host is as bad as its worst address; addresses that could not be told count only when no address could be.
