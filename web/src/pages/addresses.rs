@@ -41,7 +41,7 @@ pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
         } else if addresses.items.is_empty() {
             view! { <div class="empty">{icon("list")}<h3>"No addresses yet"</h3><p>"The addresses of your domains' MX hosts appear here by themselves."</p>{gate.link("btn btn-primary", format!("{base}/add"), "Add an address")}{gate.hint()}</div> }.into_any()
         } else {
-            table(&frame, &addresses.items, &base, "Addresses")
+            table(&frame, &addresses.items, &base, ("Addresses", Address::all_tags))
         };
         let more = addresses.next.as_ref().map(
             |next| view! { <p><a class="btn" href=format!("{base}/addresses?cursor={}{with_tag}", text::encoded(next))>"More addresses"</a></p> },
@@ -57,14 +57,14 @@ pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
     }))
 }
 
-/// Addresses with how they stand; `name` is what the table is called.
-pub(super) fn table(frame: &Frame, addresses: &[Address], base: &str, name: &str) -> AnyView {
+/// Addresses with how they stand, and which of their tags are shown; `name` is what the table is called.
+pub(super) fn table(frame: &Frame, addresses: &[Address], base: &str, (name, tags): (&str, fn(&Address) -> Vec<String>)) -> AnyView {
     let rows = addresses
         .iter()
         .map(|address| {
             view! {
                 <tr>
-                    <th scope="row"><a class="plain mono" href=format!("{base}/addresses/{}", address.id)>{address.cidr.to_string()}</a><span class="sub">{address.hosts.join(", ")}</span>{ui::tags(&address.all_tags(), &format!("{base}/addresses"))}</th>
+                    <th scope="row"><a class="plain mono" href=format!("{base}/addresses/{}", address.id)>{address.cidr.to_string()}</a><span class="sub">{address.hosts.join(", ")}</span>{ui::tags(&tags(address), &format!("{base}/addresses"))}</th>
                     <td data-label="State">{ui::listing_status(address)}{ui::maintenance_mark(frame, Watched { address: Some(address.id), tags: &address.all_tags(), ..Watched::default() })}</td>
                     <td class="num" data-label="Answered">{format!("{} of {}", address.answered, address.asked)}</td>
                     <td class="num" data-label="Last scan">{ui::when(address.last_checked_at)}</td>

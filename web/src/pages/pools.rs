@@ -99,19 +99,24 @@ fn card(frame: &Frame, pool: &Pool, root: &str) -> AnyView {
     let body = if worst.is_empty() {
         view! { <p class="card-body sm muted">"It has no addresses."</p> }.into_any()
     } else {
-        addresses::table(frame, &worst, root, &format!("Addresses of {}", pool.name))
+        addresses::table(frame, &worst, root, (&format!("Addresses of {}", pool.name), own_tags))
     };
     let to = format!("{root}/pools/{}", pool.id);
     let more = (rest > 0).then(|| view! { <div class="card-foot"><a href=to.clone()>{format!("And {}", text::counted(u32::try_from(rest).unwrap_or(u32::MAX), "more address", "more addresses"))}</a></div> });
     view! {
         <section class="card" aria-labelledby=id.clone()>
-            <div class="card-head"><h2 id=id.clone()><a class="plain" href=to.clone()>{pool.name.clone()}</a></h2><span class="row">{standing(pool.standing)}</span><a class="meta" href=format!("{root}/all?tag={}", text::encoded(&pool.tag))>"Its monitors"</a></div>
+            <div class="card-head"><h2 id=id.clone()><a class="plain strong" href=to.clone()>{pool.name.clone()}</a></h2><span class="row">{standing(pool.standing)}</span><a class="meta" href=format!("{root}/all?tag={}", text::encoded(&pool.tag))>"Its monitors"</a></div>
             {(!pool.note.is_empty()).then(|| view! { <p class="card-body sm soft">{pool.note.clone()}</p> })}
             {body}
             {more}
         </section>
     }
     .into_any()
+}
+
+/// The pool's own need not be said of each.
+fn own_tags(address: &Address) -> Vec<String> {
+    address.tags.clone()
 }
 
 /// How many stand how; what there is none of is not said.
@@ -172,7 +177,7 @@ async fn draw(visit: &Visit, target: &Target<'_>, fields: &Fields, failure: Opti
         let body = if pool.addresses.is_empty() {
             view! { <div class="empty">{icon("list")}<h3>"It has no addresses"</h3><p>"Add those that send for it below."</p></div> }.into_any()
         } else {
-            addresses::table(&frame, &pool.addresses, &root, "Addresses of the pool")
+            addresses::table(&frame, &pool.addresses, &root, ("Addresses of the pool", own_tags))
         };
         let content = view! {
             {notice(visit, failure)}

@@ -83,12 +83,12 @@ fn dane(dane: &DaneReport) -> AnyView {
         DaneState::Unusable | DaneState::Insecure => Status::Warn,
         DaneState::Unknown => Status::None,
     };
-    let said = dane.matched.as_deref().or(dane.reason.as_deref()).unwrap_or_default().to_owned();
+    let said = match &dane.matched {
+        Some(record) => view! { <div class="muted xs mono wrap-any">{record.clone()}</div> }.into_any(),
+        None => view! { <div class="muted xs wrap-any">{dane.reason.clone()}</div> }.into_any(),
+    };
     let word = text::sentence(dane.state.word());
-    row(
-        "DANE",
-        view! { {status(state, word.trim_end_matches('.'))}<div class="muted xs wrap-any">{said}</div><div class="muted xs mono wrap-any">{dane.owner.clone()}</div> },
-    )
+    row("DANE", view! { {status(state, word.trim_end_matches('.'))}{said}<div class="muted xs mono wrap-any">{dane.owner.clone()}</div> })
 }
 
 /// One certificate of the chain.

@@ -26,7 +26,7 @@ async fn pools_show_how_their_addresses_stand_worst_first() {
     assert!(places.is_sorted(), "{places:?}");
     assert!(values(&html, "href").contains(&"/o/acme/all?tag=pool%3Anewsletter"));
     let (_, html, _) = ask(member("viewer"), get(&format!("/o/acme/pools/{POOL}"))).await;
-    assert!(text(&html).contains("pool:newsletter") && values(&html, "href").contains(&"/o/acme/addresses?tag=pool%3Anewsletter"));
+    assert!(text(&html).contains("pool:newsletter"));
     let (_, html, _) = ask(member("viewer"), get("/o/empty/pools")).await;
     assert!(text(&html).contains("No pools yet"));
 }
@@ -70,6 +70,7 @@ async fn forms_send_what_was_written_and_what_is_wrong_stands_beside_it() {
 #[tokio::test]
 async fn an_address_is_put_into_a_pool_by_its_settings() {
     let (_, html, _) = ask(member("editor"), get(&format!("/o/acme/addresses/{ADDRESS}"))).await;
+    assert!(values(&html, "href").contains(&"/o/acme/addresses"));
     let options: Vec<&str> = tags(&html, "option").into_iter().filter(|tag| tag.contains(POOL)).collect();
     assert_eq!(options.len(), 1, "{options:?}");
     let accepts = |request: &ApiRequest| if request.method == Method::Patch { (200, json!({})) } else { member("editor")(request) };
