@@ -76,7 +76,6 @@ pub fn least_size(mb: Option<u32>) -> Result<(), ApiError> {
 }
 
 /// A runbook of a monitor's own, as it is kept: one without anything in it is none.
-#[expect(clippy::option_option, reason = "a patch tells what is absent from what is null")]
 pub fn runbook(given: Option<Option<OwnRunbook>>) -> Result<Option<Option<OwnRunbook>>, ApiError> {
     let checked = |own: OwnRunbook| own.checked().map_err(|fault| ApiError::field(fault.field, fault.message));
     given.map(|own| own.map_or(Ok(None), checked)).transpose()

@@ -59,6 +59,7 @@ pub(crate) struct MonitorsChange<'a> {
     pub paused: Option<bool>,
     pub regions: Option<&'a [String]>,
     pub policy: Option<PolicyPatch>,
+    #[expect(clippy::option_option, reason = "a change tells what stays from what is taken away")]
     pub runbook: Option<Option<&'a OwnRunbook>>,
 }
 

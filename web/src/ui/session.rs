@@ -27,8 +27,8 @@ pub(crate) const fn takes_from_servers(probe: &ProbeReport) -> bool {
 
 /// Where servers deliver, a TLSA record of the server's own certificate makes its dates, names and issuer no fault.
 fn vouched(tls: &TlsReport, delivers: bool) -> bool {
-    let own = |dane: &&DaneReport| dane.state == DaneState::Matches && dane.usage() == Some(3);
-    delivers && tls.dane.as_ref().filter(own).is_some()
+    let own = |dane: &DaneReport| dane.state == DaneState::Matches && dane.usage() == Some(3);
+    delivers && tls.dane.as_ref().is_some_and(own)
 }
 
 fn certificate_status(tls: &TlsReport, delivers: bool) -> AnyView {

@@ -13,7 +13,7 @@ use super::{
     Facts, Part,
     certificates::{Chains, Looks, MOST_HOSTS, SMTP},
     dane_match::{Match, Tlsa, record_for},
-    dane_records::{Records, mismatch, tlsa_of},
+    dane_records::{TlsaSet, mismatch, tlsa_of},
     dnssec::{STRIPPED, Signed, passes_signatures, signed, vouched},
     dnssec_records::signatures,
     organisational,
@@ -139,7 +139,7 @@ async fn look<'a>(net: &Net, mx: &'a MxHost, chains: &Chains<'_>) -> Lookup<Host
         Lookup::Failed(failure) => return Lookup::Failed(failure),
     };
     let mut hosts = Vec::with_capacity(found.len());
-    for Records { base, owner, records } in found {
+    for TlsaSet { base, owner, records } in found {
         hosts.push(host(net, mx, chains, (base, owner, records)).await);
     }
     Lookup::Found(hosts)

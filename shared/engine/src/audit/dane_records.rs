@@ -18,7 +18,7 @@ const MOST_RECORDS: usize = 1_500;
 
 /// The TLSA records of a host and port.
 #[derive(Debug, Clone)]
-pub(crate) struct Records {
+pub(crate) struct TlsaSet {
     /// The name they are below: the host's, or that it is an alias of.
     pub base: String,
     /// Where they are.
@@ -28,7 +28,7 @@ pub(crate) struct Records {
 }
 
 /// Looks them up, under the name that the host is an alias of where it is one, and else under its own.
-pub(crate) async fn tlsa_of(net: &Net, host: &str, port: u16) -> Lookup<Records> {
+pub(crate) async fn tlsa_of(net: &Net, host: &str, port: u16) -> Lookup<TlsaSet> {
     let mut bases = vec![host.to_owned()];
     while bases.len() <= MOST_ALIASES {
         match net.dns().cname(&bases[bases.len() - 1]).await {
@@ -54,7 +54,7 @@ pub(crate) async fn tlsa_of(net: &Net, host: &str, port: u16) -> Lookup<Records>
             records.sort();
             records.dedup();
             records.truncate(MOST_RECORDS);
-            Lookup::Found(vec![Records { base, owner, records }])
+            Lookup::Found(vec![TlsaSet { base, owner, records }])
         }
         Lookup::Missing(absence) => Lookup::Missing(absence),
         Lookup::Failed(failure) => Lookup::Failed(failure),

@@ -58,7 +58,7 @@ async fn follow(to: SocketAddr, shown: &(impl Fn(IpAddr) -> bool + Sync)) -> Pat
         let answers = join_all(asked.map(async |number| (number, hop::attempt(to, number, wait).await))).await;
         for (number, answer) in answers {
             match answer {
-                Ok((ended, ms)) => way.add(number, ended, ms, shown),
+                Ok((ended, ms)) => way.add(number, &ended, ms, shown),
                 Err(error) => return untraced(&format!("the system here does not permit it ({error})")),
             }
             if way.end.is_some() {
@@ -80,7 +80,7 @@ struct Way {
 
 #[cfg(target_os = "linux")]
 impl Way {
-    fn add(&mut self, number: u8, ended: hop::Ended, ms: f64, shown: &impl Fn(IpAddr) -> bool) {
+    fn add(&mut self, number: u8, ended: &hop::Ended, ms: f64, shown: &impl Fn(IpAddr) -> bool) {
         use hop::Ended;
 
         let ms = (ms * 1e3).round() / 1e3;
@@ -92,7 +92,7 @@ impl Way {
         };
         self.silent = 0;
         match ended {
-            Ended::Router(address) => self.hops.push(hop(address)),
+            Ended::Router(address) => self.hops.push(hop(*address)),
             Ended::Silent => {
                 self.silent = self.hops.iter().rev().take_while(|hop| hop.ms.is_none()).count() + 1;
                 self.hops.push(TraceHop { number, address: None, hidden: false, ms: None });
@@ -101,12 +101,12 @@ impl Way {
             Ended::Refused => self.end = Some((TraceEnd::Refused, format!("the host refuses the connection, {}", away(number)))),
             Ended::NoWay(address, word) => {
                 let who = match address {
-                    Some(address) if shown(address) => address.to_string(),
+                    Some(address) if shown(*address) => address.to_string(),
                     Some(_) => "a router near Waypost".to_owned(),
                     None => "the network here".to_owned(),
                 };
                 if address.is_some() {
-                    self.hops.push(hop(address));
+                    self.hops.push(hop(*address));
                 }
                 self.end = Some((TraceEnd::Stopped, format!("{who} says that {word}")));
             }

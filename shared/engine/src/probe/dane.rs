@@ -17,7 +17,7 @@ use super::{ProbeTarget, literal_of, remarks::is_submission};
 use crate::{
     audit::{
         dane_match::{Match, Tlsa},
-        dane_records::{Records, mismatch, tlsa_of},
+        dane_records::{TlsaSet, mismatch, tlsa_of},
         rules::Remark,
         vouched,
     },
@@ -39,7 +39,7 @@ pub(super) struct Dane {
 }
 
 impl Dane {
-    fn of(records: &Records, state: DaneState, reason: Option<String>) -> Self {
+    fn of(records: &TlsaSet, state: DaneState, reason: Option<String>) -> Self {
         let shown = records.records.iter().take(MOST_SHOWN).cloned().collect();
         Self { report: Some(DaneReport { owner: records.owner.clone(), state, records: shown, matched: None, reason }), ..Self::default() }
     }
@@ -80,7 +80,7 @@ pub(super) async fn look(net: &Net, target: &ProbeTarget, address: IpAddr, chain
 }
 
 /// Holds the records that senders believe against the chain, the server's own certificate first.
-fn compared(net: &Net, target: &ProbeTarget, address: IpAddr, records: &Records, chain: &[CertificateDer<'_>]) -> Dane {
+fn compared(net: &Net, target: &ProbeTarget, address: IpAddr, records: &TlsaSet, chain: &[CertificateDer<'_>]) -> Dane {
     let usable: Vec<(&String, Tlsa)> = records.records.iter().filter_map(|text| Some((text, Tlsa::parse(text).ok().filter(Tlsa::usable)?))).collect();
     if usable.is_empty() {
         let reason = "no TLSA record is of use to SMTP, so senders use TLS without checking the certificate";

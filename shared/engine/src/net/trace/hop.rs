@@ -94,7 +94,7 @@ impl Attempt {
                 Ok(Errno::UnknownErrno) if ready.is_writable() => return Ok(Ended::Connected),
                 // Nothing has happened after all: the next news is waited for.
                 Ok(Errno::UnknownErrno) => {
-                    drop(self.stream.try_io(Interest::WRITABLE | Interest::ERROR, || Err::<(), _>(io::ErrorKind::WouldBlock.into())))
+                    drop(self.stream.try_io(Interest::WRITABLE | Interest::ERROR, || Err::<(), _>(io::ErrorKind::WouldBlock.into())));
                 }
                 Ok(Errno::ECONNREFUSED | Errno::ECONNRESET) => return Ok(Ended::Refused),
                 // It was sent back, and the kernel does not say by whom.
@@ -141,7 +141,7 @@ const fn unreachable_word(code: u8) -> &'static str {
     }
 }
 
-/// The same of ICMPv6 (RFC 4443 3.1).
+/// The same of `ICMPv6` (RFC 4443 3.1).
 const fn unreachable_word6(code: u8) -> &'static str {
     match code {
         0 => "the network can not be reached",
