@@ -39,7 +39,12 @@ pub enum Thing {
         role: Option<ServerRole>,
     },
     /// An address or network.
-    Address(Cidr),
+    Address {
+        /// Which.
+        cidr: Cidr,
+        /// The pool that it sends for, where that is given.
+        pool: Option<String>,
+    },
     /// A service beside SMTP.
     Service {
         /// What kind.
@@ -57,7 +62,7 @@ impl Thing {
         match self {
             Self::Domain(_) => "domain",
             Self::Server { .. } => "server",
-            Self::Address(_) => "address",
+            Self::Address { .. } => "address",
             Self::Service { kind, .. } => kind.as_str(),
         }
     }
@@ -67,7 +72,7 @@ impl Thing {
         match self {
             Self::Domain(name) => name.to_string(),
             Self::Server { host, .. } => host.clone(),
-            Self::Address(cidr) => cidr.to_string(),
+            Self::Address { cidr, .. } => cidr.to_string(),
             Self::Service { target, .. } => target.written.clone(),
         }
     }
@@ -76,7 +81,7 @@ impl Thing {
         match self {
             Self::Domain(_) => MonitorKind::Audit,
             Self::Server { .. } => MonitorKind::Smtp,
-            Self::Address(_) => MonitorKind::Blacklist,
+            Self::Address { .. } => MonitorKind::Blacklist,
             Self::Service { kind, .. } => *kind,
         }
     }
@@ -244,6 +249,9 @@ fn thing<'a>(cell: &impl Fn(&str) -> &'a str, egress: &Egress) -> Result<Thing, 
         only("ports", "mail servers")?;
         only("role", "mail servers")?;
     }
+    if kind != "address" {
+        only("pool", "addresses")?;
+    }
     let service = kind.parse::<MonitorKind>().ok().filter(|kind| kind.is_service());
     if service.is_none() {
         only("settings", "services")?;
@@ -253,7 +261,10 @@ fn thing<'a>(cell: &impl Fn(&str) -> &'a str, egress: &Egress) -> Result<Thing, 
         ("server", _) => {
             Ok(Thing::Server { host: targets::host("target", target, egress)?, ports: ports(cell("ports"))?, role: role(cell("role"))? })
         }
-        ("address", _) => Ok(Thing::Address(targets::cidr("target", target, egress)?)),
+        ("address", _) => {
+            let pool = Some(cell("pool")).filter(|name| !name.is_empty()).map(|name| targets::pool("pool", name)).transpose()?;
+            Ok(Thing::Address { cidr: targets::cidr("target", target, egress)?, pool })
+        }
         (_, Some(kind)) => {
             let target = targets::target(kind, target, egress)?;
             let settings = match cell("settings") {
@@ -312,7 +323,8 @@ pub fn write(rows: Vec<RosterRow>) -> Result<Vec<u8>, ApiError> {
         };
         let interval = row.interval_s.map(|seconds| seconds.to_string()).unwrap_or_default();
         let paused = row.paused.map(|paused| paused.to_string()).unwrap_or_default();
-        let cells = [row.kind, row.target, ports, row.role.unwrap_or_default(), row.tags.join(" "), interval, paused, settings];
+        let cells =
+            [row.kind, row.target, ports, row.role.unwrap_or_default(), row.tags.join(" "), interval, paused, settings, row.pool.unwrap_or_default()];
         writer.write_record(cells.map(guarded)).map_err(ApiError::internal)?;
     }
     writer.into_inner().map_err(|error| ApiError::internal(error.to_string()))

@@ -39,7 +39,7 @@ fn a_table_is_read_whatever_program_wrote_it() {
 
 #[test]
 fn every_fault_is_told_with_its_line_and_its_column() {
-    let header = "kind,target,ports,role,tags,interval_s,paused,settings";
+    let header = "kind,target,ports,role,tags,interval_s,paused,settings,pool";
     for (line, said) in [
         ("pigeon,example.com,,,,,,", "Line 2, kind: “pigeon” is no kind"),
         ("domain,exa mple,,,,,,", "Line 2, target:"),
@@ -50,6 +50,8 @@ fn every_fault_is_told_with_its_line_and_its_column() {
         ("server,mail.example.com,smtp,,,,,", "Line 2, ports: “smtp” is no port"),
         ("server,mail.example.com,,boss,,,,", "Line 2, role: Give one of originating"),
         ("server,127.0.0.1,,,,,,", "Line 2, target:"),
+        ("domain,example.com,,,,,,,news", "Line 2, pool: Only addresses have it"),
+        ("address,203.0.113.7,,,,,,,two words", "Line 2, pool: Give 1 to 25 letters"),
         ("address,203.0.113.0/20,,,,,,", "Line 2, target:"),
         ("domain,example.com,,,a_b!,,,", "Line 2, tags: “a_b!” is no tag"),
         ("domain,example.com,,,,60,,", "Line 2, interval_s: Give 3600 to 86400 seconds."),
@@ -101,6 +103,7 @@ fn what_is_written_is_read_back_and_computes_nothing() {
         interval_s: Some(3600),
         paused: Some(true),
         settings,
+        pool: (kind == "address").then(|| "-x".to_owned()),
     };
     let settings: ServiceSettings = serde_json::from_value(serde_json::json!({ "begins_with": "220 \"=1+1\", ok" })).unwrap();
     let text = write(vec![

@@ -15,7 +15,7 @@ use waypost_store::instructions::DomainInstructions;
 use waypost_types::{
     lists::{ListChoice, ZoneHealth},
     monitor::MonitorKind,
-    outcome::{CloseLook, Outcome, ProbeMode, ProbeReport, SmtpReport, StageMs, Verdict},
+    outcome::{CloseLook, Outcome, PathTrace, ProbeMode, ProbeReport, SmtpReport, StageMs, Verdict},
     service::ServiceSettings,
 };
 
@@ -36,6 +36,16 @@ pub trait Checker: Send + Sync + 'static {
 
     /// Logs in at the server of a conversation that was held, in a conversation of its own. Nothing where it can not be reached any more.
     fn log_in<'a>(&'a self, _held: &'a ProbeReport, _credentials: Credentials) -> BoxFuture<'a, Option<ProbeReport>> {
+        Box::pin(async { None })
+    }
+
+    /// Whether no connection was made for a reason that lies on the way.
+    fn is_lost(&self, _probe: &ProbeReport) -> bool {
+        false
+    }
+
+    /// Follows the way to an address that was lost.
+    fn trace<'a>(&'a self, _lost: &'a ProbeReport) -> BoxFuture<'a, Option<PathTrace>> {
         Box::pin(async { None })
     }
 
@@ -162,6 +172,7 @@ pub fn stub_outcome(host: &str, port: u16, verdict: Verdict) -> Outcome {
             findings: Vec::new(),
             unknown: Vec::new(),
             transcript: Vec::new(),
+            trace: None,
         }],
         close_looks: Vec::new(),
         login: None,

@@ -1,6 +1,6 @@
 //! The checker that looks at the world: the engine behind the pipeline's interface.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
@@ -8,7 +8,7 @@ use waypost_engine::{
     audit::{AuditOptions, Known, audit, provider_of},
     blacklist::{Lists, Scanner, Subject},
     net::{Egress, Net, NetConfig, NetError},
-    probe::{Asks, Credentials, Port25Memory, ProbeTarget, Prober},
+    probe::{Asks, Credentials, Port25Memory, ProbeTarget, Prober, lost_on_the_way},
     service::ServiceCheck,
 };
 use waypost_store::{history::KnownRecord, instructions::DomainInstructions};
@@ -16,7 +16,7 @@ use waypost_types::{
     Cidr, DomainName, UnknownPart,
     lists::ZoneHealth,
     monitor::MonitorKind,
-    outcome::{AuditReport, BlacklistReport, CloseLook, Outcome, ProbeMode, ProbeReport, ServiceReport, SmtpReport, Verdict},
+    outcome::{AuditReport, BlacklistReport, CloseLook, Outcome, PathTrace, ProbeMode, ProbeReport, ServiceReport, SmtpReport, Verdict},
     service::ServiceSettings,
 };
 
@@ -162,6 +162,14 @@ impl Checker for EngineChecker {
             let target = ProbeTarget { host: held.host.clone(), port: held.port, mode: held.mode, auth: Some(credentials) };
             Some(self.prober.probe_address(&target, held.address?).await)
         })
+    }
+
+    fn is_lost(&self, probe: &ProbeReport) -> bool {
+        lost_on_the_way(probe)
+    }
+
+    fn trace<'a>(&'a self, lost: &'a ProbeReport) -> BoxFuture<'a, Option<PathTrace>> {
+        Box::pin(async move { Some(self.prober.trace(SocketAddr::new(lost.address?, lost.port)).await) })
     }
 
     fn list_health(&self) -> Vec<ZoneHealth> {

@@ -21,7 +21,6 @@ use waypost_types::{
     channel::{ChannelEvent, EventKind},
     event::LiveEvent,
     incident::{IncidentSeverity, IncidentStatus, TimelineEvent},
-    topic::Topic,
 };
 
 use crate::{WorkerError, backoff::forever, error::chain};
@@ -86,8 +85,7 @@ impl FollowUps {
         let (slug, name) = tx.org_label().await?;
         let (id, about) = (claimed.incident, &due.incident);
         let url = incident_url(&self.base_url, &slug, id);
-        let topic = Topic::of(about);
-        let book = topic.map(|topic| (topic.title(), runbook_url(&self.base_url, &slug, topic)));
+        let book = about.guide().map(|guide| (guide.title(), runbook_url(&self.base_url, &slug, id, &guide)));
         let mail = IncidentMail {
             org: &name,
             url: &url,

@@ -21,6 +21,7 @@ use waypost_types::{
     monitor::MonitorKind,
     outcome::Outcome,
     rule::rule_of,
+    runbook::{Guide, OwnRunbook},
     topic::Topic,
 };
 
@@ -121,8 +122,11 @@ fn about<'a>(
     IncidentMail { org: &audience.name, url, title, summary, target, severity, opened_at, at, runbook: None, root_cause: None }
 }
 
-fn shown(book: Option<&(Topic, String)>) -> Option<(&str, &str)> {
-    book.map(|(topic, url)| (topic.title(), url.as_str()))
+/// Title and address of a runbook.
+type Book = (&'static str, String);
+
+fn shown(book: Option<&Book>) -> Option<(&str, &str)> {
+    book.map(|(title, url)| (*title, url.as_str()))
 }
 
 impl Incidents {
@@ -225,14 +229,15 @@ impl Incidents {
         let Some(worst) = news.first() else { return Ok(()) };
         let at = worst.step.at;
         let urls: Vec<String> = news.iter().map(|one| incident_url(&self.base_url, &audience.slug, one.id)).collect();
-        let books: Vec<Option<(Topic, String)>> = news.iter().map(|one| self.runbook(audience, one.step)).collect();
+        let ids: Vec<IncidentId> = news.iter().map(|one| one.id).collect();
+        let mut own = tx.own_runbooks_of(&ids).await?;
+        let books: Vec<Option<Book>> = news.iter().map(|one| self.book(audience, one.step, one.id, own.remove(&one.id))).collect();
         let places = urls.iter().zip(&books);
         let told: Vec<IncidentMail<'_>> = news.iter().zip(places).map(|(one, (url, book))| one.mail(&audience.name, url, book.as_ref())).collect();
         let Some(mail) = incidents_opened(&told, &incidents_url(&self.base_url, &audience.slug)) else { return Ok(()) };
         let also: Vec<IncidentId> = news.iter().skip(1).map(|one| one.id).collect();
         let key = opened_key(worst.id);
-        let all: Vec<IncidentId> = news.iter().map(|one| one.id).collect();
-        let routed = tx.ask_routes_together(&all, at).await?;
+        let routed = tx.ask_routes_together(&ids, at).await?;
         let Some(of_worst) = routed.first() else { return Ok(()) };
         let recipients = audience.mailed(tx, worst.id, of_worst).await?;
         self.mail(tx, &recipients, (worst.id, &also), &key, mail).await?;
@@ -283,7 +288,7 @@ impl Incidents {
         (title, summary, severity): (&str, &str, IncidentSeverity),
     ) -> Result<(), WorkerError> {
         let reopened = tx.set_flapping(id, Some(since)).await?;
-        let book = self.runbook(audience, step);
+        let book = self.runbook(tx, audience, step, id).await?;
         let url = incident_url(&self.base_url, &audience.slug, id);
         let mail = IncidentMail { runbook: shown(book.as_ref()), ..about(audience, step, &url, (title, summary, severity), opened_at) };
         self.tell(tx, audience, (id, &flapping_key(id, reopened), EventKind::Flapping), (&mail, None), incident_flapping(&mail)).await
@@ -299,7 +304,7 @@ impl Incidents {
     ) -> Result<(), WorkerError> {
         let line = format!("Was {}, is {} now: {title}", incident.severity.word().to_lowercase(), severity.word().to_lowercase());
         let version = tx.change_incident(incident.id, step.at, severity, title, summary, &line).await?;
-        let book = self.runbook(audience, step);
+        let book = self.runbook(tx, audience, step, incident.id).await?;
         let url = incident_url(&self.base_url, &audience.slug, incident.id);
         let mail = IncidentMail {
             runbook: shown(book.as_ref()),
@@ -328,10 +333,16 @@ impl Incidents {
         Ok(())
     }
 
-    /// The runbook that fits what happens, and where it is.
-    fn runbook(&self, audience: &Audience, step: &Step<'_>) -> Option<(Topic, String)> {
-        let topic = Topic::about(step.kind, step.target, &step.condition, Some(step.outcome))?;
-        Some((topic, runbook_url(&self.base_url, &audience.slug, topic)))
+    /// The runbook that an incident leads to, and where it is.
+    async fn runbook(&self, tx: &mut OrgTx, audience: &Audience, step: &Step<'_>, id: IncidentId) -> Result<Option<Book>, WorkerError> {
+        let own = tx.own_runbooks_of(&[id]).await?.remove(&id);
+        Ok(self.book(audience, step, id, own))
+    }
+
+    /// One of its own, or else that which fits what happens.
+    fn book(&self, audience: &Audience, step: &Step<'_>, id: IncidentId, own: Option<OwnRunbook>) -> Option<Book> {
+        let guide = Guide::of(own, Topic::about(step.kind, step.target, &step.condition, Some(step.outcome)))?;
+        Some((guide.title(), runbook_url(&self.base_url, &audience.slug, id, &guide)))
     }
 
     /// Members by mail, and the organisation's channels, as its routes say.
@@ -374,7 +385,7 @@ struct Opened<'a> {
 }
 
 impl Opened<'_> {
-    fn mail<'b>(&'b self, org: &'b str, url: &'b str, book: Option<&'b (Topic, String)>) -> IncidentMail<'b> {
+    fn mail<'b>(&'b self, org: &'b str, url: &'b str, book: Option<&'b Book>) -> IncidentMail<'b> {
         let runbook = shown(book);
         let Step { target, at, .. } = *self.step;
         IncidentMail {

@@ -45,6 +45,7 @@ mod stays;
 mod steps;
 pub mod telemetry;
 pub mod thresholds;
+mod traces;
 mod unheard;
 mod untold;
 pub mod wording;

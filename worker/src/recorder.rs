@@ -4,7 +4,7 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use chrono::{DateTime, SubsecRound as _, Utc};
-use waypost_engine::audit::provider_of;
+use waypost_engine::{audit::provider_of, probe::with_least_size};
 use waypost_store::{
     OrgTx, Store,
     maintenance::WindowsInForce,
@@ -183,8 +183,8 @@ fn sort_out<'a>(
             Outcome::Service(_) => false,
         };
         let judges = keeps && has_conditions;
-        let outcome =
-            carry(monitor.before.as_ref().zip(monitor.last_at), &run.outcome, Memory { conditions: &monitor.conditions, judges, at: run.at });
+        let seen = as_asked(&monitor, &run.outcome);
+        let outcome = carry(monitor.before.as_ref().zip(monitor.last_at), &seen, Memory { conditions: &monitor.conditions, judges, at: run.at });
         let summary = sentence(&outcome);
         let mut latest = monitor.others.clone();
         latest.push(RegionOutcome {
@@ -211,6 +211,16 @@ fn sort_out<'a>(
         news.push(Judged { monitor, run, outcome, summary, judgement, conditions, keeps, maintenance });
     }
     (news, repeats)
+}
+
+/// What was seen, judged by what the organisation asks of its own server. The conversation itself is shared with whoever else watches it.
+fn as_asked(monitor: &LockedMonitor, seen: &Arc<Outcome>) -> Arc<Outcome> {
+    match (&**seen, monitor.least_size_mb) {
+        (Outcome::Smtp(report), Some(least)) => {
+            with_least_size(report, least).map_or_else(|| Arc::clone(seen), |judged| Arc::new(Outcome::Smtp(Box::new(judged))))
+        }
+        _ => Arc::clone(seen),
+    }
 }
 
 fn judge_conditions(monitor: &LockedMonitor, run: &Run, outcome: &Outcome, maintenance: bool) -> (Vec<Element>, Decision) {

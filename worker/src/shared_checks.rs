@@ -21,6 +21,7 @@ use crate::{
     checker::{Checker, Instructions, Observation, split_target},
     close_looks::CloseLooks,
     error::chain,
+    traces::Traces,
 };
 
 /// Targets whose outcome is remembered at most.
@@ -64,6 +65,7 @@ type Slot = Arc<AsyncMutex<Option<Observation>>>;
 pub struct SharedChecks {
     checker: Arc<dyn Checker>,
     close_looks: CloseLooks,
+    traces: Traces,
     /// Where the region's workers take turns at providers' hosts.
     store: Store,
     region: String,
@@ -85,6 +87,7 @@ impl SharedChecks {
     pub fn new(checker: Arc<dyn Checker>, store: Store, region: &str, concurrent_probes: usize, concurrent_audits: usize) -> Self {
         Self {
             close_looks: CloseLooks::new(Arc::clone(&checker), store.clone()),
+            traces: Traces::new(Arc::clone(&checker)),
             checker,
             store,
             region: region.to_owned(),
@@ -121,6 +124,8 @@ impl SharedChecks {
         let _permit = tokio::time::timeout(left, semaphore.acquire()).await.map_err(|_| NoLook::TooLate)?.map_err(|_| NoLook::TooLate)?;
         let started = std::time::Instant::now();
         let outcome = self.checker.check(kind, target, ask.instructions).await;
+        // What is known to be down is not followed with every look.
+        let outcome = if MonitorState::from(outcome.verdict()) == ask.state { outcome } else { self.traces.add(outcome).await };
         metrics::histogram!("waypost_check_seconds", "kind" => kind.as_str()).record(started.elapsed().as_secs_f64());
         metrics::counter!("waypost_checks_total", "kind" => kind.as_str(), "verdict" => outcome.verdict().as_str()).increment(1);
         let observation = Observation { at: Utc::now(), outcome: Arc::new(outcome) };

@@ -325,9 +325,18 @@ fn smtp_words(target: &str, state: MonitorState, report: &SmtpReport, finding: O
         ),
         _ => (
             format!("Port {port} of {host} does not answer"),
-            format!("{} Next step: check that the mail server runs and that the firewall lets port {port} in.", full_stop(&report.summary)),
+            format!(
+                "{}{} Next step: check that the mail server runs and that the firewall lets port {port} in.",
+                full_stop(&report.summary),
+                way_words(report)
+            ),
         ),
     }
+}
+
+/// Where the way to it ends, with a space before; nothing where it was not followed.
+fn way_words(report: &SmtpReport) -> String {
+    report.probes.iter().find_map(|probe| probe.trace.as_ref()).map(|trace| format!(" {}", trace.summary)).unwrap_or_default()
 }
 
 fn advice(finding: &Finding) -> String {

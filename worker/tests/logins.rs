@@ -100,6 +100,7 @@ fn session(trusted: bool) -> TlsReport {
         key: String::new(),
         signature: String::new(),
         chain: Vec::new(),
+        dane: None,
     }
 }
 

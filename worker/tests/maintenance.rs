@@ -99,7 +99,7 @@ async fn a_window_by_tag_covers_what_has_the_tag_when_it_is_seen() {
     let scene = Scene::new().await;
     scene.verify("owner@example.com").await;
     let mut tx = scene.db.store.org_tx(scene.org).await.unwrap();
-    let Added::New(server) = tx.add_server("mx.example", &[25]).await.unwrap() else { panic!("it is new") };
+    let Added::New(server) = tx.add_server("mx.example", &[25], None).await.unwrap() else { panic!("it is new") };
     let tagged = |tags: &[&str]| ServerPatch { tags: Some(tags.iter().map(ToString::to_string).collect()), ..ServerPatch::default() };
     tx.update_server(server.id, None, &tagged(&["berlin", "rack-2"])).await.unwrap();
     tx.commit().await.unwrap();

@@ -3,9 +3,9 @@
 
 use waypost_engine::net::{Net, NetConfig};
 use waypost_engine::probe::{Asks, Credentials, Mechanism, Port25Memory, ProbeTarget, Prober};
-use waypost_lab::{Fault, Lab, LabConfig, Lease};
+use waypost_lab::{Fault, Lab, LabConfig, Lease, Signing};
 use waypost_types::finding::Severity;
-use waypost_types::outcome::{LoginOutcome, ProbeMode, ProbeReport, Verdict};
+use waypost_types::outcome::{DaneState, LoginOutcome, ProbeMode, ProbeReport, Verdict};
 
 const USER: &str = "user@lab.test";
 const PASSWORD: &str = "secret-lab";
@@ -18,8 +18,12 @@ async fn lab() -> Lab {
 }
 
 fn prober(lab: &Lab) -> Prober {
+    prober_trusting(lab, false)
+}
+
+fn prober_trusting(lab: &Lab, trust_ad: bool) -> Prober {
     let resolvers = vec![lab.ready.resolver.parse().unwrap()];
-    let net = Net::new(NetConfig { resolvers, ca_file: Some((&lab.ready.ca_file).into()), ..NetConfig::default() }).unwrap();
+    let net = Net::new(NetConfig { resolvers, trust_ad, ca_file: Some((&lab.ready.ca_file).into()), ..NetConfig::default() }).unwrap();
     Prober::new(&net).with_port25(Port25Memory::open())
 }
 
@@ -112,4 +116,29 @@ async fn a_postfix_that_takes_old_tls_is_told_from_one_that_does_not() {
             assert_eq!(look.unknown, []);
         }
     }
+}
+
+#[tokio::test]
+async fn tlsa_records_of_a_signed_zone_are_held_against_the_certificate_that_postfix_shows() {
+    let lab = lab().await;
+    let client = lab.client();
+    let state = |report: &ProbeReport| report.tls.as_ref().unwrap().dane.as_ref().map(|dane| (dane.state, dane.usage()));
+    let pinned = client.lease_signed("pinned", Signing::Valid).await.unwrap();
+    let report = probe(&prober_trusting(&lab, true), &pinned, 25, None).await;
+    assert_eq!((state(&report), report.verdict), (Some((DaneState::Matches, Some(3))), Verdict::Up), "{report:#?}");
+    // Who trusts no resolver does not know.
+    let report = probe(&prober(&lab), &pinned, 25, None).await;
+    assert_eq!((state(&report), report.verdict), (Some((DaneState::Unknown, None)), Verdict::Up), "{report:#?}");
+    // There are none where programs log in.
+    assert_eq!(state(&probe(&prober_trusting(&lab, true), &pinned, 587, None).await), None);
+
+    let wrong = client.lease_signed("wrong", Signing::Valid).await.unwrap();
+    let owner = format!("_25._tcp.{}", wrong.mx_host.split_once('.').unwrap().0);
+    assert_eq!(client.remove_records("dnssec.test", &owner, Some("TLSA"), None).await.unwrap(), 1);
+    client.add_record("dnssec.test", &format!("{owner} 1 IN TLSA 3 1 1 {}", "ab".repeat(32))).await.unwrap();
+    let report = probe(&prober_trusting(&lab, true), &wrong, 25, None).await;
+    assert_eq!((state(&report), report.verdict), (Some((DaneState::Mismatch, None)), Verdict::Degraded), "{report:#?}");
+    assert!(report.findings.iter().any(|finding| finding.rule == "dane.mismatch" && finding.severity == Severity::Critical));
+    let report = probe(&prober(&lab), &wrong, 25, None).await;
+    assert_eq!(report.verdict, Verdict::Up, "{report:#?}");
 }

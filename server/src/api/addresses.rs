@@ -1,7 +1,7 @@
 //! `addresses`: addresses and networks on block lists.
 
 use axum::{Json, extract::State, http::StatusCode};
-use waypost_store::monitors::Added;
+use waypost_store::{StoreError, monitors::Added};
 use waypost_types::{
     AddressId,
     asset::{Address, AddressPatch, NewAddress},
@@ -68,12 +68,19 @@ pub async fn update(
     Body(mut patch): Body<AddressPatch>,
 ) -> Result<Versioned<Address>, ApiError> {
     patch.tags = targets::tags(patch.tags)?;
+    patch.runbook = targets::runbook(patch.runbook)?;
     targets::interval(MonitorKind::Blacklist, patch.interval_s)?;
     if patch.paused == Some(false) {
         address.member.take_check()?;
     }
     let mut tx = address.member.tx().await?;
     patch.regions = checked_regions(&mut tx, patch.regions).await?;
+    if let Some(Some(pool)) = patch.pool {
+        tx.pool_by_id(pool).await.map_err(|error| match error {
+            StoreError::NotFound => ApiError::field("pool", "There is no such pool any more."),
+            other => other.into(),
+        })?;
+    }
     targets::policy(&address.row.monitors, patch.policy.as_ref(), patch.regions.as_deref())?;
     let changed = tx.update_address(address.row.id, expected, &patch).await?;
     address.member.changed(tx, changed).await

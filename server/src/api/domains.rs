@@ -69,6 +69,7 @@ pub async fn update(domain: Of<Write, Domain>, IfMatch(expected): IfMatch, Body(
         paused: patch.paused,
         regions: patch.regions,
         policy: patch.policy,
+        runbook: targets::runbook(patch.runbook)?,
     };
     if patch.paused == Some(false) {
         domain.member.take_check()?;

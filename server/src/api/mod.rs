@@ -17,6 +17,7 @@ pub mod me;
 pub mod messages;
 pub mod monitors;
 pub mod overview;
+pub mod pools;
 pub mod recovery;
 pub mod regions;
 pub mod results;
@@ -103,6 +104,8 @@ pub fn routes(state: &AppState) -> (Router<AppState>, OpenApi) {
         .routes(routes!(rules::get, rules::update, rules::delete))
         .routes(routes!(rules::values))
         .routes(routes!(tags::list))
+        .routes(routes!(pools::list, pools::create))
+        .routes(routes!(pools::get, pools::update, pools::delete))
         .routes(routes!(settings::get, settings::update))
         .routes(routes!(messages::read))
         .routes(routes!(fleet::list, monitors::create, fleet::change))

@@ -82,6 +82,7 @@ pub async fn update(
         targets::settings(monitor.row.kind, &monitor.row.target, settings)?;
     }
     patch.tags = targets::tags(patch.tags)?;
+    patch.runbook = targets::runbook(patch.runbook)?;
     if patch.tags.is_some() && !monitor.row.kind.is_service() {
         return Err(ApiError::field("tags", "Give the tags to the domain, mail server or address that it belongs to."));
     }

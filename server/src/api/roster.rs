@@ -19,7 +19,7 @@ use waypost_types::{
 };
 
 use crate::{
-    api::targets,
+    api::{pools, targets},
     http::{
         body::Body,
         org::{Member, Read, Write},
@@ -89,7 +89,7 @@ async fn carry_out(tx: &mut OrgTx, line: &Line) -> Result<LineOutcome, ApiError>
             Ok(outcome(new, other))
         }
         Thing::Server { host, ports, role } => {
-            let (server, new) = match tx.add_server(host, ports.as_deref().unwrap_or(&targets::DEFAULT_PORTS)).await? {
+            let (server, new) = match tx.add_server(host, ports.as_deref().unwrap_or(&targets::DEFAULT_PORTS), None).await? {
                 Added::New(server) => (server, true),
                 Added::Exists(id) => (tx.server(id).await?, false),
             };
@@ -112,12 +112,17 @@ async fn carry_out(tx: &mut OrgTx, line: &Line) -> Result<LineOutcome, ApiError>
             }
             Ok(outcome(new, other))
         }
-        Thing::Address(cidr) => {
+        Thing::Address { cidr, pool } => {
             let (address, new) = match tx.add_address(*cidr).await? {
                 Added::New(address) => (address, true),
                 Added::Exists(id) => (tx.address(id).await?, false),
             };
+            let pool = match pool.as_ref().filter(|name| address.pool.as_ref().is_none_or(|pool| pool.name != **name)) {
+                Some(name) => Some(pools::named(tx, name).await?),
+                None => None,
+            };
             let patch = AddressPatch {
+                pool: pool.map(Some),
                 interval_s: line.interval_s.filter(|seconds| address.monitors.iter().any(|monitor| monitor.interval_s != *seconds)),
                 paused: line.paused.filter(|paused| address.monitors.iter().any(|monitor| monitor.paused != *paused)),
                 tags: more_tags(line.tags.as_ref(), &address.tags)?,

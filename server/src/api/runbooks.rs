@@ -10,7 +10,7 @@ use waypost_store::OrgTx;
 use waypost_types::{
     page::List,
     problem::Problem,
-    runbook::{Runbook, RunbookText},
+    runbook::{MOST_TEXT, Runbook, RunbookText},
     topic::Topic,
 };
 
@@ -69,7 +69,7 @@ pub async fn write(
 ) -> Result<Json<Runbook>, ApiError> {
     let text = new.text.replace("\r\n", "\n");
     let text = text.trim();
-    if !(1..=20_000).contains(&text.chars().count()) {
+    if !(1..=MOST_TEXT).contains(&text.chars().count()) {
         return Err(ApiError::field("text", "Write 1 to 20,000 characters, or take the product's text again."));
     }
     let mut tx = member.tx().await?;

@@ -41,9 +41,10 @@ pub async fn list(member: Member<Read>, page: Page) -> Result<Json<List<Server>>
 pub async fn create(State(state): State<AppState>, member: Member<Write>, Body(new): Body<NewServer>) -> Result<Versioned<Server>, ApiError> {
     let host = targets::host("host", &new.host, &state.settings.egress)?;
     let ports = targets::ports(new.ports.as_deref().unwrap_or(&targets::DEFAULT_PORTS))?;
+    targets::least_size(new.least_size_mb)?;
     member.take_check()?;
     let mut tx = member.tx().await?;
-    match tx.add_server(&host, &ports).await? {
+    match tx.add_server(&host, &ports, new.least_size_mb).await? {
         Added::New(server) => member.created(tx, server).await,
         Added::Exists(id) => Err(ApiError::exists("host", &host, id)),
     }
@@ -69,7 +70,9 @@ pub async fn update(
     if let Some(ports) = &mut patch.ports {
         *ports = targets::ports(ports)?;
     }
+    targets::least_size(patch.least_size_mb.flatten())?;
     patch.tags = targets::tags(patch.tags)?;
+    patch.runbook = targets::runbook(patch.runbook)?;
     if patch.paused == Some(false) {
         server.member.take_check()?;
     }

@@ -7,6 +7,8 @@ use waypost_types::{
     Cidr, DomainName,
     judge::{Policy, PolicyPatch},
     monitor::{Monitor, MonitorKind},
+    pool,
+    runbook::OwnRunbook,
     service::{RecordKind, ServiceSettings, dns_target, ports_of},
 };
 
@@ -63,6 +65,26 @@ pub fn ports(given: &[u16]) -> Result<Vec<u16>, ApiError> {
         return Err(ApiError::field("ports", "Give one to eight ports of 25, 465, 587 and 2525."));
     }
     Ok(ports)
+}
+
+/// The smallest SIZE limit that will do, in megabytes.
+pub fn least_size(mb: Option<u32>) -> Result<(), ApiError> {
+    if mb.is_some_and(|mb| !(1..=10_000).contains(&mb)) {
+        return Err(ApiError::field("least_size_mb", "Give 1 to 10,000 megabytes, or nothing."));
+    }
+    Ok(())
+}
+
+/// A runbook of a monitor's own, as it is kept: one without anything in it is none.
+pub fn runbook(given: Option<Option<OwnRunbook>>) -> Result<Option<Option<OwnRunbook>>, ApiError> {
+    let checked = |own: OwnRunbook| own.checked().map_err(|fault| ApiError::field(fault.field, fault.message));
+    given.map(|own| own.map_or(Ok(None), checked)).transpose()
+}
+
+/// The name of a pool, as it is kept.
+pub fn pool(field: &str, text: &str) -> Result<String, ApiError> {
+    let wrong = || ApiError::field(field, format!("Give 1 to {} letters, digits and the signs - _ . : / without spaces.", pool::MOST_NAME));
+    pool::name(text).ok_or_else(wrong)
 }
 
 /// Seconds between checks, within what the kind allows.

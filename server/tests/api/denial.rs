@@ -137,6 +137,11 @@ const TABLE: &[(&str, &str, Door)] = &[
     ("POST", "/api/v1/orgs/{org}/incidents", Door::Write),
     ("GET", "/api/v1/orgs/{org}/incidents/{id}", Door::Read),
     ("GET", "/api/v1/orgs/{org}/incidents/{id}/related", Door::Read),
+    ("GET", "/api/v1/orgs/{org}/pools", Door::Read),
+    ("POST", "/api/v1/orgs/{org}/pools", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/pools/{id}", Door::Read),
+    ("PATCH", "/api/v1/orgs/{org}/pools/{id}", Door::Write),
+    ("DELETE", "/api/v1/orgs/{org}/pools/{id}", Door::Write),
     ("GET", "/api/v1/orgs/{org}/changes", Door::Read),
     ("POST", "/api/v1/orgs/{org}/changes", Door::Write),
     ("GET", "/api/v1/orgs/{org}/changes/{id}", Door::Read),
@@ -163,6 +168,7 @@ struct Ids {
     window: String,
     rule: String,
     change: String,
+    pool: String,
 }
 
 impl Ids {
@@ -178,6 +184,7 @@ impl Ids {
             ("/maintenance", &self.window),
             ("/rules", &self.rule),
             ("/changes", &self.change),
+            ("/pools", &self.pool),
         ]
         .into_iter()
         .find(|(part, _)| route.contains(part))
@@ -210,6 +217,7 @@ async fn fill(client: &mut Client<'_>, org: &str) -> Ids {
     let window = client.post(&at("maintenance"), &window).await.id().to_owned();
     let rule = json!({ "name": "Score", "series": "score", "threshold": 80, "severity": "warning" });
     let rule = client.post(&at("rules"), &rule).await.id().to_owned();
+    let pool = client.post(&at("pools"), &json!({ "name": "newsletter" })).await.id().to_owned();
     let change = client.post(&at("changes"), &json!({ "kind": "dns", "text": "SPF" })).await.id().to_owned();
     Ids {
         org: org.to_owned(),
@@ -220,6 +228,7 @@ async fn fill(client: &mut Client<'_>, org: &str) -> Ids {
         incident: incident.id().to_owned(),
         channel,
         route,
+        pool,
         change,
         window,
         rule,

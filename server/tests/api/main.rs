@@ -11,6 +11,7 @@ mod lookup;
 mod maintenance;
 mod plain;
 mod policy;
+mod pools;
 mod requests;
 mod resources;
 mod roster;

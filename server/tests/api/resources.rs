@@ -62,6 +62,8 @@ async fn what_can_not_be_watched_is_refused_by_its_field() {
         ("servers", json!({ "host": "::ffff:10.1.2.3" }), "host"),
         ("servers", json!({ "host": "mx.example.com", "ports": [22] }), "ports"),
         ("servers", json!({ "host": "mx.example.com", "ports": ["25"] }), "ports[0]"),
+        ("servers", json!({ "host": "mx.example.com", "least_size_mb": 0 }), "least_size_mb"),
+        ("servers", json!({ "host": "mx.example.com", "least_size_mb": 10_001 }), "least_size_mb"),
         ("addresses", json!({ "cidr": "10.0.0.1" }), "cidr"),
         ("addresses", json!({ "cidr": "203.0.112.0/20" }), "cidr"),
         ("monitors", json!({ "kind": "smtp", "target": "mx.example.com:25", "interval_s": 5 }), "interval_s"),
@@ -139,6 +141,22 @@ async fn two_editors_do_not_overwrite_each_other() {
     assert_eq!(client.json("PATCH", &path, &[], &json!({ "paused": true })).await.body["monitors"][1]["paused"], true);
     assert_eq!(client.send("DELETE", &path, &[("if-match", "\"3\"")], axum::body::Body::empty()).await.status, 204);
     assert_eq!(client.get(&path).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_server_has_a_smallest_size_limit_or_none() {
+    let server = server().await;
+    let (mut client, org) = server.member("ann").await;
+    let made = client.post(&format!("/api/v1/orgs/{org}/servers"), &json!({ "host": "mail.example.com", "least_size_mb": 25 })).await;
+    assert_eq!(made.body["least_size_mb"], 25);
+    let path = format!("/api/v1/orgs/{org}/servers/{}", made.id());
+    for (patch, least) in
+        [(json!({ "least_size_mb": 50 }), json!(50)), (json!({ "tags": ["mx"] }), json!(50)), (json!({ "least_size_mb": null }), json!(null))]
+    {
+        assert_eq!(client.json("PATCH", &path, &[], &patch).await.body["least_size_mb"], least, "{patch}");
+    }
+    let answer = client.json("PATCH", &path, &[], &json!({ "least_size_mb": 0 })).await;
+    assert_eq!((answer.status.as_u16(), answer.field()), (422, "least_size_mb"));
 }
 
 #[tokio::test]

@@ -13,11 +13,11 @@ async fn what_goes_out_comes_in_elsewhere_and_changes_nothing_where_it_came_from
     let server = server().await;
     let (mut client, org) = server.member("ann").await;
     let at = |rest: &str| format!("/api/v1/orgs/{org}/{rest}");
-    let table = "kind,target,ports,role,tags,interval_s,paused,settings\n\
-        domain,Example.com,,,web,7200,,\n\
-        server,mail.example.com,25 587,gateway,\"mx berlin\",600,true,\n\
-        address,203.0.113.7,,,,,,\n\
-        tcp,mail.example.com:443,,,edge,120,no,\"{\"\"begins_with\"\":\"\"=x\"\"}\"\n";
+    let table = "kind,target,ports,role,tags,interval_s,paused,settings,pool\n\
+        domain,Example.com,,,web,7200,,,\n\
+        server,mail.example.com,25 587,gateway,\"mx berlin\",600,true,,\n\
+        address,203.0.113.7,,,,,,,News\n\
+        tcp,mail.example.com:443,,,edge,120,no,\"{\"\"begins_with\"\":\"\"=x\"\"}\",\n";
     let tried = client.post(&at("import"), &json!({ "csv": table, "dry_run": true })).await;
     assert_eq!((tried.status.as_u16(), outcomes(&tried.body)), (200, vec!["added"; 4]), "{tried:?}");
     assert_eq!(client.get(&at("monitors")).await.body["items"], json!([]), "what is tried is not done");
@@ -33,11 +33,11 @@ async fn what_goes_out_comes_in_elsewhere_and_changes_nothing_where_it_came_from
     assert_eq!(answer.headers["content-type"], "text/csv; charset=utf-8");
     assert!(answer.headers["content-disposition"].to_str().unwrap().contains(&format!("waypost-{org}.csv")));
     let out = answer.body.as_str().unwrap().to_owned();
-    let expected = "kind,target,ports,role,tags,interval_s,paused,settings\r\n\
-        domain,example.com,,,web,7200,false,\r\n\
-        server,mail.example.com,25 587,gateway,berlin mx,600,true,\r\n\
-        address,203.0.113.7,,,,21600,false,\r\n\
-        tcp,mail.example.com:443,,,edge,120,false,\"{\"\"begins_with\"\":\"\"=x\"\"}\"\r\n";
+    let expected = "kind,target,ports,role,tags,interval_s,paused,settings,pool\r\n\
+        domain,example.com,,,web,7200,false,,\r\n\
+        server,mail.example.com,25 587,gateway,berlin mx,600,true,,\r\n\
+        address,203.0.113.7,,,,21600,false,,news\r\n\
+        tcp,mail.example.com:443,,,edge,120,false,\"{\"\"begins_with\"\":\"\"=x\"\"}\",\r\n";
     assert_eq!(out, expected);
     assert_eq!(outcomes(&client.post(&at("import"), &json!({ "csv": out })).await.body), vec!["same"; 4]);
     let other = out.replace("7200", "3600").replace(",gateway,", ",relay,");

@@ -135,3 +135,47 @@ async fn a_runbook_is_written_anew_and_taken_back_without_losing_somebody_elses_
     assert_eq!(client.get(&path).await.body["text"], product.body["text"]);
     assert_eq!(client.get(&format!("/api/v1/orgs/{org}/runbooks/magic")).await.status, 404);
 }
+
+#[tokio::test]
+async fn a_monitor_and_a_rule_have_a_runbook_of_their_own_or_none() {
+    let server = server().await;
+    let (mut client, org) = server.member("ann").await;
+    let at = |rest: &str| format!("/api/v1/orgs/{org}/{rest}");
+    let made = client.post(&at("servers"), &json!({ "host": "mail.example.com", "ports": [25, 587] })).await;
+    let own = json!({ "url": "https://wiki.example/mail", "text": "Call **Bob**." });
+    let path = at(&format!("servers/{}", made.id()));
+    let runbooks = |server: &Value| server["monitors"].as_array().unwrap().iter().map(|monitor| monitor["runbook"].clone()).collect::<Vec<_>>();
+    // All ports of a server at once, and one that is added later.
+    let changed = client.json("PATCH", &path, &[], &json!({ "runbook": own })).await;
+    assert_eq!(runbooks(&changed.body), [own.clone(), own.clone()]);
+    let changed = client.json("PATCH", &path, &[], &json!({ "ports": [25, 587, 465] })).await;
+    assert_eq!(runbooks(&changed.body), [own.clone(), own.clone(), own.clone()]);
+    let monitor = changed.body["monitors"][0]["id"].as_str().unwrap().to_owned();
+    let new = json!({ "title": "Port 25", "severity": "critical", "monitor_id": monitor });
+    let incident = client.post(&at("incidents"), &new).await;
+    assert_eq!(incident.body["own_runbook"], own);
+    // One of them by itself.
+    let one = at(&format!("monitors/{monitor}"));
+    assert_eq!(client.json("PATCH", &one, &[], &json!({ "runbook": { "url": " " } })).await.body["runbook"], json!(null));
+    assert_eq!(client.json("PATCH", &one, &[], &json!({ "interval_s": 600 })).await.body["runbook"], json!(null));
+    assert_eq!(client.get(&at(&format!("incidents/{}", incident.id()))).await.body["own_runbook"], json!(null));
+    let domain = client.post(&at("domains"), &json!({ "name": "example.com" })).await;
+    let address = client.post(&at("addresses"), &json!({ "cidr": "203.0.113.9" })).await;
+    let rule =
+        client.post(&at("rules"), &json!({ "name": "Slow", "series": "score", "threshold": 80.0, "severity": "warning", "runbook": own })).await;
+    assert_eq!(rule.body["runbook"], own);
+    for path in [path, one, at(&format!("domains/{}", domain.id())), at(&format!("addresses/{}", address.id())), at(&format!("rules/{}", rule.id()))]
+    {
+        for (runbook, field) in [
+            (json!({ "url": "javascript:alert(1)" }), "runbook.url"),
+            (json!({ "url": format!("https://wiki.example/{}", "x".repeat(500)) }), "runbook.url"),
+            (json!({ "text": "x".repeat(20_001) }), "runbook.text"),
+        ] {
+            let answer = client.json("PATCH", &path, &[], &json!({ "runbook": runbook })).await;
+            assert_eq!((answer.status.as_u16(), answer.field()), (422, field), "{path}");
+        }
+        assert_eq!(client.json("PATCH", &path, &[], &json!({ "runbook": own })).await.status, 200, "{path}");
+        assert_eq!(client.json("PATCH", &path, &[], &json!({ "runbook": null })).await.status, 200, "{path}");
+    }
+    assert_eq!(client.get(&at(&format!("rules/{}", rule.id()))).await.body["runbook"], json!(null));
+}

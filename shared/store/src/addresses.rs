@@ -4,10 +4,11 @@ use chrono::{DateTime, Utc};
 use sqlx::types::ipnetwork::IpNetwork;
 use uuid::Uuid;
 use waypost_types::{
-    AddressId, Cidr,
+    AddressId, Cidr, PoolId,
     asset::{Address, AddressPatch},
     monitor::MonitorKind,
     outcome::Outcome,
+    pool::PoolRef,
 };
 
 use crate::{
@@ -27,6 +28,8 @@ pub(crate) struct AddressRow {
     pub source: String,
     pub hosts: Vec<String>,
     pub tags: Vec<String>,
+    pub pool_id: Option<Uuid>,
+    pub pool_name: Option<String>,
     pub version: i64,
     pub created_at: DateTime<Utc>,
     pub state: Option<String>,
@@ -47,6 +50,7 @@ impl TryFrom<AddressRow> for Address {
             source: source_of(&row.source),
             hosts: row.hosts,
             tags: row.tags,
+            pool: row.pool_id.zip(row.pool_name).map(|(id, name)| PoolRef { id: PoolId(id), name }),
             state: state_of(row.state.as_deref())?,
             listed: count(row.listed),
             worst: None,
@@ -111,10 +115,11 @@ impl OrgTx {
         let org = self.org().0;
         let row = sqlx::query_as!(
             AddressRow,
-            r#"SELECT a.id, a.net AS "net: IpNetwork", a.source, a.hosts, a.tags, a.version, a.created_at, m.state AS "state?", m.listed AS "listed?",
+            r#"SELECT a.id, a.net AS "net: IpNetwork", a.source, a.hosts, a.tags, p.id AS "pool_id?", p.name AS "pool_name?", a.version, a.created_at, m.state AS "state?", m.listed AS "listed?",
                       m.answered AS "answered?", m.asked AS "asked?", m.last_checked_at AS "last_checked_at?",
                       (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at
                FROM addresses a LEFT JOIN monitors m ON m.org_id = $1 AND m.address_id = a.id AND m.kind = 'blacklist'
+               LEFT JOIN pools p ON p.org_id = $1 AND p.id = a.pool_id
                WHERE a.org_id = $1 AND a.id = $2"#,
             org,
             id.0
@@ -149,11 +154,12 @@ impl OrgTx {
         let after = after.map(network).transpose()?;
         let mut addresses = sqlx::query_as!(
             AddressRow,
-            r#"SELECT a.id, a.net AS "net: IpNetwork", a.source, a.hosts, a.tags, a.version, a.created_at, m.state AS "state?", m.listed AS "listed?",
+            r#"SELECT a.id, a.net AS "net: IpNetwork", a.source, a.hosts, a.tags, p.id AS "pool_id?", p.name AS "pool_name?", a.version, a.created_at, m.state AS "state?", m.listed AS "listed?",
                       m.answered AS "answered?", m.asked AS "asked?", m.last_checked_at AS "last_checked_at?",
                       (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at
                FROM addresses a LEFT JOIN monitors m ON m.org_id = $1 AND m.address_id = a.id AND m.kind = 'blacklist'
-               WHERE a.org_id = $1 AND ($2::cidr IS NULL OR a.net > $2::cidr) AND ($4::text IS NULL OR $4 = ANY(a.tags)) ORDER BY a.net LIMIT $3"#,
+               LEFT JOIN pools p ON p.org_id = $1 AND p.id = a.pool_id
+               WHERE a.org_id = $1 AND ($2::cidr IS NULL OR a.net > $2::cidr) AND ($4::text IS NULL OR $4 = ANY(address_tags(a))) ORDER BY a.net LIMIT $3"#,
             org,
             after,
             limit,
@@ -168,16 +174,55 @@ impl OrgTx {
         Ok(addresses)
     }
 
-    /// Changes the settings of an address's monitor.
+    /// The addresses of these pools in the order of their networks, without scans and monitors.
+    pub(crate) async fn addresses_in(&mut self, pools: &[Uuid]) -> Result<Vec<Address>, StoreError> {
+        let org = self.org().0;
+        let mut addresses = sqlx::query_as!(
+            AddressRow,
+            r#"SELECT a.id, a.net AS "net: IpNetwork", a.source, a.hosts, a.tags, p.id AS "pool_id?", p.name AS "pool_name?", a.version, a.created_at, m.state AS "state?", m.listed AS "listed?",
+                      m.answered AS "answered?", m.asked AS "asked?", m.last_checked_at AS "last_checked_at?",
+                      (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at
+               FROM addresses a LEFT JOIN monitors m ON m.org_id = $1 AND m.address_id = a.id AND m.kind = 'blacklist'
+               JOIN pools p ON p.org_id = $1 AND p.id = a.pool_id
+               WHERE a.org_id = $1 AND a.pool_id = ANY($2) ORDER BY a.net"#,
+            org,
+            pools
+        )
+        .fetch_all(self.connection())
+        .await?
+        .into_iter()
+        .map(Address::try_from)
+        .collect::<Result<Vec<_>, _>>()?;
+        self.standing().await?.count(&mut addresses);
+        Ok(addresses)
+    }
+
+    /// Changes an address: its tags, its pool, and the settings of its monitor.
     pub async fn update_address(&mut self, id: AddressId, expected: Option<i64>, patch: &AddressPatch) -> Result<Address, StoreError> {
         self.begin_change(id.into(), expected).await?;
         let org = self.org().0;
-        sqlx::query!("UPDATE addresses SET tags = coalesce($3, tags) WHERE org_id = $1 AND id = $2", org, id.0, patch.tags.as_deref())
-            .execute(self.connection())
-            .await?;
+        sqlx::query!(
+            "UPDATE addresses SET tags = coalesce($3, tags), pool_id = CASE WHEN $4 THEN $5 ELSE pool_id END WHERE org_id = $1 AND id = $2",
+            org,
+            id.0,
+            patch.tags.as_deref(),
+            patch.pool.is_some(),
+            patch.pool.flatten().map(|pool| pool.0)
+        )
+        .execute(self.connection())
+        .await?;
+        if let Some(Some(pool)) = patch.pool {
+            self.pool_has_room(pool).await?;
+        }
         self.end_change(
             id.into(),
-            &MonitorsChange { interval_s: patch.interval_s, paused: patch.paused, regions: patch.regions.as_deref(), policy: patch.policy },
+            &MonitorsChange {
+                interval_s: patch.interval_s,
+                paused: patch.paused,
+                regions: patch.regions.as_deref(),
+                policy: patch.policy,
+                runbook: patch.runbook.as_ref().map(Option::as_ref),
+            },
         )
         .await?;
         self.address(id).await

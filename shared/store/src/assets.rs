@@ -112,7 +112,7 @@ impl OrgTx {
                       count(*) FILTER (WHERE kind = 'a') AS "addresses!", count(*) FILTER (WHERE kind = 'm') AS "services!"
                FROM (SELECT 'd' AS kind, unnest(tags) AS tag FROM domains WHERE org_id = $1
                      UNION ALL SELECT 's', unnest(tags) FROM servers WHERE org_id = $1
-                     UNION ALL SELECT 'a', unnest(tags) FROM addresses WHERE org_id = $1
+                     UNION ALL SELECT 'a', unnest(address_tags(a)) FROM addresses a WHERE org_id = $1
                      UNION ALL SELECT 'm', unnest(tags) FROM monitors WHERE org_id = $1) used
                GROUP BY 1 ORDER BY 1 LIMIT 1000"#,
             org

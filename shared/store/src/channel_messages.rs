@@ -5,6 +5,7 @@ use uuid::Uuid;
 use waypost_types::{
     ChannelId, IncidentId, OrgId,
     channel::{ChannelEvent, ChannelKind, EventKind},
+    runbook::Guide,
     topic::Topic,
 };
 
@@ -283,7 +284,8 @@ impl OrgTx {
         let runbook = if lasts {
             let kind = row.kind.parse().map_err(|()| StoreError::Corrupt(row.kind.clone()))?;
             let evidence = row.evidence.filter(|value| !value.is_null()).map(serde_json::from_value).transpose()?;
-            Topic::about(kind, &row.target, &row.condition, evidence.as_ref())
+            let own = self.own_runbooks_of(&[incident]).await?.remove(&incident);
+            Guide::of(own, Topic::about(kind, &row.target, &row.condition, evidence.as_ref()))
         } else {
             None
         };
@@ -298,7 +300,7 @@ impl OrgTx {
             opened_at: row.opened_at,
             at,
             url: format!("/o/{}/incidents/{incident}", row.slug),
-            runbook: runbook.map(|topic| format!("/o/{}/runbooks/{}", row.slug, topic.as_str())),
+            runbook: runbook.map(|guide| guide.place(&row.slug, incident)),
             now: None,
         };
         Ok((event_key(incident, kind, (row.version, row.reopened)), event))

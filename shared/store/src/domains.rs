@@ -259,7 +259,13 @@ impl OrgTx {
         }
         self.end_change(
             id.into(),
-            &MonitorsChange { interval_s: patch.interval_s, paused: patch.paused, regions: patch.regions.as_deref(), policy: patch.policy },
+            &MonitorsChange {
+                interval_s: patch.interval_s,
+                paused: patch.paused,
+                regions: patch.regions.as_deref(),
+                policy: patch.policy,
+                runbook: patch.runbook.as_ref().map(Option::as_ref),
+            },
         )
         .await?;
         self.domain(id).await

@@ -84,6 +84,7 @@ impl TryFrom<IncidentRow> for Incident {
             root_cause: None,
             mute: None,
             runbook: None,
+            own_runbook: None,
             evidence: None,
             flapping_since: row.flapping_since,
             reopened: u32::try_from(row.reopened).unwrap_or_default(),
@@ -146,6 +147,7 @@ impl OrgTx {
             .await?;
         incident.evidence = more.evidence.filter(|value| !value.is_null()).map(serde_json::from_value).transpose()?;
         incident.runbook = Topic::of(&incident).map(|topic| topic.as_str().to_owned());
+        incident.own_runbook = self.own_runbooks_of(&[id]).await?.remove(&id);
         incident.root_cause = more.root_cause;
         incident.mute = more
             .muted_by

@@ -35,6 +35,7 @@ mod org_tx;
 pub mod outbox;
 pub mod overview;
 mod pool;
+pub mod pools;
 pub mod recording;
 pub mod region_looks;
 pub mod regions;

@@ -8,10 +8,11 @@ use waypost_types::{
     AddressId, DomainId, IncidentId, MonitorId, ServerId,
     judge::PolicyPatch,
     monitor::{Monitor, MonitorKind, MonitorPatch, OpenIncidents},
+    runbook::OwnRunbook,
     service::ServiceSettings,
 };
 
-use crate::{OrgTx, StoreError, assets::Asset};
+use crate::{OrgTx, StoreError, assets::Asset, recording::storable, runbooks::own_runbook};
 
 /// Monitors of an organisation whose owner has not proven an address.
 pub const UNVERIFIED_MONITOR_LIMIT: i64 = 25;
@@ -58,6 +59,8 @@ pub(crate) struct MonitorsChange<'a> {
     pub paused: Option<bool>,
     pub regions: Option<&'a [String]>,
     pub policy: Option<PolicyPatch>,
+    #[expect(clippy::option_option, reason = "a change tells what stays from what is taken away")]
+    pub runbook: Option<Option<&'a OwnRunbook>>,
 }
 
 /// A row as the queries of this crate select it.
@@ -82,6 +85,7 @@ pub(crate) struct MonitorRow {
     pub settings: serde_json::Value,
     pub tags: Vec<String>,
     pub policy: serde_json::Value,
+    pub runbook: Option<serde_json::Value>,
     pub flapping_since: Option<DateTime<Utc>>,
     pub incident_id: Option<Uuid>,
     pub incident_severity: Option<String>,
@@ -113,6 +117,7 @@ impl TryFrom<MonitorRow> for Monitor {
             interval_s: u32::try_from(row.interval_s).unwrap_or_default(),
             regions: row.regions,
             policy: serde_json::from_value(row.policy)?,
+            runbook: row.runbook.and_then(own_runbook),
             paused: row.paused,
             state: row.state.parse().map_err(|()| StoreError::Corrupt(row.state.clone()))?,
             state_since: row.state_since,
@@ -209,10 +214,11 @@ impl OrgTx {
         let (domain, server, address) = Asset::columns(draft.owner);
         let interval = i32::try_from(draft.interval_s).unwrap_or(i32::MAX);
         let inserted = sqlx::query!(
-            // A port that is added to a server is judged as its others are.
-            "INSERT INTO monitors (org_id, id, kind, target, interval_s, regions, domain_id, server_id, address_id, policy)
+            // A port that is added to a server is judged as its others are, and has their runbook.
+            "INSERT INTO monitors (org_id, id, kind, target, interval_s, regions, domain_id, server_id, address_id, policy, runbook)
              SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9,
-               coalesce((SELECT policy FROM monitors s WHERE s.org_id = $1 AND s.server_id = $8 ORDER BY s.id LIMIT 1), '{\"fail_after\":2,\"recover_after\":1,\"quorum\":0}')
+               coalesce((SELECT policy FROM monitors s WHERE s.org_id = $1 AND s.server_id = $8 ORDER BY s.id LIMIT 1), '{\"fail_after\":2,\"recover_after\":1,\"quorum\":0}'),
+               (SELECT runbook FROM monitors s WHERE s.org_id = $1 AND s.server_id = $8 ORDER BY s.id LIMIT 1)
              ON CONFLICT (org_id, kind, target) DO NOTHING",
             org,
             id.0,
@@ -297,7 +303,7 @@ impl OrgTx {
             MonitorRow,
             r#"SELECT m.id, m.kind, m.target, m.interval_s, m.regions, m.paused, m.state, m.state_since, m.summary, m.latency_ms, m.last_checked_at,
                       (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at,
-                      m.domain_id, m.server_id, m.address_id, m.version, m.created_at, m.settings, monitor_tags(m) AS "tags!", m.policy,
+                      m.domain_id, m.server_id, m.address_id, m.version, m.created_at, m.settings, monitor_tags(m) AS "tags!", m.policy, m.runbook,
                       (m.judge #>> '{steadiness,flapping_since}')::timestamptz AS flapping_since,
                       o.id AS "incident_id?", o.severity AS "incident_severity?", o.incidents AS "incidents!"
                FROM monitors m CROSS JOIN LATERAL (
@@ -325,7 +331,8 @@ impl OrgTx {
         let interval = patch.interval_s.map(|seconds| i32::try_from(seconds).unwrap_or(i32::MAX));
         let after = sqlx::query!(
             "UPDATE monitors SET interval_s = coalesce($3, interval_s), regions = coalesce($4, regions), paused = coalesce($5, paused),
-                    settings = coalesce($6, settings), tags = coalesce($7, tags), policy = policy || coalesce($8::jsonb, '{}'), version = version + 1
+                    settings = coalesce($6, settings), tags = coalesce($7, tags), policy = policy || coalesce($8::jsonb, '{}'),
+                    runbook = CASE WHEN $9 THEN $10 ELSE runbook END, version = version + 1
              WHERE org_id = $1 AND id = $2 RETURNING interval_s, regions",
             org,
             id.0,
@@ -334,7 +341,9 @@ impl OrgTx {
             patch.paused,
             patch.settings.as_ref().map(serde_json::to_value).transpose()?,
             patch.tags.as_deref(),
-            patch.policy.as_ref().map(serde_json::to_value).transpose()?
+            patch.policy.as_ref().map(serde_json::to_value).transpose()?,
+            patch.runbook.is_some(),
+            patch.runbook.as_ref().and_then(Option::as_ref).map(storable).transpose()?
         )
         .fetch_one(self.connection())
         .await?;
@@ -346,8 +355,8 @@ impl OrgTx {
     /// Settings of all monitors of an asset at once; their versions rise too. The interval of a domain is that of its audit: lists are asked
     /// as often as suits them.
     pub(crate) async fn update_monitors_of(&mut self, asset: Uuid, change: &MonitorsChange<'_>) -> Result<(), StoreError> {
-        let &MonitorsChange { interval_s, paused, regions, policy } = change;
-        if interval_s.is_none() && paused.is_none() && regions.is_none() && policy.is_none() {
+        let &MonitorsChange { interval_s, paused, regions, policy, runbook } = change;
+        if interval_s.is_none() && paused.is_none() && regions.is_none() && policy.is_none() && runbook.is_none() {
             return Ok(());
         }
         let org = self.org().0;
@@ -355,7 +364,8 @@ impl OrgTx {
         let interval = interval_s.map(|seconds| i32::try_from(seconds).unwrap_or(i32::MAX));
         let rows = sqlx::query!(
             r#"UPDATE monitors SET interval_s = CASE WHEN domain_id = $2 AND kind = 'blacklist' THEN interval_s ELSE coalesce($3, interval_s) END,
-                 paused = coalesce($4, paused), regions = coalesce($5, regions), policy = policy || coalesce($6::jsonb, '{}'), version = version + 1
+                 paused = coalesce($4, paused), regions = coalesce($5, regions), policy = policy || coalesce($6::jsonb, '{}'),
+                 runbook = CASE WHEN $7 THEN $8 ELSE runbook END, version = version + 1
                WHERE org_id = $1 AND (domain_id = $2 OR server_id = $2 OR address_id = $2)
                RETURNING id, kind, interval_s, domain_id IS NOT NULL AS "of_domain!""#,
             org,
@@ -363,7 +373,9 @@ impl OrgTx {
             interval,
             paused,
             regions,
-            policy
+            policy,
+            runbook.is_some(),
+            runbook.flatten().map(storable).transpose()?
         )
         .fetch_all(self.connection())
         .await?;

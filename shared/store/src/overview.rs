@@ -244,10 +244,11 @@ impl OrgTx {
         let org = self.org().0;
         let mut worst = sqlx::query_as!(
             AddressRow,
-            r#"SELECT a.id, a.net AS "net: IpNetwork", a.source, a.hosts, a.tags, a.version, a.created_at, m.state AS "state?", m.listed AS "listed?",
+            r#"SELECT a.id, a.net AS "net: IpNetwork", a.source, a.hosts, a.tags, p.id AS "pool_id?", p.name AS "pool_name?", a.version, a.created_at, m.state AS "state?", m.listed AS "listed?",
                       m.answered AS "answered?", m.asked AS "asked?", m.last_checked_at AS "last_checked_at?",
                       (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at
                FROM addresses a LEFT JOIN monitors m ON m.org_id = $1 AND m.address_id = a.id AND m.kind = 'blacklist'
+               LEFT JOIN pools p ON p.org_id = $1 AND p.id = a.pool_id
                WHERE a.org_id = $1 ORDER BY coalesce(m.listed, 0) DESC, a.net LIMIT $2"#,
             org,
             SHOWN

@@ -57,6 +57,8 @@ pub struct LockedMonitor {
     pub server: Option<KnownMark>,
     /// Tags of what it belongs to, or of a service that stands by itself, where the organisation has maintenance windows that are not over.
     pub tags: Option<Vec<String>>,
+    /// The smallest SIZE limit that its organisation accepts, in megabytes.
+    pub least_size_mb: Option<u32>,
     /// When regions could not reach anything lately.
     pub cut_offs: Vec<CutOff>,
 }
@@ -127,7 +129,7 @@ impl OrgTx {
         let (monitors, numbers) = split(claims);
         let rows = sqlx::query!(
             r#"SELECT m.id, u.claim, m.kind, m.target, m.interval_s, m.regions, m.policy, m.judge, m.conditions, m.domain_id, m.server_id, m.address_id,
-                      u.last_at, u.last_verdict, u.next_run_at, f.mark AS "mark?", f.pending,
+                      u.last_at, u.last_verdict, u.next_run_at, f.mark AS "mark?", f.pending, s.least_size_mb AS "least_size_mb?",
                       CASE WHEN m.kind = 'audit' OR (u.last_verdict IN ('down', 'degraded') AND m.kind = 'blacklist') THEN
                         (SELECT o.outcome FROM last_outcomes o WHERE o.org_id = $1 AND o.monitor_id = m.id AND o.region = $2) END AS before,
                       CASE WHEN EXISTS (SELECT FROM maintenance_windows w WHERE w.org_id = $1 AND (w.over_at IS NULL OR w.over_at > now() - interval '1 hour')) THEN
@@ -138,6 +140,7 @@ impl OrgTx {
                JOIN monitors m ON m.org_id = $1 AND m.id = c.monitor_id
                JOIN schedule_units u ON u.org_id = $1 AND u.monitor_id = c.monitor_id AND u.region = $2 AND u.claim = c.claim AND u.leased
                LEFT JOIN server_facts f ON f.org_id = $1 AND f.monitor_id = m.id
+               LEFT JOIN servers s ON s.org_id = $1 AND s.id = m.server_id
                ORDER BY m.id FOR UPDATE OF m, u"#,
             org,
             region,
@@ -169,6 +172,7 @@ impl OrgTx {
                 before: row.before.map(serde_json::from_value).transpose()?,
                 server: row.mark.map(|mark| KnownMark { mark, pending: row.pending }),
                 tags: row.tags,
+                least_size_mb: row.least_size_mb.and_then(|mb| u32::try_from(mb).ok()),
                 cut_offs: row
                     .cut_offs
                     .map(cut_offs_of)

@@ -26,6 +26,8 @@ pub struct RosterRow {
     pub paused: Option<bool>,
     /// What a service is expected to do.
     pub settings: Option<ServiceSettings>,
+    /// The pool of an address.
+    pub pool: Option<String>,
 }
 
 impl OrgTx {
@@ -34,12 +36,12 @@ impl OrgTx {
         let org = self.org().0;
         // The interval of a domain is that of its audit.
         let rows = sqlx::query!(
-            r#"SELECT w.kind AS "kind!", w.target AS "target!", w.ports AS "ports!", w.role, w.tags AS "tags!", w.settings,
+            r#"SELECT w.kind AS "kind!", w.target AS "target!", w.ports AS "ports!", w.role, w.tags AS "tags!", w.settings, w.pool,
                       CASE WHEN m.shortest = m.longest THEN m.shortest END AS interval_s, CASE WHEN m.all_paused = m.any_paused THEN m.any_paused END AS paused
-               FROM (SELECT 1 AS place, 'domain' AS kind, id, name AS target, '{}'::int[] AS ports, NULL AS role, tags, NULL::jsonb AS settings FROM domains WHERE org_id = $1
-                     UNION ALL SELECT 2, 'server', id, host, ports, role, tags, NULL FROM servers WHERE org_id = $1
-                     UNION ALL SELECT 3, 'address', id, net::text, '{}', NULL, tags, NULL FROM addresses WHERE org_id = $1
-                     UNION ALL SELECT 4, kind, id, target, '{}', NULL, tags, settings FROM monitors WHERE org_id = $1 AND kind NOT IN ('audit', 'smtp', 'blacklist')) w
+               FROM (SELECT 1 AS place, 'domain' AS kind, id, name AS target, '{}'::int[] AS ports, NULL AS role, tags, NULL::jsonb AS settings, NULL::text AS pool FROM domains WHERE org_id = $1
+                     UNION ALL SELECT 2, 'server', id, host, ports, role, tags, NULL, NULL FROM servers WHERE org_id = $1
+                     UNION ALL SELECT 3, 'address', a.id, a.net::text, '{}', NULL, a.tags, NULL, p.name FROM addresses a LEFT JOIN pools p ON p.org_id = $1 AND p.id = a.pool_id WHERE a.org_id = $1
+                     UNION ALL SELECT 4, kind, id, target, '{}', NULL, tags, settings, NULL FROM monitors WHERE org_id = $1 AND kind NOT IN ('audit', 'smtp', 'blacklist')) w
                LEFT JOIN (SELECT coalesce(domain_id, server_id, address_id, id) AS of, min(interval_s) AS shortest, max(interval_s) AS longest,
                                  bool_and(paused) AS all_paused, bool_or(paused) AS any_paused
                           FROM monitors WHERE org_id = $1 AND (domain_id IS NULL OR kind = 'audit') GROUP BY 1) m ON m.of = w.id
@@ -58,6 +60,7 @@ impl OrgTx {
                         _ => row.target,
                     },
                     settings: row.settings.and_then(|settings| serde_json::from_value(settings).ok()),
+                    pool: row.pool,
                     kind: row.kind,
                     ports: row.ports,
                     role: row.role,

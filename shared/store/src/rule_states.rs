@@ -69,7 +69,7 @@ impl OrgTx {
         let Some(row) = row else { return Ok(None) };
         let rule = sqlx::query_as!(
             RuleRow,
-            r#"SELECT id, name, enabled, series, over_minutes, threshold, clear, for_minutes, severity, scope, 0::bigint AS "firing!", 0::bigint AS "waiting!",
+            r#"SELECT id, name, enabled, series, over_minutes, threshold, clear, for_minutes, severity, scope, runbook, 0::bigint AS "firing!", 0::bigint AS "waiting!",
                       judged_at, version, created_at FROM rules WHERE org_id = $1 AND id = $2"#,
             org,
             id.0

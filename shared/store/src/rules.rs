@@ -9,7 +9,12 @@ use waypost_types::{
     rule::{Rule, RuleSettings},
 };
 
-use crate::{OrgTx, Store, StoreError, monitors::fresh, recording::without_nul};
+use crate::{
+    OrgTx, Store, StoreError,
+    monitors::fresh,
+    recording::{storable, without_nul},
+    runbooks::own_runbook,
+};
 
 /// Rules of an organisation at most: each is judged every minute or two.
 const MOST_RULES: i64 = 50;
@@ -25,6 +30,7 @@ pub(crate) struct RuleRow {
     pub for_minutes: i32,
     pub severity: String,
     pub scope: Value,
+    pub runbook: Option<Value>,
     pub firing: i64,
     pub waiting: i64,
     pub judged_at: Option<DateTime<Utc>>,
@@ -45,6 +51,7 @@ impl TryFrom<RuleRow> for Rule {
             for_minutes: u32::try_from(row.for_minutes).unwrap_or_default(),
             severity: row.severity.parse().map_err(|()| StoreError::Corrupt(row.severity.clone()))?,
             scope: serde_json::from_value(row.scope)?,
+            runbook: row.runbook.and_then(own_runbook),
         };
         let count = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
         Ok(Self {
@@ -69,7 +76,7 @@ impl OrgTx {
         let org = self.org().0;
         let rows = sqlx::query_as!(
             RuleRow,
-            r#"SELECT r.id, r.name, r.enabled, r.series, r.over_minutes, r.threshold, r.clear, r.for_minutes, r.severity, r.scope,
+            r#"SELECT r.id, r.name, r.enabled, r.series, r.over_minutes, r.threshold, r.clear, r.for_minutes, r.severity, r.scope, r.runbook,
                       count(s.monitor_id) FILTER (WHERE s.firing) AS "firing!", count(s.monitor_id) FILTER (WHERE NOT s.firing) AS "waiting!",
                       r.judged_at, r.version, r.created_at
                FROM rules r LEFT JOIN rule_states s ON s.org_id = $1 AND s.rule_id = r.id WHERE r.org_id = $1 AND NOT r.removed
@@ -86,7 +93,7 @@ impl OrgTx {
         let org = self.org().0;
         sqlx::query_as!(
             RuleRow,
-            r#"SELECT r.id, r.name, r.enabled, r.series, r.over_minutes, r.threshold, r.clear, r.for_minutes, r.severity, r.scope,
+            r#"SELECT r.id, r.name, r.enabled, r.series, r.over_minutes, r.threshold, r.clear, r.for_minutes, r.severity, r.scope, r.runbook,
                       (SELECT count(*) FROM rule_states s WHERE s.org_id = $1 AND s.rule_id = r.id AND s.firing) AS "firing!",
                       (SELECT count(*) FROM rule_states s WHERE s.org_id = $1 AND s.rule_id = r.id AND NOT s.firing) AS "waiting!",
                       r.judged_at, r.version, r.created_at
@@ -112,8 +119,8 @@ impl OrgTx {
         }
         let id = RuleId(Uuid::now_v7());
         sqlx::query!(
-            "INSERT INTO rules (org_id, id, name, enabled, series, over_minutes, threshold, clear, for_minutes, severity, scope, every_s, due_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, CASE WHEN $4 THEN now() END)",
+            "INSERT INTO rules (org_id, id, name, enabled, series, over_minutes, threshold, clear, for_minutes, severity, scope, every_s, due_at, runbook)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, CASE WHEN $4 THEN now() END, $13)",
             org,
             id.0,
             without_nul(&new.name),
@@ -125,7 +132,8 @@ impl OrgTx {
             minutes(new.for_minutes),
             new.severity.as_str(),
             serde_json::to_value(&new.scope)?,
-            minutes(new.series.judged_every(new.over_minutes))
+            minutes(new.series.judged_every(new.over_minutes)),
+            new.runbook.as_ref().map(storable).transpose()?
         )
         .execute(self.connection())
         .await?;
@@ -139,7 +147,7 @@ impl OrgTx {
         self.lock_rule_version(id, expected).await?;
         sqlx::query!(
             "UPDATE rules SET name = $3, enabled = $4, over_minutes = $5, threshold = $6, clear = $7, for_minutes = $8, severity = $9, scope = $10,
-               every_s = $11, due_at = now(), version = version + 1
+               every_s = $11, runbook = $12, due_at = now(), version = version + 1
              WHERE org_id = $1 AND id = $2",
             org,
             id.0,
@@ -151,7 +159,8 @@ impl OrgTx {
             minutes(new.for_minutes),
             new.severity.as_str(),
             serde_json::to_value(&new.scope)?,
-            minutes(new.series.judged_every(new.over_minutes))
+            minutes(new.series.judged_every(new.over_minutes)),
+            new.runbook.as_ref().map(storable).transpose()?
         )
         .execute(self.connection())
         .await?;

@@ -1,11 +1,42 @@
-//! Runbooks that an organisation wrote in the place of those that the product brings.
+//! Runbooks that an organisation wrote in the place of those that the product brings, and those that its monitors and rules have of their own.
+
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use waypost_types::{runbook::OwnText, topic::Topic};
+use serde_json::Value;
+use uuid::Uuid;
+use waypost_types::{
+    IncidentId,
+    runbook::{OwnRunbook, OwnText},
+    topic::Topic,
+};
 
 use crate::{OrgTx, StoreError, monitors::fresh, recording::without_nul};
 
+/// A runbook of a monitor's or a rule's own. One that another version of the program wrote in a form of its own is none to this one.
+pub(crate) fn own_runbook(value: Value) -> Option<OwnRunbook> {
+    serde_json::from_value(value).inspect_err(|error| tracing::warn!(%error, "a runbook can not be read")).ok()
+}
+
 impl OrgTx {
+    /// The runbooks that these incidents have of their own: of the rule that opened them, or else of their monitor.
+    pub async fn own_runbooks_of(&mut self, incidents: &[IncidentId]) -> Result<HashMap<IncidentId, OwnRunbook>, StoreError> {
+        let org = self.org().0;
+        let ids: Vec<Uuid> = incidents.iter().map(|id| id.0).collect();
+        // The condition of what a rule opened names it: `types::rule::condition_of`.
+        let rows = sqlx::query!(
+            r#"SELECT i.id, coalesce(r.runbook, m.runbook) AS "runbook!" FROM incidents i
+               LEFT JOIN monitors m ON m.org_id = $1 AND m.id = i.monitor_id
+               LEFT JOIN rules r ON r.org_id = $1 AND r.id = substring(i.condition FROM '^rule:rul_([0-9a-f]{32})[|]')::uuid
+               WHERE i.org_id = $1 AND i.id = ANY($2) AND coalesce(r.runbook, m.runbook) IS NOT NULL"#,
+            org,
+            &ids
+        )
+        .fetch_all(self.connection())
+        .await?;
+        Ok(rows.into_iter().filter_map(|row| Some((IncidentId(row.id), own_runbook(row.runbook)?))).collect())
+    }
+
     /// The runbooks that were written here, by what they are about.
     pub async fn own_runbooks(&mut self) -> Result<Vec<(Topic, OwnText)>, StoreError> {
         let org = self.org().0;

@@ -23,6 +23,7 @@ struct ServerRow {
     ports: Vec<i32>,
     source: String,
     role: Option<String>,
+    least_size_mb: Option<i32>,
     tags: Vec<String>,
     version: i64,
     created_at: DateTime<Utc>,
@@ -43,6 +44,7 @@ impl ServerRow {
             ports,
             source: source_of(&self.source),
             role: self.role.and_then(|role| role.parse().ok()),
+            least_size_mb: self.least_size_mb.and_then(|mb| u32::try_from(mb).ok()),
             tags: self.tags,
             state: worst(&monitors),
             last_checked_at: monitors.iter().filter_map(|monitor| monitor.last_checked_at).max(),
@@ -69,14 +71,18 @@ fn worst(monitors: &[Monitor]) -> MonitorState {
     monitors.iter().filter(|monitor| !monitor.paused).map(|monitor| monitor.state).max_by_key(|state| rank(*state)).unwrap_or_default()
 }
 
+fn number(mb: u32) -> Option<i32> {
+    i32::try_from(mb).ok()
+}
+
 /// `host:port`, with brackets around IPv6 addresses.
 pub fn smtp_target(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 impl OrgTx {
-    /// Adds a server with a monitor per port, due at once.
-    pub async fn add_server(&mut self, host: &str, ports: &[u16]) -> Result<Added<Server, ServerId>, StoreError> {
+    /// Adds a server with a monitor per port, due at once, and the smallest SIZE limit that will do.
+    pub async fn add_server(&mut self, host: &str, ports: &[u16], least_size_mb: Option<u32>) -> Result<Added<Server, ServerId>, StoreError> {
         let org = self.org().0;
         if let Some(id) =
             sqlx::query_scalar!("SELECT id FROM servers WHERE org_id = $1 AND host = $2", org, host).fetch_optional(self.connection()).await?
@@ -87,11 +93,12 @@ impl OrgTx {
         let id = ServerId(Uuid::now_v7());
         let numbers: Vec<i32> = ports.iter().map(|port| i32::from(*port)).collect();
         let inserted = sqlx::query!(
-            "INSERT INTO servers (org_id, id, host, ports, source) VALUES ($1, $2, $3, $4, 'manual') ON CONFLICT (org_id, host) DO NOTHING",
+            "INSERT INTO servers (org_id, id, host, ports, source, least_size_mb) VALUES ($1, $2, $3, $4, 'manual', $5) ON CONFLICT (org_id, host) DO NOTHING",
             org,
             id.0,
             host,
-            &numbers
+            &numbers,
+            least_size_mb.and_then(number)
         )
         .execute(self.connection())
         .await?;
@@ -133,7 +140,7 @@ impl OrgTx {
         let org = self.org().0;
         let row = sqlx::query_as!(
             ServerRow,
-            "SELECT id, host, ports, source, role, tags, version, created_at FROM servers WHERE org_id = $1 AND id = $2",
+            "SELECT id, host, ports, source, role, least_size_mb, tags, version, created_at FROM servers WHERE org_id = $1 AND id = $2",
             org,
             id.0
         )
@@ -148,7 +155,7 @@ impl OrgTx {
         let org = self.org().0;
         let rows = sqlx::query_as!(
             ServerRow,
-            "SELECT id, host, ports, source, role, tags, version, created_at FROM servers WHERE org_id = $1 AND ($2::text IS NULL OR host > $2) AND ($4::text IS NULL OR $4 = ANY(tags)) ORDER BY host LIMIT $3",
+            "SELECT id, host, ports, source, role, least_size_mb, tags, version, created_at FROM servers WHERE org_id = $1 AND ($2::text IS NULL OR host > $2) AND ($4::text IS NULL OR $4 = ANY(tags)) ORDER BY host LIMIT $3",
             org,
             after,
             limit,
@@ -186,18 +193,27 @@ impl OrgTx {
             self.notify_due().await?;
         }
         sqlx::query!(
-            "UPDATE servers SET tags = coalesce($3, tags), role = CASE WHEN $4 THEN $5 ELSE role END WHERE org_id = $1 AND id = $2",
+            "UPDATE servers SET tags = coalesce($3, tags), role = CASE WHEN $4 THEN $5 ELSE role END,
+               least_size_mb = CASE WHEN $6 THEN $7 ELSE least_size_mb END WHERE org_id = $1 AND id = $2",
             org,
             id.0,
             patch.tags.as_deref(),
             patch.role.is_some(),
-            patch.role.flatten().map(ServerRole::as_str)
+            patch.role.flatten().map(ServerRole::as_str),
+            patch.least_size_mb.is_some(),
+            patch.least_size_mb.flatten().and_then(number)
         )
         .execute(self.connection())
         .await?;
         self.end_change(
             id.into(),
-            &MonitorsChange { interval_s: patch.interval_s, paused: patch.paused, regions: patch.regions.as_deref(), policy: patch.policy },
+            &MonitorsChange {
+                interval_s: patch.interval_s,
+                paused: patch.paused,
+                regions: patch.regions.as_deref(),
+                policy: patch.policy,
+                runbook: patch.runbook.as_ref().map(Option::as_ref),
+            },
         )
         .await?;
         self.server(id).await

@@ -6,6 +6,7 @@ use waypost_types::{
     ChannelId, IncidentId,
     channel::{ChannelEvent, EventKind},
     incident::{IncidentSeverity, IncidentStatus, Mute},
+    runbook::Guide,
     slack::SlackChannelId,
     topic::Topic,
 };
@@ -49,8 +50,8 @@ pub struct SlackIncident {
     pub mute: Option<Mute>,
     /// What the channel was told of its end.
     pub end: Option<ChannelEvent>,
-    /// The runbook that fits it.
-    pub topic: Option<Topic>,
+    /// The runbook that it leads to.
+    pub guide: Option<Guide>,
 }
 
 /// All that it takes to tell a channel of the app something.
@@ -141,6 +142,7 @@ impl OrgTx {
 
     async fn slack_incidents(&mut self, channel: ChannelId, ids: &[IncidentId], now: DateTime<Utc>) -> Result<Vec<SlackIncident>, StoreError> {
         let org = self.org().0;
+        let mut own = self.own_runbooks_of(ids).await?;
         let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
         // The newest end, by the keys of `channel_messages::ended_key`: there is one for each time that it was opened again.
         let rows = sqlx::query!(
@@ -166,7 +168,7 @@ impl OrgTx {
                 let mute = row.muted_by.map(|by| Mute { by, until: row.muted_until }).filter(|mute| mute.holds_at(now));
                 Ok(SlackIncident {
                     id: IncidentId(row.id),
-                    topic: Topic::about(kind, &row.target, &row.condition, evidence.as_ref()),
+                    guide: Guide::of(own.remove(&IncidentId(row.id)), Topic::about(kind, &row.target, &row.condition, evidence.as_ref())),
                     title: row.title,
                     summary: row.summary,
                     target: row.target,

@@ -8,12 +8,14 @@ use serde::{Deserialize, Serialize};
 use crate::{
     audit::SelectorOrigin,
     finding::Severity,
-    id::{AddressId, DomainId, ServerId},
+    id::{AddressId, DomainId, PoolId, ServerId},
     judge::{MonitorState, PolicyPatch},
     list_history::Standing,
     monitor::Monitor,
     name::{Cidr, DomainName},
     outcome::{AuditReport, BlacklistReport},
+    pool::PoolRef,
+    runbook::OwnRunbook,
 };
 
 /// How something came to be watched.
@@ -78,12 +80,6 @@ impl std::str::FromStr for ServerRole {
     fn from_str(text: &str) -> Result<Self, ()> {
         Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or(())
     }
-}
-
-/// A field that is absent stays, one that is null is taken away.
-#[expect(clippy::option_option, reason = "a patch tells what is absent from what is null")]
-fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
 }
 
 /// A watched domain.
@@ -217,6 +213,10 @@ pub struct DomainPatch {
     /// Tags, at most 20 of 1 to 30 characters; they replace those of before.
     #[serde(default)]
     pub tags: Option<Vec<String>>,
+    /// A runbook of its checks' own; null takes it away.
+    #[serde(default, deserialize_with = "crate::patch::given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<OwnRunbook>))]
+    pub runbook: Option<Option<OwnRunbook>>,
 }
 
 /// A watched mail server.
@@ -234,6 +234,9 @@ pub struct Server {
     /// What it is for, where somebody said so.
     #[serde(default)]
     pub role: Option<ServerRole>,
+    /// The smallest SIZE limit that will do, in megabytes of 1,000,000 octets; absent where the usual remark is enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub least_size_mb: Option<u32>,
     /// How it came to be watched.
     pub source: Source,
     /// The worst state of its ports.
@@ -261,6 +264,9 @@ pub struct NewServer {
     /// 25, 465 and 587 when absent; one to eight ports.
     #[serde(default)]
     pub ports: Option<Vec<u16>>,
+    /// The smallest SIZE limit that will do, 1 to 10,000 megabytes of 1,000,000 octets. A server that takes less is degraded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub least_size_mb: Option<u32>,
 }
 
 /// `PATCH servers/{id}`.
@@ -287,9 +293,17 @@ pub struct ServerPatch {
     #[serde(default)]
     pub tags: Option<Vec<String>>,
     /// What it is for; null where nobody says so any more.
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::patch::given", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<ServerRole>))]
     pub role: Option<Option<ServerRole>>,
+    /// The smallest SIZE limit that will do, 1 to 10,000 megabytes of 1,000,000 octets; null where the usual remark is enough.
+    #[serde(default, deserialize_with = "crate::patch::given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>))]
+    pub least_size_mb: Option<Option<u32>>,
+    /// A runbook of its ports' own; null takes it away.
+    #[serde(default, deserialize_with = "crate::patch::given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<OwnRunbook>))]
+    pub runbook: Option<Option<OwnRunbook>>,
 }
 
 /// A watched address or network.
@@ -328,10 +342,25 @@ pub struct Address {
     /// Tags, in the order of the alphabet.
     #[serde(default)]
     pub tags: Vec<String>,
+    /// The pool that it sends for. It is a tag of the address beside its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<PoolRef>,
     /// Raised by every change of its settings.
     pub version: i64,
     /// When it was added.
     pub created_at: DateTime<Utc>,
+}
+
+impl Address {
+    /// Fewer than half of the lists that were asked could tell, or none was asked yet: that it is on none of these says little.
+    pub const fn is_untold(&self) -> bool {
+        self.asked == 0 || self.answered.saturating_mul(2) < self.asked
+    }
+
+    /// Its tags with that of its pool, as filters, routes and windows see them.
+    pub fn all_tags(&self) -> Vec<String> {
+        self.tags.iter().cloned().chain(self.pool.as_ref().map(PoolRef::tag)).collect()
+    }
 }
 
 /// `POST addresses`.
@@ -363,4 +392,12 @@ pub struct AddressPatch {
     /// Tags, at most 20 of 1 to 30 characters; they replace those of before.
     #[serde(default)]
     pub tags: Option<Vec<String>>,
+    /// A runbook of its scan's own; null takes it away.
+    #[serde(default, deserialize_with = "crate::patch::given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<OwnRunbook>))]
+    pub runbook: Option<Option<OwnRunbook>>,
+    /// The pool that it sends for; null where it is of none any more.
+    #[serde(default, deserialize_with = "crate::patch::given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<PoolId>))]
+    pub pool: Option<Option<PoolId>>,
 }

@@ -28,6 +28,7 @@ fn incident(kind: MonitorKind, target: &str, condition: &str) -> Incident {
         root_cause: None,
         mute: None,
         runbook: None,
+        own_runbook: None,
         evidence: None,
         flapping_since: None,
         reopened: 0,

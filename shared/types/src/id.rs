@@ -102,6 +102,8 @@ ids! {
     WindowId = "mnt";
     /// Who is told of which incidents.
     RouteId = "rte";
+    /// A group of addresses.
+    PoolId = "ipp";
     /// A rule that opens incidents.
     RuleId = "rul";
 }

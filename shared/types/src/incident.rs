@@ -8,6 +8,8 @@ use crate::{
     id::{IncidentId, MonitorId, TimelineId},
     monitor::MonitorKind,
     outcome::{Outcome, Status},
+    runbook::{Guide, OwnRunbook},
+    topic::Topic,
 };
 
 /// How urgent an incident is, worst last.
@@ -142,6 +144,9 @@ pub struct Incident {
     /// The runbook that fits it: a name below `runbooks`. Absent in lists, and where it is none of the usual events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runbook: Option<String>,
+    /// A runbook of its rule's or its monitor's own, which stands in the place of that one. Absent in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_runbook: Option<OwnRunbook>,
     /// The outcome that confirmed it; absent in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Outcome>,
@@ -153,6 +158,13 @@ pub struct Incident {
     pub reopened: u32,
     /// Raised by every change.
     pub version: i64,
+}
+
+impl Incident {
+    /// The runbook that it leads to, as long as its evidence is with it.
+    pub fn guide(&self) -> Option<Guide> {
+        Guide::of(self.own_runbook.clone(), Topic::of(self))
+    }
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde asks so

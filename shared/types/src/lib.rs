@@ -31,6 +31,8 @@ pub mod org_settings;
 pub mod outcome;
 pub mod overview;
 pub mod page;
+mod patch;
+pub mod pool;
 pub mod problem;
 pub mod region;
 pub mod roster;
@@ -50,5 +52,5 @@ pub mod week;
 pub mod zone;
 
 pub use finding::{Finding, Severity, UnknownCause, UnknownPart};
-pub use id::{AddressId, ChangeId, ChannelId, DomainId, IncidentId, MonitorId, OrgId, RouteId, RuleId, ServerId, UserId, WindowId};
+pub use id::{AddressId, ChangeId, ChannelId, DomainId, IncidentId, MonitorId, OrgId, PoolId, RouteId, RuleId, ServerId, UserId, WindowId};
 pub use name::{Cidr, DomainName, EmailAddress, NameError};

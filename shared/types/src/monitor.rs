@@ -8,6 +8,7 @@ use crate::{
     incident::IncidentSeverity,
     judge::{MonitorState, Policy, PolicyPatch},
     outcome::{Outcome, Verdict},
+    runbook::OwnRunbook,
     service::ServiceSettings,
 };
 
@@ -133,6 +134,9 @@ pub struct Monitor {
     /// When a change counts.
     #[serde(default)]
     pub policy: Policy,
+    /// A runbook of its own, in the place of the one that fits the usual event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runbook: Option<OwnRunbook>,
     /// True while it is not checked.
     pub paused: bool,
     /// Confirmed state.
@@ -221,6 +225,10 @@ pub struct MonitorPatch {
     /// Tags of a service.
     #[serde(default)]
     pub tags: Option<Vec<String>>,
+    /// A runbook of its own; null takes it away.
+    #[serde(default, deserialize_with = "crate::patch::given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<OwnRunbook>))]
+    pub runbook: Option<Option<OwnRunbook>>,
 }
 
 /// One recorded check.

@@ -5,15 +5,18 @@ mod blacklist;
 mod extension;
 mod service;
 mod smtp;
+mod trace;
 
 pub use audit::{AuditReport, CheckSummary, GoneRecord, MxHost, Status, WebHost};
 pub use blacklist::{BlacklistReport, ListEntry, ListState, ScannedList};
 pub use extension::{extension_words, megabytes};
 pub use service::{RecordsSeen, ServiceLook, ServiceReport, ServiceStages};
 pub use smtp::{
-    AuthReport, CertificateReport, CloseLook, LoginLook, LoginOutcome, LoginReport, ProbeMode, ProbeReport, SmtpReport, Speaker, StageMs, TlsReport,
-    TranscriptLine,
+    AuthReport, CertificateReport, CloseLook, DaneReport, DaneState, LoginLook, LoginOutcome, LoginReport, ProbeMode, ProbeReport, SmtpReport,
+    Speaker, StageMs, TlsReport, TranscriptLine,
 };
+
+pub use trace::{PathTrace, TraceEnd, TraceHop};
 
 use serde::{Deserialize, Serialize};
 

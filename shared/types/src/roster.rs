@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 pub const MOST_LINES: usize = 500;
 
 /// The columns, in the order of an export. An import needs the first two; the others may be missing, and stand in any order.
-pub const COLUMNS: [&str; 8] = ["kind", "target", "ports", "role", "tags", "interval_s", "paused", "settings"];
+pub const COLUMNS: [&str; 9] = ["kind", "target", "ports", "role", "tags", "interval_s", "paused", "settings", "pool"];
 
 /// `POST import`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,9 +1,13 @@
 //! Runbooks: what to do about a usual event. The product brings one for each; an organisation may write its own in its place.
 
+mod own;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::topic::Topic;
+
+pub use own::{Guide, MOST_TEXT, OwnRunbook, RunbookFault};
 
 /// A text that an organisation wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]

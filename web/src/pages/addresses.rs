@@ -10,10 +10,14 @@ use waypost_types::{
     maintenance::Watched,
     monitor::MonitorKind,
     page::List,
+    pool::Pool,
     tag::TagUse,
 };
 
-use super::settings::{self, Shown, Target};
+use super::{
+    pools,
+    settings::{self, Shown, Target},
+};
 use crate::{
     api::ApiFailure,
     ssr::{Answer, Fields, Frame, Visit, org_path, page, redirect},
@@ -37,12 +41,12 @@ pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
         } else if addresses.items.is_empty() {
             view! { <div class="empty">{icon("list")}<h3>"No addresses yet"</h3><p>"The addresses of your domains' MX hosts appear here by themselves."</p>{gate.link("btn btn-primary", format!("{base}/add"), "Add an address")}{gate.hint()}</div> }.into_any()
         } else {
-            table(&frame, &addresses.items, &base)
+            table(&frame, &addresses.items, &base, ("Addresses", Address::all_tags))
         };
         let more = addresses.next.as_ref().map(
             |next| view! { <p><a class="btn" href=format!("{base}/addresses?cursor={}{with_tag}", text::encoded(next))>"More addresses"</a></p> },
         );
-        let choose = view! { <a class="btn" href=format!("{base}/lists")>{icon("gear")}"Lists to ask"</a> };
+        let choose = view! { <a class="btn" href=format!("{base}/pools")>{icon("list")}"IP pools"</a><a class="btn" href=format!("{base}/lists")>{icon("gear")}"Lists to ask"</a> };
         let content = view! {
             {ui::head("Blacklists", None, "A list that does not answer is unknown, never clean.", choose)}
             {ui::tag_filter(&used, |used| used.addresses, &tag, &list)}
@@ -53,14 +57,15 @@ pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
     }))
 }
 
-fn table(frame: &Frame, addresses: &[Address], base: &str) -> AnyView {
+/// Addresses with how they stand, and which of their tags are shown; `name` is what the table is called.
+pub(super) fn table(frame: &Frame, addresses: &[Address], base: &str, (name, tags): (&str, fn(&Address) -> Vec<String>)) -> AnyView {
     let rows = addresses
         .iter()
         .map(|address| {
             view! {
                 <tr>
-                    <th scope="row"><a class="plain mono" href=format!("{base}/addresses/{}", address.id)>{address.cidr.to_string()}</a><span class="sub">{address.hosts.join(", ")}</span>{ui::tags(&address.tags, &format!("{base}/addresses"))}</th>
-                    <td data-label="State">{ui::listing_status(address)}{ui::maintenance_mark(frame, Watched { address: Some(address.id), tags: &address.tags, ..Watched::default() })}</td>
+                    <th scope="row"><a class="plain mono" href=format!("{base}/addresses/{}", address.id)>{address.cidr.to_string()}</a><span class="sub">{address.hosts.join(", ")}</span>{ui::tags(&tags(address), &format!("{base}/addresses"))}</th>
+                    <td data-label="State">{ui::listing_status(address)}{ui::maintenance_mark(frame, Watched { address: Some(address.id), tags: &address.all_tags(), ..Watched::default() })}</td>
                     <td class="num" data-label="Answered">{format!("{} of {}", address.answered, address.asked)}</td>
                     <td class="num" data-label="Last scan">{ui::when(address.last_checked_at)}</td>
                 </tr>
@@ -68,9 +73,9 @@ fn table(frame: &Frame, addresses: &[Address], base: &str) -> AnyView {
         })
         .collect_view();
     view! {
-        <div class="table-wrap" tabindex="0" role="region" aria-label="Addresses, table">
+        <div class="table-wrap" tabindex="0" role="region" aria-label=format!("{name}, table")>
             <table class="table fold">
-                <caption class="vh">"Addresses"</caption>
+                <caption class="vh">{name.to_owned()}</caption>
                 <thead><tr><th scope="col">"Address"</th><th scope="col">"State"</th><th scope="col" class="num">"Lists that answered"</th><th scope="col" class="num">"Last scan"</th></tr></thead>
                 <tbody>{rows}</tbody>
             </table>
@@ -94,11 +99,18 @@ pub(crate) async fn show(visit: Visit, Path((org, id)): Path<(String, String)>) 
 
 async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Option<&ApiFailure>) -> Answer {
     let (path, past, lists) = (target(org, id).api(""), target(org, id).api("/listings"), org_path(org, "lists"));
-    let (frame, address, past, lists) =
-        tokio::join!(visit.frame(org), visit.api.get::<Address>(&path), visit.api.get::<List<Listing>>(&past), visit.api.get::<ListSettings>(&lists));
+    let groups = org_path(org, "pools");
+    let (frame, address, past, lists, groups) = tokio::join!(
+        visit.frame(org),
+        visit.api.get::<Address>(&path),
+        visit.api.get::<List<Listing>>(&past),
+        visit.api.get::<ListSettings>(&lists),
+        visit.api.get::<List<Pool>>(&groups)
+    );
     let (frame, address) = (frame?, address?);
     // The page stands without them: what is to be done about a listing is in the scan too.
     let catalog = lists.map(|lists| lists.catalog).unwrap_or_default();
+    let groups = groups.map(|list| list.items).unwrap_or_default();
     let name = address.cidr.to_string();
     Ok(page(visit, settings::status(failure), &name, || {
         let root = format!("/o/{}", text::encoded(org));
@@ -123,7 +135,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Optio
         };
         let content = view! {
             {settings::notice(visit, &address.monitors, failure)}
-            {ui::maintenance_line(&frame, Watched { address: Some(address.id), tags: &address.tags, ..Watched::default() }, &address.monitors)}
+            {ui::maintenance_line(&frame, Watched { address: Some(address.id), tags: &address.all_tags(), ..Watched::default() }, &address.monitors)}
             {ui::head(&name, None, sub, settings::check_button(visit, &frame, &base, &address.monitors))}
             {what_to_do(&address, &catalog)}
             <section class="card" aria-labelledby="h-lists" data-live="lists">
@@ -133,7 +145,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Optio
                 <div class="card-foot"><a href=format!("{root}/lists")>"Choose the lists that are asked"</a></div>
             </section>
             {history(past, several)}
-            {settings::card(&frame, &shown, Some(ui::tags_field(&address.tags, typed, failure)))}
+            {settings::card(&frame, &shown, Some(view! { {pools::field(&address, &groups, typed)}{ui::tags_field(&address.tags, typed, failure)} }.into_any()))}
         };
         ui::shell(&frame, Place::Addresses, crumbs, content)
     }))
@@ -217,7 +229,11 @@ pub(crate) async fn check(visit: Visit, Path((org, id)): Path<(String, String)>)
 }
 
 pub(crate) async fn change(visit: Visit, Path((org, id)): Path<(String, String)>, fields: Fields) -> Answer {
-    match settings::change(&visit, &target(&org, &id), fields.version(), &settings::patch_of(&fields)).await? {
+    let mut patch = settings::patch_of(&fields);
+    if let (Some(pool), Some(object)) = (fields.given("pool").filter(|pool| fields.given("pool_before") != Some(*pool)), patch.as_object_mut()) {
+        object.insert("pool".to_owned(), if pool.is_empty() { serde_json::Value::Null } else { pool.into() });
+    }
+    match settings::change(&visit, &target(&org, &id), fields.version(), &patch).await? {
         Ok(response) => Ok(response),
         Err(failure) => draw(&visit, &org, &id, &fields, Some(&failure)).await,
     }

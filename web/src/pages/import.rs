@@ -188,6 +188,7 @@ fn columns() -> AnyView {
         "Seconds between checks",
         "true or false",
         "What a service is expected to do, as the API writes it (JSON)",
+        "Of an address: the IP pool that it sends for, which is made where there is none",
     ];
     let rows = COLUMNS.into_iter().zip(about).map(|(name, about)| view! { <div><dt class="mono">{name}</dt><dd>{about}</dd></div> }).collect_view();
     view! {

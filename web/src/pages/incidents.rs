@@ -23,6 +23,7 @@ use waypost_types::{
 
 use super::{
     runbooks,
+    settings::own_runbook,
     settings::{self, Target},
 };
 use crate::{
@@ -65,7 +66,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, fields: Option<&Fields>, failu
     let around = target(org, id).api("/related");
     let (frame, incident, related) = tokio::try_join!(visit.frame(org), visit.api.get::<Incident>(&path), visit.api.get::<Related>(&around))?;
     // Without the runbook the page says the rest.
-    let runbook = match &incident.runbook {
+    let runbook = match incident.runbook.as_ref().filter(|_| incident.own_runbook.is_none()) {
         Some(topic) => visit.api.get::<Runbook>(&org_path(org, &format!("runbooks/{topic}"))).await.ok(),
         None => None,
     };
@@ -94,7 +95,10 @@ async fn draw(visit: &Visit, org: &str, id: &str, fields: Option<&Fields>, failu
             {gate.hint()}
         };
         let todo = what_to_do(&incident, &catalog);
-        let runbook = runbook.as_ref().map(|runbook| runbooks::of_incident(org, runbook, todo.is_some()));
+        let runbook = match &incident.own_runbook {
+            Some(own) => Some(own_runbook::of_incident(own, todo.is_some())),
+            None => runbook.as_ref().map(|runbook| runbooks::of_incident(org, runbook, todo.is_some())),
+        };
         let timeline = incident.timeline.iter().rev().map(story::entry).collect_view();
         let content = view! {
             {settings::notice(visit, &[], failure)}
@@ -240,6 +244,7 @@ fn proof(outcome: &Outcome, condition: &str) -> AnyView {
                 view! {
                     <h3 class="mono">{address}</h3>
                     <p class="sm">{ui::status(probe.verdict.into(), &probe.reason)}</p>
+                    {probe.trace.as_ref().map(|trace| ui::trace(trace, &format!("e{index}")))}
                     {ui::transcript(&probe.transcript, &format!("e{index}"), true)}
                 }
             };

@@ -19,6 +19,7 @@ pub(crate) mod maintenance;
 pub(crate) mod messages;
 pub(crate) mod organisation;
 pub(crate) mod overview;
+pub(crate) mod pools;
 pub(crate) mod routes;
 pub(crate) mod rules;
 pub(crate) mod runbooks;

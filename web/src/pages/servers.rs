@@ -23,7 +23,7 @@ use crate::{
     api::ApiFailure,
     ssr::{Answer, Fields, Frame, Visit, org_path, page, redirect},
     text,
-    ui::{self, Gate, Place, icon},
+    ui::{self, Form, Gate, Place, icon},
 };
 
 pub(crate) mod login;
@@ -122,11 +122,14 @@ const fn role_word(role: ServerRole) -> &'static str {
     }
 }
 
+const LEAST_SIZE: &str = "least_size_mb";
+
 /// The fields that only a server has.
 fn extra(server: &Server, typed: &Fields, failure: Option<&ApiFailure>) -> AnyView {
     let written = server.ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let ports = typed.given("ports").map_or(written, str::to_owned);
     let chosen = typed.given("role").unwrap_or_else(|| server.role.map_or("", ServerRole::as_str)).to_owned();
+    let least = server.least_size_mb.map(|mb| mb.to_string()).unwrap_or_default();
     let options = ServerRole::ALL
         .into_iter()
         .map(|role| view! { <option value=role.as_str() selected=role.as_str() == chosen>{text::sentence(role_word(role))}</option> })
@@ -134,9 +137,23 @@ fn extra(server: &Server, typed: &Fields, failure: Option<&ApiFailure>) -> AnyVi
     view! {
         <div class="field"><label for="f-ports">"Ports"</label><input class="input" id="f-ports" name="ports" value=ports autocomplete="off"/></div>
         <div class="field"><label for="f-role">"Role"</label><select class="select" id="f-role" name="role"><option value="">"Not said"</option>{options}</select></div>
+        {Form::new(typed, failure, &[LEAST_SIZE]).maybe(LEAST_SIZE, "Takes messages of at least, MB", &least, "A port whose SIZE limit is smaller is degraded. Empty: a limit below 10 MiB is remarked.")}
         {ui::tags_field(&server.tags, typed, failure)}
     }
     .into_any()
+}
+
+/// Megabytes as they are typed, with the unit or without; `None` where nothing is.
+fn least_size_of(text: &str) -> Result<Option<u32>, ApiFailure> {
+    let lower = text.to_ascii_lowercase();
+    let number = lower.strip_suffix("mb").unwrap_or(&lower).trim();
+    if number.is_empty() {
+        return Ok(None);
+    }
+    number
+        .parse()
+        .map(Some)
+        .map_err(|_| ApiFailure::field(LEAST_SIZE, format!("“{text}” is no number of megabytes: write a whole number such as 25.")))
 }
 
 /// Ports as they are typed, with commas or spaces between; `None` where nothing is.
@@ -149,7 +166,12 @@ fn ports_of(text: &str) -> Result<Option<Vec<u16>>, ApiFailure> {
 
 pub(crate) async fn create(visit: Visit, Path(org): Path<String>, fields: Fields) -> Answer {
     let added = match ports_of(fields.text("ports")) {
-        Ok(ports) => visit.api.post::<Server>(&org_path(&org, "servers"), &NewServer { host: fields.text("host").to_owned(), ports }).await,
+        Ok(ports) => {
+            visit
+                .api
+                .post::<Server>(&org_path(&org, "servers"), &NewServer { host: fields.text("host").to_owned(), ports, least_size_mb: None })
+                .await
+        }
         Err(failure) => Err(failure),
     };
     match added {
@@ -253,6 +275,11 @@ pub(crate) async fn change(visit: Visit, Path((org, id)): Path<(String, String)>
     }
     if let (Some(role), Some(object)) = (fields.given("role"), patch.as_object_mut()) {
         object.insert("role".to_owned(), if role.is_empty() { serde_json::Value::Null } else { role.into() });
+    }
+    match (fields.given(LEAST_SIZE).map(|text| least_size_of(text.trim())), patch.as_object_mut()) {
+        (Some(Ok(least)), Some(object)) => drop(object.insert(LEAST_SIZE.to_owned(), serde_json::json!(least))),
+        (Some(Err(failure)), _) => return draw(&visit, &org, &id, &fields, Some(&failure), None).await,
+        _ => {}
     }
     match settings::change(&visit, &target(&org, &id), fields.version(), &patch).await? {
         Ok(response) => Ok(response),

@@ -1,6 +1,7 @@
 //! The settings that everything watched has: interval, pause and removal, each based on a version.
 
 mod judging;
+pub(super) mod own_runbook;
 
 use std::collections::HashMap;
 
@@ -48,6 +49,7 @@ pub(super) fn card(frame: &Frame, shown: &Shown<'_>, extra: Option<AnyView>) -> 
         <div class="field"><label for="f-interval_s">"Check every"</label>{ui::interval_choices(shown.kind.interval_range(), interval)}</div>
         {extra}
         {judging::fields(frame, shown)}
+        {main_monitor(shown.monitors, shown.kind).map(|monitor| own_runbook::fields(monitor.runbook.as_ref(), shown.typed, shown.failure))}
     };
     let pause = view! { {versioned()}<input type="hidden" name="paused" value=value/> };
     let remove = view! { {versioned()}<p class="sm">"Its checks stop and its history is removed. This can not be undone."</p>{shown.note.map(|note| view! { <p class="sm">{note}</p> })} };
@@ -110,6 +112,7 @@ pub(super) fn patch_of(fields: &Fields) -> Value {
         patch.insert("paused".to_owned(), json!(paused));
     }
     judging::add(&mut patch, fields);
+    own_runbook::add(&mut patch, fields);
     if let Some(tags) = fields.given("tags") {
         patch.insert("tags".to_owned(), json!(ui::tag_parts(tags)));
     }
@@ -154,7 +157,7 @@ fn done(patch: &Value) -> &'static str {
     match patch.get("paused").and_then(Value::as_bool) {
         Some(true) => "?saved=paused",
         Some(false) => "?saved=resumed",
-        None if ["interval_s", "selectors", "senders", "tags", "role", "settings", "policy", "regions"]
+        None if ["interval_s", "selectors", "senders", "tags", "role", "least_size_mb", "runbook", "pool", "settings", "policy", "regions"]
             .iter()
             .any(|field| patch.get(field).is_some()) =>
         {

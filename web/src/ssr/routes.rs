@@ -14,7 +14,7 @@ use crate::{
     api::ApiFailure,
     pages::{
         account, add, addresses, changes, channels, domains, fleet, import, incidents, landing, lists, mailbox, maintenance, messages, organisation,
-        overview, routes, rules, runbooks, score, servers, services,
+        overview, pools, routes, rules, runbooks, score, servers, services,
     },
 };
 
@@ -59,6 +59,10 @@ pub(super) fn router(site: Site) -> Router {
         .route("/o/{org}/addresses/{id}/check", post(addresses::check).get(back))
         .route("/o/{org}/addresses/{id}/settings", post(addresses::change).get(back))
         .route("/o/{org}/addresses/{id}/delete", post(addresses::remove).get(back))
+        .route("/o/{org}/pools", get(pools::list).post(pools::create))
+        .route("/o/{org}/pools/{id}", get(pools::show))
+        .route("/o/{org}/pools/{id}/settings", post(pools::change).get(back))
+        .route("/o/{org}/pools/{id}/delete", post(pools::remove).get(back))
         .route("/o/{org}/all", get(fleet::list).post(fleet::change))
         .route("/o/{org}/import", get(import::show).post(import::import))
         .route("/o/{org}/import/check", post(import::check).get(back))

@@ -72,6 +72,21 @@ impl<'a> Form<'a> {
         .into_any()
     }
 
+    /// A field that may be empty; it starts with what is there now.
+    pub(crate) fn maybe(&self, name: &'static str, label: &'static str, now: &str, hint: &'static str) -> AnyView {
+        let value = self.fields.given(name).unwrap_or(now).to_owned();
+        let (message, described) = self.message(name, hint);
+        let wrong = message.is_some().then_some("true");
+        view! {
+            <div class="field">
+                <label for=format!("f-{name}")>{label}</label>
+                <input class="input" id=format!("f-{name}") name=name value=value autocomplete="off" spellcheck="false" aria-invalid=wrong aria-describedby=described/>
+                {below(name, message, hint)}
+            </div>
+        }
+        .into_any()
+    }
+
     /// A secret that may be left out; it never comes back.
     pub(crate) fn secret(&self, name: &'static str, label: &'static str, hint: &'static str) -> AnyView {
         let (message, described) = self.message(name, hint);

@@ -28,14 +28,9 @@ fn told<'a>(addresses: impl Iterator<Item = &'a Address> + Clone) -> CheckSummar
         () if addresses.clone().all(|address| address.asked == 0) => summary(Status::None, "Pending"),
         () if addresses.clone().all(|address| address.answered == 0) => summary(Status::None, "No answer"),
         () if addresses.clone().any(|address| address.answered == 0) => summary(Status::None, "Partly unknown"),
-        () if addresses.clone().any(|address| mostly_silent(address.answered, address.asked)) => summary(Status::None, "Few answers"),
+        () if addresses.clone().any(Address::is_untold) => summary(Status::None, "Few answers"),
         () => summary(Status::Ok, "No listing"),
     }
-}
-
-/// Less than half of what was asked: no listing among them says little.
-const fn mostly_silent(answered: u32, asked: u32) -> bool {
-    answered.saturating_mul(2) < asked
 }
 
 /// All addresses together: `listed` counts each listing once.

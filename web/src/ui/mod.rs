@@ -28,6 +28,7 @@ mod spf;
 mod stays;
 mod tags;
 mod timing;
+mod trace;
 mod transport;
 
 pub(crate) use audit::{as_of, checks_strip, findings, findings_of_watched, record, records, unknown_parts};
@@ -51,11 +52,12 @@ pub(crate) use parts::{
 pub(crate) use regions::regions;
 pub(crate) use score::{lost_points, score_sentence};
 pub(crate) use service::{service_evidence, service_looks};
-pub(crate) use session::{session, tls_status};
+pub(crate) use session::{session, takes_from_servers, tls_status};
 pub(crate) use shell::{Place, public, shell};
 pub(crate) use stays::{stays, stood_before};
 pub(crate) use tags::{asked_tag, tag_filter, tag_parts, tags, tags_field, unused_tags};
 pub(crate) use timing::{Period, timing};
+pub(crate) use trace::trace;
 
 /// The icons, once per page.
 pub(crate) const SPRITE: &str = include_str!("sprite.svg");

@@ -33,7 +33,8 @@ fn look(look: &ServiceLook, id: &str, with_findings: bool) -> AnyView {
     let words = (!look.capabilities.is_empty())
         .then(|| view! { <p class="row mt2">{look.capabilities.iter().map(|word| view! { <span class="tag mono">{word.clone()}</span> }).collect_view()}</p> });
     let said = transcript(&look.transcript, id, true);
-    let seen = (look.tls.is_some() || words.is_some()).then(|| view! { <div class="stack c5">{look.tls.as_ref().map(session)}{words}</div> });
+    let seen = (look.tls.is_some() || words.is_some())
+        .then(|| view! { <div class="stack c5">{look.tls.as_ref().map(|tls| session(tls, false))}{words}</div> });
     let said = said.map(|said| view! { <div class=if seen.is_some() { "c7" } else { "" }>{said}</div> });
     view! {
         <div class="card-body stack">

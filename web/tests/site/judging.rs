@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use waypost_web::api::{ApiRequest, Method};
 
 use crate::{
-    organisation::{DOMAIN, SERVER, member},
+    organisation::{DOMAIN, INCIDENT, SERVER, member},
     support::{ask, get, post, problem, tags, text},
 };
 
@@ -63,6 +63,25 @@ async fn what_is_wrong_stands_beside_its_field_with_what_was_typed() {
 }
 
 #[tokio::test]
+async fn the_smallest_size_limit_of_a_server_is_typed_as_megabytes() {
+    let (_, html, _) = ask(member("editor"), get(&format!("/o/acme/servers/{SERVER}"))).await;
+    assert!(field(&html, "least_size_mb").unwrap().contains("value=\"25\""));
+    let accepts = |request: &ApiRequest| if request.method == Method::Patch { (200, json!({})) } else { member("editor")(request) };
+    let at = format!("/o/acme/servers/{SERVER}/settings");
+    for (typed, sent) in [("50", json!(50)), ("50+MB", json!(50)), ("", json!(null)), ("+", json!(null))] {
+        let (_, _, calls) = ask(accepts, post(&at, &format!("version=3&least_size_mb={typed}"))).await;
+        let body = calls.iter().find(|call| call.method == Method::Patch).unwrap().body.clone().unwrap();
+        assert_eq!(body, json!({ "least_size_mb": sent }), "{typed}");
+    }
+    let (response, html, calls) = ask(accepts, post(&at, "version=3&least_size_mb=26.2+MiB")).await;
+    assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(!calls.iter().any(|call| call.method == Method::Patch));
+    let input = field(&html, "least_size_mb").unwrap();
+    assert!(input.contains("aria-invalid=\"true\"") && input.contains("value=\"26.2 MiB\""), "{input}");
+    assert!(text(&html).contains("“26.2 MiB” is no number of megabytes: write a whole number such as 25."), "{}", text(&html));
+}
+
+#[tokio::test]
 async fn a_viewer_sees_it_and_can_not_change_it() {
     let (_, html, _) = ask(member("viewer"), get(&format!("/o/acme/servers/{SERVER}"))).await;
     let save = tags(&html, "button").into_iter().filter(|tag| tag.contains("aria-disabled=\"true\"") || tag.contains("disabled")).count();
@@ -110,4 +129,48 @@ async fn regions_are_chosen_where_there_is_a_choice_and_sent_where_they_were_tou
     assert_eq!((as_before.get("regions"), &as_before["interval_s"]), (None, &json!(120)));
     assert_eq!(sent("version=3&regions_before=local&region.local=1&region.west=1").await["regions"], json!(["local", "west"]));
     assert_eq!(sent("version=3&regions_before=local").await["regions"], json!([]), "the API says what is wrong about none");
+}
+
+#[tokio::test]
+async fn a_runbook_of_its_own_is_shown_sent_when_it_was_touched_and_refused_beside_its_field() {
+    let own = json!({ "url": "https://wiki.example/mail", "text": "Call **Bob**.\n<script>alert(1)</script>" });
+    let with = move |request: &ApiRequest| {
+        let (status, mut body) = member("editor")(request);
+        if request.path.ends_with(SERVER) {
+            body["monitors"][0]["runbook"] = own.clone();
+        }
+        if request.path.ends_with(INCIDENT) {
+            body["own_runbook"] = own.clone();
+        }
+        if request.method == Method::Patch { (200, json!({})) } else { (status, body) }
+    };
+    let (_, html, _) = ask(with.clone(), get(&format!("/o/acme/servers/{SERVER}"))).await;
+    assert!(field(&html, "runbook.url").unwrap().contains("value=\"https://wiki.example/mail\""));
+    assert!(html.contains("Call **Bob**.\n&lt;script&gt;"), "what is written comes back as it is");
+    // The page of the incident shows it in the place of the usual one, and runs nothing of it.
+    let (_, html, calls) = ask(with.clone(), get(&format!("/o/acme/incidents/{INCIDENT}"))).await;
+    assert!(
+        html.contains("href=\"https://wiki.example/mail\"") && html.contains("<strong>Bob</strong>") && !html.contains("<script>alert"),
+        "{html}"
+    );
+    assert!(!calls.iter().any(|call| call.path.contains("/runbooks/")) && text(&html).contains("Your own runbook"));
+    let at = format!("/o/acme/servers/{SERVER}/settings");
+    let before = "&runbook.url_before=https%3A%2F%2Fa.example&runbook.text_before=One%0D%0Atwo";
+    for (form, sent) in [
+        ("&runbook.url=https%3A%2F%2Fa.example&runbook.text=One%0D%0Atwo%0D%0A", None),
+        ("&runbook.url=https%3A%2F%2Fb.example&runbook.text=", Some(json!({ "url": "https://b.example", "text": null }))),
+        ("&runbook.url=&runbook.text=+", Some(json!(null))),
+    ] {
+        let (_, _, calls) = ask(with.clone(), post(&at, &format!("version=3{before}{form}"))).await;
+        let body = calls.iter().find(|call| call.method == Method::Patch).unwrap().body.clone().unwrap();
+        assert_eq!(body.get("runbook").cloned(), sent, "{form}");
+    }
+    let refuses = |request: &ApiRequest| {
+        if request.method == Method::Patch { problem(422, "", &[("runbook.url", "Give an address.")]) } else { member("editor")(request) }
+    };
+    let (response, html, _) = ask(refuses, post(&at, "version=3&runbook.url=wiki&runbook.text=x")).await;
+    assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let input = field(&html, "runbook.url").unwrap();
+    assert!(input.contains("aria-invalid=\"true\"") && input.contains("value=\"wiki\""), "{input}");
+    assert!(tags(&html, "details").iter().any(|tag| tag.contains("own-runbook") && tag.contains("open")), "an error is not folded away");
 }

@@ -16,6 +16,7 @@ mod notices;
 mod organisation;
 mod pages;
 mod policy;
+mod pools;
 mod roles;
 mod routes;
 mod rules;

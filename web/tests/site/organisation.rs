@@ -13,6 +13,7 @@ pub const CHANNEL: &str = "chn_00000000000000000000000000000001";
 pub const ROUTE: &str = "rte_00000000000000000000000000000001";
 pub const WINDOW: &str = "mnt_00000000000000000000000000000001";
 pub const RULE: &str = "rul_00000000000000000000000000000001";
+pub const POOL: &str = "ipp_00000000000000000000000000000001";
 pub const NETWORK: &str = "adr_00000000000000000000000000000008";
 pub const SERVICE: &str = "mon_00000000000000000000000000000011";
 pub const RECORD: &str = "mon_00000000000000000000000000000012";
@@ -30,6 +31,7 @@ pub fn pages() -> Vec<String> {
         "/domains",
         "/servers",
         "/addresses",
+        "/pools",
         "/all",
         "/import",
         "/monitors",
@@ -53,6 +55,7 @@ pub fn pages() -> Vec<String> {
             ("domains", DOMAIN),
             ("servers", SERVER),
             ("addresses", ADDRESS),
+            ("pools", POOL),
             ("incidents", INCIDENT),
             ("channels", CHANNEL),
             ("runbooks", RUNBOOK),
@@ -80,6 +83,8 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
             "orgs/acme/domains" => list(vec![domain(), long_domain()]),
             "orgs/acme/servers" => list(vec![server()]),
             "orgs/acme/addresses" => list(vec![address()]),
+            "orgs/acme/pools" => list(vec![pool()]),
+            "orgs/empty/pools" => list(vec![]),
             "orgs/acme/monitors" => list(vec![services::mailbox(), services::record()]),
             "orgs/acme/monitors/counts" => json!({ "down": 1, "degraded": 0, "unknown": 0, "pending": 0, "up": 1, "paused": 0 }),
             "orgs/empty/monitors/counts" => json!({ "down": 0, "degraded": 0, "unknown": 0, "pending": 0, "up": 0, "paused": 0 }),
@@ -139,6 +144,7 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
                 Some(("monitors", rest)) if rest == format!("{RECORD}/outcome") => services::record_seen(),
                 Some(("servers", SERVER)) => server(),
                 Some(("addresses", ADDRESS)) => address(),
+                Some(("pools", POOL)) => pool(),
                 Some(("addresses", NETWORK)) => network(),
                 Some(("addresses", rest)) if rest.ends_with("/listings") => list(listings()),
                 Some(("channels", CHANNEL)) => hook(),
@@ -274,7 +280,7 @@ fn long_domain() -> Value {
 
 fn server() -> Value {
     let port = |number: u16, state: &str| monitor(&format!("{:02}", number % 100), "smtp", &format!("{LONG}:{number}"), state);
-    json!({ "id": SERVER, "host": LONG, "display": LONG, "ports": [25, 465, 587], "source": "mx", "role": "gateway", "tags": ["berlin", "web"], "state": "down",
+    json!({ "id": SERVER, "host": LONG, "display": LONG, "ports": [25, 465, 587], "source": "mx", "role": "gateway", "least_size_mb": 25, "tags": ["berlin", "web"], "state": "down",
         "monitors": [port(25, "down"), port(465, "up"), port(587, "pending")], "last_checked_at": AT, "version": 3, "created_at": AT })
 }
 
@@ -327,6 +333,21 @@ fn entries() -> Vec<Value> {
 fn address() -> Value {
     json!({ "id": ADDRESS, "cidr": "192.0.2.25", "source": "mx", "hosts": [LONG], "state": "degraded", "listed": 1, "answered": 2, "asked": 3, "last_checked_at": AT, "next_check_at": AT,
         "report": { "target": "192.0.2.25", "entries": entries() }, "monitors": [monitor("05", "blacklist", "192.0.2.25", "degraded")], "version": 3, "created_at": AT })
+}
+
+/// Of four addresses one is listed, and one was not scanned yet.
+pub fn pool() -> Value {
+    let of = |last: u8, listed: u32, answered: u32, asked: u32| {
+        let mut address = address();
+        address["id"] = json!(format!("adr_000000000000000000000000000000{last:02}"));
+        address["cidr"] = json!(format!("192.0.2.{last}"));
+        (address["listed"], address["answered"], address["asked"]) = (json!(listed), json!(answered), json!(asked));
+        address["pool"] = json!({ "id": POOL, "name": "newsletter" });
+        address["report"] = json!(null);
+        address
+    };
+    json!({ "id": POOL, "name": "newsletter", "tag": "pool:newsletter", "note": "Weekly <b>news</b>", "standing": { "listed": 1, "clean": 2, "unknown": 1 },
+        "addresses": [of(25, 1, 40, 41), of(26, 0, 40, 41), of(27, 0, 41, 41), of(28, 0, 0, 0)], "version": 3, "created_at": AT })
 }
 
 /// A compact report: of 256 addresses, three are listed; clean ones are counted only.

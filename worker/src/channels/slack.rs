@@ -28,7 +28,7 @@ pub(super) fn request(secret: &ChannelSecret, message: &Message<'_>) -> HttpPost
         vec![field("State", text::state(event)), field("Target", &event.target), field("Severity", event.severity.word()), field("Since", &opened)];
     fields.extend(text::was(event).map(|was| field("What was wrong", was)));
     blocks.push(json!({ "type": "section", "fields": fields }));
-    let runbook = event.runbook.as_ref().map(|url| format!(" · <{}|Runbook>", escaped(url, FIELD / 4))).unwrap_or_default();
+    let runbook = event.runbook.as_ref().map(|url| format!(" · <{}|Runbook>", escaped(url, FIELD))).unwrap_or_default();
     let link = format!("<{}|Open in Waypost>{runbook} · {}", escaped(&event.url, FIELD / 4), escaped(&text::line(&event.org), 200));
     blocks.push(json!({ "type": "context", "elements": [{ "type": "mrkdwn", "verbatim": true, "text": link }] }));
     let body = json!({

@@ -24,13 +24,13 @@ pub(super) fn card(telling: &SlackTelling, event: &ChannelEvent, base_url: &str)
         [one] => single(one, telling, base_url),
         all => several(all, telling, base_url),
     };
-    let runbook = telling.incidents.iter().filter(|incident| lasts(incident)).find_map(|incident| incident.topic);
+    let runbook = telling.incidents.iter().filter(|incident| lasts(incident)).find_map(|incident| Some((incident.id, incident.guide.as_ref()?)));
     let mut links = vec![format!("<{}|Open in Waypost>", slack::escaped(&url, 1_000))];
-    if let Some(topic) = runbook {
+    if let Some((id, guide)) = runbook {
         links.push(format!(
             "<{}|Runbook: {}>",
-            slack::escaped(&runbook_url(base_url, &telling.slug, topic), 1_000),
-            slack::escaped(topic.title(), LINE)
+            slack::escaped(&runbook_url(base_url, &telling.slug, id, guide), 1_000),
+            slack::escaped(guide.title(), LINE)
         ));
     }
     links.push(slack::escaped(&text::line(&telling.org), LINE));
@@ -196,7 +196,12 @@ fn moment(at: DateTime<Utc>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use waypost_types::{IncidentId, incident::IncidentSeverity, topic::Topic};
+    use waypost_types::{
+        IncidentId,
+        incident::IncidentSeverity,
+        runbook::{Guide, OwnRunbook},
+        topic::Topic,
+    };
 
     use super::*;
 
@@ -234,7 +239,7 @@ mod tests {
             taken_by: None,
             mute: None,
             end: end.map(event),
-            topic: Some(Topic::Unreachable),
+            guide: Some(Guide::Usual(Topic::Unreachable)),
         }
     }
 
@@ -263,6 +268,13 @@ mod tests {
             assert!(card.contains(part), "{part} {card}");
         }
         assert!(!card.contains("<!channel>"), "{card}");
+    }
+
+    #[test]
+    fn a_runbook_of_its_own_stands_in_the_place_of_the_usual_one() {
+        let own = OwnRunbook { url: Some("https://wiki.example/mail?a=1&b=2".to_owned()), text: None };
+        let (_, card) = shown(vec![SlackIncident { guide: Some(Guide::Own(own)), ..incident(1, "mx.example:25", None) }]);
+        assert!(card.contains("<https://wiki.example/mail?a=1&amp;b=2|Runbook: ") && !card.contains("/runbooks/"), "{card}");
     }
 
     #[test]

@@ -36,7 +36,7 @@ const RESERVE: Duration = Duration::from_millis(300);
 const LEAST: Duration = Duration::from_secs(1);
 const LATE: &str = "it did not show its certificate in time; it is asked again at the next check";
 /// Where mail is taken.
-const SMTP: u16 = 25;
+pub(super) const SMTP: u16 = 25;
 
 /// Network, host, address and port.
 type Place = (u64, String, IpAddr, u16);

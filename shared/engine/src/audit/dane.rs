@@ -11,8 +11,9 @@ use waypost_types::{
 
 use super::{
     Facts, Part,
-    certificates::{Chains, Looks, MOST_HOSTS},
+    certificates::{Chains, Looks, MOST_HOSTS, SMTP},
     dane_match::{Match, Tlsa, record_for},
+    dane_records::{TlsaSet, mismatch, tlsa_of},
     dnssec::{STRIPPED, Signed, passes_signatures, signed, vouched},
     dnssec_records::signatures,
     organisational,
@@ -23,12 +24,8 @@ use crate::{
     probe::Shown,
 };
 
-/// Aliases that are followed from an MX host (RFC 7672 2.2.3).
-const MOST_ALIASES: usize = 4;
 /// Hosts that other families ask about.
 const FIRST_HOSTS: usize = 4;
-/// TLSA records of a host that are held against its certificate; more do not fit into an answer of 64 KiB with a digest each.
-const MOST_RECORDS: usize = 1_500;
 /// Those that are shown, each with what is wrong with it.
 const MOST_SHOWN: usize = 20;
 
@@ -122,7 +119,7 @@ pub(super) async fn in_use(net: &Net, facts: &Facts) -> Result<bool, String> {
     if let (Some(why), true) = (&facts.untold, facts.hosts.is_empty()) {
         return Err(why.clone());
     }
-    let looks = facts.hosts.iter().take(FIRST_HOSTS).map(|mx| async move { net.dns().tlsa(&format!("_25._tcp.{}", mx.host)).await });
+    let looks = facts.hosts.iter().take(FIRST_HOSTS).map(|mx| async move { net.dns().tlsa(&format!("_{SMTP}._tcp.{}", mx.host)).await });
     let mut in_use = Ok(false);
     for look in join_all(looks).await {
         match look {
@@ -136,41 +133,26 @@ pub(super) async fn in_use(net: &Net, facts: &Facts) -> Result<bool, String> {
 
 /// The records of a host, under the name it is an alias of where it is one, with what senders make of them.
 async fn look<'a>(net: &Net, mx: &'a MxHost, chains: &Chains<'_>) -> Lookup<Host<'a>> {
-    let mut bases = vec![mx.host.clone()];
-    while bases.len() <= MOST_ALIASES {
-        match net.dns().cname(&bases[bases.len() - 1]).await {
-            Lookup::Found(targets) => match targets.into_iter().next().filter(|target| !bases.contains(target)) {
-                Some(target) => bases.push(target),
-                None => break,
-            },
-            Lookup::Missing(_) => break,
-            // The records may stand under the name that it leads to.
-            Lookup::Failed(failure) => return Lookup::Failed(failure),
-        }
-    }
-    let first = bases.pop().unwrap_or_default();
-    let mut found = net.dns().tlsa(&format!("_25._tcp.{first}")).await;
-    let mut base = first;
-    if matches!(found, Lookup::Missing(_)) && base != mx.host {
-        base.clone_from(&mx.host);
-        found = net.dns().tlsa(&format!("_25._tcp.{base}")).await;
-    }
-    let mut records = match found {
-        Lookup::Found(records) => records,
+    let found = match tlsa_of(net, &mx.host, SMTP).await {
+        Lookup::Found(found) => found,
         Lookup::Missing(absence) => return Lookup::Missing(absence),
         Lookup::Failed(failure) => return Lookup::Failed(failure),
     };
-    records.sort();
-    records.dedup();
-    records.truncate(MOST_RECORDS);
-    let owner = format!("_25._tcp.{base}");
+    let mut hosts = Vec::with_capacity(found.len());
+    for TlsaSet { base, owner, records } in found {
+        hosts.push(host(net, mx, chains, (base, owner, records)).await);
+    }
+    Lookup::Found(hosts)
+}
+
+async fn host<'a>(net: &Net, mx: &'a MxHost, chains: &Chains<'_>, (base, owner, records): (String, String, Vec<String>)) -> Host<'a> {
     let trust = trust(net, &base, &owner, RecordType::TLSA).await;
     let mut host = Host { mx, owner, records, trust, looks: Vec::new() };
     // Records that senders believe and can not use still oblige them to TLS (RFC 7672 2.2).
     if !matches!(host.trust, Trust::No(_)) {
         host.looks = chains.of(mx).await;
     }
-    Lookup::Found(vec![host])
+    host
 }
 
 /// Whether senders believe records. A trusted resolver says it of these very records (RFC 7672 2.1.1); else a DS above them and signatures
@@ -279,7 +261,7 @@ fn compare(part: &mut Part, net: &Net, facts: &Facts, host: &Host<'_>) {
             Shown::Chain(chain) => {
                 let said: Vec<Match> = usable.iter().map(|tlsa| tlsa.matches(&chain.certificates, &names, net.now())).collect();
                 if !said.is_empty() && said.iter().all(|said| matches!(said, Match::No(_))) {
-                    part.find(mismatch(host, *address, &said));
+                    part.find(mismatch(owner, name, *address, &said, leaf_at(host, *address)));
                     return;
                 }
                 continue;
@@ -289,22 +271,6 @@ fn compare(part: &mut Part, net: &Net, facts: &Facts, host: &Host<'_>) {
         // Some senders may share an old version of TLS with it that we do not speak.
         part.find(if matches!(shown.as_ref(), Shown::BadHandshake(_)) { found.severity(Severity::High) } else { found });
         return;
-    }
-}
-
-fn mismatch(host: &Host<'_>, address: IpAddr, said: &[Match]) -> super::rules::Remark {
-    let (owner, name) = (host.owner.as_str(), host.mx.host.as_str());
-    let why = said.iter().find_map(|said| match said {
-        Match::No(Some(why)) => Some(format!(": {why}")),
-        _ => None,
-    });
-    let seen = format!("No TLSA record of {owner} matches the certificate that {name} shows at {address}{}", why.unwrap_or_default());
-    let found = remark("dane.mismatch", owner, seen);
-    match leaf_at(host, address).and_then(|leaf| record_for(leaf, 3)) {
-        Some(record) => found
-            .fix("Publish this record of the certificate shown now, keep it beside the old one for two TTLs, then remove what matches nothing. Before the next change publish the new record first.")
-            .record("TLSA", owner, record),
-        None => found,
     }
 }
 

@@ -18,7 +18,7 @@ const MOST_DATA: usize = 16 * 1024;
 
 /// A TLSA record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Tlsa {
+pub(crate) struct Tlsa {
     pub usage: u8,
     pub selector: u8,
     pub matching: u8,
@@ -27,7 +27,7 @@ pub(super) struct Tlsa {
 
 /// What a record says of a chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Match {
+pub(crate) enum Match {
     Yes,
     /// It does not match; why, where more is to say than that.
     No(Option<String>),
@@ -142,7 +142,7 @@ fn below(anchor: &CertificateDer<'_>, certificate: &CertificateDer<'_>, rest: &[
 
 /// The record that matches this certificate by its key alone, which stays valid when the certificate is renewed with the same key: usage 3 for
 /// the server's own, 2 for an issuer's.
-pub(super) fn record_for(certificate: &CertificateDer<'_>, usage: u8) -> Option<String> {
+pub(crate) fn record_for(certificate: &CertificateDer<'_>, usage: u8) -> Option<String> {
     let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
     Some(format!("{usage} 1 1 {:x}", Sha256::digest(parsed.tbs_certificate.subject_pki.raw)))
 }

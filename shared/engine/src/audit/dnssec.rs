@@ -95,7 +95,7 @@ pub(super) async fn passes_signatures(net: &Net) -> bool {
 
 /// Whether the resolver vouches for the records of a name by its AD bit, which is believed only where the operator says so (RFC 6840 5.8).
 /// Nothing when it is not, or when there is no answer.
-pub(super) async fn vouched(net: &Net, name: &str, kind: RecordType) -> Option<bool> {
+pub(crate) async fn vouched(net: &Net, name: &str, kind: RecordType) -> Option<bool> {
     if !net.trusts_ad() {
         return None;
     }

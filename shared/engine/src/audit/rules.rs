@@ -155,6 +155,18 @@ impl Remark {
         self
     }
 
+    /// Its rule.
+    pub fn rule(&self) -> &str {
+        &self.finding.rule
+    }
+
+    /// No worse than this.
+    #[must_use]
+    pub fn at_most(mut self, severity: Severity) -> Self {
+        self.finding.severity = self.finding.severity.min(severity);
+        self
+    }
+
     /// The record to publish.
     #[must_use]
     pub fn record(mut self, kind: &str, name: impl Into<String>, value: impl Into<String>) -> Self {
@@ -213,6 +225,7 @@ mod tests {
             include_str!("mta_sts.rs"),
             include_str!("tls_rpt.rs"),
             include_str!("dane.rs"),
+            include_str!("dane_records.rs"),
             include_str!("dnssec.rs"),
             include_str!("ns.rs"),
             include_str!("ns_compare.rs"),

@@ -42,6 +42,9 @@ struct Common {
     /// Resolvers to ask; the system's when absent
     #[arg(long, global = true, env = "WAYPOST_RESOLVER", value_name = "IP:PORT,…", value_delimiter = ',', value_parser = parse_resolver)]
     resolver: Vec<SocketAddr>,
+    /// The resolvers validate DNSSEC and are trusted to say so: their AD bit counts
+    #[arg(long, global = true, env = "WAYPOST_RESOLVER_TRUST_AD", value_parser = clap::builder::FalseyValueParser::new())]
+    trust_ad: bool,
     /// Exit with 1 from this severity on: critical, high, medium, low or info
     #[arg(long, global = true, value_name = "SEVERITY", default_value = "high", value_parser = parse_severity)]
     fail_on: Severity,
@@ -149,8 +152,8 @@ fn colour(severity: Severity) -> Style {
 
 /// Runs the command.
 pub async fn run(args: Args) -> ExitCode {
-    let Common { json, resolver, fail_on, ca_file } = args.common;
-    let mut config = NetConfig { resolvers: resolver, ca_file, ..NetConfig::default() };
+    let Common { json, resolver, trust_ad, fail_on, ca_file } = args.common;
+    let mut config = NetConfig { resolvers: resolver, trust_ad, ca_file, ..NetConfig::default() };
     if let Some(name) = std::env::var("WAYPOST_EHLO_NAME").ok().filter(|name| !name.is_empty()) {
         config.ehlo_name = name;
     }

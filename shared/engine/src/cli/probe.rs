@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Read, Write},
+    net::SocketAddr,
     path::PathBuf,
     process::ExitCode,
 };
@@ -61,6 +62,9 @@ pub struct ProbeArgs {
     /// Of your own server: ask whether VRFY and EXPN tell who has a mailbox
     #[arg(long)]
     users: bool,
+    /// Follow the way to each address over TCP, router by router; sends nothing, and needs no privilege on Linux
+    #[arg(long)]
+    trace: bool,
     /// See whether TLS 1.1 and older, or weak suites, are accepted: four connections more
     #[arg(long)]
     old_tls: bool,
@@ -132,6 +136,12 @@ pub async fn run(net: &Net, args: ProbeArgs, json: bool, fail_on: Severity) -> E
             held.transcript.extend(look.transcript);
         }
     }
+    if args.trace {
+        for held in &mut report.probes {
+            let Some(address) = held.address else { continue };
+            held.trace = Some(prober.trace(SocketAddr::new(address, held.port)).await);
+        }
+    }
     if let Err(error) = write(&report, json) {
         super::complain(&error);
     }
@@ -199,12 +209,24 @@ fn write_text(out: &mut impl Write, probe: &ProbeReport) -> io::Result<()> {
             writeln!(out, "    {} ({}){expires}", issuer.subject, issuer.key)?;
         }
     }
+    if let Some(dane) = probe.tls.as_ref().and_then(|tls| tls.dane.as_ref()) {
+        let said =
+            dane.matched.as_deref().or(dane.reason.as_deref()).map(|said| format!(": {}", waypost_engine::printable(said))).unwrap_or_default();
+        writeln!(out, "  DANE, {}: {}{said}", dane.owner, dane.state.word())?;
+    }
     if let Some(login) = probe.auth.as_ref().and_then(|auth| auth.login.as_ref()) {
         writeln!(out, "  login: {}", login.reason)?;
     }
     write_findings(out, &probe.findings)?;
     for part in &probe.unknown {
         writeln!(out, "  unknown: {}", waypost_engine::printable(&part.reason))?;
+    }
+    if let Some(trace) = &probe.trace {
+        writeln!(out, "  {}", trace.summary)?;
+        for hop in &trace.hops {
+            let ms = hop.ms.map(|ms| format!(" {ms:.1} ms")).unwrap_or_default();
+            writeln!(out, "  {:>4}  {}{ms}", hop.number, hop.who())?;
+        }
     }
     if !probe.transcript.is_empty() {
         writeln!(out)?;

@@ -14,6 +14,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use rustls::RootCertStore;
 use tokio::net::TcpStream;
+use waypost_types::outcome::PathTrace;
 
 use own::Own;
 
@@ -37,6 +38,7 @@ mod query;
 mod socket;
 #[cfg(test)]
 pub(crate) mod tests;
+mod trace;
 mod wire;
 
 pub(crate) use dns::plain;
@@ -251,6 +253,11 @@ impl Net {
                 Ok(stream)
             }
         }
+    }
+
+    /// Follows the way to an address and port over TCP, router by router. It sends nothing, and takes 15 seconds at most.
+    pub async fn trace(&self, to: SocketAddr) -> PathTrace {
+        trace::trace(self, to).await
     }
 
     /// Asks one server itself, or the configured resolver when there is none, and where that one does not answer the next. A server that a zone

@@ -14,7 +14,7 @@ use super::{
     auth::{self, Login},
     banner, bare,
     chain::{Shown, ShownChain},
-    ms,
+    dane, ms,
     remarks::{self, Seen},
     reply::Reply,
     server_name,
@@ -60,15 +60,26 @@ pub(super) async fn hold(prober: &Prober, target: &ProbeTarget, address: IpAddr,
     let mut talk = Talk::new(prober, target, address, stream, started);
     let end = talk.run().await;
     talk.wire.quit(end.as_ref().err().is_none_or(|end| end.in_step)).await;
-    let Talk { wire, mut report, mut seen, .. } = talk;
+    let Talk { wire, mut report, mut seen, chain, .. } = talk;
     // The conversation ends here; what is asked of DNS about it afterwards is no part of its time.
     report.stage_ms.total = Some(ms(started));
     (seen.long_line, seen.bare_lf, seen.waits) = (wire.long_line, wire.bare_lf, wire.waits);
     let own_name = banner::own_name(&report, seen.ehlo_name.as_deref());
-    let (foreign, as_helo) = tokio::join!(banner::foreign(&prober.net, &report, address), banner::as_helo(&prober.net, own_name.as_deref(), address));
+    let (foreign, as_helo, dane) = tokio::join!(
+        banner::foreign(&prober.net, &report, address),
+        banner::as_helo(&prober.net, own_name.as_deref(), address),
+        dane::look(&prober.net, target, address, &chain)
+    );
     let mut told = |subject: &str, untold: &str| report.unknown.push(UnknownPart::new(subject, untold));
     seen.foreign_banner = foreign.inspect_err(|why| told("banner", why)).ok().flatten();
     seen.as_helo = as_helo.inspect_err(|why| told("helo", why)).ok().flatten();
+    if let Some(why) = dane.as_ref().and_then(|dane| dane.untold.as_deref()) {
+        told("dane", why);
+    }
+    if let Some(tls) = &mut report.tls {
+        tls.dane = dane.as_ref().and_then(|dane| dane.report.clone());
+    }
+    seen.dane_mismatch = dane.and_then(|dane| dane.mismatch);
     report.transcript = wire.transcript;
     remarks::add(&mut report, &seen, prober.net.now());
     (report.verdict, report.reason) = match end {

@@ -47,13 +47,17 @@ pub(super) fn judge(report: &ProbeReport, remarks: &mut Vec<Remark>) {
 fn size(host: &str, extensions: &[String], remarks: &mut Vec<Remark>) {
     match parameters(extensions, "SIZE") {
         None => remarks.push(remark("smtp.size_missing", host, format!("{host} does not announce SIZE"))),
-        Some(parameter) => {
-            // Zero means no fixed limit, and so does none (RFC 1870 4).
-            if let Some(size) = parameter.trim().parse::<u64>().ok().filter(|size| *size > 0 && *size < SMALL_MESSAGE) {
+        Some(_) => {
+            if let Some(size) = size_limit(extensions).filter(|size| *size < SMALL_MESSAGE) {
                 remarks.push(remark("smtp.size_small", host, format!("{host} takes messages of at most {} (SIZE {size})", megabytes(size))));
             }
         }
     }
+}
+
+/// The largest message in octets. Zero means no fixed limit, and so does none (RFC 1870 4).
+pub(super) fn size_limit(extensions: &[String]) -> Option<u64> {
+    parameters(extensions, "SIZE")?.trim().parse::<u64>().ok().filter(|size| *size > 0)
 }
 
 fn parameters<'a>(extensions: &'a [String], word: &str) -> Option<&'a str> {

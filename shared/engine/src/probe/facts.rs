@@ -29,6 +29,7 @@ fn bare(probe: &ProbeReport) -> ProbeReport {
         findings: Vec::new(),
         unknown: Vec::new(),
         transcript: Vec::new(),
+        trace: None,
         ..probe.clone()
     }
 }

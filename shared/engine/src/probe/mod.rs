@@ -6,7 +6,8 @@
 //!   other name): there a mail program refuses to log in.
 //! - **degraded**: the conversation was held and something is to mend: greeting 4xx, no STARTTLS, a certificate that opportunistic senders
 //!   to port 25 accept all the same, any other finding of severity medium or worse. AUTH on port 25 is remarked but degrades nothing.
-//! - **unknown**: the login was put off by a temporary refusal and nothing else is wrong; or it could not be told from here: DNS did not answer, the egress guard forbids the address, there is no IPv6 here, or
+//! - **unknown**: the login was put off by a temporary refusal and nothing else is wrong; nothing is wrong but a certificate that DANE may vouch for
+//!   while DNS does not tell; or it could not be told from here: DNS did not answer, the egress guard forbids the address, there is no IPv6 here, or
 //!   outbound port 25 seems blocked ([`Port25Memory`]).
 //!
 //! A host is as bad as its worst address; addresses that could not be told count only when no address could be.
@@ -22,9 +23,11 @@ mod certificate;
 mod chain;
 mod codes;
 mod conversation;
+mod dane;
 pub mod drift;
 mod extensions;
 pub mod facts;
+mod least_size;
 mod memo;
 mod old_tls;
 pub(crate) mod remarks;
@@ -47,7 +50,7 @@ use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use rustls::pki_types::ServerName;
 use tokio::time::Instant;
-use waypost_types::outcome::{ProbeMode, ProbeReport, SmtpReport, StageMs, Verdict};
+use waypost_types::outcome::{PathTrace, ProbeMode, ProbeReport, SmtpReport, StageMs, Verdict};
 
 use crate::net::{Absence, DialError, Lookup, Net, UNREACHABLE_HERE};
 use tls::Tls;
@@ -55,6 +58,7 @@ use tls::Tls;
 pub use asked::{Asks, QUESTIONS, is_of_owner, question_of};
 pub use auth::{Credentials, Mechanism, Secret};
 pub use chain::{Shown, ShownChain};
+pub use least_size::with_least_size;
 
 /// How the reason of an unknown outcome begins when outbound port 25 seems blocked here.
 pub const PORT25_BLOCKED: &str = "outbound port 25 seems blocked from here";
@@ -62,6 +66,12 @@ pub const PORT25_BLOCKED: &str = "outbound port 25 seems blocked from here";
 /// Whether the reason of an outcome is that outbound port 25 seems blocked, from wherever.
 pub fn is_port25_blocked(reason: &str) -> bool {
     reason.contains("outbound port 25 seems blocked")
+}
+
+/// Whether a connection was not made for a reason that lies on the way: nothing came back, or nobody knows a way.
+pub fn lost_on_the_way(probe: &ProbeReport) -> bool {
+    let lost = [DialError::TimedOut, DialError::Unreachable].iter().any(|error| probe.reason == error.to_string());
+    probe.verdict == Verdict::Down && probe.address.is_some() && probe.stage_ms.connect.is_none() && lost
 }
 
 /// Addresses of one host that are probed.
@@ -236,6 +246,11 @@ impl Prober {
         report
     }
 
+    /// The way to an address and port over TCP, router by router: at most 15 seconds.
+    pub async fn trace(&self, address: SocketAddr) -> PathTrace {
+        self.net.trace(address).await
+    }
+
     /// What a connection that was not made says of the server.
     pub(crate) fn undialled(&self, port: u16, address: IpAddr, error: &DialError) -> (Verdict, String) {
         match error {
@@ -285,6 +300,7 @@ fn bare(target: &ProbeTarget, address: Option<IpAddr>, verdict: Verdict, reason:
         findings: Vec::new(),
         unknown: Vec::new(),
         transcript: Vec::new(),
+        trace: None,
     }
 }
 

@@ -8,7 +8,7 @@ use waypost_types::{
     outcome::{AuthReport, LoginOutcome, ProbeMode, ProbeReport, Verdict},
 };
 
-use super::{auth::shows_secret, banner, codes, extensions, tls::Judged};
+use super::{auth::shows_secret, banner, codes, dane, extensions, tls::Judged};
 use crate::audit::rules::{Remark, remark};
 
 /// What the conversation showed beside the report.
@@ -37,6 +37,8 @@ pub(super) struct Seen {
     pub ehlo_name: Option<String>,
     /// What the name that the server gives itself would earn it as a HELO name.
     pub as_helo: Option<Finding>,
+    /// What TLSA records that match nothing earn it.
+    pub dane_mismatch: Option<Finding>,
 }
 
 /// Ports where mail programs log in and check the certificate strictly.
@@ -58,11 +60,14 @@ pub(super) fn add(report: &mut ProbeReport, seen: &Seen, now: DateTime<Utc>) {
     }
     if is_submission(report.port) {
         remarks = remarks.into_iter().map(Remark::for_submission).collect();
+    } else if let Some(dane) = report.tls.as_ref().and_then(|tls| tls.dane.as_ref()) {
+        remarks = remarks.into_iter().map(|remark| dane::weighed(remark, dane)).collect();
     }
     smtp(report, seen, &mut remarks);
     auth(report, &mut remarks);
     extensions::judge(report, &mut remarks);
     report.findings = remarks.into_iter().map(|remark| remark.with("host", &report.host).done()).collect();
+    report.findings.extend(seen.dane_mismatch.clone());
     let known: Vec<String> = report.findings.iter().map(|finding| finding.rule.clone()).collect();
     let said = |finding: &Finding| {
         let already = if finding.rule == "helo.not_fqdn" { "smtp.banner_bad" } else { "smtp.banner_mismatch" };
@@ -210,7 +215,7 @@ fn auth(report: &ProbeReport, remarks: &mut Vec<Remark>) {
 
 /// The verdict of a conversation that was held, as the module says.
 pub(super) fn verdict(report: &ProbeReport) -> (Verdict, String) {
-    let worst = report.findings.iter().filter(|finding| finding.severity >= Severity::Medium && finding.rule != "smtp.auth_on_25");
+    let worst = report.findings.iter().filter(|finding| weighs(finding));
     let refuses_programs = |rule: &str| matches!(rule, "cert.expired" | "cert.name_mismatch");
     let mut degraded = None;
     for finding in worst {
@@ -219,6 +224,11 @@ pub(super) fn verdict(report: &ProbeReport) -> (Verdict, String) {
         }
         // What the certificate or TLS lacks says more than what EHLO shows.
         degraded = degraded.or(Some(finding.summary.clone()));
+    }
+    // A certificate that a TLSA record may vouch for is no fault until that is known.
+    let untold = report.unknown.iter().find(|part| part.subject == "dane").filter(|_| !is_submission(report.port) && dane_decides(report));
+    if let (Some(summary), Some(part)) = (&degraded, untold) {
+        return (Verdict::Unknown, format!("{summary}; {}", part.reason));
     }
     let login = report.auth.as_ref().and_then(|auth| auth.login.as_ref());
     match (degraded, login.map(|login| (login.outcome, &login.reason))) {
@@ -230,6 +240,16 @@ pub(super) fn verdict(report: &ProbeReport) -> (Verdict, String) {
         (None, Some((LoginOutcome::Accepted, _))) => (Verdict::Up, "answers, speaks TLS and takes the login".to_owned()),
         (None, None) => (Verdict::Up, if report.tls.is_some() { "answers and speaks TLS" } else { "answers" }.to_owned()),
     }
+}
+
+/// Whether all that is to mend is what a TLSA record may make no fault for senders.
+fn dane_decides(report: &ProbeReport) -> bool {
+    report.findings.iter().filter(|finding| weighs(finding)).all(|finding| dane::is_of_pkix(&finding.rule))
+}
+
+/// What degrades a server.
+fn weighs(finding: &Finding) -> bool {
+    finding.severity >= Severity::Medium && finding.rule != "smtp.auth_on_25"
 }
 
 fn left(to: DateTime<Utc>, now: DateTime<Utc>) -> String {

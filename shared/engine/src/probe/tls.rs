@@ -106,6 +106,7 @@ impl Judged {
             key: String::new(),
             signature: String::new(),
             chain: Vec::new(),
+            dane: None,
         };
         Self { report, untrusted: None, chain_ends: None, weak: None }
     }

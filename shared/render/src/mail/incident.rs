@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use waypost_types::{
     IncidentId,
     incident::IncidentSeverity,
-    topic::Topic,
+    runbook::Guide,
     unicode::{in_text, with_ascii},
 };
 
@@ -45,9 +45,10 @@ pub fn incidents_url(base_url: &str, org_slug: &str) -> String {
     format!("{}/o/{org_slug}/incidents", base_url.trim_end_matches('/'))
 }
 
-/// Address of a runbook's page.
-pub fn runbook_url(base_url: &str, org_slug: &str, topic: Topic) -> String {
-    format!("{}/o/{org_slug}/runbooks/{}", base_url.trim_end_matches('/'), topic.as_str())
+/// Address of the runbook that an incident leads to: elsewhere, or a page of this installation.
+pub fn runbook_url(base_url: &str, org_slug: &str, incident: IncidentId, guide: &Guide) -> String {
+    let place = guide.place(org_slug, incident);
+    if place.starts_with('/') { format!("{}{place}", base_url.trim_end_matches('/')) } else { place }
 }
 
 /// Incidents that a message about several tells one by one.
@@ -204,6 +205,8 @@ pub(super) fn duration(from: DateTime<Utc>, to: DateTime<Utc>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use waypost_types::{runbook::OwnRunbook, topic::Topic};
+
     use super::*;
 
     const NOW: &str = "mail.example.com answers on port 25 again";
@@ -278,7 +281,10 @@ mod tests {
 
     #[test]
     fn while_it_lasts_the_mail_leads_to_the_runbook() {
-        let url = runbook_url("https://waypost.example/", "example", Topic::Unreachable);
+        let id = "inc_00000000000000000000000000000001".parse().unwrap();
+        let url = runbook_url("https://waypost.example/", "example", id, &Guide::Usual(Topic::Unreachable));
+        let own = OwnRunbook { url: Some("https://wiki.example/mail?a=1&b=2".to_owned()), text: None };
+        assert_eq!(runbook_url("https://waypost.example/", "example", id, &Guide::Own(own)), "https://wiki.example/mail?a=1&b=2");
         assert_eq!(url, "https://waypost.example/o/example/runbooks/unreachable");
         let of = IncidentMail { runbook: Some((Topic::Unreachable.title(), &url)), ..sample() };
         for mail in [incident_opened(&of), incident_changed(&of, IncidentSeverity::Info)] {

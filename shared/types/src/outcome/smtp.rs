@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::Verdict;
+use super::{PathTrace, Verdict};
 use crate::finding::{Finding, UnknownPart};
 
 /// How TLS is spoken on a port.
@@ -97,6 +97,9 @@ pub struct ProbeReport {
     pub unknown: Vec<UnknownPart>,
     /// Who said what, when; secrets masked.
     pub transcript: Vec<TranscriptLine>,
+    /// The way to the address, where no connection was made and it was followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<PathTrace>,
 }
 
 /// What came of questions that a server is asked once a day, beside its checks and in conversations of their own.
@@ -254,6 +257,65 @@ pub struct TlsReport {
     /// The certificates sent behind the leaf, as they came.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chain: Vec<CertificateReport>,
+    /// What the TLSA records of the host and port say of it; absent where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dane: Option<DaneReport>,
+}
+
+/// What TLSA records say of a certificate (RFC 6698, RFC 7672).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DaneReport {
+    /// Where the records are: `_25._tcp.mx.example.com`.
+    pub owner: String,
+    /// What they say.
+    pub state: DaneState,
+    /// The records as `usage selector matching hex`, the first 20.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub records: Vec<String>,
+    /// The record that matches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matched: Option<String>,
+    /// Why, in words, where the state does not say it all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl DaneReport {
+    /// The usage of the record that matches: 3 of the server's own certificate, 2 of an issuer.
+    pub fn usage(&self) -> Option<u8> {
+        self.matched.as_deref()?.split(' ').next()?.parse().ok()
+    }
+}
+
+/// What TLSA records say of a certificate, as senders see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum DaneState {
+    /// One that DNSSEC vouches for matches it.
+    Matches,
+    /// DNSSEC vouches for them and none matches.
+    Mismatch,
+    /// None is of use to SMTP: usage 0 or 1, or malformed.
+    Unusable,
+    /// DNSSEC does not vouch for them: senders ignore them.
+    Insecure,
+    /// It could not be told.
+    Unknown,
+}
+
+impl DaneState {
+    /// In words.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Matches => "a TLSA record matches",
+            Self::Mismatch => "no TLSA record matches",
+            Self::Unusable => "TLSA records of no use",
+            Self::Insecure => "TLSA records without DNSSEC",
+            Self::Unknown => "not known",
+        }
+    }
 }
 
 /// A certificate of the chain.

@@ -3,7 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::series::{Series, Side, minutes};
-use crate::{incident::IncidentSeverity, maintenance::Covers};
+use crate::{
+    incident::IncidentSeverity,
+    maintenance::Covers,
+    runbook::{OwnRunbook, RunbookFault},
+};
 
 /// The longest that something may have to last: a day.
 pub const MOST_MINUTES: u32 = 1440;
@@ -37,6 +41,9 @@ pub struct RuleSettings {
     pub severity: IncidentSeverity,
     /// What it is about.
     pub scope: Covers,
+    /// A runbook of its own, which its incidents lead to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runbook: Option<OwnRunbook>,
 }
 
 /// A field that can not be used, and what to do about it.
@@ -81,6 +88,9 @@ pub struct NewRule {
     /// What it is about: everything when absent.
     #[serde(default = "everything")]
     pub scope: Covers,
+    /// A runbook of its own, which its incidents lead to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runbook: Option<OwnRunbook>,
 }
 
 const fn yes() -> bool {
@@ -120,6 +130,10 @@ pub struct RulePatch {
     /// What it is about. What fires and is not among it any more is let go.
     #[serde(default)]
     pub scope: Option<Covers>,
+    /// A runbook of its own; null takes it away.
+    #[serde(default, deserialize_with = "crate::patch::given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<OwnRunbook>))]
+    pub runbook: Option<Option<OwnRunbook>>,
 }
 
 impl NewRule {
@@ -136,6 +150,7 @@ impl NewRule {
             for_minutes: self.for_minutes,
             severity: self.severity,
             scope: self.scope,
+            runbook: self.runbook,
         }
         .checked()
     }
@@ -157,6 +172,7 @@ impl RuleSettings {
             for_minutes: patch.for_minutes.unwrap_or(self.for_minutes),
             severity: patch.severity.unwrap_or(self.severity),
             scope: patch.scope.unwrap_or(self.scope),
+            runbook: patch.runbook.unwrap_or(self.runbook),
         }
         .checked()
     }
@@ -193,7 +209,11 @@ impl RuleSettings {
         if self.for_minutes > MOST_MINUTES {
             return Err(fault("for_minutes", format!("Give 0 to {MOST_MINUTES} minutes.")));
         }
-        Ok(Self { name, ..self })
+        let runbook = match self.runbook.as_ref().map(OwnRunbook::checked).transpose() {
+            Ok(runbook) => runbook.flatten(),
+            Err(RunbookFault { field, message }) => return Err(fault(field, message)),
+        };
+        Ok(Self { name, runbook, ..self })
     }
 
     fn number(&self, field: &'static str, value: f64) -> Result<(), RuleFault> {
@@ -269,12 +289,17 @@ pub fn suggestion(name: &str) -> Option<NewRule> {
         for_minutes,
         severity: IncidentSeverity::Warning,
         scope: everything(),
+        runbook: None,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn link(url: &str) -> OwnRunbook {
+        OwnRunbook { url: Some(url.to_owned()), text: None }
+    }
 
     fn slow() -> NewRule {
         suggestion("slow").unwrap()
@@ -314,6 +339,7 @@ mod tests {
             (NewRule { clear: Some(79.0), ..score() }, "clear"),
             (NewRule { clear: Some(101.0), ..score() }, "clear"),
             (NewRule { for_minutes: 1441, ..slow() }, "for_minutes"),
+            (NewRule { runbook: Some(link("wiki.example")), ..slow() }, "runbook.url"),
         ] {
             assert_eq!(rule.clone().checked().unwrap_err().field, field, "{rule:?}");
         }
@@ -324,6 +350,11 @@ mod tests {
         let rule = slow().checked().unwrap();
         let patched = rule.clone().patched(RulePatch { threshold: Some(3000.0), ..RulePatch::default() }).unwrap();
         assert_eq!((patched.threshold, patched.clear, patched.for_minutes), (3000.0, 1500.0, 15));
+        let own = Some(link("https://wiki.example"));
+        let with = rule.clone().patched(RulePatch { runbook: Some(own.clone()), ..RulePatch::default() }).unwrap();
+        assert_eq!(with.runbook, own);
+        assert_eq!(with.clone().patched(RulePatch { for_minutes: Some(1), ..RulePatch::default() }).unwrap().runbook, own);
+        assert_eq!(with.patched(RulePatch { runbook: Some(None), ..RulePatch::default() }).unwrap().runbook, None);
         let refused = rule.patched(RulePatch { threshold: Some(1000.0), ..RulePatch::default() }).unwrap_err();
         assert_eq!(refused.field, "clear", "it would be over before it begins");
         let score = suggestion("score").unwrap().checked().unwrap();

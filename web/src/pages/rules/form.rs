@@ -9,7 +9,10 @@ use waypost_types::{
 
 use crate::{
     api::ApiFailure,
-    pages::covers::{Choices, covers_field, covers_of},
+    pages::{
+        covers::{Choices, covers_field, covers_of},
+        settings::own_runbook,
+    },
     ssr::Fields,
     ui::Form,
 };
@@ -24,7 +27,8 @@ pub(super) fn series_of(fields: &Fields) -> Series {
 
 /// The fields: what was sent, or else what a rule is now. The series of a rule stays as it is.
 pub(super) fn inputs(fields: &Fields, failure: Option<&ApiFailure>, choices: &Choices, now: Option<&Rule>) -> AnyView {
-    let form = Form::new(fields, failure, &["name", "over_minutes", "threshold", "clear", "for_minutes"]);
+    let form =
+        Form::new(fields, failure, &["name", "over_minutes", "threshold", "clear", "for_minutes", own_runbook::FIELDS[0], own_runbook::FIELDS[1]]);
     let sent = fields.given("threshold").is_some();
     let settings = now.map(|rule| &rule.settings);
     let series = settings.map_or_else(|| series_of(fields), |settings| settings.series);
@@ -85,6 +89,7 @@ pub(super) fn inputs(fields: &Fields, failure: Option<&ApiFailure>, choices: &Ch
         {form.optional("for_minutes", "Has to last, minutes", &lasts, "0 is at once. What ends has to be calm for as long, 15 minutes at most.")}
         <div class="field"><label for="f-severity">"Severity"</label><select class="select" id="f-severity" name="severity">{severities}</select></div>
         {covers}
+        {own_runbook::fields(settings.and_then(|settings| settings.runbook.as_ref()), fields, failure)}
     }
     .into_any()
 }
@@ -93,6 +98,9 @@ pub(super) fn inputs(fields: &Fields, failure: Option<&ApiFailure>, choices: &Ch
 pub(super) fn body_of(fields: &Fields, now: Option<&Rule>) -> Result<Value, ApiFailure> {
     let series = now.map_or_else(|| series_of(fields), |rule| rule.settings.series);
     let mut body = json!({ "name": fields.text("name"), "severity": fields.text("severity"), "scope": covers_of(fields) });
+    if let Some(body) = body.as_object_mut() {
+        own_runbook::add(body, fields);
+    }
     for name in NUMBERS {
         let text = fields.text(name);
         if text.is_empty() || (name == "over_minutes" && !series.has_window()) {

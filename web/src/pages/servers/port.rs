@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use waypost_types::{
     judge::MonitorState,
     monitor::{CheckResult, Monitor},
-    outcome::{Outcome, ProbeReport, Status, extension_words},
+    outcome::{Outcome, ProbeReport, extension_words},
 };
 
 use super::Port;
@@ -47,7 +47,7 @@ pub(super) fn tile(monitor: &Monitor, port: Option<&Port>, root: &str) -> AnyVie
                 <dl class="kv">
                     {first.map(|probe| row("Connect", text::millis(probe.stage_ms.connect)))}
                     {first.map(|probe| row("Banner", text::millis(probe.stage_ms.banner)))}
-                    {first.map(|probe| row("TLS", probe.tls.as_ref().map_or_else(|| ui::status(Status::None, "No session"), ui::tls_status)))}
+                    {first.map(|probe| row("TLS", ui::tls_status(probe)))}
                     {since}
                     {row("Last probe", ui::when(monitor.last_checked_at))}
                     {(!monitor.paused).then(|| row("Next probe", ui::when(monitor.next_check_at)))}
@@ -104,12 +104,13 @@ fn conversation(probe: &ProbeReport, id: &str) -> AnyView {
     let transcript = ui::transcript(&probe.transcript, id, true);
     // Beside each other where both are there and the page is wide.
     let seen = (probe.tls.is_some() || extensions.is_some())
-        .then(|| view! { <div class="stack c5">{probe.tls.as_ref().map(ui::session)}{extensions}</div> });
+        .then(|| view! { <div class="stack c5">{probe.tls.as_ref().map(|tls| ui::session(tls, ui::takes_from_servers(probe)))}{extensions}</div> });
     let said = transcript.map(|transcript| view! { <div class=if seen.is_some() { "c7" } else { "" }>{transcript}</div> });
     view! {
         <div class="card-body stack">
             <h3 class="mono">{address}</h3>
             <p class="sm">{ui::status(probe.verdict.into(), &probe.reason)}</p>
+            {probe.trace.as_ref().map(|trace| ui::trace(trace, id))}
             <div class="grid">{seen}{said}</div>
         </div>
         {findings}
