@@ -89,7 +89,7 @@ impl<'a, S: Stream> Session<'a, S> {
     /// Talks until the client leaves; gives the stream back when TLS shall begin.
     async fn run(mut self, greets: bool) -> io::Result<Option<S>> {
         match self.fault() {
-            SinkFault::Drop => return Ok(None),
+            SinkFault::Drop | SinkFault::Stopped => return Ok(None),
             SinkFault::Slow => tokio::time::sleep(SLOW).await,
             _ => {}
         }
@@ -143,7 +143,7 @@ impl<'a, S: Stream> Session<'a, S> {
             SinkFault::Refuse4xx => return self.say("451 4.7.1 Greylisted, try again later").await,
             SinkFault::Refuse5xx => return self.say("550 5.1.1 No such mailbox").await,
             SinkFault::Slow => tokio::time::sleep(SLOW).await,
-            SinkFault::None | SinkFault::Drop | SinkFault::LateAnswer => {}
+            SinkFault::None | SinkFault::Drop | SinkFault::LateAnswer | SinkFault::Stopped => {}
         }
         if self.to.len() >= RECIPIENT_LIMIT {
             return self.say("452 4.5.3 Too many recipients").await;
