@@ -25,11 +25,17 @@ export async function halts(product) {
   });
   await product.sql(`CREATE FUNCTION e2e_halt() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(${CLASS}, TG_ARGV[0]::int); RETURN NEW; END $$; ${triggers.join('; ')}`);
   const waiting = (nth) => `SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = ${CLASS} AND objid = ${nth} AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
+  const holders = [];
   return {
+    /** Whoever is held still is let go. */
+    async stop() {
+      for (const holder of holders) holder.stdin.end();
+    },
     /** `stands(n)` waits until so many stand there, `abandon()` ends what they were about, as when their connections break, `release()` lets go. */
     async hold(step) {
       const nth = names.indexOf(step);
       const holder = spawn('psql', ['-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', product.databaseUrl], { stdio: ['pipe', 'pipe', 'inherit'] });
+      holders.push(holder);
       const ended = new Promise((done) => holder.once('close', done));
       const held = new Promise((done) => holder.stdout.once('data', done));
       holder.stdin.write(`SELECT pg_advisory_lock(${CLASS}, ${nth});\n`);

@@ -95,8 +95,9 @@ async fn fault(State(workspace): State<Arc<Workspace>>, Path(method): Path<Strin
             axum::Json(json!({ "ok": false, "error": error })).into_response()
         }
         Failing::Slow => {
+            let done = next.run(request).await;
             tokio::time::sleep(Duration::from_millis(failing.delay_ms.unwrap_or(5_000))).await;
-            next.run(request).await
+            done
         }
         Failing::LoseAnswer => {
             // It was done; who asked hears nothing that he could read.
