@@ -40,7 +40,7 @@ pub enum SinkFault {
     /// Takes a message, and says so three seconds later.
     #[serde(rename = "late_answer")]
     LateAnswer,
-    /// Nobody listens.
+    /// Nobody listens, and conversations that were begun end.
     #[serde(rename = "stopped")]
     Stopped,
 }

@@ -98,6 +98,10 @@ impl<'a, S: Stream> Session<'a, S> {
             self.say(&greeting).await?;
         }
         while let Some(line) = self.line().await? {
+            // A server that stops takes its connections with it, those that a client keeps for later too.
+            if self.fault() == SinkFault::Stopped {
+                return Ok(None);
+            }
             let text = String::from_utf8_lossy(&line).trim_end().to_owned();
             let verb = text.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
             match verb.as_str() {
