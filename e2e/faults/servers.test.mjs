@@ -3,12 +3,15 @@
 // (a close look) or for minutes to pass (a rule's window), they are let pass in the database.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
 import { signUpConfirmed } from '../lib/client.mjs';
 import { startLab } from '../lib/lab.mjs';
 import { makeProduct } from '../lib/product.mjs';
-import { tidy } from '../lib/programs.mjs';
+import { ARTIFACTS, tidy } from '../lib/programs.mjs';
 import { until } from '../lib/wait.mjs';
 
 const STORY = { patience: 240_000, every: 2000 };
@@ -68,7 +71,8 @@ test('weak TLS, a refused login and slowness are one incident each; a new greeti
     return false;
   }, STORY);
   await until('every port is up', async () => (await Promise.all(cases.map(monitor))).every((one) => one?.state === 'up'), STORY);
-  const stored = await person.call('PUT', `/servers/${login.id}/login`, lab.mailbox);
+  // A mechanism that sends the password as it is, so that there is something to leak.
+  const stored = await person.call('PUT', `/servers/${login.id}/login`, { ...lab.mailbox, mechanism: 'PLAIN' });
   assert.deepEqual([stored.ports, stored.paused_at], [[587], null]);
   const standing = () => person.call('GET', `/servers/${login.id}/login`);
   const accepted = async () => (await standing()).last.some((last) => last.result.outcome === 'accepted');
@@ -136,4 +140,18 @@ test('weak TLS, a refused login and slowness are one incident each; a new greeti
   assert.equal(stories, 'opened resolved, opened resolved, opened resolved', 'each is opened once and ends once');
   const told = (await lab.mails(person.email)).map((mail) => mail.subject).filter((subject) => /^\[(Critical|Warning|Recovered)\]/.test(subject));
   assert.equal(told.length, 6, told.join('\n'));
+
+  // The password was said to the server, accepted and refused, and is nowhere but sealed: in no form in which it went over the wire either.
+  const { user, password } = lab.mailbox;
+  const answers = await Promise.all([
+    standing(), ...(await person.list('incidents')).map((one) => person.get('incidents', one.id)), person.get('servers', login.id), person.get('monitors', (await monitor(login)).id),
+  ]);
+  const page = await (await person.ask('GET', `/o/${person.org.slug}/servers/${login.id}`)).text();
+  const dump = execFileSync('pg_dump', ['--data-only', '--inserts', product.databaseUrl], { encoding: 'utf8', maxBuffer: 256 * 1024 * 1024 });
+  const places = { answers: JSON.stringify(answers), page, dump, log: await readFile(join(ARTIFACTS, 'servers-server.log'), 'utf8'), mails: JSON.stringify(await lab.mails(person.email)) };
+  assert.match(places.answers, /AUTH PLAIN \*{4}/, 'the transcript of a refusal is shown');
+  const bare = (text) => Buffer.from(text).toString('base64').replace(/=+$/, '');
+  for (const secret of [password, bare(password), bare(`\0${user}\0${password}`), Buffer.from(password).toString('hex')]) {
+    for (const [place, text] of Object.entries(places)) assert.ok(!text.includes(secret), `${secret} in ${place}`);
+  }
 });
