@@ -78,12 +78,12 @@ test('a worker killed at each step loses nothing and repeats nothing but what a 
   // Who asks too often is told to wait, and asks again.
   const look = ({ target }) => person.ask('POST', `/api/v1/orgs/${person.org.slug}/monitors/${watched.get(target).id}/check`);
   const incidentOf = async ({ target }) => (await person.list('incidents')).find((one) => one.target === target);
-  /** Breaks a port that was well until now; gives its incident. */
   const broken = [];
-  async function opened() {
+  /** Breaks a port that was well until now; gives its incident. */
+  async function opened(fault = 'refuse') {
     const port = ports.shift();
     broken.push(port);
-    await lab.fault(port.lease, port.port, 'refuse');
+    await lab.fault(port.lease, port.port, fault);
     return until(`the incident of ${port.target} is open`, async () => {
       const incident = await incidentOf(port);
       if (!incident) await look(port);
@@ -178,7 +178,7 @@ test('a worker killed at each step loses nothing and repeats nothing but what a 
   assert.deepEqual([mails.length, posts.length], [1, 1]);
 
   // What a route tells when nobody acknowledges: claimed, put into the outbox and taken down in one transaction.
-  await person.add('routes', { name: 'Escalates', tells: { members: true }, steps: [{ after_minutes: 5, tells: { channels: [slack.id] } }] });
+  const escalates = await person.add('routes', { name: 'Escalates', tells: { members: true }, steps: [{ after_minutes: 5, tells: { channels: [slack.id] } }] });
   incident = await opened();
   await until('the first step is told', async () => (await sent(incident)) === 1, STORY);
   held = await still.hold('outbox');
@@ -194,6 +194,30 @@ test('a worker killed at each step loses nothing and repeats nothing but what a 
   const steps = (await person.get('incidents', incident.id)).timeline.filter((line) => line.event === 'escalated');
   assert.equal(steps.length, 1);
   assert.deepEqual((await got(incident)).map((ids) => ids.length), [1, 0, 1]);
+
+  // What was held for later: what is due for a receiver becomes one message, in the transaction that takes the rows away.
+  await person.call('DELETE', `/routes/${escalates.id}`);
+  const at = `${String((new Date().getUTCHours() + 12) % 24).padStart(2, '0')}:00`;
+  await person.add('routes', { name: 'Once a day', tells: { members: true, channels: [slack.id] }, hold: { kind: 'daily', up_to: 'warning', at } });
+  incident = await opened('greet_4xx');
+  assert.equal(incident.severity, 'warning');
+  const waiting = () => product.sql('SELECT count(*) FROM held_notices');
+  const digests = () => product.sql("SELECT count(*) || ' ' || count(*) FILTER (WHERE state = 'sent') FROM outbox WHERE incident_id IS NULL");
+  assert.deepEqual([await waiting(), await digests(), await rows(incident, '')], ['2', '0 0', 0]);
+  held = await still.hold('outbox');
+  await product.sql('UPDATE held_notices SET due_at = now()');
+  await held.stands();
+  await die();
+  await held.abandon();
+  await held.release();
+  assert.deepEqual([await waiting(), await digests()], ['2', '0 0'], 'it is held as before');
+  await product.sql('UPDATE held_notices SET leased_until = NULL');
+  worker = await work();
+  await until('what was held is told', async () => (await digests()) === '2 2', STORY);
+  assert.equal(await waiting(), '0');
+  const about = (what) => JSON.stringify(what).includes(incident.title);
+  const told = [(await lab.mails(person.email)).filter((mail) => about(mail.text)), (await lab.workspace.messages()).filter(about)];
+  assert.deepEqual(told.map((all) => all.length), [1, 1]);
 
   assert.equal(await product.sql('SELECT count(*) FROM (SELECT FROM outbox GROUP BY org_id, event_key, channel, recipient HAVING count(*) > 1) again'), '0');
   assert.equal(await product.sql('SELECT count(*) FROM (SELECT FROM check_results GROUP BY monitor_id, region, claim HAVING count(*) > 1) again'), '0');
