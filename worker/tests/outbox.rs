@@ -188,7 +188,9 @@ async fn of_an_incident_each_recipient_is_mailed_one_thing_after_the_other() {
     let mut tx = scene.db.store.org_tx(scene.org).await.unwrap();
     let body = |subject: &str| MailBody { subject: subject.to_owned(), text: "text".to_owned(), html: "<p>text</p>".to_owned() };
     let to = |recipient: &str| [recipient.to_owned()];
-    tx.enqueue_mails((Some(IncidentId(incident)), &[]), "incident:x:resolved", "waypost.example", &to("a@example.com"), &body("Ended")).await.unwrap();
+    tx.enqueue_mails((Some(IncidentId(incident)), &[]), "incident:x:resolved", "waypost.example", &to("a@example.com"), &body("Ended"))
+        .await
+        .unwrap();
     tx.enqueue_mails((Some(IncidentId(incident)), &[]), "incident:x:resolved", "waypost.example", &to("b@example.com"), &body("Late")).await.unwrap();
     tx.enqueue_mails((None, &[]), "digest:1", "waypost.example", &to("a@example.com"), &body("Digest")).await.unwrap();
     tx.commit().await.unwrap();
@@ -197,7 +199,11 @@ async fn of_an_incident_each_recipient_is_mailed_one_thing_after_the_other() {
     let later = Utc::now() + TimeDelta::seconds(31);
     assert_eq!(notifier.send_due(later).await.unwrap(), 1);
     assert_eq!(notifier.send_due(later).await.unwrap(), 1);
-    let order: String = scene.value("SELECT string_agg(message->>'subject', ' ' ORDER BY sent_at) FROM outbox WHERE recipient = 'a@example.com' AND incident_id IS NOT NULL").await;
+    let order: String = scene
+        .value(
+            "SELECT string_agg(message->>'subject', ' ' ORDER BY sent_at) FROM outbox WHERE recipient = 'a@example.com' AND incident_id IS NOT NULL",
+        )
+        .await;
     assert_eq!(order, "Grüße Ended");
 }
 

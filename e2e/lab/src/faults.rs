@@ -117,13 +117,9 @@ impl Service {
             delay: Duration::ZERO,
         };
         Ok(match setting.fault {
-            Fault::None
-            | Fault::Refuse
-            | Fault::NoStarttls
-            | Fault::OldTls
-            | Fault::AuthRefused
-            | Fault::Greylist
-            | Fault::OtherBanner => Behaviour::Relay(filter),
+            Fault::None | Fault::Refuse | Fault::NoStarttls | Fault::OldTls | Fault::AuthRefused | Fault::Greylist | Fault::OtherBanner => {
+                Behaviour::Relay(filter)
+            }
             Fault::Tarpit => Behaviour::Relay(Filter { delay: Duration::from_millis(setting.delay_ms.unwrap_or(TARPIT_MS).min(300_000)), ..filter }),
             Fault::Silent | Fault::Garbage | Fault::Drip | Fault::LongLine | Fault::Reset => Behaviour::Raw(setting.fault),
             Fault::CloseMidTls => persona(None, certificate(Flavour::Good)?, TlsEnd::Closes),

@@ -1,4 +1,4 @@
-//! A greylister (RFC 6647) that Postfix asks by its policy protocol (its SMTPD_POLICY_README): who comes for the first time is put off, who comes
+//! A greylister (RFC 6647) that Postfix asks by its policy protocol (its `SMTPD_POLICY_README`): who comes for the first time is put off, who comes
 //! back is let through.
 
 use std::collections::HashSet;

@@ -135,7 +135,8 @@ impl Policies {
         if status != 0 {
             let wait = retry_after.map_or_else(String::new, |seconds| format!("Retry-After: {seconds}\r\n"));
             let text = if status == 200 { "ok" } else { "no" };
-            let head = format!("HTTP/1.1 {status} Lab\r\nContent-Type: text/plain\r\n{wait}Content-Length: {}\r\nConnection: close\r\n\r\n", text.len());
+            let head =
+                format!("HTTP/1.1 {status} Lab\r\nContent-Type: text/plain\r\n{wait}Content-Length: {}\r\nConnection: close\r\n\r\n", text.len());
             stream.write_all(head.as_bytes()).await?;
             stream.write_all(text.as_bytes()).await?;
         }
