@@ -4,8 +4,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { signUp } from '../lib/client.mjs';
-import { linkIn, startLab } from '../lib/lab.mjs';
+import { signUpConfirmed } from '../lib/client.mjs';
+import { startLab } from '../lib/lab.mjs';
 import { makeProduct } from '../lib/product.mjs';
 import { tidy } from '../lib/programs.mjs';
 import { until } from '../lib/wait.mjs';
@@ -21,9 +21,7 @@ after(() => lab?.stop(), { timeout: 60_000 });
 test('a server that flaps is one incident, told when it opens and when it is over', { timeout: 900_000 }, async (t) => {
   const product = tidy(t)(await makeProduct(lab, 'flapping'));
   await product.serve('--worker');
-  const person = await signUp(product.base, 'flapping');
-  const proof = new URL(linkIn(await lab.mail(person.email, /confirm/i), '/verify'), product.base).searchParams.get('token');
-  assert.equal((await person.ask('POST', '/api/v1/auth/verify', { token: proof })).status, 204);
+  const person = await signUpConfirmed(lab, product.base, 'flapping');
   const lease = await lab.lease('flapping');
   await person.add('servers', { host: lease.mx_host, ports: [25] });
   const monitor = async () => (await person.list('monitors')).find((one) => one.target === `${lease.mx_host}:25`);

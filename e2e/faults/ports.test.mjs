@@ -4,8 +4,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { signUp } from '../lib/client.mjs';
-import { linkIn, startLab } from '../lib/lab.mjs';
+import { signUpConfirmed } from '../lib/client.mjs';
+import { startLab } from '../lib/lab.mjs';
 import { makeProduct } from '../lib/product.mjs';
 import { tidy } from '../lib/programs.mjs';
 import { until } from '../lib/wait.mjs';
@@ -40,10 +40,7 @@ after(() => lab?.stop(), { timeout: 60_000 });
 test('each fault of a port opens one incident and ends with it; a tarpit opens none', { timeout: 900_000 }, async (t) => {
   const product = tidy(t)(await makeProduct(lab, 'ports'));
   await product.serve('--worker');
-  const person = await signUp(product.base, 'ports');
-  // Who has confirmed nothing may watch a few ports only.
-  const proof = new URL(linkIn(await lab.mail(person.email, /confirm/i), '/verify'), product.base).searchParams.get('token');
-  assert.equal((await person.ask('POST', '/api/v1/auth/verify', { token: proof })).status, 204);
+  const person = await signUpConfirmed(lab, product.base, 'ports');
   const cases = [];
   for (const [nth, story] of [...FAULTS, { fault: 'tarpit', port: 25 }].entries()) {
     const lease = await lab.lease(`ports${nth}`);

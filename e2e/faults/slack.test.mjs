@@ -63,7 +63,7 @@ const patch = (person, { id }, body) => person.call('PATCH', `/incidents/${id}`,
 const attempts = (channel) => product.sql(`SELECT coalesce(string_agg(event || ' ' || result, ', ' ORDER BY at, id), '') FROM channel_deliveries WHERE channel_id = '${uuid(channel.id)}'`);
 const uuid = (id) => id.replace(/^[a-z]+_/, '');
 /** What waits is due at once. */
-const hurry = () => product.sql("UPDATE outbox SET next_attempt_at = now() WHERE state = 'pending'; SELECT pg_notify('waypost_mail', '')");
+const hurry = () => product.sql("UPDATE channels SET held_until = NULL; UPDATE outbox SET next_attempt_at = now() WHERE state = 'pending'; SELECT pg_notify('waypost_mail', '')");
 
 test('the app is added by who began, in the session that began, once', { timeout: 120_000 }, async () => {
   const person = await signUp(product.base, 'adds');

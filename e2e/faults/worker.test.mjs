@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 
-import { signUp } from '../lib/client.mjs';
+import { signUp, signUpConfirmed } from '../lib/client.mjs';
 import { startLab } from '../lib/lab.mjs';
 import { makeProduct } from '../lib/product.mjs';
 import { tidy } from '../lib/programs.mjs';
@@ -24,7 +24,7 @@ test('kill -9 of a worker in mid-batch: another finishes, and each outcome is ju
   const product = tidy(t)(await makeProduct(lab, 'killed-worker'));
   await product.serve();
   const doomed = await product.work('doomed');
-  const person = await signUp(product.base, 'killed');
+  const person = await signUpConfirmed(lab, product.base, 'killed');
   const leases = [];
   for (let n = 0; n < HOSTS; n += 1) leases.push(await lab.lease(`killed${n}`));
   for (const lease of leases) await person.add('servers', { host: lease.mx_host });

@@ -2,6 +2,16 @@
 
 import assert from 'node:assert/strict';
 
+import { linkIn } from './lab.mjs';
+
+/** Signs up and follows the link in the mail: who has confirmed nothing may watch a few ports only. */
+export async function signUpConfirmed(lab, base, name) {
+  const person = await signUp(base, name);
+  const token = new URL(linkIn(await lab.mail(person.email, /confirm/i), '/verify'), base).searchParams.get('token');
+  assert.equal((await person.ask('POST', '/api/v1/auth/verify', { token })).status, 204);
+  return person;
+}
+
 /** Signs up at `base` and answers a client of the new organisation. */
 export async function signUp(base, name) {
   const person = { email: `${name}@lab.test`, password: 'correct horse battery staple', organisation: `${name} post office` };

@@ -7,9 +7,9 @@ import { createInterface } from 'node:readline';
 import { ROOT, start, stop } from './programs.mjs';
 import { PATIENCE_MS, until } from './wait.mjs';
 
-/** Starts a lab. `environment` points a server at it. */
-export async function startLab(log) {
-  const child = start('waypost-lab', ['--stdin-guard'], { log, stdin: 'pipe', root: true });
+/** Starts a lab, in a directory of its own where one is named. `environment` points a server at it. */
+export async function startLab(log, directory) {
+  const child = start('waypost-lab', ['--stdin-guard', ...(directory ? ['--dir', directory] : [])], { log, stdin: 'pipe', root: true });
   const ready = await new Promise((done, failed) => {
     const late = setTimeout(() => failed(new Error(`the lab is not ready after ${PATIENCE_MS / 1000} s: see artifacts/${log}.log`)), PATIENCE_MS);
     createInterface({ input: child.stdout }).on('line', (line) => {
@@ -45,14 +45,24 @@ export async function startLab(log) {
     },
     /** The Slack workspace: see the README. */
     workspace: workspace(call),
-    /** A healthy domain with one mail host and an address that nobody else uses: `{domain, mx_host, address}`. */
-    lease: (name) => call('POST', '/leases', { name }),
+    /** A healthy domain with one mail host and an address that nobody else uses: `{domain, mx_host, address}`; with `apart` in a network of its own. */
+    lease: (name, wishes = {}) => call('POST', '/leases', { name, ...wishes }),
+    /** Adds a record to a zone, in the notation of zone files. */
+    record: (zone, record) => call('POST', `/dns/${zone}/records`, { record }),
+    /** Lines of Postfix's log, by the words in them. */
+    mailLog: (words) => call('GET', `/mail-log?contains=${encodeURIComponent(words)}`),
+    /** The mailbox that Postfix knows. */
+    mailbox: { user: ready.submission_user, password: ready.submission_password },
     /** Breaks a port of a leased host; `none` mends it. */
     fault: (lease, port, fault, measure = {}) => call('PUT', `/hosts/${lease.address}/ports/${port}`, { fault, ...measure }),
     /** A leased domain's `https:` address that takes every post, as the Slack stand-in does. */
     hook: (lease, path) => `https://mta-sts.${lease.domain}/slack/${path}`,
-    /** What was posted there, in the order of arrival: `{path, body}`. */
+    /** How posts there are answered from now on: `{status, retry_after, delay_ms, times}`; 200 at once where nothing is given. */
+    answers: (path, answer = {}) => call('PUT', `/slack/answers/${path}`, answer),
+    /** What was posted there, in the order of arrival: `{path, headers, body, answer}`. */
     posted: (path) => call('GET', '/slack/messages').then((posts) => posts.filter((post) => post.path === path)),
+    /** Whether the resolver answers: `dead` or `none`. */
+    resolver: (fault) => call('POST', '/resolver', { fault }),
     /** How the sink treats senders from now on; `none` mends it. */
     sinkFault: (fault) => call('PUT', '/sink/fault', { fault }),
     /** What the sink took for `to`, in the order of arrival. */

@@ -51,8 +51,8 @@ export async function makeProduct(lab, log, cluster = process.env.WAYPOST_TEST_D
     ...lab.environment,
   };
   const programs = [];
-  const begin = (program, args, name) => {
-    const child = start(program, args, { env, log: `${log}-${name}` });
+  const begin = (program, args, name, as) => {
+    const child = start(program, args, { env, log: `${log}-${name}`, as });
     programs.push(child);
     return child;
   };
@@ -73,10 +73,12 @@ export async function makeProduct(lab, log, cluster = process.env.WAYPOST_TEST_D
     /** Where the database is. */
     databaseUrl: database.url,
     serve: async (...options) => ready(begin('waypost-server', ['serve', ...options], 'server'), `${base}/readyz`, 'server'),
-    /** Starts a worker by itself. */
-    async work(name) {
-      const health = `127.0.0.1:${await freePort()}`;
-      return ready(begin('waypost-worker', ['--listen', health], name), `http://${health}/readyz`, name);
+    /** Starts a worker by itself, of a region, and `as` the command before it says; its `health` is where it tells of itself. */
+    async work(name, { region = 'local', as } = {}) {
+      const listen = `127.0.0.1:${await freePort()}`;
+      const health = `http://${listen}`;
+      const child = await ready(begin('waypost-worker', ['--listen', listen, '--region', region], name, as), `${health}/readyz`, name);
+      return Object.assign(child, { health });
     },
     async stop() {
       await Promise.all(programs.map((child) => stop(child)));

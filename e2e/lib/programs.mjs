@@ -25,12 +25,12 @@ export function program(name) {
 
 /**
  * Starts it with nothing of our environment but what a program needs to run; its output goes to artifacts/LOG.log. What needs `root` is started
- * by sudo where we are not.
+ * by sudo where we are not; `as` is a command that starts it in another way.
  */
-export function start(name, args, { env = {}, log, stdin = 'ignore', root = false }) {
+export function start(name, args, { env = {}, log, stdin = 'ignore', root = false, as = [] }) {
   const { PATH, HOME, LANG, TMPDIR, RUST_BACKTRACE } = process.env;
   const kept = Object.fromEntries(Object.entries({ PATH, HOME, LANG, TMPDIR, RUST_BACKTRACE }).filter(([, value]) => value !== undefined));
-  const command = [...(root && process.getuid() !== 0 ? ['sudo', '-n'] : []), program(name), ...args];
+  const command = [...(root && process.getuid() !== 0 ? ['sudo', '-n'] : []), ...as, program(name), ...args];
   const child = spawn(command[0], command.slice(1), { cwd: ROOT, env: { ...kept, ...env }, stdio: [stdin, 'pipe', 'pipe'] });
   const file = createWriteStream(join(ARTIFACTS, `${log}.log`));
   child.stdout.pipe(file, { end: false });

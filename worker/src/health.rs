@@ -43,6 +43,10 @@ pub async fn readiness(store: &Store) -> Result<String, StoreError> {
     for region in store.regions().await? {
         let alive = if now - region.seen_at < SILENT_AFTER { "ok" } else { "no worker was seen for a minute" };
         lines.extend(["region ", &region.name, ": ", alive, "\n"]);
+        if let Some(since) = region.cut_off_since {
+            let since = since.format("%Y-%m-%d %H:%M").to_string();
+            lines.extend(["region ", &region.name, ": can not reach anything since ", &since, " UTC; its results are not counted\n"]);
+        }
         if region.port25_blocked {
             lines.extend(["region ", &region.name, ": outbound port 25 seems blocked; checks of port 25 from there are unknown\n"]);
         }

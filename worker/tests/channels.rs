@@ -264,6 +264,10 @@ async fn what_is_busy_or_broken_is_tried_again_under_the_same_id_and_the_end_wai
         // Of the beginning, reckoned from the answer.
         due = scene.value("SELECT next_attempt_at FROM outbox WHERE state = 'pending' AND channel = 'channel' ORDER BY created_at, id LIMIT 1").await;
         assert!((before + delay..=after + delay).contains(&due), "{due} for {seconds} s after {before}");
+        // The clock that is asked for goes ahead; the time that the receiver asked for is over by then.
+        let held: Option<DateTime<Utc>> = scene.value("SELECT held_until FROM channels").await;
+        assert_eq!(held.is_some(), seconds == 1_234);
+        scene.run_sql("UPDATE channels SET held_until = NULL").await;
     }
     assert_eq!(story(&scene).await, "");
     assert_eq!(sender.send_due(due).await.unwrap(), 1);

@@ -17,7 +17,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use waypost_store::outbox::MailBody;
-use waypost_types::{incident::IncidentSeverity, monitor::MonitorKind};
+use waypost_types::{IncidentId, incident::IncidentSeverity, monitor::MonitorKind};
 use waypost_worker::{WorkerConfig, checker::StubChecker, notifier::Notifier};
 
 /// Takes mail, or answers RCPT with the code it is told to.
@@ -174,6 +174,37 @@ async fn a_message_is_given_up_after_twelve_attempts_and_one_of_a_killed_notifie
     notifier.send_due(Utc::now()).await.unwrap();
     let state: String = scene.value("SELECT state FROM outbox").await;
     assert_eq!(state, "failed");
+}
+
+#[tokio::test]
+async fn of_an_incident_each_recipient_is_mailed_one_thing_after_the_other() {
+    let sink = Sink::start().await;
+    let scene = scene_with_mail(&["a@example.com"]).await;
+    let notifier = Notifier::new(&config(&scene, &sink), scene.db.store.clone(), CancellationToken::new()).unwrap();
+    sink.refuse.store(451, Ordering::SeqCst);
+    assert_eq!(notifier.send_due(Utc::now()).await.unwrap(), 1);
+    // It ends meanwhile; what is about nothing, or about nobody's incident, waits for nothing.
+    let incident: Uuid = scene.value("SELECT id FROM incidents").await;
+    let mut tx = scene.db.store.org_tx(scene.org).await.unwrap();
+    let body = |subject: &str| MailBody { subject: subject.to_owned(), text: "text".to_owned(), html: "<p>text</p>".to_owned() };
+    let to = |recipient: &str| [recipient.to_owned()];
+    tx.enqueue_mails((Some(IncidentId(incident)), &[]), "incident:x:resolved", "waypost.example", &to("a@example.com"), &body("Ended"))
+        .await
+        .unwrap();
+    tx.enqueue_mails((Some(IncidentId(incident)), &[]), "incident:x:resolved", "waypost.example", &to("b@example.com"), &body("Late")).await.unwrap();
+    tx.enqueue_mails((None, &[]), "digest:1", "waypost.example", &to("a@example.com"), &body("Digest")).await.unwrap();
+    tx.commit().await.unwrap();
+    sink.refuse.store(0, Ordering::SeqCst);
+    assert_eq!(notifier.send_due(Utc::now()).await.unwrap(), 2, "the end waits for the beginning, whose next attempt is later");
+    let later = Utc::now() + TimeDelta::seconds(31);
+    assert_eq!(notifier.send_due(later).await.unwrap(), 1);
+    assert_eq!(notifier.send_due(later).await.unwrap(), 1);
+    let order: String = scene
+        .value(
+            "SELECT string_agg(message->>'subject', ' ' ORDER BY sent_at) FROM outbox WHERE recipient = 'a@example.com' AND incident_id IS NOT NULL",
+        )
+        .await;
+    assert_eq!(order, "Grüße Ended");
 }
 
 #[tokio::test]

@@ -8,10 +8,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::control::SlackPost;
 use crate::dnssec::Signing;
 use crate::error::LabError;
 use crate::faults::{Fault, FaultSetting};
+use crate::hooks::SlackPost;
 use crate::leases::{Lease, LeaseRequest};
 use crate::sink::{Mail, SinkFault};
 use crate::zone::ZoneFault;

@@ -1,21 +1,22 @@
 //! The control interface: every switch of the lab as an HTTP call. `GET /` lists them with the state.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::dnssec::Signing;
 use crate::error::LabError;
 use crate::faults::FaultSetting;
+use crate::hooks::{HookAnswer, SlackPost};
 use crate::layout::domain;
 use crate::leases::{Lease, LeaseRequest};
 use crate::policy::Policy;
@@ -25,13 +26,12 @@ use crate::workspace;
 use crate::world::World;
 use crate::zone::{Change, ZoneFault};
 
-const MAX_POSTS: usize = 1_000;
-const CALLS: [&str; 28] = [
+const CALLS: [&str; 30] = [
     "GET /",
-    "POST /leases {\"name\":\"label\"} or {\"domain\":\"b\u{fc}cher.example\"}, with \"dkim_bits\", \"dnssec\":\"valid|bogus|expired\"",
+    "POST /leases {\"name\":\"label\"} or {\"domain\":\"b\u{fc}cher.example\"}, with \"dkim_bits\", \"dnssec\":\"valid|bogus|expired\", \"apart\":true",
     "GET /leases",
     "DELETE /leases/{domain}",
-    "PUT /hosts/{address}/ports/{25|465|587} {\"fault\":\"none|refuse|silent|garbage|drip|long_line|close_mid_tls|no_starttls|greet_4xx|greet_5xx|expired_cert|self_signed|wrong_name|ssl3_only|old_tls|tarpit|reset\",\"delay_ms\":5000}",
+    "PUT /hosts/{address}/ports/{25|465|587} {\"fault\":\"none|refuse|silent|garbage|drip|long_line|close_mid_tls|no_starttls|greet_4xx|greet_5xx|expired_cert|self_signed|wrong_name|ssl3_only|old_tls|tarpit|reset|auth_refused|greylist|other_banner\",\"delay_ms\":5000}",
     "GET /dns/{zone}",
     "PUT /dns/{zone} {\"records\":[\"@ 1 IN MX 10 mx\"]}",
     "DELETE /dns/{zone}",
@@ -45,9 +45,11 @@ const CALLS: [&str; 28] = [
     "PUT /mta-sts/{domain} {\"body\":\"version: STSv1\u{2026}\",\"status\":200}",
     "DELETE /mta-sts/{domain}",
     "GET /sink/messages?to=address, DELETE /sink/messages?to=address",
-    "PUT /sink/fault {\"fault\":\"none|refuse_4xx|refuse_5xx|drop|slow|late_answer\"}",
+    "PUT /sink/fault {\"fault\":\"none|refuse_4xx|refuse_5xx|drop|slow|late_answer|stopped\"}",
     "POST /slack/{anything}, and over HTTPS to the policy host of any domain",
     "GET /slack/messages, DELETE /slack/messages",
+    "PUT /slack/answers/{anything} {\"status\":429,\"retry_after\":30,\"delay_ms\":5000,\"times\":1}; status 0 takes it and hangs up",
+    "GET /mail-log?contains=authentication failed",
     "GET /workspace, GET /workspace/messages, DELETE /workspace/messages {\"channel\",\"ts\"}",
     "PUT /workspace/manifest {the app's manifest}",
     "POST /workspace/consent {\"url\":\"https://slack.lab.test/oauth/v2/authorize?\u{2026}\",\"allow\":true}",
@@ -56,35 +58,6 @@ const CALLS: [&str; 28] = [
     "POST /workspace/replay",
     "POST /workspace/revoke, POST /workspace/uninstall",
 ];
-
-/// A post to the Slack stand-in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SlackPost {
-    /// What followed `/slack/`.
-    pub path: String,
-    /// The JSON that was posted, or its text when it is none.
-    pub body: Value,
-}
-
-/// What was posted to the Slack stand-in.
-#[derive(Debug, Default)]
-pub struct Slack(Mutex<VecDeque<SlackPost>>);
-
-impl Slack {
-    /// Keeps a post; of very many the newest.
-    pub fn take(&self, path: String, text: String) {
-        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-        let mut posts = self.lock();
-        posts.push_back(SlackPost { path, body });
-        if posts.len() > MAX_POSTS {
-            posts.pop_front();
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<SlackPost>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 type Shared = State<Arc<World>>;
 type Answer<T = Value> = Result<Json<T>, LabError>;
@@ -116,7 +89,9 @@ pub fn serve(listener: TcpListener, world: &Arc<World>) {
         .route("/mta-sts/{domain}", put(set_policy).delete(remove_policy))
         .route("/sink/messages", get(messages).delete(clear_messages))
         .route("/sink/fault", put(sink_fault))
+        .route("/mail-log", get(mail_log))
         .route("/slack/messages", get(slack_messages).delete(clear_slack))
+        .route("/slack/answers/{*path}", put(slack_answer))
         .route("/slack/{*path}", post(slack_post))
         .with_state(Arc::clone(world))
         .merge(workspace::routes(Arc::clone(&world.workspace)));
@@ -146,7 +121,7 @@ async fn overview(State(world): Shared) -> Answer {
         "rbl": { "listed": world.rbl.snapshot().await, "always_broken": rbl::BROKEN, "refuses": rbl::REFUSING, "silent": rbl::SILENT },
         "mta_sts": world.policies.snapshot(),
         "sink": { "messages": world.sink.messages(None).len(), "fault": world.sink.fault() },
-        "slack": world.slack.lock().len(),
+        "slack": world.hooks.posts().len(),
     })))
 }
 
@@ -297,20 +272,40 @@ async fn clear_messages(State(world): Shared, Query(query): Query<Recipient>) ->
 }
 
 async fn sink_fault(State(world): Shared, Json(body): Json<Switch<SinkFault>>) -> Answer {
-    world.sink.set_fault(body.fault);
+    world.sink.set_fault(body.fault).await?;
     done()
 }
 
-async fn slack_post(State(world): Shared, Path(path): Path<String>, text: String) -> &'static str {
-    world.slack.take(path, text);
-    "ok"
+async fn slack_post(State(world): Shared, Path(path): Path<String>, headers: HeaderMap, text: String) -> Response {
+    let headers: BTreeMap<String, String> =
+        headers.iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))).collect();
+    let answer = world.hooks.take(&path, headers, text);
+    tokio::time::sleep(answer.delay()).await;
+    (StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY), "ok").into_response()
+}
+
+async fn slack_answer(State(world): Shared, Path(path): Path<String>, Json(answer): Json<HookAnswer>) -> Answer {
+    world.hooks.answer(path, answer);
+    done()
 }
 
 async fn slack_messages(State(world): Shared) -> Json<Vec<SlackPost>> {
-    Json(world.slack.lock().iter().cloned().collect())
+    Json(world.hooks.posts())
 }
 
 async fn clear_slack(State(world): Shared) -> Answer {
-    world.slack.lock().clear();
+    world.hooks.clear();
     done()
+}
+
+#[derive(Deserialize)]
+struct Words {
+    contains: String,
+}
+
+/// What Postfix says of what it sees, by the words in it.
+async fn mail_log(State(world): Shared, Query(words): Query<Words>) -> Answer<Vec<String>> {
+    let path = world.layout.path("mail.log");
+    let text = tokio::fs::read(&path).await.map_err(LabError::io("mail.log"))?;
+    Ok(Json(String::from_utf8_lossy(&text).lines().filter(|line| line.contains(&words.contains)).map(str::to_owned).collect()))
 }

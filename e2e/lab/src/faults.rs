@@ -57,6 +57,12 @@ pub enum Fault {
     OldTls,
     /// Answers every line late.
     Tarpit,
+    /// Knows another password of the mailbox; where mailboxes log in.
+    AuthRefused,
+    /// Puts off who comes for the first time; on port 25.
+    Greylist,
+    /// Greets as another program; where greetings are in clear.
+    OtherBanner,
     /// Resets the connection as soon as it is there.
     Reset,
 }
@@ -104,9 +110,16 @@ impl Service {
         let persona = |refusal, tls, tls_end| {
             Behaviour::Scripted(Box::new(Persona { hostname: self.name.clone(), refusal, tls: Some(tls), tls_end, sink: None }))
         };
-        let filter = Filter { name: self.name.clone(), starttls: setting.fault != Fault::NoStarttls, delay: Duration::ZERO };
+        let filter = Filter {
+            name: self.name.clone(),
+            greeting: (setting.fault == Fault::OtherBanner).then_some("ESMTP Exim 4.98"),
+            starttls: setting.fault != Fault::NoStarttls,
+            delay: Duration::ZERO,
+        };
         Ok(match setting.fault {
-            Fault::None | Fault::Refuse | Fault::NoStarttls | Fault::OldTls => Behaviour::Relay(filter),
+            Fault::None | Fault::Refuse | Fault::NoStarttls | Fault::OldTls | Fault::AuthRefused | Fault::Greylist | Fault::OtherBanner => {
+                Behaviour::Relay(filter)
+            }
             Fault::Tarpit => Behaviour::Relay(Filter { delay: Duration::from_millis(setting.delay_ms.unwrap_or(TARPIT_MS).min(300_000)), ..filter }),
             Fault::Silent | Fault::Garbage | Fault::Drip | Fault::LongLine | Fault::Reset => Behaviour::Raw(setting.fault),
             Fault::CloseMidTls => persona(None, certificate(Flavour::Good)?, TlsEnd::Closes),

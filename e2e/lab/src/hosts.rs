@@ -14,7 +14,7 @@ use crate::certs::Authority;
 use crate::error::LabError;
 use crate::faults::{Fault, FaultSetting, Service};
 use crate::layout::Layout;
-use crate::postfix::OLD_TLS;
+use crate::postfix::{GREYLISTING, OLD_TLS, OTHER_PASSWORD};
 
 /// The ports of a host.
 pub const PORTS: [u16; 3] = [25, 465, 587];
@@ -102,11 +102,17 @@ impl Hosts {
     }
 
     async fn open(&self, address: Ipv4Addr, name: &str, port: u16, setting: FaultSetting) -> Result<JoinHandle<()>, LabError> {
-        let backend = if setting.fault == Fault::OldTls { port + OLD_TLS } else { port };
-        let backend = SocketAddr::new(IpAddr::V4(self.layout.postfix()), backend);
+        let beside = match setting.fault {
+            Fault::OldTls => OLD_TLS,
+            Fault::AuthRefused if port != 25 => OTHER_PASSWORD,
+            Fault::Greylist if port == 25 => GREYLISTING,
+            Fault::AuthRefused | Fault::Greylist => return Err(LabError::Invalid(format!("port {port} has no such fault"))),
+            _ => 0,
+        };
+        let backend = SocketAddr::new(IpAddr::V4(self.layout.postfix()), port + beside);
         let service = Arc::new(Service { name: name.to_owned(), implicit_tls: port == 465, backend, authority: Arc::clone(&self.authority) });
         let behaviour = Arc::new(service.behaviour(setting)?);
-        let listener = bind(address, port).await?;
+        let listener = bind(SocketAddr::new(IpAddr::V4(address), port)).await?;
         Ok(tokio::spawn(async move {
             loop {
                 let Ok((stream, _)) = listener.accept().await else {
@@ -128,14 +134,14 @@ impl Hosts {
 
 /// Binds, and waits a moment where the port is still held: a program that is being started beside us keeps a copy of the closed listener
 /// from its fork to its exec.
-pub async fn bind(address: Ipv4Addr, port: u16) -> Result<TcpListener, LabError> {
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, LabError> {
     for _ in 0..100 {
-        match TcpListener::bind((address, port)).await {
+        match TcpListener::bind(address).await {
             Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => tokio::time::sleep(Duration::from_millis(50)).await,
-            other => return other.map_err(LabError::io(format!("binding {address}:{port}"))),
+            other => return other.map_err(LabError::io(format!("binding {address}"))),
         }
     }
-    TcpListener::bind((address, port)).await.map_err(LabError::io(format!("binding {address}:{port}")))
+    TcpListener::bind(address).await.map_err(LabError::io(format!("binding {address}")))
 }
 
 /// Ends a listener; its port is closed when this returns.

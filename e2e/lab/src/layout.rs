@@ -41,6 +41,10 @@ impl Layout {
     pub const fn postfix(&self) -> Ipv4Addr {
         self.address(0, 25)
     }
+    /// The greylister that Postfix asks.
+    pub const fn greylist(&self) -> SocketAddr {
+        self.socket(26, 10_023)
+    }
     /// The mail sink.
     pub const fn sink(&self) -> SocketAddr {
         self.socket(30, 25)

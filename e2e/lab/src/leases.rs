@@ -14,6 +14,10 @@ use crate::process::run;
 use crate::world::World;
 use crate::zone::{Change, txt};
 
+/// The networks of hosts that are apart begin behind this one, where none of the others are.
+const FIRST_APART: u8 = 202;
+const APART: u8 = 50;
+
 /// What to lease: the body of `POST /leases`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,6 +31,9 @@ pub struct LeaseRequest {
     /// Make it `<label>.dnssec.test`, signed like this; its host's zone is always signed well and has a TLSA record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dnssec: Option<Signing>,
+    /// Put its host into a network (/24) where no other host is; 50 of these are there.
+    #[serde(default)]
+    pub apart: bool,
     /// The size of its DKIM key in bits; 2048 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dkim_bits: Option<u16>,
@@ -54,6 +61,7 @@ pub struct Leases(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     count: u16,
+    apart: u8,
     leases: BTreeMap<String, Lease>,
 }
 
@@ -119,7 +127,15 @@ impl Leases {
                 (label, name)
             }
         };
-        let address = layout.address(u8::try_from(1 + count / 250).unwrap_or(u8::MAX), u8::try_from(1 + count % 250).unwrap_or(u8::MAX));
+        let address = if request.apart {
+            if state.apart >= APART {
+                return Err(LabError::Invalid(format!("this lab has {APART} networks apart, and all are leased")));
+            }
+            state.apart += 1;
+            layout.address(FIRST_APART + state.apart, 1)
+        } else {
+            layout.address(u8::try_from(1 + count / 250).unwrap_or(u8::MAX), u8::try_from(1 + count % 250).unwrap_or(u8::MAX))
+        };
         let lease = Lease {
             mx_host: format!("mx-{label}.{home}"),
             address,

@@ -1,5 +1,5 @@
 //! The HTTPS host of MTA-STS policies (RFC 8461 section 3.3): one address for all domains, told apart by the name asked for. Beside that it
-//! is the door by which the Slack stand-in is reached over HTTPS, as channels want it.
+//! is the door by which webhooks are reached over HTTPS, as channels want it.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,8 +12,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::certs::Authority;
-use crate::control::Slack;
 use crate::error::LabError;
+use crate::hooks::{HookAnswer, Hooks};
 use crate::layout::Layout;
 
 const CONNECTION_LIMIT: Duration = Duration::from_secs(20);
@@ -53,13 +53,13 @@ impl Policy {
 #[derive(Debug)]
 pub struct Policies {
     by_domain: Mutex<BTreeMap<String, Policy>>,
-    slack: Arc<Slack>,
+    hooks: Arc<Hooks>,
 }
 
 impl Policies {
     /// Opens the host.
-    pub async fn start(layout: &Layout, authority: &Arc<Authority>, slack: Arc<Slack>) -> Result<Arc<Self>, LabError> {
-        let policies = Arc::new(Self { by_domain: Mutex::default(), slack });
+    pub async fn start(layout: &Layout, authority: &Arc<Authority>, hooks: Arc<Hooks>) -> Result<Arc<Self>, LabError> {
+        let policies = Arc::new(Self { by_domain: Mutex::default(), hooks });
         let acceptor = TlsAcceptor::from(authority.any_name()?);
         let listener = TcpListener::bind(layout.policy()).await.map_err(LabError::io(format!("binding {}", layout.policy())))?;
         let shared = Arc::clone(&policies);
@@ -118,16 +118,28 @@ impl Policies {
     async fn post(&self, mut stream: TlsStream<TcpStream>, mut request: Vec<u8>) -> io::Result<()> {
         let end = request.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(request.len());
         let head = String::from_utf8_lossy(&request[..end]).into_owned();
-        let length = head.lines().filter_map(|line| line.split_once(':')).find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-        let whole = end + 4 + length.and_then(|(_, value)| value.trim().parse::<usize>().ok()).unwrap_or(0).min(POST_LIMIT);
+        let headers: BTreeMap<String, String> =
+            head.lines().filter_map(|line| line.split_once(':')).map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
+        let length = headers.get("content-length").and_then(|value| value.parse::<usize>().ok());
+        let whole = end + 4 + length.unwrap_or(0).min(POST_LIMIT);
         while request.len() < whole {
             if stream.read_buf(&mut request).await? == 0 {
                 return Ok(());
             }
         }
         let path = head.split(' ').nth(1).and_then(|path| path.strip_prefix("/slack/")).unwrap_or_default();
-        self.slack.take(path.to_owned(), String::from_utf8_lossy(&request[(end + 4).min(whole)..]).into_owned());
-        stream.write_all(b"HTTP/1.1 200 Lab\r\nContent-Type: text/plain\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok").await?;
+        let body = String::from_utf8_lossy(&request[(end + 4).min(whole)..]).into_owned();
+        let answer = self.hooks.take(path, headers, body);
+        tokio::time::sleep(answer.delay()).await;
+        let HookAnswer { status, retry_after, .. } = answer;
+        if status != 0 {
+            let wait = retry_after.map_or_else(String::new, |seconds| format!("Retry-After: {seconds}\r\n"));
+            let text = if status == 200 { "ok" } else { "no" };
+            let head =
+                format!("HTTP/1.1 {status} Lab\r\nContent-Type: text/plain\r\n{wait}Content-Length: {}\r\nConnection: close\r\n\r\n", text.len());
+            stream.write_all(head.as_bytes()).await?;
+            stream.write_all(text.as_bytes()).await?;
+        }
         stream.shutdown().await
     }
 

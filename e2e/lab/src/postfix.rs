@@ -20,6 +20,10 @@ pub const PASSWORD: &str = "secret-lab";
 const MECHANISMS: &str = "PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256";
 /// So much higher are the ports where Postfix takes old TLS.
 pub const OLD_TLS: u16 = 10_000;
+/// So much higher are the ports where Postfix knows another password of the mailbox.
+pub const OTHER_PASSWORD: u16 = 20_000;
+/// So much higher is the port where Postfix asks the greylister about recipients.
+pub const GREYLISTING: u16 = 30_000;
 const LIBEXEC: &str = "/usr/lib/postfix/sbin";
 
 /// Starts Postfix and waits until all three ports answer. Returns the data of a TLSA record that pins its key.
@@ -28,13 +32,8 @@ pub async fn start(layout: &Layout, authority: &Authority, children: &mut Childr
     directories(layout)?;
     // Debian's Postfix looks for smtpd.conf only there.
     mkdir(&layout.path("postfix/sasl"))?;
-    let database = layout.text("postfix/sasl/sasldb2");
-    let smtpd = format!("pwcheck_method: auxprop\nauxprop_plugin: sasldb\nmech_list: {MECHANISMS}\nsasldb_path: {database}\n");
-    write(&layout.path("postfix/sasl/smtpd.conf"), &smtpd)?;
-    let (user, realm) = USER.split_once('@').unwrap_or((USER, LAB_DOMAIN));
-    run("saslpasswd2", &["-p", "-c", "-f", &database, "-u", realm, user], Some(PASSWORD)).await?;
-    fs::set_permissions(&database, fs::Permissions::from_mode(0o640)).map_err(LabError::io("sasldb2"))?;
-    chown(&database, Some(id_of("/etc/passwd", "postfix")?), None).map_err(LabError::io("sasldb2"))?;
+    logins(layout, "smtpd", PASSWORD).await?;
+    logins(layout, "changed", "changed-meanwhile").await?;
     write(&layout.path("postfix/main.cf"), &main_cf(layout))?;
     write(&layout.path("postfix/master.cf"), &master_cf(layout))?;
     // The shell itself must outlive the lab for a moment, so it has no `--pdeathsig`: it ends when its input does.
@@ -50,6 +49,17 @@ pub async fn start(layout: &Layout, authority: &Authority, children: &mut Childr
         }
     }
     Ok(pin)
+}
+
+/// What Postfix knows the mailbox by where its `smtpd_sasl_path` has this name.
+async fn logins(layout: &Layout, name: &str, password: &str) -> Result<(), LabError> {
+    let database = layout.text(&format!("postfix/sasl/{name}.db"));
+    let settings = format!("pwcheck_method: auxprop\nauxprop_plugin: sasldb\nmech_list: {MECHANISMS}\nsasldb_path: {database}\n");
+    write(&layout.path(&format!("postfix/sasl/{name}.conf")), &settings)?;
+    let (user, realm) = USER.split_once('@').unwrap_or((USER, LAB_DOMAIN));
+    run("saslpasswd2", &["-p", "-c", "-f", &database, "-u", realm, user], Some(password)).await?;
+    fs::set_permissions(&database, fs::Permissions::from_mode(0o640)).map_err(LabError::io("the logins"))?;
+    chown(&database, Some(id_of("/etc/passwd", "postfix")?), None).map_err(LabError::io("the logins"))
 }
 
 async fn greets(layout: &Layout, port: u16) -> bool {
@@ -114,14 +124,19 @@ fn main_cf(layout: &Layout) -> String {
     )
 }
 
-/// Beside each port, the same service with what Postfix takes by itself: old TLS and suites without a certificate.
+/// Beside each port, the same service with what Postfix takes by itself: old TLS and suites without a certificate. Beside those where mailboxes
+/// log in, one that knows another password; beside port 25 one that greylists.
 fn master_cf(layout: &Layout) -> String {
     let address = layout.postfix();
+    let greylist = layout.greylist();
     let old = "  -o smtpd_tls_protocols=>=TLSv1\n  -o smtpd_tls_mandatory_protocols=>=TLSv1\n  -o smtpd_tls_exclude_ciphers=\n";
     format!(
         "{address}:10025 inet n - n - - smtpd\n{old}\
          {address}:10465 inet n - n - - smtpd\n{old}  -o smtpd_tls_wrappermode=yes\n  -o smtpd_sasl_auth_enable=yes\n\
          {address}:10587 inet n - n - - smtpd\n{old}  -o smtpd_tls_security_level=encrypt\n  -o smtpd_sasl_auth_enable=yes\n\
+         {address}:20465 inet n - n - - smtpd\n  -o smtpd_tls_wrappermode=yes\n  -o smtpd_sasl_auth_enable=yes\n  -o smtpd_sasl_path=changed\n\
+         {address}:20587 inet n - n - - smtpd\n  -o smtpd_tls_security_level=encrypt\n  -o smtpd_sasl_auth_enable=yes\n  -o smtpd_sasl_path=changed\n\
+         {address}:30025 inet n - n - - smtpd\n  -o smtpd_recipient_restrictions=check_policy_service,inet:{greylist}\n\
          {address}:25 inet n - n - - smtpd\n\
          {address}:465 inet n - n - - smtpd\n  -o smtpd_tls_wrappermode=yes\n  -o smtpd_sasl_auth_enable=yes\n\
          {address}:587 inet n - n - - smtpd\n  -o smtpd_tls_security_level=encrypt\n  -o smtpd_sasl_auth_enable=yes\n\

@@ -18,6 +18,8 @@ const LINE_LIMIT: u64 = 64 * 1024;
 pub struct Filter {
     /// The name shown instead of Postfix's own.
     pub name: String,
+    /// What the greeting says behind the name, instead of Postfix's own words.
+    pub greeting: Option<&'static str>,
     /// Whether STARTTLS is offered.
     pub starttls: bool,
     /// How long every answer waits.
@@ -108,7 +110,11 @@ impl Filter {
             }
         }
         if let Some(first) = lines.first_mut().filter(|line| line.starts_with('2')) {
-            *first = first.replacen(BACKEND_NAME, &self.name, 1);
+            // A name comes first only in the greeting: to EHLO the server answers 250.
+            *first = match self.greeting.filter(|_| first.starts_with("220 ") && first.contains(BACKEND_NAME)) {
+                Some(words) => format!("220 {} {words}\r\n", self.name),
+                None => first.replacen(BACKEND_NAME, &self.name, 1),
+            };
         }
         lines.concat()
     }
@@ -120,7 +126,8 @@ mod tests {
 
     #[test]
     fn starttls_is_taken_out_wherever_it_stands() {
-        let filter = Filter { name: "mx.example".into(), starttls: false, delay: Duration::ZERO };
+        let filter = Filter { name: "mx.example".into(), greeting: Some("ESMTP Other"), starttls: false, delay: Duration::ZERO };
+        assert_eq!(filter.reply(vec!["220 mail.lab.test ESMTP\r\n".to_owned()]), "220 mx.example ESMTP Other\r\n");
         let reply = ["250-mail.lab.test\r\n".to_owned(), "250-SIZE 1\r\n".to_owned(), "250 STARTTLS\r\n".to_owned()];
         assert_eq!(filter.reply(reply.to_vec()), "250-mx.example\r\n250 SIZE 1\r\n");
     }

@@ -1,13 +1,16 @@
 //! The mail sink: takes every message and shows it.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::task::JoinHandle;
 
 use crate::error::LabError;
+use crate::hosts::{bind, close};
 use crate::layout::Layout;
 use crate::mime;
 use crate::smtp::{Persona, TlsEnd, serve};
@@ -37,6 +40,9 @@ pub enum SinkFault {
     /// Takes a message, and says so three seconds later.
     #[serde(rename = "late_answer")]
     LateAnswer,
+    /// Nobody listens, and conversations that were begun end.
+    #[serde(rename = "stopped")]
+    Stopped,
 }
 
 /// A message as it arrived.
@@ -69,9 +75,14 @@ impl Mail {
     }
 }
 
-/// What arrived.
-#[derive(Debug, Default)]
-pub struct Sink(Mutex<State>);
+/// What arrived, and the port where it arrives.
+#[derive(Debug)]
+pub struct Sink {
+    address: SocketAddr,
+    state: Mutex<State>,
+    /// Who listens, where the sink is not stopped.
+    listening: AsyncMutex<Option<JoinHandle<()>>>,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -83,11 +94,21 @@ struct State {
 impl Sink {
     /// Opens the sink's port.
     pub async fn start(layout: &Layout) -> Result<Arc<Self>, LabError> {
-        let sink = Arc::new(Self::default());
-        let listener = TcpListener::bind(layout.sink()).await.map_err(LabError::io(format!("binding {}", layout.sink())))?;
+        let sink = Arc::new(Self { address: layout.sink(), state: Mutex::default(), listening: AsyncMutex::default() });
+        sink.listen().await?;
+        Ok(sink)
+    }
+
+    /// Opens the port where it is closed.
+    async fn listen(self: &Arc<Self>) -> Result<(), LabError> {
+        let mut listening = self.listening.lock().await;
+        if listening.is_some() {
+            return Ok(());
+        }
+        let listener = bind(self.address).await?;
         let persona =
-            Persona { hostname: "sink.lab.test".to_owned(), refusal: None, tls: None, tls_end: TlsEnd::Completes, sink: Some(Arc::clone(&sink)) };
-        tokio::spawn(async move {
+            Persona { hostname: "sink.lab.test".to_owned(), refusal: None, tls: None, tls_end: TlsEnd::Completes, sink: Some(Arc::clone(self)) };
+        *listening = Some(tokio::spawn(async move {
             loop {
                 let Ok((stream, _)) = listener.accept().await else { continue };
                 let persona = persona.clone();
@@ -97,8 +118,8 @@ impl Sink {
                     }
                 });
             }
-        });
-        Ok(sink)
+        }));
+        Ok(())
     }
 
     /// Keeps a message.
@@ -140,11 +161,16 @@ impl Sink {
     }
 
     /// How it treats senders from now on.
-    pub fn set_fault(&self, fault: SinkFault) {
+    pub async fn set_fault(self: &Arc<Self>, fault: SinkFault) -> Result<(), LabError> {
         self.lock().fault = fault;
+        if fault == SinkFault::Stopped {
+            close(self.listening.lock().await.take()).await;
+            return Ok(());
+        }
+        self.listen().await
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -89,7 +89,7 @@ impl<'a, S: Stream> Session<'a, S> {
     /// Talks until the client leaves; gives the stream back when TLS shall begin.
     async fn run(mut self, greets: bool) -> io::Result<Option<S>> {
         match self.fault() {
-            SinkFault::Drop => return Ok(None),
+            SinkFault::Drop | SinkFault::Stopped => return Ok(None),
             SinkFault::Slow => tokio::time::sleep(SLOW).await,
             _ => {}
         }
@@ -98,6 +98,10 @@ impl<'a, S: Stream> Session<'a, S> {
             self.say(&greeting).await?;
         }
         while let Some(line) = self.line().await? {
+            // A server that stops takes its connections with it, those that a client keeps for later too.
+            if self.fault() == SinkFault::Stopped {
+                return Ok(None);
+            }
             let text = String::from_utf8_lossy(&line).trim_end().to_owned();
             let verb = text.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
             match verb.as_str() {
@@ -143,7 +147,7 @@ impl<'a, S: Stream> Session<'a, S> {
             SinkFault::Refuse4xx => return self.say("451 4.7.1 Greylisted, try again later").await,
             SinkFault::Refuse5xx => return self.say("550 5.1.1 No such mailbox").await,
             SinkFault::Slow => tokio::time::sleep(SLOW).await,
-            SinkFault::None | SinkFault::Drop | SinkFault::LateAnswer => {}
+            SinkFault::None | SinkFault::Drop | SinkFault::LateAnswer | SinkFault::Stopped => {}
         }
         if self.to.len() >= RECIPIENT_LIMIT {
             return self.say("452 4.5.3 Too many recipients").await;

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 use crate::certs::Authority;
-use crate::control::{self, Slack};
+use crate::control;
 use crate::demo;
 use crate::dns::Dns;
 use crate::dns_config;
 use crate::error::LabError;
+use crate::greylist;
+use crate::hooks::Hooks;
 use crate::hosts::Hosts;
 use crate::layout::Layout;
 use crate::leases::Leases;
@@ -41,8 +43,8 @@ pub struct World {
     pub pin: String,
     /// Domains in use.
     pub leases: Leases,
-    /// What was posted to the Slack stand-in.
-    pub slack: Arc<Slack>,
+    /// What was posted to webhooks, the Slack stand-in's among them.
+    pub hooks: Arc<Hooks>,
     /// The workspace that apps are added to.
     pub workspace: Arc<Workspace>,
 }
@@ -70,12 +72,13 @@ pub async fn start(layout: &Layout, control: TcpListener, with_demo: bool, child
     dns_config::misbehaving(layout).await?;
     let rbl = Rbl::start(layout, children).await?;
     let dns = Dns::start(layout, children).await?;
+    greylist::start(layout).await?;
     let pin = postfix::start(layout, &authority, children).await?;
-    let slack = Arc::<Slack>::default();
-    let policies = Policies::start(layout, &authority, Arc::clone(&slack)).await?;
+    let hooks = Arc::<Hooks>::default();
+    let policies = Policies::start(layout, &authority, Arc::clone(&hooks)).await?;
     let workspace = Workspace::start(layout, &authority).await?;
     let hosts = Hosts::new(layout, authority);
-    let world = Arc::new(World { layout: layout.clone(), dns, rbl, hosts, sink, policies, pin, leases: Leases::default(), slack, workspace });
+    let world = Arc::new(World { layout: layout.clone(), dns, rbl, hosts, sink, policies, pin, leases: Leases::default(), hooks, workspace });
     let demo = if with_demo { Some(demo::create(&world).await?) } else { None };
     control::serve(control, &world);
     Ok(Ready::new(layout, demo))

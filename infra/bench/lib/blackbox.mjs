@@ -14,6 +14,8 @@ const cpuSeconds = () => {
   return (Number(fields[11]) + Number(fields[12])) / 100;
 };
 
+const maxRssMb = () => Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024;
+
 const probe = () =>
   new Promise((done) => {
     const request = http.get(`${base}/probe?module=smtp_starttls&target=${target}`, { agent, timeout: 15_000 }, (answer) => {
@@ -41,5 +43,5 @@ const began = process.hrtime.bigint();
 const cpu = cpuSeconds();
 const up = await run(probes);
 const seconds = Number(process.hrtime.bigint() - began) / 1e9;
-console.log(JSON.stringify({ probes, up, at_once: atOnce, seconds, per_second: probes / seconds, cpu_ms_per_probe: ((cpuSeconds() - cpu) * 1000) / probes }));
+console.log(JSON.stringify({ probes, up, at_once: atOnce, seconds, per_second: probes / seconds, cpu_ms_per_probe: ((cpuSeconds() - cpu) * 1000) / probes, max_rss_mb: maxRssMb() }));
 process.exit(0);

@@ -46,8 +46,15 @@ async fn main() {
     let (took, cpu) = (began.elapsed().as_secs_f64(), cpu_seconds() - cpu);
     println!(
         "{}",
-        serde_json::json!({ "probes": probes, "up": up, "at_once": at_once, "seconds": took, "per_second": probes as f64 / took, "cpu_ms_per_probe": cpu * 1000.0 / probes as f64 })
+        serde_json::json!({ "probes": probes, "up": up, "at_once": at_once, "seconds": took, "per_second": probes as f64 / took, "cpu_ms_per_probe": cpu * 1000.0 / probes as f64, "max_rss_mb": max_rss_mb() })
     );
+}
+
+/// The most memory that this process has held.
+fn max_rss_mb() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("/proc");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
+    line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") / 1024.0
 }
 
 /// Seconds of user and system time of this process so far.

@@ -340,7 +340,7 @@ impl OrgTx {
         Ok(done.rows_affected())
     }
 
-    /// The other side wants to be left alone until then: whatever waits for the channel waits as long.
+    /// The other side wants to be left alone until then: whatever waits for the channel, now or by then, waits as long.
     pub async fn hold_channel(&mut self, channel: ChannelId, until: DateTime<Utc>) -> Result<(), StoreError> {
         let org = self.org().0;
         sqlx::query!(
@@ -351,6 +351,9 @@ impl OrgTx {
         )
         .execute(self.connection())
         .await?;
+        sqlx::query!("UPDATE channels SET held_until = greatest(held_until, $3) WHERE org_id = $1 AND id = $2", org, channel.0, until)
+            .execute(self.connection())
+            .await?;
         Ok(())
     }
 }

@@ -62,8 +62,7 @@ impl Workspace {
     }
 
     pub(super) async fn open(self: &Arc<Self>) -> Result<(), LabError> {
-        let SocketAddr::V4(at) = self.layout.slack() else { return Err(LabError::Invalid("the workspace has an address of version 4".to_owned())) };
-        let listener = bind(*at.ip(), at.port()).await?;
+        let listener = bind(self.layout.slack()).await?;
         let door = Door { listener, acceptor: TlsAcceptor::from(self.authority.any_name()?) };
         let router = Router::new()
             .route("/oauth/v2/authorize", get(oauth::ask).post(oauth::answer))
@@ -96,8 +95,9 @@ async fn fault(State(workspace): State<Arc<Workspace>>, Path(method): Path<Strin
             axum::Json(json!({ "ok": false, "error": error })).into_response()
         }
         Failing::Slow => {
+            let done = next.run(request).await;
             tokio::time::sleep(Duration::from_millis(failing.delay_ms.unwrap_or(5_000))).await;
-            next.run(request).await
+            done
         }
         Failing::LoseAnswer => {
             // It was done; who asked hears nothing that he could read.

@@ -141,7 +141,7 @@ pub enum Failing {
     Busy,
     /// `ok: false`.
     Refuse,
-    /// It answers late.
+    /// It does what it is asked for, and answers late.
     Slow,
     /// It does what it is asked for, and the answer is lost.
     LoseAnswer,
