@@ -84,13 +84,13 @@ pub struct ApiFailure {
     /// HTTP status; 502 when there was no answer.
     pub status: u16,
     /// What it said.
-    pub problem: Problem,
+    pub problem: Box<Problem>,
 }
 
 impl ApiFailure {
     fn new(status: u16, title: &str, detail: String) -> Self {
         let problem = Problem { kind: "about:blank".to_owned(), title: title.to_owned(), status, detail, errors: Vec::new(), existing: None };
-        Self { status, problem }
+        Self { status, problem: Box::new(problem) }
     }
 
     /// The sentence for people.
@@ -200,7 +200,7 @@ impl Api {
         }
         let status = answer.status;
         Err(match serde_json::from_value::<Problem>(answer.body) {
-            Ok(problem) => ApiFailure { status, problem },
+            Ok(problem) => ApiFailure { status, problem: Box::new(problem) },
             Err(_) => ApiFailure::new(status, "The request failed", format!("The API answered {status} without saying why.")),
         })
     }

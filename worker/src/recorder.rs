@@ -306,7 +306,7 @@ fn record_of<'a>(judged: &'a Judged<'_>, now: DateTime<Utc>) -> Recorded<'a> {
         next_run_at: recheck.map_or(monitor.next_run_at, |at| at.min(monitor.next_run_at)),
         requested: run.requested,
         maintenance: judged.maintenance,
-        heard: judgement.heard,
+        heard_at: judgement.heard.then_some(run.at),
     }
 }
 

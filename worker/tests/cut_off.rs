@@ -38,7 +38,7 @@ impl Checker for Eyes {
         let verdict = if self.cut_off || host == self.dead { Verdict::Down } else { Verdict::Up };
         let mut outcome = stub_outcome(host, 25, verdict);
         if let (Outcome::Smtp(report), true) = (&mut outcome, self.cut_off) {
-            report.summary = "The network or host is unreachable from here.".to_owned();
+            "The network or host is unreachable from here.".clone_into(&mut report.summary);
         }
         Box::pin(async move { outcome })
     }

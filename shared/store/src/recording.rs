@@ -98,8 +98,8 @@ pub struct Recorded<'a> {
     pub requested: bool,
     /// It was seen in a maintenance window.
     pub maintenance: bool,
-    /// It was counted, or another region's was: the state is no older than this.
-    pub heard: bool,
+    /// When it was observed, where it counted or another region's did: the state is no older than this.
+    pub heard_at: Option<DateTime<Utc>>,
 }
 
 /// A run that observed nothing new.
@@ -228,8 +228,8 @@ impl OrgTx {
         sqlx::query!(
             "WITH r AS MATERIALIZED (
                SELECT * FROM UNNEST($3::uuid[], $4::uuid[], $5::bigint[], $6::timestamptz[], $7::text[], $8::text[], $9::text[], $10::float8[], $11::jsonb[],
-                 $12::bool[], $13::timestamptz[], $14::bool[], $15::jsonb[], $16::text[], $17::timestamptz[], $18::int[], $19::int[], $20::int[], $21::bool[], $22::text[], $23::bool[])
-               AS r(id, monitor_id, claim, at, verdict, worst, summary, latency_ms, outcome, keep, next_run_at, requested, judge, state, since, listed, answered, asked, maintenance, stages, heard)
+                 $12::bool[], $13::timestamptz[], $14::bool[], $15::jsonb[], $16::text[], $17::timestamptz[], $18::int[], $19::int[], $20::int[], $21::bool[], $22::text[], $23::timestamptz[])
+               AS r(id, monitor_id, claim, at, verdict, worst, summary, latency_ms, outcome, keep, next_run_at, requested, judge, state, since, listed, answered, asked, maintenance, stages, heard_at)
              ), results AS (
                INSERT INTO check_results (org_id, id, monitor_id, region, claim, at, verdict, summary, latency_ms, outcome, maintenance, stages)
                SELECT $1, id, monitor_id, $2, claim, at, verdict, summary, latency_ms, CASE WHEN keep THEN outcome END, maintenance, stages::real[] FROM r
@@ -242,7 +242,7 @@ impl OrgTx {
                FROM r WHERE u.org_id = $1 AND u.region = $2 AND u.monitor_id = r.monitor_id
              )
              UPDATE monitors m SET judge = r.judge, state = r.state, state_since = r.since, summary = r.summary, latency_ms = r.latency_ms,
-               last_checked_at = r.at, heard_at = CASE WHEN r.heard THEN r.at ELSE m.heard_at END, listed = r.listed, answered = r.answered, asked = r.asked
+               last_checked_at = r.at, heard_at = coalesce(r.heard_at, m.heard_at), listed = r.listed, answered = r.answered, asked = r.asked
              FROM r WHERE m.org_id = $1 AND m.id = r.monitor_id",
             org,
             region,
@@ -266,7 +266,7 @@ impl OrgTx {
             &columns.asked,
             &columns.maintenance,
             &columns.stages as &[Option<String>],
-            &columns.heard
+            &columns.heard_at as &[Option<DateTime<Utc>>]
         )
         .execute(self.connection())
         .await?;
@@ -359,7 +359,7 @@ struct Columns {
     asked: Vec<i32>,
     maintenance: Vec<bool>,
     stages: Vec<Option<String>>,
-    heard: Vec<bool>,
+    heard_at: Vec<Option<DateTime<Utc>>>,
 }
 
 impl Columns {
@@ -386,7 +386,7 @@ impl Columns {
             asked: counts.iter().map(|row| row[2]).collect(),
             maintenance: runs.iter().map(|run| run.maintenance).collect(),
             stages: runs.iter().map(|run| run.stages.as_ref().map(stage_array)).collect(),
-            heard: runs.iter().map(|run| run.heard).collect(),
+            heard_at: runs.iter().map(|run| run.heard_at).collect(),
         })
     }
 }

@@ -111,7 +111,7 @@ impl ApiFailure {
             errors: vec![FieldError { field: field.to_owned(), message }],
             existing: None,
         };
-        Self { status: 422, problem }
+        Self { status: 422, problem: Box::new(problem) }
     }
 
     /// There is no such page.
@@ -124,7 +124,7 @@ impl ApiFailure {
             errors: Vec::new(),
             existing: None,
         };
-        Self { status: 404, problem }
+        Self { status: 404, problem: Box::new(problem) }
     }
 }
 
