@@ -217,11 +217,11 @@ impl Banners {
     }
 }
 
-/// What is checked from nowhere else.
+/// What no other region checks now.
 fn alone(region: &Region) -> String {
     match region.alone {
-        0 => " What is checked from there is checked from other regions, too.".to_owned(),
-        1 => " One monitor is checked from nowhere else.".to_owned(),
-        more => format!(" {more} monitors are checked from nowhere else."),
+        0 => " All that it checks is checked from other regions, too.".to_owned(),
+        1 => " One monitor is not checked now.".to_owned(),
+        more => format!(" {more} monitors are not checked now."),
     }
 }

@@ -47,7 +47,7 @@ test('a table is tried, brought in, searched, changed and taken out again', asyn
   await main.getByRole('navigation', { name: 'States' }).getByText('Paused 1').waitFor();
   await visitor.look('fleet-changed');
   await page.getByLabel('All 3 that match').check();
-  await page.getByLabel('Tags to take').fill('edge');
+  await page.getByLabel('Tags to take away').fill('edge');
   await visitor.leave(() => main.getByRole('button', { name: 'Apply to all of these' }).click());
   await main.getByRole('status').getByText('Tags are changed on 1 thing').waitFor();
 

@@ -103,9 +103,14 @@ async fn regions_say_whether_they_count_and_how_much_is_checked_from_them() {
     let changed = client.json("PATCH", &path, &[], &json!({ "regions": ["east", "west"] })).await;
     assert_eq!(changed.status, 200, "{changed:?}");
     let listed = client.get(&at("regions")).await;
-    assert_eq!(of(&listed.body), [row("east", "cut_off", 1, 0), row("local", "working", 2, 2), row("west", "silent", 1, 0)]);
+    assert_eq!(of(&listed.body), [row("east", "cut_off", 1, 1), row("local", "working", 2, 2), row("west", "silent", 1, 1)]);
     let told = client.get(&at("overview")).await;
     let said = |name: &str| told.body[name].as_str().unwrap_or_default().to_owned();
     assert!(said("cut_off").starts_with("Region east can not reach anything since"), "{told:?}");
     assert!(said("silent").starts_with("No worker of region west was heard of since"), "{told:?}");
+    assert!(said("silent").ends_with(" One monitor is not checked now."), "no region of it works: {told:?}");
+    let mended = client.json("PATCH", &path, &[], &json!({ "regions": ["local", "west"] })).await;
+    assert_eq!(mended.status, 200, "{mended:?}");
+    let listed = client.get(&at("regions")).await;
+    assert_eq!(of(&listed.body), [row("east", "cut_off", 0, 0), row("local", "working", 3, 3), row("west", "silent", 1, 0)]);
 }

@@ -48,7 +48,7 @@ pub struct Region {
     pub port25_blocked: bool,
     /// The organisation's monitors that are checked from there and not paused.
     pub monitors: u32,
-    /// Of these, those that are checked from nowhere else.
+    /// Of these, those that no other region checks that works now.
     pub alone: u32,
 }
 

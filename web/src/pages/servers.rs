@@ -137,7 +137,7 @@ fn extra(server: &Server, typed: &Fields, failure: Option<&ApiFailure>) -> AnyVi
     view! {
         <div class="field"><label for="f-ports">"Ports"</label><input class="input" id="f-ports" name="ports" value=ports autocomplete="off"/></div>
         <div class="field"><label for="f-role">"Role"</label><select class="select" id="f-role" name="role"><option value="">"Not said"</option>{options}</select></div>
-        {Form::new(typed, failure, &[LEAST_SIZE]).maybe(LEAST_SIZE, "Takes messages of at least, MB", &least, "A port whose SIZE limit is smaller is degraded. Empty: a limit below 10 MiB is remarked.")}
+        {Form::new(typed, failure, &[LEAST_SIZE]).maybe(LEAST_SIZE, "Takes messages of at least, MB", &least, "A port whose SIZE limit is smaller is degraded. Empty: a limit below 10.5 MB is remarked.")}
         {ui::tags_field(&server.tags, typed, failure)}
     }
     .into_any()

@@ -17,7 +17,10 @@ fn days_left(tls: &TlsReport) -> Option<i64> {
 
 /// The session of a conversation in one word.
 pub(crate) fn tls_status(probe: &ProbeReport) -> AnyView {
-    probe.tls.as_ref().map_or_else(|| status(Status::None, "No session"), |tls| certificate_status(tls, takes_from_servers(probe)))
+    probe
+        .tls
+        .as_ref()
+        .map_or_else(|| status(Status::None, "No session"), |tls| certificate_status(tls, takes_from_servers(probe), &format!("{}, ", tls.version)))
 }
 
 /// Whether servers deliver there; elsewhere programs log in, and look at certificates strictly.
@@ -31,18 +34,19 @@ fn vouched(tls: &TlsReport, delivers: bool) -> bool {
     delivers && tls.dane.as_ref().is_some_and(own)
 }
 
-fn certificate_status(tls: &TlsReport, delivers: bool) -> AnyView {
+/// `of` is said before what is well: the session that it belongs to, where nothing else names it.
+fn certificate_status(tls: &TlsReport, delivers: bool, of: &str) -> AnyView {
     match days_left(tls) {
         _ if delivers && tls.dane.as_ref().is_some_and(|dane| dane.state == DaneState::Mismatch) => status(Status::Bad, "No TLSA record matches"),
         days if vouched(tls, delivers) && (!tls.trusted || !tls.name_matches || days.is_none_or(|days| days < 14)) => {
-            status(Status::Ok, &format!("{}, DANE vouches for it", tls.version))
+            status(Status::Ok, &format!("{of}DANE vouches for it"))
         }
         Some(days) if days < 0 => status(Status::Bad, "Expired"),
         _ if !tls.name_matches => status(Status::Bad, "Wrong name"),
         _ if !tls.trusted => status(Status::Warn, "Not trusted"),
-        Some(days) if days < 14 => status(Status::Warn, &format!("{}, {days} days left", tls.version)),
-        Some(days) => status(Status::Ok, &format!("{}, {days} days left", tls.version)),
-        None => status(Status::Ok, &tls.version),
+        Some(days) if days < 14 => status(Status::Warn, &format!("{of}{days} days left")),
+        Some(days) => status(Status::Ok, &format!("{of}{days} days left")),
+        None => status(Status::Ok, &format!("{of}valid")),
     }
 }
 
@@ -61,7 +65,7 @@ pub(crate) fn session(tls: &TlsReport, delivers: bool) -> AnyView {
         <dl class="kv">
             {row("Session", format!("{}, {}", tls.version, tls.cipher))}
             {(!tls.key_exchange.is_empty()).then(|| row("Key exchange", tls.key_exchange.clone()))}
-            {row("Certificate", certificate_status(tls, delivers))}
+            {row("Certificate", certificate_status(tls, delivers, ""))}
             {expires}
             {row("Issued for", names)}
             {(!tls.key.is_empty()).then(|| row("Key", format!("{}, signed by {}", tls.key, tls.signature)))}

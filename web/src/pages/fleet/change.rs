@@ -126,7 +126,7 @@ pub(super) fn card(frame: &Frame, asked: &Asked, (fields, failure): (&Fields, Op
             <div class="field"><label for="f-checks">"Checks"</label><select class="select" id="f-checks" name="checks">{checks}</select></div>
             <div class="field"><label for="f-interval_s">"Check every"</label><select class="select" id="f-interval_s" name="interval_s"><option value="">"As they are"</option>{intervals}</select></div>
             {form.optional("add_tags", "Tags to give", "", "With commas between.")}
-            {form.optional("remove_tags", "Tags to take", "", "With commas between.")}
+            {form.optional("remove_tags", "Tags to take away", "", "With commas between.")}
         </div>
         <p class="soft sm">"Tags go to the domain, mail server or address that a monitor belongs to. What resumes is checked within its interval, not all at once."</p>
     };

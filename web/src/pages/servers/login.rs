@@ -126,13 +126,13 @@ fn stands(gate: &Gate, login: &ServerLogin, base: &str) -> AnyView {
         };
         view! { <p class="sm muted">{said}</p> }.into_any()
     } else {
+        let next = if login.paused_at.is_none() { ", the next check tries it" } else { "" };
         let pending = login.ports.iter().filter(|port| login.enabled && !login.last.iter().any(|last| last.port == **port));
-        let pending =
-            pending.map(|port| view! { <li class="sm muted">{format!("Port {port}: not tried yet, the next check tries it.")}</li> }).collect_view();
+        let pending = pending.map(|port| view! { <li class="sm muted">{format!("Port {port}: not tried yet{next}.")}</li> }).collect_view();
         view! { <ul class="stack">{login.last.iter().map(attempt).collect_view()}{pending}</ul> }.into_any()
     };
     view! {
-        <p class="sm">"Logs in as "<span class="strong wrap-any">{login.user.clone()}</span>{format!(" with {secret}, by {how}, on port {ports}.")}</p>
+        <p class="sm">"Logs in as "<span class="strong wrap-any">{login.user.clone()}</span>{format!(" with {secret}, by {how}, on {} {ports}.", if login.ports.len() == 1 { "port" } else { "ports" })}</p>
         {paused}
         {last}
         {unproven}

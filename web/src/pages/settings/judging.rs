@@ -65,7 +65,7 @@ fn regions(form: &Form<'_>, known: &[Region], now: &[String], typed: &Fields) ->
         view! {
             <fieldset class="field">
                 <legend>"Checked from"</legend>
-                <div class="row">{choices}</div>
+                <div class="stack-tight">{choices}</div>
                 {form.below("regions", "Each region that is chosen checks by itself.")}
             </fieldset>
             {before("regions", joined(now.iter().map(String::as_str)))}
