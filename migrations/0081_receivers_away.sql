@@ -1,14 +1,14 @@
 -- Receivers that are away for a while, or ask for time.
 --
 -- A mail server that was away must not make the end of an incident arrive before its beginning: of an incident each recipient is mailed
--- one thing after the other, as channels are. What is given up holds nothing up.
+-- one thing after the other, as channels are, also where it was told with others. What is given up holds nothing up.
 CREATE OR REPLACE FUNCTION claim_outbox(p_now timestamptz, p_limit int, p_lease_s int)
   RETURNS TABLE (org_id uuid, id uuid, incident_id uuid, recipient text, message jsonb, message_id text, attempts int)
   LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp
 AS $$
   WITH due AS MATERIALIZED (
     SELECT o.org_id, o.id FROM outbox o WHERE o.state = 'pending' AND o.channel = 'email' AND o.next_attempt_at <= p_now
-      AND NOT EXISTS (SELECT FROM outbox p WHERE p.org_id = o.org_id AND p.incident_id = o.incident_id AND p.channel = 'email'
+      AND NOT EXISTS (SELECT FROM outbox p WHERE p.org_id = o.org_id AND (p.incident_id = o.incident_id OR (p.also <> '{}' AND p.also @> ARRAY[o.incident_id])) AND p.channel = 'email'
                         AND p.recipient = o.recipient AND p.state = 'pending' AND (p.created_at, p.id) < (o.created_at, o.id))
     ORDER BY o.next_attempt_at LIMIT p_limit FOR UPDATE SKIP LOCKED
   )
@@ -34,7 +34,8 @@ AS $$
     WHERE o.state = 'pending' AND o.channel = 'channel' AND o.next_attempt_at <= p_now
       AND (o.org_id, o.channel_id) NOT IN (SELECT b.org_id, b.channel_id FROM busy b)
       AND NOT EXISTS (SELECT FROM channels h WHERE h.org_id = o.org_id AND h.id = o.channel_id AND h.held_until > p_now)
-      AND NOT EXISTS (SELECT FROM outbox p WHERE p.org_id = o.org_id AND p.channel_id = o.channel_id AND p.incident_id = o.incident_id
+      AND NOT EXISTS (SELECT FROM outbox p WHERE p.org_id = o.org_id AND p.channel_id = o.channel_id
+                        AND (p.incident_id = o.incident_id OR (p.also <> '{}' AND p.also @> ARRAY[o.incident_id]))
                         AND p.state = 'pending' AND (p.created_at, p.id) < (o.created_at, o.id))
     ORDER BY o.org_id, o.channel_id, o.next_attempt_at, o.id
   ), turns AS (

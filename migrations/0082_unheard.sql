@@ -16,7 +16,7 @@ GRANT SELECT ON worker_regions TO waypost_system;
 -- Whether what is known of a monitor is stale: nothing of it counted for three of its intervals, and no region of it works. The one home of that
 -- rule; p_working is what working_regions says.
 CREATE FUNCTION is_unheard(m monitors, p_working text[], p_now timestamptz) RETURNS bool
-  LANGUAGE sql IMMUTABLE
+  LANGUAGE sql STABLE
 AS $$
   SELECT NOT m.paused AND m.state IN ('up', 'degraded', 'down') AND NOT m.regions && p_working
      AND coalesce(m.heard_at, m.last_checked_at) < p_now - greatest(make_interval(secs => 3 * m.interval_s), interval '15 minutes')
@@ -29,8 +29,8 @@ CREATE FUNCTION unheard_monitors(p_now timestamptz, p_limit int)
   RETURNS TABLE (org_id uuid, monitor_id uuid)
   LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp
 AS $$
-  SELECT m.org_id, m.id FROM monitors m, (SELECT working_regions(p_now) AS working) w
-  WHERE is_unheard(m, w.working, p_now) ORDER BY m.org_id, m.id LIMIT p_limit
+  SELECT m.org_id, m.id FROM monitors m
+  WHERE is_unheard(m, (SELECT working_regions(p_now)), p_now) ORDER BY m.org_id, m.id LIMIT p_limit
 $$;
 ALTER FUNCTION unheard_monitors(timestamptz, int) OWNER TO waypost_system;
 REVOKE EXECUTE ON FUNCTION unheard_monitors FROM PUBLIC;

@@ -11,7 +11,7 @@ use waypost_render::mail::{
 };
 use waypost_store::{
     OrgTx, Store,
-    channel_messages::opened_key,
+    channel_messages::{flapping_key, opened_key},
     follow_ups::{ClaimedFollowUp, DueFollowUp},
     held_notices::{DueReceiver, HeldIncident, HeldNews},
     outbox::MailBody,
@@ -168,7 +168,8 @@ impl FollowUps {
 /// What keeps a state of each incident hears of each that is open; what is over it never knew.
 async fn tell_each(tx: &mut OrgTx, channel: ChannelId, incidents: &[HeldIncident], now: DateTime<Utc>) -> Result<(), WorkerError> {
     for incident in incidents.iter().filter(|incident| incident.status != IncidentStatus::Resolved) {
-        let key = opened_key(incident.id);
+        // One that was opened again is news of its own to what was told of its end.
+        let key = if incident.reopened > 0 { flapping_key(incident.id, incident.reopened) } else { opened_key(incident.id) };
         tx.tell_these(&[channel], (incident.id, EventKind::Opened, &key), &incident.summary, now).await?;
     }
     Ok(())

@@ -166,15 +166,14 @@ impl Incidents {
                 (Some(at), What::Stands { severity, title, summary, flap, .. }) if *severity != open[at].severity => {
                     self.change(tx, audience, step, &open[at], (*severity, title, summary)).await?;
                     open[at].severity = *severity;
-                    if flap.calm.is_some() != open[at].flapping_since.is_some() {
-                        open[at].flapping_since = flap.calm.map(|_| step.at);
-                        tx.set_flapping(open[at].id, open[at].flapping_since).await?;
-                    }
+                    note_flapping(tx, &mut open[at], *flap, step.at).await?;
                     open[at].id
                 }
                 // As urgent as before, and something else: what answers again with a certificate that is over, say.
-                (Some(at), What::Stands { severity, title, summary, .. }) if *title != open[at].title => {
+                (Some(at), What::Stands { severity, title, summary, flap, .. }) if *title != open[at].title => {
                     tx.change_incident(open[at].id, step.at, *severity, title, summary, &format!("Is something else now: {title}")).await?;
+                    note_flapping(tx, &mut open[at], *flap, step.at).await?;
+                    tx.tell_handled(open[at].id, step.at).await?;
                     open[at].id
                 }
                 (Some(at), What::Flaps(summary)) => {
@@ -373,6 +372,15 @@ impl Incidents {
         tx.enqueue_mails((Some(incident), also), key, &self.mail_domain, recipients, &body).await?;
         Ok(())
     }
+}
+
+/// The mark of flapping follows what the judge says.
+async fn note_flapping(tx: &mut OrgTx, open: &mut OpenIncident, flap: Flap, at: DateTime<Utc>) -> Result<(), WorkerError> {
+    if flap.calm.is_some() != open.flapping_since.is_some() {
+        open.flapping_since = flap.calm.map(|_| at);
+        tx.set_flapping(open.id, open.flapping_since).await?;
+    }
+    Ok(())
 }
 
 /// An incident that opened, and is to be told.

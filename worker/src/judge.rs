@@ -64,7 +64,9 @@ pub fn judge(state: &JudgeState, latest: &[RegionOutcome], ctx: &JudgeContext<'_
 /// Weighs a vote, and tells its change beside where it is flapping.
 fn heard(state: &JudgeState, vote: &Vote<'_>, ctx: &JudgeContext<'_>) -> Judgement {
     let mut steadiness = state.steadiness.clone();
-    let changed = flapping::hear(&mut steadiness, vote.state, ctx.now, ctx.interval, ctx.maintenance);
+    // What is as urgent as down counts as that: what turns serious and back keeps people busy like what goes down and comes back.
+    let says = if vote.grave { MonitorState::Down } else { vote.state };
+    let changed = flapping::hear(&mut steadiness, says, ctx.now, ctx.interval, ctx.maintenance);
     let mut judgement = weigh(&JudgeState { steadiness, ..state.clone() }, vote, ctx);
     let flaps = state.steadiness.flapping_since.is_some() && judgement.state.steadiness.flapping_since.is_some();
     if changed && flaps && judgement.transitions.is_empty() && flapping::is_told(&mut judgement.state.steadiness) {
@@ -94,6 +96,7 @@ fn weigh(state: &JudgeState, vote: &Vote<'_>, ctx: &JudgeContext<'_>) -> Judgeme
         return stays(None);
     }
     let candidate = advance(state.candidate, vote);
+    let vote = &Vote { state: vote.state, grave: candidate.grave, supporters: vote.supporters.clone(), needed: vote.needed };
     if let Some(held) = hold(state, vote, candidate, ctx) {
         return held;
     }
@@ -205,11 +208,16 @@ fn rank(level: Level) -> u8 {
 /// One more round, if a quorum of the outcomes is newer than the last round counted.
 fn advance(before: Option<Candidate>, vote: &Vote<'_>) -> Candidate {
     let newest = vote.supporters.iter().map(|outcome| outcome.at).max();
-    match before.filter(|candidate| candidate.state == vote.state && candidate.grave == vote.grave) {
+    match before.filter(|candidate| candidate.state == vote.state) {
         None => Candidate { state: vote.state, grave: vote.grave, rounds: 1, counted_at: newest },
         Some(candidate) => {
             let newer = vote.supporters.iter().filter(|outcome| candidate.counted_at.is_none_or(|counted| outcome.at > counted)).count();
-            if newer >= vote.needed { Candidate { rounds: candidate.rounds.saturating_add(1), counted_at: newest, ..candidate } } else { candidate }
+            if newer >= vote.needed {
+                // Serious in one round and not in the next is a problem, and no serious one.
+                Candidate { grave: candidate.grave && vote.grave, rounds: candidate.rounds.saturating_add(1), counted_at: newest, ..candidate }
+            } else {
+                candidate
+            }
         }
     }
 }

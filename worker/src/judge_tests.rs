@@ -172,6 +172,17 @@ fn stories_end_as_the_table_says() {
         ("something serious is told even where it was so from the start", standard, "s=pending s=degraded!critical"),
         ("a problem that becomes serious is told", standard, "g=degraded g=degraded s=degraded s=degraded!critical"),
         ("and one that is serious no more is", standard, "u=up s=up s=degraded!critical g=degraded!warning u=up"),
+        ("serious in turn is a problem with the second look, and no serious one", standard, "u=up s=up g=degraded!warning"),
+        (
+            "a problem that is serious in the second look is none that is serious",
+            standard,
+            "u=up g=up s=degraded!warning s=degraded s=degraded!critical",
+        ),
+        (
+            "what turns serious and back again and again flaps",
+            standard,
+            "g=degraded s=degraded s=degraded!critical g=degraded!warning s=degraded s=degraded!critical g=degraded!warning s=degraded s=degraded!critical~ g=degraded~ s=degraded~",
+        ),
         ("once is not enough", standard, "g=degraded s=degraded g=degraded s=degraded g=degraded"),
         (
             "from serious to down and back stays critical",

@@ -79,6 +79,8 @@ use crate::{
 
 /// Runs all loops of a region by the engine on `net`; see [`run_with`].
 pub async fn run(config: WorkerConfig, store: Store, net: Net, shutdown: CancellationToken) -> Result<(), WorkerError> {
+    // Before anything looks for regions that have no worker.
+    store.region_seen(&config.region, Utc::now()).await?;
     let regions = store.regions().await?;
     let reached = regions.iter().find(|region| region.name == config.region).and_then(|region| region.port25_reached_at);
     let checker = Arc::new(EngineChecker::new(&net, reached));

@@ -19,6 +19,7 @@ use waypost_types::{
     incident::{IncidentSeverity, MuteFor},
     monitor::MonitorKind,
     outcome::Verdict,
+    route::{Hold, NewRoute, Receivers},
 };
 use waypost_worker::{
     checker::stub_outcome,
@@ -79,19 +80,22 @@ async fn minutes_later(scene: &Scene) {
 #[tokio::test]
 async fn a_storm_is_a_handful_of_messages_and_one_about_the_rest() {
     let scene = scene(&[ChannelKind::Slack, ChannelKind::Webhook, ChannelKind::SlackApp]).await;
-    let monitors = scene.monitors(12, 300).await;
+    let monitors = scene.monitors(24, 300).await;
     look(&scene, Verdict::Up, &monitors).await;
     for _ in 0..2 {
         look(&scene, Verdict::Down, &monitors).await;
     }
     // What keeps a state hears of each by itself.
-    assert_eq!(told(&scene).await, "members Critical 5, slack opened 5, slack_app opened 5, webhook opened 12");
+    assert_eq!(told(&scene).await, "members Critical 10, slack opened 10, slack_app opened 10, webhook opened 24");
     let soon: bool = scene.value("SELECT bool_and(due_at <= now() + interval '5 minutes') FROM held_notices").await;
     assert!(soon);
     minutes_later(&scene).await;
-    assert_eq!(told(&scene).await, "members Critical 6, slack digest 1, slack opened 5, slack_app digest 1, slack_app opened 5, webhook opened 12");
+    assert_eq!(
+        told(&scene).await,
+        "members Critical 11, slack digest 1, slack opened 10, slack_app digest 1, slack_app opened 10, webhook opened 24"
+    );
     let subject: String = scene.value("SELECT message->>'subject' FROM outbox WHERE message->>'subject' LIKE '%all open'").await;
-    assert!(subject.starts_with("[Critical] ") && subject.ends_with(": 7 incidents, all open"), "{subject}");
+    assert!(subject.starts_with("[Critical] ") && subject.ends_with(": 14 incidents, all open"), "{subject}");
 
     // It ends as it began: what was told is told to be over, once.
     look(&scene, Verdict::Up, &monitors).await;
@@ -99,15 +103,15 @@ async fn a_storm_is_a_handful_of_messages_and_one_about_the_rest() {
     let ends: String = scene
         .value("SELECT string_agg(coalesce(message->>'title', message->>'subject'), '; ' ORDER BY id) FROM outbox WHERE coalesce(message->>'title', message->>'subject') LIKE '%over by now'")
         .await;
-    assert_eq!(ends.matches("12 incidents, over by now").count(), 2, "{ends}");
+    assert_eq!(ends.matches("24 incidents, over by now").count(), 2, "{ends}");
     let app: i64 = scene
         .value("SELECT count(*) FROM outbox o JOIN channels c ON c.id = o.channel_id WHERE c.kind = 'slack_app' AND o.message->>'kind' = 'resolved'")
         .await;
-    assert_eq!(app, 12, "its messages are brought up to date each");
+    assert_eq!(app, 24, "its messages are brought up to date each");
     let hook: i64 = scene
         .value("SELECT count(*) FROM outbox WHERE message->>'kind' = 'resolved' AND channel_id = (SELECT id FROM channels WHERE kind = 'webhook')")
         .await;
-    assert_eq!(hook, 12);
+    assert_eq!(hook, 24);
     assert_eq!(scene.value::<i64>("SELECT count(*) FROM held_notices").await, 0);
 }
 
@@ -210,22 +214,87 @@ async fn what_nobody_had_tried_to_send_when_it_was_muted_is_told_when_the_mute_i
     assert_eq!(scene.value::<i64>("SELECT count(*) FROM held_notices").await, 2);
     minutes_later(&scene).await;
     assert_eq!(told(&scene).await, "members Critical 1, slack digest 1");
+    // Muted as long as it lasts, there is an end to hear of, and nothing else; but who thinks better of it hears what it became.
     mute(&scene, MuteFor::UntilResolved).await;
-    assert_eq!(scene.value::<i64>("SELECT count(*) FROM held_notices").await, 0);
+    look(&scene, Verdict::Degraded, &monitors).await;
+    FollowUps::new(scene.db.store.clone(), "https://waypost.example", "waypost.example")
+        .tell_due(Utc::now() + chrono::TimeDelta::days(400))
+        .await
+        .unwrap();
+    assert_eq!(told(&scene).await, "members Critical 1, slack digest 1");
+    assert_eq!(scene.value::<i64>("SELECT count(*) FROM held_notices").await, 2);
+    mute(&scene, MuteFor::Off).await;
+    minutes_later(&scene).await;
+    assert_eq!(told(&scene).await, "members Critical 1, members Digest 1, slack digest 2");
+}
+
+#[tokio::test]
+async fn a_mute_that_is_shortened_holds_no_longer_and_what_waits_for_a_digest_goes_on_waiting() {
+    let scene = scene(&[]).await;
+    let mut tx = scene.db.store.org_tx(scene.org).await.unwrap();
+    let at = (Utc::now() + chrono::TimeDelta::hours(12)).format("%H:00").to_string().parse().unwrap();
+    let tells = Receivers { members: true, ..Receivers::default() };
+    tx.add_route(&NewRoute { tells, hold: Hold::Daily { up_to: IncidentSeverity::Warning, at }, ..NewRoute::of_everybody() }).await.unwrap();
+    tx.commit().await.unwrap();
+    let monitors = scene.monitors(1, 300).await;
+    look(&scene, Verdict::Up, &monitors).await;
+    for _ in 0..2 {
+        look(&scene, Verdict::Degraded, &monitors).await;
+    }
+    let waits: String = scene.value("SELECT due_at::text FROM held_notices").await;
+    for how in [MuteFor::Hour, MuteFor::Off] {
+        mute(&scene, how).await;
+        assert_eq!(scene.value::<String>("SELECT due_at::text FROM held_notices").await, waits, "its digest is later than the mute");
+    }
+    mute(&scene, MuteFor::Day).await;
+    assert_ne!(scene.value::<String>("SELECT due_at::text FROM held_notices").await, waits);
+    mute(&scene, MuteFor::Hour).await;
+    let soon: bool = scene.value("SELECT due_at <= now() + interval '1 hour' FROM held_notices").await;
+    assert!(soon);
+}
+
+#[tokio::test]
+async fn what_ends_before_it_was_told_is_told_as_over_and_not_before_its_beginning() {
+    let scene = scene(&[]).await;
+    let server = Uuid::now_v7();
+    scene
+        .run_sql(&format!(
+            "INSERT INTO servers (org_id, id, host, ports, source) VALUES ('{}', '{server}', 'mx.example', '{{25,587}}', 'manual')",
+            scene.org.0
+        ))
+        .await;
+    let mut ports = Vec::new();
+    for port in [25, 587] {
+        let monitor = scene.monitor(MonitorKind::Smtp, &format!("mx.example:{port}"), 300).await;
+        scene.run_sql(&format!("UPDATE monitors SET server_id = '{server}' WHERE id = '{}'", monitor.0)).await;
+        ports.push(monitor);
+    }
+    look(&scene, Verdict::Up, &ports).await;
+    for port in &ports {
+        for _ in 0..2 {
+            look(&scene, Verdict::Down, &[*port]).await;
+        }
+    }
+    assert_eq!(told(&scene).await, "members Critical 1");
+    look(&scene, Verdict::Up, &ports[1..]).await;
+    assert_eq!(told(&scene).await, "members Critical 1", "nobody heard that it began");
+    minutes_later(&scene).await;
+    let subject: String = scene.value("SELECT message->>'subject' FROM outbox ORDER BY id DESC LIMIT 1").await;
+    assert!(subject.ends_with(": 1 incident, over by now"), "{subject}");
 }
 
 #[tokio::test]
 async fn what_was_told_long_ago_does_not_count() {
     let scene = scene(&[]).await;
-    let monitors = scene.monitors(6, 300).await;
+    let monitors = scene.monitors(11, 300).await;
     look(&scene, Verdict::Up, &monitors).await;
     for _ in 0..2 {
-        look(&scene, Verdict::Down, &monitors[..5]).await;
+        look(&scene, Verdict::Down, &monitors[..10]).await;
     }
-    assert_eq!(told(&scene).await, "members Critical 5");
+    assert_eq!(told(&scene).await, "members Critical 10");
     scene.run_sql("UPDATE outbox SET created_at = created_at - interval '5 minutes'").await;
     for _ in 0..2 {
-        look(&scene, Verdict::Down, &monitors[5..]).await;
+        look(&scene, Verdict::Down, &monitors[10..]).await;
     }
-    assert_eq!(told(&scene).await, "members Critical 6");
+    assert_eq!(told(&scene).await, "members Critical 11");
 }

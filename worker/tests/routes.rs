@@ -8,12 +8,14 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use scene::Scene;
 use waypost_store::{
+    OrgTx,
+    channel_messages::News,
     channels::{AddChannel, SealedChannel, new_channel_id},
     incidents::IncidentChange,
 };
 use waypost_types::{
     ChannelId, IncidentId, MonitorId, RouteId,
-    channel::ChannelKind,
+    channel::{ChannelKind, EventKind},
     incident::{IncidentSeverity, IncidentStatus, MuteFor},
     monitor::MonitorKind,
     outcome::Verdict,
@@ -252,6 +254,12 @@ async fn a_muted_incident_is_followed_up_when_the_mute_is_over_and_a_changed_rou
     assert_eq!(told(&scene).await, before);
 }
 
+/// As the judge tells of what it opens and ends.
+async fn tell(tx: &mut OrgTx, id: IncidentId, kind: EventKind, summary: &str, at: DateTime<Utc>) {
+    let routed = tx.ask_routes(id, kind, at).await.unwrap();
+    tx.tell_channels_of(&routed, id, &News { kind, summary, now: None, at }).await.unwrap();
+}
+
 #[tokio::test]
 async fn what_is_held_is_told_as_one_message_with_what_is_over_by_then() {
     let scene = Scene::new().await;
@@ -274,7 +282,7 @@ async fn what_is_held_is_told_as_one_message_with_what_is_over_by_then() {
             evidence: serde_json::Value::Null,
         };
         let id = tx.open_incident(&opening).await.unwrap();
-        tx.tell_channels(id, waypost_types::channel::EventKind::Opened, "It is slow.", Utc::now()).await.unwrap();
+        tell(&mut tx, id, EventKind::Opened, "It is slow.", Utc::now()).await;
         tx.commit().await.unwrap();
         id
     };
@@ -285,7 +293,7 @@ async fn what_is_held_is_told_as_one_message_with_what_is_over_by_then() {
     // It ends unheard: no message of its own.
     let mut tx = scene.db.store.org_tx(scene.org).await.unwrap();
     tx.end_incident(second, Utc::now(), "x").await.unwrap();
-    tx.tell_channels(second, waypost_types::channel::EventKind::Resolved, "x", Utc::now()).await.unwrap();
+    tell(&mut tx, second, EventKind::Resolved, "x", Utc::now()).await;
     tx.commit().await.unwrap();
     assert_eq!(told(&scene).await, "");
     // What is critical does not wait.
@@ -311,11 +319,10 @@ async fn what_is_held_is_told_as_one_message_with_what_is_over_by_then() {
     assert!(lines.len() == 2 && lines[0].starts_with("Warning: first.") && lines[1].starts_with("Over: second."), "{said}");
     // Who read of it in the digest hears of its end.
     let mut tx = store.org_tx(scene.org).await.unwrap();
-    let end = waypost_types::channel::EventKind::Resolved;
     let first = IncidentId(scene.value("SELECT id FROM incidents WHERE title = 'first'").await);
     tx.end_incident(first, later, "x").await.unwrap();
     let quiet_is_over = in_minutes(5 * 60);
-    tx.tell_channels(first, end, "x", quiet_is_over).await.unwrap();
+    tell(&mut tx, first, EventKind::Resolved, "x", quiet_is_over).await;
     tx.commit().await.unwrap();
     assert!(told(&scene).await.contains("chat resolved") && told(&scene).await.contains("hook resolved"), "{}", told(&scene).await);
 }

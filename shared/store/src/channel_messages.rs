@@ -107,7 +107,7 @@ fn event_key(incident: IncidentId, kind: EventKind, (version, reopened): (i64, i
 impl OrgTx {
     /// Tells the channels what happened to an incident, as the organisation's routes say; see [`Self::tell_channels_of`].
     pub async fn tell_channels(&mut self, incident: IncidentId, kind: EventKind, summary: &str, at: DateTime<Utc>) -> Result<u64, StoreError> {
-        let routed = self.ask_routes(incident, kind, at).await?;
+        let routed = self.ask_routes_of_channels(incident, kind, at).await?;
         self.tell_channels_of(&routed, incident, &News { kind, summary, now: None, at }).await
     }
 

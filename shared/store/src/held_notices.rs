@@ -37,6 +37,8 @@ pub struct HeldIncident {
     pub opened_at: DateTime<Utc>,
     /// When it ended.
     pub resolved_at: Option<DateTime<Utc>>,
+    /// How often it was opened again.
+    pub reopened: i32,
 }
 
 /// All that is told to a receiver now.
@@ -79,7 +81,7 @@ impl OrgTx {
             r#"WITH taken AS (
                  DELETE FROM held_notices h WHERE h.org_id = $1 AND h.channel_id IS NOT DISTINCT FROM $2 AND h.due_at <= $3 RETURNING h.incident_id
                )
-               SELECT i.id, i.title, i.summary, i.severity, i.status, i.opened_at, i.resolved_at,
+               SELECT i.id, i.title, i.summary, i.severity, i.status, i.opened_at, i.resolved_at, i.reopened,
                       (SELECT c.kind FROM channels c WHERE c.org_id = $1 AND c.id = $2) AS kind
                FROM taken t JOIN incidents i ON i.org_id = $1 AND i.id = t.incident_id
                ORDER BY i.status = 'resolved', array_position(ARRAY['critical', 'warning', 'info'], i.severity), i.opened_at, i.id"#,
@@ -102,6 +104,7 @@ impl OrgTx {
                     status: row.status.parse().map_err(|()| StoreError::Corrupt(row.status.clone()))?,
                     opened_at: row.opened_at,
                     resolved_at: row.resolved_at,
+                    reopened: row.reopened,
                 })
             })
             .collect::<Result<_, StoreError>>()?;

@@ -1,15 +1,44 @@
 //! Migrations: run by an owner role, embedded in the binary.
 
-use sqlx::{Connection, PgConnection, migrate::Migrator};
+use std::time::Duration;
+
+use sqlx::{
+    Connection, PgConnection,
+    migrate::{MigrateError, Migrator},
+};
 
 use crate::StoreError;
 
 static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
 
+/// Times that migrations begin anew where another database of the cluster made the roles at the same moment.
+const AGAIN: u32 = 5;
+
+fn met_another(error: &MigrateError) -> bool {
+    let met = |error: &sqlx::Error| {
+        // A role of that name is there by now, or was granted by another just now.
+        error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| matches!(&*code, "23505" | "42710" | "XX000"))
+    };
+    matches!(error, MigrateError::ExecuteMigration(error, 1) if met(error))
+}
+
 /// Brings the schema up to date as the role that `url` names, which must own the database or be a superuser. Running processes may do
 /// this at once: sqlx takes an advisory lock.
 pub async fn migrate(url: &str) -> Result<(), StoreError> {
     let mut connection = PgConnection::connect(url).await?;
+    // Roles belong to the cluster and locks to a database: the first migrations of two databases may meet. One of them has made the roles then.
+    for _ in 0..AGAIN {
+        match MIGRATOR.run(&mut connection).await {
+            Err(error) if met_another(&error) => {
+                connection = PgConnection::connect(url).await?;
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            done => {
+                done.map_err(|error| StoreError::Database(error.into()))?;
+                break;
+            }
+        }
+    }
     MIGRATOR.run(&mut connection).await.map_err(|error| StoreError::Database(error.into()))?;
     // Every process looks at start whether migrations wait. Processes that start together must not grant at once: PostgreSQL answers
     // “tuple concurrently updated”.

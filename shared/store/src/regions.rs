@@ -85,7 +85,7 @@ impl OrgTx {
             r#"SELECT region AS "name!", w.seen_at AS "seen_at?", CASE WHEN w.cut_off_until IS NULL THEN w.cut_off_since END AS cut_off_since,
                       coalesce(w.port25_blocked, false) AS "port25_blocked!", coalesce(u.monitors, 0) AS "monitors!", coalesce(u.alone, 0) AS "alone!"
                FROM worker_regions w FULL JOIN (
-                 SELECT r.region, count(*) AS monitors, count(*) FILTER (WHERE NOT array_remove(m.regions, r.region) && working_regions($2)) AS alone
+                 SELECT r.region, count(*) AS monitors, count(*) FILTER (WHERE NOT array_remove(m.regions, r.region) && (SELECT working_regions($2))) AS alone
                  FROM monitors m CROSS JOIN UNNEST(m.regions) AS r(region) WHERE m.org_id = $1 AND NOT m.paused GROUP BY r.region
                ) u USING (region) ORDER BY region"#,
             org,

@@ -44,10 +44,30 @@ impl Routed {
         match (self, receiver) {
             (Self::To { members, .. }, None) => *members,
             (Self::To { channels, .. }, Some(channel)) => channels.contains(&channel),
-            (Self::Everybody | Self::Heard, _) => false,
+            (Self::Everybody, _) => true,
+            (Self::Heard, _) => false,
         }
     }
 }
+
+/// Who may be told of an event at all.
+enum Whom<'a> {
+    /// Members and channels; with whom the routes tell now of a worse incident that this one is told with.
+    All(Option<&'a Routed>),
+    /// Channels alone.
+    Channels,
+}
+
+/// Until when a mute keeps what happens. One that lasts as long as the incident does has no end of its own.
+pub(crate) fn silent_until(mute: &Mute) -> DateTime<Utc> {
+    mute.until.unwrap_or(NEVER)
+}
+
+/// So far away that it is never due.
+const NEVER: DateTime<Utc> = match DateTime::from_timestamp(253_370_764_800, 0) {
+    Some(at) => at,
+    None => DateTime::<Utc>::MAX_UTC,
+};
 
 /// Somebody who is told: a channel, or members by mail.
 type Receiver = Option<ChannelId>;
@@ -64,36 +84,43 @@ pub(crate) struct IncidentFacts {
     status: IncidentStatus,
     tags: Vec<String>,
     zone: Zone,
+    reopened: bool,
 }
 
 impl OrgTx {
     /// Asks the routes about one event of one incident, and keeps what they hold and what follows of it.
     pub async fn ask_routes(&mut self, incident: IncidentId, kind: EventKind, at: DateTime<Utc>) -> Result<Routed, StoreError> {
-        self.ask(incident, kind, at, None).await
+        self.ask(incident, kind, at, Whom::All(None)).await
     }
 
-    /// `worse` is whom the routes tell now of an incident that this one is told with.
-    async fn ask(&mut self, incident: IncidentId, kind: EventKind, at: DateTime<Utc>, worse: Option<&Routed>) -> Result<Routed, StoreError> {
+    /// The same where channels alone are told: what a person opens or ends is mailed to nobody.
+    pub(crate) async fn ask_routes_of_channels(&mut self, incident: IncidentId, kind: EventKind, at: DateTime<Utc>) -> Result<Routed, StoreError> {
+        self.ask(incident, kind, at, Whom::Channels).await
+    }
+
+    async fn ask(&mut self, incident: IncidentId, kind: EventKind, at: DateTime<Utc>, whom: Whom<'_>) -> Result<Routed, StoreError> {
+        let worse = if let Whom::All(worse) = whom { worse } else { None };
         let over = matches!(kind, EventKind::Resolved | EventKind::LetGo);
         let mute = self.mute_of(incident, at).await?;
         let (routes, lately) = (self.all_routes().await?, self.told_lately(incident, kind, at).await?);
         let crowded = |receiver: Receiver| lately.get(&receiver).and_then(|lately| lately.waits_until(at));
-        if mute.is_none() && routes.is_empty() && !lately.keys().any(|receiver| crowded(*receiver).is_some()) {
+        let (heard, held) = if kind == EventKind::Opened { (BTreeSet::new(), BTreeSet::new()) } else { self.told_of(incident).await? };
+        if mute.is_none() && routes.is_empty() && held.is_empty() && !lately.keys().any(|receiver| crowded(*receiver).is_some()) {
             return Ok(Routed::Everybody);
         }
         let (facts, hearing) = (self.facts_of(incident).await?, self.hearing().await?);
         let decision = decided(&routes, &hearing, &facts, at);
-        let (heard, held) = if kind == EventKind::Opened { (BTreeSet::new(), BTreeSet::new()) } else { self.told_of(incident).await? };
-        if let Some(mute) = mute {
-            return self.told_after(incident, &mute, over, (&decision, &hearing, &heard)).await;
-        }
         if !over {
             self.follow_up(incident, &facts, &decision).await?;
+        }
+        let mails = matches!(whom, Whom::All(_));
+        if let Some(mute) = mute {
+            return self.told_after(incident, (&mute, over, mails, facts.reopened), (&decision, &hearing, &heard)).await;
         }
         let named = decision.members.map(|_| None).into_iter().chain(decision.channels.iter().map(|told| Some(told.channel)));
         let receivers: BTreeSet<Receiver> = if over { &heard | &held } else { &heard | &named.collect() };
         let (mut now, mut later) = (Vec::new(), None::<DateTime<Utc>>);
-        for receiver in receivers {
+        for receiver in receivers.into_iter().filter(|receiver| mails || receiver.is_some()) {
             let of_kind = |is: fn(ChannelKind) -> bool| hearing.iter().any(|each| Some(each.listener.channel) == receiver && is(each.kind));
             let keeps_state = of_kind(ChannelKind::keeps_state);
             if over && !heard.contains(&receiver) {
@@ -145,32 +172,42 @@ impl OrgTx {
     async fn told_after(
         &mut self,
         incident: IncidentId,
-        mute: &Mute,
-        over: bool,
+        (mute, over, mails, reopened): (&Mute, bool, bool, bool),
         (decision, hearing, heard): (&Decision, &[Hearing], &BTreeSet<Receiver>),
     ) -> Result<Routed, StoreError> {
         if over {
+            // Of one that is muted as long as it lasts there is nothing left to tell.
+            if mute.until.is_none() {
+                self.forget_held(incident).await?;
+            }
             for receiver in heard {
                 self.let_go_of(incident, *receiver).await?;
             }
             return Ok(Routed::Heard);
         }
-        let Some(until) = mute.until else { return Ok(Routed::nobody()) };
-        let stateful = |receiver: &Receiver| hearing.iter().any(|each| Some(each.listener.channel) == *receiver && each.kind.keeps_state());
+        // What keeps a state and has it already stays as it is; one that was told of an end has it no more.
+        let has_it = |receiver: &Receiver| {
+            let stateful = hearing.iter().any(|each| Some(each.listener.channel) == *receiver && each.kind.keeps_state());
+            stateful && heard.contains(receiver) && !reopened
+        };
         let named = decision.members.map(|_| None).into_iter().chain(decision.channels.iter().map(|told| Some(told.channel)));
-        let receivers: BTreeSet<Receiver> =
-            named.chain(heard.iter().copied()).filter(|receiver| !(stateful(receiver) && heard.contains(receiver))).collect();
-        for receiver in receivers {
+        let receivers: BTreeSet<Receiver> = named.chain(heard.iter().copied()).filter(|receiver| !has_it(receiver)).collect();
+        for receiver in receivers.into_iter().filter(|receiver| mails || receiver.is_some()) {
+            let when = receiver.map_or(decision.members, |channel| decision.channel(channel));
+            let until = match when {
+                Some(When::Held { until }) => until.max(silent_until(mute)),
+                _ => silent_until(mute),
+            };
             self.hold(incident, receiver, until).await?;
         }
         Ok(Routed::nobody())
     }
 
-    /// The same for incidents that opened at once, the worst first: whoever is told of that now is told of all.
+    /// Asks them about incidents that opened at once, the worst first: whoever is told of that now is told of all.
     pub async fn ask_routes_together(&mut self, incidents: &[IncidentId], at: DateTime<Utc>) -> Result<Vec<Routed>, StoreError> {
         let mut all: Vec<Routed> = Vec::with_capacity(incidents.len());
         for incident in incidents {
-            let routed = self.ask(*incident, EventKind::Opened, at, all.first()).await?;
+            let routed = self.ask(*incident, EventKind::Opened, at, Whom::All(all.first())).await?;
             all.push(routed);
         }
         Ok(all)
@@ -199,7 +236,7 @@ impl OrgTx {
     async fn facts_of(&mut self, incident: IncidentId) -> Result<IncidentFacts, StoreError> {
         let org = self.org().0;
         let row = sqlx::query!(
-            r#"SELECT i.severity, i.status, o.time_zone,
+            r#"SELECT i.severity, i.status, o.time_zone, i.reopened,
                       coalesce(monitor_tags(m), '{}') AS "tags!"
                FROM incidents i JOIN orgs o ON o.id = i.org_id LEFT JOIN monitors m ON m.org_id = $1 AND m.id = i.monitor_id
                WHERE i.org_id = $1 AND i.id = $2"#,
@@ -212,6 +249,7 @@ impl OrgTx {
             severity: row.severity.parse().map_err(|()| StoreError::Corrupt(row.severity.clone()))?,
             status: row.status.parse().map_err(|()| StoreError::Corrupt(row.status.clone()))?,
             tags: row.tags,
+            reopened: row.reopened > 0,
             zone: row.time_zone.parse().map_err(|_| StoreError::Corrupt(row.time_zone.clone()))?,
         })
     }
@@ -246,6 +284,13 @@ impl OrgTx {
         )
         .execute(self.connection())
         .await?;
+        Ok(())
+    }
+
+    /// Nothing of it is held for anybody any more.
+    pub(crate) async fn forget_held(&mut self, incident: IncidentId) -> Result<(), StoreError> {
+        let org = self.org().0;
+        sqlx::query!("DELETE FROM held_notices WHERE org_id = $1 AND incident_id = $2", org, incident.0).execute(self.connection()).await?;
         Ok(())
     }
 

@@ -107,6 +107,9 @@ impl OrgTx {
         )
         .execute(self.connection())
         .await?;
+        sqlx::query!("UPDATE channels SET held_until = NULL WHERE org_id = $1 AND kind = 'slack_app' AND held_until IS NOT NULL", org)
+            .execute(self.connection())
+            .await?;
         self.notify_mail().await?;
         Ok(kept)
     }

@@ -208,8 +208,9 @@ impl OrgTx {
         Ok(())
     }
 
-    /// Somebody acknowledged or muted an incident: what shows how it stands is brought up to date. Only Slack's app shows that.
-    pub(crate) async fn tell_handled(&mut self, incident: IncidentId, at: DateTime<Utc>) -> Result<(), StoreError> {
+    /// Somebody acknowledged or muted an incident, or it is something else now: what shows how it stands is brought up to date. Only Slack's app
+    /// shows that.
+    pub async fn tell_handled(&mut self, incident: IncidentId, at: DateTime<Utc>) -> Result<(), StoreError> {
         let org = self.org().0;
         let channels = sqlx::query_scalar!(
             "SELECT c.id FROM channels c WHERE c.org_id = $1 AND c.enabled AND c.kind = 'slack_app' AND EXISTS (

@@ -46,7 +46,7 @@ impl OrgTx {
         let ids: Vec<Uuid> = monitors.iter().map(|id| id.0).collect();
         let rows = sqlx::query!(
             "SELECT m.id, m.regions, m.judge, coalesce(m.heard_at, m.last_checked_at) AS heard_at, m.domain_id, m.server_id, m.address_id
-             FROM monitors m WHERE m.org_id = $1 AND m.id = ANY($2) AND is_unheard(m, working_regions($3), $3) ORDER BY m.id FOR UPDATE OF m",
+             FROM monitors m WHERE m.org_id = $1 AND m.id = ANY($2) AND is_unheard(m, (SELECT working_regions($3)), $3) ORDER BY m.id FOR UPDATE OF m",
             org,
             &ids,
             now

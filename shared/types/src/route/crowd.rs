@@ -1,10 +1,10 @@
-//! What comes many at once is told together: who was told of a lot just now hears of the rest in one message, whatever its severity, since a tenth
-//! message within minutes says less than one that counts. Pure; the store says what was told.
+//! What comes many at once is told together: who was told of a lot just now hears of the rest in one message, whatever its severity, since an
+//! eleventh message within minutes says less than one that counts. Pure; the store says what was told.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// After so many messages within [`WINDOW`] the next ones wait for each other.
-pub const MANY: u32 = 5;
+pub const MANY: u32 = 10;
 /// How far back messages count, and how long what comes then waits at most.
 pub const WINDOW: TimeDelta = TimeDelta::minutes(5);
 /// What happens to other ports of a server within this time of the first is told together.
@@ -41,15 +41,15 @@ mod tests {
         let ahead = |seconds| Some(now + TimeDelta::seconds(seconds));
         for (messages, first, of_server, until) in [
             (1, 10, None, None),
-            (4, 290, None, None),
-            (5, 10, None, ahead(290)),
-            (9, 299, None, ahead(1)),
+            (9, 290, None, None),
+            (10, 10, None, ahead(290)),
+            (99, 299, None, ahead(1)),
             // Another port of the server was told of just now.
             (1, 30, Some(30), ahead(90)),
             (1, 120, Some(120), None),
             // The later of both.
-            (6, 200, Some(10), ahead(110)),
-            (6, 20, Some(10), ahead(280)),
+            (11, 200, Some(10), ahead(110)),
+            (11, 20, Some(10), ahead(280)),
         ] {
             let lately = Lately { messages, first: ago(first), of_server: of_server.map(ago) };
             assert_eq!(lately.waits_until(now), until, "{messages} {first} {of_server:?}");
