@@ -53,5 +53,5 @@ test('a table is tried, brought in, searched, changed and taken out again', asyn
 
   const out = await visitor.context.request.get(`${here.base}${await main.getByRole('link', { name: 'Export CSV' }).getAttribute('href')}`);
   assert.match(out.headers()['content-disposition'], /^attachment; filename="waypost-/);
-  assert.ok((await out.text()).includes(`\r\nserver,${lease.mx_host},25 465 587,,,300,,\r\n`), await out.text());
+  assert.ok((await out.text()).includes(`\r\nserver,${lease.mx_host},25 465 587,,,300,,,\r\n`), await out.text());
 });
