@@ -20,13 +20,13 @@ use waypost_types::{
     incident::{IncidentSeverity, TimelineEvent},
     monitor::MonitorKind,
     outcome::Outcome,
-    rule::rule_of,
     runbook::{Guide, OwnRunbook},
     topic::Topic,
 };
 
 use crate::{
     WorkerError,
+    opened::{Opened, told_together},
     wording::{fails_again, fails_in_turn},
 };
 
@@ -123,9 +123,9 @@ fn about<'a>(
 }
 
 /// Title and address of a runbook.
-type Book = (&'static str, String);
+pub(crate) type Book = (&'static str, String);
 
-fn shown(book: Option<&Book>) -> Option<(&str, &str)> {
+pub(crate) fn shown(book: Option<&Book>) -> Option<(&str, &str)> {
     book.map(|(title, url)| (*title, url.as_str()))
 }
 
@@ -381,55 +381,6 @@ async fn note_flapping(tx: &mut OrgTx, open: &mut OpenIncident, flap: Flap, at: 
         tx.set_flapping(open.id, open.flapping_since).await?;
     }
     Ok(())
-}
-
-/// An incident that opened, and is to be told.
-struct Opened<'a> {
-    id: IncidentId,
-    step: &'a Step<'a>,
-    severity: IncidentSeverity,
-    title: &'a str,
-    summary: &'a str,
-}
-
-impl Opened<'_> {
-    fn mail<'b>(&'b self, org: &'b str, url: &'b str, book: Option<&'b Book>) -> IncidentMail<'b> {
-        let runbook = shown(book);
-        let Step { target, at, .. } = *self.step;
-        IncidentMail {
-            org,
-            url,
-            title: self.title,
-            summary: self.summary,
-            target,
-            severity: self.severity,
-            opened_at: at,
-            at,
-            runbook,
-            root_cause: None,
-        }
-    }
-}
-
-/// What one audit of a domain opens is one piece of news, however many record families it is about, and so is what one rule opens, however many
-/// monitors it is about; anything else is told by itself.
-fn told_together(opened: Vec<Opened<'_>>) -> Vec<Vec<Opened<'_>>> {
-    let mut news: Vec<Vec<Opened<'_>>> = Vec::new();
-    for one in opened {
-        let same = |other: &&mut Vec<Opened<'_>>| {
-            let of_audit = |other: &Opened<'_>| one.step.kind == MonitorKind::Audit && other.step.monitor == one.step.monitor;
-            let of_rule = |other: &Opened<'_>| rule_of(&one.step.condition).is_some() && other.step.condition == one.step.condition;
-            other.first().is_some_and(|other| of_audit(other) || of_rule(other))
-        };
-        match news.iter_mut().find(same) {
-            Some(others) => others.push(one),
-            None => news.push(vec![one]),
-        }
-    }
-    for together in &mut news {
-        together.sort_by_key(|one| std::cmp::Reverse(one.severity));
-    }
-    news
 }
 
 fn opening<'a>(step: &'a Step<'_>, (severity, title, summary): (IncidentSeverity, &'a str, &'a str)) -> Result<Opening<'a>, WorkerError> {

@@ -28,6 +28,7 @@ mod logins;
 mod maintenance;
 pub mod notices;
 pub mod notifier;
+mod opened;
 mod port25;
 mod queue;
 pub mod recorder;

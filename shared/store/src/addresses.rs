@@ -71,6 +71,18 @@ pub(crate) fn network(cidr: Cidr) -> Result<IpNetwork, StoreError> {
     IpNetwork::new(net.addr(), net.prefix_len()).map_err(|error| StoreError::Corrupt(error.to_string()))
 }
 
+/// Which addresses are read; what is absent does not narrow.
+#[derive(Default)]
+pub(crate) struct Which<'a> {
+    pub id: Option<AddressId>,
+    /// Those behind this one.
+    pub after: Option<Cidr>,
+    pub tag: Option<&'a str>,
+    pub pools: Option<&'a [Uuid]>,
+    /// Those on most lists before the order of networks.
+    pub listed_first: bool,
+}
+
 impl OrgTx {
     /// Adds an address or network with its block-list monitor, due at once.
     pub async fn add_address(&mut self, cidr: Cidr) -> Result<Added<Address, AddressId>, StoreError> {
@@ -113,20 +125,8 @@ impl OrgTx {
     /// An address with its latest scan and its monitor.
     pub async fn address(&mut self, id: AddressId) -> Result<Address, StoreError> {
         let org = self.org().0;
-        let row = sqlx::query_as!(
-            AddressRow,
-            r#"SELECT a.id, a.net AS "net: IpNetwork", a.source, a.hosts, a.tags, p.id AS "pool_id?", p.name AS "pool_name?", a.version, a.created_at, m.state AS "state?", m.listed AS "listed?",
-                      m.answered AS "answered?", m.asked AS "asked?", m.last_checked_at AS "last_checked_at?",
-                      (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at
-               FROM addresses a LEFT JOIN monitors m ON m.org_id = $1 AND m.address_id = a.id AND m.kind = 'blacklist'
-               LEFT JOIN pools p ON p.org_id = $1 AND p.id = a.pool_id
-               WHERE a.org_id = $1 AND a.id = $2"#,
-            org,
-            id.0
-        )
-        .fetch_one(self.connection())
-        .await?;
-        let mut address = Address::try_from(row)?;
+        let which = Which { id: Some(id), ..Which::default() };
+        let mut address = self.read_addresses(&which, 1).await?.pop().ok_or(StoreError::NotFound)?;
         address.monitors = self.monitors_of(&[id.0]).await?;
         if let Some(monitor) = address.monitors.iter().find(|monitor| monitor.kind == MonitorKind::Blacklist) {
             let last = sqlx::query!(
@@ -150,51 +150,44 @@ impl OrgTx {
 
     /// A page of addresses in the order of their networks, without scans and monitors; of those with a tag where one is given.
     pub async fn addresses(&mut self, after: Option<Cidr>, tag: Option<&str>, limit: i64) -> Result<Vec<Address>, StoreError> {
-        let org = self.org().0;
-        let after = after.map(network).transpose()?;
-        let mut addresses = sqlx::query_as!(
-            AddressRow,
-            r#"SELECT a.id, a.net AS "net: IpNetwork", a.source, a.hosts, a.tags, p.id AS "pool_id?", p.name AS "pool_name?", a.version, a.created_at, m.state AS "state?", m.listed AS "listed?",
-                      m.answered AS "answered?", m.asked AS "asked?", m.last_checked_at AS "last_checked_at?",
-                      (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at
-               FROM addresses a LEFT JOIN monitors m ON m.org_id = $1 AND m.address_id = a.id AND m.kind = 'blacklist'
-               LEFT JOIN pools p ON p.org_id = $1 AND p.id = a.pool_id
-               WHERE a.org_id = $1 AND ($2::cidr IS NULL OR a.net > $2::cidr) AND ($4::text IS NULL OR $4 = ANY(address_tags(a))) ORDER BY a.net LIMIT $3"#,
-            org,
-            after,
-            limit,
-            tag
-        )
-        .fetch_all(self.connection())
-        .await?
-        .into_iter()
-        .map(Address::try_from)
-        .collect::<Result<Vec<_>, _>>()?;
+        let mut addresses = self.read_addresses(&Which { after, tag, ..Which::default() }, limit).await?;
         self.standing().await?.count(&mut addresses);
         Ok(addresses)
     }
 
     /// The addresses of these pools in the order of their networks, without scans and monitors.
     pub(crate) async fn addresses_in(&mut self, pools: &[Uuid]) -> Result<Vec<Address>, StoreError> {
+        let mut addresses = self.read_addresses(&Which { pools: Some(pools), ..Which::default() }, i64::MAX).await?;
+        self.standing().await?.count(&mut addresses);
+        Ok(addresses)
+    }
+
+    /// Addresses in the order of their networks, without scans and monitors, and as their own monitors count listings.
+    pub(crate) async fn read_addresses(&mut self, which: &Which<'_>, limit: i64) -> Result<Vec<Address>, StoreError> {
         let org = self.org().0;
-        let mut addresses = sqlx::query_as!(
+        sqlx::query_as!(
             AddressRow,
-            r#"SELECT a.id, a.net AS "net: IpNetwork", a.source, a.hosts, a.tags, p.id AS "pool_id?", p.name AS "pool_name?", a.version, a.created_at, m.state AS "state?", m.listed AS "listed?",
-                      m.answered AS "answered?", m.asked AS "asked?", m.last_checked_at AS "last_checked_at?",
+            r#"SELECT a.id, a.net AS "net: IpNetwork", a.source, a.hosts, a.tags, p.id AS "pool_id?", p.name AS "pool_name?", a.version, a.created_at,
+                      m.state AS "state?", m.listed AS "listed?", m.answered AS "answered?", m.asked AS "asked?", m.last_checked_at AS "last_checked_at?",
                       (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at
                FROM addresses a LEFT JOIN monitors m ON m.org_id = $1 AND m.address_id = a.id AND m.kind = 'blacklist'
-               JOIN pools p ON p.org_id = $1 AND p.id = a.pool_id
-               WHERE a.org_id = $1 AND a.pool_id = ANY($2) ORDER BY a.net"#,
+               LEFT JOIN pools p ON p.org_id = $1 AND p.id = a.pool_id
+               WHERE a.org_id = $1 AND ($2::uuid IS NULL OR a.id = $2) AND ($3::cidr IS NULL OR a.net > $3::cidr)
+                 AND ($4::text IS NULL OR $4 = ANY(address_tags(a))) AND ($5::uuid[] IS NULL OR a.pool_id = ANY($5))
+               ORDER BY CASE WHEN $6 THEN coalesce(m.listed, 0) END DESC, a.net LIMIT $7"#,
             org,
-            pools
+            which.id.map(|id| id.0),
+            which.after.map(network).transpose()?,
+            which.tag,
+            which.pools,
+            which.listed_first,
+            limit
         )
         .fetch_all(self.connection())
         .await?
         .into_iter()
         .map(Address::try_from)
-        .collect::<Result<Vec<_>, _>>()?;
-        self.standing().await?.count(&mut addresses);
-        Ok(addresses)
+        .collect()
     }
 
     /// Changes an address: its tags, its pool, and the settings of its monitor.

@@ -27,19 +27,15 @@ fn met_another(error: &MigrateError) -> bool {
 pub async fn migrate(url: &str) -> Result<(), StoreError> {
     let mut connection = PgConnection::connect(url).await?;
     // Roles belong to the cluster and locks to a database: the first migrations of two databases may meet. One of them has made the roles then.
-    for _ in 0..AGAIN {
-        match MIGRATOR.run(&mut connection).await {
-            Err(error) if met_another(&error) => {
-                connection = PgConnection::connect(url).await?;
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
-            done => {
-                done.map_err(|error| StoreError::Database(error.into()))?;
-                break;
-            }
+    let mut again = AGAIN;
+    while let Err(error) = MIGRATOR.run(&mut connection).await {
+        if again == 0 || !met_another(&error) {
+            return Err(StoreError::Database(error.into()));
         }
+        again -= 1;
+        connection = PgConnection::connect(url).await?;
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    MIGRATOR.run(&mut connection).await.map_err(|error| StoreError::Database(error.into()))?;
     // Every process looks at start whether migrations wait. Processes that start together must not grant at once: PostgreSQL answers
     // “tuple concurrently updated”.
     sqlx::query("SELECT pg_advisory_lock(7295815)").execute(&mut connection).await?;

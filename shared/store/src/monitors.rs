@@ -164,27 +164,6 @@ impl OrgTx {
         Ok(MonitorRoom { limit, left: limit - row.used, verified: row.verified })
     }
 
-    /// Regions that new monitors are checked from: `local` while it is alive, or else the region that was alive last.
-    pub async fn default_regions(&mut self) -> Result<Vec<String>, StoreError> {
-        let region = sqlx::query_scalar!(
-            "SELECT region FROM worker_regions ORDER BY (region = 'local' AND seen_at > now() - interval '10 minutes') DESC, seen_at DESC LIMIT 1"
-        )
-        .fetch_optional(self.connection())
-        .await?;
-        Ok(vec![region.unwrap_or_else(|| "local".to_owned())])
-    }
-
-    /// Which of these regions no worker was ever seen in.
-    pub async fn unknown_regions(&mut self, regions: &[String]) -> Result<Vec<String>, StoreError> {
-        Ok(sqlx::query_scalar!(
-            r#"SELECT r.region AS "region!" FROM UNNEST($1::text[]) AS r(region)
-               WHERE r.region <> 'local' AND NOT EXISTS (SELECT FROM worker_regions w WHERE w.region = r.region)"#,
-            regions
-        )
-        .fetch_all(self.connection())
-        .await?)
-    }
-
     /// What is watched and matches a target, so that a monitor made by itself belongs to it.
     pub async fn owner_of_target(&mut self, kind: MonitorKind, subject: &str) -> Result<Option<Asset>, StoreError> {
         let org = self.org().0;

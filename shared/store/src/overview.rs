@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::types::ipnetwork::IpNetwork;
 use uuid::Uuid;
 use waypost_types::{
     DomainId, DomainName, MonitorId, ServerId,
@@ -17,7 +16,7 @@ use waypost_types::{
 
 use crate::{
     OrgTx, StoreError,
-    addresses::AddressRow,
+    addresses::Which,
     domains::state_of,
     incidents::IncidentRow,
     standing::{AllStanding, OfDomains, most_of, weigh},
@@ -241,23 +240,7 @@ impl OrgTx {
 
     /// Addresses, those on most lists first.
     pub async fn worst_addresses(&mut self, standing: &OverviewStanding) -> Result<Vec<Address>, StoreError> {
-        let org = self.org().0;
-        let mut worst = sqlx::query_as!(
-            AddressRow,
-            r#"SELECT a.id, a.net AS "net: IpNetwork", a.source, a.hosts, a.tags, p.id AS "pool_id?", p.name AS "pool_name?", a.version, a.created_at, m.state AS "state?", m.listed AS "listed?",
-                      m.answered AS "answered?", m.asked AS "asked?", m.last_checked_at AS "last_checked_at?",
-                      (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at
-               FROM addresses a LEFT JOIN monitors m ON m.org_id = $1 AND m.address_id = a.id AND m.kind = 'blacklist'
-               LEFT JOIN pools p ON p.org_id = $1 AND p.id = a.pool_id
-               WHERE a.org_id = $1 ORDER BY coalesce(m.listed, 0) DESC, a.net LIMIT $2"#,
-            org,
-            SHOWN
-        )
-        .fetch_all(self.connection())
-        .await?
-        .into_iter()
-        .map(Address::try_from)
-        .collect::<Result<Vec<_>, _>>()?;
+        let mut worst = self.read_addresses(&Which { listed_first: true, ..Which::default() }, SHOWN).await?;
         standing.all.count(&mut worst);
         // The database ordered by each monitor's own count.
         worst.sort_by_key(|address| std::cmp::Reverse(address.listed));

@@ -1,5 +1,5 @@
-//! Workers by region: who is alive, whether port 25 of the outside world can be reached from there, and whose turn it is to look at a
-//! mailbox provider's host.
+//! Workers by region: who is alive, whether port 25 of the outside world can be reached from there, how much of an organisation is checked from
+//! where, and whose turn it is to look at a mailbox provider's host.
 
 use chrono::{DateTime, Utc};
 
@@ -78,6 +78,27 @@ impl Store {
 }
 
 impl OrgTx {
+    /// Regions that new monitors are checked from: `local` while it is alive, or else the region that was alive last.
+    pub async fn default_regions(&mut self) -> Result<Vec<String>, StoreError> {
+        let region = sqlx::query_scalar!(
+            "SELECT region FROM worker_regions ORDER BY (region = 'local' AND seen_at > now() - interval '10 minutes') DESC, seen_at DESC LIMIT 1"
+        )
+        .fetch_optional(self.connection())
+        .await?;
+        Ok(vec![region.unwrap_or_else(|| "local".to_owned())])
+    }
+
+    /// Which of these regions no worker was ever seen in.
+    pub async fn unknown_regions(&mut self, regions: &[String]) -> Result<Vec<String>, StoreError> {
+        Ok(sqlx::query_scalar!(
+            r#"SELECT r.region AS "region!" FROM UNNEST($1::text[]) AS r(region)
+               WHERE r.region <> 'local' AND NOT EXISTS (SELECT FROM worker_regions w WHERE w.region = r.region)"#,
+            regions
+        )
+        .fetch_all(self.connection())
+        .await?)
+    }
+
     /// All regions, and those that the organisation's monitors name, with how much of it is checked from there; by name.
     pub async fn regions(&mut self, now: DateTime<Utc>) -> Result<Vec<Region>, StoreError> {
         let org = self.org().0;

@@ -143,13 +143,18 @@ pub(super) async fn check(visit: &Visit, target: &Target<'_>) -> Result<Response
     Ok(redirect(&format!("{}?asked={}", target.page(), Utc::now().timestamp())))
 }
 
-/// Changes; the failure is given back when the page should show it.
-pub(super) async fn change(visit: &Visit, target: &Target<'_>, version: i64, patch: &Value) -> Result<Result<Response, ApiFailure>, ApiFailure> {
-    match visit.api.patch(&target.api(""), version, patch).await {
-        Ok(()) => Ok(Ok(redirect(&format!("{}{}", target.page(), done(patch))))),
+/// Leads on to where it was done. A failure is given back where the page should show it: what was typed is at fault, or somebody was quicker.
+pub(super) fn settled(done: Result<String, ApiFailure>) -> Result<Result<Response, ApiFailure>, ApiFailure> {
+    match done {
+        Ok(to) => Ok(Ok(redirect(&to))),
         Err(failure) if failure.is_input() || failure.status == 412 => Ok(Err(failure)),
         Err(failure) => Err(failure),
     }
+}
+
+/// Changes; the failure is given back when the page should show it.
+pub(super) async fn change(visit: &Visit, target: &Target<'_>, version: i64, patch: &Value) -> Result<Result<Response, ApiFailure>, ApiFailure> {
+    settled(visit.api.patch(&target.api(""), version, patch).await.map(|()| format!("{}{}", target.page(), done(patch))))
 }
 
 /// What the page is told about a change of settings; whatever else was done shows by itself.
@@ -169,11 +174,7 @@ fn done(patch: &Value) -> &'static str {
 
 /// Removes; the failure is given back when the page should show it.
 pub(super) async fn remove(visit: &Visit, target: &Target<'_>, version: i64) -> Result<Result<Response, ApiFailure>, ApiFailure> {
-    match visit.api.delete(&target.api(""), version).await {
-        Ok(()) => Ok(Ok(redirect(&format!("/o/{}/{}", text::encoded(target.org), target.many)))),
-        Err(failure) if failure.is_input() || failure.status == 412 => Ok(Err(failure)),
-        Err(failure) => Err(failure),
-    }
+    settled(visit.api.delete(&target.api(""), version).await.map(|()| format!("/o/{}/{}", text::encoded(target.org), target.many)))
 }
 
 /// What a page says above its content: that a check was asked for and has not answered yet, what was saved, or why a change was not made.

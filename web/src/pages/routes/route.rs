@@ -62,10 +62,9 @@ pub(crate) async fn remove(visit: Visit, Path((org, id)): Of, fields: Fields) ->
 }
 
 async fn answer(visit: &Visit, target: &Target<'_>, done: Result<String, ApiFailure>, fields: &Fields) -> Answer {
-    match done {
-        Ok(to) => Ok(redirect(&to)),
-        Err(failure) if failure.is_input() || failure.status == 412 => draw(visit, target, fields, Some(&failure)).await,
-        Err(failure) => Err(failure),
+    match settings::settled(done)? {
+        Ok(response) => Ok(response),
+        Err(failure) => draw(visit, target, fields, Some(&failure)).await,
     }
 }
 

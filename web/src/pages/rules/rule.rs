@@ -16,7 +16,7 @@ use crate::{
         maintenance::comes_back,
         settings::{self, Target},
     },
-    ssr::{Answer, Fields, Visit, page, redirect},
+    ssr::{Answer, Fields, Visit, page},
     text,
     ui::{self, Button, Gate, Place, icon},
 };
@@ -50,10 +50,9 @@ pub(crate) async fn remove(visit: Visit, Path((org, id)): Of, fields: Fields) ->
 }
 
 async fn answer(visit: &Visit, target: &Target<'_>, done: Result<String, ApiFailure>, fields: &Fields) -> Answer {
-    match done {
-        Ok(to) => Ok(redirect(&to)),
-        Err(failure) if failure.is_input() || comes_back(&failure) => draw(visit, target, fields, Some(&failure)).await,
-        Err(failure) => Err(failure),
+    match settings::settled(done)? {
+        Ok(response) => Ok(response),
+        Err(failure) => draw(visit, target, fields, Some(&failure)).await,
     }
 }
 
