@@ -60,7 +60,7 @@ fn incidents_say_what_was_seen_and_what_to_do() {
     let broken = audit(vec![finding(Severity::Low, "No BIMI record"), finding(Severity::High, "SPF record cannot be parsed")]);
     let (title, summary) = words("example.com", &broken);
     assert_eq!(title, "example.com: SPF record cannot be parsed");
-    assert_eq!(summary, "SPF record cannot be parsed. Receivers treat the domain as if it had no SPF. Next step: Correct the record.");
+    assert_eq!(summary, "Receivers treat the domain as if it had no SPF. Next step: Correct the record.");
 
     // What names the target is not said of it again, and the record is where the words say it is.
     let record = SuggestedRecord { name: "example.com".to_owned(), kind: "TXT".to_owned(), value: "v=spf1 mx ~all".to_owned() };
