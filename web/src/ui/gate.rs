@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use waypost_types::{account::Role, permission::Action};
 
 use super::icon;
-use crate::{ssr::Frame, text};
+use crate::ssr::Frame;
 
 /// Controls of one place on a page and the role they need.
 pub(crate) struct Gate {

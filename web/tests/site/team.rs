@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use serde_json::json;
-use waypost_web::api::ApiRequest;
+use waypost_web::api::{ApiRequest, Method};
 
 use crate::{
     organisation::member,
@@ -48,7 +48,7 @@ async fn each_role_is_offered_what_it_may_do() {
 async fn what_was_typed_wrong_is_said_at_the_field() {
     let owner = member("owner");
     let script = move |request: &ApiRequest| {
-        if request.method == "POST" && request.path.ends_with("/invitations") {
+        if request.method == Method::Post && request.path.ends_with("/invitations") {
             return problem(409, "They are a member already.", &[("email", "They are a member already.")]);
         }
         owner(request)
