@@ -76,14 +76,15 @@ impl Thing {
             Self::Service { target, .. } => target.written.clone(),
         }
     }
+}
 
-    const fn monitors(&self) -> MonitorKind {
-        match self {
-            Self::Domain(_) => MonitorKind::Audit,
-            Self::Server { .. } => MonitorKind::Smtp,
-            Self::Address { .. } => MonitorKind::Blacklist,
-            Self::Service { kind, .. } => *kind,
-        }
+/// What the monitors of a line run, by the word of its first column.
+fn monitors(kind: &str) -> Option<MonitorKind> {
+    match kind {
+        "domain" => Some(MonitorKind::Audit),
+        "server" => Some(MonitorKind::Smtp),
+        "address" => Some(MonitorKind::Blacklist),
+        _ => kind.parse().ok().filter(|kind: &MonitorKind| kind.is_service()),
     }
 }
 
@@ -201,7 +202,7 @@ fn columns(header: &csv::StringRecord) -> Result<HashMap<&'static str, usize>, A
 fn line(record: &csv::StringRecord, number: u64, columns: &HashMap<&'static str, usize>, egress: &Egress) -> Result<Line, Vec<FieldError>> {
     let cell = |name: &str| columns.get(name).and_then(|place| record.get(*place)).map(unguarded).unwrap_or_default();
     let mut faults = Vec::new();
-    let thing = kept(thing(&cell, egress), &mut faults);
+    let thing = thing(&cell, egress, &mut faults);
     let parts = |text: &str| text.split([' ', ',', ';']).filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>();
     let tags = Some(parts(cell("tags"))).filter(|tags| !tags.is_empty());
     let tags = kept(targets::tags(tags), &mut faults).flatten();
@@ -209,8 +210,8 @@ fn line(record: &csv::StringRecord, number: u64, columns: &HashMap<&'static str,
         "" => None,
         given => kept(given.parse::<u32>().map_err(|_| ApiError::field("interval_s", "Give seconds as a whole number.")), &mut faults),
     };
-    if let Some(thing) = &thing {
-        kept(targets::interval(thing.monitors(), interval_s), &mut faults);
+    if let Some(kind) = monitors(&cell("kind").to_lowercase()) {
+        kept(targets::interval(kind, interval_s), &mut faults);
     }
     let paused = match cell("paused").to_lowercase().as_str() {
         "" => None,
@@ -239,47 +240,49 @@ fn kept<T>(part: Result<T, ApiError>, faults: &mut Vec<FieldError>) -> Option<T>
     }
 }
 
-fn thing<'a>(cell: &impl Fn(&str) -> &'a str, egress: &Egress) -> Result<Thing, ApiError> {
+/// What a line is about; all that is wrong with it goes to the others.
+fn thing<'a>(cell: &impl Fn(&str) -> &'a str, egress: &Egress, faults: &mut Vec<FieldError>) -> Option<Thing> {
     let (kind, target) = (cell("kind").to_lowercase(), cell("target"));
-    let only = |name: &str, of: &str| match cell(name) {
-        "" => Ok(()),
-        _ => Err(ApiError::field(name, format!("Only {of} have it: leave it empty."))),
+    let Some(monitors) = monitors(&kind) else {
+        let services = MonitorKind::SERVICES.map(MonitorKind::as_str).join(", ");
+        let message = format!("“{}” is no kind: give one of domain, server, address, {services}.", shortened(&kind));
+        faults.push(FieldError { field: "kind".to_owned(), message });
+        return None;
     };
-    if kind != "server" {
-        only("ports", "mail servers")?;
-        only("role", "mail servers")?;
+    let strange = [
+        ("ports", kind == "server", "mail servers"),
+        ("role", kind == "server", "mail servers"),
+        ("pool", kind == "address", "addresses"),
+        ("settings", monitors.is_service(), "services"),
+    ];
+    for (name, _, of) in strange.into_iter().filter(|(name, has, _)| !has && !cell(name).is_empty()) {
+        faults.push(FieldError { field: name.to_owned(), message: format!("Only {of} have it: leave it empty.") });
     }
-    if kind != "address" {
-        only("pool", "addresses")?;
-    }
-    let service = kind.parse::<MonitorKind>().ok().filter(|kind| kind.is_service());
-    if service.is_none() {
-        only("settings", "services")?;
-    }
-    match (kind.as_str(), service) {
-        ("domain", _) => Ok(Thing::Domain(targets::domain("target", target)?)),
-        ("server", _) => {
-            Ok(Thing::Server { host: targets::host("target", target, egress)?, ports: ports(cell("ports"))?, role: role(cell("role"))? })
+    match monitors {
+        MonitorKind::Audit => kept(targets::domain("target", target), faults).map(Thing::Domain),
+        MonitorKind::Smtp => {
+            let host = kept(targets::host("target", target, egress), faults);
+            let (ports, role) = (kept(ports(cell("ports")), faults), kept(role(cell("role")), faults));
+            Some(Thing::Server { host: host?, ports: ports?, role: role? })
         }
-        ("address", _) => {
-            let pool = Some(cell("pool")).filter(|name| !name.is_empty()).map(|name| targets::pool("pool", name)).transpose()?;
-            Ok(Thing::Address { cidr: targets::cidr("target", target, egress)?, pool })
+        MonitorKind::Blacklist => {
+            let cidr = kept(targets::cidr("target", target, egress), faults);
+            let pool = Some(cell("pool")).filter(|name| !name.is_empty()).map(|name| targets::pool("pool", name)).transpose();
+            let pool = kept(pool, faults);
+            Some(Thing::Address { cidr: cidr?, pool: pool? })
         }
-        (_, Some(kind)) => {
-            let target = targets::target(kind, target, egress)?;
+        kind => {
+            let target = kept(targets::target(kind, target, egress), faults);
             let settings = match cell("settings") {
-                "" => None,
-                json => Some(serde_json::from_str(json).map_err(|error| ApiError::field("settings", format!("This is not their JSON: {error}")))?),
+                "" => Ok(None),
+                json => serde_json::from_str(json).map(Some).map_err(|error| ApiError::field("settings", format!("This is not their JSON: {error}"))),
             };
+            let (target, settings): (Target, Option<ServiceSettings>) = (target?, kept(settings, faults)?);
             // Without any, those of a service that is watched already stay; of a new one that needs some it is told when it is made.
             if let Some(settings) = &settings {
-                targets::settings(kind, &target.written, settings)?;
+                kept(targets::settings(kind, &target.written, settings), faults)?;
             }
-            Ok(Thing::Service { kind, target, settings })
-        }
-        _ => {
-            let services = MonitorKind::SERVICES.map(MonitorKind::as_str).join(", ");
-            Err(ApiError::field("kind", format!("“{}” is no kind: give one of domain, server, address, {services}.", shortened(&kind))))
+            Some(Thing::Service { kind, target, settings })
         }
     }
 }

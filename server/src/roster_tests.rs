@@ -63,6 +63,9 @@ fn every_fault_is_told_with_its_line_and_its_column() {
         let told = faults(&format!("{header}\n{line}\n"));
         assert!(told.len() == 1 && told[0].starts_with(said), "{line}: {told:?}");
     }
+    let every = faults(&format!("{header}\nserver,127.0.0.1,26,boss,a_b!,5,maybe,{{}},news\n"));
+    let fields: Vec<&str> = every.iter().filter_map(|said| said.strip_prefix("Line 2, ")?.split_once(':')).map(|(field, _)| field).collect();
+    assert_eq!(fields, ["pool", "settings", "target", "ports", "role", "tags", "interval_s", "paused"], "{every:?}");
     let all = faults(&format!("{header}\ndomain,-,,,,,,\ndomain,example.com\ndomain,EXAMPLE.com.\nserver,mail.example.com,,,,,,\n"));
     assert_eq!(all.len(), 2, "{all:?}");
     assert!(all[1].contains("Line 4, target: example.com stands in line 3 already."), "{all:?}");

@@ -89,8 +89,7 @@ fn list_sentence(report: &BlacklistReport) -> String {
 /// Title and summary of an incident about the confirmed state of a mail server.
 pub fn incident_words(target: &str, state: MonitorState, report: &SmtpReport) -> (String, String) {
     let findings: Vec<Finding> = report.probes.iter().flat_map(|probe| probe.findings.clone()).collect();
-    let (title, summary) = smtp_words(target, state, report, worst(&findings));
-    (title_of(&title, ""), in_text(&summary))
+    smtp_words(target, state, report, worst(&findings))
 }
 
 /// What is said of what works just now and is flapping.
@@ -142,11 +141,12 @@ pub fn service_words(state: MonitorState, report: &ServiceReport) -> (String, St
         (MonitorState::Down, _) => format!("{name} fails"),
         _ => format!("{name} works with problems"),
     };
+    let title = title_of(&title, "");
     let summary = match worst(&findings).filter(|finding| finding.severity >= Severity::Medium) {
-        Some(finding) => advice(finding),
+        Some(finding) => advice(&title, finding),
         None => full_stop(&report.summary),
     };
-    (title_of(&title, ""), in_text(&summary))
+    (title, in_text(&summary))
 }
 
 /// What people call a service: its kind and its target.
@@ -186,7 +186,8 @@ pub fn condition_words(target: &str, outcome: &Outcome, elements: &[&Element]) -
         _ => None,
     };
     let gone = gone.map(|gone| format!(" The record that was there until {} is on the incident's page, too.", gone.until.format("%-d %B %H:%M UTC")));
-    (title, in_text(&format!("{}{}", advice(worst), gone.unwrap_or_default())))
+    let told = in_text(&format!("{}{}", advice(&title, worst), gone.unwrap_or_default()));
+    (title, told)
 }
 
 /// A title of one line: what is said is cut where it is long, what is counted behind it stays.
@@ -296,40 +297,40 @@ fn family_name(key: &str) -> String {
 
 fn smtp_words(target: &str, state: MonitorState, report: &SmtpReport, finding: Option<&Finding>) -> (String, String) {
     let (host, port) = split_target(target);
+    let seen = full_stop(&report.summary);
+    let words = |title: &str, summary: &str| (title_of(title, ""), in_text(summary));
     if state != MonitorState::Down {
         return match finding {
-            Some(finding) => (format!("{host} on port {port}: {}", finding.summary), advice(finding)),
-            None => (format!("{host} on port {port} works with problems"), full_stop(&report.summary)),
+            Some(finding) => {
+                let title = title_of(&format!("{host} on port {port}: {}", finding.summary), "");
+                let summary = in_text(&advice(&title, finding));
+                (title, summary)
+            }
+            None => words(&format!("{host} on port {port} works with problems"), &seen),
         };
     }
     let spoke = report.probes.iter().any(|probe| probe.banner.is_some());
     let connected = report.probes.iter().any(|probe| probe.stage_ms.connect.is_some());
     match finding {
         Some(finding) if spoke && finding.severity >= Severity::High => {
-            let advice = advice(finding);
-            // What the probe as a whole says may say it already.
-            let rest = if report.summary.contains(&finding.summary) {
-                advice.strip_prefix(&full_stop(&finding.summary)).unwrap_or(&advice)
-            } else {
-                &advice
-            };
-            (format!("{host} on port {port}: {}", finding.summary), format!("{} {}", full_stop(&report.summary), rest.trim_start()))
+            let title = title_of(&format!("{host} on port {port}: {}", finding.summary), "");
+            // What the probe as a whole says may be that very finding.
+            let told = title.contains(in_text(&seen).trim_end_matches('.'));
+            let advice = advice(&format!("{title} {seen}"), finding);
+            let summary = if told { advice } else { format!("{seen} {advice}") };
+            (title, in_text(&summary))
         }
-        _ if spoke => (
-            format!("Port {port} of {host} breaks off"),
-            format!("{} Next step: look for this conversation in the log of the mail server.", full_stop(&report.summary)),
+        _ if spoke => words(
+            &format!("Port {port} of {host} breaks off"),
+            &format!("{seen} Next step: look for this conversation in the log of the mail server."),
         ),
-        _ if connected => (
-            format!("Port {port} of {host} takes connections but does not greet"),
-            format!("{} Next step: check that the mail server behind the port runs and is not overloaded.", full_stop(&report.summary)),
+        _ if connected => words(
+            &format!("Port {port} of {host} takes connections but does not greet"),
+            &format!("{seen} Next step: check that the mail server behind the port runs and is not overloaded."),
         ),
-        _ => (
-            format!("Port {port} of {host} does not answer"),
-            format!(
-                "{}{} Next step: check that the mail server runs and that the firewall lets port {port} in.",
-                full_stop(&report.summary),
-                way_words(report)
-            ),
+        _ => words(
+            &format!("Port {port} of {host} does not answer"),
+            &format!("{seen}{} Next step: check that the mail server runs and that the firewall lets port {port} in.", way_words(report)),
         ),
     }
 }
@@ -339,15 +340,19 @@ fn way_words(report: &SmtpReport) -> String {
     report.probes.iter().find_map(|probe| probe.trace.as_ref()).map(|trace| format!(" {}", trace.summary)).unwrap_or_default()
 }
 
-fn advice(finding: &Finding) -> String {
-    let mut text = full_stop(&finding.summary);
+/// What is to be known of a finding beside what is said of it already (the title): why it matters and how it is mended.
+fn advice(said: &str, finding: &Finding) -> String {
+    let mut parts = Vec::new();
+    if !in_text(said).contains(in_text(&finding.summary).trim_end_matches('.')) {
+        parts.push(full_stop(&finding.summary));
+    }
     if !finding.why.is_empty() {
-        text = format!("{text} {}", full_stop(&finding.why));
+        parts.push(full_stop(&finding.why));
     }
-    if finding.fix.is_empty() {
-        return text;
+    if !finding.fix.is_empty() {
+        parts.push(format!("Next step: {}", full_stop(&fix_apart(finding))));
     }
-    format!("{text} Next step: {}", full_stop(&fix_apart(finding)))
+    if parts.is_empty() { full_stop(&finding.summary) } else { parts.join(" ") }
 }
 
 /// Title and summary of the news that a mail server is as it should be again, after it was `from`.
@@ -362,7 +367,7 @@ pub fn recovery_words(target: &str, from: MonitorState, outcome: &Outcome) -> (S
         _ => format!("{host} answers on port {port} again"),
     };
     let summary = match latency_ms(outcome) {
-        Some(ms) => format!("{title}: it answered in {ms:.0} ms."),
+        Some(ms) => format!("It answered in {ms:.0} ms."),
         None => format!("{title}."),
     };
     (title_of(&title, ""), in_text(&summary))

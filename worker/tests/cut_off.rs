@@ -9,7 +9,7 @@ use chrono::Utc;
 use futures::future::BoxFuture;
 use scene::Scene;
 use tokio_util::sync::CancellationToken;
-use waypost_store::incidents::IncidentFilter;
+use waypost_store::incident_list::IncidentFilter;
 use waypost_types::{
     MonitorId,
     incident::{Incident, IncidentStatus},
@@ -90,7 +90,7 @@ impl World {
 
     async fn incidents(&self) -> Vec<Incident> {
         let mut tx = self.scene.db.store.org_tx(self.scene.org).await.unwrap();
-        tx.incidents(IncidentFilter::default(), 50).await.unwrap()
+        tx.incidents(&IncidentFilter::default(), None, 50).await.unwrap()
     }
 
     async fn cut_off(&self) -> Vec<String> {

@@ -10,7 +10,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use scene::Scene;
 use waypost_store::{
     channels::{AddChannel, SealedChannel, new_channel_id},
-    incidents::{IncidentChange, IncidentFilter},
+    incident_list::IncidentFilter,
+    incidents::IncidentChange,
 };
 use waypost_types::{
     MonitorId,
@@ -57,7 +58,7 @@ impl Story {
     async fn incidents(&self) -> Vec<Incident> {
         let mut tx = self.scene.db.store.org_tx(self.scene.org).await.unwrap();
         let mut incidents = Vec::new();
-        for incident in tx.incidents(IncidentFilter::default(), 10).await.unwrap() {
+        for incident in tx.incidents(&IncidentFilter::default(), None, 10).await.unwrap() {
             incidents.push(tx.incident(incident.id).await.unwrap());
         }
         incidents

@@ -15,7 +15,7 @@ use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use futures::future::BoxFuture;
 use scene::{Scene, eventually};
 use tokio_util::sync::CancellationToken;
-use waypost_store::incidents::{IncidentChange, IncidentFilter};
+use waypost_store::{incident_list::IncidentFilter, incidents::IncidentChange};
 use waypost_types::{
     MonitorId,
     incident::{IncidentStatus, MuteFor},
@@ -204,7 +204,7 @@ async fn what_is_resolved_by_hand_and_still_fails_is_told_again() {
     };
     fail_twice().await;
     let mut tx = scene.db.store.org_tx(scene.org).await.unwrap();
-    let incident = tx.incidents(IncidentFilter::default(), 10).await.unwrap().remove(0).id;
+    let incident = tx.incidents(&IncidentFilter::default(), None, 10).await.unwrap().remove(0).id;
     let change = IncidentChange { status: Some(IncidentStatus::Resolved), comment: None, actor: "owner@example.com", ..IncidentChange::default() };
     tx.update_incident(incident, None, change, now()).await.unwrap();
     tx.commit().await.unwrap();
@@ -231,7 +231,7 @@ async fn the_end_of_a_muted_incident_is_mailed_to_who_heard_of_the_beginning_wit
     for mail in scene.db.store.claim_outbox(now() + TimeDelta::seconds(1), 10, 60).await.unwrap() {
         tx.mark_message(mail.id, now(), waypost_store::outbox::Attempt::Sent("250 ok")).await.unwrap();
     }
-    let incident = tx.incidents(IncidentFilter::default(), 10).await.unwrap().remove(0).id;
+    let incident = tx.incidents(&IncidentFilter::default(), None, 10).await.unwrap().remove(0).id;
     let change = IncidentChange {
         mute: Some(MuteFor::UntilResolved),
         root_cause: Some("The **firewall** was updated."),

@@ -50,7 +50,7 @@ async fn silent(scene: &Scene, region: &str, minutes: u32) {
 
 async fn incidents(scene: &Scene) -> Vec<Incident> {
     let mut tx = scene.db.store.org_tx(scene.org).await.unwrap();
-    tx.incidents(waypost_store::incidents::IncidentFilter::default(), 50).await.unwrap()
+    tx.incidents(&waypost_store::incident_list::IncidentFilter::default(), None, 50).await.unwrap()
 }
 
 async fn states(scene: &Scene, monitors: &[MonitorId]) -> Vec<MonitorState> {

@@ -18,11 +18,9 @@ use crate::{
         org::{Member, Read, Write},
         page::{Page, Params},
         problem::ApiError,
+        search,
     },
 };
-
-/// Characters of a search at most.
-const LONGEST_SEARCH: usize = 253;
 
 /// Which monitors a list is of, and in which order. What a form leaves empty does not narrow.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -38,32 +36,19 @@ pub struct Wanted {
 
 impl Wanted {
     fn order(&self) -> Result<Order, ApiError> {
-        let names = Order::ALL.map(Order::as_str).join(", ");
-        Ok(one_of("sort", self.sort.as_ref(), &names)?.unwrap_or_default())
+        Ok(search::one_of("sort", self.sort.as_ref(), &Order::ALL.map(Order::as_str))?.unwrap_or_default())
     }
 
-    fn filter(self) -> Result<MonitorFilter, ApiError> {
-        let kinds = MonitorKind::ALL.map(MonitorKind::as_str).join(", ");
-        let states = Standing::ALL.map(Standing::as_str).join(", ");
-        let (kind, state) = (one_of("kind", self.kind.as_ref(), &kinds)?, one_of("state", self.state.as_ref(), &states)?);
+    pub(crate) fn filter(self) -> Result<MonitorFilter, ApiError> {
+        let kind = search::one_of("kind", self.kind.as_ref(), &MonitorKind::ALL.map(MonitorKind::as_str))?;
+        let state = search::one_of("state", self.state.as_ref(), &Standing::ALL.map(Standing::as_str))?;
         checked(MonitorFilter { q: self.q, kind, state, tag: self.tag, services: self.services })
     }
 }
 
-fn one_of<T: std::str::FromStr>(field: &str, given: Option<&String>, names: &str) -> Result<Option<T>, ApiError> {
-    let given = given.map(|text| text.trim()).filter(|text| !text.is_empty());
-    given.map(|text| text.parse().map_err(|_| ApiError::field(field, format!("Give one of {names}.")))).transpose()
-}
-
 fn checked(filter: MonitorFilter) -> Result<MonitorFilter, ApiError> {
-    if filter.q.as_ref().is_some_and(|part| part.len() > LONGEST_SEARCH) {
-        return Err(ApiError::field("q", format!("Search for at most {LONGEST_SEARCH} characters.")));
-    }
-    if let Some(field) =
-        [("q", &filter.q), ("tag", &filter.tag)].into_iter().find(|(_, text)| text.as_ref().is_some_and(|text| text.contains(char::is_control)))
-    {
-        return Err(ApiError::field(field.0, "Leave control characters out."));
-    }
+    search::checked("q", filter.q.as_ref())?;
+    search::checked("tag", filter.tag.as_ref())?;
     Ok(filter)
 }
 

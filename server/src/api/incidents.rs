@@ -1,17 +1,19 @@
 //! `incidents`: what broke, from its opening to its end, and what people do about it.
 
 use axum::{Json, http::StatusCode};
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use serde::Deserialize;
 use waypost_store::{
     StoreError,
-    incidents::{IncidentChange, IncidentFilter},
+    incident_list::{IncidentFilter, Last},
+    incidents::IncidentChange,
     monitors::Added,
 };
 use waypost_types::{
     IncidentId, MonitorId,
     cause::{self, About, Related},
-    incident::{Incident, IncidentPatch, NewIncident},
+    incident::{Incident, IncidentPatch, IncidentSeverity, NewIncident},
+    incident_list::{IncidentCounts, Stage},
     page::List,
     problem::Problem,
 };
@@ -22,35 +24,54 @@ use crate::http::{
     org::{Member, Of, Read, Write, tenant_row},
     page::{Page, Params},
     problem::ApiError,
+    search,
 };
 
 tenant_row!("incidents": Incident, IncidentId, incident);
 
-/// Which incidents.
+/// Which incidents a list is of. What a form leaves empty does not narrow.
 #[derive(Debug, Deserialize)]
 pub struct Which {
     status: Option<String>,
+    severity: Option<String>,
+    q: Option<String>,
     monitor: Option<MonitorId>,
 }
 
-/// Incidents, newest first. `status` is open, acknowledged, resolved, or active for all that are not over.
-#[utoipa::path(get, path = "/v1/orgs/{org}/incidents", tag = "incidents",
-    params(("org" = String, Path), ("cursor" = Option<String>, Query), ("limit" = Option<u32>, Query), ("status" = Option<String>, Query), ("monitor" = Option<String>, Query)),
-    responses((status = 200, body = List<Incident>), (status = 401, body = Problem), (status = 404, body = Problem)))]
-pub async fn list(member: Member<Read>, page: Page, Params(which): Params<Which>) -> Result<Json<List<Incident>>, ApiError> {
-    let before: Option<(DateTime<Utc>, IncidentId)> = page.after()?;
-    let mut filter = IncidentFilter { monitor: which.monitor, before, ..IncidentFilter::default() };
-    match which.status.as_deref() {
-        None | Some("" | "all") => {}
-        Some("active") => filter.active = true,
-        Some(text) => {
-            filter.status = Some(text.parse().map_err(|()| ApiError::field("status", "Use open, acknowledged, resolved or active."))?);
-        }
+impl Which {
+    fn filter(self) -> Result<IncidentFilter, ApiError> {
+        let stage = search::one_of("status", self.status.as_ref(), &Stage::ALL.map(Stage::as_str))?.unwrap_or_default();
+        let severity = search::one_of("severity", self.severity.as_ref(), &IncidentSeverity::ALL.map(IncidentSeverity::as_str))?;
+        search::checked("q", self.q.as_ref())?;
+        Ok(IncidentFilter { stage, severity, q: self.q, monitor: self.monitor })
     }
+}
+
+/// Incidents, newest first. `status` is open, acknowledged, resolved, active for all that are not over, or all.
+#[utoipa::path(get, path = "/v1/orgs/{org}/incidents", tag = "incidents",
+    params(("org" = String, Path), ("status" = Option<Stage>, Query), ("severity" = Option<IncidentSeverity>, Query),
+        ("q" = Option<String>, Query, description = "Characters that stand in what is affected or in the title"), ("monitor" = Option<String>, Query),
+        ("cursor" = Option<String>, Query), ("limit" = Option<u32>, Query)),
+    responses((status = 200, body = List<Incident>), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub async fn list(member: Member<Read>, page: Page, Params(which): Params<Which>) -> Result<Json<List<Incident>>, ApiError> {
+    let before: Option<Last> = page.after()?;
+    let filter = which.filter()?;
     let mut tx = member.tx().await?;
-    let items = tx.incidents(filter, page.rows()).await?;
+    let items = tx.incidents(&filter, before, page.rows()).await?;
     tx.commit().await?;
     Ok(Json(page.list(items, |incident| (incident.opened_at, incident.id))?))
+}
+
+/// How many incidents match, by where they are in their lives: `status` itself does not narrow.
+#[utoipa::path(get, path = "/v1/orgs/{org}/incidents/counts", tag = "incidents",
+    params(("org" = String, Path), ("severity" = Option<IncidentSeverity>, Query), ("q" = Option<String>, Query), ("monitor" = Option<String>, Query)),
+    responses((status = 200, body = IncidentCounts), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub async fn counts(member: Member<Read>, Params(which): Params<Which>) -> Result<Json<IncidentCounts>, ApiError> {
+    let filter = which.filter()?;
+    let mut tx = member.tx().await?;
+    let counts = tx.incident_counts(&filter).await?;
+    tx.commit().await?;
+    Ok(Json(counts))
 }
 
 /// Opens an incident by hand.

@@ -132,6 +132,7 @@ pub fn routes(state: &AppState) -> (Router<AppState>, OpenApi) {
         .routes(routes!(results::outcome))
         .routes(routes!(incidents::list, incidents::create))
         .routes(routes!(incidents::get, incidents::update, incidents::delete))
+        .routes(routes!(incidents::counts))
         .routes(routes!(incidents::related))
         .routes(routes!(changes::list, changes::create))
         .routes(routes!(changes::get, changes::delete))

@@ -55,7 +55,11 @@ pub async fn create(State(state): State<AppState>, member: Member<Write>, Body(n
     };
     tx.set_service_settings(id, &settings).await?;
     tx.reserve_monitors(0).await?;
-    let monitor = tx.monitor(id).await?;
+    let mut monitor = tx.monitor(id).await?;
+    if new.policy.is_some() {
+        targets::policy(std::slice::from_ref(&monitor), new.policy.as_ref(), None)?;
+        monitor = tx.update_monitor(id, None, &MonitorPatch { policy: new.policy, ..MonitorPatch::default() }).await?;
+    }
     tx.notify_due().await?;
     notify(&mut tx, &monitor).await?;
     member.created(tx, monitor).await

@@ -13,16 +13,18 @@ use waypost_store::{
 use waypost_types::{
     asset::{AddressPatch, DomainPatch, ServerPatch},
     event::LiveEvent,
+    fleet::Standing,
     monitor::{MonitorKind, MonitorPatch},
     problem::Problem,
     roster::{Import, Imported, ImportedLine, LineOutcome},
 };
 
 use crate::{
-    api::{pools, targets},
+    api::{fleet::Wanted, pools, targets},
     http::{
         body::Body,
         org::{Member, Read, Write},
+        page::Params,
         problem::ApiError,
     },
     roster::{self, Line, Thing},
@@ -30,13 +32,16 @@ use crate::{
 };
 
 /// What is watched as CSV (RFC 4180): domains, mail servers, addresses and services, each by its name, in the form that `import` takes. Monitors that
-/// a program made beside these are not in it. A cell
-/// that a spreadsheet would compute begins with an apostrophe.
-#[utoipa::path(get, path = "/v1/orgs/{org}/export", tag = "monitors", params(("org" = String, Path)),
-    responses((status = 200, body = String, content_type = "text/csv"), (status = 401, body = Problem), (status = 404, body = Problem)))]
-pub async fn export(member: Member<Read>) -> Result<Response, ApiError> {
+/// a program made beside these are not in it. A filter is that of the list of monitors: each thing that has one of them. A cell that a spreadsheet would
+/// compute begins with an apostrophe.
+#[utoipa::path(get, path = "/v1/orgs/{org}/export", tag = "monitors",
+    params(("org" = String, Path), ("q" = Option<String>, Query), ("kind" = Option<MonitorKind>, Query), ("state" = Option<Standing>, Query),
+        ("tag" = Option<String>, Query), ("services" = Option<bool>, Query)),
+    responses((status = 200, body = String, content_type = "text/csv"), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub async fn export(member: Member<Read>, Params(wanted): Params<Wanted>) -> Result<Response, ApiError> {
+    let filter = wanted.filter()?;
     let mut tx = member.tx().await?;
-    let rows = tx.roster().await?;
+    let rows = tx.roster(&filter).await?;
     tx.commit().await?;
     let name = format!("attachment; filename=\"waypost-{}.csv\"", member.org.slug);
     let headers = [(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, name)];

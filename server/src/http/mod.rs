@@ -10,5 +10,6 @@ pub mod org;
 pub mod page;
 pub mod problem;
 pub mod rate;
+pub mod search;
 pub mod session;
 pub mod slack;

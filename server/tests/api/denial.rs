@@ -148,6 +148,7 @@ const TABLE: &[(&str, &str, Door)] = &[
     ("GET", "/api/v1/orgs/{org}/monitors/{id}/outcome", Door::Read),
     ("GET", "/api/v1/orgs/{org}/incidents", Door::Read),
     ("POST", "/api/v1/orgs/{org}/incidents", Door::Write),
+    ("GET", "/api/v1/orgs/{org}/incidents/counts", Door::Read),
     ("GET", "/api/v1/orgs/{org}/incidents/{id}", Door::Read),
     ("GET", "/api/v1/orgs/{org}/incidents/{id}/related", Door::Read),
     ("GET", "/api/v1/orgs/{org}/pools", Door::Read),

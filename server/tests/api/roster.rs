@@ -39,6 +39,19 @@ async fn what_goes_out_comes_in_elsewhere_and_changes_nothing_where_it_came_from
         address,203.0.113.7,,,,21600,false,,news\r\n\
         tcp,mail.example.com:443,,,edge,120,false,\"{\"\"begins_with\"\":\"\"=x\"\"}\",\r\n";
     assert_eq!(out, expected);
+    // Of a list that is narrowed, what has a monitor that matches.
+    let kept = |query: &str| expected.split_inclusive("\r\n").filter(|line| line.starts_with("kind") || line.starts_with(query)).collect::<String>();
+    for (query, wanted) in [
+        ("state=paused", "server"),
+        ("tag=web", "domain"),
+        ("kind=blacklist", "address"),
+        ("services=true", "tcp"),
+        ("q=MAIL&services=true", "tcp"),
+        ("q=nothing", "-"),
+    ] {
+        assert_eq!(client.get(&at(&format!("export?{query}"))).await.body.as_str().unwrap(), kept(wanted), "{query}");
+    }
+    assert_eq!(client.get(&at("export?kind=pigeon")).await.status, 422);
     assert_eq!(outcomes(&client.post(&at("import"), &json!({ "csv": out })).await.body), vec!["same"; 4]);
     let other = out.replace("7200", "3600").replace(",gateway,", ",relay,");
     assert_eq!(outcomes(&client.post(&at("import"), &json!({ "csv": other })).await.body), ["changed", "changed", "same", "same"]);

@@ -179,3 +179,59 @@ async fn a_monitor_and_a_rule_have_a_runbook_of_their_own_or_none() {
     }
     assert_eq!(client.get(&at(&format!("rules/{}", rule.id()))).await.body["runbook"], json!(null));
 }
+
+#[tokio::test]
+async fn incidents_are_found_by_stage_severity_and_name_and_counted() {
+    let server = server().await;
+    let (mut client, org) = server.member("ann").await;
+    let incidents = format!("/api/v1/orgs/{org}/incidents");
+    let mut made = Vec::new();
+    for (host, title, severity) in
+        [("mx1.example.com", "Slow", "warning"), ("mx2.example.com", "Broken 100%", "critical"), ("mx3.example.com", "Odd", "info")]
+    {
+        let host = client.post(&format!("/api/v1/orgs/{org}/servers"), &json!({ "host": host })).await;
+        let new = json!({ "title": title, "severity": severity, "monitor_id": host.body["monitors"][0]["id"] });
+        made.push(client.post(&incidents, &new).await.id().to_owned());
+    }
+    for (id, status) in [(&made[0], "acknowledged"), (&made[2], "resolved")] {
+        assert_eq!(client.json("PATCH", &format!("{incidents}/{id}"), &[], &json!({ "status": status })).await.status, 200);
+    }
+    let cases = [
+        ("", vec!["Odd", "Broken 100%", "Slow"]),
+        ("status=all", vec!["Odd", "Broken 100%", "Slow"]),
+        ("status=active", vec!["Broken 100%", "Slow"]),
+        ("status=open", vec!["Broken 100%"]),
+        ("status=acknowledged", vec!["Slow"]),
+        ("status=resolved", vec!["Odd"]),
+        ("severity=critical", vec!["Broken 100%"]),
+        ("severity=&status=&q=", vec!["Odd", "Broken 100%", "Slow"]),
+        ("q=MX3.", vec!["Odd"]),
+        ("q=broken", vec!["Broken 100%"]),
+        // What means something to a pattern is text here.
+        ("q=100%25", vec!["Broken 100%"]),
+        ("q=%25", vec!["Broken 100%"]),
+        ("q=_", vec![]),
+        ("q=mx&severity=warning&status=resolved", vec![]),
+    ];
+    for (query, wanted) in cases {
+        let list = client.get(&format!("{incidents}?{query}")).await;
+        let titles: Vec<&str> = list.body["items"].as_array().unwrap().iter().map(|incident| incident["title"].as_str().unwrap()).collect();
+        assert_eq!(titles, wanted, "{query}");
+    }
+    let first = client.get(&format!("{incidents}?status=active&limit=1")).await;
+    let rest = client.get(&format!("{incidents}?status=active&limit=1&cursor={}", first.body["next"].as_str().unwrap())).await;
+    assert_eq!(
+        (&first.body["items"][0]["title"], &rest.body["items"][0]["title"], &rest.body["next"]),
+        (&json!("Broken 100%"), &json!("Slow"), &Value::Null)
+    );
+    for (query, wanted) in [("", (1, 1, 1)), ("status=open", (1, 1, 1)), ("severity=info", (0, 0, 1)), ("q=mx1", (0, 1, 0))] {
+        let counts = client.get(&format!("{incidents}/counts?{query}")).await.body;
+        assert_eq!(counts, json!({ "open": wanted.0, "acknowledged": wanted.1, "resolved": wanted.2 }), "{query}");
+    }
+    for (query, field) in [("status=broken", "status"), ("severity=high", "severity"), ("q=%00", "q")] {
+        for path in [&incidents, &format!("{incidents}/counts")] {
+            let answer = client.get(&format!("{path}?{query}")).await;
+            assert_eq!((answer.status.as_u16(), answer.body["errors"][0]["field"].as_str()), (422, Some(field)), "{path}?{query}");
+        }
+    }
+}

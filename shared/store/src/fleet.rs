@@ -14,16 +14,16 @@ use crate::{OrgTx, StoreError};
 pub type Place = (String, MonitorId);
 
 /// A filter as the queries take it.
-struct Wanted {
-    part: Option<String>,
-    kind: Option<&'static str>,
-    standing: Option<&'static str>,
-    tag: Option<String>,
-    services: bool,
+pub(crate) struct Wanted {
+    pub part: Option<String>,
+    pub kind: Option<&'static str>,
+    pub standing: Option<&'static str>,
+    pub tag: Option<String>,
+    pub services: bool,
 }
 
 impl Wanted {
-    fn by(filter: &MonitorFilter) -> Self {
+    pub fn by(filter: &MonitorFilter) -> Self {
         let written = |text: &Option<String>| text.as_deref().map(|text| text.trim().to_lowercase()).filter(|text| !text.is_empty());
         Self {
             part: written(&filter.q),
@@ -32,6 +32,10 @@ impl Wanted {
             tag: written(&filter.tag),
             services: filter.services,
         }
+    }
+
+    pub const fn narrows(&self) -> bool {
+        self.part.is_some() || self.kind.is_some() || self.standing.is_some() || self.tag.is_some() || self.services
     }
 }
 

@@ -33,19 +33,6 @@ pub struct IncidentChange<'a> {
     pub actor: &'a str,
 }
 
-/// Which incidents a list shows.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct IncidentFilter {
-    /// In this state.
-    pub status: Option<IncidentStatus>,
-    /// Not over.
-    pub active: bool,
-    /// Of this monitor.
-    pub monitor: Option<MonitorId>,
-    /// Older than this one, in the order of the list.
-    pub before: Option<(DateTime<Utc>, IncidentId)>,
-}
-
 pub(crate) struct IncidentRow {
     pub id: Uuid,
     pub monitor_id: Option<Uuid>,
@@ -174,31 +161,6 @@ impl OrgTx {
             })
             .collect::<Result<_, StoreError>>()?;
         Ok(incident)
-    }
-
-    /// A page of incidents, newest first, without timelines and evidence.
-    pub async fn incidents(&mut self, filter: IncidentFilter, limit: i64) -> Result<Vec<Incident>, StoreError> {
-        let org = self.org().0;
-        let (before_at, before_id) = filter.before.map_or((None, None), |(at, id)| (Some(at), Some(id.0)));
-        sqlx::query_as!(
-            IncidentRow,
-            "SELECT id, monitor_id, kind, target, condition, title, summary, severity, status, opened_at, acknowledged_at, resolved_at, version, flapping_since, reopened FROM incidents
-             WHERE org_id = $1 AND ($2::text IS NULL OR status = $2) AND (NOT $3 OR status <> 'resolved') AND ($4::uuid IS NULL OR monitor_id = $4)
-               AND ($5::timestamptz IS NULL OR (opened_at, id) < ($5, $6::uuid))
-             ORDER BY opened_at DESC, id DESC LIMIT $7",
-            org,
-            filter.status.map(IncidentStatus::as_str),
-            filter.active,
-            filter.monitor.map(|id| id.0),
-            before_at,
-            before_id,
-            limit
-        )
-        .fetch_all(self.connection())
-        .await?
-        .into_iter()
-        .map(Incident::try_from)
-        .collect()
     }
 
     /// A person takes, ends or comments an incident. Nobody opens again what is over: `Conflict("status")`. The judge does where it fails again

@@ -22,6 +22,7 @@ pub mod held_notices;
 pub mod history;
 pub mod idempotency;
 pub mod incident_care;
+pub mod incident_list;
 pub mod incidents;
 pub mod instructions;
 pub mod list_health;

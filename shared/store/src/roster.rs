@@ -1,8 +1,8 @@
 //! All that is watched, as the rows of a table.
 
-use waypost_types::{Cidr, service::ServiceSettings};
+use waypost_types::{Cidr, fleet::MonitorFilter, service::ServiceSettings};
 
-use crate::{OrgTx, StoreError};
+use crate::{OrgTx, StoreError, fleet::Wanted};
 
 /// Rows of a table at most: as many as an organisation has monitors, and more than it has things.
 const MOST_ROWS: i64 = 20_000;
@@ -31,9 +31,10 @@ pub struct RosterRow {
 }
 
 impl OrgTx {
-    /// All that is watched: domains, mail servers, addresses and services, each by its name.
-    pub async fn roster(&mut self) -> Result<Vec<RosterRow>, StoreError> {
+    /// What is watched: domains, mail servers, addresses and services, each by its name. Of a filter that narrows, what has a monitor that matches.
+    pub async fn roster(&mut self, filter: &MonitorFilter) -> Result<Vec<RosterRow>, StoreError> {
         let org = self.org().0;
+        let wanted = Wanted::by(filter);
         // The interval of a domain is that of its audit.
         let rows = sqlx::query!(
             r#"SELECT w.kind AS "kind!", w.target AS "target!", w.ports AS "ports!", w.role, w.tags AS "tags!", w.settings, w.pool,
@@ -45,9 +46,16 @@ impl OrgTx {
                LEFT JOIN (SELECT coalesce(domain_id, server_id, address_id, id) AS of, min(interval_s) AS shortest, max(interval_s) AS longest,
                                  bool_and(paused) AS all_paused, bool_or(paused) AS any_paused
                           FROM monitors WHERE org_id = $1 AND (domain_id IS NULL OR kind = 'audit') GROUP BY 1) m ON m.of = w.id
+               WHERE NOT $3 OR w.id IN (SELECT coalesce(x.domain_id, x.server_id, x.address_id, x.id) FROM monitors x WHERE x.org_id = $1 AND monitor_matches(x, $4, $5, $6, $7, $8))
                ORDER BY w.place, w.kind, w.target LIMIT $2"#,
             org,
-            MOST_ROWS
+            MOST_ROWS,
+            wanted.narrows(),
+            wanted.part,
+            wanted.kind,
+            wanted.standing,
+            wanted.tag,
+            wanted.services
         )
         .fetch_all(self.connection())
         .await?;

@@ -26,6 +26,9 @@ pub enum IncidentSeverity {
 }
 
 impl IncidentSeverity {
+    /// All, worst first.
+    pub const ALL: [Self; 3] = [Self::Critical, Self::Warning, Self::Info];
+
     /// The written form.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -57,7 +60,7 @@ impl IncidentSeverity {
 impl std::str::FromStr for IncidentSeverity {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
-        [Self::Info, Self::Warning, Self::Critical].into_iter().find(|s| s.as_str() == text).ok_or(())
+        Self::ALL.into_iter().find(|s| s.as_str() == text).ok_or(())
     }
 }
 

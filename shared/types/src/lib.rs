@@ -18,6 +18,7 @@ pub mod fleet;
 pub mod headers;
 pub mod id;
 pub mod incident;
+pub mod incident_list;
 pub mod judge;
 pub mod list_history;
 pub mod list_settings;

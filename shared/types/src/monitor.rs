@@ -200,6 +200,9 @@ pub struct NewMonitor {
     /// Regions; `["local"]` when absent.
     #[serde(default)]
     pub regions: Option<Vec<String>>,
+    /// When a change counts; what is absent is the default.
+    #[serde(default)]
+    pub policy: Option<PolicyPatch>,
 }
 
 /// `PATCH monitors/{id}`: what is absent stays.

@@ -10,7 +10,6 @@ use waypost_types::{
     fleet::{Order, Standing, StandingCounts},
     maintenance::Watched,
     monitor::{Monitor, MonitorKind},
-    outcome::Status,
     page::List,
     tag::TagUse,
 };
@@ -129,7 +128,7 @@ async fn draw(visit: &Visit, org: &str, fields: &Fields, failure: Option<&ApiFai
             .then(|| change::card(&frame, &asked, (fields, failure), matching, &format!("{base}?{}{cursor}", asked.query(&[]))));
         let content = view! {
             {change::done(&query, failure)}
-            {ui::head("All monitors", None, "Every check of this organisation: what fails comes first.", tables(&frame))}
+            {ui::head("All monitors", None, "Every check of this organisation: what fails comes first.", tables(&frame, &asked))}
             {states(&asked, counts, &base)}
             <section class="card" aria-label="Monitors">
                 {search(&asked, &tags, &base)}
@@ -155,12 +154,12 @@ fn nothing_yet(frame: &Frame) -> AnyView {
 }
 
 /// The table of what is watched, out and in.
-fn tables(frame: &Frame) -> AnyView {
+fn tables(frame: &Frame, asked: &Asked) -> AnyView {
     let slug = text::encoded(&frame.org.slug);
-    let out = format!("/api/v1/orgs/{slug}/export");
+    let out = format!("/api/v1/orgs/{slug}/export?{}", asked.query(&["sort"]));
+    let word = if asked.narrows() { "Export these as CSV" } else { "Export CSV" };
     let gate = Gate::change(frame, "import");
-    view! { <a class="btn" href=out download="">{icon("download")}"Export CSV"</a>{gate.link("btn", format!("/o/{slug}/import"), "Import CSV")} }
-        .into_any()
+    view! { <a class="btn" href=out download="">{icon("download")}{word}</a>{gate.link("btn", format!("/o/{slug}/import"), "Import CSV")} }.into_any()
 }
 
 /// What a standing is called, in the words of the states.
@@ -257,7 +256,7 @@ fn table(frame: &Frame, monitors: &[Monitor], fields: &Fields, base: &str) -> An
                 address: monitor.address_id,
                 tags: &monitor.tags,
             };
-            let state = if monitor.paused { ui::status(Status::None, "Paused") } else { ui::state_status(monitor.state, monitor.last_checked_at.is_some()) };
+            let state = ui::monitor_status(monitor);
             let box_name = format!("{}{}", change::TICK, monitor.id);
             let ticked = fields.given(&box_name).is_some();
             let called = format!("Choose {}, {}", monitor.target, monitor.kind.word());

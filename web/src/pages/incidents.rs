@@ -1,10 +1,11 @@
-//! Incidents: the list, and the story of one.
+//! The story of an incident.
 
 mod care;
+pub(crate) mod list;
 mod related;
 mod story;
 
-use axum::{extract::Path, http::StatusCode};
+use axum::extract::Path;
 use leptos::prelude::*;
 use serde_json::{Value, json};
 use waypost_types::{
@@ -15,7 +16,6 @@ use waypost_types::{
     lists::ListInfo,
     monitor::MonitorKind,
     outcome::{AuditReport, BlacklistReport, Outcome, ProbeReport},
-    page::List,
     rule::rule_of,
     runbook::Runbook,
     unicode::with_ascii,
@@ -32,30 +32,6 @@ use crate::{
     text,
     ui::{self, Button, Gate, Place, icon},
 };
-
-pub(crate) async fn list(visit: Visit, Path(org): Path<String>) -> Answer {
-    let cursor = visit.query().remove("cursor").map(|cursor| format!("&cursor={}", text::encoded(&cursor))).unwrap_or_default();
-    let path = org_path(&org, &format!("incidents?limit=50{cursor}"));
-    let (frame, incidents) = tokio::try_join!(visit.frame(&org), visit.api.get::<List<Incident>>(&path))?;
-    Ok(page(&visit, StatusCode::OK, "Incidents", || {
-        let base = format!("/o/{}", text::encoded(&org));
-        let body = if incidents.items.is_empty() {
-            view! { <div class="empty">{icon("ok")}<h3>"No incidents"</h3><p>"When a check fails twice in a row, it shows here with what to do next."</p></div> }.into_any()
-        } else {
-            view! { <ul class="list">{incidents.items.iter().map(|incident| ui::incident_item(incident, &base)).collect_view()}</ul> }.into_any()
-        };
-        let more = incidents
-            .next
-            .as_ref()
-            .map(|next| view! { <p><a class="btn" href=format!("{base}/incidents?cursor={}", text::encoded(next))>"Older incidents"</a></p> });
-        let content = view! {
-            {ui::head("Incidents", None, "What failed, since when, and who works on it.", ())}
-            <section class="card" aria-label="Incidents" data-live="incidents">{body}</section>
-            {more}
-        };
-        ui::shell(&frame, Place::Incidents, vec![(None, "Incidents".to_owned())], content)
-    }))
-}
 
 pub(crate) async fn show(visit: Visit, Path((org, id)): Path<(String, String)>) -> Answer {
     draw(&visit, &org, &id, None, None).await

@@ -116,7 +116,7 @@ pub(super) fn router(site: Site) -> Router {
         .route("/o/{org}/runbooks", get(runbooks::list))
         .route("/o/{org}/runbooks/{topic}", get(runbooks::show).post(runbooks::write))
         .route("/o/{org}/runbooks/{topic}/reset", post(runbooks::reset).get(back))
-        .route("/o/{org}/incidents", get(incidents::list))
+        .route("/o/{org}/incidents", get(incidents::list::show))
         .route("/o/{org}/incidents/{id}", get(incidents::show))
         .route("/o/{org}/incidents/{id}/acknowledge", post(incidents::acknowledge).get(back))
         .route("/o/{org}/incidents/{id}/comment", post(incidents::comment).get(back))

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use leptos::prelude::*;
 use waypost_types::{
     judge::MonitorState,
+    monitor::{Monitor, MonitorKind},
     outcome::{Status, Verdict},
 };
 
@@ -57,6 +58,20 @@ pub(crate) const fn state_word(state: MonitorState, checked: bool, paused: bool)
 /// The state of something watched, in a table.
 pub(crate) fn state_status(state: MonitorState, checked: bool) -> AnyView {
     status(state.into(), state_word(state, checked, false))
+}
+
+/// The state of one monitor, in the words of what it looks at: an address is no server that could be up.
+pub(crate) fn monitor_status(monitor: &Monitor) -> AnyView {
+    if monitor.paused {
+        return status(Status::None, "Paused");
+    }
+    let word = match (monitor.kind, monitor.state) {
+        (MonitorKind::Blacklist, MonitorState::Up) => "Not listed",
+        (MonitorKind::Blacklist, MonitorState::Down | MonitorState::Degraded) => "Listed",
+        (MonitorKind::Audit, MonitorState::Up) => "No problem",
+        (_, state) => state_word(state, monitor.last_checked_at.is_some(), false),
+    };
+    status(monitor.state.into(), word)
 }
 
 /// The state of something watched, to be found by scanning.

@@ -75,16 +75,27 @@ pub(super) fn y(value: f64, end: f64) -> f64 {
     100.0 - value.min(end) * 100.0 / end
 }
 
+/// Hours between the marks of an axis.
+const STEPS: [i64; 9] = [1, 2, 3, 6, 12, 24, 48, 7 * 24, 28 * 24];
+
+/// Whole hours or days between two instants, few enough to be read and none so close to an end that it runs into what stands there.
+fn ticks(since: DateTime<Utc>, until: DateTime<Utc>) -> Vec<DateTime<Utc>> {
+    let span = (until - since).num_seconds().max(1);
+    let step = STEPS.into_iter().map(|hours| hours * 3600).find(|step| span / step <= 4).unwrap_or(span);
+    let first = since.timestamp().div_euclid(step) * step;
+    let free = since + Duration::seconds(span * 15 / 100)..=until - Duration::seconds(span * 15 / 100);
+    (0..=5).filter_map(|index| DateTime::from_timestamp(first + step * index, 0)).filter(|at| free.contains(at)).collect()
+}
+
 /// The frame of a plot: axes with their numbers, and what is drawn between them.
 pub(super) fn plot(axis: &Axis, timings: &Timings, end: f64, label: &str, drawn: AnyView) -> AnyView {
     let bottom = TOP + HEIGHT;
     let half = TOP + HEIGHT / 2.0;
     let total = (bottom + 22.0).to_string();
-    let ticks = [0.25, 0.5, 0.75].map(|part| {
-        #[allow(clippy::cast_possible_truncation)] // a year of milliseconds
-        let at = axis.since + Duration::milliseconds((axis.span_ms * part) as i64);
-        view! { <text class="axis minor" x=share(part * 100.0) y=(bottom + 18.0).to_string() text-anchor="middle">{text::axis(at)}</text> }
-    });
+    let ticks = ticks(timings.since, timings.until)
+        .into_iter()
+        .map(|at| view! { <text class="axis minor" x=share(axis.percent(at)) y=(bottom + 18.0).to_string() text-anchor="middle">{text::axis(at)}</text> })
+        .collect_view();
     view! {
         <div class="frame">
             <svg width="100%" height=total.clone() aria-hidden="true">
@@ -126,4 +137,24 @@ pub(super) fn band(kind: Status, said: String, (from, to): (f64, f64)) -> AnyVie
         </g>
     }
     .into_any()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_stand_at_whole_hours_and_days_away_from_the_ends() {
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        let marks = |since: &str, until: &str| ticks(at(since), at(until)).iter().map(|at| at.format("%d %H:%M").to_string()).collect::<Vec<_>>();
+        assert_eq!(marks("2026-03-01T09:17:00Z", "2026-03-02T09:17:00Z"), ["01 18:00", "02 00:00"]);
+        assert_eq!(marks("2026-03-01T10:00:00Z", "2026-03-02T10:00:00Z"), ["01 18:00", "02 00:00", "02 06:00"]);
+        assert_eq!(marks("2026-03-01T09:17:00Z", "2026-03-08T09:17:00Z"), ["04 00:00", "06 00:00"]);
+        assert_eq!(marks("2026-03-01T09:17:00Z", "2026-03-01T09:17:00Z"), Vec::<String>::new());
+        for days in 1..=100 {
+            let until = at("2026-03-01T09:17:00Z");
+            let marks = ticks(until - Duration::days(days), until);
+            assert!((1..=4).contains(&marks.len()), "{days}: {marks:?}");
+        }
+    }
 }

@@ -96,3 +96,36 @@ async fn an_incident_that_flaps_says_why_it_stays_open_while_it_works() {
     let story = text(between(&html, "class=\"timeline", "</ol>"));
     assert!(story.contains("Opened again") && story.contains("Flapping"), "{story}");
 }
+
+#[tokio::test]
+async fn the_list_shows_what_is_not_over_and_narrows() {
+    let asked = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let script = || {
+        let (owner, seen) = (member("owner"), asked.clone());
+        move |request: &waypost_web::api::ApiRequest| {
+            seen.lock().unwrap().push(request.path.clone());
+            owner(request)
+        }
+    };
+    let (response, html, _) = ask(script(), get("/o/acme/incidents")).await;
+    assert_eq!(response.status(), StatusCode::OK, "{html}");
+    let stages = text(between(&html, "aria-label=\"Stages\"", "</nav>"));
+    for part in ["Not over 1", "Acknowledged 0", "Resolved 3", "All 4"] {
+        assert!(stages.contains(part), "{part}: {stages}");
+    }
+    let (_, html, _) = ask(script(), get("/o/acme/incidents?status=resolved&severity=critical&q=mx%261&cursor=c")).await;
+    assert!(
+        html.contains("value=\"mx&amp;1\"") && html.contains("href=\"/o/acme/incidents?severity=critical&amp;q=mx%261&amp;status=all\""),
+        "{html}"
+    );
+    let asked = asked.lock().unwrap();
+    for path in [
+        "/incidents?limit=50&status=active",
+        "/incidents?limit=50&severity=critical&q=mx%261&status=resolved&cursor=c",
+        "/incidents/counts?severity=critical&q=mx%261",
+    ] {
+        assert!(asked.iter().any(|one| one.ends_with(path)), "{path}: {asked:?}");
+    }
+    let (_, html, _) = ask(member("owner"), get("/o/empty/incidents")).await;
+    assert!(text(&html).contains("No incidents"), "{html}");
+}

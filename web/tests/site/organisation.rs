@@ -100,6 +100,8 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
             "orgs/acme/monitors/counts" => json!({ "down": 1, "degraded": 0, "unknown": 0, "pending": 0, "up": 1, "paused": 0 }),
             "orgs/empty/monitors/counts" => json!({ "down": 0, "degraded": 0, "unknown": 0, "pending": 0, "up": 0, "paused": 0 }),
             "orgs/acme/incidents" => list(vec![incident()]),
+            "orgs/acme/incidents/counts" => json!({ "open": 1, "acknowledged": 0, "resolved": 3 }),
+            "orgs/empty/incidents/counts" => json!({ "open": 0, "acknowledged": 0, "resolved": 0 }),
             "orgs/empty/overview" => {
                 json!({ "score": null, "counts": { "domains": 0, "servers": 0, "addresses": 0, "monitors": 0, "open_incidents": 0 },
                     "last_checked_at": null, "ports": [], "domains": [], "addresses": [], "incidents": [], "port25_blocked": null })
