@@ -63,6 +63,8 @@ pub struct Limits {
     pub signup: RateLimit,
     /// Account mails asked for: forgotten passwords, verification again.
     pub account_mail: RateLimit,
+    /// Invitations mailed, by organisation.
+    pub invitation: RateLimit,
     /// Tries of links from mails.
     pub links: RateLimit,
     /// Public lookups.
@@ -80,6 +82,7 @@ impl Default for Limits {
         Self {
             signup: RateLimit::new(60, 1.0),
             account_mail: RateLimit::new(20, 0.5),
+            invitation: RateLimit::new(50, 1.0),
             links: RateLimit::new(30, 5.0),
             lookup: RateLimit::new(10, 20.0),
             check: RateLimit::new(60, 60.0),

@@ -8,14 +8,17 @@ pub mod domains;
 pub mod events;
 pub mod fleet;
 pub mod incidents;
+pub mod invitations;
 pub mod lists;
 pub mod login;
 pub mod lookup;
 pub mod mailbox;
 pub mod maintenance;
 pub mod me;
+pub mod members;
 pub mod messages;
 pub mod monitors;
+pub mod orgs;
 pub mod overview;
 pub mod pools;
 pub mod recovery;
@@ -56,7 +59,10 @@ pub fn routes(state: &AppState) -> (Router<AppState>, OpenApi) {
         .routes(routes!(recovery::reset))
         .routes(routes!(verification::verify))
         .routes(routes!(verification::resend))
+        .routes(routes!(invitations::look))
+        .routes(routes!(invitations::accept))
         .routes(routes!(me::me))
+        .routes(routes!(orgs::create))
         .routes(routes!(lookup::lookup))
         .routes(routes!(score::table))
         .routes(routes!(lookup::address))
@@ -107,6 +113,11 @@ pub fn routes(state: &AppState) -> (Router<AppState>, OpenApi) {
         .routes(routes!(pools::list, pools::create))
         .routes(routes!(pools::get, pools::update, pools::delete))
         .routes(routes!(settings::get, settings::update))
+        .routes(routes!(members::list))
+        .routes(routes!(members::get, members::update, members::delete))
+        .routes(routes!(invitations::list, invitations::create))
+        .routes(routes!(invitations::get, invitations::delete))
+        .routes(routes!(invitations::resend))
         .routes(routes!(messages::read))
         .routes(routes!(fleet::list, monitors::create, fleet::change))
         .routes(routes!(fleet::counts))

@@ -68,18 +68,28 @@ fn checked(new: &Signup) -> Result<(EmailAddress, String), ApiError> {
     if let Err(ApiError::Invalid(more)) = Passwords::judge(&new.password, Some(&new.email)) {
         errors.extend(more);
     }
-    let organisation = new.organisation.trim();
-    if !(1..=100).contains(&organisation.chars().count()) || organisation.chars().any(char::is_control) {
-        errors.push(FieldError { field: "organisation".to_owned(), message: "Enter a name of 1 to 100 characters.".to_owned() });
+    let organisation = organisation_name(&new.organisation);
+    if let Err(message) = &organisation {
+        errors.push(FieldError { field: "organisation".to_owned(), message: (*message).to_owned() });
     }
-    match email {
-        Ok(email) if errors.is_empty() => Ok((email, organisation.to_owned())),
+    match (email, organisation) {
+        (Ok(email), Ok(organisation)) if errors.is_empty() => Ok((email, organisation)),
         _ => Err(ApiError::Invalid(errors)),
     }
 }
 
+/// What an organisation may be called, or what to enter instead.
+pub(super) fn organisation_name(given: &str) -> Result<String, &'static str> {
+    let name = given.trim();
+    if (1..=100).contains(&name.chars().count()) && !name.chars().any(char::is_control) {
+        Ok(name.to_owned())
+    } else {
+        Err("Enter a name of 1 to 100 characters.")
+    }
+}
+
 /// The name as part of an address: ASCII letters and digits, single hyphens, at most 40 characters.
-fn slug(name: &str) -> String {
+pub(super) fn slug(name: &str) -> String {
     let mut slug = String::new();
     for c in name.chars().flat_map(char::to_lowercase) {
         match c {

@@ -10,7 +10,10 @@ use axum::{
 };
 use serde::Serialize;
 use waypost_store::{OrgTx, Store, StoreError};
-use waypost_types::account::{Org, Role, User};
+use waypost_types::{
+    account::{Org, User},
+    permission::Action,
+};
 
 use crate::{
     http::{condition::Versioned, problem::ApiError, session::SignedIn},
@@ -20,33 +23,49 @@ use crate::{
 
 /// What an endpoint does, and so the role it takes.
 pub trait Need: Send + Sync + 'static {
-    /// The weakest role that may.
-    const ROLE: Role;
+    /// What the table of permissions calls it.
+    const ACTION: Action;
 }
 
 /// Looks only.
 #[derive(Debug, Clone, Copy)]
 pub struct Read;
 impl Need for Read {
-    const ROLE: Role = Role::Viewer;
+    const ACTION: Action = Action::See;
 }
 
 /// Adds, changes or removes what is watched.
 #[derive(Debug, Clone, Copy)]
 pub struct Write;
 impl Need for Write {
-    const ROLE: Role = Role::TO_CHANGE;
+    const ACTION: Action = Action::Watch;
 }
 
 /// Decides who is told of what happens.
 #[derive(Debug, Clone, Copy)]
 pub struct Manage;
 impl Need for Manage {
-    const ROLE: Role = Role::TO_MANAGE;
+    const ACTION: Action = Action::Tell;
+}
+
+/// Handles incidents.
+#[derive(Debug, Clone, Copy)]
+pub struct Handle;
+impl Need for Handle {
+    const ACTION: Action = Action::Handle;
+}
+
+/// Invites and removes people.
+#[derive(Debug, Clone, Copy)]
+pub struct People;
+impl Need for People {
+    const ACTION: Action = Action::People;
 }
 
 /// What changes something.
 pub trait Change: Need {}
+impl Change for Handle {}
+impl Change for People {}
 impl Change for Write {}
 impl Change for Manage {}
 
@@ -112,8 +131,8 @@ impl<N: Need> FromRequestParts<AppState> for Member<N> {
         // A session whose person is gone is nobody's.
         let (user, org) = state.store.user_in_org(id, &name).await?.ok_or(ApiError::Unauthenticated)?;
         let org = org.ok_or(ApiError::NotFound)?;
-        if org.role < N::ROLE {
-            return Err(ApiError::Forbidden { have: org.role.as_str(), need: N::ROLE.as_str() });
+        if !org.role.may(N::ACTION) {
+            return Err(ApiError::Forbidden { have: org.role.as_str(), need: N::ACTION.least().as_str() });
         }
         Ok(Self { user, org, store: state.store.clone(), overviews: state.overviews.clone(), limits: Arc::clone(&state.limits), need: PhantomData })
     }

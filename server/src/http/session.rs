@@ -125,6 +125,21 @@ pub async fn sign_in(session: &Session, user: UserId) -> std::result::Result<(),
     Ok(())
 }
 
+/// Who is signed in, if anybody is.
+#[derive(Debug, Clone, Copy)]
+pub struct MaybeSignedIn(pub Option<UserId>);
+
+impl<S: Send + Sync> FromRequestParts<S> for MaybeSignedIn {
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> std::result::Result<Self, ApiError> {
+        match SignedIn::from_request_parts(parts, state).await {
+            Ok(SignedIn(user)) => Ok(Self(Some(user))),
+            Err(ApiError::Unauthenticated) => Ok(Self(None)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 /// Who is signed in. 401 when nobody is.
 #[derive(Debug, Clone, Copy)]
 pub struct SignedIn(pub UserId);

@@ -41,6 +41,19 @@ const TABLE: &[(&str, &str, Door)] = &[
     ("POST", "/api/v1/auth/verify", Door::Open),
     ("POST", "/api/v1/auth/verify/resend", Door::Person),
     ("GET", "/api/v1/me", Door::Person),
+    ("POST", "/api/v1/orgs", Door::Person),
+    ("POST", "/api/v1/invitations/look", Door::Open),
+    ("POST", "/api/v1/invitations/accept", Door::Open),
+    ("GET", "/api/v1/orgs/{org}/members", Door::Read),
+    ("GET", "/api/v1/orgs/{org}/members/{id}", Door::Read),
+    ("PATCH", "/api/v1/orgs/{org}/members/{id}", Door::Manage),
+    // Whoever is one may leave; for others it is judged by their roles.
+    ("DELETE", "/api/v1/orgs/{org}/members/{id}", Door::Read),
+    ("GET", "/api/v1/orgs/{org}/invitations", Door::Read),
+    ("POST", "/api/v1/orgs/{org}/invitations", Door::Manage),
+    ("GET", "/api/v1/orgs/{org}/invitations/{id}", Door::Read),
+    ("DELETE", "/api/v1/orgs/{org}/invitations/{id}", Door::Manage),
+    ("POST", "/api/v1/orgs/{org}/invitations/{id}/resend", Door::Manage),
     ("GET", "/api/v1/lookup/{domain}", Door::Open),
     ("GET", "/api/v1/score", Door::Open),
     ("GET", "/api/v1/lookup/address/{address}", Door::Open),
@@ -170,6 +183,8 @@ struct Ids {
     rule: String,
     change: String,
     pool: String,
+    member: String,
+    invitation: String,
 }
 
 impl Ids {
@@ -186,6 +201,8 @@ impl Ids {
             ("/rules", &self.rule),
             ("/changes", &self.change),
             ("/pools", &self.pool),
+            ("/members", &self.member),
+            ("/invitations", &self.invitation),
         ]
         .into_iter()
         .find(|(part, _)| route.contains(part))
@@ -220,7 +237,11 @@ async fn fill(client: &mut Client<'_>, org: &str) -> Ids {
     let rule = client.post(&at("rules"), &rule).await.id().to_owned();
     let pool = client.post(&at("pools"), &json!({ "name": "newsletter" })).await.id().to_owned();
     let change = client.post(&at("changes"), &json!({ "kind": "dns", "text": "SPF" })).await.id().to_owned();
+    let member = client.get("/api/v1/me").await.body["user"]["id"].as_str().unwrap().to_owned();
+    let invitation = client.post(&at("invitations"), &json!({ "email": "new@example.com", "role": "viewer" })).await.id().to_owned();
     Ids {
+        member,
+        invitation,
         org: org.to_owned(),
         domain,
         server: server.id().to_owned(),
@@ -269,6 +290,7 @@ async fn no_route_is_served_that_the_document_does_not_know() {
 async fn every_route_denies_whom_it_should() {
     let server = server().await;
     let (mut owner, org) = server.member("owner").await;
+    server.sql("UPDATE users SET email_verified_at = now()".to_owned()).await;
     let ids = fill(&mut owner, &org).await;
     let (mut stranger, foreign_org) = server.member("stranger").await;
     let mut nobody = server.client();

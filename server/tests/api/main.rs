@@ -9,6 +9,7 @@ mod lists;
 mod live;
 mod lookup;
 mod maintenance;
+mod people;
 mod plain;
 mod policy;
 mod pools;

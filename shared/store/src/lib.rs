@@ -35,6 +35,7 @@ pub mod monitors;
 mod org_tx;
 pub mod outbox;
 pub mod overview;
+pub mod people;
 mod pool;
 pub mod pools;
 pub mod recording;

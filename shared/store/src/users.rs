@@ -101,6 +101,14 @@ impl Store {
         Ok((User { id, email: new.email.to_string(), email_verified: false, created_at: row.created_at }, org))
     }
 
+    /// Makes an organisation that a person owns.
+    pub async fn create_org(&self, owner: UserId, name: &str, slug: &str) -> Result<Org, StoreError> {
+        let mut tx = self.pool().begin().await?;
+        let org = insert_org(&mut tx, owner, name, slug).await?;
+        tx.commit().await?;
+        Ok(org)
+    }
+
     /// Sets a password and ends every session of the person. A reset link proves the address too.
     pub async fn reset_password(&self, user: UserId, password_hash: &str) -> Result<(), StoreError> {
         let mut tx = self.pool().begin().await?;
@@ -141,6 +149,6 @@ async fn insert_org(tx: &mut Transaction<'_, Postgres>, owner: UserId, name: &st
     Err(StoreError::Conflict("slug"))
 }
 
-fn parse_role(text: &str) -> Result<Role, StoreError> {
+pub(crate) fn parse_role(text: &str) -> Result<Role, StoreError> {
     text.parse().map_err(|()| StoreError::Corrupt(text.to_owned()))
 }

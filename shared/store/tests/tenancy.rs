@@ -81,6 +81,7 @@ async fn fill(owner: &mut PgConnection, org: Uuid) {
          INSERT INTO server_logins (org_id, server_id, user_name, sealed, secret_kind, ports) VALUES ('{org}', '{id}', 'x', '', 'password', '{{587}}');
          INSERT INTO addresses (org_id, id, net, source) VALUES ('{org}', '{id}', '203.0.113.7', 'mx');
          INSERT INTO pools (org_id, id, name) VALUES ('{org}', '{id}', 'x');
+         INSERT INTO invitations (org_id, id, email, email_key, role, token_hash, invited_by, expires_at) VALUES ('{org}', '{id}', 'x@y.z', 'x@y.z', 'viewer', '{org}', 'a@b.c', now());
          INSERT INTO domain_servers (org_id, domain_id, server_id, preference) VALUES ('{org}', '{id}', '{id}', 10);
          INSERT INTO monitors (org_id, id, kind, target, interval_s) VALUES ('{org}', '{id}', 'smtp', 'mx.example.com:25', 300);
          INSERT INTO server_facts (org_id, monitor_id, mark, facts) VALUES ('{org}', '{id}', 0, '{{}}');

@@ -21,10 +21,8 @@ pub enum Role {
 }
 
 impl Role {
-    /// The weakest role that changes what is watched: the API's rule, and what pages show as closed to others.
-    pub const TO_CHANGE: Self = Self::Editor;
-    /// The weakest role that decides who is told: it hands what happens here to others.
-    pub const TO_MANAGE: Self = Self::Admin;
+    /// All, weakest first.
+    pub const ALL: [Self; 4] = [Self::Viewer, Self::Editor, Self::Admin, Self::Owner];
 
     /// The written form.
     pub const fn as_str(self) -> &'static str {
@@ -35,12 +33,22 @@ impl Role {
             Self::Owner => "owner",
         }
     }
+
+    /// What people read.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Viewer => "Viewer",
+            Self::Editor => "Editor",
+            Self::Admin => "Admin",
+            Self::Owner => "Owner",
+        }
+    }
 }
 
 impl std::str::FromStr for Role {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
-        [Self::Viewer, Self::Editor, Self::Admin, Self::Owner].into_iter().find(|r| r.as_str() == text).ok_or(())
+        Self::ALL.into_iter().find(|r| r.as_str() == text).ok_or(())
     }
 }
 
@@ -83,6 +91,15 @@ pub struct Signup {
     pub password: String,
     /// 1 to 100 characters.
     pub organisation: String,
+}
+
+/// `POST orgs`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NewOrg {
+    /// 1 to 100 characters.
+    pub name: String,
 }
 
 /// `POST auth/login`.

@@ -106,6 +106,8 @@ ids! {
     PoolId = "ipp";
     /// A rule that opens incidents.
     RuleId = "rul";
+    /// An invitation to an organisation.
+    InvitationId = "inv";
 }
 
 #[cfg(test)]

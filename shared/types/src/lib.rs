@@ -33,6 +33,8 @@ pub mod outcome;
 pub mod overview;
 pub mod page;
 mod patch;
+pub mod people;
+pub mod permission;
 pub mod pool;
 pub mod problem;
 pub mod region;
@@ -53,5 +55,7 @@ pub mod week;
 pub mod zone;
 
 pub use finding::{Finding, Severity, UnknownCause, UnknownPart};
-pub use id::{AddressId, ChangeId, ChannelId, DomainId, IncidentId, MonitorId, OrgId, PoolId, RouteId, RuleId, ServerId, UserId, WindowId};
+pub use id::{
+    AddressId, ChangeId, ChannelId, DomainId, IncidentId, InvitationId, MonitorId, OrgId, PoolId, RouteId, RuleId, ServerId, UserId, WindowId,
+};
 pub use name::{Cidr, DomainName, EmailAddress, NameError};

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use leptos::prelude::*;
 use serde_json::{Value, json};
-use waypost_types::account::{ForgotPassword, Login, Me, ResetPassword, SignedIn, Signup, VerifyEmail};
+use waypost_types::account::{ForgotPassword, Login, Me, NewOrg, Org, ResetPassword, SignedIn, Signup, VerifyEmail};
 
 use super::add;
 use crate::{
@@ -14,13 +14,13 @@ use crate::{
 };
 
 /// A card with a form in the middle of the page.
-fn card(visit: &Visit, heading: &'static str, sub: impl IntoView + 'static, content: impl IntoView + 'static) -> AnyView {
+pub(super) fn card(visit: &Visit, heading: impl Into<String>, sub: impl IntoView + 'static, content: impl IntoView + 'static) -> AnyView {
     ui::public(
         visit,
         view! {
             <main id="content" class="auth-main">
                 <section class="card" aria-labelledby="h-card">
-                    <div><h1 id="h-card">{heading}</h1><p class="muted sm mt2">{sub.into_any()}</p></div>
+                    <div><h1 id="h-card">{heading.into()}</h1><p class="muted sm mt2">{sub.into_any()}</p></div>
                     {content.into_any()}
                 </section>
             </main>
@@ -28,7 +28,7 @@ fn card(visit: &Visit, heading: &'static str, sub: impl IntoView + 'static, cont
     )
 }
 
-fn status_of(failure: Option<&ApiFailure>) -> StatusCode {
+pub(super) fn status_of(failure: Option<&ApiFailure>) -> StatusCode {
     match failure.map(|failure| failure.status) {
         None => StatusCode::OK,
         Some(429) => StatusCode::TOO_MANY_REQUESTS,
@@ -36,7 +36,7 @@ fn status_of(failure: Option<&ApiFailure>) -> StatusCode {
     }
 }
 
-fn first_page(signed: &SignedIn) -> String {
+pub(super) fn first_page(signed: &SignedIn) -> String {
     signed.org.as_ref().map_or_else(|| "/app".to_owned(), |org| format!("/o/{}", text::encoded(&org.slug)))
 }
 
@@ -132,9 +132,38 @@ pub(crate) async fn logout(visit: Visit) -> Answer {
 /// The first organisation of who is signed in.
 pub(crate) async fn app(visit: Visit) -> Answer {
     let me: Me = visit.api.get("me").await?;
-    let org = me.orgs.first().ok_or_else(ApiFailure::not_found)?;
+    let Some(org) = me.orgs.first() else { return Ok(new_org_page(&visit, &Fields::empty(), None)) };
     let add = visit.query().remove("add").unwrap_or_default();
     Ok(redirect(&add::page_of(&format!("/o/{}", text::encoded(&org.slug)), &add)))
+}
+
+/// Makes another organisation.
+pub(crate) async fn new_org(visit: Visit, fields: Fields) -> Answer {
+    match visit.api.post::<Org>("orgs", &NewOrg { name: fields.text("name").to_owned() }).await {
+        Ok(org) => Ok(redirect(&format!("/o/{}", text::encoded(&org.slug)))),
+        Err(failure) if failure.is_input() => Ok(new_org_page(&visit, &fields, Some(&failure))),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// For who belongs to no organisation any more.
+fn new_org_page(visit: &Visit, fields: &Fields, failure: Option<&ApiFailure>) -> axum::response::Response {
+    page(visit, status_of(failure), "Create an organisation", || {
+        let form = Form::new(fields, failure, &["name"]);
+        card(
+            visit,
+            "Create an organisation",
+            "You belong to none just now. Somebody who invites you sends a link by mail.",
+            view! {
+                <form method="post" action="/app">
+                    {form.said()}
+                    {form.input("name", "Organisation", "text", "organization", "The name that your colleagues know.")}
+                    <button class="btn btn-primary" type="submit">"Create"</button>
+                </form>
+                <form method="post" action="/logout"><button class="btn btn-quiet btn-sm" type="submit">"Log out"</button></form>
+            },
+        )
+    })
 }
 
 pub(crate) async fn show_forgot(visit: Visit) -> Answer {

@@ -13,8 +13,8 @@ use super::{Site, Visit, redirect, visit};
 use crate::{
     api::ApiFailure,
     pages::{
-        account, add, addresses, changes, channels, domains, fleet, import, incidents, landing, lists, mailbox, maintenance, messages, organisation,
-        overview, pools, routes, rules, runbooks, score, servers, services,
+        account, add, addresses, changes, channels, domains, fleet, import, incidents, invitation, landing, lists, mailbox, maintenance, messages,
+        organisation, overview, pools, routes, rules, runbooks, score, servers, services, team,
     },
 };
 
@@ -31,7 +31,7 @@ pub(super) fn router(site: Site) -> Router {
         .route("/signup", get(account::show_signup).post(account::signup))
         .route("/login", get(account::show_login).post(account::login))
         .route("/logout", post(account::logout))
-        .route("/app", get(account::app))
+        .route("/app", get(account::app).post(account::new_org))
         .route("/forgot", get(account::show_forgot).post(account::forgot))
         .route("/reset", get(account::show_reset).post(account::reset))
         .route("/verify", get(account::show_verify).post(account::verify))
@@ -104,6 +104,12 @@ pub(super) fn router(site: Site) -> Router {
         .route("/o/{org}/rules/{id}", get(rules::rule::show))
         .route("/o/{org}/rules/{id}/settings", post(rules::rule::change).get(back))
         .route("/o/{org}/rules/{id}/delete", post(rules::rule::remove).get(back))
+        .route("/invitation", get(invitation::show).post(invitation::accept))
+        .route("/o/{org}/team", get(team::show).post(team::invite))
+        .route("/o/{org}/team/role", post(team::change).get(back))
+        .route("/o/{org}/team/remove", post(team::remove).get(back))
+        .route("/o/{org}/team/resend", post(team::resend).get(back))
+        .route("/o/{org}/team/withdraw", post(team::withdraw).get(back))
         .route("/o/{org}/settings", get(organisation::show).post(organisation::change))
         .route("/o/{org}/changes", get(changes::show).post(changes::create))
         .route("/o/{org}/changes/{id}/delete", post(changes::remove).get(back))

@@ -81,7 +81,7 @@ impl Visit {
             Some((
                 page,
                 "check" | "settings" | "delete" | "acknowledge" | "comment" | "resolve" | "custom" | "remove" | "key" | "forget" | "selectors"
-                | "test" | "end" | "cause" | "mute" | "reset" | "move" | "try" | "suggested",
+                | "test" | "end" | "role" | "resend" | "withdraw" | "cause" | "mute" | "reset" | "move" | "try" | "suggested",
             )) => page,
             _ => path,
         }

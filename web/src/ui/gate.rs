@@ -2,10 +2,10 @@
 //! Nothing vanishes; the API refuses by itself whatever a page shows.
 
 use leptos::prelude::*;
-use waypost_types::account::Role;
+use waypost_types::{account::Role, permission::Action};
 
 use super::icon;
-use crate::{ssr::Frame, text};
+use crate::ssr::Frame;
 
 /// Controls of one place on a page and the role they need.
 pub(crate) struct Gate {
@@ -18,12 +18,17 @@ pub(crate) struct Gate {
 impl Gate {
     /// For what adds, changes or removes. `place` keeps the hints of a page apart.
     pub(crate) fn change(frame: &Frame, place: &str) -> Self {
-        Self { have: frame.org.role, need: Role::TO_CHANGE, hint: format!("gate-{place}") }
+        Self { have: frame.org.role, need: Action::Watch.least(), hint: format!("gate-{place}") }
     }
 
     /// For what decides who is told.
     pub(crate) fn manage(frame: &Frame, place: &str) -> Self {
-        Self { need: Role::TO_MANAGE, ..Self::change(frame, place) }
+        Self { need: Action::Tell.least(), ..Self::change(frame, place) }
+    }
+
+    /// For who may invite and remove people.
+    pub(crate) fn people(frame: &Frame, place: &str) -> Self {
+        Self { need: Action::People.least(), ..Self::change(frame, place) }
     }
 
     /// Whether the visitor may.
@@ -32,7 +37,7 @@ impl Gate {
     }
 
     fn sentence(&self) -> String {
-        format!("Needs the role {}; yours is {}.", text::sentence(self.need.as_str()), text::sentence(self.have.as_str()))
+        format!("Needs the role {}; yours is {}.", self.need.word(), self.have.word())
     }
 
     /// Why the controls of this place are disabled; nothing for those who may. A page draws it once per gate, beside the controls.

@@ -25,6 +25,7 @@ pub(crate) enum Place {
     Routes,
     Maintenance,
     Settings,
+    Team,
     Runbooks,
     Elsewhere,
 }
@@ -174,7 +175,7 @@ fn sidebar(frame: &Frame, place: Place) -> AnyView {
                     {link("/runbooks", Place::Runbooks, "book", "Runbooks", 0, false)}
                 </ul>
                 <p class="nav-title" id="nav-org">"Organisation"</p>
-                <ul aria-labelledby="nav-org">{link("/settings", Place::Settings, "gear", "Settings", 0, false)}</ul>
+                <ul aria-labelledby="nav-org">{link("/team", Place::Team, "users", "Team", 0, false)}{link("/settings", Place::Settings, "gear", "Settings", 0, false)}</ul>
                 {others.then(|| view! { <p class="nav-title" id="nav-orgs">"Other organisations"</p><ul aria-labelledby="nav-orgs">{orgs}</ul> })}
             </nav>
             <div class="side-foot">

@@ -24,4 +24,5 @@ mod services;
 mod styles;
 mod support;
 mod tags;
+mod team;
 mod words;

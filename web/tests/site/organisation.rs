@@ -83,6 +83,17 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
             "orgs/acme/domains" => list(vec![domain(), long_domain()]),
             "orgs/acme/servers" => list(vec![server()]),
             "orgs/acme/addresses" => list(vec![address()]),
+            "orgs/acme/members" => list(vec![
+                json!({ "id": "usr_0000000000000000000000000000000a", "email": "ops@example.com", "email_verified": true, "role": role, "joined_at": AT, "version": 1 }),
+                json!({ "id": "usr_00000000000000000000000000000002", "email": "owner+<b>@example.com", "email_verified": true, "role": "owner", "joined_at": AT, "version": 4 }),
+                json!({ "id": "usr_00000000000000000000000000000003", "email": "ed@example.com", "email_verified": false, "role": "editor", "joined_at": AT, "version": 2 }),
+            ]),
+            "orgs/acme/invitations" => list(vec![
+                json!({ "id": "inv_00000000000000000000000000000001", "email": "new@example.com", "role": "viewer", "invited_by": "ops@example.com", "sent_at": AT,
+                    "expires_at": "2999-01-01T00:00:00Z", "created_at": AT, "version": 1 }),
+                json!({ "id": "inv_00000000000000000000000000000002", "email": "late@example.com", "role": "editor", "invited_by": "ops@example.com", "sent_at": AT,
+                    "expires_at": "2020-01-01T00:00:00Z", "created_at": AT, "version": 1 }),
+            ]),
             "orgs/acme/pools" => list(vec![pool()]),
             "orgs/empty/pools" => list(vec![]),
             "orgs/acme/monitors" => list(vec![services::mailbox(), services::record()]),

@@ -23,6 +23,26 @@ pub fn verification(url: &str) -> Mail {
     .render()
 }
 
+/// Invites somebody to an organisation, `role` as people read it. `url` holds the secret. The organisation's name is what its people chose, and this
+/// goes to strangers: it stands in quotes, and names no address of its own.
+pub fn invitation(organisation: &str, by: &str, role: &str, url: &str) -> Mail {
+    Letter {
+        subject: format!("{by} invites you to “{organisation}” on Waypost"),
+        heading: format!("Join “{organisation}”"),
+        accent: ACCENT,
+        paragraphs: vec![
+            format!("{by} invites you to “{organisation}” as {role}. Waypost watches whether the mail of a company arrives."),
+            "The link works once, for the next 7 days, and for this address only.".to_owned(),
+        ],
+        written: None,
+        guide: None,
+        facts: Vec::new(),
+        button: Some(("Look at the invitation", url)),
+        footer: "If you do not know who this is, ignore this mail: nothing happens without the link.".to_owned(),
+    }
+    .render()
+}
+
 /// Lets somebody who forgot their password choose another. `url` holds the secret.
 pub fn password_reset(url: &str) -> Mail {
     Letter {

@@ -7,7 +7,7 @@ mod incident;
 mod layout;
 mod operator;
 
-pub use account::{password_reset, verification};
+pub use account::{invitation, password_reset, verification};
 pub use digest::{DigestLine, digest, digest_lines, digest_title};
 pub use incident::{
     CLOSED, IncidentMail, RECOVERED, accent, incident_changed, incident_escalated, incident_flapping, incident_let_go, incident_opened,

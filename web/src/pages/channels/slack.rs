@@ -4,10 +4,10 @@ use axum::{extract::Path, http::StatusCode};
 use leptos::prelude::*;
 use serde_json::json;
 use waypost_types::{
-    account::Role,
     channel::{ChannelKind, MadeChannel},
     outcome::Status,
     page::List,
+    permission::Action,
     slack::{SlackAuthorize, SlackChannel, SlackInstall, SlackState},
 };
 
@@ -88,7 +88,7 @@ async fn draw(visit: &Visit, org: &str, refused: Option<(&Fields, &ApiFailure)>)
     let path = org_path(org, &format!("slack/channels?name={}&cursor={}", text::encoded(&name), text::encoded(&cursor)));
     let frame = visit.frame(org).await?;
     let nothing = || List { items: Vec::new(), next: None };
-    let may = frame.org.role >= Role::TO_MANAGE;
+    let may = frame.org.role.may(Action::Tell);
     let (list, failed) = match if may { visit.api.get::<List<SlackChannel>>(&path).await } else { Ok(nothing()) } {
         Ok(list) => (list, None),
         Err(failure) if failure.is_input() || failure.status == 429 => (nothing(), Some(failure)),
