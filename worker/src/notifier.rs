@@ -34,8 +34,10 @@ const LEASE_SECONDS: i32 = 120;
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 /// For saying what became of a message, a database that is being restarted included.
 pub(crate) const MARK_TIMEOUT: Duration = Duration::from_secs(15);
-/// Attempts before a message is given up.
-pub const MAX_ATTEMPTS: i32 = 12;
+/// How long a mail is tried: a mail server's own patience with another (RFC 5321 4.5.4.1 says four to five days).
+const PATIENCE: TimeDelta = TimeDelta::days(5);
+/// Attempts that a mail gets whatever its age: it may have waited because we were away ourselves.
+const LEAST_ATTEMPTS: i32 = 5;
 /// Longest answer that is kept.
 const ANSWER_CHARS: usize = 300;
 
@@ -93,17 +95,23 @@ impl Notifier {
             // Too late to begin: whoever claims it next sends it, and nobody twice.
             return self.mark(&mail, Utc::now(), Attempt::Untried(Utc::now())).await;
         }
-        let delivery = if let Some(transport) = &self.transport {
+        let mut delivery = if let Some(transport) = &self.transport {
             deliver(transport, &self.from, &mail).await
         } else {
             self.store.capture_mail(&mail, Utc::now()).await?;
             Delivery::Accepted("captured by this development machine".to_owned())
         };
         let now = Utc::now();
+        if let Delivery::Deferred(answer) = &delivery
+            && mail.attempts >= LEAST_ATTEMPTS
+            && now - mail.waits_since >= PATIENCE
+        {
+            delivery = Delivery::Refused(given_up(answer, PATIENCE));
+        }
         let (attempt, result) = match &delivery {
             Delivery::Accepted(answer) => (Attempt::Sent(answer), "sent"),
-            Delivery::Deferred(answer) if mail.attempts < MAX_ATTEMPTS => (Attempt::Retry(answer, now + retry_delay(mail.attempts)), "deferred"),
-            Delivery::Deferred(answer) | Delivery::Refused(answer) => (Attempt::Failed(answer), "failed"),
+            Delivery::Deferred(answer) => (Attempt::Retry(answer, now + retry_delay(mail.attempts)), "deferred"),
+            Delivery::Refused(answer) => (Attempt::Failed(answer), "failed"),
         };
         metrics::counter!("waypost_mails_total", "result" => result).increment(1);
         tracing::info!(mail = %mail.id, attempt = mail.attempts, result, "mail");
@@ -144,6 +152,11 @@ where
             result => return result,
         }
     }
+}
+
+/// The last answer that a message got, and that there will be no other.
+pub(crate) fn given_up(answer: &str, patience: TimeDelta) -> String {
+    format!("{answer} (given up after {} days)", patience.num_days())
 }
 
 /// 30 s, doubling, up to an hour.
@@ -225,6 +238,7 @@ mod tests {
             body: MailBody { subject: "x\r\nBcc: victim@example.com".to_owned(), text: "text".to_owned(), html: "<p>text</p>".to_owned() },
             message_id: "<1@waypost.example>".to_owned(),
             attempts: 1,
+            waits_since: Utc::now(),
         };
         let from: Mailbox = "Waypost <waypost@example.com>".parse().unwrap();
         let written = String::from_utf8(compose(&from, &mail).unwrap().formatted()).unwrap();

@@ -159,7 +159,7 @@ async fn a_refusal_for_now_waits_longer_each_time_and_a_final_one_is_final() {
 }
 
 #[tokio::test]
-async fn a_message_is_given_up_after_twelve_attempts_and_one_of_a_killed_notifier_comes_back() {
+async fn a_mail_is_tried_for_five_days_and_one_of_a_killed_notifier_comes_back() {
     let sink = Sink::start().await;
     let scene = scene_with_mail(&["a@example.com"]).await;
     let claimed = scene.db.store.claim_outbox(Utc::now(), 10, 300).await.unwrap();
@@ -170,10 +170,16 @@ async fn a_message_is_given_up_after_twelve_attempts_and_one_of_a_killed_notifie
 
     let notifier = Notifier::new(&config(&scene, &sink), scene.db.store.clone(), CancellationToken::new()).unwrap();
     sink.refuse.store(451, Ordering::SeqCst);
-    scene.run_sql("UPDATE outbox SET next_attempt_at = now(), attempts = 11").await;
-    notifier.send_due(Utc::now()).await.unwrap();
-    let state: String = scene.value("SELECT state FROM outbox").await;
-    assert_eq!(state, "failed");
+    // However often it was tried, and whatever its age when it is first tried again after we were away ourselves.
+    for (attempts, hours, wanted) in [(500, 119, "pending"), (1, 500, "pending"), (5, 120, "failed")] {
+        let waited = format!("UPDATE outbox SET next_attempt_at = now(), attempts = {attempts}, created_at = now() - interval '{hours} hours'");
+        scene.run_sql(&waited).await;
+        notifier.send_due(Utc::now()).await.unwrap();
+        let state: String = scene.value("SELECT state FROM outbox").await;
+        assert_eq!(state, wanted, "after {attempts} attempts in {hours} hours");
+    }
+    let told = story(&scene).await;
+    assert!(told.starts_with("notify_failed: Could not mail a@example.com: ") && told.ends_with(" (given up after 5 days)"), "{told}");
 }
 
 #[tokio::test]

@@ -46,6 +46,8 @@ pub struct ClaimedMail {
     pub message_id: String,
     /// This attempt's number, from 1.
     pub attempts: i32,
+    /// Since when it waits: by that it is given up.
+    pub waits_since: DateTime<Utc>,
 }
 
 /// What became of an attempt.
@@ -163,7 +165,8 @@ impl Store {
     /// Claims mails of all tenants for `lease_s` seconds.
     pub async fn claim_outbox(&self, now: DateTime<Utc>, limit: i32, lease_s: i32) -> Result<Vec<ClaimedMail>, StoreError> {
         let rows = sqlx::query!(
-            r#"SELECT org_id AS "org_id!", id AS "id!", incident_id, recipient AS "recipient!", message AS "message!", message_id AS "message_id!", attempts AS "attempts!"
+            r#"SELECT org_id AS "org_id!", id AS "id!", incident_id, recipient AS "recipient!", message AS "message!", message_id AS "message_id!", attempts AS "attempts!",
+                      waits_since AS "waits_since!"
                FROM claim_outbox($1, $2, $3)"#,
             now,
             limit,
@@ -187,6 +190,7 @@ impl Store {
                 body,
                 message_id: row.message_id,
                 attempts: row.attempts,
+                waits_since: row.waits_since,
             });
         }
         Ok(mails)
@@ -206,7 +210,7 @@ impl Store {
         let rows = sqlx::query!(
             "UPDATE account_mail a SET attempts = a.attempts + 1, next_attempt_at = $1::timestamptz + make_interval(secs => $3::int)
              FROM (SELECT id FROM account_mail WHERE state = 'pending' AND next_attempt_at <= $1 ORDER BY next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED) due
-             WHERE a.id = due.id RETURNING a.id, a.recipient, a.message, a.message_id, a.attempts",
+             WHERE a.id = due.id RETURNING a.id, a.recipient, a.message, a.message_id, a.attempts, a.created_at",
             now,
             limit,
             lease_s
@@ -222,7 +226,15 @@ impl Store {
                 continue;
             };
             let (owner, recipient) = (MailOwner::Account, row.recipient);
-            mails.push(ClaimedMail { id: row.id, owner, recipient, body, message_id: row.message_id, attempts: row.attempts });
+            mails.push(ClaimedMail {
+                id: row.id,
+                owner,
+                recipient,
+                body,
+                message_id: row.message_id,
+                attempts: row.attempts,
+                waits_since: row.created_at,
+            });
         }
         Ok(mails)
     }

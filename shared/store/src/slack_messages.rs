@@ -151,7 +151,7 @@ impl OrgTx {
                       (SELECT t.actor FROM incident_timeline t WHERE t.org_id = $1 AND t.incident_id = i.id AND t.event = 'acknowledged'
                        ORDER BY t.at DESC, t.id DESC LIMIT 1) AS taken_by,
                       (SELECT o.message FROM outbox o WHERE o.org_id = $1 AND o.channel_id = $3 AND o.incident_id = i.id
-                         AND split_part(o.event_key, ':', 3) = 'resolved' ORDER BY o.created_at DESC LIMIT 1) AS "end"
+                         AND split_part(o.event_key, ':', 3) = 'resolved' ORDER BY o.seq DESC LIMIT 1) AS "end"
                FROM incidents i WHERE i.org_id = $1 AND i.id = ANY($2)
                ORDER BY array_position(ARRAY['critical', 'warning', 'info'], i.severity), i.opened_at, i.id"#,
             org,

@@ -11,7 +11,7 @@ use waypost_store::{
     channels::{AddChannel, ChannelChange, SealedChannel, new_channel_id, new_delivery_id},
     incidents::IncidentChange,
     monitors::Added,
-    outbox::Attempt,
+    outbox::{Attempt, MailBody},
     testing::TestDatabase,
 };
 use waypost_types::{
@@ -192,6 +192,28 @@ async fn channels_and_their_attempts_have_bounds() {
         scene.channel(&number.to_string(), Info).await.unwrap();
     }
     assert!(matches!(scene.channel("one too many", Info).await, Err(StoreError::Limit { limit: 20, .. })));
+}
+
+#[tokio::test]
+async fn messages_of_an_incident_go_in_the_order_in_which_they_were_written_whoever_began_first() {
+    let scene = Scene::new().await;
+    scene.channel("one", Info).await.unwrap();
+    // A recorder begins, and waits for another at the monitor's row.
+    let mut waits = scene.tx().await;
+    let mail = |subject: &str| MailBody { subject: subject.to_owned(), text: String::new(), html: String::new() };
+    let to = ["a@example.com".to_owned()];
+    let mut tx = scene.tx().await;
+    tx.tell_channels(scene.incident, EventKind::Opened, "it began", Utc::now()).await.unwrap();
+    tx.enqueue_mails((Some(scene.incident), &[]), "opened", "x", &to, &mail("it began")).await.unwrap();
+    tx.commit().await.unwrap();
+    waits.tell_channels(scene.incident, EventKind::Resolved, "it is over", Utc::now()).await.unwrap();
+    waits.enqueue_mails((Some(scene.incident), &[]), "resolved", "x", &to, &mail("it is over")).await.unwrap();
+    waits.commit().await.unwrap();
+    let now = Utc::now() + TimeDelta::seconds(1);
+    let claimed = scene.db.store.claim_channel_messages(now, 16, 60).await.unwrap();
+    assert_eq!(claimed.iter().map(|message| message.event.kind).collect::<Vec<_>>(), [EventKind::Opened]);
+    let claimed = scene.db.store.claim_outbox(now, 16, 60).await.unwrap();
+    assert_eq!(claimed.iter().map(|mail| mail.body.subject.as_str()).collect::<Vec<_>>(), ["it began"]);
 }
 
 #[tokio::test]

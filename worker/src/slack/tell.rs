@@ -33,7 +33,7 @@ pub struct Told {
 impl Told {
     fn failed(failure: &SlackFailure) -> Self {
         let gone = failure.token_is_gone().map(str::to_owned);
-        // Who adds the app again within the hours that a message is tried for is told what happened meanwhile.
+        // Who adds the app again within the days that a message is tried for is told what happened meanwhile.
         let result = match failure {
             SlackFailure::Http(HttpFailure::BadUrl(_) | HttpFailure::Dial(DialError::Forbidden(_))) => DeliveryResult::Failed,
             SlackFailure::Http(_) | SlackFailure::Illegible | SlackFailure::Status { status: 408 | 429 | 500.., .. } => DeliveryResult::Deferred,
