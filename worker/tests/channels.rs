@@ -428,7 +428,8 @@ async fn what_has_waited_for_three_days_for_who_is_away_is_given_up_and_the_stor
     assert_eq!(sender.send_due(Utc::now() + TimeDelta::seconds(1)).await.unwrap(), 1);
     let lost = "notify_failed: Could not tell Tools: 503 (given up after 3 days)";
     assert_eq!(story(&scene).await, format!("{lost}; {lost}"), "the end that waited behind it as well");
-    let left: String = scene.value("SELECT string_agg(message ->> 'kind' || ' ' || state, ', ') FROM outbox WHERE channel = 'channel' AND state = 'pending'").await;
+    let left: String =
+        scene.value("SELECT string_agg(message ->> 'kind' || ' ' || state, ', ') FROM outbox WHERE channel = 'channel' AND state = 'pending'").await;
     assert_eq!(left, "opened pending", "what came meanwhile waits on");
 }
 

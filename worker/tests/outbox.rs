@@ -16,8 +16,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-use waypost_store::outbox::MailBody;
-use waypost_types::{IncidentId, incident::IncidentSeverity, monitor::MonitorKind};
+use waypost_store::{incidents::IncidentChange, monitors::Added, outbox::MailBody};
+use waypost_types::{
+    IncidentId,
+    incident::{IncidentSeverity, IncidentStatus},
+    monitor::MonitorKind,
+    route::{NewRoute, Receivers},
+};
 use waypost_worker::{WorkerConfig, checker::StubChecker, notifier::Notifier};
 
 /// Takes mail, or answers RCPT with the code it is told to.
@@ -211,6 +216,52 @@ async fn of_an_incident_each_recipient_is_mailed_one_thing_after_the_other() {
         )
         .await;
     assert_eq!(order, "Grüße Ended");
+}
+
+#[tokio::test]
+async fn what_a_person_opens_or_ends_is_mailed_to_the_others_as_the_routes_say() {
+    let sink = Sink::start().await;
+    let scene = Scene::new().await;
+    scene.member("bob@example.com", false).await;
+    scene.verify("bob@example.com").await;
+    let notifier = Notifier::new(&config(&scene, &sink), scene.db.store.clone(), CancellationToken::new()).unwrap();
+    let opened = async |target: &str| {
+        let monitor = scene.monitor(MonitorKind::Smtp, target, 300).await;
+        let mut tx = scene.db.store.org_tx(scene.org).await.unwrap();
+        let added =
+            tx.add_incident(monitor, "Queue grows", "Nothing goes out.", IncidentSeverity::Critical, "owner@example.com", Utc::now()).await.unwrap();
+        let Added::New(incident) = added else { panic!("it is the first") };
+        tx.commit().await.unwrap();
+        incident.id
+    };
+    let ended = async |incident: IncidentId| {
+        let mut tx = scene.db.store.org_tx(scene.org).await.unwrap();
+        let done = IncidentChange { status: Some(IncidentStatus::Resolved), actor: "bob@example.com", ..IncidentChange::default() };
+        tx.update_incident(incident, None, done, Utc::now()).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    let incident = opened("mx.example:25").await;
+    assert_eq!(notifier.send_due(Utc::now() + TimeDelta::seconds(1)).await.unwrap(), 1, "whoever opened it knows");
+    ended(incident).await;
+    assert_eq!(notifier.send_due(Utc::now() + TimeDelta::seconds(1)).await.unwrap(), 1, "whoever ended it knows");
+    let mails = sink.mails();
+    let page = format!("https://waypost.example/o/example/incidents/{incident}");
+    for (mail, to, said) in [
+        (&mails[0], "bob@example.com", ["Subject: [Critical] Queue grows", "Nothing goes out."]),
+        (&mails[1], "owner@example.com", ["Subject: [Resolved] Queue grows", "Resolved by hand: bob@example.com."]),
+    ] {
+        let plain = mail.replace("=\r\n", "").replace("=3D", "=");
+        for part in said.into_iter().chain([&*format!("To: {to}"), &page, "@waypost.example>\r\n"]) {
+            assert!(plain.contains(part), "{part} in {mail}");
+        }
+    }
+    assert_eq!(story(&scene).await.matches("notified: Mailed ").count(), 2);
+    // Where a route tells channels alone, nobody is mailed, of the end neither.
+    let mut tx = scene.db.store.org_tx(scene.org).await.unwrap();
+    tx.add_route(&NewRoute { tells: Receivers::default(), ..NewRoute::of_everybody() }).await.unwrap();
+    tx.commit().await.unwrap();
+    ended(opened("mx.example:465").await).await;
+    assert_eq!(scene.value::<i64>("SELECT count(*) FROM outbox WHERE state = 'pending'").await, 0);
 }
 
 #[tokio::test]

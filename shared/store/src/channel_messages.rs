@@ -115,6 +115,26 @@ fn event_key(incident: IncidentId, kind: EventKind, (version, reopened): (i64, i
 }
 
 impl OrgTx {
+    /// Tells members and channels what a person did to an incident, as the organisation's routes say. Whoever did it is not mailed.
+    pub(crate) async fn tell_of_hand(
+        &mut self,
+        incident: IncidentId,
+        kind: EventKind,
+        summary: &str,
+        actor: &str,
+        at: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let routed = self.ask_routes(incident, kind, at).await?;
+        let members = self.incident_recipients().await?;
+        let mut recipients = self.mailed(&members, incident, &routed).await?;
+        recipients.retain(|recipient| recipient != actor);
+        if !recipients.is_empty() {
+            let (key, event) = self.event_of(incident, kind, summary, at).await?;
+            self.enqueue_event_mails(incident, &key, &recipients, event).await?;
+        }
+        self.tell_channels_of(&routed, incident, &News { kind, summary, now: None, at }).await.map(drop)
+    }
+
     /// Tells the channels what happened to an incident, as the organisation's routes say; see [`Self::tell_channels_of`].
     pub async fn tell_channels(&mut self, incident: IncidentId, kind: EventKind, summary: &str, at: DateTime<Utc>) -> Result<u64, StoreError> {
         let routed = self.ask_routes_of_channels(incident, kind, at).await?;

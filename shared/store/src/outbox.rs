@@ -3,10 +3,11 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
-use waypost_types::{IncidentId, OrgId, incident::TimelineEvent};
+use waypost_types::{IncidentId, OrgId, channel::ChannelEvent, incident::TimelineEvent};
 
-use crate::{OrgTx, Store, StoreError};
+use crate::{OrgTx, Store, StoreError, recording::clean};
 
 /// What is said of a message that nobody can send.
 const ILLEGIBLE: &str = "the stored message can not be read";
@@ -20,6 +21,19 @@ pub struct MailBody {
     pub text: String,
     /// The same as HTML.
     pub html: String,
+}
+
+/// What a mail says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum MailContent {
+    /// It was written when it was put here.
+    Written(MailBody),
+    /// An event of an incident; it is written when it is sent, as a message to a channel is.
+    Event {
+        /// What happened.
+        event: Box<ChannelEvent>,
+    },
 }
 
 /// Whose message it is.
@@ -41,8 +55,8 @@ pub struct ClaimedMail {
     /// Address.
     pub recipient: String,
     /// What it says.
-    pub body: MailBody,
-    /// The same on every attempt.
+    pub content: MailContent,
+    /// The same on every attempt: a whole Message-ID, or its left part alone where the content is an event.
     pub message_id: String,
     /// This attempt's number, from 1.
     pub attempts: i32,
@@ -86,18 +100,41 @@ impl OrgTx {
     /// row. Answers how many are new.
     pub async fn enqueue_mails(
         &mut self,
-        (incident, also): (Option<IncidentId>, &[IncidentId]),
+        about: (Option<IncidentId>, &[IncidentId]),
         event_key: &str,
         mail_domain: &str,
         recipients: &[String],
         body: &MailBody,
+    ) -> Result<u64, StoreError> {
+        self.put_mails(about, event_key, recipients, serde_json::to_value(body)?, |id| format!("<{}@{mail_domain}>", id.simple())).await
+    }
+
+    /// The same with an event of an incident, which is written when it is sent.
+    pub(crate) async fn enqueue_event_mails(
+        &mut self,
+        incident: IncidentId,
+        event_key: &str,
+        recipients: &[String],
+        event: ChannelEvent,
+    ) -> Result<u64, StoreError> {
+        let content = clean(serde_json::to_value(MailContent::Event { event: Box::new(event) })?);
+        self.put_mails((Some(incident), &[]), event_key, recipients, content, |id| id.simple().to_string()).await
+    }
+
+    async fn put_mails(
+        &mut self,
+        (incident, also): (Option<IncidentId>, &[IncidentId]),
+        event_key: &str,
+        recipients: &[String],
+        message: Value,
+        message_id: impl Fn(&Uuid) -> String,
     ) -> Result<u64, StoreError> {
         if recipients.is_empty() {
             return Ok(0);
         }
         let org = self.org().0;
         let ids: Vec<Uuid> = recipients.iter().map(|_| Uuid::now_v7()).collect();
-        let message_ids: Vec<String> = ids.iter().map(|id| format!("<{}@{mail_domain}>", id.simple())).collect();
+        let message_ids: Vec<String> = ids.iter().map(message_id).collect();
         let done = sqlx::query!(
             "INSERT INTO outbox (org_id, id, incident_id, event_key, recipient, message, message_id, also)
              SELECT $1, r.id, $2, $3, r.recipient, $4, r.message_id, $8 FROM UNNEST($5::uuid[], $6::text[], $7::text[]) AS r(id, recipient, message_id)
@@ -105,7 +142,7 @@ impl OrgTx {
             org,
             incident.map(|id| id.0),
             event_key,
-            serde_json::to_value(body)?,
+            message,
             &ids,
             recipients,
             &message_ids,
@@ -176,8 +213,8 @@ impl Store {
         .await?;
         let mut mails = Vec::with_capacity(rows.len());
         for row in rows {
-            let body = match serde_json::from_value(row.message) {
-                Ok(body) => body,
+            let content = match serde_json::from_value(row.message) {
+                Ok(content) => content,
                 Err(error) => {
                     self.give_up_illegible(OrgId(row.org_id), row.id, now, &error.to_string()).await?;
                     continue;
@@ -187,7 +224,7 @@ impl Store {
                 id: row.id,
                 owner: MailOwner::Org(OrgId(row.org_id), row.incident_id.map(IncidentId)),
                 recipient: row.recipient,
-                body,
+                content,
                 message_id: row.message_id,
                 attempts: row.attempts,
                 waits_since: row.waits_since,
@@ -220,7 +257,7 @@ impl Store {
         let mut mails = Vec::with_capacity(rows.len());
         for row in rows {
             // Why is not said: it might quote the secret link.
-            let Ok(body) = serde_json::from_value(row.message) else {
+            let Ok(content) = serde_json::from_value(row.message) else {
                 tracing::error!(mail = %row.id, "a stored account mail can not be read");
                 self.mark_account_mail(row.id, now, Attempt::Failed(ILLEGIBLE)).await?;
                 continue;
@@ -230,7 +267,7 @@ impl Store {
                 id: row.id,
                 owner,
                 recipient,
-                body,
+                content,
                 message_id: row.message_id,
                 attempts: row.attempts,
                 waits_since: row.created_at,
@@ -260,15 +297,15 @@ impl Store {
     }
 
     /// Keeps a mail for `/dev/mailbox` instead of sending it. The same message is kept once.
-    pub async fn capture_mail(&self, mail: &ClaimedMail, now: DateTime<Utc>) -> Result<(), StoreError> {
+    pub async fn capture_mail(&self, mail: &ClaimedMail, body: &MailBody, now: DateTime<Utc>) -> Result<(), StoreError> {
         sqlx::query!(
             "INSERT INTO captured_mail (id, recipient, subject, body_text, body_html, message_id, at) VALUES ($1, $2, $3, $4, $5, $6, $7)
              ON CONFLICT (message_id) DO NOTHING",
             Uuid::now_v7(),
             mail.recipient,
-            mail.body.subject,
-            mail.body.text,
-            mail.body.html,
+            body.subject,
+            body.text,
+            body.html,
             mail.message_id,
             now
         )

@@ -48,9 +48,7 @@ impl OrgTx {
     /// ends; taking it again is nothing.
     pub async fn lock_pools(&mut self) -> Result<(), StoreError> {
         let org = self.org().0;
-        sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended('waypost.pools:' || $1::uuid::text, 0))", org)
-            .execute(self.connection())
-            .await?;
+        sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended('waypost.pools:' || $1::uuid::text, 0))", org).execute(self.connection()).await?;
         Ok(())
     }
 

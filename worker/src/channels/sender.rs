@@ -11,7 +11,12 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use waypost_engine::net::Net;
 use waypost_store::{
-    Store, channel_messages::ClaimedMessage, channels::new_delivery_id, outbox::Attempt, slack::SlackToken, slack_messages::SlackPost,
+    Store,
+    channel_messages::ClaimedMessage,
+    channels::new_delivery_id,
+    outbox::Attempt,
+    slack::SlackToken,
+    slack_messages::{Along, SlackPost},
 };
 use waypost_types::{
     IncidentId,
@@ -183,19 +188,25 @@ impl ChannelSender {
             Err(error) => return Ok(later(&error.to_string())),
         };
         let told = slack::tell::tell(&self.slack, &opened, &telling, &message.event, &message.message_id, &self.base_url).await;
-        Ok((told.tried, Some(InSlack { posted: told.posted, gone: told.gone, token, about: telling.about })))
+        Ok((told.tried, Some(InSlack { posted: told.posted, gone: told.gone, token, about: telling.about, along: telling.along })))
     }
 
     async fn mark(&self, message: &ClaimedMessage, attempt: Attempt<'_>, told: Option<&Told>) -> Result<(), WorkerError> {
         let mut tx = self.store.org_tx(message.org).await?;
         let marked = tx.mark_message(message.id, self.net.now(), attempt).await?;
         // What stands in Slack is known even where the incident was removed meanwhile: its message can still be closed.
-        if let Some(InSlack { posted, gone, token, about }) = told.and_then(|told| told.slack.as_ref()) {
+        let mut incidents: Vec<IncidentId> = message.incident.into_iter().collect();
+        if let Some(InSlack { posted, gone, token, about, along }) = told.and_then(|told| told.slack.as_ref()) {
             if let Some(post) = posted {
                 tx.remember_slack_message(message.channel, &token.team_id, about, post).await?;
             }
             if let Some(why) = gone {
                 tx.slack_token_gone(token, why).await?;
+            }
+            // What was told with it shares its answer.
+            for with in along {
+                tx.mark_message(with.id, self.net.now(), attempt).await?;
+                incidents.push(with.incident);
             }
         }
         if marked && let Some(Told { delivery, puts_off, gives_up, held_until, farewell, .. }) = told {
@@ -211,7 +222,7 @@ impl ChannelSender {
                 tx.silence_channel(message.channel).await?;
             }
             if delivery.result != DeliveryResult::Deferred {
-                let ids = message.incident.iter().map(ToString::to_string).collect();
+                let ids = incidents.iter().map(ToString::to_string).collect();
                 tx.notify(&LiveEvent::Incidents { ids }).await?;
             }
         }
@@ -240,4 +251,5 @@ struct InSlack {
     gone: Option<String>,
     token: SlackToken,
     about: Vec<IncidentId>,
+    along: Vec<Along>,
 }
