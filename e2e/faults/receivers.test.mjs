@@ -36,7 +36,7 @@ test('a stopped mail server, a busy webhook and one that hangs up: all is told o
   }, STORY);
   for (const port of [25, 587]) await becomes(port, 'up');
 
-  const rows = (where) => product.sql(`SELECT string_agg(split_part(event_key, ':', 3) || ' ' || state || ' ' || least(attempts, 1), ', ' ORDER BY created_at, id) FROM outbox WHERE ${where}`);
+  const rows = (where) => product.sql(`SELECT string_agg(split_part(event_key, ':', 3) || ' ' || state || ' ' || least(attempts, 1), ', ' ORDER BY seq) FROM outbox WHERE ${where}`);
   const ofMail = "channel = 'email'";
   const of = (channel) => `channel_id = '${channel.id.replace(/^[a-z]+_/, '')}'`;
   await lab.sinkFault('stopped');

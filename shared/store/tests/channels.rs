@@ -396,7 +396,7 @@ async fn what_waits_about_the_incidents_of_one_message_is_taken_along_and_nobody
     let (org, incident) = (scene.org.0, scene.incident.0);
     let of_app = |id: Uuid, name: &str| {
         format!(
-            "INSERT INTO channels (org_id, id, name, kind, shown, sealed, min_severity, slack_channel) VALUES ('{org}', '{id}', '{name}', 'slack_app', 'x', 'x', 'info', 'C1');"
+            "INSERT INTO channels (org_id, id, name, kind, shown, sealed, min_severity, slack_channel) VALUES ('{org}', '{id}', '{name}', 'slack_app', 'x', 'x', 'info', 'C0LAB00002');"
         )
     };
     let one_more = |id: Uuid| {
@@ -407,7 +407,7 @@ async fn what_waits_about_the_incidents_of_one_message_is_taken_along_and_nobody
     };
     let posted = |id: Uuid, ts: &str| {
         format!(
-            "INSERT INTO slack_messages (org_id, channel_id, incident_id, team_id, slack_channel, ts, posted_at) VALUES ('{org}', '{channel}', '{id}', 'T1', 'C1', '{ts}', now());"
+            "INSERT INTO slack_messages (org_id, channel_id, incident_id, team_id, slack_channel, ts, posted_at) VALUES ('{org}', '{channel}', '{id}', 'T1', 'C0LAB00002', '{ts}', now());"
         )
     };
     let [second, apart] = others;
