@@ -100,7 +100,7 @@ impl Notifier {
         }
         let body = match &mail.content {
             MailContent::Written(body) => body.clone(),
-            MailContent::Event { event } => written(event, &self.base_url),
+            MailContent::Event { event, root_cause } => written(event, root_cause.as_deref(), &self.base_url),
         };
         if !mail.message_id.contains('@') {
             mail.message_id = format!("<{}@{}>", mail.message_id, self.from.email.domain());
@@ -176,7 +176,7 @@ pub(crate) fn retry_delay(attempts: i32) -> TimeDelta {
 }
 
 /// What people do to an incident, as a mail: they open it, or end it.
-fn written(event: &ChannelEvent, base_url: &str) -> MailBody {
+fn written(event: &ChannelEvent, root_cause: Option<&str>, base_url: &str) -> MailBody {
     let place = |at: &str| if at.starts_with('/') { format!("{}{at}", base_url.trim_end_matches('/')) } else { at.to_owned() };
     let (url, runbook) = (place(&event.url), event.runbook.as_deref().map(place));
     let mail = IncidentMail {
@@ -189,7 +189,7 @@ fn written(event: &ChannelEvent, base_url: &str) -> MailBody {
         opened_at: event.opened_at,
         at: event.at,
         runbook: runbook.as_deref().map(|url| ("the runbook for this", url)),
-        root_cause: None,
+        root_cause,
     };
     let mail = if event.kind == EventKind::Resolved { incident_resolved(&mail) } else { incident_opened(&mail) };
     MailBody { subject: mail.subject, text: mail.text, html: mail.html }

@@ -236,7 +236,12 @@ async fn what_a_person_opens_or_ends_is_mailed_to_the_others_as_the_routes_say()
     };
     let ended = async |incident: IncidentId| {
         let mut tx = scene.db.store.org_tx(scene.org).await.unwrap();
-        let done = IncidentChange { status: Some(IncidentStatus::Resolved), actor: "bob@example.com", ..IncidentChange::default() };
+        let done = IncidentChange {
+            status: Some(IncidentStatus::Resolved),
+            root_cause: Some("A full disk."),
+            actor: "bob@example.com",
+            ..IncidentChange::default()
+        };
         tx.update_incident(incident, None, done, Utc::now()).await.unwrap();
         tx.commit().await.unwrap();
     };
@@ -247,8 +252,8 @@ async fn what_a_person_opens_or_ends_is_mailed_to_the_others_as_the_routes_say()
     let mails = sink.mails();
     let page = format!("https://waypost.example/o/example/incidents/{incident}");
     for (mail, to, said) in [
-        (&mails[0], "bob@example.com", ["Subject: [Critical] Queue grows", "Nothing goes out."]),
-        (&mails[1], "owner@example.com", ["Subject: [Resolved] Queue grows", "Resolved by hand: bob@example.com."]),
+        (&mails[0], "bob@example.com", ["Subject: [Critical] Queue grows", "Nothing goes out.", "Open the incident"]),
+        (&mails[1], "owner@example.com", ["Subject: [Resolved] Queue grows", "Resolved by hand: bob@example.com.", "A full disk."]),
     ] {
         let plain = mail.replace("=\r\n", "").replace("=3D", "=");
         for part in said.into_iter().chain([&*format!("To: {to}"), &page, "@waypost.example>\r\n"]) {

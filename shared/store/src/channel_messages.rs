@@ -130,7 +130,8 @@ impl OrgTx {
         recipients.retain(|recipient| recipient != actor);
         if !recipients.is_empty() {
             let (key, event) = self.event_of(incident, kind, summary, at).await?;
-            self.enqueue_event_mails(incident, &key, &recipients, event).await?;
+            let root_cause = if kind == EventKind::Resolved { self.incident(incident).await?.root_cause } else { None };
+            self.enqueue_event_mails(incident, &key, &recipients, (event, root_cause)).await?;
         }
         self.tell_channels_of(&routed, incident, &News { kind, summary, now: None, at }).await.map(drop)
     }

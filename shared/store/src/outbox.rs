@@ -33,6 +33,9 @@ pub enum MailContent {
     Event {
         /// What happened.
         event: Box<ChannelEvent>,
+        /// Why, as people found out: Markdown. Told at its end.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        root_cause: Option<String>,
     },
 }
 
@@ -115,9 +118,9 @@ impl OrgTx {
         incident: IncidentId,
         event_key: &str,
         recipients: &[String],
-        event: ChannelEvent,
+        (event, root_cause): (ChannelEvent, Option<String>),
     ) -> Result<u64, StoreError> {
-        let content = clean(serde_json::to_value(MailContent::Event { event: Box::new(event) })?);
+        let content = clean(serde_json::to_value(MailContent::Event { event: Box::new(event), root_cause })?);
         self.put_mails((Some(incident), &[]), event_key, recipients, content, |id| id.simple().to_string()).await
     }
 

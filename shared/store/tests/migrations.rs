@@ -26,11 +26,12 @@ async fn a_login_whose_last_attempt_was_accepted_is_proven_and_no_other() {
     let mut scene = format!("INSERT INTO orgs (id, slug, name) VALUES ('{org}', 'x', 'x');");
     for (host, looks, accepted_at, _) in &cases {
         let id = Uuid::now_v7();
-        scene += &format!(
+        let one = format!(
             "INSERT INTO servers (org_id, id, host, ports, source) VALUES ('{org}', '{id}', '{host}.example', '{{587}}', 'manual');
              INSERT INTO server_logins (org_id, server_id, user_name, sealed, secret_kind, ports, looks, accepted_at)
              VALUES ('{org}', '{id}', '{host}', 'x', 'password', '{{587}}', '{looks}', {accepted_at});"
         );
+        scene.push_str(&one);
     }
     sqlx::raw_sql(AssertSqlSafe(scene)).execute(&mut owner).await.unwrap();
     // A migration runs in a transaction.

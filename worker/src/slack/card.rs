@@ -274,6 +274,7 @@ mod tests {
             post: None,
             incidents,
             about,
+            along: Vec::new(),
         };
         let card = card(&telling, &event(EventKind::Opened), "https://waypost.example");
         (card["text"].as_str().unwrap().to_owned(), card.to_string())
