@@ -190,6 +190,39 @@ test('a message shows an incident, each button works once and names who pressed,
   await message(two, (now) => now.ts === second.ts && JSON.stringify(now).includes(`Acknowledged by ${person.email}`));
 });
 
+test('a press on a message that stands for many is one update and one reply', { timeout: 180_000 }, async () => {
+  const person = await installed('many');
+  const channel = await addChannel(person);
+  const all = [];
+  for (const title of ['First', 'Second', 'Third']) {
+    // Of a server each: what happens to several ports of one is told together.
+    const { monitors: [{ id }] } = await person.add('servers', { host: (await lab.lease(`many-${title.toLowerCase()}`)).mx_host, ports: [25] });
+    all.push(await person.add('incidents', { monitor_id: id, title, summary: 'Seen by hand.', severity: 'critical' }));
+  }
+  const [posted] = [await message(all[0]), await message(all[1]), await message(all[2])];
+  // One stands for all of them, as where one audit opened them.
+  await product.sql(`UPDATE slack_messages SET ts = '${posted.ts}' WHERE channel_id = '${uuid(channel.id)}'`);
+  const calls = async () => (await lab.workspace.state()).calls.filter((call) => /^chat\./.test(call.method)).map((call) => `${call.method} ${call.answer}`);
+  const told = (event) => until(`${event} is told of all`, async () => (await product.sql(`SELECT count(*) FROM outbox WHERE channel_id = '${uuid(channel.id)}' AND state = 'sent' AND split_part(event_key, ':', 3) = '${event}'`)) === '3');
+  let before = (await calls()).length;
+  assert.equal((await lab.workspace.press(posted, 'acknowledge', { user: 'ada' })).status, 200);
+  await told('handled');
+  assert.deepEqual((await calls()).slice(before), ['chat.update ok']);
+  const shown = await message(all[0], (now) => now.ts === posted.ts && JSON.stringify(now).match(/Acknowledged by ada \(Slack\)/g)?.length === 3);
+  before = (await calls()).length;
+  assert.equal((await lab.workspace.press(shown, 'resolve', { user: 'eve' })).status, 200);
+  await told('resolved');
+  assert.deepEqual((await calls()).slice(before), ['chat.update ok', 'chat.postMessage ok']);
+  const [reply, ...more] = await replies(posted);
+  assert.deepEqual(more, []);
+  for (const { title } of all) assert.ok(reply.text.includes(`Resolved: ${title}`), reply.text);
+  assert.equal(reply.text.match(/Resolved by hand: eve \(Slack\)/g).length, 1, reply.text);
+  for (const one of all) {
+    const told = (await stands(person, one)).timeline.filter((line) => line.event === 'notified' && line.text.startsWith(`Told ${channel.name}: `));
+    assert.equal(told.length, 2, 'of its beginning and its end');
+  }
+});
+
 test('a press reaches the incidents of whose message it is and no others', { timeout: 120_000 }, async () => {
   const [one, two] = [await installed('mine'), await installed('theirs')];
   await addChannel(one, ALERTS);

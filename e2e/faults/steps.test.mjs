@@ -165,19 +165,38 @@ test('a worker killed at each step loses nothing and repeats nothing but what a 
   assert.deepEqual([await sent(incident), (await got(incident)).map((ids) => ids.length)], [0, once]);
   await toldBySuccessor(incident, twice, 'between acceptance and commit');
 
-  // It is written down: whoever comes next has nothing to do. Of the end each hears once, as of anything else.
+  // It is written down: whoever comes next has nothing to do. Of the end each hears as of anything else; in Slack the message is brought up to
+  // date and a reply says so. They have said so, and it is not written down.
   await die();
   worker = await work();
   const port = broken.find(({ target }) => target === incident.target);
+  held = await still.hold('mark');
   await lab.fault(port.lease, port.port, 'none');
   await until('it is over', async () => {
     await look(port);
     return (await person.get('incidents', incident.id)).status === 'resolved';
   }, STORY);
+  await held.stands(RECEIVERS);
+  await die();
+  await held.abandon();
+  await held.release();
+  const inSlack = async () => (await lab.workspace.messages()).filter((message) => JSON.stringify(message).includes(incident.id));
+  const ends = async () => {
+    const [mails, posts] = await got(incident, { kind: 'resolved', subject: /^\[(Resolved|Recovered)\]/ });
+    return [mails, posts, (await inSlack()).filter((message) => message.thread_ts).map((message) => message.metadata.event_payload.id)];
+  };
+  /** What Slack shows of it, and how often it was brought up to date. */
+  const shown = async () => (await inSlack()).filter((message) => message.updates > 0).map(({ ts, updates, text, attachments }) => ({ ts, updates, look: JSON.stringify([text, attachments]) }));
+  const before = await shown();
+  assert.deepEqual([await sent(incident), (await ends()).map((ids) => ids.length), before.map(({ updates }) => updates)], [RECEIVERS, once, [1]]);
+  await later();
+  worker = await work();
   await until('the end is told', async () => (await sent(incident)) === 2 * RECEIVERS, STORY);
+  const all = await ends();
+  assert.deepEqual(all.map((ids) => ids.length), twice, 'what nobody wrote down comes again');
+  assert.deepEqual(all.map((ids) => new Set(ids).size), once, 'and is recognised');
+  assert.deepEqual(await shown(), before.map((message) => ({ ...message, updates: 2 })), 'the same message, which says the same again');
   assert.deepEqual((await got(incident)).map((ids) => ids.length), twice, 'the beginning is not told again');
-  const [mails, posts] = await got(incident, { kind: 'resolved', subject: /^\[(Resolved|Recovered)\]/ });
-  assert.deepEqual([mails.length, posts.length], [1, 1]);
 
   // What a route tells when nobody acknowledges: claimed, put into the outbox and taken down in one transaction.
   const escalates = await person.add('routes', { name: 'Escalates', tells: { members: true }, steps: [{ after_minutes: 5, tells: { channels: [slack.id] } }] });

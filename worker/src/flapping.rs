@@ -1,6 +1,7 @@
 //! Flapping: what fails and works in turn. Two things tell it, within a window of a dozen checks: it failed again after it had been confirmed to
 //! work again, or what its regions say changed many times, confirmed or not. From then on it gets no better until nothing has changed for half
-//! a window, so that an incident is opened once and ends once. Pure; the judge asks, and remembers with the monitor.
+//! a window, so that an incident is opened once and ends once. Where it was told to work and failed again within the window, half of one was too
+//! little: then it takes a whole one, and twice as long each further time. Pure; the judge asks, and remembers with the monitor.
 
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ const CHECKS: u32 = 12;
 /// A window is at least that long, and at most.
 const SHORTEST: Duration = Duration::from_secs(30 * 60);
 const LONGEST: Duration = Duration::from_secs(6 * 3600);
+/// Doublings that lead from the shortest time of calm beyond the longest.
+const MOST_DOUBLINGS: u32 = 6;
 /// Changes that the story of an incident tells; a server that flaps for days would else fill it.
 pub const MOST_TOLD: u32 = 50;
 
@@ -24,8 +27,8 @@ pub enum FlapNews {
     Began(Duration),
     /// It was flapping already, and what it does changed to this.
     Changed(MonitorState),
-    /// It flaps no longer, and is as bad as it was confirmed to be.
-    Steady,
+    /// It flaps no longer, and is as bad as it was confirmed to be for so long.
+    Steady(Duration),
 }
 
 /// How long it is looked back for changes of what is checked that often.
@@ -33,16 +36,19 @@ pub fn window(interval: Duration) -> Duration {
     (interval * CHECKS).clamp(SHORTEST, LONGEST)
 }
 
-/// For how long nothing is to change until it is believed.
-pub fn calm(interval: Duration) -> Duration {
-    window(interval) / 2
+/// For how long nothing is to change until it is believed, after it failed again so many times soon after it had recovered.
+pub fn calm(interval: Duration, relapses: u32) -> Duration {
+    let half = window(interval) / 2;
+    half.saturating_mul(1 << relapses.min(MOST_DOUBLINGS)).clamp(half, LONGEST)
 }
 
 /// Takes note of what the regions say together. What can not be told is no change, and what is seen in a maintenance window is somebody's work.
 /// Answers whether it is a change.
 pub(crate) fn hear(steadiness: &mut Steadiness, says: MonitorState, now: DateTime<Utc>, interval: Duration, maintenance: bool) -> bool {
     let oldest = before(now, window(interval));
-    steadiness.changes.retain(|at| *at >= oldest);
+    // The newest stays, however old: by it is told how long nothing has changed.
+    let surplus = steadiness.changes.partition_point(|at| *at < oldest).min(steadiness.changes.len().saturating_sub(1));
+    steadiness.changes.drain(..surplus);
     if says == MonitorState::Unknown {
         return false;
     }
@@ -64,7 +70,7 @@ pub(crate) fn relapsed(steadiness: &Steadiness, now: DateTime<Utc>, interval: Du
 
 /// Whether nothing has changed for long enough.
 pub(crate) fn is_calm(steadiness: &Steadiness, now: DateTime<Utc>, interval: Duration) -> bool {
-    let oldest = before(now, calm(interval));
+    let oldest = before(now, calm(interval, steadiness.relapses));
     steadiness.changes.last().is_none_or(|last| *last <= oldest)
 }
 
@@ -93,7 +99,17 @@ mod tests {
     fn the_window_is_a_dozen_checks_within_bounds() {
         for (minutes, wanted) in [(1, 30), (5, 60), (15, 180), (60, 360)] {
             let interval = Duration::from_secs(minutes * 60);
-            assert_eq!((window(interval).as_secs() / 60, calm(interval).as_secs() / 30), (wanted, wanted), "every {minutes} minutes");
+            assert_eq!((window(interval).as_secs() / 60, calm(interval, 0).as_secs() / 30), (wanted, wanted), "every {minutes} minutes");
+        }
+    }
+
+    #[test]
+    fn what_keeps_failing_again_has_to_be_calm_for_ever_longer_up_to_the_longest() {
+        for (minutes, wanted) in
+            [(1, [15, 30, 60, 120, 240, 360, 360]), (5, [30, 60, 120, 240, 360, 360, 360]), (60, [180, 360, 360, 360, 360, 360, 360])]
+        {
+            let calm = [0, 1, 2, 3, 4, 5, u32::MAX].map(|relapses| calm(Duration::from_secs(minutes * 60), relapses).as_secs() / 60);
+            assert_eq!(calm, wanted, "every {minutes} minutes");
         }
     }
 
@@ -107,6 +123,6 @@ mod tests {
         }
         assert_eq!(steadiness.changes.len(), 2 * MANY);
         hear(&mut steadiness, MonitorState::Down, start + TimeDelta::hours(1), Duration::from_secs(60), false);
-        assert!(steadiness.changes.is_empty());
+        assert_eq!(steadiness.changes.len(), 1);
     }
 }

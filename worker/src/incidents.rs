@@ -96,20 +96,6 @@ struct Audience {
     recipients: Vec<String>,
 }
 
-impl Audience {
-    /// Of these, whom the routes name: of a muted incident those who were mailed about it before.
-    async fn mailed(&self, tx: &mut OrgTx, incident: IncidentId, routed: &Routed) -> Result<Vec<String>, WorkerError> {
-        Ok(match routed {
-            Routed::Everybody | Routed::To { members: true, .. } => self.recipients.clone(),
-            Routed::To { members: false, .. } => Vec::new(),
-            Routed::Heard => {
-                let mailed = tx.mailed_about(incident).await?;
-                self.recipients.iter().filter(|recipient| mailed.contains(recipient)).cloned().collect()
-            }
-        })
-    }
-}
-
 /// What a mail about an incident tells, without a runbook and a root cause.
 fn about<'a>(
     audience: &'a Audience,
@@ -238,7 +224,7 @@ impl Incidents {
         let key = opened_key(worst.id);
         let routed = tx.ask_routes_together(&ids, at).await?;
         let Some(of_worst) = routed.first() else { return Ok(()) };
-        let recipients = audience.mailed(tx, worst.id, of_worst).await?;
+        let recipients = tx.mailed(&audience.recipients, worst.id, of_worst).await?;
         self.mail(tx, &recipients, (worst.id, &also), &key, mail).await?;
         if also.is_empty() {
             tx.tell_channels_of(of_worst, worst.id, &News { kind: EventKind::Opened, summary: worst.summary, now: None, at }).await?;
@@ -354,7 +340,7 @@ impl Incidents {
         mail: Mail,
     ) -> Result<(), WorkerError> {
         let routed = tx.ask_routes(incident, kind, about.at).await?;
-        let recipients = audience.mailed(tx, incident, &routed).await?;
+        let recipients = tx.mailed(&audience.recipients, incident, &routed).await?;
         self.mail(tx, &recipients, (incident, &[]), key, mail).await?;
         tx.tell_channels_of(&routed, incident, &News { kind, summary: about.summary, now, at: about.at }).await?;
         Ok(())

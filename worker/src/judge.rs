@@ -86,7 +86,7 @@ fn weigh(state: &JudgeState, vote: &Vote<'_>, ctx: &JudgeContext<'_>) -> Judgeme
         let flaps = state.steadiness.flapping_since.is_some();
         if flaps && vote.state != MonitorState::Unknown && flapping::is_calm(&state.steadiness, ctx.now, ctx.interval) {
             flapping::settle(&mut judgement.state.steadiness);
-            judgement.flapping = Some(FlapNews::Steady);
+            judgement.flapping = Some(FlapNews::Steady(flapping::calm(ctx.interval, state.steadiness.relapses)));
         }
         return judgement;
     }
@@ -118,7 +118,7 @@ fn hold(state: &JudgeState, vote: &Vote<'_>, candidate: Candidate, ctx: &JudgeCo
     }
     let mut state = JudgeState { candidate: Some(candidate), ..state.clone() };
     state.steadiness.flapping_since.get_or_insert(ctx.now);
-    let news = (!flaps).then(|| FlapNews::Began(flapping::calm(ctx.interval)));
+    let news = (!flaps).then(|| FlapNews::Began(flapping::calm(ctx.interval, state.steadiness.relapses)));
     Some(Judgement { state, transitions: Vec::new(), recheck: None, flapping: news, heard: true })
 }
 
@@ -274,7 +274,7 @@ fn confirm(state: &JudgeState, vote: &Vote<'_>, ctx: &JudgeContext<'_>) -> Judge
         better: vote.state != MonitorState::Unknown && rank(vote.level()) < rank(known),
         severity,
         recovered_at,
-        flapping: steadiness.flapping_since.is_some(),
+        flapping: steadiness.flapping_since.map(|_| flapping::calm(ctx.interval, steadiness.relapses)),
     };
     let before_unknown = (vote.state == MonitorState::Unknown).then_some(known.state);
     let grave = if vote.state == MonitorState::Unknown { known.grave } else { vote.grave };
@@ -306,6 +306,9 @@ fn follow(steadiness: &mut Steadiness, (known, to): (Level, Level), ctx: &JudgeC
         return None;
     }
     let recovered_at = flapping::relapsed(steadiness, ctx.now, ctx.interval).filter(|_| known.state == MonitorState::Up);
+    if known.state == MonitorState::Up {
+        steadiness.relapses = if recovered_at.is_some() { steadiness.relapses.saturating_add(1) } else { 0 };
+    }
     if recovered_at.is_some() || steadiness.changes.len() >= MANY {
         steadiness.flapping_since.get_or_insert(ctx.now);
     }

@@ -221,11 +221,31 @@ fn what_flaps_and_what_is_cut_off_end_as_the_table_says() {
         (
             "what fails again soon after it recovered is flapping, and ends when it has been calm",
             standard,
-            "u=up d=up d=down!critical u=up d=up d=down!critical~ u=down~ d=down~ u=down~ u=down~ >u=up",
+            "u=up d=up d=down!critical u=up d=up d=down!critical~ u=down~ d=down~ u=down~ u=down~ >u=down~ >u=up",
         ),
         ("what fails again long after is a new outage", standard, "u=up d=up d=down!critical u=up >u=up >u=up >d=up d=down!critical u=up"),
         ("short failures that go on are flapping by their number", standard, "u=up d=up u=up d=up u=up d=up d=down!critical~ u=down~ >u=up"),
         ("a recovery among many changes is held", standard, "d=pending u=up d=up u=up d=up d=down!critical u=down~ d=down~ u=down~ >u=up"),
+        (
+            "what fails slowly and works in turn recovers once, and again when it has been calm for the time in which it failed again",
+            standard,
+            "u=up d=up d=down!critical u=up >u=up d=up d=down!critical~ u=down~ >u=down~ d=down~ d=down~ u=down~ >u=down~ d=down~ u=down~ >u=down~ >u=up",
+        ),
+        (
+            "what fails again after that has to be calm for twice as long",
+            standard,
+            "u=up d=up d=down!critical u=up d=up d=down!critical~ u=down~ >u=down~ >u=up >d=up d=down!critical~ u=down~ >u=down~ >u=down~ >u=down~ >u=up",
+        ),
+        (
+            "what fails again after it was steady for long begins anew",
+            standard,
+            "u=up d=up d=down!critical u=up d=up d=down!critical~ u=down~ >u=down~ >u=up >u=up >u=up >d=up d=down!critical u=up",
+        ),
+        (
+            "what fails for long and works for short recovers ever less often",
+            standard,
+            "u=up d=up d=down!critical u=up d=up d=down!critical~ >d=down~ >d=down u=up d=up d=down!critical~ >d=down~ >d=down~ u=down~ d=down~ >d=down~ u=down~ d=down~",
+        ),
         ("one short failure before an outage is none", standard, "u=up d=up u=up d=up d=down!critical u=up"),
         ("a restart that greets with a temporary refusal is none", standard, "u=up g=up d=up d=down!critical g=degraded!warning u=up"),
         (
@@ -233,16 +253,20 @@ fn what_flaps_and_what_is_cut_off_end_as_the_table_says() {
             standard,
             "u=up d=up u=up >d=up u=up >d=up u=up >d=up u=up >d=up d=down!critical u=up",
         ),
-        ("what fails on without a break flaps no longer", standard, "u=up d=up d=down!critical u=up d=up d=down!critical~ d=down~ >d=down u=up"),
+        (
+            "what fails on without a break flaps no longer",
+            standard,
+            "u=up d=up d=down!critical u=up d=up d=down!critical~ d=down~ >d=down~ >d=down u=up",
+        ),
         (
             "while it flaps it may get worse and gets no better",
             standard,
-            "u=up g=up g=degraded!warning u=up g=up g=degraded!warning~ d=degraded~ d=down!critical~ g=down~ u=down~ >u=up",
+            "u=up g=up g=degraded!warning u=up g=up g=degraded!warning~ d=degraded~ d=down!critical~ g=down~ u=down~ >u=down~ >u=up",
         ),
         (
             "what can not be told is no change, and behind the fog it flaps on",
             standard,
-            "u=up d=up d=down!critical u=up d=up d=down!critical~ ?=down~ ?=unknown~ u=unknown~ >u=up",
+            "u=up d=up d=down!critical u=up d=up d=down!critical~ ?=down~ ?=unknown~ u=unknown~ >u=unknown~ >u=up",
         ),
         ("what changes in a window is somebody's work", standard, "u=up *d=up *u=up *d=up *u=up *d=up d=up d=down!critical u=up"),
         ("one region that flaps is outvoted", standard, "uuu=up duu=up uuu=up duu=up uuu=up duu=up uuu=up ddu=up ddu=down!critical uuu=up"),
@@ -253,7 +277,7 @@ fn what_flaps_and_what_is_cut_off_end_as_the_table_says() {
         ("half of the regions cut off open nothing", policy(2, 1, 2), "uuuu=up DDuu=up DDuu=up DDuu=up uuuu=up"),
         ("what is dead is found by the regions that are not cut off", policy(2, 1, 3), "uuuu=up DDdd=up DDdd=down!critical DDuu=up"),
         ("the majority is one of those that reach something", standard, "uuuu=up DDdd=up DDdd=down!critical"),
-        ("a slow recovery is held like any other", policy(1, 2, 0), "u=up d=down!critical u=down u=up d=down!critical~ u=down~ >u=up"),
+        ("a slow recovery is held like any other", policy(1, 2, 0), "u=up d=down!critical u=down u=up d=down!critical~ u=down~ >u=down~ >u=up"),
     ];
     for (name, policy, story) in table {
         assert_eq!(&play(*policy, story), story, "{name}");
@@ -284,7 +308,7 @@ fn each_change_of_what_flaps_is_told_up_to_a_number() {
     let (up, down) = (FlapNews::Changed(MonitorState::Up), FlapNews::Changed(MonitorState::Down));
     assert_eq!(told[..4], [up, down, up, down]);
     assert_eq!((told.len(), state.state), (MOST_TOLD as usize, MonitorState::Down));
-    assert!(!told.contains(&FlapNews::Began(calm(INTERVAL))), "the second outage said so");
+    assert!(!told.contains(&FlapNews::Began(calm(INTERVAL, 1))), "the second outage said so");
 }
 
 #[test]

@@ -12,10 +12,12 @@ use lettre::{
 use secrecy::ExposeSecret;
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
+use waypost_render::mail::{IncidentMail, incident_opened, incident_resolved};
 use waypost_store::{
     Store,
-    outbox::{Attempt, ClaimedMail, MailOwner},
+    outbox::{Attempt, ClaimedMail, MailBody, MailContent, MailOwner},
 };
+use waypost_types::channel::{ChannelEvent, EventKind};
 
 use crate::{
     WorkerConfig, WorkerError,
@@ -34,8 +36,10 @@ const LEASE_SECONDS: i32 = 120;
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 /// For saying what became of a message, a database that is being restarted included.
 pub(crate) const MARK_TIMEOUT: Duration = Duration::from_secs(15);
-/// Attempts before a message is given up.
-pub const MAX_ATTEMPTS: i32 = 12;
+/// How long a mail is tried: a mail server's own patience with another (RFC 5321 4.5.4.1 says four to five days).
+const PATIENCE: TimeDelta = TimeDelta::days(5);
+/// Attempts that a mail gets whatever its age: it may have waited because we were away ourselves.
+const LEAST_ATTEMPTS: i32 = 5;
 /// Longest answer that is kept.
 const ANSWER_CHARS: usize = 300;
 
@@ -53,6 +57,7 @@ enum Delivery {
 pub struct Notifier {
     store: Store,
     from: Mailbox,
+    base_url: String,
     /// `None` captures mail instead.
     transport: Option<AsyncSmtpTransport<Tokio1Executor>>,
     shutdown: CancellationToken,
@@ -70,7 +75,7 @@ impl Notifier {
                     .build(),
             ),
         };
-        Ok(Self { store, from: config.mail_from.clone(), transport, shutdown })
+        Ok(Self { store, from: config.mail_from.clone(), base_url: config.base_url.clone(), transport, shutdown })
     }
 
     /// Claims what is due and sends it. Answers how many messages were tried.
@@ -85,7 +90,7 @@ impl Notifier {
         Ok(tried)
     }
 
-    async fn send_one(&self, mail: ClaimedMail, lease_ends: Instant) -> Result<(), WorkerError> {
+    async fn send_one(&self, mut mail: ClaimedMail, lease_ends: Instant) -> Result<(), WorkerError> {
         if self.shutdown.is_cancelled() {
             return self.mark(&mail, Utc::now(), Attempt::Untried(Utc::now())).await;
         }
@@ -93,17 +98,30 @@ impl Notifier {
             // Too late to begin: whoever claims it next sends it, and nobody twice.
             return self.mark(&mail, Utc::now(), Attempt::Untried(Utc::now())).await;
         }
-        let delivery = if let Some(transport) = &self.transport {
-            deliver(transport, &self.from, &mail).await
+        let body = match &mail.content {
+            MailContent::Written(body) => body.clone(),
+            MailContent::Event { event, root_cause } => written(event, root_cause.as_deref(), &self.base_url),
+        };
+        if !mail.message_id.contains('@') {
+            mail.message_id = format!("<{}@{}>", mail.message_id, self.from.email.domain());
+        }
+        let mut delivery = if let Some(transport) = &self.transport {
+            deliver(transport, &self.from, &mail, &body).await
         } else {
-            self.store.capture_mail(&mail, Utc::now()).await?;
+            self.store.capture_mail(&mail, &body, Utc::now()).await?;
             Delivery::Accepted("captured by this development machine".to_owned())
         };
         let now = Utc::now();
+        if let Delivery::Deferred(answer) = &delivery
+            && mail.attempts >= LEAST_ATTEMPTS
+            && now - mail.waits_since >= PATIENCE
+        {
+            delivery = Delivery::Refused(given_up(answer, PATIENCE));
+        }
         let (attempt, result) = match &delivery {
             Delivery::Accepted(answer) => (Attempt::Sent(answer), "sent"),
-            Delivery::Deferred(answer) if mail.attempts < MAX_ATTEMPTS => (Attempt::Retry(answer, now + retry_delay(mail.attempts)), "deferred"),
-            Delivery::Deferred(answer) | Delivery::Refused(answer) => (Attempt::Failed(answer), "failed"),
+            Delivery::Deferred(answer) => (Attempt::Retry(answer, now + retry_delay(mail.attempts)), "deferred"),
+            Delivery::Refused(answer) => (Attempt::Failed(answer), "failed"),
         };
         metrics::counter!("waypost_mails_total", "result" => result).increment(1);
         tracing::info!(mail = %mail.id, attempt = mail.attempts, result, "mail");
@@ -146,14 +164,39 @@ where
     }
 }
 
+/// The last answer that a message got, and that there will be no other.
+pub(crate) fn given_up(answer: &str, patience: TimeDelta) -> String {
+    format!("{answer} (given up after {} days)", patience.num_days())
+}
+
 /// 30 s, doubling, up to an hour.
 pub(crate) fn retry_delay(attempts: i32) -> TimeDelta {
     let doublings = u32::try_from(attempts - 1).unwrap_or_default().min(7);
     TimeDelta::seconds((30_i64 << doublings).min(3_600))
 }
 
-async fn deliver(transport: &AsyncSmtpTransport<Tokio1Executor>, from: &Mailbox, mail: &ClaimedMail) -> Delivery {
-    let message = match compose(from, mail) {
+/// What people do to an incident, as a mail: they open it, or end it.
+fn written(event: &ChannelEvent, root_cause: Option<&str>, base_url: &str) -> MailBody {
+    let place = |at: &str| if at.starts_with('/') { format!("{}{at}", base_url.trim_end_matches('/')) } else { at.to_owned() };
+    let (url, runbook) = (place(&event.url), event.runbook.as_deref().map(place));
+    let mail = IncidentMail {
+        org: &event.org,
+        url: &url,
+        title: &event.title,
+        summary: &event.summary,
+        target: &event.target,
+        severity: event.severity,
+        opened_at: event.opened_at,
+        at: event.at,
+        runbook: runbook.as_deref().map(|url| ("the runbook for this", url)),
+        root_cause,
+    };
+    let mail = if event.kind == EventKind::Resolved { incident_resolved(&mail) } else { incident_opened(&mail) };
+    MailBody { subject: mail.subject, text: mail.text, html: mail.html }
+}
+
+async fn deliver(transport: &AsyncSmtpTransport<Tokio1Executor>, from: &Mailbox, mail: &ClaimedMail, body: &MailBody) -> Delivery {
+    let message = match compose(from, mail, body) {
         Ok(message) => message,
         Err(error) => return Delivery::Refused(error),
     };
@@ -168,15 +211,15 @@ async fn deliver(transport: &AsyncSmtpTransport<Tokio1Executor>, from: &Mailbox,
 }
 
 /// The message as it goes out. The typed headers of lettre encode or refuse what could end a header line.
-fn compose(from: &Mailbox, mail: &ClaimedMail) -> Result<Message, String> {
+fn compose(from: &Mailbox, mail: &ClaimedMail, body: &MailBody) -> Result<Message, String> {
     let to: Mailbox = mail.recipient.parse().map_err(|error| format!("the address can not be written to: {error}"))?;
     Message::builder()
         .from(from.clone())
         .to(to)
-        .subject(mail.body.subject.replace(['\r', '\n', '\0'], " "))
+        .subject(body.subject.replace(['\r', '\n', '\0'], " "))
         .message_id(Some(mail.message_id.clone()))
         .raw_header(header::HeaderValue::new(header::HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
-        .multipart(MultiPart::alternative_plain_html(mail.body.text.clone(), mail.body.html.clone()))
+        .multipart(MultiPart::alternative_plain_html(body.text.clone(), body.html.clone()))
         .map_err(|error| format!("the mail can not be composed: {error}"))
 }
 
@@ -206,8 +249,6 @@ where
 
 #[cfg(test)]
 mod tests {
-    use waypost_store::outbox::MailBody;
-
     use super::*;
 
     #[test]
@@ -218,21 +259,23 @@ mod tests {
 
     #[test]
     fn a_hostile_subject_stays_one_header() {
+        let body = MailBody { subject: "x\r\nBcc: victim@example.com".to_owned(), text: "text".to_owned(), html: "<p>text</p>".to_owned() };
         let mail = ClaimedMail {
             id: uuid::Uuid::nil(),
             owner: MailOwner::Account,
             recipient: "ops@example.com".to_owned(),
-            body: MailBody { subject: "x\r\nBcc: victim@example.com".to_owned(), text: "text".to_owned(), html: "<p>text</p>".to_owned() },
+            content: MailContent::Written(body.clone()),
             message_id: "<1@waypost.example>".to_owned(),
             attempts: 1,
+            waits_since: Utc::now(),
         };
         let from: Mailbox = "Waypost <waypost@example.com>".parse().unwrap();
-        let written = String::from_utf8(compose(&from, &mail).unwrap().formatted()).unwrap();
+        let written = String::from_utf8(compose(&from, &mail, &body).unwrap().formatted()).unwrap();
         assert!(!written.lines().any(|line| line.starts_with("Bcc:")), "{written}");
         for header in ["Auto-Submitted: auto-generated", "Message-ID: <1@waypost.example>", "Content-Type: multipart/alternative"] {
             assert!(written.contains(header), "{header} in {written}");
         }
         let nowhere = ClaimedMail { recipient: "a@b\r\nRCPT TO:<victim@example.com>".to_owned(), ..mail };
-        assert!(compose(&from, &nowhere).is_err());
+        assert!(compose(&from, &nowhere, &body).is_err());
     }
 }

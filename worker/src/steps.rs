@@ -9,9 +9,8 @@ use waypost_types::{
 
 use crate::{
     conditions::{Change, Decision, Element},
-    flapping::{FlapNews, calm},
+    flapping::FlapNews,
     incidents::{Flap, Step, What},
-    recorder::vote_interval,
     wording::{self, condition_words, incident_words, recovery_words, service_words},
 };
 
@@ -27,7 +26,7 @@ pub(crate) fn of_transition<'a>(monitor: &'a LockedMonitor, outcome: &'a Outcome
                 Outcome::Audit(_) | Outcome::Blacklist(_) => return None,
             };
             let better = transition.better;
-            let flap = Flap { recovered_at: transition.recovered_at, calm: transition.flapping.then(|| calm(vote_interval(monitor))) };
+            let flap = Flap { recovered_at: transition.recovered_at, calm: transition.flapping };
             What::Stands { severity, title, summary, better, flap }
         }
         None if transition.to == MonitorState::Up && transition.from != MonitorState::Pending => {
@@ -44,7 +43,7 @@ pub(crate) fn of_flapping<'a>(monitor: &'a LockedMonitor, outcome: &'a Outcome, 
     let what = match news {
         FlapNews::Began(calm) => What::Flaps(wording::flaps(calm)),
         FlapNews::Changed(state) => What::Note(wording::flapped(state).to_owned()),
-        FlapNews::Steady => What::Steady(wording::fails_steadily(calm(vote_interval(monitor)))),
+        FlapNews::Steady(lasted) => What::Steady(wording::fails_steadily(lasted)),
     };
     Step { monitor: monitor.id, condition: String::new(), kind: monitor.kind, target: &monitor.target, outcome, at, what }
 }

@@ -373,18 +373,64 @@ async fn silence_has_an_end_and_is_tried_again() {
     assert!(next_attempt(&scene).await > Utc::now());
 }
 
+/// Lets days pass: what waits has waited since then, and the other side has been away.
+async fn hours_pass(scene: &Scene, hours: i32) {
+    scene
+        .run_sql(&format!(
+            "UPDATE outbox SET created_at = created_at - interval '{hours} hours', next_attempt_at = now() WHERE state = 'pending';
+             UPDATE channels SET away_since = away_since - interval '{hours} hours', held_until = NULL"
+        ))
+        .await;
+}
+
 #[tokio::test]
-async fn after_twelve_attempts_a_message_is_given_up_and_one_of_a_killed_sender_comes_back() {
+async fn a_busy_receiver_is_waited_for_however_often_it_was_asked_and_one_of_a_killed_sender_comes_back() {
     let receiver = Receiver::start("127.0.0.0/8").await;
-    let (scene, ..) = broken(ChannelKind::Slack).await;
+    let (scene, monitor, _) = broken(ChannelKind::Webhook).await;
     let now = Utc::now() + TimeDelta::seconds(1);
     let claimed = scene.db.store.claim_channel_messages(now, 10, 60).await.unwrap();
     let again = scene.db.store.claim_channel_messages(now + TimeDelta::seconds(61), 10, 60).await.unwrap();
     assert_eq!((claimed.len(), again.len(), &again[0].message_id, again[0].attempts), (1, 1, &claimed[0].message_id, 2));
-    scene.run_sql("UPDATE outbox SET next_attempt_at = now(), leased_until = NULL, attempts = 11").await;
-    receiver.will_say(&[Say::Answer("503 Busy\r\n\r\n")]);
-    sender(&scene, &receiver).send_due(now).await.unwrap();
-    assert_eq!(story(&scene).await, "notify_failed: Could not tell Tools: 503");
+    until(&scene, monitor, Verdict::Up, 0).await;
+    scene.run_sql("UPDATE outbox SET next_attempt_at = now(), leased_until = NULL, attempts = 500 WHERE attempts > 0").await;
+    let busy = Say::Answer("429 Too Many Requests\r\nRetry-After: 3600\r\n\r\n");
+    let sender = sender(&scene, &receiver);
+    for _ in 0..3 {
+        receiver.will_say(std::slice::from_ref(&busy));
+        assert_eq!(sender.send_due(now).await.unwrap(), 1);
+        hours_pass(&scene, 23).await;
+    }
+    assert_eq!(story(&scene).await, "", "69 hours are no three days");
+    for _ in 0..2 {
+        assert_eq!(sender.send_due(Utc::now() + TimeDelta::seconds(1)).await.unwrap(), 1);
+    }
+    let told: Vec<_> = receiver.got().iter().skip(3).map(|(_, body)| body["type"].clone()).collect();
+    assert_eq!(told, ["incident.opened", "incident.resolved"], "who comes back in time gets all, in order");
+    assert_eq!(story(&scene).await, "notified: Told Tools: 200 thanks; notified: Told Tools: 200 thanks");
+    assert!(scene.value::<bool>("SELECT away_since IS NULL FROM channels").await);
+}
+
+#[tokio::test]
+async fn what_has_waited_for_three_days_for_who_is_away_is_given_up_and_the_story_says_so() {
+    let receiver = Receiver::start("127.0.0.0/8").await;
+    let (scene, monitor, _) = broken(ChannelKind::Webhook).await;
+    until(&scene, monitor, Verdict::Up, 0).await;
+    let sender = sender(&scene, &receiver);
+    // What waited because we were away ourselves is not lost to the first busy answer.
+    hours_pass(&scene, 200).await;
+    receiver.will_say(&[Say::Answer("503 Busy\r\nRetry-After: 3600\r\n\r\n")]);
+    assert_eq!(sender.send_due(Utc::now() + TimeDelta::seconds(1)).await.unwrap(), 1);
+    assert_eq!(story(&scene).await, "");
+    hours_pass(&scene, 72).await;
+    scene.long_after().await;
+    until(&scene, monitor, Verdict::Down, 1).await;
+    receiver.will_say(&[Say::Answer("503 Busy\r\nRetry-After: 3600\r\n\r\n")]);
+    assert_eq!(sender.send_due(Utc::now() + TimeDelta::seconds(1)).await.unwrap(), 1);
+    let lost = "notify_failed: Could not tell Tools: 503 (given up after 3 days)";
+    assert_eq!(story(&scene).await, format!("{lost}; {lost}"), "the end that waited behind it as well");
+    let left: String =
+        scene.value("SELECT string_agg(message ->> 'kind' || ' ' || state, ', ') FROM outbox WHERE channel = 'channel' AND state = 'pending'").await;
+    assert_eq!(left, "opened pending", "what came meanwhile waits on");
 }
 
 #[tokio::test]

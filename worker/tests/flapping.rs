@@ -159,6 +159,9 @@ async fn what_fails_again_soon_after_it_recovered_opens_its_incident_again() {
     // It goes on, and nobody is told of it, until it is calm.
     story.sees(5, "ududdudu").await;
     assert_eq!(story.told().await, ["opened", "resolved", "flapping"]);
+    // It had failed again within an hour, so that it takes an hour.
+    story.sees(10, "uuu").await;
+    assert_eq!(story.told().await, ["opened", "resolved", "flapping"]);
     story.sees(10, "uuu").await;
     assert_eq!(story.told().await, ["opened", "resolved", "flapping", "resolved"]);
     assert_eq!(story.mails().await, ["Critical", "Recovered", "Flapping", "Recovered"]);

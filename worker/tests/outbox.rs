@@ -16,8 +16,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-use waypost_store::outbox::MailBody;
-use waypost_types::{IncidentId, incident::IncidentSeverity, monitor::MonitorKind};
+use waypost_store::{incidents::IncidentChange, monitors::Added, outbox::MailBody};
+use waypost_types::{
+    IncidentId,
+    incident::{IncidentSeverity, IncidentStatus},
+    monitor::MonitorKind,
+    route::{NewRoute, Receivers},
+};
 use waypost_worker::{WorkerConfig, checker::StubChecker, notifier::Notifier};
 
 /// Takes mail, or answers RCPT with the code it is told to.
@@ -159,7 +164,7 @@ async fn a_refusal_for_now_waits_longer_each_time_and_a_final_one_is_final() {
 }
 
 #[tokio::test]
-async fn a_message_is_given_up_after_twelve_attempts_and_one_of_a_killed_notifier_comes_back() {
+async fn a_mail_is_tried_for_five_days_and_one_of_a_killed_notifier_comes_back() {
     let sink = Sink::start().await;
     let scene = scene_with_mail(&["a@example.com"]).await;
     let claimed = scene.db.store.claim_outbox(Utc::now(), 10, 300).await.unwrap();
@@ -170,10 +175,16 @@ async fn a_message_is_given_up_after_twelve_attempts_and_one_of_a_killed_notifie
 
     let notifier = Notifier::new(&config(&scene, &sink), scene.db.store.clone(), CancellationToken::new()).unwrap();
     sink.refuse.store(451, Ordering::SeqCst);
-    scene.run_sql("UPDATE outbox SET next_attempt_at = now(), attempts = 11").await;
-    notifier.send_due(Utc::now()).await.unwrap();
-    let state: String = scene.value("SELECT state FROM outbox").await;
-    assert_eq!(state, "failed");
+    // However often it was tried, and whatever its age when it is first tried again after we were away ourselves.
+    for (attempts, hours, wanted) in [(500, 119, "pending"), (1, 500, "pending"), (5, 120, "failed")] {
+        let waited = format!("UPDATE outbox SET next_attempt_at = now(), attempts = {attempts}, created_at = now() - interval '{hours} hours'");
+        scene.run_sql(&waited).await;
+        notifier.send_due(Utc::now()).await.unwrap();
+        let state: String = scene.value("SELECT state FROM outbox").await;
+        assert_eq!(state, wanted, "after {attempts} attempts in {hours} hours");
+    }
+    let told = story(&scene).await;
+    assert!(told.starts_with("notify_failed: Could not mail a@example.com: ") && told.ends_with(" (given up after 5 days)"), "{told}");
 }
 
 #[tokio::test]
@@ -205,6 +216,57 @@ async fn of_an_incident_each_recipient_is_mailed_one_thing_after_the_other() {
         )
         .await;
     assert_eq!(order, "Grüße Ended");
+}
+
+#[tokio::test]
+async fn what_a_person_opens_or_ends_is_mailed_to_the_others_as_the_routes_say() {
+    let sink = Sink::start().await;
+    let scene = Scene::new().await;
+    scene.member("bob@example.com", false).await;
+    scene.verify("bob@example.com").await;
+    let notifier = Notifier::new(&config(&scene, &sink), scene.db.store.clone(), CancellationToken::new()).unwrap();
+    let opened = async |target: &str| {
+        let monitor = scene.monitor(MonitorKind::Smtp, target, 300).await;
+        let mut tx = scene.db.store.org_tx(scene.org).await.unwrap();
+        let added =
+            tx.add_incident(monitor, "Queue grows", "Nothing goes out.", IncidentSeverity::Critical, "owner@example.com", Utc::now()).await.unwrap();
+        let Added::New(incident) = added else { panic!("it is the first") };
+        tx.commit().await.unwrap();
+        incident.id
+    };
+    let ended = async |incident: IncidentId| {
+        let mut tx = scene.db.store.org_tx(scene.org).await.unwrap();
+        let done = IncidentChange {
+            status: Some(IncidentStatus::Resolved),
+            root_cause: Some("A full disk."),
+            actor: "bob@example.com",
+            ..IncidentChange::default()
+        };
+        tx.update_incident(incident, None, done, Utc::now()).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    let incident = opened("mx.example:25").await;
+    assert_eq!(notifier.send_due(Utc::now() + TimeDelta::seconds(1)).await.unwrap(), 1, "whoever opened it knows");
+    ended(incident).await;
+    assert_eq!(notifier.send_due(Utc::now() + TimeDelta::seconds(1)).await.unwrap(), 1, "whoever ended it knows");
+    let mails = sink.mails();
+    let page = format!("https://waypost.example/o/example/incidents/{incident}");
+    for (mail, to, said) in [
+        (&mails[0], "bob@example.com", ["Subject: [Critical] Queue grows", "Nothing goes out.", "Open the incident"]),
+        (&mails[1], "owner@example.com", ["Subject: [Resolved] Queue grows", "Resolved by hand: bob@example.com.", "A full disk."]),
+    ] {
+        let plain = mail.replace("=\r\n", "").replace("=3D", "=");
+        for part in said.into_iter().chain([&*format!("To: {to}"), &page, "@waypost.example>\r\n"]) {
+            assert!(plain.contains(part), "{part} in {mail}");
+        }
+    }
+    assert_eq!(story(&scene).await.matches("notified: Mailed ").count(), 2);
+    // Where a route tells channels alone, nobody is mailed, of the end neither.
+    let mut tx = scene.db.store.org_tx(scene.org).await.unwrap();
+    tx.add_route(&NewRoute { tells: Receivers::default(), ..NewRoute::of_everybody() }).await.unwrap();
+    tx.commit().await.unwrap();
+    ended(opened("mx.example:465").await).await;
+    assert_eq!(scene.value::<i64>("SELECT count(*) FROM outbox WHERE state = 'pending'").await, 0);
 }
 
 #[tokio::test]

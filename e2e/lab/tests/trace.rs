@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::{
+    net::TcpListener,
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -86,14 +87,13 @@ impl World {
     }
 
     /// Makes the host listen on a port, in a thread that lives there.
-    fn listen(&self, at: &str) {
+    fn listen(&self, at: &str) -> TcpListener {
         let (path, at) = (format!("/run/netns/{}b", self.prefix), at.to_owned());
         let listener = std::thread::spawn(move || {
             nix::sched::setns(std::fs::File::open(path).unwrap(), nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
-            std::net::TcpListener::bind(at).unwrap()
+            TcpListener::bind(at).unwrap()
         });
-        // It listens as long as the process lives.
-        std::mem::forget(listener.join().unwrap());
+        listener.join().unwrap()
     }
 }
 
@@ -113,7 +113,7 @@ fn addresses(trace: &PathTrace) -> Vec<String> {
 #[test]
 fn the_way_is_told_router_by_router_as_far_as_it_leads() {
     let world = World::new();
-    world.listen("0.0.0.0:2525");
+    let _listener = world.listen("0.0.0.0:2525");
     let trace = world.follow("10.99.3.2:2525", Egress::Unrestricted);
     assert_eq!((addresses(&trace), trace.end), (vec!["10.99.1.2".to_owned(), "10.99.2.2".to_owned()], TraceEnd::Connected), "{trace:?}");
     assert!(trace.hops.iter().all(|hop| hop.ms.is_some()) && trace.summary.contains("takes the connection, 3 hops away"), "{}", trace.summary);
@@ -123,6 +123,18 @@ fn the_way_is_told_router_by_router_as_far_as_it_leads() {
     world.follow("[fd99:3::2]:25", Egress::Unrestricted);
     let trace = world.follow("[fd99:3::2]:25", Egress::Unrestricted);
     assert_eq!((addresses(&trace), trace.end), (vec!["fd99:1::2".to_owned(), "fd99:2::2".to_owned()], TraceEnd::Refused), "{trace:?}");
+}
+
+#[test]
+fn a_host_that_is_back_up_is_connected_to_twice_at_most() {
+    let world = World::new();
+    let listener = world.listen("0.0.0.0:2525");
+    listener.set_nonblocking(true).unwrap();
+    let trace = world.follow("10.99.3.2:2525", Egress::Unrestricted);
+    assert_eq!(trace.end, TraceEnd::Connected, "{trace:?}");
+    // Whoever was connected is in the queue by now.
+    let connections = std::iter::from_fn(|| listener.accept().ok()).count();
+    assert!((1..=2).contains(&connections), "{connections} connections");
 }
 
 #[test]

@@ -57,6 +57,9 @@ pub async fn import(State(state): State<AppState>, member: Member<Write>, Body(i
     member.take_check()?;
     let mut tx = member.tx().await?;
     let targets: Vec<String> = lines.iter().map(|line| line.thing.target()).collect();
+    if lines.iter().any(|line| matches!(line.thing, Thing::Address { pool: Some(_), .. })) {
+        tx.lock_pools().await?;
+    }
     tx.lock_named(&targets).await?;
     let mut done = Vec::with_capacity(lines.len());
     for line in &lines {

@@ -80,3 +80,59 @@ async fn what_can_be_no_pool_is_refused_and_nothing_of_it_is_kept() {
     let answer = client.json("PATCH", &at(&format!("addresses/{address}")), &[], &json!({ "pool": theirs })).await;
     assert_eq!((answer.status.as_u16(), answer.field()), (422, "pool"));
 }
+
+#[tokio::test]
+async fn who_changes_pools_and_their_addresses_at_once_waits_and_is_never_turned_away() {
+    let server = server().await;
+    let (mut client, org) = server.member("ann").await;
+    let at = |rest: &str| format!("/api/v1/orgs/{org}/{rest}");
+    let cidrs: Vec<String> = (1..=6).map(|last| format!("203.0.113.{last}")).collect();
+    let (mut addresses, mut pools) = (Vec::new(), Vec::new());
+    for cidr in &cidrs {
+        addresses.push(client.post(&at("addresses"), &json!({ "cidr": cidr })).await.id().to_owned());
+    }
+    for name in ["one", "two"] {
+        pools.push(client.post(&at("pools"), &json!({ "name": name })).await.id().to_owned());
+    }
+    let cookie = client.cookie.clone();
+    let somebody = || {
+        let mut client = server.client();
+        client.cookie.clone_from(&cookie);
+        client
+    };
+    // Four of the six, in an order of their own.
+    let some = |round: usize| cidrs.iter().cycle().skip(round % 6).take(4).collect::<Vec<_>>();
+    let by_address = async |shift: usize| {
+        let mut client = somebody();
+        for round in 0..40 {
+            let path = at(&format!("addresses/{}", addresses[(round + shift) % 6]));
+            let moved = client.json("PATCH", &path, &[], &json!({ "pool": pools[round % 2], "tags": [format!("t{round}")] })).await;
+            assert_eq!(moved.status, 200, "{moved:?}");
+        }
+    };
+    let by_pool = async || {
+        let mut client = somebody();
+        for round in 0..40 {
+            let filled = client.json("PATCH", &at(&format!("pools/{}", pools[round % 2])), &[], &json!({ "addresses": some(round) })).await;
+            assert_eq!(filled.status, 200, "{filled:?}");
+        }
+    };
+    let by_new_pool = async || {
+        let mut client = somebody();
+        for round in 0..40 {
+            let made = client.post(&at("pools"), &json!({ "name": format!("new{round}"), "addresses": some(round + 3) })).await;
+            assert_eq!(made.status, 201, "{made:?}");
+            let gone = client.delete(&at(&format!("pools/{}", made.id()))).await;
+            assert_eq!(gone.status, 204, "{gone:?}");
+        }
+    };
+    let by_table = async || {
+        let mut client = somebody();
+        for round in 0..40 {
+            let lines: Vec<String> = some(round + 1).iter().map(|cidr| format!("address,{cidr},{}", ["two", "made", "one"][round % 3])).collect();
+            let imported = client.post(&at("import"), &json!({ "csv": format!("kind,target,pool\n{}", lines.join("\n")) })).await;
+            assert_eq!(imported.status, 200, "{imported:?}");
+        }
+    };
+    tokio::join!(by_address(0), by_address(3), by_pool(), by_new_pool(), by_table());
+}

@@ -192,6 +192,9 @@ impl OrgTx {
 
     /// Changes an address: its tags, its pool, and the settings of its monitor.
     pub async fn update_address(&mut self, id: AddressId, expected: Option<i64>, patch: &AddressPatch) -> Result<Address, StoreError> {
+        if patch.pool.is_some() {
+            self.lock_pools().await?;
+        }
         self.begin_change(id.into(), expected).await?;
         let org = self.org().0;
         sqlx::query!(

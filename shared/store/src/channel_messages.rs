@@ -9,7 +9,15 @@ use waypost_types::{
     topic::Topic,
 };
 
-use crate::{OrgTx, Store, StoreError, outbox::uuids, recording::clean, routing::Routed};
+use crate::{
+    OrgTx, Store, StoreError,
+    outbox::{Attempt, uuids},
+    recording::clean,
+    routing::Routed,
+};
+
+/// Messages that are given up with another at most.
+const MOST_GIVEN_UP: i64 = 100;
 
 /// A claimed message: to be sent, then marked before its lease ends.
 #[derive(Debug, Clone)]
@@ -34,6 +42,8 @@ pub struct ClaimedMessage {
     pub sealed: Vec<u8>,
     /// Whether it is told anything by now.
     pub enabled: bool,
+    /// Since when it waits for a channel that puts off whatever it is sent: by that it is given up. While the channel takes things, now.
+    pub waits_since: DateTime<Utc>,
 }
 
 /// A channel that is to hear something, and not before when.
@@ -105,6 +115,27 @@ fn event_key(incident: IncidentId, kind: EventKind, (version, reopened): (i64, i
 }
 
 impl OrgTx {
+    /// Tells members and channels what a person did to an incident, as the organisation's routes say. Whoever did it is not mailed.
+    pub(crate) async fn tell_of_hand(
+        &mut self,
+        incident: IncidentId,
+        kind: EventKind,
+        summary: &str,
+        actor: &str,
+        at: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let routed = self.ask_routes(incident, kind, at).await?;
+        let members = self.incident_recipients().await?;
+        let mut recipients = self.mailed(&members, incident, &routed).await?;
+        recipients.retain(|recipient| recipient != actor);
+        if !recipients.is_empty() {
+            let (key, event) = self.event_of(incident, kind, summary, at).await?;
+            let root_cause = if kind == EventKind::Resolved { self.incident(incident).await?.root_cause } else { None };
+            self.enqueue_event_mails(incident, &key, &recipients, (event, root_cause)).await?;
+        }
+        self.tell_channels_of(&routed, incident, &News { kind, summary, now: None, at }).await.map(drop)
+    }
+
     /// Tells the channels what happened to an incident, as the organisation's routes say; see [`Self::tell_channels_of`].
     pub async fn tell_channels(&mut self, incident: IncidentId, kind: EventKind, summary: &str, at: DateTime<Utc>) -> Result<u64, StoreError> {
         let routed = self.ask_routes_of_channels(incident, kind, at).await?;
@@ -340,6 +371,42 @@ impl OrgTx {
         Ok(done.rows_affected())
     }
 
+    /// Whether the other side puts off what it is sent; since when is remembered until it takes something, or refuses it for good.
+    pub async fn channel_answered(&mut self, channel: ChannelId, puts_off: bool, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let org = self.org().0;
+        sqlx::query!(
+            "UPDATE channels SET away_since = CASE WHEN $3 THEN $4::timestamptz END WHERE org_id = $1 AND id = $2 AND (away_since IS NULL) = $3",
+            org,
+            channel.0,
+            puts_off,
+            now
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// The other side has been away for too long: what waits for the channel since before then is given up with what it answered last, a number
+    /// at a time.
+    pub async fn give_up_older(&mut self, channel: ChannelId, before: DateTime<Utc>, answer: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let org = self.org().0;
+        let ids = sqlx::query_scalar!(
+            "SELECT id FROM outbox WHERE org_id = $1 AND channel_id = $2 AND state = 'pending' AND created_at <= $3
+               AND (leased_until IS NULL OR leased_until <= $4) ORDER BY seq LIMIT $5",
+            org,
+            channel.0,
+            before,
+            now,
+            MOST_GIVEN_UP
+        )
+        .fetch_all(self.connection())
+        .await?;
+        for id in ids {
+            self.mark_message(id, now, Attempt::Failed(answer)).await?;
+        }
+        Ok(())
+    }
+
     /// The other side wants to be left alone until then: whatever waits for the channel, now or by then, waits as long.
     pub async fn hold_channel(&mut self, channel: ChannelId, until: DateTime<Utc>) -> Result<(), StoreError> {
         let org = self.org().0;
@@ -363,7 +430,8 @@ impl Store {
     pub async fn claim_channel_messages(&self, now: DateTime<Utc>, limit: i32, lease_s: i32) -> Result<Vec<ClaimedMessage>, StoreError> {
         let rows = sqlx::query!(
             r#"SELECT org_id AS "org_id!", id AS "id!", incident_id, message AS "message!", message_id AS "message_id!", attempts AS "attempts!",
-                      channel_id AS "channel_id!", kind AS "kind!", sealed AS "sealed!", enabled AS "enabled!"
+                      channel_id AS "channel_id!", kind AS "kind!", sealed AS "sealed!", enabled AS "enabled!",
+                      waits_since AS "waits_since!"
                FROM claim_channel_messages($1, $2, $3)"#,
             now,
             limit,
@@ -394,6 +462,7 @@ impl Store {
                 kind,
                 sealed: row.sealed,
                 enabled: row.enabled,
+                waits_since: row.waits_since,
             });
         }
         Ok(messages)

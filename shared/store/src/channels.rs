@@ -177,7 +177,7 @@ impl OrgTx {
         sqlx::query!(
             "UPDATE channels SET name = coalesce($3, name), sealed = coalesce($4, sealed), shown = coalesce($5, shown),
                     min_severity = coalesce($6, min_severity), enabled = coalesce($7, enabled),
-                    held_until = CASE WHEN $4::bytea IS NULL THEN held_until END, old_key_until = coalesce($8, old_key_until), slack_channel = coalesce($9, slack_channel), version = version + 1
+                    held_until = CASE WHEN $4::bytea IS NULL THEN held_until END, away_since = CASE WHEN $4::bytea IS NULL THEN away_since END, old_key_until = coalesce($8, old_key_until), slack_channel = coalesce($9, slack_channel), version = version + 1
              WHERE org_id = $1 AND id = $2",
             org,
             id.0,

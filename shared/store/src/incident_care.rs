@@ -88,7 +88,7 @@ impl OrgTx {
     }
 
     /// Whom a mail about this incident was sent to, or is on its way to: of it alone or of several at once.
-    pub async fn mailed_about(&mut self, id: IncidentId) -> Result<Vec<String>, StoreError> {
+    pub(crate) async fn mailed_about(&mut self, id: IncidentId) -> Result<Vec<String>, StoreError> {
         let org = self.org().0;
         Ok(sqlx::query_scalar!(
             "SELECT DISTINCT recipient FROM outbox WHERE org_id = $1 AND channel = 'email' AND state <> 'failed'

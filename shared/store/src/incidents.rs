@@ -111,7 +111,7 @@ impl OrgTx {
             .open_incident(&Opening { monitor, condition: "", kind, target: &about.target, title, summary, severity, at: now, evidence: Value::Null })
             .await?;
         self.append_timeline(id, now, TimelineEvent::Comment, "Opened by hand.", Some(actor)).await?;
-        self.tell_channels(id, EventKind::Opened, summary, now).await?;
+        self.tell_of_hand(id, EventKind::Opened, summary, actor, now).await?;
         self.notify(&LiveEvent::Incidents { ids: vec![id.to_string()] }).await?;
         Ok(Added::New(self.incident(id).await?))
     }
@@ -215,7 +215,7 @@ impl OrgTx {
             Some(IncidentStatus::Resolved) => {
                 self.stop_follow_ups(id, now).await?;
                 self.append_timeline(id, now, TimelineEvent::Resolved, "Resolved by hand.", Some(change.actor)).await?;
-                self.tell_channels(id, EventKind::Resolved, &format!("Resolved by hand: {}.", change.actor), now).await?;
+                self.tell_of_hand(id, EventKind::Resolved, &format!("Resolved by hand: {}.", change.actor), change.actor, now).await?;
                 // The judge begins anew: what still fails is confirmed again and told again.
                 if let Some(monitor) = monitor {
                     self.judge_anew(monitor, &row.condition).await?;

@@ -3,10 +3,11 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
-use waypost_types::{IncidentId, OrgId, incident::TimelineEvent};
+use waypost_types::{IncidentId, OrgId, channel::ChannelEvent, incident::TimelineEvent};
 
-use crate::{OrgTx, Store, StoreError};
+use crate::{OrgTx, Store, StoreError, recording::clean};
 
 /// What is said of a message that nobody can send.
 const ILLEGIBLE: &str = "the stored message can not be read";
@@ -20,6 +21,22 @@ pub struct MailBody {
     pub text: String,
     /// The same as HTML.
     pub html: String,
+}
+
+/// What a mail says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum MailContent {
+    /// It was written when it was put here.
+    Written(MailBody),
+    /// An event of an incident; it is written when it is sent, as a message to a channel is.
+    Event {
+        /// What happened.
+        event: Box<ChannelEvent>,
+        /// Why, as people found out: Markdown. Told at its end.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        root_cause: Option<String>,
+    },
 }
 
 /// Whose message it is.
@@ -41,11 +58,13 @@ pub struct ClaimedMail {
     /// Address.
     pub recipient: String,
     /// What it says.
-    pub body: MailBody,
-    /// The same on every attempt.
+    pub content: MailContent,
+    /// The same on every attempt: a whole Message-ID, or its left part alone where the content is an event.
     pub message_id: String,
     /// This attempt's number, from 1.
     pub attempts: i32,
+    /// Since when it waits: by that it is given up.
+    pub waits_since: DateTime<Utc>,
 }
 
 /// What became of an attempt.
@@ -84,18 +103,41 @@ impl OrgTx {
     /// row. Answers how many are new.
     pub async fn enqueue_mails(
         &mut self,
-        (incident, also): (Option<IncidentId>, &[IncidentId]),
+        about: (Option<IncidentId>, &[IncidentId]),
         event_key: &str,
         mail_domain: &str,
         recipients: &[String],
         body: &MailBody,
+    ) -> Result<u64, StoreError> {
+        self.put_mails(about, event_key, recipients, serde_json::to_value(body)?, |id| format!("<{}@{mail_domain}>", id.simple())).await
+    }
+
+    /// The same with an event of an incident, which is written when it is sent.
+    pub(crate) async fn enqueue_event_mails(
+        &mut self,
+        incident: IncidentId,
+        event_key: &str,
+        recipients: &[String],
+        (event, root_cause): (ChannelEvent, Option<String>),
+    ) -> Result<u64, StoreError> {
+        let content = clean(serde_json::to_value(MailContent::Event { event: Box::new(event), root_cause })?);
+        self.put_mails((Some(incident), &[]), event_key, recipients, content, |id| id.simple().to_string()).await
+    }
+
+    async fn put_mails(
+        &mut self,
+        (incident, also): (Option<IncidentId>, &[IncidentId]),
+        event_key: &str,
+        recipients: &[String],
+        message: Value,
+        message_id: impl Fn(&Uuid) -> String,
     ) -> Result<u64, StoreError> {
         if recipients.is_empty() {
             return Ok(0);
         }
         let org = self.org().0;
         let ids: Vec<Uuid> = recipients.iter().map(|_| Uuid::now_v7()).collect();
-        let message_ids: Vec<String> = ids.iter().map(|id| format!("<{}@{mail_domain}>", id.simple())).collect();
+        let message_ids: Vec<String> = ids.iter().map(message_id).collect();
         let done = sqlx::query!(
             "INSERT INTO outbox (org_id, id, incident_id, event_key, recipient, message, message_id, also)
              SELECT $1, r.id, $2, $3, r.recipient, $4, r.message_id, $8 FROM UNNEST($5::uuid[], $6::text[], $7::text[]) AS r(id, recipient, message_id)
@@ -103,7 +145,7 @@ impl OrgTx {
             org,
             incident.map(|id| id.0),
             event_key,
-            serde_json::to_value(body)?,
+            message,
             &ids,
             recipients,
             &message_ids,
@@ -163,7 +205,8 @@ impl Store {
     /// Claims mails of all tenants for `lease_s` seconds.
     pub async fn claim_outbox(&self, now: DateTime<Utc>, limit: i32, lease_s: i32) -> Result<Vec<ClaimedMail>, StoreError> {
         let rows = sqlx::query!(
-            r#"SELECT org_id AS "org_id!", id AS "id!", incident_id, recipient AS "recipient!", message AS "message!", message_id AS "message_id!", attempts AS "attempts!"
+            r#"SELECT org_id AS "org_id!", id AS "id!", incident_id, recipient AS "recipient!", message AS "message!", message_id AS "message_id!", attempts AS "attempts!",
+                      waits_since AS "waits_since!"
                FROM claim_outbox($1, $2, $3)"#,
             now,
             limit,
@@ -173,8 +216,8 @@ impl Store {
         .await?;
         let mut mails = Vec::with_capacity(rows.len());
         for row in rows {
-            let body = match serde_json::from_value(row.message) {
-                Ok(body) => body,
+            let content = match serde_json::from_value(row.message) {
+                Ok(content) => content,
                 Err(error) => {
                     self.give_up_illegible(OrgId(row.org_id), row.id, now, &error.to_string()).await?;
                     continue;
@@ -184,9 +227,10 @@ impl Store {
                 id: row.id,
                 owner: MailOwner::Org(OrgId(row.org_id), row.incident_id.map(IncidentId)),
                 recipient: row.recipient,
-                body,
+                content,
                 message_id: row.message_id,
                 attempts: row.attempts,
+                waits_since: row.waits_since,
             });
         }
         Ok(mails)
@@ -206,7 +250,7 @@ impl Store {
         let rows = sqlx::query!(
             "UPDATE account_mail a SET attempts = a.attempts + 1, next_attempt_at = $1::timestamptz + make_interval(secs => $3::int)
              FROM (SELECT id FROM account_mail WHERE state = 'pending' AND next_attempt_at <= $1 ORDER BY next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED) due
-             WHERE a.id = due.id RETURNING a.id, a.recipient, a.message, a.message_id, a.attempts",
+             WHERE a.id = due.id RETURNING a.id, a.recipient, a.message, a.message_id, a.attempts, a.created_at",
             now,
             limit,
             lease_s
@@ -216,13 +260,21 @@ impl Store {
         let mut mails = Vec::with_capacity(rows.len());
         for row in rows {
             // Why is not said: it might quote the secret link.
-            let Ok(body) = serde_json::from_value(row.message) else {
+            let Ok(content) = serde_json::from_value(row.message) else {
                 tracing::error!(mail = %row.id, "a stored account mail can not be read");
                 self.mark_account_mail(row.id, now, Attempt::Failed(ILLEGIBLE)).await?;
                 continue;
             };
             let (owner, recipient) = (MailOwner::Account, row.recipient);
-            mails.push(ClaimedMail { id: row.id, owner, recipient, body, message_id: row.message_id, attempts: row.attempts });
+            mails.push(ClaimedMail {
+                id: row.id,
+                owner,
+                recipient,
+                content,
+                message_id: row.message_id,
+                attempts: row.attempts,
+                waits_since: row.created_at,
+            });
         }
         Ok(mails)
     }
@@ -248,15 +300,15 @@ impl Store {
     }
 
     /// Keeps a mail for `/dev/mailbox` instead of sending it. The same message is kept once.
-    pub async fn capture_mail(&self, mail: &ClaimedMail, now: DateTime<Utc>) -> Result<(), StoreError> {
+    pub async fn capture_mail(&self, mail: &ClaimedMail, body: &MailBody, now: DateTime<Utc>) -> Result<(), StoreError> {
         sqlx::query!(
             "INSERT INTO captured_mail (id, recipient, subject, body_text, body_html, message_id, at) VALUES ($1, $2, $3, $4, $5, $6, $7)
              ON CONFLICT (message_id) DO NOTHING",
             Uuid::now_v7(),
             mail.recipient,
-            mail.body.subject,
-            mail.body.text,
-            mail.body.html,
+            body.subject,
+            body.text,
+            body.html,
             mail.message_id,
             now
         )

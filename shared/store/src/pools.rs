@@ -43,6 +43,15 @@ impl PoolRow {
 }
 
 impl OrgTx {
+    /// Whoever changes which addresses are in which pool waits for this first, before any address, monitor or the organisation: an address knows
+    /// its pool and a pool its addresses, so that one would else begin with the one and another with the other. Held until the transaction
+    /// ends; taking it again is nothing.
+    pub async fn lock_pools(&mut self) -> Result<(), StoreError> {
+        let org = self.org().0;
+        sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended('waypost.pools:' || $1::uuid::text, 0))", org).execute(self.connection()).await?;
+        Ok(())
+    }
+
     /// All pools with their addresses, by name.
     pub async fn pools(&mut self) -> Result<Vec<Pool>, StoreError> {
         let org = self.org().0;
@@ -83,8 +92,8 @@ impl OrgTx {
     /// Makes a pool. `name` is in its kept form. `Limit` where there are enough.
     pub async fn add_pool(&mut self, name: &str, note: &str) -> Result<Added<PoolId, PoolId>, StoreError> {
         let org = self.org().0;
-        // The organisation's row, so that two who add at once do not both find room.
-        sqlx::query_scalar!("SELECT id FROM orgs WHERE id = $1 FOR NO KEY UPDATE", org).fetch_one(self.connection()).await?;
+        // Two who add at once do not both find room, either.
+        self.lock_pools().await?;
         let known = sqlx::query_scalar!("SELECT id FROM pools WHERE org_id = $1 AND name = $2", org, name).fetch_optional(self.connection()).await?;
         if let Some(id) = known {
             return Ok(Added::Exists(PoolId(id)));
@@ -116,6 +125,7 @@ impl OrgTx {
     /// These addresses and no others are the pool's; those of another pool leave it.
     pub async fn fill_pool(&mut self, id: PoolId, addresses: &[AddressId]) -> Result<(), StoreError> {
         let org = self.org().0;
+        self.lock_pools().await?;
         let ids: Vec<Uuid> = addresses.iter().map(|address| address.0).collect();
         // In one order for everybody, as whoever changes several of them takes them.
         sqlx::query_scalar!(
@@ -142,12 +152,10 @@ impl OrgTx {
         Ok(())
     }
 
-    /// `Limit` where a pool has more addresses than it may.
+    /// `Limit` where a pool has more addresses than it may. Whoever asks holds the pools, so that two who fill it at once see each other.
     pub(crate) async fn pool_has_room(&mut self, id: PoolId) -> Result<(), StoreError> {
         let org = self.org().0;
         let limit = i64::try_from(MOST_ADDRESSES).unwrap_or(i64::MAX);
-        // The pool's row, so that two who fill it at once see each other.
-        sqlx::query_scalar!("SELECT id FROM pools WHERE org_id = $1 AND id = $2 FOR NO KEY UPDATE", org, id.0).fetch_one(self.connection()).await?;
         let there = sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM addresses WHERE org_id = $1 AND pool_id = $2"#, org, id.0)
             .fetch_one(self.connection())
             .await?;
@@ -180,6 +188,7 @@ impl OrgTx {
 
     async fn lock_pool(&mut self, id: PoolId, expected: Option<i64>) -> Result<(), StoreError> {
         let org = self.org().0;
+        self.lock_pools().await?;
         let version =
             sqlx::query_scalar!("SELECT version FROM pools WHERE org_id = $1 AND id = $2 FOR UPDATE", org, id.0).fetch_one(self.connection()).await?;
         fresh(expected, version)

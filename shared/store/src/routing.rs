@@ -93,7 +93,7 @@ impl OrgTx {
         self.ask(incident, kind, at, Whom::All(None)).await
     }
 
-    /// The same where channels alone are told: what a person opens or ends is mailed to nobody.
+    /// The same where channels alone are told: whoever stops watching something is not mailed that its incidents end, and nobody else is.
     pub(crate) async fn ask_routes_of_channels(&mut self, incident: IncidentId, kind: EventKind, at: DateTime<Utc>) -> Result<Routed, StoreError> {
         self.ask(incident, kind, at, Whom::Channels).await
     }
@@ -211,6 +211,18 @@ impl OrgTx {
             all.push(routed);
         }
         Ok(all)
+    }
+
+    /// Of these members, whom the routes have mailed now: of a muted incident those who were mailed about it before.
+    pub async fn mailed(&mut self, members: &[String], incident: IncidentId, routed: &Routed) -> Result<Vec<String>, StoreError> {
+        Ok(match routed {
+            Routed::Everybody | Routed::To { members: true, .. } => members.to_vec(),
+            Routed::To { members: false, .. } => Vec::new(),
+            Routed::Heard => {
+                let heard = self.mailed_about(incident).await?;
+                members.iter().filter(|member| heard.contains(member)).cloned().collect()
+            }
+        })
     }
 
     /// Channels that are on.

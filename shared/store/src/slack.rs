@@ -107,7 +107,7 @@ impl OrgTx {
         )
         .execute(self.connection())
         .await?;
-        sqlx::query!("UPDATE channels SET held_until = NULL WHERE org_id = $1 AND kind = 'slack_app' AND held_until IS NOT NULL", org)
+        sqlx::query!("UPDATE channels SET held_until = NULL, away_since = NULL WHERE org_id = $1 AND kind = 'slack_app'", org)
             .execute(self.connection())
             .await?;
         self.notify_mail().await?;

@@ -11,10 +11,12 @@ use waypost_types::{
     topic::Topic,
 };
 
-use crate::{OrgTx, StoreError, slack::SlackToken};
+use crate::{OrgTx, StoreError, outbox::uuids, slack::SlackToken};
 
 /// Incidents that one message tells of at most: what one judgement of a rule opens together.
 pub const MOST_TOGETHER: usize = 100;
+/// Messages of the outbox that one update tells with another at most.
+const MOST_ALONG: i64 = 200;
 
 /// A message as Slack knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +73,19 @@ pub struct SlackTelling {
     pub incidents: Vec<SlackIncident>,
     /// All that it is about, those that were removed too.
     pub about: Vec<IncidentId>,
+    /// What else waits to be told of these incidents: bringing the message up to date tells all of it.
+    pub along: Vec<Along>,
+}
+
+/// A message of the outbox that is told with another.
+#[derive(Debug, Clone)]
+pub struct Along {
+    /// Row id.
+    pub id: Uuid,
+    /// What it is about.
+    pub incident: IncidentId,
+    /// What happened.
+    pub event: ChannelEvent,
 }
 
 impl OrgTx {
@@ -86,7 +101,8 @@ impl OrgTx {
         let slack_channel = self.slack_channel_of(channel).await?.map(String::from);
         let (slug, name) = self.org_label().await?;
         let token = self.slack_token().await?;
-        let mut telling = SlackTelling { slack_channel, token, slug, org: name, post: None, incidents: Vec::new(), about: Vec::new() };
+        let mut telling =
+            SlackTelling { slack_channel, token, slug, org: name, post: None, incidents: Vec::new(), about: Vec::new(), along: Vec::new() };
         let Some(incident) = incident else { return Ok(telling) };
         telling.post = sqlx::query_as!(
             SlackPost,
@@ -101,7 +117,11 @@ impl OrgTx {
         .fetch_optional(self.connection())
         .await?;
         let about = if let Some(post) = &telling.post {
-            self.slack_message_is_about(channel, &post.slack_channel, &post.ts).await?
+            let about = self.slack_message_is_about(channel, &post.slack_channel, &post.ts).await?;
+            if telling.token.as_ref().is_some_and(|token| token.gone.is_none()) {
+                telling.along = self.take_along(channel, message, &about, now).await?;
+            }
+            about
         } else {
             let also = sqlx::query_scalar!("SELECT also FROM outbox WHERE org_id = $1 AND id = $2", org, message)
                 .fetch_optional(self.connection())
@@ -112,6 +132,37 @@ impl OrgTx {
         telling.incidents = self.slack_incidents(channel, &about, now).await?;
         telling.about = about;
         Ok(telling)
+    }
+
+    /// Claims with a message what else waits for the channel about these incidents, for as long as that is claimed: a press on a message of many
+    /// is one update, and whatever came meanwhile goes with it. Nobody else claims of the channel until then.
+    async fn take_along(&mut self, channel: ChannelId, message: Uuid, about: &[IncidentId], now: DateTime<Utc>) -> Result<Vec<Along>, StoreError> {
+        let org = self.org().0;
+        let rows = sqlx::query!(
+            r#"WITH along AS MATERIALIZED (
+                 SELECT o.id, c.next_attempt_at FROM outbox o JOIN outbox c ON c.org_id = $1 AND c.id = $2
+                 WHERE o.org_id = $1 AND o.channel_id = $3 AND o.incident_id = ANY($4) AND o.also = '{}' AND o.state = 'pending' AND o.id <> $2
+                   AND (o.leased_until IS NULL OR o.leased_until <= $5)
+                 ORDER BY o.seq LIMIT $6 FOR UPDATE OF o
+               ), taken AS (
+                 UPDATE outbox o SET attempts = o.attempts + 1, next_attempt_at = a.next_attempt_at FROM along a WHERE o.org_id = $1 AND o.id = a.id
+                 RETURNING o.id, o.incident_id, o.message, o.seq
+               )
+               SELECT id AS "id!", incident_id AS "incident_id!", message AS "message!" FROM taken ORDER BY seq"#,
+            org,
+            message,
+            channel.0,
+            &uuids(about),
+            now,
+            MOST_ALONG
+        )
+        .fetch_all(self.connection())
+        .await?;
+        // What can not be read is given up when its own turn comes.
+        let along = rows
+            .into_iter()
+            .filter_map(|row| Some(Along { id: row.id, incident: IncidentId(row.incident_id), event: serde_json::from_value(row.message).ok()? }));
+        Ok(along.collect())
     }
 
     /// The channel of the workspace that a channel of the app is.
@@ -151,7 +202,7 @@ impl OrgTx {
                       (SELECT t.actor FROM incident_timeline t WHERE t.org_id = $1 AND t.incident_id = i.id AND t.event = 'acknowledged'
                        ORDER BY t.at DESC, t.id DESC LIMIT 1) AS taken_by,
                       (SELECT o.message FROM outbox o WHERE o.org_id = $1 AND o.channel_id = $3 AND o.incident_id = i.id
-                         AND split_part(o.event_key, ':', 3) = 'resolved' ORDER BY o.created_at DESC LIMIT 1) AS "end"
+                         AND split_part(o.event_key, ':', 3) = 'resolved' ORDER BY o.seq DESC LIMIT 1) AS "end"
                FROM incidents i WHERE i.org_id = $1 AND i.id = ANY($2)
                ORDER BY array_position(ARRAY['critical', 'warning', 'info'], i.severity), i.opened_at, i.id"#,
             org,

@@ -11,7 +11,7 @@ use waypost_store::{
     channels::{AddChannel, ChannelChange, SealedChannel, new_channel_id, new_delivery_id},
     incidents::IncidentChange,
     monitors::Added,
-    outbox::Attempt,
+    outbox::{Attempt, MailBody, MailContent},
     testing::TestDatabase,
 };
 use waypost_types::{
@@ -195,6 +195,28 @@ async fn channels_and_their_attempts_have_bounds() {
 }
 
 #[tokio::test]
+async fn messages_of_an_incident_go_in_the_order_in_which_they_were_written_whoever_began_first() {
+    let scene = Scene::new().await;
+    scene.channel("one", Info).await.unwrap();
+    // A recorder begins, and waits for another at the monitor's row.
+    let mut waits = scene.tx().await;
+    let mail = |subject: &str| MailBody { subject: subject.to_owned(), text: String::new(), html: String::new() };
+    let to = ["a@example.com".to_owned()];
+    let mut tx = scene.tx().await;
+    tx.tell_channels(scene.incident, EventKind::Opened, "it began", Utc::now()).await.unwrap();
+    tx.enqueue_mails((Some(scene.incident), &[]), "opened", "x", &to, &mail("it began")).await.unwrap();
+    tx.commit().await.unwrap();
+    waits.tell_channels(scene.incident, EventKind::Resolved, "it is over", Utc::now()).await.unwrap();
+    waits.enqueue_mails((Some(scene.incident), &[]), "resolved", "x", &to, &mail("it is over")).await.unwrap();
+    waits.commit().await.unwrap();
+    let now = Utc::now() + TimeDelta::seconds(1);
+    let claimed = scene.db.store.claim_channel_messages(now, 16, 60).await.unwrap();
+    assert_eq!(claimed.iter().map(|message| message.event.kind).collect::<Vec<_>>(), [EventKind::Opened]);
+    let claimed = scene.db.store.claim_outbox(now, 16, 60).await.unwrap();
+    assert_eq!(claimed.iter().map(|claimed| &claimed.content).collect::<Vec<_>>(), [&MailContent::Written(mail("it began"))]);
+}
+
+#[tokio::test]
 async fn who_keeps_his_senders_waiting_leaves_room_for_others() {
     let scene = Scene::new().await;
     for number in 0..6 {
@@ -365,4 +387,70 @@ async fn who_was_told_of_an_incident_is_known_as_long_as_it_lasts() {
     assert_eq!(scene.tell(Info).await.0, 1, "it hears that it got better");
     scene.sql("UPDATE outbox SET created_at = now() - interval '100 days', state = 'sent'; UPDATE incidents SET status = 'resolved'").await;
     assert_eq!(scene.db.store.drop_expired(Utc::now()).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn what_waits_about_the_incidents_of_one_message_is_taken_along_and_nobody_else_gets_it() {
+    let scene = Scene::new().await;
+    let (channel, other, others) = (Uuid::now_v7(), Uuid::now_v7(), [Uuid::now_v7(), Uuid::now_v7()]);
+    let (org, incident) = (scene.org.0, scene.incident.0);
+    let of_app = |id: Uuid, name: &str| {
+        format!(
+            "INSERT INTO channels (org_id, id, name, kind, shown, sealed, min_severity, slack_channel) VALUES ('{org}', '{id}', '{name}', 'slack_app', 'x', 'x', 'info', 'C0LAB00002');"
+        )
+    };
+    let one_more = |id: Uuid| {
+        format!(
+            "INSERT INTO incidents (org_id, id, kind, target, title, summary, severity, opened_at)
+             VALUES ('{org}', '{id}', 'smtp', 'mx.example:25', 'x', 'x', 'critical', now());"
+        )
+    };
+    let posted = |id: Uuid, ts: &str| {
+        format!(
+            "INSERT INTO slack_messages (org_id, channel_id, incident_id, team_id, slack_channel, ts, posted_at) VALUES ('{org}', '{channel}', '{id}', 'T1', 'C0LAB00002', '{ts}', now());"
+        )
+    };
+    let [second, apart] = others;
+    scene
+        .sql(
+            &[
+                "INSERT INTO slack_installs (org_id, team_id, team_name, bot_user, sealed, installed_by, installed_at) VALUES ('",
+                &org.to_string(),
+                "', 'T1', 'x', 'U1', 'x', 'x', now());",
+                &of_app(channel, "one"),
+                &of_app(other, "two"),
+                &one_more(second),
+                &one_more(apart),
+                &posted(incident, "1.1"),
+                &posted(second, "1.1"),
+                &posted(apart, "2.2"),
+            ]
+            .concat(),
+        )
+        .await;
+    let mut tx = scene.tx().await;
+    for id in [incident, second, apart] {
+        tx.tell_channels(IncidentId(id), EventKind::Flapping, "x", Utc::now()).await.unwrap();
+        tx.tell_channels(IncidentId(id), EventKind::Resolved, "x", Utc::now()).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let now = Utc::now() + TimeDelta::seconds(1);
+    let claimed = scene.db.store.claim_channel_messages(now, 16, 60).await.unwrap();
+    let first = claimed.iter().find(|message| message.channel.0 == channel).unwrap();
+    assert_eq!(first.incident, Some(scene.incident));
+    let mut tx = scene.tx().await;
+    let telling = tx.slack_telling(first.channel, first.id, first.incident, now).await.unwrap();
+    tx.commit().await.unwrap();
+    let along: Vec<(Uuid, EventKind)> = telling.along.iter().map(|along| (along.incident.0, along.event.kind)).collect();
+    assert_eq!(along, [(incident, EventKind::Resolved), (second, EventKind::Flapping), (second, EventKind::Resolved)]);
+    // Until it is marked they are on their way with it; of a killed sender all come back.
+    scene.sent(scene.org, first.id).await;
+    for _ in 0..2 {
+        let next = scene.db.store.claim_channel_messages(now, 16, 60).await.unwrap();
+        assert_eq!(next.iter().map(|message| (message.channel.0, message.incident.unwrap().0)).collect::<Vec<_>>(), [(channel, apart)]);
+        scene.sent(scene.org, next[0].id).await;
+    }
+    let later = scene.db.store.claim_channel_messages(now + TimeDelta::seconds(61), 16, 60).await.unwrap();
+    let back = later.iter().find(|message| message.channel.0 == channel).unwrap();
+    assert_eq!((back.attempts, back.incident), (2, Some(scene.incident)), "{later:?}");
 }

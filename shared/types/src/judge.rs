@@ -1,5 +1,7 @@
 //! The state of a monitor as the judge keeps it, and the policy it judges by. The judging itself is the worker's.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -99,7 +101,7 @@ pub struct Steadiness {
     /// What its regions said together last, confirmed or not; what could not be told is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub said: Option<MonitorState>,
-    /// When that changed, oldest first; what is older than the window is forgotten.
+    /// When that changed, oldest first; what is older than the window is forgotten, but for the newest.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<DateTime<Utc>>,
     /// When it was confirmed last that it works again.
@@ -108,6 +110,9 @@ pub struct Steadiness {
     /// Since when it is flapping.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flapping_since: Option<DateTime<Utc>>,
+    /// How often in a row it failed again soon after it had recovered.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub relapses: u32,
     /// Changes that the story of its incident tells since then.
     #[serde(skip_serializing_if = "is_zero")]
     pub told: u32,
@@ -229,6 +234,6 @@ pub struct Transition {
     pub severity: Option<crate::incident::IncidentSeverity>,
     /// It got worse, and had been confirmed to work again no longer than a window before: then.
     pub recovered_at: Option<DateTime<Utc>>,
-    /// It is flapping from now on.
-    pub flapping: bool,
+    /// It is flapping, and gets no better until nothing has changed for so long.
+    pub flapping: Option<Duration>,
 }

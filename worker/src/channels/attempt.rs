@@ -15,7 +15,8 @@ const LONGEST_WAIT: TimeDelta = TimeDelta::hours(1);
 
 /// `410 Gone`.
 const GONE: u16 = 410;
-/// Attempts that go by the other side's wait alone: after these it is never shorter than ours, or a limit of a second would use all up in no time.
+/// Attempts that go by the other side's wait alone: after these it is never shorter than ours, or who says "in a second" for days would be asked
+/// each second.
 const TRUSTING: i32 = 3;
 
 /// What came of an attempt.
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_limit_does_not_use_up_the_attempts() {
+    fn who_asks_for_a_second_for_days_is_not_asked_each_second() {
         let asked = |wait| Tried { retry_after: wait, ..Tried::refused("429") };
         let waits = |tried: &Tried| [1, 3, 4, 12].map(|attempts| tried.wait(attempts).num_seconds());
         assert_eq!(waits(&asked(Some(TimeDelta::seconds(1)))), [1, 1, 240, 3_600]);

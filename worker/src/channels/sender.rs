@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::{
     sync::{Notify, Semaphore},
     time::Instant,
@@ -11,7 +11,12 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use waypost_engine::net::Net;
 use waypost_store::{
-    Store, channel_messages::ClaimedMessage, channels::new_delivery_id, outbox::Attempt, slack::SlackToken, slack_messages::SlackPost,
+    Store,
+    channel_messages::ClaimedMessage,
+    channels::new_delivery_id,
+    outbox::Attempt,
+    slack::SlackToken,
+    slack_messages::{Along, SlackPost},
 };
 use waypost_types::{
     IncidentId,
@@ -23,7 +28,7 @@ use super::{ChannelSecret, Tried, attempt};
 use crate::{
     WorkerError,
     error::chain,
-    notifier::{MARK_TIMEOUT, MAX_ATTEMPTS, keep_sending, surely},
+    notifier::{MARK_TIMEOUT, given_up, keep_sending, surely},
     seal::Seal,
     slack::{self, SlackApi},
 };
@@ -34,6 +39,9 @@ const PLACES: usize = 16;
 const LEASE_SECONDS: i32 = 60;
 /// An attempt ends by itself after 10 s, one of Slack's app, which may be two calls, after 20.
 const ATTEMPT: Duration = Duration::from_secs(21);
+/// How long a message is tried while the other side puts it off, however often: over a long weekend. Senders by Standard Webhooks try for one to
+/// a few days.
+const PATIENCE: TimeDelta = TimeDelta::days(3);
 
 /// Sends to channels.
 #[derive(Debug, Clone)]
@@ -117,8 +125,10 @@ impl ChannelSender {
         let (mut tried, slack) =
             if message.kind == ChannelKind::SlackApp { self.slack(&message).await? } else { (self.attempt(&message).await, None) };
         let now = self.net.now();
-        if tried.result == DeliveryResult::Deferred && message.attempts >= MAX_ATTEMPTS {
-            tried.result = DeliveryResult::Failed;
+        let puts_off = tried.result == DeliveryResult::Deferred;
+        let gives_up = puts_off && now - message.waits_since >= PATIENCE;
+        if gives_up {
+            (tried.result, tried.answer) = (DeliveryResult::Failed, given_up(&tried.answer, PATIENCE));
         }
         if tried.is_farewell(message.kind) {
             tried.answer.push_str(" (it wants no more messages, so the channel is switched off)");
@@ -141,7 +151,8 @@ impl ChannelSender {
             answer: tried.answer.clone(),
             took_ms: tried.took_ms(),
         };
-        let told = Told { delivery, held_until: tried.retry_after.map(|wait| now + wait), farewell: tried.is_farewell(message.kind), slack };
+        let held_until = tried.retry_after.map(|wait| now + wait);
+        let told = Told { delivery, puts_off, gives_up, held_until, farewell: tried.is_farewell(message.kind), slack };
         surely(&message.id, lease_ends, || self.mark(&message, attempt, Some(&told))).await
     }
 
@@ -177,23 +188,33 @@ impl ChannelSender {
             Err(error) => return Ok(later(&error.to_string())),
         };
         let told = slack::tell::tell(&self.slack, &opened, &telling, &message.event, &message.message_id, &self.base_url).await;
-        Ok((told.tried, Some(InSlack { posted: told.posted, gone: told.gone, token, about: telling.about })))
+        Ok((told.tried, Some(InSlack { posted: told.posted, gone: told.gone, token, about: telling.about, along: telling.along })))
     }
 
     async fn mark(&self, message: &ClaimedMessage, attempt: Attempt<'_>, told: Option<&Told>) -> Result<(), WorkerError> {
         let mut tx = self.store.org_tx(message.org).await?;
         let marked = tx.mark_message(message.id, self.net.now(), attempt).await?;
         // What stands in Slack is known even where the incident was removed meanwhile: its message can still be closed.
-        if let Some(InSlack { posted, gone, token, about }) = told.and_then(|told| told.slack.as_ref()) {
+        let mut incidents: Vec<IncidentId> = message.incident.into_iter().collect();
+        if let Some(InSlack { posted, gone, token, about, along }) = told.and_then(|told| told.slack.as_ref()) {
             if let Some(post) = posted {
                 tx.remember_slack_message(message.channel, &token.team_id, about, post).await?;
             }
             if let Some(why) = gone {
                 tx.slack_token_gone(token, why).await?;
             }
+            // What was told with it shares its answer.
+            for with in along {
+                tx.mark_message(with.id, self.net.now(), attempt).await?;
+                incidents.push(with.incident);
+            }
         }
-        if marked && let Some(Told { delivery, held_until, farewell, .. }) = told {
+        if marked && let Some(Told { delivery, puts_off, gives_up, held_until, farewell, .. }) = told {
             tx.add_delivery(message.channel, delivery).await?;
+            tx.channel_answered(message.channel, *puts_off, delivery.at).await?;
+            if *gives_up {
+                tx.give_up_older(message.channel, delivery.at - PATIENCE, &delivery.answer, delivery.at).await?;
+            }
             if let Some(until) = held_until {
                 tx.hold_channel(message.channel, *until).await?;
             }
@@ -201,7 +222,7 @@ impl ChannelSender {
                 tx.silence_channel(message.channel).await?;
             }
             if delivery.result != DeliveryResult::Deferred {
-                let ids = message.incident.iter().map(ToString::to_string).collect();
+                let ids = incidents.iter().map(ToString::to_string).collect();
                 tx.notify(&LiveEvent::Incidents { ids }).await?;
             }
         }
@@ -212,6 +233,10 @@ impl ChannelSender {
 /// What an attempt leaves behind.
 struct Told {
     delivery: Delivery,
+    /// The other side asks for another time, or does not answer.
+    puts_off: bool,
+    /// And has done so for so long that this was the last attempt.
+    gives_up: bool,
     /// The other side wants to be left alone until then.
     held_until: Option<DateTime<Utc>>,
     /// And from now on.
@@ -226,4 +251,5 @@ struct InSlack {
     gone: Option<String>,
     token: SlackToken,
     about: Vec<IncidentId>,
+    along: Vec<Along>,
 }

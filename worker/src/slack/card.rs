@@ -14,6 +14,8 @@ use crate::channels::{slack, text};
 
 /// Incidents of one message that are written out; a message has 50 blocks at most.
 const MOST_SHOWN: usize = 30;
+/// News that one reply tells.
+const MOST_LINES: usize = 15;
 const LINE: usize = 200;
 const SUMMARY: usize = 2_500;
 
@@ -47,11 +49,30 @@ pub(super) fn card(telling: &SlackTelling, event: &ChannelEvent, base_url: &str)
     })
 }
 
-/// What a reply in the thread says of a change or an end: who follows the channel is notified by it, and by a changed message is not.
-pub(super) fn reply(event: &ChannelEvent) -> String {
-    let summary = slack::escaped(&event.summary, SUMMARY);
-    let headline = slack::escaped(&text::headline(event), LINE);
-    if summary.trim().is_empty() { headline } else { format!("*{headline}*\n{summary}") }
+/// What a reply in the thread says of changes or ends: who follows the channel is notified by it, and by a changed message is not. Nothing where
+/// nobody is to be notified.
+pub(super) fn reply<'a>(events: impl Iterator<Item = &'a ChannelEvent>) -> Option<String> {
+    let news: Vec<&ChannelEvent> = events.filter(|event| event.kind != EventKind::Handled).collect();
+    let headline = |event: &ChannelEvent| slack::escaped(&text::headline(event), LINE);
+    let said = |summary: &str, most: usize| Some(slack::escaped(summary, most)).filter(|said| !said.trim().is_empty());
+    let (first, others) = news.split_first()?;
+    if others.is_empty() {
+        let headline = headline(first);
+        return Some(said(&first.summary, SUMMARY).map_or_else(|| headline.clone(), |summary| format!("*{headline}*\n{summary}")));
+    }
+    // What one person did to many at once is said once.
+    let same = others.iter().all(|event| event.summary == first.summary);
+    let mut lines: Vec<String> = Vec::new();
+    for event in news.iter().take(MOST_LINES) {
+        lines.push(format!("• *{}*", headline(event)));
+        lines.extend(said(&text::line(&event.summary), LINE).filter(|_| !same));
+    }
+    let rest = news.len().saturating_sub(MOST_LINES);
+    if rest > 0 {
+        lines.push(format!("And {rest} more."));
+    }
+    lines.extend(said(&first.summary, SUMMARY).filter(|_| same));
+    Some(lines.join("\n"))
 }
 
 /// A test: what an incident looks like, without what can be done about one.
@@ -253,6 +274,7 @@ mod tests {
             post: None,
             incidents,
             about,
+            along: Vec::new(),
         };
         let card = card(&telling, &event(EventKind::Opened), "https://waypost.example");
         (card["text"].as_str().unwrap().to_owned(), card.to_string())
@@ -297,5 +319,24 @@ mod tests {
         assert_eq!(of([over, over], "a.example"), "a.example: 2 problems, all over");
         assert_eq!(of([over, gone], "b.example"), "2 problems, all closed");
         assert!(shown(vec![incident(1, "a.example", None), incident(2, "b.example", over)]).1.contains("Resolve all"));
+    }
+
+    #[test]
+    fn a_reply_tells_all_that_came_together_and_says_once_what_is_the_same() {
+        let by_hand = |title: &str, summary: &str| ChannelEvent {
+            title: title.to_owned(),
+            summary: summary.to_owned(),
+            now: None,
+            ..event(EventKind::Resolved)
+        };
+        let (one, two, handled) = (by_hand("<one>", "By ada."), by_hand("two", "By ada."), event(EventKind::Handled));
+        assert_eq!(reply([&one, &handled].into_iter()).as_deref(), Some("*Resolved: &lt;one&gt;*\nBy ada."));
+        assert_eq!(reply([&handled, &one, &two].into_iter()).as_deref(), Some("• *Resolved: &lt;one&gt;*\n• *Resolved: two*\nBy ada."));
+        let other = by_hand("three", "By\nbob.");
+        assert_eq!(reply([&one, &other].into_iter()).as_deref(), Some("• *Resolved: &lt;one&gt;*\nBy ada.\n• *Resolved: three*\nBy bob."));
+        assert_eq!(reply([&handled, &handled].into_iter()), None, "nobody is notified of it");
+        let many: Vec<ChannelEvent> = (0..40).map(|number| by_hand(&"x".repeat(400), &number.to_string())).collect();
+        let long = reply(many.iter()).unwrap();
+        assert!(long.ends_with("And 25 more.") && long.len() < 4_000, "{}", long.len());
     }
 }

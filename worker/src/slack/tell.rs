@@ -33,7 +33,7 @@ pub struct Told {
 impl Told {
     fn failed(failure: &SlackFailure) -> Self {
         let gone = failure.token_is_gone().map(str::to_owned);
-        // Who adds the app again within the hours that a message is tried for is told what happened meanwhile.
+        // Who adds the app again within the days that a message is tried for is told what happened meanwhile.
         let result = match failure {
             SlackFailure::Http(HttpFailure::BadUrl(_) | HttpFailure::Dial(DialError::Forbidden(_))) => DeliveryResult::Failed,
             SlackFailure::Http(_) | SlackFailure::Illegible | SlackFailure::Status { status: 408 | 429 | 500.., .. } => DeliveryResult::Deferred,
@@ -86,20 +86,21 @@ async fn send(
 ) -> Result<Told, SlackFailure> {
     let Some(channel) = &telling.slack_channel else { return Ok(Told { tried: Tried::refused("the channel is gone"), posted: None, gone: None }) };
     let card = card::card(telling, event, base_url);
+    let reply = card::reply(std::iter::once(event).chain(telling.along.iter().map(|along| &along.event)));
     if let Some(known) = &telling.post {
         let mut body = card.clone();
         body["channel"] = known.slack_channel.as_str().into();
         body["ts"] = known.ts.as_str().into();
         match api.call("chat.update", token, &body).await {
             Ok(_) => {
-                if event.kind != EventKind::Handled {
-                    let body = json!({ "thread_ts": known.ts, "text": card::reply(event), "unfurl_links": false });
+                if let Some(reply) = reply {
+                    let body = json!({ "thread_ts": known.ts, "text": reply, "unfurl_links": false });
                     post(api, token, &known.slack_channel, body, event, id).await?;
                 }
                 return Ok(Told::sent("ok: the message is up to date", None));
             }
             Err(failure) if failure.word().is_some_and(words::message_is_gone) => {
-                if event.kind == EventKind::Handled {
+                if reply.is_none() {
                     return Ok(Told::sent("somebody removed the message in Slack", None));
                 }
             }

@@ -1,5 +1,5 @@
 //! The way to a host and port over TCP, router by router: for connections that time out or find no way. It asks with connection attempts to the
-//! very port, since firewalls let others pass; it sends nothing.
+//! very port, since firewalls let others pass; it sends nothing, and becomes two connections at most where the host takes them.
 
 #[cfg(target_os = "linux")]
 mod hop;
@@ -16,10 +16,10 @@ use super::Net;
 
 /// Routers on the way at most.
 const MOST_HOPS: u8 = 30;
-/// Asked at once: a router answers few questions a second, and each is asked once.
-const AT_ONCE: u8 = 6;
-/// For one router: the kernel asks a second time after a second.
-const WAIT: Duration = Duration::from_secs(2);
+/// Asked at once. All that lie at the host or beyond it become connections where the host is back up, and a mail server counts those.
+const AT_ONCE: u8 = 2;
+/// For one router: so short that a way on which nobody answers is followed to its end, and longer than a packet takes around the earth.
+const WAIT: Duration = Duration::from_secs(1);
 /// For the whole way.
 const WHOLE: Duration = Duration::from_secs(15);
 /// Routers in a row that keep silent, after which nobody is expected behind them.

@@ -130,6 +130,15 @@ pub fn incident_recovered(incident: &IncidentMail<'_>, now: &str) -> Mail {
     letter.render()
 }
 
+/// A person ended it; the summary says who.
+pub fn incident_resolved(incident: &IncidentMail<'_>) -> Mail {
+    let lasted = format!("It was open for {}. What still fails is confirmed anew, and told again.", duration(incident.opened_at, incident.at));
+    let incident = &IncidentMail { runbook: None, ..incident.clone() };
+    let mut letter = letter(incident, "Resolved", format!("Resolved: {}", incident.title), vec![incident.summary.to_owned(), lasted], RECOVERED);
+    letter.written = cause(incident);
+    letter.render()
+}
+
 /// It is closed because nobody can tell any more whether it is over.
 pub fn incident_let_go(incident: &IncidentMail<'_>) -> Mail {
     let next = "Whether it is over is not known. If it can be looked at again and is still there, a new incident says so.";

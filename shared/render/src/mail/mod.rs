@@ -11,7 +11,8 @@ pub use account::{invitation, password_reset, verification};
 pub use digest::{DigestLine, digest, digest_lines, digest_title};
 pub use incident::{
     CLOSED, IncidentMail, RECOVERED, accent, incident_changed, incident_escalated, incident_flapping, incident_let_go, incident_opened,
-    incident_recovered, incident_reminded, incident_url, incidents_opened, incidents_url, runbook_url, together_lines, together_title,
+    incident_recovered, incident_reminded, incident_resolved, incident_url, incidents_opened, incidents_url, runbook_url, together_lines,
+    together_title,
 };
 pub(crate) use layout::escape;
 pub use operator::lists_set_aside;
