@@ -28,7 +28,10 @@ async fn each_role_is_offered_what_it_may_do() {
     assert!(owner.contains("owner+&lt;b&gt;@example.com") && !owner.contains("<b>@example.com"));
     let admin = of("admin").await;
     let row_of = row(&admin, "ed@example.com");
-    assert!(row_of.contains("<option value=\"admin\"") && !row_of.contains("<option value=\"owner\"") && row_of.contains("Remove ed@example.com"), "{row_of}");
+    assert!(
+        row_of.contains("<option value=\"admin\"") && !row_of.contains("<option value=\"owner\"") && row_of.contains("Remove ed@example.com"),
+        "{row_of}"
+    );
     assert!(!row(&admin, "owner+").contains("<form"), "an admin does nothing to an owner");
     assert!(!between(&admin, "id=\"f-role\"", "</select>").contains("owner"), "nor invites one");
     for role in ["viewer", "editor"] {
@@ -56,15 +59,21 @@ async fn what_was_typed_wrong_is_said_at_the_field() {
     let (response, html, _) = ask(script, post("/o/acme/team", "email=ed%40example.com&role=admin")).await;
     assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY, "{html}");
     let form = between(&html, "action=\"/o/acme/team\"", "</form>");
-    assert!(form.contains("value=\"ed@example.com\"") && text(form).contains("They are a member already.") && form.contains("value=\"admin\" selected"), "{form}");
+    assert!(
+        form.contains("value=\"ed@example.com\"") && text(form).contains("They are a member already.") && form.contains("value=\"admin\" selected"),
+        "{form}"
+    );
 }
 
 /// The API as somebody with this invitation meets it.
 fn invited(has_account: bool, signed_in: bool) -> impl Fn(&ApiRequest) -> (u16, serde_json::Value) + Send + Sync + 'static {
     move |request| {
         assert!(request.path.ends_with("/invitations/look"), "{}", request.path);
-        (200, json!({ "organisation": "Acme <i>", "email": "new@example.com", "role": "editor", "invited_by": "ops@example.com", "expires_at": "2999-01-01T00:00:00Z",
-            "has_account": has_account, "signed_in": signed_in }))
+        (
+            200,
+            json!({ "organisation": "Acme <i>", "email": "new@example.com", "role": "editor", "invited_by": "ops@example.com", "expires_at": "2999-01-01T00:00:00Z",
+            "has_account": has_account, "signed_in": signed_in }),
+        )
     }
 }
 
