@@ -1,10 +1,18 @@
 //! Recording what was seen, one organisation at a time: lock, discard what is stale, judge, write in bulk, and let incidents, mails and
 //! discoveries follow, all in one transaction. Nothing is sent here.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use chrono::{DateTime, SubsecRound as _, Utc};
-use waypost_engine::{audit::provider_of, probe::with_least_size};
+use waypost_engine::{
+    audit::provider_of,
+    probe::{misses_starttls, starttls_at, with_least_size, with_starttls_elsewhere},
+};
 use waypost_store::{
     OrgTx, Store,
     maintenance::WindowsInForce,
@@ -131,7 +139,8 @@ impl Recorder {
         let locked = tx.lock_for_judging(region, &claims).await?;
         metrics::counter!("waypost_results_discarded_total").increment((runs.len() - locked.len().min(runs.len())) as u64);
         let windows = if locked.iter().any(|monitor| monitor.tags.is_some()) { tx.windows_in_force().await? } else { WindowsInForce::default() };
-        let (mut news, repeats) = sort_out(locked, runs, (region, &windows), now);
+        let elsewhere = starttls_elsewhere(&mut tx, region, &locked, runs).await?;
+        let (mut news, repeats) = sort_out(locked, runs, (region, &windows, &elsewhere), now);
         let looks: Vec<history::Look<'_>> = news.iter().filter_map(Judged::look).collect();
         history::keep(&mut tx, &looks).await?;
         // After what went just now is in the history, and before the outcome is written and told.
@@ -164,7 +173,7 @@ impl Recorder {
 fn sort_out<'a>(
     locked: Vec<LockedMonitor>,
     runs: &'a [Run],
-    (region, windows): (&str, &WindowsInForce),
+    (region, windows, elsewhere): (&str, &WindowsInForce, &StarttlsElsewhere),
     now: DateTime<Utc>,
 ) -> (Vec<Judged<'a>>, Vec<(LockedMonitor, &'a Run)>) {
     let (mut news, mut repeats) = (Vec::with_capacity(locked.len()), Vec::new());
@@ -183,7 +192,7 @@ fn sort_out<'a>(
             Outcome::Service(_) => false,
         };
         let judges = keeps && has_conditions;
-        let seen = as_asked(&monitor, &run.outcome);
+        let seen = as_asked(&monitor, &as_elsewhere(&run.outcome, elsewhere.get(&monitor.id)));
         let outcome = carry(monitor.before.as_ref().zip(monitor.last_at), &seen, Memory { conditions: &monitor.conditions, judges, at: run.at });
         let summary = sentence(&outcome);
         let mut latest = monitor.others.clone();
@@ -211,6 +220,40 @@ fn sort_out<'a>(
         news.push(Judged { monitor, run, outcome, summary, judgement, conditions, keeps, maintenance });
     }
     (news, repeats)
+}
+
+/// Where other regions saw STARTTLS that this one misses, by monitor and address, with the region.
+type StarttlsElsewhere = HashMap<MonitorId, BTreeMap<IpAddr, String>>;
+
+/// Asked only where a conversation misses it, which few do.
+async fn starttls_elsewhere(tx: &mut OrgTx, region: &str, locked: &[LockedMonitor], runs: &[Run]) -> Result<StarttlsElsewhere, WorkerError> {
+    let mut all = StarttlsElsewhere::new();
+    for monitor in locked.iter().filter(|monitor| monitor.kind == MonitorKind::Smtp && !monitor.others.is_empty()) {
+        let Some(run) = runs.iter().find(|run| run.monitor == monitor.id && run.claim == monitor.claim) else { continue };
+        if !matches!(&*run.outcome, Outcome::Smtp(report) if misses_starttls(report)) {
+            continue;
+        }
+        // Older ones have no vote either.
+        let since = run.at - chrono::Duration::from_std(vote_interval(monitor) * 2).unwrap_or(chrono::Duration::MAX);
+        for (who, outcome) in tx.outcomes_elsewhere(region, monitor.id, since).await? {
+            let Outcome::Smtp(report) = outcome else { continue };
+            let seen = all.entry(monitor.id).or_default();
+            for address in starttls_at(&report) {
+                seen.entry(address).or_insert_with(|| who.clone());
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// What was seen, beside what other regions saw.
+fn as_elsewhere(seen: &Arc<Outcome>, elsewhere: Option<&BTreeMap<IpAddr, String>>) -> Arc<Outcome> {
+    match (&**seen, elsewhere) {
+        (Outcome::Smtp(report), Some(elsewhere)) => {
+            with_starttls_elsewhere(report, elsewhere).map_or_else(|| Arc::clone(seen), |judged| Arc::new(Outcome::Smtp(Box::new(judged))))
+        }
+        _ => Arc::clone(seen),
+    }
 }
 
 /// What was seen, judged by what the organisation asks of its own server. The conversation itself is shared with whoever else watches it.

@@ -154,6 +154,18 @@ impl<'a> Wire<'a> {
         Ok(())
     }
 
+    /// Sends a message, or part of one; the transcript says what it was.
+    pub async fn put_message(&mut self, text: String, shown: &str) -> Result<(), WireError> {
+        self.log(Speaker::Client, shown.as_bytes());
+        self.put(text, self.deadline).await
+    }
+
+    /// Closes the connection in the middle of a message, which ends it (RFC 5321 4.1.1.10): nothing else is said.
+    pub async fn hang_up(&mut self) {
+        self.close_until(Instant::now() + self.limits.quit).await;
+        self.link = Link::Gone;
+    }
+
     /// Waits for the greeting, with more patience than for any other reply; the rest of the conversation has its time from then on.
     pub async fn greeting(&mut self) -> Result<Reply, WireError> {
         let reply = self.reply_until(Instant::now() + self.limits.greeting, self.limits.greeting).await;
