@@ -112,11 +112,29 @@ impl<'a> Wire<'a> {
         session.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(&[])).ok()
     }
 
-    /// From now on this text is masked in the transcript, whoever says it.
+    /// From now on this text is masked in the transcript and in replies, whoever says it.
     pub fn keep_secret(&mut self, text: String) {
         if !text.is_empty() {
             self.secrets.push(text);
+            // One may hold another, which masked first would leave the rest of it.
+            self.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         }
+    }
+
+    /// The text without what is secret: before it is cut, or the first half of a secret would be left.
+    pub fn masked(&self, text: String) -> String {
+        self.secrets.iter().fold(text, |text, secret| text.replace(secret.as_str(), "****"))
+    }
+
+    /// A line of a reply without what is secret. Its code is no part of the text, and a challenge is for us to read: what it says is masked where it
+    /// is told.
+    fn masked_line(&self, line: Vec<u8>) -> Vec<u8> {
+        if self.secrets.is_empty() || line.starts_with(b"334") {
+            return line;
+        }
+        let is_reply = line.len() > 3 && line[..3].iter().all(u8::is_ascii_digit);
+        let (code, text) = line.split_at(if is_reply { 4 } else { 0 });
+        [code, self.masked(String::from_utf8_lossy(text).into_owned()).as_bytes()].concat()
     }
 
     /// Sends a command and waits for the reply.
@@ -185,6 +203,7 @@ impl<'a> Wire<'a> {
         let mut parser = ReplyParser::default();
         loop {
             let line = self.line_until(until, idle).await?;
+            let line = self.masked_line(line);
             if let Some(reply) = parser.feed(&line, self.limits.reply_lines)? {
                 return Ok(reply);
             }
@@ -343,12 +362,11 @@ impl<'a> Wire<'a> {
     }
 
     fn log(&mut self, from: Speaker, line: &[u8]) {
-        let mut line = shown(line, LINE_SHOWN);
-        for secret in &self.secrets {
-            if line.contains(secret.as_str()) {
-                line = line.replace(secret.as_str(), "****");
-            }
-        }
+        let line = if self.secrets.is_empty() {
+            shown(line, LINE_SHOWN)
+        } else {
+            shown(self.masked(String::from_utf8_lossy(line).into_owned()), LINE_SHOWN)
+        };
         let at_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.transcript.push(TranscriptLine { at_ms, from, line });
     }

@@ -1,5 +1,7 @@
 //! MX hosts that take connections and hosts that do not.
 
+use waypost_types::Severity;
+
 use super::*;
 use crate::probe::{PORT25_BLOCKED, Port25Memory};
 
