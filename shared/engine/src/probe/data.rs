@@ -96,8 +96,8 @@ pub(super) fn judge(reply: &Reply) -> Result<Option<String>, String> {
 
 /// A message up to its last line, without the CRLF behind it.
 pub(super) fn message(from: &str, to: &str) -> String {
-    let received: String =
-        (1..=HOPS).map(|hop| format!("Received: from hop{hop}.{from} by hop{}.{from}; Thu, 1 Jan 1970 00:00:00 +0000\r\n", hop + 1)).collect();
+    let hop = |hop: usize| format!("Received: from hop{hop}.{from} by hop{}.{from}; Thu, 1 Jan 1970 00:00:00 +0000\r\n", hop + 1);
+    let received = (1..=HOPS).map(hop).collect::<Vec<String>>().concat();
     format!(
         "{received}From: Waypost <postmaster@{from}>\r\nTo: <{to}>\r\nSubject: Waypost test: this message should have been refused\r\n\
          Date: Thu, 1 Jan 1970 00:00:00 +0000\r\nAuto-Submitted: auto-generated\r\n\r\n\

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use futures::future::join_all;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
@@ -116,7 +117,7 @@ async fn asked(server: Server) -> (CloseLook, Vec<(Vec<String>, bool)>) {
 
 #[tokio::test]
 async fn only_a_server_that_takes_lf_for_a_line_end_ends_the_message_there() {
-    for (server, found, untold) in [
+    let cases = [
         (GOOD, false, false),
         (Server { bare: Some("521 5.5.2 mx.lab.test Error: bare <LF> received\r\n"), ..GOOD }, false, false),
         // Hangs up without a word.
@@ -125,8 +126,9 @@ async fn only_a_server_that_takes_lf_for_a_line_end_ends_the_message_there() {
         (Server { lf_is_a_line: true, ..GOOD }, true, false),
         (Server { lf_is_a_line: true, message: QUEUED, ..GOOD }, true, false),
         (Server { data: "451 4.3.0 later\r\n", ..GOOD }, false, true),
-    ] {
-        let (look, taken) = asked(server).await;
+    ];
+    let looks = join_all(cases.map(|(server, ..)| asked(server))).await;
+    for ((_, found, untold), (look, taken)) in cases.into_iter().zip(looks) {
         let smuggles = look.findings.iter().any(|finding| finding.rule == "smtp.bare_lf_accepted");
         let line_ends = look.unknown.iter().any(|part| part.subject == "line_ends");
         assert_eq!((smuggles, line_ends), (found, untold), "{look:#?}");
@@ -141,7 +143,7 @@ async fn only_a_server_that_takes_lf_for_a_line_end_ends_the_message_there() {
 #[tokio::test]
 async fn a_recipient_that_is_refused_after_data_is_no_catch_all() {
     let taken = "250 2.1.5 ok\r\n";
-    for (server, rule) in [
+    let cases = [
         (GOOD, None),
         (Server { nobody: taken, message: NO_SUCH_USER, ..GOOD }, Some("smtp.rejects_after_data")),
         (Server { nobody: taken, data: NO_SUCH_USER, ..GOOD }, Some("smtp.rejects_after_data")),
@@ -150,8 +152,9 @@ async fn a_recipient_that_is_refused_after_data_is_no_catch_all() {
         (Server { nobody: taken, message: QUEUED, ..GOOD }, Some("smtp.catch_all")),
         (Server { nobody: taken, message: "550 5.7.1 spam\r\n", ..GOOD }, Some("smtp.catch_all")),
         (Server { nobody: taken, data: "451 4.3.0 later\r\n", ..GOOD }, Some("smtp.catch_all")),
-    ] {
-        let (look, taken) = asked(server).await;
+    ];
+    let looks = join_all(cases.map(|(server, _)| asked(server))).await;
+    for ((_, rule), (look, taken)) in cases.into_iter().zip(looks) {
         let found: Vec<&str> = look.findings.iter().map(|finding| finding.rule.as_str()).collect();
         assert_eq!(found, rule.into_iter().collect::<Vec<_>>(), "{look:#?}");
         // In an envelope of its own: postmaster and abuse, which were taken before, get nothing.

@@ -188,7 +188,7 @@ async fn held_with(mode: ProbeMode, takes: &'static [u16], cuts: bool) -> ProbeR
 #[tokio::test]
 async fn a_server_of_rsa_key_exchange_alone_is_degraded_and_not_down() {
     const RSA: &[u16] = &[0x003c, 0x002f];
-    for (mode, takes, cuts, only_rsa) in [
+    let cases: [(ProbeMode, &[u16], bool, bool); 7] = [
         (ProbeMode::Starttls, RSA, false, true),
         (ProbeMode::Starttls, RSA, true, true),
         (ProbeMode::Implicit, RSA, false, true),
@@ -197,8 +197,9 @@ async fn a_server_of_rsa_key_exchange_alone_is_degraded_and_not_down() {
         (ProbeMode::Starttls, &[], true, false),
         (ProbeMode::Starttls, &[0x0033, 0x002f], false, false),
         (ProbeMode::Starttls, &[0xc02f, 0x002f], false, false),
-    ] {
-        let held = held_with(mode, takes, cuts).await;
+    ];
+    let all = futures::future::join_all(cases.map(|(mode, takes, cuts, _)| held_with(mode, takes, cuts))).await;
+    for ((_, takes, _, only_rsa), held) in cases.into_iter().zip(all) {
         let (verdict, rule) = if only_rsa { (Verdict::Degraded, "tls.no_forward_secrecy") } else { (Verdict::Down, "starttls.handshake_fails") };
         assert_eq!((held.verdict, rules(&held)), (verdict, vec![rule]), "{takes:?}: {held:#?}");
         if only_rsa {
