@@ -142,12 +142,12 @@ test('weak TLS, a refused login and slowness are one incident each; a new greeti
   assert.equal(told.length, 6, told.join('\n'));
 
   // Every mechanism that Postfix knows, taken and refused: what each says of the password is another thing to leak.
-  const of = (mechanism, result) => async () => (await standing()).last.some((last) => last.result.mechanism === mechanism && last.result.outcome === result);
+  const decided = (mechanism, result) => async () => (await standing()).last.some((last) => last.result.mechanism === mechanism && last.result.outcome === result);
   for (const mechanism of ['LOGIN', 'CRAM-MD5', 'SCRAM-SHA-256']) {
     for (const [fault, result] of [['none', 'accepted'], ['auth_refused', 'refused']]) {
       await lab.fault(login.lease, 587, fault);
       await person.call('PUT', `/servers/${login.id}/login`, { ...lab.mailbox, mechanism });
-      await seen(`${mechanism} is ${result}`, login, of(mechanism, result));
+      await seen(`${mechanism} is ${result}`, login, decided(mechanism, result));
     }
   }
 
