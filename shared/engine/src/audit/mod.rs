@@ -134,7 +134,8 @@ pub struct AuditOptions {
     pub senders: Vec<(IpAddr, String)>,
     /// What earlier audits saw.
     pub known: Known,
-    /// Speak SMTP with the MX hosts where a policy (MTA-STS, DANE) says what certificate they must show.
+    /// Speak SMTP with the MX hosts: where a policy (MTA-STS, DANE) says what certificate they must show, and in a whole audit to see whether they
+    /// take connections.
     pub look_at_certificates: bool,
     /// Whether some port 25 was reached from here lately: only then is an MX host that can not be connected to its owner's trouble.
     pub port25: Port25Memory,
