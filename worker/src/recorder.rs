@@ -1,18 +1,10 @@
 //! Recording what was seen, one organisation at a time: lock, discard what is stale, judge, write in bulk, and let incidents, mails and
 //! discoveries follow, all in one transaction. Nothing is sent here.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    net::IpAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use chrono::{DateTime, SubsecRound as _, Utc};
-use waypost_engine::{
-    audit::provider_of,
-    probe::{misses_starttls, starttls_at, with_least_size, with_starttls_elsewhere},
-};
+use waypost_engine::{audit::provider_of, probe::with_least_size};
 use waypost_store::{
     OrgTx, Store,
     maintenance::WindowsInForce,
@@ -32,6 +24,7 @@ use crate::{
     carry::{Memory, carry, found, standing},
     checker::split_target,
     conditions::{self, Decision, Element},
+    elsewhere::{StarttlsElsewhere, as_elsewhere, starttls_elsewhere},
     history,
     incidents::{Incidents, Step},
     judge::{JudgeContext, Judgement, judge, recheck_delay},
@@ -220,40 +213,6 @@ fn sort_out<'a>(
         news.push(Judged { monitor, run, outcome, summary, judgement, conditions, keeps, maintenance });
     }
     (news, repeats)
-}
-
-/// Where other regions saw STARTTLS that this one misses, by monitor and address, with the region.
-type StarttlsElsewhere = HashMap<MonitorId, BTreeMap<IpAddr, String>>;
-
-/// Asked only where a conversation misses it, which few do.
-async fn starttls_elsewhere(tx: &mut OrgTx, region: &str, locked: &[LockedMonitor], runs: &[Run]) -> Result<StarttlsElsewhere, WorkerError> {
-    let mut all = StarttlsElsewhere::new();
-    for monitor in locked.iter().filter(|monitor| monitor.kind == MonitorKind::Smtp && !monitor.others.is_empty()) {
-        let Some(run) = runs.iter().find(|run| run.monitor == monitor.id && run.claim == monitor.claim) else { continue };
-        if !matches!(&*run.outcome, Outcome::Smtp(report) if misses_starttls(report)) {
-            continue;
-        }
-        // Older ones have no vote either.
-        let since = run.at - chrono::Duration::from_std(vote_interval(monitor) * 2).unwrap_or(chrono::Duration::MAX);
-        for (who, outcome) in tx.outcomes_elsewhere(region, monitor.id, since).await? {
-            let Outcome::Smtp(report) = outcome else { continue };
-            let seen = all.entry(monitor.id).or_default();
-            for address in starttls_at(&report) {
-                seen.entry(address).or_insert_with(|| who.clone());
-            }
-        }
-    }
-    Ok(all)
-}
-
-/// What was seen, beside what other regions saw.
-fn as_elsewhere(seen: &Arc<Outcome>, elsewhere: Option<&BTreeMap<IpAddr, String>>) -> Arc<Outcome> {
-    match (&**seen, elsewhere) {
-        (Outcome::Smtp(report), Some(elsewhere)) => {
-            with_starttls_elsewhere(report, elsewhere).map_or_else(|| Arc::clone(seen), |judged| Arc::new(Outcome::Smtp(Box::new(judged))))
-        }
-        _ => Arc::clone(seen),
-    }
 }
 
 /// What was seen, judged by what the organisation asks of its own server. The conversation itself is shared with whoever else watches it.
