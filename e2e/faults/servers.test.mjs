@@ -141,6 +141,16 @@ test('weak TLS, a refused login and slowness are one incident each; a new greeti
   const told = (await lab.mails(person.email)).map((mail) => mail.subject).filter((subject) => /^\[(Critical|Warning|Recovered)\]/.test(subject));
   assert.equal(told.length, 6, told.join('\n'));
 
+  // Every mechanism that Postfix knows, taken and refused: what each says of the password is another thing to leak.
+  const decided = (mechanism, result) => async () => (await standing()).last.some((last) => last.result.mechanism === mechanism && last.result.outcome === result);
+  for (const mechanism of ['LOGIN', 'CRAM-MD5', 'SCRAM-SHA-256']) {
+    for (const [fault, result] of [['none', 'accepted'], ['auth_refused', 'refused']]) {
+      await lab.fault(login.lease, 587, fault);
+      await person.call('PUT', `/servers/${login.id}/login`, { ...lab.mailbox, mechanism });
+      await seen(`${mechanism} is ${result}`, login, decided(mechanism, result));
+    }
+  }
+
   // The password was said to the server, accepted and refused, and is nowhere but sealed: in no form in which it went over the wire either.
   const { user, password } = lab.mailbox;
   const answers = await Promise.all([
@@ -150,6 +160,7 @@ test('weak TLS, a refused login and slowness are one incident each; a new greeti
   const dump = execFileSync('pg_dump', ['--data-only', '--inserts', product.databaseUrl], { encoding: 'utf8', maxBuffer: 256 * 1024 * 1024 });
   const places = { answers: JSON.stringify(answers), page, dump, log: await readFile(join(ARTIFACTS, 'servers-server.log'), 'utf8'), mails: JSON.stringify(await lab.mails(person.email)) };
   assert.match(places.answers, /AUTH PLAIN \*{4}/, 'the transcript of a refusal is shown');
+  assert.match(places.dump, /AUTH SCRAM-SHA-256 \*{4}/, 'the last refusal is kept');
   const bare = (text) => Buffer.from(text).toString('base64').replace(/=+$/, '');
   for (const secret of [password, bare(password), bare(`\0${user}\0${password}`), Buffer.from(password).toString('hex')]) {
     for (const [place, text] of Object.entries(places)) assert.ok(!text.includes(secret), `${secret} in ${place}`);

@@ -30,6 +30,8 @@ const MOST_ADDRESSES: usize = 3;
 pub(crate) const CLOSE_LOOK: &str = "close_look";
 /// Name of the condition of a stored login, and of the part of the outcome that tells of it.
 pub(crate) const LOGIN: &str = "login";
+/// What an audit finds and the checks of the server itself tell sooner and better: every MX host that is not a provider's has them.
+const OF_SERVERS: &str = "mx.unreachable";
 /// Name of the condition of a network as a whole.
 const NETWORK: &str = "network";
 
@@ -152,7 +154,8 @@ pub fn elements(outcome: &Outcome) -> Vec<Element> {
                     finding: finding.clone(),
                 })
             };
-            report.findings.iter().filter_map(element).take(MOST_ELEMENTS).collect()
+            let told_here = report.findings.iter().filter(|finding| finding.rule != OF_SERVERS);
+            told_here.filter_map(element).take(MOST_ELEMENTS).collect()
         }
         Outcome::Blacklist(report) => {
             let element = |(entry, finding): (&ListEntry, Finding)| {

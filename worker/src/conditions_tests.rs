@@ -273,3 +273,20 @@ fn what_pages_group_by_family_is_what_conditions_are_named_by() {
         assert_eq!(Family::of_rule(rule).map(Family::key), Some(waypost_types::finding::family_key(rule)), "{rule}");
     }
 }
+
+#[test]
+fn an_mx_host_that_takes_no_connection_is_told_by_its_own_checks() {
+    let finding = |rule: &str| Finding {
+        rule: rule.to_owned(),
+        severity: Severity::High,
+        subject: "mx.e.example".to_owned(),
+        summary: "It is so".to_owned(),
+        why: String::new(),
+        fix: String::new(),
+        record: None,
+        reference: String::new(),
+    };
+    let audit = AuditReport { findings: vec![finding("mx.unreachable"), finding("mx.unresolvable")], ..AuditReport::empty("e.example") };
+    let told: Vec<String> = elements(&Outcome::Audit(Box::new(audit))).into_iter().map(|element| element.id).collect();
+    assert_eq!(told, ["mx.unresolvable|mx.e.example"]);
+}

@@ -62,7 +62,7 @@ impl EngineChecker {
 
     async fn audit(&self, target: &str, known: &DomainInstructions) -> AuditReport {
         match DomainName::from_ascii(target) {
-            Ok(domain) => audit(&self.net, &domain, &options_of(known)).await,
+            Ok(domain) => audit(&self.net, &domain, &options_of(known, self.prober.port25())).await,
             Err(error) => {
                 let unknown = vec![UnknownPart::new("mx", error.to_string())];
                 AuditReport { unknown, ..AuditReport::empty(target) }
@@ -98,7 +98,7 @@ impl EngineChecker {
     }
 }
 
-fn options_of(known: &DomainInstructions) -> AuditOptions {
+fn options_of(known: &DomainInstructions, port25: &Port25Memory) -> AuditOptions {
     let seen = |records: &Vec<KnownRecord>| records.iter().map(|known| (known.record.clone(), known.since)).collect();
     AuditOptions {
         selectors: known.selectors.clone(),
@@ -111,6 +111,7 @@ fn options_of(known: &DomainInstructions) -> AuditOptions {
         },
         guess_selectors: true,
         look_at_certificates: true,
+        port25: port25.clone(),
         look_for_owner: true,
         deadline: AUDIT_DEADLINE,
     }

@@ -15,6 +15,7 @@ pub mod conditions;
 pub mod config;
 mod cut_off;
 mod database;
+mod elsewhere;
 mod engine_checker;
 mod error;
 pub mod flapping;

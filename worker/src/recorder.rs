@@ -24,6 +24,7 @@ use crate::{
     carry::{Memory, carry, found, standing},
     checker::split_target,
     conditions::{self, Decision, Element},
+    elsewhere::{StarttlsElsewhere, as_elsewhere, starttls_elsewhere},
     history,
     incidents::{Incidents, Step},
     judge::{JudgeContext, Judgement, judge, recheck_delay},
@@ -131,7 +132,8 @@ impl Recorder {
         let locked = tx.lock_for_judging(region, &claims).await?;
         metrics::counter!("waypost_results_discarded_total").increment((runs.len() - locked.len().min(runs.len())) as u64);
         let windows = if locked.iter().any(|monitor| monitor.tags.is_some()) { tx.windows_in_force().await? } else { WindowsInForce::default() };
-        let (mut news, repeats) = sort_out(locked, runs, (region, &windows), now);
+        let elsewhere = starttls_elsewhere(&mut tx, region, &locked, runs).await?;
+        let (mut news, repeats) = sort_out(locked, runs, (region, &windows, &elsewhere), now);
         let looks: Vec<history::Look<'_>> = news.iter().filter_map(Judged::look).collect();
         history::keep(&mut tx, &looks).await?;
         // After what went just now is in the history, and before the outcome is written and told.
@@ -164,7 +166,7 @@ impl Recorder {
 fn sort_out<'a>(
     locked: Vec<LockedMonitor>,
     runs: &'a [Run],
-    (region, windows): (&str, &WindowsInForce),
+    (region, windows, elsewhere): (&str, &WindowsInForce, &StarttlsElsewhere),
     now: DateTime<Utc>,
 ) -> (Vec<Judged<'a>>, Vec<(LockedMonitor, &'a Run)>) {
     let (mut news, mut repeats) = (Vec::with_capacity(locked.len()), Vec::new());
@@ -183,7 +185,7 @@ fn sort_out<'a>(
             Outcome::Service(_) => false,
         };
         let judges = keeps && has_conditions;
-        let seen = as_asked(&monitor, &run.outcome);
+        let seen = as_asked(&monitor, &as_elsewhere(&run.outcome, elsewhere.get(&monitor.id)));
         let outcome = carry(monitor.before.as_ref().zip(monitor.last_at), &seen, Memory { conditions: &monitor.conditions, judges, at: run.at });
         let summary = sentence(&outcome);
         let mut latest = monitor.others.clone();

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, date_time_ymd,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256, PublicKeyData,
+    date_time_ymd,
 };
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
@@ -53,12 +54,16 @@ impl Authority {
     }
 
     fn leaf(&self, names: &[String], flavour: Flavour) -> Result<(rcgen::Certificate, KeyPair), LabError> {
-        let key = KeyPair::generate()?;
+        self.leaf_with(KeyPair::generate()?, names, flavour)
+    }
+
+    fn leaf_with(&self, key: KeyPair, names: &[String], flavour: Flavour) -> Result<(rcgen::Certificate, KeyPair), LabError> {
         let mut params = CertificateParams::new(names.to_vec())?;
         if let Some(name) = names.first() {
             params.distinguished_name.push(DnType::CommonName, name.as_str());
         }
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        // The second is for RSA key exchange.
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         match flavour {
             Flavour::Expired => period(&mut params, -100, -10),
@@ -72,12 +77,27 @@ impl Authority {
     /// that pins its key (RFC 6698 2.1: usage 3, selector 1, matching type 1).
     pub fn write_backend(&self, layout: &Layout) -> Result<String, LabError> {
         let names = [format!("*.{LAB_DOMAIN}"), LAB_DOMAIN.to_owned(), format!("*.{DNSSEC_DOMAIN}")];
-        let (certificate, key) = self.leaf(&names, Flavour::Good)?;
-        let path = layout.path("postfix-tls.pem");
-        write(&path, &format!("{}{}{}", key.serialize_pem(), certificate.pem(), self.pem))?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(LabError::io("postfix-tls.pem"))?;
+        self.write_rsa(layout, "postfix-rsa.pem", &names)?;
+        let key = self.write_server(layout, "postfix-tls.pem", &names, Flavour::Good)?;
         let hash: String = Sha256::digest(key.subject_public_key_info()).iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(format!("3 1 1 {hash}"))
+    }
+
+    /// Key and certificate chain for a program, in one file. Returns the key.
+    pub fn write_server(&self, layout: &Layout, file: &str, names: &[String], flavour: Flavour) -> Result<KeyPair, LabError> {
+        self.write(layout, file, self.leaf(names, flavour)?)
+    }
+
+    /// The same with an RSA key.
+    fn write_rsa(&self, layout: &Layout, file: &str, names: &[String]) -> Result<KeyPair, LabError> {
+        self.write(layout, file, self.leaf_with(KeyPair::generate_for(&PKCS_RSA_SHA256)?, names, Flavour::Good)?)
+    }
+
+    fn write(&self, layout: &Layout, file: &str, (certificate, key): (rcgen::Certificate, KeyPair)) -> Result<KeyPair, LabError> {
+        let path = layout.path(file);
+        write(&path, &format!("{}{}{}", key.serialize_pem(), certificate.pem(), self.pem))?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(LabError::io(file))?;
+        Ok(key)
     }
 
     /// A TLS server with one certificate.

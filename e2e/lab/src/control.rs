@@ -31,7 +31,7 @@ const CALLS: [&str; 30] = [
     "POST /leases {\"name\":\"label\"} or {\"domain\":\"b\u{fc}cher.example\"}, with \"dkim_bits\", \"dnssec\":\"valid|bogus|expired\", \"apart\":true",
     "GET /leases",
     "DELETE /leases/{domain}",
-    "PUT /hosts/{address}/ports/{25|465|587} {\"fault\":\"none|refuse|silent|garbage|drip|long_line|close_mid_tls|no_starttls|greet_4xx|greet_5xx|expired_cert|self_signed|wrong_name|ssl3_only|old_tls|tarpit|reset|auth_refused|greylist|other_banner\",\"delay_ms\":5000}",
+    "PUT /hosts/{address}/ports/{25|465|587} {\"fault\":\"none|refuse|silent|garbage|drip|long_line|close_mid_tls|no_starttls|greet_4xx|greet_5xx|expired_cert|self_signed|wrong_name|ssl3_only|old_tls|rsa_only|bare_lf|late_refusal|tarpit|reset|auth_refused|greylist|other_banner\",\"delay_ms\":5000}",
     "GET /dns/{zone}",
     "PUT /dns/{zone} {\"records\":[\"@ 1 IN MX 10 mx\"]}",
     "DELETE /dns/{zone}",

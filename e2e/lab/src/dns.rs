@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 use crate::dns_config;
 use crate::dnssec;
 use crate::dnssec::{Key, Signing};
+use crate::dovecot::HOSTS;
 use crate::error::LabError;
 use crate::layout::{DNSSEC_DOMAIN, LAB_DOMAIN, Layout, mkdir, write};
 use crate::process::{Children, run, signal_group};
@@ -50,6 +51,7 @@ impl Dns {
                 format!("control 1 IN A {}", layout.control().ip()),
                 format!("slack 1 IN A {}", layout.slack().ip()),
             ];
+            zone.records.extend(HOSTS.iter().map(|(name, octet)| format!("{name} 1 IN A {}", layout.mailbox(*octet))));
         }
         if let Some(zone) = state.zones.get_mut(&layout.reverse_zone()) {
             zone.records = vec![format!("25.0 1 IN PTR mail.{LAB_DOMAIN}."), format!("30.0 1 IN PTR sink.{LAB_DOMAIN}.")];

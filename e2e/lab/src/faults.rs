@@ -55,6 +55,12 @@ pub enum Fault {
     Ssl3Only,
     /// Takes TLS 1.0 and 1.1, and suites without a certificate, beside the good ones.
     OldTls,
+    /// Knows RSA key exchange alone, which gives no forward secrecy.
+    RsaOnly,
+    /// Ends a message at a line end that is LF alone; on port 25.
+    BareLf,
+    /// Takes every recipient and refuses it after DATA; on port 25.
+    LateRefusal,
     /// Answers every line late.
     Tarpit,
     /// Knows another password of the mailbox; where mailboxes log in.
@@ -117,9 +123,16 @@ impl Service {
             delay: Duration::ZERO,
         };
         Ok(match setting.fault {
-            Fault::None | Fault::Refuse | Fault::NoStarttls | Fault::OldTls | Fault::AuthRefused | Fault::Greylist | Fault::OtherBanner => {
-                Behaviour::Relay(filter)
-            }
+            Fault::None
+            | Fault::Refuse
+            | Fault::NoStarttls
+            | Fault::OldTls
+            | Fault::RsaOnly
+            | Fault::BareLf
+            | Fault::LateRefusal
+            | Fault::AuthRefused
+            | Fault::Greylist
+            | Fault::OtherBanner => Behaviour::Relay(filter),
             Fault::Tarpit => Behaviour::Relay(Filter { delay: Duration::from_millis(setting.delay_ms.unwrap_or(TARPIT_MS).min(300_000)), ..filter }),
             Fault::Silent | Fault::Garbage | Fault::Drip | Fault::LongLine | Fault::Reset => Behaviour::Raw(setting.fault),
             Fault::CloseMidTls => persona(None, certificate(Flavour::Good)?, TlsEnd::Closes),

@@ -14,7 +14,7 @@ use crate::certs::Authority;
 use crate::error::LabError;
 use crate::faults::{Fault, FaultSetting, Service};
 use crate::layout::Layout;
-use crate::postfix::{GREYLISTING, OLD_TLS, OTHER_PASSWORD};
+use crate::postfix::{BARE_LF, GREYLISTING, LATE_REFUSAL, OLD_TLS, OTHER_PASSWORD, RSA_ONLY};
 
 /// The ports of a host.
 pub const PORTS: [u16; 3] = [25, 465, 587];
@@ -105,8 +105,13 @@ impl Hosts {
         let beside = match setting.fault {
             Fault::OldTls => OLD_TLS,
             Fault::AuthRefused if port != 25 => OTHER_PASSWORD,
+            Fault::RsaOnly => RSA_ONLY,
             Fault::Greylist if port == 25 => GREYLISTING,
-            Fault::AuthRefused | Fault::Greylist => return Err(LabError::Invalid(format!("port {port} has no such fault"))),
+            Fault::BareLf if port == 25 => BARE_LF,
+            Fault::LateRefusal if port == 25 => LATE_REFUSAL,
+            Fault::AuthRefused | Fault::Greylist | Fault::BareLf | Fault::LateRefusal => {
+                return Err(LabError::Invalid(format!("port {port} has no such fault")));
+            }
             _ => 0,
         };
         let backend = SocketAddr::new(IpAddr::V4(self.layout.postfix()), port + beside);

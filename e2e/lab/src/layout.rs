@@ -41,6 +41,10 @@ impl Layout {
     pub const fn postfix(&self) -> Ipv4Addr {
         self.address(0, 25)
     }
+    /// A mailbox server.
+    pub const fn mailbox(&self, fourth: u8) -> Ipv4Addr {
+        self.address(0, fourth)
+    }
     /// The greylister that Postfix asks.
     pub const fn greylist(&self) -> SocketAddr {
         self.socket(26, 10_023)

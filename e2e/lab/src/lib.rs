@@ -1,4 +1,4 @@
-//! A small, real mail world on loopback: name servers, block lists, Postfix, a sink, and a switch for every way in which they can fail.
+//! A small, real mail world on loopback: name servers, block lists, Postfix, Dovecot, a sink, and a switch for every way in which they can fail.
 //!
 //! `Lab::start` runs one inside a test; `LabClient` works its switches, also those of a lab that the program `waypost-lab` runs. It opens
 //! ports below 1024, so it needs root. See `README.md` for the parts and calls.
@@ -12,6 +12,7 @@ mod demo;
 mod dns;
 mod dns_config;
 mod dnssec;
+mod dovecot;
 mod error;
 mod faults;
 mod greylist;

@@ -24,6 +24,12 @@ pub const OLD_TLS: u16 = 10_000;
 pub const OTHER_PASSWORD: u16 = 20_000;
 /// So much higher is the port where Postfix asks the greylister about recipients.
 pub const GREYLISTING: u16 = 30_000;
+/// So much higher are the ports where Postfix knows RSA key exchange alone.
+pub const RSA_ONLY: u16 = 40_000;
+/// So much higher is the port where a line end that is LF alone ends a message, as it did before 2024.
+pub const BARE_LF: u16 = 50_000;
+/// So much higher is the port where every recipient is taken at RCPT and refused after DATA.
+pub const LATE_REFUSAL: u16 = 60_000;
 const LIBEXEC: &str = "/usr/lib/postfix/sbin";
 
 /// Starts Postfix and waits until all three ports answer. Returns the data of a TLSA record that pins its key.
@@ -72,7 +78,7 @@ async fn greets(layout: &Layout, port: u16) -> bool {
 }
 
 /// The numeric id of a user or group: both files have it in the third column.
-fn id_of(file: &str, name: &str) -> Result<u32, LabError> {
+pub fn id_of(file: &str, name: &str) -> Result<u32, LabError> {
     let text = fs::read_to_string(file).map_err(LabError::io(file))?;
     text.lines()
         .map(|line| line.split(':').collect::<Vec<_>>())
@@ -118,17 +124,22 @@ fn main_cf(layout: &Layout) -> String {
          smtpd_tls_protocols = >=TLSv1.2\nsmtpd_tls_mandatory_protocols = >=TLSv1.2\nsmtpd_tls_exclude_ciphers = aNULL\n\
          smtp_tls_security_level = none\nsmtpd_sasl_type = cyrus\nsmtpd_sasl_path = smtpd\n\
          smtpd_sasl_local_domain = {LAB_DOMAIN}\nsmtpd_client_connection_count_limit = 0\nsmtpd_client_connection_rate_limit = 0\n\
-         smtpd_error_sleep_time = 0\nsmtpd_soft_error_limit = 1000\nsmtpd_hard_error_limit = 1000\nin_flow_delay = 0\ndefault_process_limit = 100\n\
+         smtpd_forbid_bare_newline = normalize\nsmtpd_error_sleep_time = 0\nsmtpd_soft_error_limit = 1000\nsmtpd_hard_error_limit = 1000\nin_flow_delay = 0\ndefault_process_limit = 100\n\
          minimal_backoff_time = 2s\nmaximal_backoff_time = 5s\nqueue_run_delay = 2s\nsmtp_destination_concurrency_failed_cohort_limit = 0\n",
         address = layout.postfix(),
     )
 }
 
 /// Beside each port, the same service with what Postfix takes by itself: old TLS and suites without a certificate. Beside those where mailboxes
-/// log in, one that knows another password; beside port 25 one that greylists.
+/// log in, one that knows another password; beside port 25 one that greylists, and two that treat messages badly. And each without forward secrecy.
 fn master_cf(layout: &Layout) -> String {
     let address = layout.postfix();
     let greylist = layout.greylist();
+    let rsa = format!(
+        "  -o smtpd_tls_chain_files={}/postfix-rsa.pem\n  -o smtpd_tls_protocols=>=TLSv1.2,<=TLSv1.2\n  \
+         -o smtpd_tls_mandatory_protocols=>=TLSv1.2,<=TLSv1.2\n  -o smtpd_tls_exclude_ciphers=aNULL,kEECDH,kEDH\n",
+        layout.dir.display()
+    );
     let old = "  -o smtpd_tls_protocols=>=TLSv1\n  -o smtpd_tls_mandatory_protocols=>=TLSv1\n  -o smtpd_tls_exclude_ciphers=\n";
     format!(
         "{address}:10025 inet n - n - - smtpd\n{old}\
@@ -137,6 +148,12 @@ fn master_cf(layout: &Layout) -> String {
          {address}:20465 inet n - n - - smtpd\n  -o smtpd_tls_wrappermode=yes\n  -o smtpd_sasl_auth_enable=yes\n  -o smtpd_sasl_path=changed\n\
          {address}:20587 inet n - n - - smtpd\n  -o smtpd_tls_security_level=encrypt\n  -o smtpd_sasl_auth_enable=yes\n  -o smtpd_sasl_path=changed\n\
          {address}:30025 inet n - n - - smtpd\n  -o smtpd_recipient_restrictions=check_policy_service,inet:{greylist}\n\
+         {address}:40025 inet n - n - - smtpd\n{rsa}\
+         {address}:40465 inet n - n - - smtpd\n{rsa}  -o smtpd_tls_wrappermode=yes\n  -o smtpd_sasl_auth_enable=yes\n\
+         {address}:40587 inet n - n - - smtpd\n{rsa}  -o smtpd_tls_security_level=encrypt\n  -o smtpd_sasl_auth_enable=yes\n\
+         {address}:50025 inet n - n - - smtpd\n  -o smtpd_forbid_bare_newline=no\n\
+         {address}:60025 inet n - n - - smtpd\n  \
+         -o {{ smtpd_end_of_data_restrictions = check_recipient_access static:{{550 5.1.1 no such user here}} }}\n\
          {address}:25 inet n - n - - smtpd\n\
          {address}:465 inet n - n - - smtpd\n  -o smtpd_tls_wrappermode=yes\n  -o smtpd_sasl_auth_enable=yes\n\
          {address}:587 inet n - n - - smtpd\n  -o smtpd_tls_security_level=encrypt\n  -o smtpd_sasl_auth_enable=yes\n\

@@ -74,7 +74,7 @@ impl Drop for Children {
 /// The end of each program's log: what to show when the start fails.
 pub fn log_tails(layout: &Layout) -> String {
     let mut tails = String::new();
-    for name in ["nsd.log", "unbound.log", "rbldnsd.log", "postfix.log", "mail.log"] {
+    for name in ["nsd.log", "unbound.log", "rbldnsd.log", "postfix.log", "mail.log", "dovecot.log"] {
         let Ok(text) = std::fs::read_to_string(layout.path(name)) else { continue };
         let lines: Vec<&str> = text.lines().collect();
         for line in &lines[lines.len().saturating_sub(5)..] {

@@ -10,6 +10,7 @@ use crate::control;
 use crate::demo;
 use crate::dns::Dns;
 use crate::dns_config;
+use crate::dovecot;
 use crate::error::LabError;
 use crate::greylist;
 use crate::hooks::Hooks;
@@ -74,6 +75,7 @@ pub async fn start(layout: &Layout, control: TcpListener, with_demo: bool, child
     let dns = Dns::start(layout, children).await?;
     greylist::start(layout).await?;
     let pin = postfix::start(layout, &authority, children).await?;
+    dovecot::start(layout, &authority, children).await?;
     let hooks = Arc::<Hooks>::default();
     let policies = Policies::start(layout, &authority, Arc::clone(&hooks)).await?;
     let workspace = Workspace::start(layout, &authority).await?;

@@ -5,7 +5,7 @@ use waypost_engine::net::{Net, NetConfig};
 use waypost_engine::probe::{Asks, Credentials, Mechanism, Port25Memory, ProbeTarget, Prober};
 use waypost_lab::{Fault, Lab, LabConfig, Lease, Signing};
 use waypost_types::finding::Severity;
-use waypost_types::outcome::{DaneState, LoginOutcome, ProbeMode, ProbeReport, Verdict};
+use waypost_types::outcome::{DaneState, LoginOutcome, ProbeMode, ProbeReport, Speaker, Verdict};
 
 const USER: &str = "user@lab.test";
 const PASSWORD: &str = "secret-lab";
@@ -115,6 +115,64 @@ async fn a_postfix_that_takes_old_tls_is_told_from_one_that_does_not() {
             assert_eq!(weak, usize::from(port != 25 && fault == Fault::OldTls), "{port} {fault:?}: {look:#?}");
             assert_eq!(look.unknown, []);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_postfix_of_rsa_key_exchange_alone_is_degraded_and_not_down() {
+    let lab = lab().await;
+    let lease = lab.client().lease("rsa").await.unwrap();
+    let prober = prober(&lab);
+    for port in [25, 465, 587] {
+        lab.client().fault(lease.address, port, Fault::RsaOnly).await.unwrap();
+        let report = probe(&prober, &lease, port, None).await;
+        assert_eq!(report.verdict, Verdict::Degraded, "{report:#?}");
+        let tls: Vec<&str> = report.findings.iter().map(|finding| finding.rule.as_str()).filter(|rule| rule.contains("tls.")).collect();
+        assert_eq!(tls, ["tls.no_forward_secrecy"], "{report:#?}");
+        assert!(report.findings[0].summary.contains("TLS_RSA_WITH_AES_"), "{report:#?}");
+    }
+}
+
+/// What the owner's question about messages finds at port 25 of a Postfix, and what arrives of it.
+async fn about_messages(lab: &Lab, name: &str, fault: Fault) -> Vec<String> {
+    let lease = lab.client().lease(name).await.unwrap();
+    lab.client().fault(lease.address, 25, fault).await.unwrap();
+    let target = ProbeTarget { host: lease.mx_host.clone(), port: 25, mode: ProbeMode::Starttls, auth: None };
+    let prober = prober(lab);
+    let held = prober.probe_address(&target, lease.address.into()).await;
+    let asks = Asks { recipients_of: Some(lease.domain.parse().unwrap()), data: true, ..Asks::default() };
+    let look = prober.look_closely(&target, &asks, &held).await.unwrap();
+    assert_eq!(look.unknown, [], "{look:#?}");
+    let refused = look.transcript.iter().filter(|line| line.from == Speaker::Server && line.line.contains("too many hops")).count();
+    assert_eq!(refused > 0, fault != Fault::LateRefusal, "Postfix refuses the message for its hops: {look:#?}");
+    for user in ["postmaster", "abuse", "waypost-nobody-has-this-name"] {
+        assert_eq!(lab.client().mail(&format!("{user}@{}", lease.domain)).await.unwrap(), [], "nothing is delivered");
+    }
+    look.findings.into_iter().map(|finding| finding.rule).collect()
+}
+
+#[tokio::test]
+async fn what_postfix_does_with_a_message_is_told_and_none_is_delivered() {
+    let lab = lab().await;
+    // The lab's Postfix knows no single recipient.
+    assert_eq!(about_messages(&lab, "normal", Fault::None).await, ["smtp.catch_all"]);
+    assert_eq!(about_messages(&lab, "smuggled", Fault::BareLf).await, ["smtp.bare_lf_accepted", "smtp.catch_all"]);
+    assert_eq!(about_messages(&lab, "late", Fault::LateRefusal).await, ["smtp.rejects_after_data"]);
+}
+
+#[tokio::test]
+async fn the_port_that_mail_programs_should_use_is_missed_where_it_is_closed() {
+    let lab = lab().await;
+    let lease = lab.client().lease("ports").await.unwrap();
+    let prober = prober(&lab);
+    let target = ProbeTarget { host: lease.mx_host.clone(), port: 587, mode: ProbeMode::Starttls, auth: None };
+    let held = prober.probe_address(&target, lease.address.into()).await;
+    let asks = Asks { submission: true, ..Asks::default() };
+    for (fault, found) in [(Fault::None, [].as_slice()), (Fault::Refuse, &["smtp.implicit_tls_missing"])] {
+        lab.client().fault(lease.address, 465, fault).await.unwrap();
+        let look = prober.look_closely(&target, &asks, &held).await.unwrap();
+        let rules: Vec<&str> = look.findings.iter().map(|finding| finding.rule.as_str()).collect();
+        assert_eq!((rules.as_slice(), look.unknown.len()), (found, 0), "{look:#?}");
     }
 }
 

@@ -9,7 +9,7 @@ use crate::text;
 
 /// What is asked once a day has a time of its own.
 pub(crate) fn close_look(look: &CloseLook, id: &str) -> AnyView {
-    let name = if look.of_owner { "Close look at what your server answers to strangers" } else { "Close look at old TLS" };
+    let name = if look.of_owner { "Close look at what your server answers to strangers" } else { "Close look at what any client may ask" };
     let next = look.at + Duration::days(1);
     let when = format!("At {}, {}. Once a day: again after {}.", look.address, text::minute(look.at), text::minute(next));
     let clean = (!look.tells()).then(|| view! { <p class="sm">{status(Status::Ok, "Nothing to mend")}</p> });

@@ -67,7 +67,7 @@ async fn what_a_close_look_found_is_proven_by_it_and_not_by_the_conversation_bes
     let html = page("smtp", "close_look", evidence.clone()).await;
     let read = text(&html);
     assert!(read.contains("relays for strangers") && read.contains("Relay for your own networks only.") && read.contains("RCPT TO:"), "{read}");
-    assert!(read.contains("Once a day: again after 19 Nov 2026") && !read.contains("Close look at old TLS"), "{read}");
+    assert!(read.contains("Once a day: again after 19 Nov 2026") && !read.contains("Close look at what any client may ask"), "{read}");
     // The incident about the conversation is proven by that.
     let read = text(&page("smtp", "", evidence).await);
     assert!(!read.contains("relays for strangers") && !read.contains("RCPT TO:"), "{read}");

@@ -15,7 +15,7 @@ use waypost_types::{audit::MxCertificate, finding::UnknownPart, outcome::MxHost}
 
 use crate::{
     net::Net,
-    probe::{Limits, Prober, Shown},
+    probe::{Limits, Port25Memory, Prober, Shown},
     shelf::Shelf,
 };
 
@@ -34,6 +34,8 @@ const MOST_KEPT_BYTES: usize = 32 * 1024 * 1024;
 const RESERVE: Duration = Duration::from_millis(300);
 /// With less time than this nobody is asked any more.
 const LEAST: Duration = Duration::from_secs(1);
+/// A second connection has more time than the first.
+const PATIENT: Duration = Duration::from_secs(10);
 const LATE: &str = "it did not show its certificate in time; it is asked again at the next check";
 /// Where mail is taken.
 pub(super) const SMTP: u16 = 25;
@@ -54,6 +56,7 @@ pub(super) struct Chains<'a> {
     enabled: bool,
     end: Instant,
     port: u16,
+    port25: Port25Memory,
     prober: OnceLock<Prober>,
     seen: Mutex<BTreeMap<String, MxCertificate>>,
     unseen: Mutex<BTreeMap<String, String>>,
@@ -62,7 +65,14 @@ pub(super) struct Chains<'a> {
 impl<'a> Chains<'a> {
     /// Looks until `end`, or not at all.
     pub fn new(net: &'a Net, enabled: bool, end: Instant) -> Self {
-        Self { net, enabled, end, port: SMTP, prober: OnceLock::new(), seen: Mutex::default(), unseen: Mutex::default() }
+        let port25 = Port25Memory::default();
+        Self { net, enabled, end, port: SMTP, port25, prober: OnceLock::new(), seen: Mutex::default(), unseen: Mutex::default() }
+    }
+
+    /// With what is known of port 25 here.
+    pub fn with_port25(mut self, memory: &Port25Memory) -> Self {
+        self.port25 = memory.clone();
+        self
     }
 
     /// With servers at another port, which tests need.
@@ -86,6 +96,28 @@ impl<'a> Chains<'a> {
             self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(host.host.clone(), certificate);
         }
         looks
+    }
+
+    /// What one address of a host shows.
+    pub async fn at(&self, host: &MxHost, address: IpAddr) -> Arc<Shown> {
+        self.look(host, address).await
+    }
+
+    /// The same once more, whatever is kept, and with more patience for the connection.
+    pub async fn again(&self, host: &MxHost, address: IpAddr) -> Shown {
+        let prober = self.prober().clone().with_limits(Limits { connect: PATIENT, ..limits() });
+        let looking = prober.chain(&host.host, address, self.port);
+        tokio::time::timeout_at(self.end - RESERVE, looking).await.unwrap_or_else(|_| Shown::Unknown(LATE.to_owned()))
+    }
+
+    /// Whether no port 25 was reached from here in the last hour.
+    pub fn seems_blocked(&self) -> bool {
+        self.port25.seems_blocked(self.net.now())
+    }
+
+    /// Whether MX hosts are looked at.
+    pub const fn enabled(&self) -> bool {
+        self.enabled
     }
 
     /// For the report: what was seen, by host.
@@ -126,19 +158,20 @@ impl<'a> Chains<'a> {
     }
 
     fn prober(&self) -> &Prober {
-        self.prober.get_or_init(|| {
-            let seconds = Duration::from_secs;
-            let limits = Limits {
-                connect: seconds(4),
-                greeting: seconds(7),
-                reply_idle: seconds(6),
-                reply_total: seconds(7),
-                tls: seconds(5),
-                total: seconds(9),
-                ..Limits::default()
-            };
-            Prober::new(self.net).with_limits(limits)
-        })
+        self.prober.get_or_init(|| Prober::new(self.net).with_limits(limits()).with_port25(self.port25.clone()))
+    }
+}
+
+fn limits() -> Limits {
+    let seconds = Duration::from_secs;
+    Limits {
+        connect: seconds(4),
+        greeting: seconds(7),
+        reply_idle: seconds(6),
+        reply_total: seconds(7),
+        tls: seconds(5),
+        total: seconds(9),
+        ..Limits::default()
     }
 }
 
@@ -156,9 +189,9 @@ fn weight(shown: &Shown) -> usize {
 fn unseen(looks: &Looks) -> Option<String> {
     let mut why = Some("its addresses are not known".to_owned());
     for (_, shown) in looks {
-        match shown.as_ref() {
-            Shown::Unknown(reason) => why = Some(reason.clone()),
-            _ => return None,
+        match shown.untold() {
+            Some(reason) => why = Some(reason),
+            None => return None,
         }
     }
     why
@@ -171,7 +204,7 @@ fn certificate(host: &str, looks: &Looks, now: DateTime<Utc>) -> Option<MxCertif
         let bare =
             |problem: String| MxCertificate { host: host.to_owned(), trusted: false, name_matches: false, expires: None, problem: Some(problem) };
         let line = match shown.as_ref() {
-            Shown::Unknown(_) => continue,
+            Shown::Unknown(_) | Shown::Ended(_) | Shown::Unreached(_) => continue,
             Shown::Chain(chain) => MxCertificate {
                 host: host.to_owned(),
                 trusted: chain.tls.trusted,
@@ -191,7 +224,7 @@ fn certificate(host: &str, looks: &Looks, now: DateTime<Utc>) -> Option<MxCertif
 /// Why a sender that checks certificates by the public authorities turns away (RFC 8461 4.2); nothing where it does not, or can not be told.
 pub(super) fn problem(host: &str, shown: &Shown, now: DateTime<Utc>) -> Option<String> {
     let chain = match shown {
-        Shown::Unknown(_) => return None,
+        Shown::Unknown(_) | Shown::Ended(_) | Shown::Unreached(_) => return None,
         Shown::NoStarttls => return Some("it does not offer STARTTLS".to_owned()),
         Shown::StarttlsRefused(reply) => return Some(format!("it offers STARTTLS and then refuses it: {reply}")),
         Shown::BadHandshake(reason) => return Some(format!("TLS fails: {reason}")),

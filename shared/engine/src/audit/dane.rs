@@ -254,7 +254,7 @@ fn compare(part: &mut Part, net: &Net, facts: &Facts, host: &Host<'_>) {
     let names = names(facts, host);
     for (address, shown) in &host.looks {
         let why = match shown.as_ref() {
-            Shown::Unknown(_) => continue,
+            Shown::Unknown(_) | Shown::Ended(_) | Shown::Unreached(_) => continue,
             Shown::NoStarttls => "does not offer STARTTLS".to_owned(),
             Shown::StarttlsRefused(reply) => format!("offers STARTTLS and then refuses it ({reply})"),
             Shown::BadHandshake(reason) => format!("fails at TLS: {reason}"),

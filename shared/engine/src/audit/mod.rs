@@ -46,6 +46,7 @@ mod local_names;
 mod mta_sts;
 mod mta_sts_policy;
 mod mx;
+mod mx_reach;
 mod mx_set;
 #[cfg(test)]
 mod mx_tests;
@@ -115,7 +116,7 @@ use waypost_types::{
     score::grade,
 };
 
-use crate::net::Net;
+use crate::{net::Net, probe::Port25Memory};
 use certificates::Chains;
 
 /// How an audit is done, and what is known beforehand. The default is a stranger's audit: nothing is known.
@@ -133,8 +134,11 @@ pub struct AuditOptions {
     pub senders: Vec<(IpAddr, String)>,
     /// What earlier audits saw.
     pub known: Known,
-    /// Speak SMTP with the MX hosts where a policy (MTA-STS, DANE) says what certificate they must show.
+    /// Speak SMTP with the MX hosts: where a policy (MTA-STS, DANE) says what certificate they must show, and in a whole audit to see whether they
+    /// take connections.
     pub look_at_certificates: bool,
+    /// Whether some port 25 was reached from here lately: only then is an MX host that can not be connected to its owner's trouble.
+    pub port25: Port25Memory,
     /// Look for the record by which an organisation proves that the domain is its own.
     pub look_for_owner: bool,
     /// When to stop waiting.
@@ -151,6 +155,7 @@ impl Default for AuditOptions {
             senders: Vec::new(),
             known: Known::default(),
             look_at_certificates: false,
+            port25: Port25Memory::default(),
             look_for_owner: false,
             deadline: Duration::from_secs(9),
         }
@@ -224,7 +229,8 @@ pub async fn audit_families(net: &Net, domain: &DomainName, options: &AuditOptio
 /// `authority_port` is where name servers listen that are asked themselves: tests have no port 53.
 async fn audit_families_at(net: &Net, domain: &DomainName, options: &AuditOptions, families: &[Family], authority_port: u16) -> AuditReport {
     let times = Times::of(options);
-    look_at(net, domain, options, families, (times, authority_port), &Chains::new(net, options.look_at_certificates, times.looks)).await
+    let chains = Chains::new(net, options.look_at_certificates, times.looks).with_port25(&options.port25);
+    look_at(net, domain, options, families, (times, authority_port), &chains).await
 }
 
 /// When an audit stops waiting.
@@ -297,8 +303,12 @@ async fn look_at(
     let owner = async {
         if options.look_for_owner { tokio::time::timeout_at(end, ownership::tokens(net, domain)).await.unwrap_or_default() } else { Vec::new() }
     };
-    let (found, web_hosts, owner_tokens) = tokio::join!(futures::future::join_all(jobs), web, owner);
+    let reach = async { if families.len() == Family::ALL.len() { mx_reach::look(net, &facts, chains).await } else { Part::default() } };
+    let (found, web_hosts, owner_tokens, reach) = tokio::join!(futures::future::join_all(jobs), web, owner, reach);
     parts.extend(found);
+    if let Some(mx) = parts.get_mut(&Family::Mx) {
+        mx.join(reach);
+    }
     confirm::confirm(net, &facts, options, (times.all, authority_port), &mut parts).await;
     let mut report = AuditReport { web_hosts, owner_tokens, ..report(&facts, parts) };
     report.detail.certificates = chains.seen();

@@ -40,6 +40,17 @@ impl Part {
         self.unknown(rule, reason);
     }
 
+    /// Takes what was found of the family beside it.
+    pub(super) fn join(&mut self, other: Self) {
+        self.unknown.extend(other.unknown);
+        if other.findings.is_empty() {
+            return;
+        }
+        self.findings.extend(other.findings);
+        let word = self.summary.take().map(|summary| summary.word).unwrap_or_default();
+        self.fact_by_findings(Status::Ok, word);
+    }
+
     /// The word when nothing is wrong; findings colour it.
     pub(super) fn word(&mut self, status: Status, word: impl Into<String>) {
         self.summary = Some(CheckSummary { status, word: word.into() });

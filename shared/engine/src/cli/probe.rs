@@ -53,6 +53,10 @@ pub struct ProbeArgs {
     /// Of your own server: ask whether it takes mail for postmaster and abuse of this domain; nothing is sent
     #[arg(long, value_name = "DOMAIN", value_parser = parse_domain)]
     recipients_of: Option<DomainName>,
+    /// With --recipients-of: send postmaster, and a made-up recipient where it is taken, a message that claims too many hops to be delivered; see whether
+    /// LF alone ends it, and whether the recipient is refused only then
+    #[arg(long, requires = "recipients_of")]
+    data: bool,
     /// Of your own server: ask whether it relays from strangers to strangers; nothing is sent
     #[arg(long)]
     relay: bool,
@@ -68,6 +72,9 @@ pub struct ProbeArgs {
     /// See whether TLS 1.1 and older, or weak suites, are accepted: four connections more
     #[arg(long)]
     old_tls: bool,
+    /// See whether a server for users has ports 465 and 587: a conversation more with each address
+    #[arg(long)]
+    submission: bool,
 }
 
 fn parse_domain(text: &str) -> Result<DomainName, String> {
@@ -121,7 +128,15 @@ pub async fn run(net: &Net, args: ProbeArgs, json: bool, fail_on: Severity) -> E
             return ExitCode::from(2);
         }
     };
-    let asks = Asks { recipients_of: args.recipients_of, relay: args.relay, users: args.users, injection: args.injection, old_tls: args.old_tls };
+    let asks = Asks {
+        recipients_of: args.recipients_of,
+        data: args.data,
+        relay: args.relay,
+        users: args.users,
+        injection: args.injection,
+        old_tls: args.old_tls,
+        submission: args.submission,
+    };
     let (host, port) = args.target;
     let target = ProbeTarget { host, port, mode: args.mode.unwrap_or(ProbeMode::of_port(port)), auth };
     // Whoever types a command knows their network: a time-out on port 25 is the answer here.

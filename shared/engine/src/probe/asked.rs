@@ -1,5 +1,6 @@
-//! What a close look asks of a server: old TLS of any, and of one whose owner is known whether it takes mail for postmaster and abuse, relays
-//! for strangers, tells who has a mailbox, obeys commands from before TLS. No message is ever sent: RCPT is followed by RSET, never by DATA.
+//! What a close look asks of a server: of any, old TLS and whether the ports where mail programs log in are there; of one whose owner is known,
+//! whether it takes mail for postmaster and abuse, relays for strangers, tells who has a mailbox, obeys commands from before TLS, and what it does
+//! with a message. No message is ever sent but the one of `data`, which no server should deliver: RCPT is followed by RSET.
 //! Whoever calls sees to it that the owner is known (the name's TXT record) and that a server is asked at most daily.
 
 use std::net::{IpAddr, SocketAddr};
@@ -11,14 +12,9 @@ use waypost_types::{
     outcome::{CloseLook, ProbeMode, ProbeReport, TranscriptLine},
 };
 
-use super::{
-    ProbeTarget, Prober, codes,
-    conversation::{Talk, offers},
-    old_tls,
-    reply::Reply,
-    wire::WireError,
-};
+use super::{ProbeTarget, Prober, codes, conversation::Talk, data, injection, old_tls, reply::Reply, submission, wire::WireError};
 use crate::audit::rules::{Remark, remark};
+use data::Made;
 
 /// A recipient of nobody: the domain is reserved (RFC 2606 3).
 const STRANGER: &str = "waypost-relay-test@example.net";
@@ -30,14 +26,16 @@ const RELAY: &str = "relay";
 const USERS: &str = "users";
 const RECIPIENTS: &str = "recipients";
 const INJECTION: &str = "injection";
+const LINE_ENDS: &str = "line_ends";
 const OLD_TLS: &str = "old_tls";
+const SUBMISSION: &str = "submission";
 
 /// The questions of a close look, as its unknown parts name them.
-pub const QUESTIONS: [&str; 5] = [RELAY, USERS, RECIPIENTS, INJECTION, OLD_TLS];
+pub const QUESTIONS: [&str; 7] = [RELAY, USERS, RECIPIENTS, INJECTION, LINE_ENDS, OLD_TLS, SUBMISSION];
 
-/// Whether only the owner of a server may have it asked that. Any client may offer old TLS.
+/// Whether only the owner of a server may have it asked that. Any client may offer old TLS, and look for the port to log in at.
 pub fn is_of_owner(question: &str) -> bool {
-    question != OLD_TLS
+    !matches!(question, OLD_TLS | SUBMISSION)
 }
 
 /// The question of a close look whose answer a rule speaks of, as an unknown part names it.
@@ -45,10 +43,16 @@ pub fn question_of(rule: &str) -> Option<&'static str> {
     match rule {
         "smtp.open_relay" => Some(RELAY),
         "smtp.vrfy_enabled" | "smtp.expn_enabled" => Some(USERS),
-        "smtp.postmaster_missing" | "smtp.abuse_missing" | "smtp.null_sender_refused" | "smtp.catch_all" | "smtp.greylisting" | codes::RULE => {
-            Some(RECIPIENTS)
-        }
+        "smtp.postmaster_missing"
+        | "smtp.abuse_missing"
+        | "smtp.null_sender_refused"
+        | "smtp.catch_all"
+        | "smtp.rejects_after_data"
+        | "smtp.greylisting"
+        | codes::RULE => Some(RECIPIENTS),
         "starttls.injection" => Some(INJECTION),
+        "smtp.bare_lf_accepted" => Some(LINE_ENDS),
+        "smtp.submission_missing" | "smtp.implicit_tls_missing" => Some(SUBMISSION),
         "tls.old_version" | "tls.weak_cipher" => Some(OLD_TLS),
         _ => None,
     }
@@ -60,6 +64,9 @@ pub fn question_of(rule: &str) -> Option<&'static str> {
 pub struct Asks {
     /// Whether postmaster and abuse of this domain are taken, and whether everybody is.
     pub recipients_of: Option<DomainName>,
+    /// Whether a message to them ends with a line end that is LF alone, and whether everybody is refused after it. Asked with a message that no
+    /// server should deliver.
+    pub data: bool,
     /// Whether mail from a stranger to a stranger is taken.
     pub relay: bool,
     /// Whether VRFY and EXPN tell who has a mailbox.
@@ -68,26 +75,29 @@ pub struct Asks {
     pub injection: bool,
     /// Whether versions and suites that nobody should use any more are accepted.
     pub old_tls: bool,
+    /// Whether a server for users has the ports where mail programs log in.
+    pub submission: bool,
 }
 
 impl Asks {
     /// What only the owner of a server may have asked: recipients where it takes the domain's mail, relaying where we are strangers to it.
     pub const fn of_owner(recipients_of: Option<DomainName>, relay: bool) -> Self {
-        Self { recipients_of, relay, users: true, injection: true, old_tls: false }
+        Self { recipients_of, data: true, relay, users: true, injection: true, old_tls: false, submission: false }
     }
 
-    /// What may be asked of anybody's server: any client may offer old TLS.
+    /// What may be asked of anybody's server: any client may offer old TLS, and look for the port to log in at.
     pub fn of_anybody() -> Self {
-        Self { old_tls: true, ..Self::default() }
+        Self { old_tls: true, submission: true, ..Self::default() }
     }
 
     /// Nothing is to be asked.
     pub const fn is_empty(&self) -> bool {
-        !self.is_of_owner() && !self.old_tls
+        !self.is_of_owner() && !self.old_tls && !self.submission
     }
 
     const fn is_of_owner(&self) -> bool {
-        let Self { recipients_of, relay, users, injection, old_tls: _ } = self;
+        // Without a domain there is nobody to send a message to.
+        let Self { recipients_of, data: _, relay, users, injection, old_tls: _, submission: _ } = self;
         recipients_of.is_some() || *relay || *users || *injection
     }
 }
@@ -147,8 +157,13 @@ async fn ask(prober: &Prober, target: &ProbeTarget, asks: &Asks, held: &ProbeRep
         conversation(prober, target, asks, address, &mut asked).await;
         asked.findings.extend(codes::judge(&target.host, &[&asked.transcript]).map(Remark::done));
     }
+    if asks.data
+        && let Some(domain) = &asks.recipients_of
+    {
+        line_ends(prober, target, address, domain, &mut asked).await;
+    }
     if asks.injection && target.mode == ProbeMode::Starttls && held.tls.is_some() {
-        injection(prober, target, address, &mut asked).await;
+        ahead_of_tls(prober, target, address, &mut asked).await;
     }
     if asks.old_tls && held.tls.is_some() {
         let old_tls::Found { remarks, untold } = old_tls::look(prober, target, address).await;
@@ -157,7 +172,29 @@ async fn ask(prober: &Prober, target: &ProbeTarget, asks: &Asks, held: &ProbeRep
             asked.untold(OLD_TLS, reason);
         }
     }
+    if asks.submission {
+        match submission::look(prober, held).await {
+            Ok(found) => found.into_iter().for_each(|remark| asked.find(remark)),
+            Err(reason) => asked.untold(SUBMISSION, reason),
+        }
+    }
     asked
+}
+
+async fn line_ends(prober: &Prober, target: &ProbeTarget, address: IpAddr, domain: &DomainName, asked: &mut Asked) {
+    let mut talk = match dialled(prober, target, address).await {
+        Ok(talk) => talk,
+        Err(reason) => return asked.untold(LINE_ENDS, reason),
+    };
+    match data::bare_lf(prober, target, &mut talk, domain).await {
+        Ok(Some(reply)) => {
+            let summary = format!("{} takes a line end that is LF alone for the end of a message: {reply}", target.host);
+            asked.find(remark("smtp.bare_lf_accepted", &target.host, summary));
+        }
+        Ok(None) => {}
+        Err(reason) => asked.untold(LINE_ENDS, reason),
+    }
+    asked.transcript.append(&mut talk.wire.transcript);
 }
 
 /// A second conversation with the same address.
@@ -183,7 +220,7 @@ async fn conversation(prober: &Prober, target: &ProbeTarget, asks: &Asks, addres
             RELAY => relay(&mut talk, asked).await,
             USERS => users(&mut talk, asked).await,
             _ => match &asks.recipients_of {
-                Some(domain) => recipients(&mut talk, domain, asked).await,
+                Some(domain) => recipients(&mut talk, (domain, asks.data), asked).await,
                 None => Ok(()),
             },
         };
@@ -234,7 +271,7 @@ async fn users(talk: &mut Talk<'_>, asked: &mut Asked) -> Result<(), WireError> 
     Ok(())
 }
 
-async fn recipients(talk: &mut Talk<'_>, domain: &DomainName, asked: &mut Asked) -> Result<(), WireError> {
+async fn recipients(talk: &mut Talk<'_>, (domain, sends): (&DomainName, bool), asked: &mut Asked) -> Result<(), WireError> {
     let host = talk.target.host.clone();
     let sender = talk.wire.ask("MAIL FROM:<>").await?;
     match sender.class() {
@@ -248,8 +285,17 @@ async fn recipients(talk: &mut Talk<'_>, domain: &DomainName, asked: &mut Asked)
             let reply = talk.wire.ask(&format!("RCPT TO:<{nobody}>")).await?;
             // 252 leaves it open (RFC 5321 3.5.3).
             if matches!(reply.code, 250 | 251) {
-                let summary = format!("{host} takes mail for {nobody}, which nobody has: {}", reply.text());
-                asked.find(remark("smtp.catch_all", &host, summary));
+                let made = if sends { data::late_refusal(talk, &nobody).await? } else { Made::Else };
+                asked.find(match made {
+                    Made::Refused(late) => {
+                        let summary = format!("{host} takes {nobody}, which nobody has, at RCPT TO and refuses it after DATA: {late}");
+                        remark("smtp.rejects_after_data", &host, summary)
+                    }
+                    Made::Else => {
+                        let summary = format!("{host} takes mail for {nobody}, which nobody has: {}", reply.text());
+                        remark("smtp.catch_all", &host, summary)
+                    }
+                });
             }
         }
         5 if !is_policy(&sender) => {
@@ -300,7 +346,7 @@ fn judge_relay(host: &str, reply: &Reply, asked: &mut Asked) {
 }
 
 /// RFC 3463: X.1 is about the address. A server without such codes says it in words, or leaves open whether it means the name or us.
-fn says_no_such_user(reply: &Reply) -> bool {
+pub(super) fn says_no_such_user(reply: &Reply) -> bool {
     const OF_USERS: [&str; 8] = ["user", "mailbox", "recipient", "unknown", "not exist", "no such", "not found", "invalid address"];
     const OF_POLICY: [&str; 9] = ["block", "spam", "relay", "denied", "listed", "policy", "reputation", "not allowed", "reject"];
     if let Some(code) = enhanced(reply) {
@@ -311,7 +357,7 @@ fn says_no_such_user(reply: &Reply) -> bool {
     matches!(reply.code, 550 | 551 | 553) && says(&OF_USERS) && !says(&OF_POLICY)
 }
 
-fn enhanced(reply: &Reply) -> Option<&str> {
+pub(super) fn enhanced(reply: &Reply) -> Option<&str> {
     reply.lines.first().and_then(|line| line.split(' ').next()).filter(|word| word.matches('.').count() == 2)
 }
 
@@ -323,12 +369,12 @@ fn is_policy(reply: &Reply) -> bool {
     }
 }
 
-async fn injection(prober: &Prober, target: &ProbeTarget, address: IpAddr, asked: &mut Asked) {
+async fn ahead_of_tls(prober: &Prober, target: &ProbeTarget, address: IpAddr, asked: &mut Asked) {
     let mut talk = match dialled(prober, target, address).await {
         Ok(talk) => talk,
         Err(reason) => return asked.untold(INJECTION, reason),
     };
-    let obeyed = ahead(&mut talk).await;
+    let obeyed = injection::obeys(&mut talk).await;
     match &obeyed {
         Ok(true) => {
             let summary = format!("{} obeys, under TLS, a command that was sent before it in clear", target.host);
@@ -339,46 +385,4 @@ async fn injection(prober: &Prober, target: &ProbeTarget, address: IpAddr, asked
     }
     talk.wire.quit(obeyed.is_ok()).await;
     asked.transcript.append(&mut talk.wire.transcript);
-}
-
-/// STARTTLS and NOOP in one packet. Whether the NOOP is answered under TLS is told by counting, not by waiting: if it is, each reply is one late.
-async fn ahead(talk: &mut Talk<'_>) -> Result<bool, String> {
-    talk.greeting().await.map_err(|end| end.reason)?;
-    talk.ehlo().await.map_err(|end| end.reason)?;
-    if !offers(&talk.report.extensions, "STARTTLS") {
-        return Err("STARTTLS was not offered in the second conversation".to_owned());
-    }
-    // A server that refuses or hangs up because of what follows does the right thing.
-    let reply = match talk.wire.ask_ahead("STARTTLS", "NOOP").await {
-        Ok(reply) => reply,
-        Err(WireError::Closed | WireError::Reset) => return Ok(false),
-        Err(error) => return Err(format!("after STARTTLS: {error}")),
-    };
-    if reply.code != 220 {
-        return Ok(false);
-    }
-    // The answer to the NOOP may come in clear before TLS, where the handshake meets it.
-    if let Err(end) = talk.handshake().await {
-        // Postfix hangs up on what it reads behind STARTTLS.
-        if talk.handshake_cut {
-            return Ok(false);
-        }
-        return Err(format!("TLS does not begin after a command sent ahead: {}", end.reason));
-    }
-    let broke = |error: WireError| format!("under TLS: {error}");
-    let first = match talk.wire.ask(&format!("EHLO {}", talk.prober.net.ehlo_name())).await {
-        Ok(reply) => reply,
-        Err(WireError::Closed | WireError::Reset) => return Ok(false),
-        Err(error) => return Err(broke(error)),
-    };
-    if first.lines.len() > 1 || first.class() != 2 {
-        return Ok(false);
-    }
-    // One line: the NOOP's reply, or that of a server without extensions. The reply to RSET has one line, that to EHLO more.
-    let second = talk.wire.ask("RSET").await.map_err(broke)?;
-    if second.lines.len() > 1 {
-        talk.wire.reply().await.map_err(broke)?;
-        return Ok(true);
-    }
-    Ok(false)
 }

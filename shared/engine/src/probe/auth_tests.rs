@@ -1,5 +1,6 @@
 //! Logins at servers on loopback: what is sent, when nothing is, and what the answers make of the verdict.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use waypost_types::outcome::{LoginOutcome, ProbeMode, ProbeReport, Speaker, Verdict};
 
 use super::{
@@ -9,6 +10,7 @@ use super::{
 
 type Answer = fn(&str) -> &'static str;
 
+const WORD: &str = "open-sesame-7";
 const SECRETS: [&str; 4] = ["sesame", "AHBvc3QAc2VzYW1l", "c2VzYW1l", "cG9zdA=="];
 
 fn post(password: &str) -> Credentials {
@@ -87,6 +89,61 @@ async fn other_mechanisms_answer_their_challenges() {
     let scram = Credentials { mechanism: Some(Mechanism::ScramSha256), ..post("sesame") };
     let report = logged_in(scram, "250 AUTH PLAIN SCRAM-SHA-256\r\n", astray).await;
     assert_eq!((outcome(&report), report.verdict), (LoginOutcome::Failed, Verdict::Down), "{report:#?}");
+}
+
+/// A server that says back whatever it hears, and the secret as it is: in a reply, in a challenge that is read out, and in what is no SMTP.
+#[tokio::test]
+async fn whatever_the_mechanism_and_whatever_the_server_says_back_no_secret_is_shown() {
+    let password = |mechanism| Credentials { mechanism: Some(mechanism), ..post(WORD) };
+    let token = |mechanism| Credentials { secret: Secret::Token(WORD.into()), mechanism: Some(mechanism), ..post("") };
+    let credentials = [
+        password(Mechanism::Plain),
+        password(Mechanism::Login),
+        password(Mechanism::CramMd5),
+        password(Mechanism::ScramSha1),
+        password(Mechanism::ScramSha256),
+        token(Mechanism::OauthBearer),
+        token(Mechanism::Xoauth2),
+    ];
+    let ways = ["reply", "challenge", "noise"].into_iter();
+    futures::future::join_all(ways.flat_map(|way| credentials.iter().map(move |credentials| leaks(credentials.clone(), way)))).await;
+}
+
+async fn leaks(credentials: Credentials, way: &'static str) {
+    let heard = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let (ears, tls, mechanism) = (std::sync::Arc::clone(&heard), acceptor(|_| {}), credentials.mechanism.unwrap());
+    let report = probed_as(ProbeMode::Implicit, Some(credentials), move |stream| async move {
+        let answer = move |line: &str| match line.split(' ').next() {
+            Some("EHLO") => Some(format!("250-mx.lab.test\r\n250 AUTH {}\r\n", mechanism.as_str())),
+            Some("QUIT") => Some("221 bye\r\n".to_owned()),
+            _ => {
+                let mut ears = ears.lock().unwrap();
+                ears.push(line.to_owned());
+                // SCRAM's first answer to us, so that its proof is heard as well.
+                let nonce = STANDARD.decode(line.rsplit(' ').next().unwrap_or_default()).unwrap_or_default();
+                let nonce = String::from_utf8_lossy(&nonce).split("r=").nth(1).map(str::to_owned);
+                Some(match (nonce, way, ears.len()) {
+                    (Some(nonce), _, 1) => format!("334 {}\r\n", STANDARD.encode(format!("r={nonce}x,s=c2FsdA==,i=4096"))),
+                    (None, _, 1) if mechanism == Mechanism::Login => "334 VXNlcm5hbWU6\r\n".to_owned(),
+                    (None, _, 2) if mechanism == Mechanism::Login => "334 UGFzc3dvcmQ6\r\n".to_owned(),
+                    (None, _, 1) if mechanism == Mechanism::CramMd5 => "334 PDFAbGFiPg==\r\n".to_owned(),
+                    (_, "challenge", 1..=3) => format!("334 {}\r\n", STANDARD.encode(format!("e={WORD} {WORD}"))),
+                    (_, "noise", _) => format!("what is {line} or {WORD}\r\n"),
+                    _ => format!("535 5.7.8 {line} is not {WORD}, nor {}\r\n", STANDARD.encode(WORD)),
+                })
+            }
+        };
+        script(tls.accept(stream).await.unwrap(), "220 mx.lab.test\r\n", answer).await;
+    })
+    .await;
+    let shown = serde_json::to_string(&report).unwrap();
+    let said: Vec<String> = heard.lock().unwrap().iter().filter_map(|line| line.rsplit(' ').next().map(str::to_owned)).collect();
+    let named = [mechanism.as_str(), "", "*"];
+    let secrets = said.iter().map(String::as_str).filter(|word| !named.contains(word)).chain([WORD]);
+    assert!(said.iter().any(|word| !named.contains(&word.as_str())), "{mechanism:?} {way}: something was said");
+    for secret in secrets.map(str::to_owned).chain([STANDARD.encode(WORD)]) {
+        assert!(!shown.contains(&secret), "{mechanism:?} {way}: {secret} in {shown}");
+    }
 }
 
 #[tokio::test]

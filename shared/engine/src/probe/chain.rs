@@ -20,8 +20,26 @@ pub enum Shown {
     StarttlsRefused(String),
     /// The TLS handshake fails; why.
     BadHandshake(String),
+    /// It answered, and the conversation could not tell; why.
+    Ended(String),
+    /// No connection was made, for a reason that lies with the host or on the way.
+    Unreached(DialError),
     /// It could not be told; why.
     Unknown(String),
+}
+
+impl Shown {
+    /// Why nothing is known of its certificate. That a connection can not be made is never held against it: port 25 is closed in many networks.
+    pub fn untold(&self) -> Option<String> {
+        match self {
+            Self::Unknown(reason) | Self::Ended(reason) => Some(reason.clone()),
+            Self::Unreached(DialError::TimedOut | DialError::Unreachable) => {
+                Some("it can not be reached from here on port 25, which many networks close for what goes out".to_owned())
+            }
+            Self::Unreached(error) => Some(error.to_string()),
+            Self::Chain(_) | Self::NoStarttls | Self::StarttlsRefused(_) | Self::BadHandshake(_) => None,
+        }
+    }
 }
 
 /// Certificates after STARTTLS.
@@ -36,8 +54,7 @@ pub struct ShownChain {
 }
 
 impl Prober {
-    /// Speaks SMTP with one address of a host up to STARTTLS and keeps what it shows. That a connection can not be made is never told of the
-    /// host: port 25 is closed in many networks.
+    /// Speaks SMTP with one address of a host up to STARTTLS and keeps what it shows.
     pub async fn chain(&self, host: &str, address: IpAddr, port: u16) -> Shown {
         let target = ProbeTarget { host: host.to_owned(), port, mode: ProbeMode::Starttls, auth: None };
         let started = Instant::now();
@@ -51,10 +68,8 @@ impl Prober {
             Err(DialError::Unreachable) if address.is_ipv6() => {
                 Shown::Unknown("its address can not be reached from here; Waypost may have no IPv6 connection".to_owned())
             }
-            Err(DialError::TimedOut | DialError::Unreachable) => {
-                Shown::Unknown("it can not be reached from here on port 25, which many networks close for what goes out".to_owned())
-            }
-            Err(error) => Shown::Unknown(error.to_string()),
+            Err(error @ (DialError::Forbidden(_) | DialError::Other(_))) => Shown::Unknown(error.to_string()),
+            Err(error) => Shown::Unreached(error),
         }
     }
 }

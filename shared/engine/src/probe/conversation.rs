@@ -14,11 +14,11 @@ use super::{
     auth::{self, Login},
     banner, bare,
     chain::{Shown, ShownChain},
-    dane, ms,
+    dane, ms, old_tls,
     remarks::{self, Seen},
     reply::Reply,
     server_name,
-    tls::{handshake_failure, is_the_servers, was_cut},
+    tls::{handshake_failure, is_the_servers, shares_no_suite, was_cut},
     wire::{Wire, WireError},
 };
 
@@ -53,16 +53,24 @@ pub(super) struct Talk<'a> {
     handshake_answered: bool,
     /// The connection ended in the handshake.
     pub handshake_cut: bool,
+    /// The handshake failed as it does where no suite is shared.
+    handshake_unshared: bool,
 }
 
 /// Holds the conversation and judges it.
 pub(super) async fn hold(prober: &Prober, target: &ProbeTarget, address: IpAddr, stream: TcpStream, started: Instant) -> ProbeReport {
     let mut talk = Talk::new(prober, target, address, stream, started);
-    let end = talk.run().await;
+    let mut end = talk.run().await;
     talk.wire.quit(end.as_ref().err().is_none_or(|end| end.in_step)).await;
-    let Talk { wire, mut report, mut seen, chain, .. } = talk;
+    let Talk { wire, mut report, mut seen, chain, handshake_unshared, .. } = talk;
     // The conversation ends here; what is asked of DNS about it afterwards is no part of its time.
     report.stage_ms.total = Some(ms(started));
+    if handshake_unshared && let Some(suite) = old_tls::only_rsa(prober, target, address).await {
+        // Most senders still speak it, so that the server is not down for them.
+        let reason = format!("TLS works only for programs that speak RSA key exchange ({suite}), which gives no forward secrecy");
+        end = Err(End { verdict: Verdict::Degraded, reason, in_step: false });
+        (seen.handshake_failed, seen.only_rsa) = (None, Some(suite));
+    }
     (seen.long_line, seen.bare_lf, seen.waits) = (wire.long_line, wire.bare_lf, wire.waits);
     let own_name = banner::own_name(&report, seen.ehlo_name.as_deref());
     let (foreign, as_helo, dane) = tokio::join!(
@@ -103,21 +111,19 @@ pub(super) async fn chain(prober: &Prober, target: &ProbeTarget, address: IpAddr
         }));
     }
     if let Some((reason, _)) = seen.handshake_failed {
-        return if handshake_answered { Shown::BadHandshake(reason) } else { Shown::Unknown(reason) };
+        return if handshake_answered { Shown::BadHandshake(reason) } else { Shown::Ended(reason) };
     }
     if seen.starttls_missing {
-        // Some firewalls overwrite the word with X on its way to us, so that nobody behind them uses TLS.
-        let crossed_out = |line: &String| keyword(line).len() >= 4 && keyword(line).bytes().all(|byte| matches!(byte, b'X' | b'x' | b'A'));
-        if report.extensions.iter().any(crossed_out) {
-            return Shown::Unknown("a firewall on the way from here crosses STARTTLS out".to_owned());
+        if crossed_out(&report.extensions).is_some() {
+            return Shown::Ended("a firewall on the way from here crosses STARTTLS out".to_owned());
         }
         return Shown::NoStarttls;
     }
     if let Some(reply) = seen.starttls_refused {
         // A temporary refusal passes; senders come back, and so do we.
-        return if reply.starts_with('4') { Shown::Unknown(format!("STARTTLS is refused for now: {reply}")) } else { Shown::StarttlsRefused(reply) };
+        return if reply.starts_with('4') { Shown::Ended(format!("STARTTLS is refused for now: {reply}")) } else { Shown::StarttlsRefused(reply) };
     }
-    Shown::Unknown(end.err().map_or_else(|| "the conversation ended early".to_owned(), |end| end.reason))
+    Shown::Ended(end.err().map_or_else(|| "the conversation ended early".to_owned(), |end| end.reason))
 }
 
 impl<'a> Talk<'a> {
@@ -132,6 +138,7 @@ impl<'a> Talk<'a> {
             chain: Vec::new(),
             handshake_answered: false,
             handshake_cut: false,
+            handshake_unshared: false,
         }
     }
 
@@ -249,6 +256,7 @@ impl<'a> Talk<'a> {
                 let (reason, old) = handshake_failure(&error);
                 self.handshake_answered = is_the_servers(&error);
                 self.handshake_cut = was_cut(&error);
+                self.handshake_unshared = shares_no_suite(&error);
                 self.seen.handshake_failed = Some((reason.clone(), old));
                 Err(End { verdict: Verdict::Down, reason, in_step: false })
             }
@@ -290,6 +298,12 @@ fn refused(what: &str, reply: &Reply) -> End {
 /// The reply to EHLO has this keyword.
 pub(super) fn offers(extensions: &[String], word: &str) -> bool {
     extensions.iter().any(|line| keyword(line).eq_ignore_ascii_case(word))
+}
+
+/// What stands where STARTTLS should: some firewalls overwrite the word with X on its way, so that nobody behind them uses TLS.
+pub(super) fn crossed_out(extensions: &[String]) -> Option<&str> {
+    let crosses = |word: &str| word.matches(['X', 'x']).count() >= 4 && word.bytes().all(|byte| matches!(byte, b'X' | b'x' | b'A'));
+    extensions.iter().map(|line| keyword(line)).find(|word| crosses(word))
 }
 
 pub(super) fn keyword(line: &str) -> &str {

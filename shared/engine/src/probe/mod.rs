@@ -24,14 +24,20 @@ mod chain;
 mod codes;
 mod conversation;
 mod dane;
+mod data;
+#[cfg(test)]
+mod data_tests;
 pub mod drift;
 mod extensions;
 pub mod facts;
+mod injection;
 mod least_size;
 mod memo;
 mod old_tls;
 pub(crate) mod remarks;
 mod reply;
+mod stripped;
+mod submission;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tls;
@@ -59,6 +65,7 @@ pub use asked::{Asks, QUESTIONS, is_of_owner, question_of};
 pub use auth::{Credentials, Mechanism, Secret};
 pub use chain::{Shown, ShownChain};
 pub use least_size::with_least_size;
+pub use stripped::{misses_starttls, starttls_at, with_starttls_elsewhere};
 
 /// How the reason of an unknown outcome begins when outbound port 25 seems blocked here.
 pub const PORT25_BLOCKED: &str = "outbound port 25 seems blocked from here";

@@ -56,6 +56,23 @@ const ANONYMOUS_SUITES: [(u16, &str); 6] = [
     (0xc019, "TLS_ECDH_anon_WITH_AES_256_CBC_SHA"),
 ];
 
+/// Suites of TLS 1.2 with forward secrecy, whatever else they are: what a server is offered before it is said to have none.
+const FORWARD_SECRET_SUITES: [u16; 20] = [
+    0xc02b, 0xc02c, 0xc02f, 0xc030, 0xcca8, 0xcca9, 0xccaa, 0x009e, 0x009f, 0xc023, 0xc024, 0xc027, 0xc028, 0xc009, 0xc00a, 0xc013, 0xc014, 0x0067,
+    0x006b, 0x0033,
+];
+
+/// Suites of TLS 1.2 whose key exchange is RSA, with their names.
+const RSA_SUITES: [(u16, &str); 7] = [
+    (0x009c, "TLS_RSA_WITH_AES_128_GCM_SHA256"),
+    (0x009d, "TLS_RSA_WITH_AES_256_GCM_SHA384"),
+    (0x003c, "TLS_RSA_WITH_AES_128_CBC_SHA256"),
+    (0x003d, "TLS_RSA_WITH_AES_256_CBC_SHA256"),
+    (0x002f, "TLS_RSA_WITH_AES_128_CBC_SHA"),
+    (0x0035, "TLS_RSA_WITH_AES_256_CBC_SHA"),
+    (0x000a, "TLS_RSA_WITH_3DES_EDE_CBC_SHA"),
+];
+
 /// No `ServerHello` with its extensions is longer than a few hundred octets; a record holds 16 kB at most.
 const LONGEST_RECORD: usize = 16 * 1024;
 /// Up to the suite: type and length (4), version (2), random (32), session id (1 + 32), suite (2).
@@ -110,6 +127,16 @@ pub(super) async fn look(prober: &Prober, target: &ProbeTarget, address: IpAddr)
         }
     }
     Found { remarks, untold }
+}
+
+/// The suite of a server that knows RSA key exchange alone: it refuses every suite with forward secrecy and takes one without. Nothing where it
+/// does not, or could not be asked.
+pub(super) async fn only_rsa(prober: &Prober, target: &ProbeTarget, address: IpAddr) -> Option<&'static str> {
+    let secret = offer(prober, target, address, TLS_1_2, &FORWARD_SECRET_SUITES).await;
+    if secret != Ok(Answer::Refused) {
+        return None;
+    }
+    chosen(prober, target, address, &RSA_SUITES).await.ok().flatten()
 }
 
 /// The name of the suite that the server takes of these.
@@ -195,8 +222,8 @@ fn client_hello(version: u16, suites: &[u16], name: Option<&str>) -> Vec<u8> {
         extension(10, sized(&[0, 23, 0, 24, 0, 25, 0, 29]));
         extension(11, vec![1, 0]);
         if version == TLS_1_2 {
-            // RSA and ECDSA with SHA-256 and SHA-1.
-            extension(13, sized(&[4, 1, 4, 3, 2, 1, 2, 3]));
+            // RSA, ECDSA and RSASSA-PSS with SHA-256, SHA-384 and SHA-512, RSA and ECDSA with SHA-1.
+            extension(13, sized(&[4, 1, 4, 3, 5, 1, 5, 3, 6, 1, 6, 3, 8, 4, 8, 5, 8, 6, 2, 1, 2, 3]));
         }
         body.extend(sized(&extensions));
     }

@@ -8,7 +8,7 @@ use waypost_types::{
     outcome::{AuthReport, LoginOutcome, ProbeMode, ProbeReport, Verdict},
 };
 
-use super::{auth::shows_secret, banner, codes, dane, extensions, tls::Judged};
+use super::{auth::shows_secret, banner, codes, conversation::crossed_out, dane, extensions, tls::Judged};
 use crate::audit::rules::{Remark, remark};
 
 /// What the conversation showed beside the report.
@@ -23,6 +23,8 @@ pub(super) struct Seen {
     pub starttls_refused: Option<String>,
     /// The handshake failed: why, and whether for old versions.
     pub handshake_failed: Option<(String, bool)>,
+    /// The suite that it takes, where it takes none with forward secrecy.
+    pub only_rsa: Option<&'static str>,
     /// The judged certificate.
     pub certificate: Option<Judged>,
     /// A line beyond the 512 bytes of RFC 5321.
@@ -85,7 +87,12 @@ fn hint(host: &str, finding: Finding) -> Finding {
 
 fn tls(report: &ProbeReport, seen: &Seen, remarks: &mut Vec<Remark>) {
     let host = &report.host;
-    if seen.starttls_missing {
+    if seen.starttls_missing
+        && let Some(word) = crossed_out(&report.extensions)
+    {
+        let summary = format!("{host} shows “{word}” on port {} where STARTTLS should stand: something on the way crosses it out", report.port);
+        remarks.push(remark("starttls.ehlo_hidden", host, summary));
+    } else if seen.starttls_missing {
         let why = if seen.helo_only { ": the server knows HELO only" } else { "" };
         remarks.push(remark("starttls.missing", host, format!("{host} does not offer STARTTLS on port {}{why}", report.port)));
     }
@@ -96,6 +103,10 @@ fn tls(report: &ProbeReport, seen: &Seen, remarks: &mut Vec<Remark>) {
     if let Some((reason, old)) = &seen.handshake_failed {
         let rule = if *old { "tls.no_12" } else { "starttls.handshake_fails" };
         remarks.push(remark(rule, host, format!("The TLS handshake with {host} on port {} fails: {reason}", report.port)));
+    }
+    if let Some(suite) = seen.only_rsa {
+        let summary = format!("{host} refuses every TLS suite with forward secrecy on port {} and takes {suite}", report.port);
+        remarks.push(remark("tls.no_forward_secrecy", host, summary));
     }
     if report.tls.as_ref().is_some_and(|tls| tls.version == "TLSv1.2") {
         remarks.push(remark("tls.no_13", host, format!("{host} speaks TLS 1.2, not 1.3")));

@@ -180,6 +180,23 @@ async fn servers_without_starttls_are_degraded() {
 }
 
 #[tokio::test]
+async fn starttls_that_a_firewall_crosses_out_is_told_from_none() {
+    for (line, rule) in [
+        ("250 XXXXXXXA\r\n", "starttls.ehlo_hidden"),
+        ("250 XXXXXXXX\r\n", "starttls.ehlo_hidden"),
+        // A word of its own (RFC 5321 2.2.1), and one of Exchange's.
+        ("250 XEXCH50\r\n", "starttls.missing"),
+        ("250 X-EXPS GSSAPI\r\n", "starttls.missing"),
+    ] {
+        let report = probed(ProbeMode::Starttls, move |stream| async move {
+            script(stream, "220 mx.lab.test\r\n", usual(line)).await;
+        })
+        .await;
+        assert_eq!((report.verdict, rules(&report)), (Verdict::Degraded, vec![rule]), "{report:#?}");
+    }
+}
+
+#[tokio::test]
 async fn replies_that_end_in_lf_alone_are_remarked() {
     let report = probed(ProbeMode::Plain, |stream| async move {
         script(stream, "220 mx.lab.test\n", usual("250 HELP\r\n")).await;
@@ -399,14 +416,14 @@ async fn chains_are_shown_or_why_not() {
     assert!(matches!(shown(speaks("250 HELP\r\n")).await, Shown::NoStarttls));
     // Cisco's firewalls cross the word out.
     let crossed = shown(speaks("250-XXXXXXXA\r\n250 HELP\r\n")).await;
-    assert!(matches!(&crossed, Shown::Unknown(why) if why.contains("firewall")), "{crossed:?}");
+    assert!(matches!(&crossed, Shown::Ended(why) if why.contains("firewall")), "{crossed:?}");
     for (reply, temporary) in [("454 later\r\n", true), ("502 no\r\n", false)] {
         let refused = shown(move |stream| async move {
             let answer = move |line: &str| if line == "STARTTLS" { Some(reply.to_owned()) } else { usual("250 STARTTLS\r\n")(line) };
             script(stream, "220 mx.lab.test\r\n", answer).await;
         })
         .await;
-        assert_eq!(matches!(refused, Shown::Unknown(_)), temporary, "{refused:?}");
+        assert_eq!(matches!(refused, Shown::Ended(_)), temporary, "{refused:?}");
         assert_eq!(matches!(refused, Shown::StarttlsRefused(_)), !temporary, "{refused:?}");
     }
     for (answer, servers) in [(&b"\x15\x03\x01\x00\x02\x02\x46"[..], true), (b"", false)] {
@@ -421,11 +438,11 @@ async fn chains_are_shown_or_why_not() {
         })
         .await;
         assert_eq!(matches!(broken, Shown::BadHandshake(_)), servers, "{broken:?}");
-        assert_eq!(matches!(broken, Shown::Unknown(_)), !servers, "{broken:?}");
+        assert_eq!(matches!(broken, Shown::Ended(_)), !servers, "{broken:?}");
     }
     for greeting in ["554 5.7.1 go away\r\n", "421 busy\r\n", "SSH-2.0-x\r\n", ""] {
         let turned_away = shown(move |stream| async move { drop(script(stream, greeting, usual("250 HELP\r\n")).await) }).await;
-        assert!(matches!(turned_away, Shown::Unknown(_)), "{greeting}: {turned_away:?}");
+        assert!(matches!(turned_away, Shown::Ended(_)), "{greeting}: {turned_away:?}");
     }
     let guarded = Net::new(NetConfig { egress: Egress::Guarded { allow: Vec::new() }, ..NetConfig::default() }).unwrap();
     let refused = Prober::new(&guarded).chain("mx.lab.test", "127.0.0.1".parse().unwrap(), 25).await;

@@ -290,6 +290,12 @@ pub(crate) fn was_cut(error: &io::Error) -> bool {
     matches!(error.kind(), UnexpectedEof | BrokenPipe | ConnectionReset | ConnectionAborted)
 }
 
+/// Whether it failed as it does where no suite is shared: by the alerts for that, or cut off, as some servers do it.
+pub(crate) fn shares_no_suite(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    matches!(inner, Some(Error::AlertReceived(AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity))) || was_cut(error)
+}
+
 /// Why a handshake failed, in words, and whether protocol versions were the reason.
 pub(crate) fn handshake_failure(error: &io::Error) -> (String, bool) {
     match error.kind() {

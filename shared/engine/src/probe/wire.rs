@@ -112,11 +112,29 @@ impl<'a> Wire<'a> {
         session.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(&[])).ok()
     }
 
-    /// From now on this text is masked in the transcript, whoever says it.
+    /// From now on this text is masked in the transcript and in replies, whoever says it.
     pub fn keep_secret(&mut self, text: String) {
         if !text.is_empty() {
             self.secrets.push(text);
+            // One may hold another, which masked first would leave the rest of it.
+            self.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         }
+    }
+
+    /// The text without what is secret: before it is cut, or the first half of a secret would be left.
+    pub fn masked(&self, text: String) -> String {
+        self.secrets.iter().fold(text, |text, secret| text.replace(secret.as_str(), "****"))
+    }
+
+    /// A line of a reply without what is secret. Its code is no part of the text, and a challenge is for us to read: what it says is masked where it
+    /// is told.
+    fn masked_line(&self, line: Vec<u8>) -> Vec<u8> {
+        if self.secrets.is_empty() || line.starts_with(b"334") {
+            return line;
+        }
+        let is_reply = line.len() > 3 && line[..3].iter().all(u8::is_ascii_digit);
+        let (code, text) = line.split_at(if is_reply { 4 } else { 0 });
+        [code, self.masked(String::from_utf8_lossy(text).into_owned()).as_bytes()].concat()
     }
 
     /// Sends a command and waits for the reply.
@@ -154,6 +172,18 @@ impl<'a> Wire<'a> {
         Ok(())
     }
 
+    /// Sends a message, or part of one; the transcript says what it was.
+    pub async fn put_message(&mut self, text: String, shown: &str) -> Result<(), WireError> {
+        self.log(Speaker::Client, shown.as_bytes());
+        self.put(text, self.deadline).await
+    }
+
+    /// Closes the connection in the middle of a message, which ends it (RFC 5321 4.1.1.10): nothing else is said.
+    pub async fn hang_up(&mut self) {
+        self.close_until(Instant::now() + self.limits.quit).await;
+        self.link = Link::Gone;
+    }
+
     /// Waits for the greeting, with more patience than for any other reply; the rest of the conversation has its time from then on.
     pub async fn greeting(&mut self) -> Result<Reply, WireError> {
         let reply = self.reply_until(Instant::now() + self.limits.greeting, self.limits.greeting).await;
@@ -173,6 +203,7 @@ impl<'a> Wire<'a> {
         let mut parser = ReplyParser::default();
         loop {
             let line = self.line_until(until, idle).await?;
+            let line = self.masked_line(line);
             if let Some(reply) = parser.feed(&line, self.limits.reply_lines)? {
                 return Ok(reply);
             }
@@ -331,12 +362,11 @@ impl<'a> Wire<'a> {
     }
 
     fn log(&mut self, from: Speaker, line: &[u8]) {
-        let mut line = shown(line, LINE_SHOWN);
-        for secret in &self.secrets {
-            if line.contains(secret.as_str()) {
-                line = line.replace(secret.as_str(), "****");
-            }
-        }
+        let line = if self.secrets.is_empty() {
+            shown(line, LINE_SHOWN)
+        } else {
+            shown(self.masked(String::from_utf8_lossy(line).into_owned()), LINE_SHOWN)
+        };
         let at_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.transcript.push(TranscriptLine { at_ms, from, line });
     }

@@ -111,7 +111,8 @@ pub struct CloseLook {
     pub address: IpAddr,
     /// When.
     pub at: DateTime<Utc>,
-    /// Only its owner may have it asked this: relaying, recipients, VRFY and EXPN, commands ahead of TLS. Else it is old TLS.
+    /// Only its owner may have it asked this: relaying, recipients, VRFY and EXPN, commands ahead of TLS, what it does with a message. Else it is
+    /// what any client may ask: old TLS, and the ports where mail programs log in.
     #[serde(default)]
     pub of_owner: bool,
     /// Remarks.

@@ -12,6 +12,7 @@ use waypost_types::Finding;
 mod dane;
 mod dnssec;
 mod mta_sts;
+mod mx;
 
 use super::{
     dane_match::record_for,
@@ -26,7 +27,8 @@ use crate::net::{
 
 async fn look(net: &Net, smtp: Option<SocketAddr>, options: &AuditOptions, families: &[Family]) -> AuditReport {
     let times = Times::of(options);
-    let chains = Chains::new(net, options.look_at_certificates, times.looks).at_port(smtp.map_or(9, |address| address.port()));
+    let chains =
+        Chains::new(net, options.look_at_certificates, times.looks).with_port25(&options.port25).at_port(smtp.map_or(9, |address| address.port()));
     look_at(net, &"e.example".parse().unwrap(), options, families, (times, confirm::PORT), &chains).await
 }
 

@@ -12,12 +12,16 @@ use super::{
     reply::Reply,
     wire::{Wire, WireError},
 };
+use crate::text::shown;
 use sasl::{Exchange, SaslError};
 
 pub use sasl::Mechanism;
 
 /// RFC 5321 4.5.3.1.4: a command line has 512 bytes with its end. A longer first answer waits for the server's 334.
 const MOST_COMMAND: usize = 510;
+
+/// Characters shown of what a server says inside a mechanism.
+const TOLD: usize = 120;
 
 /// Challenges of one login; SCRAM has two and LOGIN too.
 const MOST_CHALLENGES: usize = 5;
@@ -115,8 +119,12 @@ pub(super) async fn log_in(wire: &mut Wire<'_>, login: &Login<'_>) -> Result<Log
         Ok(exchange) => exchange,
         Err(error) => return Ok(ended(Some(mechanism), LoginOutcome::Untried, format!("the login was not tried: {error}"))),
     };
+    // A server may say back what it has read out of what we said.
+    wire.keep_secret(STANDARD.encode(credentials.text()));
+    wire.keep_secret(credentials.text().to_owned());
     let (reply, said) = converse(wire, mechanism, &mut exchange).await?;
-    Ok(judge(mechanism, &reply, said, &exchange))
+    let told = exchange.told().map(|told| shown(wire.masked(told.to_owned()), TOLD));
+    Ok(judge(mechanism, &reply, said, (&exchange, told)))
 }
 
 /// Says and answers until the server decides, or until it asks what the mechanism has no answer for.
@@ -167,9 +175,9 @@ async fn answer(exchange: &mut Exchange, challenge: &str) -> Result<String, Sasl
     answer.map(|answer| STANDARD.encode(answer))
 }
 
-fn judge(mechanism: Mechanism, reply: &Reply, gave_up: Option<SaslError>, exchange: &Exchange) -> LoginReport {
+fn judge(mechanism: Mechanism, reply: &Reply, gave_up: Option<SaslError>, (exchange, told): (&Exchange, Option<String>)) -> LoginReport {
     let name = mechanism.as_str();
-    let said = exchange.told().map(|told| format!(" (it says “{told}”)")).unwrap_or_default();
+    let said = told.map(|told| format!(" (it says “{told}”)")).unwrap_or_default();
     let with = |outcome, reason: String| ended(Some(mechanism), outcome, reason);
     if let Some(error) = gave_up {
         return with(LoginOutcome::Failed, format!("the login by {name} fails: {error}"));
@@ -205,7 +213,7 @@ mod tests {
     #[test]
     fn answers_to_a_login_are_told_apart() {
         let exchange = Exchange::default();
-        let outcome = |code, line: &str| judge(Mechanism::Plain, &Reply { code, lines: vec![line.to_owned()] }, None, &exchange).outcome;
+        let outcome = |code, line: &str| judge(Mechanism::Plain, &Reply { code, lines: vec![line.to_owned()] }, None, (&exchange, None)).outcome;
         for (code, line, wanted) in [
             (235, "2.7.0 in", LoginOutcome::Accepted),
             (535, "5.7.8 no", LoginOutcome::Refused),
@@ -220,7 +228,7 @@ mod tests {
         ] {
             assert_eq!(outcome(code, line), wanted, "{code} {line}");
         }
-        let gave_up = judge(Mechanism::ScramSha256, &Reply { code: 501, lines: vec![String::new()] }, Some(SaslError::Malformed), &exchange);
+        let gave_up = judge(Mechanism::ScramSha256, &Reply { code: 501, lines: vec![String::new()] }, Some(SaslError::Malformed), (&exchange, None));
         assert_eq!(gave_up.outcome, LoginOutcome::Failed);
     }
 }

@@ -9,7 +9,7 @@ use super::{
     Credentials, Login, Secret,
     scram::{Hash, Scram},
 };
-use crate::text::shown;
+use crate::{probe::reply::LINE_SHOWN, text::shown};
 
 /// A way to log in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,11 +185,11 @@ impl Exchange {
             State::Cram(user, password) => (State::Over, cram_md5(&user, password.expose_secret(), challenge)?.into_bytes()),
             State::Scram(mut scram) => {
                 let answer = scram.answer(challenge);
-                self.told = scram.told().map(|told| shown(told.as_bytes(), 80));
+                self.told = scram.told().map(|told| shown(told.as_bytes(), LINE_SHOWN));
                 (State::Scram(scram), answer?.into_bytes())
             }
             State::Bearer(_, answer) => {
-                self.told = Some(shown(challenge, 120));
+                self.told = Some(shown(challenge, LINE_SHOWN));
                 (State::Over, answer.to_vec())
             }
             State::Once(_) | State::Over => return Err(SaslError::Endless),
@@ -198,7 +198,7 @@ impl Exchange {
         Ok(answer)
     }
 
-    /// What the server said of its refusal inside the mechanism.
+    /// What the server said of its refusal inside the mechanism, uncut: it may have a secret in it.
     pub fn told(&self) -> Option<&str> {
         self.told.as_deref()
     }

@@ -1,7 +1,7 @@
 //! Servers that choose what they are told to, and real ones that speak nothing old.
 
 use tokio::net::TcpListener;
-use waypost_types::outcome::{ProbeMode, ProbeReport};
+use waypost_types::outcome::{ProbeMode, ProbeReport, Verdict};
 
 use super::{
     super::{
@@ -146,6 +146,67 @@ async fn what_was_found_stays_where_another_question_is_not_answered() {
     let found_rules: Vec<String> = found.remarks.into_iter().map(|remark| remark.done().rule).collect();
     assert_eq!(found_rules, ["tls.old_version", "tls.weak_cipher"]);
     assert!(found.untold.is_some_and(|reason| reason.contains("in time")));
+}
+
+/// Probes a server that shares nothing with good TLS and takes the first of `takes` that it is offered in TLS 1.2; or cuts whoever has none off.
+async fn held_with(mode: ProbeMode, takes: &'static [u16], cuts: bool) -> ProbeReport {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut stream = if mode == ProbeMode::Implicit {
+                    stream
+                } else {
+                    let mut stream = script(stream, "220 mx.lab.test ESMTP\r\n", usual("250 STARTTLS\r\n")).await?.into_inner();
+                    stream.write_all(b"220 go\r\n").await.ok()?;
+                    stream
+                };
+                let mut hello = vec![0; 4096];
+                let count = stream.read(&mut hello).await.ok()?;
+                let good = hello[..count].windows(2).any(|pair| pair == [0x13, 0x01]);
+                let offered = if good { Vec::new() } else { read_hello(&hello[..count]).suites };
+                let answer = match takes.iter().find(|suite| offered.contains(suite)) {
+                    Some(suite) => {
+                        let body = [&TLS_1_2.to_be_bytes()[..], &[9; 32], &[0], &suite.to_be_bytes(), &[0]].concat();
+                        [&[22, 3, 3], &sized(&[&[2, 0], &sized(&body)[..]].concat())[..]].concat()
+                    }
+                    None if cuts => return None,
+                    // handshake_failure
+                    None => vec![21, 3, 3, 0, 2, 2, 40],
+                };
+                stream.write_all(&answer).await.ok()
+            });
+        }
+    });
+    let target = ProbeTarget { host: "mx.lab.test".to_owned(), port: address.port(), mode, auth: None };
+    let held = prober().probe_address(&target, address.ip()).await;
+    server.abort();
+    held
+}
+
+#[tokio::test]
+async fn a_server_of_rsa_key_exchange_alone_is_degraded_and_not_down() {
+    const RSA: &[u16] = &[0x003c, 0x002f];
+    let cases: [(ProbeMode, &[u16], bool, bool); 7] = [
+        (ProbeMode::Starttls, RSA, false, true),
+        (ProbeMode::Starttls, RSA, true, true),
+        (ProbeMode::Implicit, RSA, false, true),
+        // Nothing at all; DHE, which is secret and which our library does not speak either; and RSA beside ECDHE.
+        (ProbeMode::Starttls, &[], false, false),
+        (ProbeMode::Starttls, &[], true, false),
+        (ProbeMode::Starttls, &[0x0033, 0x002f], false, false),
+        (ProbeMode::Starttls, &[0xc02f, 0x002f], false, false),
+    ];
+    let all = futures::future::join_all(cases.map(|(mode, takes, cuts, _)| held_with(mode, takes, cuts))).await;
+    for ((_, takes, _, only_rsa), held) in cases.into_iter().zip(all) {
+        let (verdict, rule) = if only_rsa { (Verdict::Degraded, "tls.no_forward_secrecy") } else { (Verdict::Down, "starttls.handshake_fails") };
+        assert_eq!((held.verdict, rules(&held)), (verdict, vec![rule]), "{takes:?}: {held:#?}");
+        if only_rsa {
+            assert!(held.findings[0].summary.contains("TLS_RSA_WITH_AES_128_CBC_SHA256") && held.reason.contains("forward secrecy"), "{held:#?}");
+            assert_eq!(held.findings[0].severity, Severity::Medium);
+        }
+    }
 }
 
 #[test]
