@@ -22,7 +22,18 @@ use crate::{
 const FORM_BYTES: usize = 768 * 1024;
 
 pub(super) fn router(site: Site) -> Router {
-    let pages = Router::new()
+    let pages = public()
+        .merge(watched())
+        .merge(told())
+        .fallback(async || ApiFailure::not_found())
+        .layer(DefaultBodyLimit::max(FORM_BYTES))
+        .layer(middleware::from_fn_with_state(site.clone(), visit::around));
+    Router::new().route("/assets/{name}", get(asset)).with_state(site).merge(pages)
+}
+
+/// Pages without an organisation around them.
+fn public() -> Router {
+    Router::new()
         .route("/", get(landing::landing))
         .route("/lookup", get(landing::search_for))
         .route("/lookup/", get(async || redirect("/")))
@@ -37,6 +48,13 @@ pub(super) fn router(site: Site) -> Router {
         .route("/verify", get(account::show_verify).post(account::verify))
         .route("/verify/resend", post(account::resend))
         .route("/dev/mailbox", get(mailbox::show))
+        .route("/slack/callback", get(channels::slack::back))
+        .route("/invitation", get(invitation::show).post(invitation::accept))
+}
+
+/// What an organisation watches.
+fn watched() -> Router {
+    Router::new()
         .route("/o/{org}", get(overview::overview))
         .route("/o/{org}/add", get(add::show))
         .route("/o/{org}/domains", get(domains::list).post(domains::create))
@@ -77,11 +95,15 @@ pub(super) fn router(site: Site) -> Router {
         .route("/o/{org}/lists/remove", post(lists::remove).get(back))
         .route("/o/{org}/lists/key", post(lists::set_key).get(back))
         .route("/o/{org}/lists/forget", post(lists::forget_key).get(back))
+}
+
+/// Who is told of what happens, and what holds for the organisation as a whole.
+fn told() -> Router {
+    Router::new()
         .route("/o/{org}/channels", get(channels::show).post(channels::create))
         .route("/o/{org}/channels/slack", get(channels::slack::choose).post(channels::slack::create))
         .route("/o/{org}/channels/slack/add", get(channels::slack::add))
         .route("/o/{org}/channels/slack/remove", post(channels::slack::remove).get(back))
-        .route("/slack/callback", get(channels::slack::back))
         .route("/o/{org}/channels/{id}", get(channels::channel::show))
         .route("/o/{org}/channels/{id}/test", post(channels::channel::test).get(back))
         .route("/o/{org}/channels/{id}/settings", post(channels::channel::change).get(back))
@@ -104,7 +126,6 @@ pub(super) fn router(site: Site) -> Router {
         .route("/o/{org}/rules/{id}", get(rules::rule::show))
         .route("/o/{org}/rules/{id}/settings", post(rules::rule::change).get(back))
         .route("/o/{org}/rules/{id}/delete", post(rules::rule::remove).get(back))
-        .route("/invitation", get(invitation::show).post(invitation::accept))
         .route("/o/{org}/team", get(team::show).post(team::invite))
         .route("/o/{org}/team/role", post(team::change).get(back))
         .route("/o/{org}/team/remove", post(team::remove).get(back))
@@ -123,10 +144,6 @@ pub(super) fn router(site: Site) -> Router {
         .route("/o/{org}/incidents/{id}/cause", post(incidents::cause).get(back))
         .route("/o/{org}/incidents/{id}/mute", post(incidents::mute).get(back))
         .route("/o/{org}/incidents/{id}/resolve", post(incidents::resolve).get(back))
-        .fallback(async || ApiFailure::not_found())
-        .layer(DefaultBodyLimit::max(FORM_BYTES))
-        .layer(middleware::from_fn_with_state(site.clone(), visit::around));
-    Router::new().route("/assets/{name}", get(asset)).with_state(site).merge(pages)
 }
 
 /// Whoever opens the address of an action, by reloading what answered it, is led to the page that it acts on.

@@ -118,7 +118,7 @@ async fn the_list_shows_what_is_not_over_and_narrows() {
         html.contains("value=\"mx&amp;1\"") && html.contains("href=\"/o/acme/incidents?severity=critical&amp;q=mx%261&amp;status=all\""),
         "{html}"
     );
-    let asked = asked.lock().unwrap();
+    let asked = asked.lock().unwrap().clone();
     for path in [
         "/incidents?limit=50&status=active",
         "/incidents?limit=50&severity=critical&q=mx%261&status=resolved&cursor=c",

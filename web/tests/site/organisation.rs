@@ -83,17 +83,8 @@ pub fn member(role: &'static str) -> impl Fn(&ApiRequest) -> (u16, Value) + Send
             "orgs/acme/domains" => list(vec![domain(), long_domain()]),
             "orgs/acme/servers" => list(vec![server()]),
             "orgs/acme/addresses" => list(vec![address()]),
-            "orgs/acme/members" => list(vec![
-                json!({ "id": "usr_0000000000000000000000000000000a", "email": "ops@example.com", "email_verified": true, "role": role, "joined_at": AT, "version": 1 }),
-                json!({ "id": "usr_00000000000000000000000000000002", "email": "owner+<b>@example.com", "email_verified": true, "role": "owner", "joined_at": AT, "version": 4 }),
-                json!({ "id": "usr_00000000000000000000000000000003", "email": "ed@example.com", "email_verified": false, "role": "editor", "joined_at": AT, "version": 2 }),
-            ]),
-            "orgs/acme/invitations" => list(vec![
-                json!({ "id": "inv_00000000000000000000000000000001", "email": "new@example.com", "role": "viewer", "invited_by": "ops@example.com", "sent_at": AT,
-                    "expires_at": "2999-01-01T00:00:00Z", "created_at": AT, "version": 1 }),
-                json!({ "id": "inv_00000000000000000000000000000002", "email": "late@example.com", "role": "editor", "invited_by": "ops@example.com", "sent_at": AT,
-                    "expires_at": "2020-01-01T00:00:00Z", "created_at": AT, "version": 1 }),
-            ]),
+            "orgs/acme/members" => list(people(role)),
+            "orgs/acme/invitations" => list(invitations()),
             "orgs/acme/pools" => list(vec![pool()]),
             "orgs/empty/pools" => list(vec![]),
             "orgs/acme/monitors" => list(vec![services::mailbox(), services::record()]),
@@ -225,6 +216,23 @@ fn quiet_route() -> Value {
 fn preview() -> Value {
     json!({ "routes": [ROUTE], "members": { "when": "held", "until": "2026-11-19T07:00:00Z" }, "channels": [{ "channel": CHANNEL, "at": { "when": "now" } }],
         "follow_ups": [{ "route": ROUTE, "step": 1, "due_at": "2026-11-18T13:15:00Z" }, { "route": ROUTE, "step": 0, "due_at": "2026-11-18T14:00:00Z" }] })
+}
+
+fn people(role: &str) -> Vec<Value> {
+    vec![
+        json!({ "id": "usr_0000000000000000000000000000000a", "email": "ops@example.com", "email_verified": true, "role": role, "joined_at": AT, "version": 1 }),
+        json!({ "id": "usr_00000000000000000000000000000002", "email": "owner+<b>@example.com", "email_verified": true, "role": "owner", "joined_at": AT, "version": 4 }),
+        json!({ "id": "usr_00000000000000000000000000000003", "email": "ed@example.com", "email_verified": false, "role": "editor", "joined_at": AT, "version": 2 }),
+    ]
+}
+
+fn invitations() -> Vec<Value> {
+    vec![
+        json!({ "id": "inv_00000000000000000000000000000001", "email": "new@example.com", "role": "viewer", "invited_by": "ops@example.com", "sent_at": AT,
+                    "expires_at": "2999-01-01T00:00:00Z", "created_at": AT, "version": 1 }),
+        json!({ "id": "inv_00000000000000000000000000000002", "email": "late@example.com", "role": "editor", "invited_by": "ops@example.com", "sent_at": AT,
+                    "expires_at": "2020-01-01T00:00:00Z", "created_at": AT, "version": 1 }),
+    ]
 }
 
 fn me(role: &str) -> Value {
