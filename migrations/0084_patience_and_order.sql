@@ -17,6 +17,10 @@ SELECT setval(pg_get_serial_sequence('outbox', 'seq'), current_setting('waypost.
 -- where the other side has been away for as long: what waited because we were away ourselves is not lost to the first busy answer.
 ALTER TABLE channels ADD COLUMN away_since timestamptz;
 
+-- Since when this very message is put off. A receiver that takes all others and never this one is not away, and the message would hold up its
+-- incident for ever: after a dozen answers its own age counts.
+ALTER TABLE outbox ADD COLUMN put_off_since timestamptz;
+
 -- As of 0081, in the order of the numbers, with the time from which a message's age counts.
 DROP FUNCTION claim_outbox(timestamptz, int, int);
 CREATE FUNCTION claim_outbox(p_now timestamptz, p_limit int, p_lease_s int)
@@ -70,7 +74,7 @@ AS $$
          leased_until = p_now + make_interval(secs => p_lease_s)
   FROM due, channels c WHERE o.org_id = due.org_id AND o.id = due.id AND c.org_id = o.org_id AND c.id = o.channel_id
   RETURNING o.org_id, o.id, o.incident_id, o.message, o.message_id, o.attempts, c.id, c.kind, c.sealed, c.enabled,
-            greatest(o.created_at, coalesce(c.away_since, p_now))
+            least(greatest(o.created_at, coalesce(c.away_since, p_now)), CASE WHEN o.attempts >= 12 THEN coalesce(o.put_off_since, p_now) ELSE p_now END)
 $$;
 ALTER FUNCTION claim_channel_messages(timestamptz, int, int) OWNER TO waypost_system;
 REVOKE EXECUTE ON FUNCTION claim_channel_messages FROM PUBLIC;

@@ -8,7 +8,8 @@ CREATE TABLE invitations (
   email_key  text NOT NULL,                       -- lower case, for look-ups
   role       text NOT NULL CHECK (role IN ('viewer', 'editor', 'admin', 'owner')),
   token_hash bytea NOT NULL UNIQUE,
-  invited_by text NOT NULL,                       -- the address of who invited, which outlives their membership
+  invited_by text NOT NULL,                       -- the address of who invited, as people read it
+  invited_by_id uuid,                             -- who that is: what they could not give any more goes with their role
   sent_at    timestamptz NOT NULL DEFAULT now(),
   expires_at timestamptz NOT NULL,
   version    bigint NOT NULL DEFAULT 1,

@@ -63,8 +63,10 @@ pub struct Limits {
     pub signup: RateLimit,
     /// Account mails asked for: forgotten passwords, verification again.
     pub account_mail: RateLimit,
-    /// Invitations mailed, by organisation.
+    /// Invitations mailed, by who invites.
     pub invitation: RateLimit,
+    /// The same by who is invited.
+    pub invited: RateLimit,
     /// Tries of links from mails.
     pub links: RateLimit,
     /// Public lookups.
@@ -83,6 +85,7 @@ impl Default for Limits {
             signup: RateLimit::new(60, 1.0),
             account_mail: RateLimit::new(20, 0.5),
             invitation: RateLimit::new(50, 1.0),
+            invited: RateLimit::new(5, 0.01),
             links: RateLimit::new(30, 5.0),
             lookup: RateLimit::new(10, 20.0),
             check: RateLimit::new(60, 60.0),

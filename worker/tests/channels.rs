@@ -377,7 +377,7 @@ async fn silence_has_an_end_and_is_tried_again() {
 async fn hours_pass(scene: &Scene, hours: i32) {
     scene
         .run_sql(&format!(
-            "UPDATE outbox SET created_at = created_at - interval '{hours} hours', next_attempt_at = now() WHERE state = 'pending';
+            "UPDATE outbox SET created_at = created_at - interval '{hours} hours', put_off_since = put_off_since - interval '{hours} hours', next_attempt_at = now() WHERE state = 'pending';
              UPDATE channels SET away_since = away_since - interval '{hours} hours', held_until = NULL"
         ))
         .await;
@@ -431,6 +431,25 @@ async fn what_has_waited_for_three_days_for_who_is_away_is_given_up_and_the_stor
     let left: String =
         scene.value("SELECT string_agg(message ->> 'kind' || ' ' || state, ', ') FROM outbox WHERE channel = 'channel' AND state = 'pending'").await;
     assert_eq!(left, "opened pending", "what came meanwhile waits on");
+}
+
+#[tokio::test]
+async fn a_message_that_a_receiver_never_takes_does_not_hold_up_its_incident_for_ever() {
+    let receiver = Receiver::start("127.0.0.0/8").await;
+    let (scene, monitor, _) = broken(ChannelKind::Webhook).await;
+    until(&scene, monitor, Verdict::Up, 0).await;
+    let sender = sender(&scene, &receiver);
+    for _ in 0..12 {
+        assert_eq!(story(&scene).await, "", "a receiver that gets mended in time gets it");
+        receiver.will_say(&[Say::Answer("422 Unprocessable Content\r\n\r\n")]);
+        assert_eq!(sender.send_due(Utc::now() + TimeDelta::seconds(1)).await.unwrap(), 1);
+        hours_pass(&scene, 7).await;
+        // Whatever else it is sent it takes.
+        scene.run_sql("UPDATE channels SET away_since = NULL").await;
+    }
+    assert_eq!(story(&scene).await, "notify_failed: Could not tell Tools: 422 (given up after 3 days)");
+    assert_eq!(sender.send_due(Utc::now() + TimeDelta::seconds(1)).await.unwrap(), 1);
+    assert!(story(&scene).await.ends_with("; notified: Told Tools: 200 thanks"), "what waited behind it is told: {}", story(&scene).await);
 }
 
 #[tokio::test]

@@ -9,10 +9,11 @@ use axum::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{Duration, Utc};
 use tower_sessions::Session;
-use waypost_render::mail::invitation as letter;
+use waypost_render::mail::{Mail, invitation as letter};
 use waypost_store::{
-    StoreError,
+    OrgTx, StoreError,
     monitors::Added,
+    outbox::MailBody,
     people::{InvitationDraft, Invited, Joining},
 };
 use waypost_types::{
@@ -24,10 +25,7 @@ use waypost_types::{
 };
 
 use crate::{
-    api::{
-        members::refused,
-        verification::{send, token_hash},
-    },
+    api::{members::refused, verification::token_hash},
     http::{
         body::Body,
         client::ClientAddress,
@@ -64,10 +62,15 @@ pub async fn create(
     Body(new): Body<NewInvitation>,
 ) -> Result<Versioned<Invitation>, ApiError> {
     let email: EmailAddress = new.email.parse().map_err(|error: waypost_types::NameError| ApiError::field("email", error.to_string()))?;
-    let link = Link::make(&state, &member, new.role)?;
+    let link = Link::make(&state, &member, &email.key(), new.role)?;
     let mut tx = member.tx().await?;
-    let draft =
-        InvitationDraft { email: &email, role: new.role, by: &member.user.email, token_hash: &token_hash(&link.token), expires_at: link.expires_at };
+    let draft = InvitationDraft {
+        email: &email,
+        role: new.role,
+        by: (member.user.id, &member.user.email),
+        token_hash: &token_hash(&link.token),
+        expires_at: link.expires_at,
+    };
     let invitation = match tx.add_invitation(draft).await {
         Ok(Added::New(invitation)) => invitation,
         Ok(Added::Exists(id)) => {
@@ -82,9 +85,8 @@ pub async fn create(
         }
         Err(error) => return Err(error.into()),
     };
-    let made = member.created(tx, invitation).await?;
-    link.send(&state, &member, &email.to_string(), new.role).await?;
-    Ok(made)
+    link.send(&state, &mut tx, &member, &invitation).await?;
+    member.created(tx, invitation).await
 }
 
 /// An invitation.
@@ -99,12 +101,11 @@ pub async fn get(invitation: Of<Read, Invitation>) -> Versioned<Invitation> {
     responses((status = 200, body = Invitation), (status = 403, body = Problem), (status = 404, body = Problem), (status = 429, body = Problem)))]
 pub async fn resend(State(state): State<AppState>, invitation: Of<People, Invitation>) -> Result<Versioned<Invitation>, ApiError> {
     let Of { member, row } = invitation;
-    let link = Link::make(&state, &member, row.role)?;
+    let link = Link::make(&state, &member, &row.email.to_lowercase(), row.role)?;
     let mut tx = member.tx().await?;
-    let renewed = tx.renew_invitation(row.id, (&member.user.email, &token_hash(&link.token), link.expires_at)).await?;
-    let answer = member.changed(tx, renewed).await?;
-    link.send(&state, &member, &row.email, row.role).await?;
-    Ok(answer)
+    let renewed = tx.renew_invitation(row.id, ((member.user.id, &member.user.email), &token_hash(&link.token), link.expires_at)).await?;
+    link.send(&state, &mut tx, &member, &renewed).await?;
+    member.changed(tx, renewed).await
 }
 
 /// Takes an invitation back: its link works no more.
@@ -202,17 +203,46 @@ struct Link {
 
 impl Link {
     /// Whether `member` may invite somebody to that role now, before anything is written.
-    fn make(state: &AppState, member: &Member<People>, role: Role) -> Result<Self, ApiError> {
+    fn make(state: &AppState, member: &Member<People>, to: &str, role: Role) -> Result<Self, ApiError> {
         member.org.role.may_change(None, Some(role)).map_err(|error| refused(member, error))?;
         if !member.user.email_verified {
             return Err(ApiError::Refused(UNPROVEN));
         }
-        state.limits.invitation.take(&member.org.id.to_string())?;
+        // By who invites, however many organisations they make, and by who is invited, whoever invites them.
+        state.limits.invitation.take(&member.user.id.to_string())?;
+        state.limits.invited.take(to)?;
         Ok(Self { token: URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()), expires_at: Utc::now() + Duration::days(INVITATION_DAYS) })
     }
 
-    async fn send(&self, state: &AppState, member: &Member<People>, to: &str, role: Role) -> Result<(), ApiError> {
+    /// With the invitation, or not at all.
+    async fn send(&self, state: &AppState, tx: &mut OrgTx, member: &Member<People>, invitation: &Invitation) -> Result<(), ApiError> {
         let url = format!("{}/invitation?token={}", state.settings.base_url, self.token);
-        send(state, to, letter(&member.org.name, &member.user.email, role.word(), &url)).await
+        // It goes to strangers: a name that their mail program would make a link of is no name there.
+        let name = if reads_as_an_address(&member.org.name) { &member.org.slug } else { &member.org.name };
+        let Mail { subject, text, html } = letter(name, &member.user.email, invitation.role.word(), &url);
+        tx.enqueue_account_mail(&invitation.email, &MailBody { subject, text, html }, &state.settings.mail_domain).await?;
+        Ok(())
+    }
+}
+
+/// Whether a program that shows it would make a link of a part of it.
+fn reads_as_an_address(name: &str) -> bool {
+    name.contains(['/', '@', ':']) || name.split_whitespace().any(|word| word.trim_matches(|c: char| !c.is_alphanumeric()).contains('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_would_become_links_are_known() {
+        for name in
+            ["Your parcel: https://evil.example/x", "www.evil.example", "Booking.com", "evil.example.", "(evil.example)", "a@b", "evil．example/"]
+        {
+            assert!(reads_as_an_address(name), "{name}");
+        }
+        for name in ["Northwind Demo", "Müller & Söhne GmbH", "Example Inc.", "J. Doe", "St. Gallen (IT)"] {
+            assert!(!reads_as_an_address(name), "{name}");
+        }
     }
 }

@@ -1,10 +1,7 @@
 //! `monitors`: what is checked, how often and from where.
 
 use axum::{extract::State, http::StatusCode};
-use waypost_store::{
-    OrgTx,
-    monitors::{Added, MonitorDraft},
-};
+use waypost_store::{OrgTx, monitors::Added, new_monitors::MonitorDraft};
 use waypost_types::{
     MonitorId,
     event::LiveEvent,

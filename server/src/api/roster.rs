@@ -6,10 +6,7 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use waypost_store::{
-    OrgTx,
-    monitors::{Added, MonitorDraft},
-};
+use waypost_store::{OrgTx, monitors::Added, new_monitors::MonitorDraft};
 use waypost_types::{
     asset::{AddressPatch, DomainPatch, ServerPatch},
     event::LiveEvent,

@@ -14,7 +14,7 @@ pub fn one_of<T: std::str::FromStr>(field: &str, given: Option<&String>, names: 
 /// Text to be looked for.
 pub fn checked(field: &str, given: Option<&String>) -> Result<(), ApiError> {
     let Some(text) = given else { return Ok(()) };
-    if text.len() > LONGEST {
+    if text.chars().count() > LONGEST {
         return Err(ApiError::field(field, format!("Search for at most {LONGEST} characters.")));
     }
     if text.contains(char::is_control) {

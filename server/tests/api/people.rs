@@ -202,6 +202,55 @@ async fn roles_change_by_those_who_may_and_one_owner_stays() {
 }
 
 #[tokio::test]
+async fn who_is_removed_leaves_no_door_open_and_gets_no_mail_that_still_waits() {
+    let server = server().await;
+    let (mut ann, org) = owner(&server, "ann").await;
+    let (mut bob, bob_id) = joined(&server, &mut ann, &org, "bob", "owner").await;
+    let invitations = format!("/api/v1/orgs/{org}/invitations");
+    for (email, role) in [("bob2@example.com", "owner"), ("colleague@example.com", "editor")] {
+        assert_eq!(bob.post(&invitations, &json!({ "email": email, "role": role })).await.status, 201);
+    }
+    assert_eq!(ann.post(&invitations, &json!({ "email": "other@example.com", "role": "editor" })).await.status, 201);
+    let second = link(&server, "bob2@example.com").await;
+    let left = async |ann: &mut Client<'_>| {
+        let list = ann.get(&invitations).await.body;
+        list["items"].as_array().unwrap().iter().map(|one| one["email"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    // An admin invites still, and no owners.
+    let member = format!("/api/v1/orgs/{org}/members/{bob_id}");
+    assert_eq!(ann.json("PATCH", &member, &[], &json!({ "role": "admin" })).await.status, 200);
+    assert_eq!(left(&mut ann).await, ["other@example.com", "colleague@example.com"]);
+    server
+        .sql(
+            "INSERT INTO outbox (org_id, id, event_key, recipient, message, message_id)
+              SELECT org_id, gen_random_uuid(), u.email, u.email, '{}', u.email FROM memberships m JOIN users u ON u.id = m.user_id"
+                .to_owned(),
+        )
+        .await;
+    assert_eq!(ann.delete(&member).await.status, 204);
+    assert_eq!(left(&mut ann).await, ["other@example.com"]);
+    assert_eq!(server.client().post("/api/v1/invitations/look", &json!({ "token": second })).await.status, 422);
+    assert_eq!(server.text("SELECT string_agg(recipient, ',') FROM outbox WHERE state = 'pending'").await, "ann@example.com");
+}
+
+#[tokio::test]
+async fn nobody_is_flooded_with_invitations() {
+    let server = server().await;
+    let (mut ann, org) = owner(&server, "ann").await;
+    let (mut eve, elsewhere) = owner(&server, "eve").await;
+    let mut statuses = Vec::new();
+    for turn in 0..7 {
+        let (client, org) = if turn % 2 == 0 { (&mut ann, &org) } else { (&mut eve, &elsewhere) };
+        let made = client.post(&format!("/api/v1/orgs/{org}/invitations"), &json!({ "email": "Victim@example.com", "role": "viewer" })).await;
+        statuses.push(made.status.as_u16());
+        if made.status == 201 {
+            assert_eq!(client.delete(&format!("/api/v1/orgs/{org}/invitations/{}", made.id())).await.status, 204);
+        }
+    }
+    assert_eq!(statuses, [201, 201, 201, 201, 201, 429, 429], "taken back or not, from whatever organisation");
+}
+
+#[tokio::test]
 async fn two_owners_who_step_down_at_once_leave_one() {
     let server = server().await;
     for _ in 0..4 {

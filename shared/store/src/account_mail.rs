@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{Store, StoreError, outbox::MailBody};
+use crate::{OrgTx, Store, StoreError, outbox::MailBody};
 
 /// A mail that was captured instead of sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,13 @@ pub struct CapturedMail {
     pub html: String,
     /// When.
     pub at: DateTime<Utc>,
+}
+
+impl OrgTx {
+    /// Puts a mail to somebody in the outbox of accounts, when the transaction commits.
+    pub async fn enqueue_account_mail(&mut self, recipient: &str, body: &MailBody, mail_domain: &str) -> Result<(), StoreError> {
+        put_account_mail(self.connection(), recipient, body, mail_domain).await
+    }
 }
 
 impl Store {

@@ -15,7 +15,8 @@ use crate::{
     OrgTx, StoreError,
     assets::Asset,
     domains::state_of,
-    monitors::{Added, MonitorDraft, MonitorsChange},
+    monitors::{Added, MonitorsChange},
+    new_monitors::MonitorDraft,
     servers::source_of,
 };
 

@@ -386,12 +386,13 @@ impl OrgTx {
         Ok(())
     }
 
-    /// The other side has been away for too long: what waits for the channel since before then is given up with what it answered last, a number
-    /// at a time.
+    /// Where the other side has been away since before then, what waits for the channel as long is given up with what it answered last, a number at
+    /// a time. Where it puts off one message alone, the others are not hurt.
     pub async fn give_up_older(&mut self, channel: ChannelId, before: DateTime<Utc>, answer: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
         let org = self.org().0;
         let ids = sqlx::query_scalar!(
             "SELECT id FROM outbox WHERE org_id = $1 AND channel_id = $2 AND state = 'pending' AND created_at <= $3
+               AND EXISTS (SELECT FROM channels c WHERE c.org_id = $1 AND c.id = $2 AND c.away_since <= $3)
                AND (leased_until IS NULL OR leased_until <= $4) ORDER BY seq LIMIT $5",
             org,
             channel.0,
@@ -447,7 +448,7 @@ impl Store {
             let (event, kind) = match (event, kind) {
                 (Ok(event), Ok(kind)) => (event, kind),
                 (Err(why), _) | (_, Err(why)) => {
-                    self.give_up_illegible(org, row.id, now, &why).await?;
+                    self.put_off_illegible((org, row.id), row.attempts, now, &why).await?;
                     continue;
                 }
             };

@@ -13,7 +13,7 @@ use waypost_types::{
     outcome::{AuditReport, MxHost},
 };
 
-use crate::{OrgTx, StoreError, assets::Asset, monitors::MonitorDraft, servers::smtp_target};
+use crate::{OrgTx, StoreError, assets::Asset, new_monitors::MonitorDraft, servers::smtp_target};
 
 /// MX hosts of one domain that are followed; a zone may name hundreds.
 const MAX_HOSTS: usize = 20;

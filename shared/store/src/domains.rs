@@ -17,7 +17,8 @@ use waypost_types::{
 use crate::{
     OrgTx, StoreError,
     assets::Asset,
-    monitors::{Added, MonitorDraft, MonitorsChange},
+    monitors::{Added, MonitorsChange},
+    new_monitors::MonitorDraft,
     standing::weigh,
 };
 

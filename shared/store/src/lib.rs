@@ -32,6 +32,7 @@ pub mod live;
 pub mod maintenance;
 mod migrate;
 pub mod monitors;
+pub mod new_monitors;
 mod org_tx;
 pub mod outbox;
 pub mod overview;

@@ -1,7 +1,7 @@
 //! Messages to send: the tenants' outbox, people's account mail, and what a development machine captures instead. A message is claimed
 //! for a while, sent outside of any transaction, and then marked.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -11,6 +11,8 @@ use crate::{OrgTx, Store, StoreError, recording::clean};
 
 /// What is said of a message that nobody can send.
 const ILLEGIBLE: &str = "the stored message can not be read";
+/// Attempts, an hour apart, by which a version of the program that can read a message is in place.
+const LEGIBLE_BY: i32 = 24;
 
 /// A rendered mail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,7 +166,8 @@ impl OrgTx {
         let Marks { state, answer, next, attempts } = attempt.marks();
         let row = sqlx::query!(
             r#"UPDATE outbox SET state = $3, last_answer = coalesce($4, last_answer), next_attempt_at = coalesce($5, next_attempt_at), leased_until = NULL,
-                    sent_at = CASE WHEN $3 = 'sent' THEN $6::timestamptz END, attempts = attempts - $7::int
+                    sent_at = CASE WHEN $3 = 'sent' THEN $6::timestamptz END, attempts = attempts - $7::int,
+                    put_off_since = CASE WHEN $8 THEN coalesce(put_off_since, $6::timestamptz) ELSE put_off_since END
              WHERE org_id = $1 AND id = $2 AND state = 'pending'
              RETURNING recipient, event_key, (SELECT c.name FROM channels c WHERE c.org_id = $1 AND c.id = outbox.channel_id) AS told,
                        ARRAY(SELECT i.id FROM incidents i WHERE i.org_id = $1 AND (i.id = incident_id OR i.id = ANY(also))) AS "about!""#,
@@ -174,7 +177,8 @@ impl OrgTx {
             answer,
             next,
             now,
-            attempts
+            attempts,
+            matches!(attempt, Attempt::Retry(..))
         )
         .fetch_optional(self.connection())
         .await?;
@@ -219,7 +223,7 @@ impl Store {
             let content = match serde_json::from_value(row.message) {
                 Ok(content) => content,
                 Err(error) => {
-                    self.give_up_illegible(OrgId(row.org_id), row.id, now, &error.to_string()).await?;
+                    self.put_off_illegible((OrgId(row.org_id), row.id), row.attempts, now, &error.to_string()).await?;
                     continue;
                 }
             };
@@ -236,12 +240,14 @@ impl Store {
         Ok(mails)
     }
 
-    /// A claimed message that can not be read is given up with the reason: it must not hold up those claimed with it.
-    pub(crate) async fn give_up_illegible(&self, org: OrgId, id: Uuid, now: DateTime<Utc>, why: &str) -> Result<(), StoreError> {
+    /// A claimed message that can not be read waits with the reason: it must not hold up those claimed with it, and another version of the program,
+    /// which is put in place just now, may read it. After a day it is given up.
+    pub(crate) async fn put_off_illegible(&self, (org, id): (OrgId, Uuid), attempts: i32, now: DateTime<Utc>, why: &str) -> Result<(), StoreError> {
         tracing::error!(%org, message = %id, "a stored message can not be read");
         let why: String = format!("{ILLEGIBLE}: {why}").chars().take(300).collect();
         let mut tx = self.org_tx(org).await?;
-        tx.mark_message(id, now, Attempt::Failed(&why)).await?;
+        let attempt = if attempts < LEGIBLE_BY { Attempt::Retry(&why, now + TimeDelta::hours(1)) } else { Attempt::Failed(&why) };
+        tx.mark_message(id, now, attempt).await?;
         tx.commit().await
     }
 

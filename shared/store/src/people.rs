@@ -71,8 +71,8 @@ pub struct InvitationDraft<'a> {
     pub email: &'a EmailAddress,
     /// What they will be.
     pub role: Role,
-    /// Who invites.
-    pub by: &'a str,
+    /// Who invites: the person and their address.
+    pub by: (UserId, &'a str),
     /// What is kept of the link.
     pub token_hash: &'a [u8],
     /// Until when the link works.
@@ -152,14 +152,38 @@ impl OrgTx {
             sqlx::query!("UPDATE memberships SET role = $3, version = version + 1 WHERE org_id = $1 AND user_id = $2", org, id.0, role.as_str())
                 .execute(self.connection())
                 .await?;
+            self.take_back_invitations(id, Some(role)).await?;
         }
         self.org_member(id).await
     }
 
-    /// Ends a membership. `Conflict("role")` for the last owner.
+    /// Takes back the invitations of somebody that they could not make any more: nobody comes back by what they invited before they were removed.
+    async fn take_back_invitations(&mut self, by: UserId, now: Option<Role>) -> Result<(), StoreError> {
+        let org = self.org().0;
+        let may_give: Vec<String> = Role::ALL
+            .into_iter()
+            .filter(|role| now.is_some_and(|now| now.may_change(None, Some(*role)).is_ok()))
+            .map(|role| role.as_str().to_owned())
+            .collect();
+        sqlx::query!("DELETE FROM invitations WHERE org_id = $1 AND invited_by_id = $2 AND role <> ALL($3)", org, by.0, &may_give)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// Ends a membership, with the invitations of who goes and the mails that still wait for them. `Conflict("role")` for the last owner.
     pub async fn remove_member(&mut self, id: UserId, expected: Option<i64>) -> Result<(), StoreError> {
         self.lock_member(id, expected, None).await?;
+        self.take_back_invitations(id, None).await?;
         let org = self.org().0;
+        sqlx::query!(
+            "UPDATE outbox SET state = 'failed', last_answer = 'no longer a member' FROM users u
+             WHERE org_id = $1 AND channel = 'email' AND state = 'pending' AND u.id = $2 AND recipient = u.email",
+            org,
+            id.0
+        )
+        .execute(self.connection())
+        .await?;
         sqlx::query!("DELETE FROM memberships WHERE org_id = $1 AND user_id = $2", org, id.0).execute(self.connection()).await?;
         Ok(())
     }
@@ -239,14 +263,15 @@ impl OrgTx {
         }
         let id = InvitationId(Uuid::now_v7());
         sqlx::query!(
-            "INSERT INTO invitations (org_id, id, email, email_key, role, token_hash, invited_by, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "INSERT INTO invitations (org_id, id, email, email_key, role, token_hash, invited_by, invited_by_id, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             org,
             id.0,
             draft.email.to_string(),
             key,
             draft.role.as_str(),
             draft.token_hash,
-            draft.by,
+            draft.by.1,
+            draft.by.0.0,
             draft.expires_at
         )
         .execute(self.connection())
@@ -258,16 +283,17 @@ impl OrgTx {
     pub async fn renew_invitation(
         &mut self,
         id: InvitationId,
-        (by, token_hash, expires_at): (&str, &[u8], DateTime<Utc>),
+        ((person, by), token_hash, expires_at): ((UserId, &str), &[u8], DateTime<Utc>),
     ) -> Result<Invitation, StoreError> {
         let org = self.org().0;
         sqlx::query_scalar!(
-            "UPDATE invitations SET token_hash = $3, invited_by = $4, expires_at = $5, sent_at = now(), version = version + 1 WHERE org_id = $1 AND id = $2 RETURNING id",
+            "UPDATE invitations SET token_hash = $3, invited_by = $4, expires_at = $5, invited_by_id = $6, sent_at = now(), version = version + 1 WHERE org_id = $1 AND id = $2 RETURNING id",
             org,
             id.0,
             token_hash,
             by,
-            expires_at
+            expires_at,
+            person.0
         )
         .fetch_one(self.connection())
         .await?;

@@ -14,7 +14,8 @@ use crate::{
     OrgTx, StoreError,
     assets::Asset,
     domains::by_owner,
-    monitors::{Added, MonitorDraft, MonitorsChange},
+    monitors::{Added, MonitorsChange},
+    new_monitors::MonitorDraft,
 };
 
 struct ServerRow {

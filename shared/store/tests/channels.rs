@@ -251,7 +251,7 @@ async fn who_keeps_his_senders_waiting_leaves_room_for_others() {
 }
 
 #[tokio::test]
-async fn a_message_that_can_not_be_read_is_given_up_and_the_others_go_on() {
+async fn a_message_that_can_not_be_read_waits_for_a_day_is_given_up_and_the_others_go_on() {
     let scene = Scene::new().await;
     let (_, two) = (scene.channel("one", Info).await.unwrap(), scene.channel("two", Info).await.unwrap());
     assert_eq!(scene.tell(Warning).await.0, 2);
@@ -274,6 +274,11 @@ async fn a_message_that_can_not_be_read_is_given_up_and_the_others_go_on() {
     assert_eq!(scene.db.store.claim_outbox(now, 50, 60).await.unwrap().len(), 1);
     assert_eq!(scene.db.store.claim_account_mail(now, 50, 60).await.unwrap().len(), 1);
     let mut owner = PgConnection::connect(&scene.db.owner_url).await.unwrap();
+    let waits = "SELECT count(*) FROM outbox WHERE state = 'pending' AND last_answer LIKE 'the stored message can not be read%' AND next_attempt_at > now() + interval '50 minutes'";
+    assert_eq!(sqlx::query_scalar::<_, i64>(waits).fetch_one(&mut owner).await.unwrap(), 2, "another version may read it");
+    scene.sql("UPDATE outbox SET attempts = 23, next_attempt_at = now() WHERE last_answer LIKE 'the stored%'").await;
+    let later = Utc::now() + TimeDelta::seconds(1);
+    assert_eq!((scene.claim(later).await.len(), scene.db.store.claim_outbox(later, 50, 60).await.unwrap().len()), (0, 0));
     for (table, count) in [("outbox", 2_i64), ("account_mail", 1)] {
         let sql = format!("SELECT count(*) FROM {table} WHERE state = 'failed' AND last_answer LIKE 'the stored message can not be read%'");
         assert_eq!(sqlx::query_scalar::<_, i64>(AssertSqlSafe(sql)).fetch_one(&mut owner).await.unwrap(), count, "{table}");

@@ -172,7 +172,7 @@ fn row(frame: &Frame, member: &OrgMember, base: &str) -> AnyView {
     let may_go = me || have.may_change(Some(member.role), None).is_ok();
     let go = may_go.then(|| {
         view! {
-            <details class="more">
+            <details>
                 <summary class="btn btn-sm btn-quiet">{word}<span class="vh">{format!(" {}", member.email)}</span></summary>
                 <form class="stack mt2" method="post" action=format!("{base}/remove")>
                     {named()}

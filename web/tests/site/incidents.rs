@@ -110,7 +110,7 @@ async fn the_list_shows_what_is_not_over_and_narrows() {
     let (response, html, _) = ask(script(), get("/o/acme/incidents")).await;
     assert_eq!(response.status(), StatusCode::OK, "{html}");
     let stages = text(between(&html, "aria-label=\"Stages\"", "</nav>"));
-    for part in ["Not over 1", "Acknowledged 0", "Resolved 3", "All 4"] {
+    for part in ["Active 1", "Acknowledged 0", "Resolved 3", "All 4"] {
         assert!(stages.contains(part), "{part}: {stages}");
     }
     let (_, html, _) = ask(script(), get("/o/acme/incidents?status=resolved&severity=critical&q=mx%261&cursor=c")).await;

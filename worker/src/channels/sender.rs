@@ -42,6 +42,8 @@ const ATTEMPT: Duration = Duration::from_secs(21);
 /// How long a message is tried while the other side puts it off, however often: over a long weekend. Senders by Standard Webhooks try for one to
 /// a few days.
 const PATIENCE: TimeDelta = TimeDelta::days(3);
+/// When what was to be told with one that is given up is tried by itself.
+const GIVEN_UP_WITHOUT: TimeDelta = TimeDelta::minutes(5);
 
 /// Sends to channels.
 #[derive(Debug, Clone)]
@@ -203,9 +205,13 @@ impl ChannelSender {
             if let Some(why) = gone {
                 tx.slack_token_gone(token, why).await?;
             }
-            // What was told with it shares its answer.
+            // What was told with it shares its answer, but its age is its own.
+            let shared = match (attempt, told) {
+                (Attempt::Failed(answer), Some(told)) if told.gives_up => Attempt::Retry(answer, self.net.now() + GIVEN_UP_WITHOUT),
+                _ => attempt,
+            };
             for with in along {
-                tx.mark_message(with.id, self.net.now(), attempt).await?;
+                tx.mark_message(with.id, self.net.now(), shared).await?;
                 incidents.push(with.incident);
             }
         }

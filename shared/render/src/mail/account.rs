@@ -24,7 +24,7 @@ pub fn verification(url: &str) -> Mail {
 }
 
 /// Invites somebody to an organisation, `role` as people read it. `url` holds the secret. The organisation's name is what its people chose, and this
-/// goes to strangers: it stands in quotes, and names no address of its own.
+/// goes to strangers: it stands in quotes, and the caller gives none that would become a link.
 pub fn invitation(organisation: &str, by: &str, role: &str, url: &str) -> Mail {
     Letter {
         subject: format!("{by} invites you to “{organisation}” on Waypost"),

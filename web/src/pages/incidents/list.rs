@@ -82,7 +82,7 @@ pub(crate) async fn show(visit: Visit, Path(org): Path<String>) -> Answer {
 
 const fn word(stage: Stage) -> &'static str {
     match stage {
-        Stage::Active => "Not over",
+        Stage::Active => "Active",
         Stage::Open => "Nobody yet",
         Stage::Acknowledged => "Acknowledged",
         Stage::Resolved => "Resolved",
