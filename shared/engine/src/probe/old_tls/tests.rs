@@ -14,7 +14,7 @@ use waypost_types::outcome::{ProbeMode, ProbeReport, Verdict};
 
 use super::{
     super::{
-        Asks,
+        Asks, Shown,
         tests::{acceptor, prober, rules, script, usual},
     },
     *,
@@ -269,6 +269,17 @@ async fn one_suite_with_forward_secrecy_is_enough() {
     ];
     for (takes, held) in BESIDE_RSA.into_iter().zip(join_all(BESIDE_RSA.map(|takes| held_with(ProbeMode::Implicit, takes, ALERT))).await) {
         assert_eq!((held.verdict, rules(&held)), (Verdict::Down, vec!["starttls.handshake_fails"]), "{takes:x?}: {held:#?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_server_of_rsa_key_exchange_alone_shows_is_not_known() {
+    for (takes, only_rsa) in [(RSA, true), (&[][..], false)] {
+        let (address, server) = serve(ProbeMode::Starttls, takes, ALERT).await;
+        let shown = prober().chain("mx.lab.test", address.ip(), address.port()).await;
+        server.abort();
+        assert_eq!(matches!(&shown, Shown::Ended(reason) if reason.contains("RSA key exchange")), only_rsa, "{shown:?}");
+        assert_eq!(matches!(shown, Shown::BadHandshake(_)), !only_rsa, "{shown:?}");
     }
 }
 
