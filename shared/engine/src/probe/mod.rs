@@ -65,7 +65,7 @@ pub use asked::{Asks, QUESTIONS, is_of_owner, question_of};
 pub use auth::{Credentials, Mechanism, Secret};
 pub use chain::{Shown, ShownChain};
 pub use least_size::with_least_size;
-pub use stripped::{misses_starttls, starttls_at, with_starttls_elsewhere};
+pub use stripped::{Sight, misses_starttls, starttls_elsewhere, with_starttls_elsewhere};
 
 /// How the reason of an unknown outcome begins when outbound port 25 seems blocked here.
 pub const PORT25_BLOCKED: &str = "outbound port 25 seems blocked from here";
