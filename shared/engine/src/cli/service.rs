@@ -2,12 +2,7 @@
 
 use std::{io, process::ExitCode};
 
-use waypost_engine::{
-    net::Net,
-    printable,
-    probe::Prober,
-    service::ServiceCheck,
-};
+use waypost_engine::{net::Net, printable, probe::Prober, service::ServiceCheck};
 use waypost_types::{
     finding::Severity,
     monitor::MonitorKind,
