@@ -188,7 +188,9 @@ fn subjects(look: &CloseLook) -> Vec<&str> {
 #[tokio::test]
 async fn a_recipient_that_is_taken_and_then_not_is_unclear() {
     let again = [("MAIL", "452 4.3.1 full\r\n"), ("RCPT", "451 4.7.1 later\r\n"), ("RCPT", NO_SUCH_USER), ("RCPT", "550 5.7.1 not you\r\n")];
-    for (said, (look, taken)) in again.iter().zip(join_all(again.map(|again| asked(Server { nobody: "250 ok\r\n", again: Some(again), ..GOOD }))).await) {
+    for (said, (look, taken)) in
+        again.iter().zip(join_all(again.map(|again| asked(Server { nobody: "250 ok\r\n", again: Some(again), ..GOOD }))).await)
+    {
         assert_eq!((look.findings.as_slice(), subjects(&look)), ([].as_slice(), vec!["recipients"]), "{said:?}: {look:#?}");
         assert!(look.unknown[0].reason.contains(said.1.trim_end()), "{look:#?}");
         assert!(taken.iter().all(|(to, ended)| !ended && to == &["RCPT TO:<postmaster@lab.test>"]), "{taken:?}");
