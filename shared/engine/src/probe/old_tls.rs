@@ -90,7 +90,10 @@ const HELLO_READ: usize = 73;
 /// What a server made of a `ClientHello`.
 #[derive(Debug, PartialEq, Eq)]
 enum Answer {
-    Chose { version: u16, suite: u16 },
+    Chose {
+        version: u16,
+        suite: u16,
+    },
     /// An alert that says so.
     Refused,
     /// Anything else: another alert, the end of the connection, what is no TLS.

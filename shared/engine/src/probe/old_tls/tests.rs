@@ -267,7 +267,8 @@ async fn one_suite_with_forward_secrecy_is_enough() {
         &[0xc0ae, 0x002f],
         &[0xc053, 0x002f],
     ];
-    for (takes, held) in BESIDE_RSA.into_iter().zip(join_all(BESIDE_RSA.map(|takes| held_with(ProbeMode::Implicit, takes, ALERT))).await) {
+    let all = join_all(BESIDE_RSA.iter().map(|takes| Box::pin(held_with(ProbeMode::Implicit, takes, ALERT)))).await;
+    for (takes, held) in BESIDE_RSA.into_iter().zip(all) {
         assert_eq!((held.verdict, rules(&held)), (Verdict::Down, vec!["starttls.handshake_fails"]), "{takes:x?}: {held:#?}");
     }
 }
@@ -290,7 +291,9 @@ fn answers_are_read_or_refuse() {
     for alert in [40, 71] {
         assert_eq!(read_answer(21, &[2, alert]), Answer::Refused);
     }
-    for (kind, body) in [(21, &[2, 70][..]), (21, &[2, 80]), (21, &[]), (22, &[2, 40]), (22, &hello[..30]), (22, &[]), (22, &[14, 0, 0, 0]), (23, &hello)] {
+    for (kind, body) in
+        [(21, &[2, 70][..]), (21, &[2, 80]), (21, &[]), (22, &[2, 40]), (22, &hello[..30]), (22, &[]), (22, &[14, 0, 0, 0]), (23, &hello)]
+    {
         assert_eq!(read_answer(kind, body), Answer::Else);
     }
 }
