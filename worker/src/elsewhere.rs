@@ -6,8 +6,11 @@ use std::{
     sync::Arc,
 };
 
-use waypost_engine::probe::{misses_starttls, starttls_at, with_starttls_elsewhere};
-use waypost_store::{OrgTx, recording::LockedMonitor};
+use waypost_engine::probe::{Sight, misses_starttls, starttls_elsewhere as seen_elsewhere, with_starttls_elsewhere};
+use waypost_store::{
+    OrgTx,
+    recording::{LatestOutcome, LockedMonitor},
+};
 use waypost_types::{MonitorId, monitor::MonitorKind, outcome::Outcome};
 
 use crate::{
@@ -15,10 +18,10 @@ use crate::{
     recorder::{Run, vote_interval},
 };
 
-/// Where other regions saw STARTTLS that this one misses, by monitor and address, with the region.
+/// Where other regions saw STARTTLS after this one had missed it, by monitor and address, with the region.
 pub(crate) type StarttlsElsewhere = HashMap<MonitorId, BTreeMap<IpAddr, String>>;
 
-/// Asked only where a conversation misses it, which few do.
+/// Asked only where a conversation misses it, which few do. What this region saw before is read with what the others saw.
 pub(crate) async fn starttls_elsewhere(
     tx: &mut OrgTx,
     region: &str,
@@ -33,15 +36,18 @@ pub(crate) async fn starttls_elsewhere(
         }
         // Older ones have no vote either.
         let since = run.at - chrono::Duration::from_std(vote_interval(monitor) * 2).unwrap_or(chrono::Duration::MAX);
-        for (who, outcome) in tx.outcomes_elsewhere(region, monitor.id, since).await? {
-            let Outcome::Smtp(report) = outcome else { continue };
-            let seen = all.entry(monitor.id).or_default();
-            for address in starttls_at(&report) {
-                seen.entry(address).or_insert_with(|| who.clone());
-            }
+        let latest = tx.latest_outcomes(monitor.id, since).await?;
+        let (own, others): (Vec<Sight<'_>>, Vec<Sight<'_>>) = latest.iter().filter_map(sight).partition(|sight| sight.region == region);
+        if let [before] = own[..] {
+            all.insert(monitor.id, seen_elsewhere(before, others));
         }
     }
     Ok(all)
+}
+
+fn sight(latest: &LatestOutcome) -> Option<Sight<'_>> {
+    let Outcome::Smtp(report) = &latest.outcome else { return None };
+    Some(Sight { region: &latest.region, at: latest.at, report })
 }
 
 /// What was seen, beside what other regions saw.

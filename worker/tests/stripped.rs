@@ -60,12 +60,37 @@ async fn what_one_region_sees_and_another_does_not_is_taken_out_on_the_way() {
     assert_eq!(look(&scene, "local", monitor, false).await.0.as_deref(), Some("starttls.missing"));
     scene.add_region(monitor, "eu").await;
     assert_eq!(look(&scene, "eu", monitor, true).await.0, None);
-    let (rule, summary) = look(&scene, "local", monitor, false).await;
-    assert_eq!(rule.as_deref(), Some("starttls.ehlo_hidden"));
-    assert!(summary.contains("the region eu sees it"), "{summary}");
+    // The second time that the other region has not looked again yet.
+    for _ in 0..2 {
+        let (rule, summary) = look(&scene, "local", monitor, false).await;
+        assert_eq!(rule.as_deref(), Some("starttls.ehlo_hidden"));
+        assert!(summary.contains("the region eu sees it"), "{summary}");
+    }
     // Where both miss it, it is the server's.
     assert_eq!(look(&scene, "eu", monitor, false).await.0.as_deref(), Some("starttls.missing"));
     assert_eq!(look(&scene, "local", monitor, false).await.0.as_deref(), Some("starttls.missing"));
+}
+
+/// Whoever turns TLS off between the look of one region and that of another is not told of a way that takes it out.
+#[tokio::test]
+async fn what_another_region_saw_before_the_first_miss_says_nothing() {
+    let scene = Scene::new().await;
+    let monitor = scene.monitor(MonitorKind::Smtp, "mx.example:25", 60).await;
+    scene.add_region(monitor, "eu").await;
+    for (region, starttls, rule) in [
+        ("eu", true, None),
+        // The first look of this region, and the first after one that was good.
+        ("local", false, Some("starttls.missing")),
+        ("local", true, None),
+        ("eu", true, None),
+        ("local", false, Some("starttls.missing")),
+        // Looked at again before the other region was there.
+        ("local", false, Some("starttls.missing")),
+        ("eu", false, Some("starttls.missing")),
+        ("local", false, Some("starttls.missing")),
+    ] {
+        assert_eq!(look(&scene, region, monitor, starttls).await.0.as_deref(), rule, "{region} {starttls}");
+    }
 }
 
 #[tokio::test]
@@ -73,6 +98,7 @@ async fn what_a_region_saw_long_ago_says_nothing_of_today() {
     let scene = Scene::new().await;
     let monitor = scene.monitor(MonitorKind::Smtp, "mx.example:25", 60).await;
     scene.add_region(monitor, "eu").await;
+    look(&scene, "local", monitor, false).await;
     look(&scene, "eu", monitor, true).await;
     scene
         .run_sql("UPDATE last_outcomes SET at = at - interval '10 minutes'; UPDATE schedule_units SET last_at = last_at - interval '10 minutes'")

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use waypost_engine::net::{Net, NetConfig};
-use waypost_engine::probe::{Asks, Credentials, Mechanism, Port25Memory, ProbeTarget, Prober};
+use waypost_engine::probe::{Asks, Credentials, Mechanism, ProbeTarget, Prober};
 use waypost_lab::{Fault, Lab, LabConfig, Lease, Signing};
 use waypost_types::finding::Severity;
 use waypost_types::outcome::{DaneState, LoginOutcome, ProbeMode, ProbeReport, Speaker, Verdict};
@@ -24,7 +24,7 @@ fn prober(lab: &Lab) -> Prober {
 fn prober_trusting(lab: &Lab, trust_ad: bool) -> Prober {
     let resolvers = vec![lab.ready.resolver.parse().unwrap()];
     let net = Net::new(NetConfig { resolvers, trust_ad, ca_file: Some((&lab.ready.ca_file).into()), ..NetConfig::default() }).unwrap();
-    Prober::new(&net).with_port25(Port25Memory::open())
+    Prober::new(&net).with_open_ports()
 }
 
 async fn probe(prober: &Prober, lease: &Lease, port: u16, auth: Option<Credentials>) -> ProbeReport {

@@ -102,6 +102,17 @@ pub struct Recorded<'a> {
     pub heard_at: Option<DateTime<Utc>>,
 }
 
+/// What a region saw last.
+#[derive(Debug, Clone)]
+pub struct LatestOutcome {
+    /// The region.
+    pub region: String,
+    /// When it looked.
+    pub at: DateTime<Utc>,
+    /// What was found.
+    pub outcome: Outcome,
+}
+
 /// A run that observed nothing new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Repeat {
@@ -216,28 +227,27 @@ impl OrgTx {
         Ok(())
     }
 
-    /// What the other regions of a monitor saw last, not before that time. What another version of the program wrote in a form of its own is left
-    /// out: it must not keep what was seen from being recorded.
-    pub async fn outcomes_elsewhere(&mut self, region: &str, monitor: MonitorId, since: DateTime<Utc>) -> Result<Vec<(String, Outcome)>, StoreError> {
+    /// What each region of a monitor saw last, not before that time. What another version of the program wrote in a form of its own is left out: it
+    /// must not keep what was seen from being recorded.
+    pub async fn latest_outcomes(&mut self, monitor: MonitorId, since: DateTime<Utc>) -> Result<Vec<LatestOutcome>, StoreError> {
         let org = self.org().0;
         let rows = sqlx::query!(
-            "SELECT o.region, o.outcome FROM last_outcomes o JOIN monitors m ON m.org_id = o.org_id AND m.id = o.monitor_id AND o.region = ANY(m.regions)
-             WHERE o.org_id = $1 AND o.monitor_id = $2 AND o.region <> $3 AND o.at >= $4 ORDER BY o.region",
+            "SELECT o.region, o.at, o.outcome FROM last_outcomes o JOIN monitors m ON m.org_id = o.org_id AND m.id = o.monitor_id AND o.region = ANY(m.regions)
+             WHERE o.org_id = $1 AND o.monitor_id = $2 AND o.at >= $3 ORDER BY o.region",
             org,
             monitor.0,
-            region,
             since
         )
         .fetch_all(self.connection())
         .await?;
-        let readable = |row: (String, Value)| match serde_json::from_value(row.1) {
-            Ok(outcome) => Some((row.0, outcome)),
+        let readable = |region: String, at: DateTime<Utc>, outcome: Value| match serde_json::from_value(outcome) {
+            Ok(outcome) => Some(LatestOutcome { region, at, outcome }),
             Err(error) => {
-                tracing::warn!(%monitor, region = row.0, %error, "an outcome can not be read");
+                tracing::warn!(%monitor, region, %error, "an outcome can not be read");
                 None
             }
         };
-        Ok(rows.into_iter().filter_map(|row| readable((row.region, row.outcome))).collect())
+        Ok(rows.into_iter().filter_map(|row| readable(row.region, row.at, row.outcome)).collect())
     }
 
     /// Writes runs of one region: result rows, latest outcomes, schedule and the monitors' summaries. The rows are locked by

@@ -1,5 +1,6 @@
 //! Whether the MX hosts take connections on port 25 (RFC 5321 4.5.4). Of a mailbox provider's hosts it is not asked. A host is told of only after
-//! two tries at each of its addresses, and only where this network is known to let port 25 out: many close it, by silence or by refusing.
+//! two tries at each of its addresses, and only where this network is known to let port 25 out: many close it, by silence or by refusing. IPv6 alone
+//! tells nothing: networks that let port 25 out by IPv4 close it there.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -85,6 +86,35 @@ fn judge<'a>(looks: impl Iterator<Item = (IpAddr, &'a Shown)>) -> Met {
         // Whether IPv6 leads there can often not be told, and most senders come by IPv4.
         Some((address, reason)) if lost.is_empty() || address.is_ipv4() => Met::Untold(reason),
         _ if lost.is_empty() => Met::Untold("it has no address that can be asked".to_owned()),
+        // What is known of port 25 here may be known of IPv4 alone.
+        _ if lost.iter().all(|(address, _)| address.is_ipv6()) => {
+            Met::Untold("it was asked by IPv6 alone, and whether port 25 can be reached by IPv6 from here is not known".to_owned())
+        }
         _ => Met::Lost(lost),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_is_lost_by_ipv6_alone_is_unknown() {
+        let refused = || Shown::Unreached(DialError::Refused);
+        let untold = || Shown::Unknown("no IPv6 here".to_owned());
+        for (looks, lost) in [
+            (vec![("192.0.2.1", refused())], Some(1)),
+            (vec![("192.0.2.1", refused()), ("2001:db8::1", refused())], Some(2)),
+            (vec![("192.0.2.1", refused()), ("2001:db8::1", untold())], Some(1)),
+            (vec![("2001:db8::1", refused())], None),
+            (vec![("2001:db8::1", refused()), ("2001:db8::2", untold())], None),
+            (vec![("192.0.2.1", untold()), ("2001:db8::1", refused())], None),
+        ] {
+            let met = judge(looks.iter().map(|(address, shown)| (address.parse().unwrap(), shown)));
+            match lost {
+                Some(count) => assert!(matches!(&met, Met::Lost(lost) if lost.len() == count), "{looks:?}: {met:?}"),
+                None => assert!(matches!(met, Met::Untold(_)), "{looks:?}: {met:?}"),
+            }
+        }
     }
 }

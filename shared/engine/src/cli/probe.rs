@@ -9,7 +9,7 @@ use std::{
 
 use waypost_engine::{
     net::Net,
-    probe::{Asks, Credentials, Mechanism, Port25Memory, ProbeTarget, Prober, Secret},
+    probe::{Asks, Credentials, Mechanism, ProbeTarget, Prober, Secret},
 };
 use waypost_types::{
     DomainName,
@@ -139,8 +139,8 @@ pub async fn run(net: &Net, args: ProbeArgs, json: bool, fail_on: Severity) -> E
     };
     let (host, port) = args.target;
     let target = ProbeTarget { host, port, mode: args.mode.unwrap_or(ProbeMode::of_port(port)), auth };
-    // Whoever types a command knows their network: a time-out on port 25 is the answer here.
-    let prober = Prober::new(net).with_port25(Port25Memory::open());
+    // Whoever types a command knows their network: what a port answers, or does not, is the answer here.
+    let prober = Prober::new(net).with_open_ports();
     let mut report = prober.probe(&target).await;
     if !asks.is_empty() {
         for held in &mut report.probes {

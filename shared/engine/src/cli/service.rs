@@ -2,12 +2,7 @@
 
 use std::{io, process::ExitCode};
 
-use waypost_engine::{
-    net::Net,
-    printable,
-    probe::{Port25Memory, Prober},
-    service::ServiceCheck,
-};
+use waypost_engine::{net::Net, printable, probe::Prober, service::ServiceCheck};
 use waypost_types::{
     finding::Severity,
     monitor::MonitorKind,
@@ -75,7 +70,7 @@ pub async fn run(net: &Net, args: ServiceArgs, json: bool, fail_on: Severity) ->
         }
     };
     // Whoever types a command knows their network: a time-out on port 25 is the answer here.
-    let report = Prober::new(net).with_port25(Port25Memory::open()).look(&check).await;
+    let report = Prober::new(net).with_open_ports().look(&check).await;
     let written = if json { write_json(&report) } else { write_text(&mut anstream::stdout().lock(), &report) };
     if let Err(error) = written {
         super::complain(&error);

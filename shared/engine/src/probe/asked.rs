@@ -286,16 +286,17 @@ async fn recipients(talk: &mut Talk<'_>, (domain, sends): (&DomainName, bool), a
             // 252 leaves it open (RFC 5321 3.5.3).
             if matches!(reply.code, 250 | 251) {
                 let made = if sends { data::late_refusal(talk, &nobody).await? } else { Made::Else };
-                asked.find(match made {
+                match made {
                     Made::Refused(late) => {
                         let summary = format!("{host} takes {nobody}, which nobody has, at RCPT TO and refuses it after DATA: {late}");
-                        remark("smtp.rejects_after_data", &host, summary)
+                        asked.find(remark("smtp.rejects_after_data", &host, summary));
                     }
                     Made::Else => {
                         let summary = format!("{host} takes mail for {nobody}, which nobody has: {}", reply.text());
-                        remark("smtp.catch_all", &host, summary)
+                        asked.find(remark("smtp.catch_all", &host, summary));
                     }
-                });
+                    Made::Untold(reason) => asked.untold(RECIPIENTS, reason),
+                }
             }
         }
         5 if !is_policy(&sender) => {

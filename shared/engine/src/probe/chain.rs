@@ -60,9 +60,7 @@ impl Prober {
         let started = Instant::now();
         match self.net.dial(SocketAddr::new(address, port), self.limits.connect).await {
             Ok(stream) => {
-                if port == 25 {
-                    self.port25.reached(self.net.now());
-                }
+                self.note_reached(port);
                 conversation::chain(self, &target, address, stream, started).await
             }
             Err(DialError::Unreachable) if address.is_ipv6() => {

@@ -67,7 +67,7 @@ pub(super) async fn hold(prober: &Prober, target: &ProbeTarget, address: IpAddr,
     report.stage_ms.total = Some(ms(started));
     if handshake_unshared && let Some(suite) = old_tls::only_rsa(prober, target, address).await {
         // Most senders still speak it, so that the server is not down for them.
-        let reason = format!("TLS works only for programs that speak RSA key exchange ({suite}), which gives no forward secrecy");
+        let reason = format!("{}, which gives no forward secrecy", works_for_rsa(suite));
         end = Err(End { verdict: Verdict::Degraded, reason, in_step: false });
         (seen.handshake_failed, seen.only_rsa) = (None, Some(suite));
     }
@@ -102,7 +102,7 @@ pub(super) async fn chain(prober: &Prober, target: &ProbeTarget, address: IpAddr
     let mut talk = Talk::new(prober, target, address, stream, started);
     let end = talk.run().await;
     talk.wire.quit(end.as_ref().err().is_none_or(|end| end.in_step)).await;
-    let Talk { seen, chain, handshake_answered, report, .. } = talk;
+    let Talk { seen, chain, handshake_answered, handshake_unshared, report, .. } = talk;
     if let Some(judged) = seen.certificate {
         return Shown::Chain(Box::new(ShownChain {
             certificates: chain,
@@ -111,6 +111,13 @@ pub(super) async fn chain(prober: &Prober, target: &ProbeTarget, address: IpAddr
         }));
     }
     if let Some((reason, _)) = seen.handshake_failed {
+        // Senders that speak it do not fail, and see a certificate that we do not.
+        if handshake_answered
+            && handshake_unshared
+            && let Some(suite) = old_tls::only_rsa(prober, target, address).await
+        {
+            return Shown::Ended(format!("{}; the certificate that they see is not known", works_for_rsa(suite)));
+        }
         return if handshake_answered { Shown::BadHandshake(reason) } else { Shown::Ended(reason) };
     }
     if seen.starttls_missing {
@@ -285,6 +292,10 @@ impl<'a> Talk<'a> {
     async fn ask(&mut self, command: &str, stage: &str) -> Result<Reply, End> {
         self.wire.ask(command).await.map_err(|error| End::broke(&format!("after {stage}"), &error))
     }
+}
+
+fn works_for_rsa(suite: &str) -> String {
+    format!("TLS works only for programs that speak RSA key exchange ({suite})")
 }
 
 fn refused(what: &str, reply: &Reply) -> End {

@@ -15,7 +15,7 @@ use crate::{
         authority::{Authority, Issued, smtp},
         tests::{Say, Server},
     },
-    probe::{Port25Memory, ProbeTarget, Prober},
+    probe::{ProbeTarget, Prober},
 };
 
 const HOST: &str = "mx.e.example";
@@ -26,7 +26,7 @@ async fn probed(authority: &Authority, issued: &Issued, trust_ad: bool, say: imp
     let owner = format!("_{}._tcp.{HOST}", server.port());
     let records = records.iter().map(|record| format!("TLSA {record}")).collect();
     let dns = Server::start(&[(HOST, "A 127.0.0.1")], &[(owner.as_str(), say(records))]).await;
-    let prober = Prober::new(&authority.net(dns.address, trust_ad, None)).with_port25(Port25Memory::open());
+    let prober = Prober::new(&authority.net(dns.address, trust_ad, None)).with_open_ports();
     let target = ProbeTarget { host: HOST.to_owned(), port: server.port(), mode: ProbeMode::Starttls, auth: None };
     prober.probe_address(&target, server.ip()).await
 }

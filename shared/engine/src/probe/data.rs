@@ -1,7 +1,8 @@
 //! What a server does with a message: whether a line end that is LF alone ends it (SMTP smuggling, CVE-2023-51764), and whether a recipient that it
 //! took is refused only then. Both ask with a message that nobody is to get: it says of itself that it has been through more hops than any server
-//! lets pass (RFC 5321 6.3 asks for at least 100), comes from the empty sender, so that no bounce follows, and goes to the domain whose owner had
-//! it asked. Only a server without loop detection would deliver it, and its text says what it is.
+//! lets pass (RFC 5321 6.3 asks for at least 100), comes from the empty sender, so that no bounce leaves the server, and goes to the domain whose
+//! owner had it asked. Servers refuse it. Sendmail takes it and reports it to its local postmaster, so none is sent to a server that says that it is
+//! Sendmail. Only a server without loop detection would deliver it, and its text says what it is.
 
 use tokio::time::Instant;
 use waypost_types::DomainName;
@@ -13,6 +14,10 @@ const HOPS: usize = 120;
 /// How the message is shown in the transcript: its hundred lines tell nobody anything.
 const SHOWN: &str = "(a test message that has been through too many hops to be delivered";
 
+/// Why nothing is known of Sendmail.
+const SENDMAIL: &str =
+    "the server says that it is Sendmail, which takes a message of too many hops and reports it to its postmaster, so that none is sent to it";
+
 /// What a server made of a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Made {
@@ -20,13 +25,20 @@ pub(super) enum Made {
     Refused(String),
     /// Anything else: it refuses the message for its hops, as it should, or takes it, or puts it off.
     Else,
+    /// The message was not sent; why.
+    Untold(String),
 }
 
 /// Sends the message for a recipient that the server took at RCPT although nobody has it. The conversation is in step afterwards.
 pub(super) async fn late_refusal(talk: &mut Talk<'_>, recipient: &str) -> Result<Made, WireError> {
+    if is_sendmail(talk).await? {
+        return Ok(Made::Untold(SENDMAIL.to_owned()));
+    }
     for command in ["RSET", "MAIL FROM:<>", &format!("RCPT TO:<{recipient}>")] {
-        if talk.wire.ask(command).await?.class() != 2 {
-            return Ok(Made::Else);
+        let reply = talk.wire.ask(command).await?;
+        // It took the same a moment ago, so either answer may be the passing one.
+        if reply.class() != 2 {
+            return Ok(Made::Untold(format!("in an envelope of its own, {recipient} is not taken any more: {}", reply.text())));
         }
     }
     let mut reply = talk.wire.ask("DATA").await?;
@@ -38,11 +50,21 @@ pub(super) async fn late_refusal(talk: &mut Talk<'_>, recipient: &str) -> Result
     Ok(if asked::says_no_such_user(&reply) { Made::Refused(reply.text()) } else { Made::Else })
 }
 
+/// Whether greeting or HELP say that it is Sendmail.
+async fn is_sendmail(talk: &mut Talk<'_>) -> Result<bool, WireError> {
+    let says = |text: &str| text.to_ascii_lowercase().contains("sendmail");
+    Ok(talk.report.banner.as_deref().is_some_and(says) || says(&talk.wire.ask("HELP").await?.text()))
+}
+
 /// Whether LF alone ends a message, in a conversation of its own; the reply by which that is known. Where it does not, the message is never
 /// ended: the connection is.
 pub(super) async fn bare_lf(prober: &Prober, target: &ProbeTarget, talk: &mut Talk<'_>, domain: &DomainName) -> Result<Option<String>, String> {
     talk.open().await.map_err(|end| end.reason)?;
     let broke = |error: WireError| format!("the conversation broke off: {error}");
+    if is_sendmail(talk).await.map_err(broke)? {
+        talk.wire.quit(true).await;
+        return Err(SENDMAIL.to_owned());
+    }
     // It has to be taken (RFC 5321 4.5.1), and whose it is may know what this is about.
     let recipient = format!("postmaster@{}", domain.as_str());
     for (command, class) in [("MAIL FROM:<>", 2), (format!("RCPT TO:<{recipient}>").as_str(), 2), ("DATA", 3)] {
@@ -103,6 +125,7 @@ pub(super) fn message(from: &str, to: &str) -> String {
          Date: Thu, 1 Jan 1970 00:00:00 +0000\r\nAuto-Submitted: auto-generated\r\n\r\n\
          Waypost asks this mail server, for the owner of its domain, what it does with a message, once a day.\r\n\
          The message claims {HOPS} hops, so that servers refuse it as a loop (RFC 5321 6.3).\r\n\
-         That you read this means that the server does not, and that mail can go round in it for ever."
+         If it came to you as it is, the server does not, and mail can go round in it for ever. In a report about a message that could not\r\n\
+         be delivered, all is well."
     )
 }

@@ -33,23 +33,40 @@ struct Server {
     message: &'static str,
     /// It says this about LF alone and hangs up.
     bare: Option<&'static str>,
+    /// What it says to this command in the second envelope of a conversation.
+    again: Option<(&'static str, &'static str)>,
+    greeting: &'static str,
+    help: &'static str,
 }
 
-const GOOD: Server = Server { nobody: NO_SUCH_USER, data: "354 go on\r\n", lf_is_a_line: false, message: LOOP, bare: None };
+const GOOD: Server = Server {
+    nobody: NO_SUCH_USER,
+    data: "354 go on\r\n",
+    lf_is_a_line: false,
+    message: LOOP,
+    bare: None,
+    again: None,
+    greeting: "220 mx.lab.test\r\n",
+    help: "502 5.5.2 not here\r\n",
+};
 
 /// A message as a server took it: for whom, and whether its end came.
 type Taken = Arc<Mutex<Vec<(Vec<String>, bool)>>>;
 
 async fn serve(stream: TcpStream, server: Server, taken: Taken) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
-    stream.get_mut().write_all(b"220 mx.lab.test\r\n").await?;
-    let (mut line, mut to) = (Vec::new(), Vec::new());
+    stream.get_mut().write_all(server.greeting.as_bytes()).await?;
+    let (mut line, mut to, mut envelopes) = (Vec::new(), Vec::new(), 0);
     while stream.read_until(b'\n', &mut line).await? > 0 {
         let text = String::from_utf8_lossy(&line).trim_end().to_owned();
         line.clear();
         let verb = text.split([' ', ':']).next().unwrap_or_default().to_owned();
+        envelopes += usize::from(verb == "MAIL");
+        let again = server.again.filter(|(command, _)| envelopes == 2 && *command == verb);
         let reply = match verb.as_str() {
             "EHLO" => "250 mx.lab.test\r\n",
+            "HELP" => server.help,
+            _ if again.is_some() => again.map_or("", |(_, reply)| reply),
             "MAIL" | "RSET" => {
                 to.clear();
                 "250 2.0.0 ok\r\n"
@@ -161,6 +178,37 @@ async fn a_recipient_that_is_refused_after_data_is_no_catch_all() {
         for (to, ended) in taken {
             assert!(!ended || to == ["RCPT TO:<waypost-nobody-has-this-name@lab.test>"], "{to:?}");
         }
+    }
+}
+
+fn subjects(look: &CloseLook) -> Vec<&str> {
+    look.unknown.iter().map(|part| part.subject.as_str()).collect()
+}
+
+#[tokio::test]
+async fn a_recipient_that_is_taken_and_then_not_is_unclear() {
+    let again = [("MAIL", "452 4.3.1 full\r\n"), ("RCPT", "451 4.7.1 later\r\n"), ("RCPT", NO_SUCH_USER), ("RCPT", "550 5.7.1 not you\r\n")];
+    for (said, (look, taken)) in
+        again.iter().zip(join_all(again.map(|again| asked(Server { nobody: "250 ok\r\n", again: Some(again), ..GOOD }))).await)
+    {
+        assert_eq!((look.findings.as_slice(), subjects(&look)), ([].as_slice(), vec!["recipients"]), "{said:?}: {look:#?}");
+        assert!(look.unknown[0].reason.contains(said.1.trim_end()), "{look:#?}");
+        assert!(taken.iter().all(|(to, ended)| !ended && to == &["RCPT TO:<postmaster@lab.test>"]), "{taken:?}");
+    }
+}
+
+/// It would take the message and report it to its postmaster.
+#[tokio::test]
+async fn sendmail_is_sent_no_message() {
+    let greets = Server { greeting: "220 mx.lab.test ESMTP Sendmail 8.17.1/8.17.1; Thu, 1 Jan 2026\r\n", ..GOOD };
+    let helps = Server { help: "214-2.0.0 This is sendmail version 8.17.1\r\n214 2.0.0 End of HELP info\r\n", ..GOOD };
+    let taken = "250 2.1.5 ok\r\n";
+    let servers = [greets, helps, Server { nobody: taken, ..greets }, Server { nobody: taken, ..helps }];
+    for (server, (look, messages)) in servers.iter().zip(join_all(servers.map(asked)).await) {
+        let untold = if server.nobody == taken { vec!["recipients", "line_ends"] } else { vec!["line_ends"] };
+        assert_eq!((look.findings.as_slice(), subjects(&look)), ([].as_slice(), untold), "{look:#?}");
+        assert!(look.unknown.iter().all(|part| part.reason.contains("Sendmail")), "{look:#?}");
+        assert!(messages.is_empty(), "{messages:?}");
     }
 }
 

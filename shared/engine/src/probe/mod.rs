@@ -65,7 +65,7 @@ pub use asked::{Asks, QUESTIONS, is_of_owner, question_of};
 pub use auth::{Credentials, Mechanism, Secret};
 pub use chain::{Shown, ShownChain};
 pub use least_size::with_least_size;
-pub use stripped::{misses_starttls, starttls_at, with_starttls_elsewhere};
+pub use stripped::{Sight, misses_starttls, starttls_elsewhere, with_starttls_elsewhere};
 
 /// How the reason of an unknown outcome begins when outbound port 25 seems blocked here.
 pub const PORT25_BLOCKED: &str = "outbound port 25 seems blocked from here";
@@ -141,45 +141,70 @@ impl Default for Limits {
 
 /// When this process last reached any port 25. Shared by all probes; cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Port25Memory(Arc<AtomicI64>);
+pub struct Port25Memory(LastReached);
 
 impl Port25Memory {
-    /// Takes it as given that port 25 is open, as the command `waypost` does: there a time-out is the answer.
-    pub fn open() -> Self {
-        Self(Arc::new(AtomicI64::new(i64::MAX)))
-    }
-
     /// Some port 25 answered.
     pub fn reached(&self, now: DateTime<Utc>) {
-        self.0.fetch_max(now.timestamp(), Ordering::Relaxed);
+        self.0.reached(now);
     }
 
     /// No port 25 was reached in the last hour.
     pub fn seems_blocked(&self, now: DateTime<Utc>) -> bool {
-        self.0.load(Ordering::Relaxed) < now.timestamp() - 3600
+        !self.0.lately(now)
     }
 }
 
-/// Probes hosts. Cheap to clone; keep one per [`Net`], since it carries the TLS set-up and the memory about port 25.
+/// When this process last reached any port of a kind.
+#[derive(Debug, Clone, Default)]
+struct LastReached(Arc<AtomicI64>);
+
+impl LastReached {
+    /// It is given that they can be reached.
+    fn always() -> Self {
+        Self(Arc::new(AtomicI64::new(i64::MAX)))
+    }
+
+    fn reached(&self, now: DateTime<Utc>) {
+        self.0.fetch_max(now.timestamp(), Ordering::Relaxed);
+    }
+
+    /// One was reached in the last hour.
+    fn lately(&self, now: DateTime<Utc>) -> bool {
+        self.0.load(Ordering::Relaxed) >= now.timestamp() - 3600
+    }
+}
+
+/// Probes hosts. Cheap to clone; keep one per [`Net`], since it carries the TLS set-up and the memory about ports that networks block.
 #[derive(Debug, Clone)]
 pub struct Prober {
     pub(crate) net: Net,
     pub(crate) tls: Result<Tls, rustls::Error>,
     port25: Port25Memory,
+    /// Ports 465 and 587.
+    submission: LastReached,
     pub(crate) limits: Arc<Limits>,
 }
 
 impl Prober {
-    /// With ordinary limits and an empty memory about port 25.
+    /// With ordinary limits and an empty memory about ports.
     pub fn new(net: &Net) -> Self {
         let tls = Tls::new(net.tls_roots().clone());
-        Self { net: net.clone(), tls, port25: Port25Memory::default(), limits: Arc::new(Limits::default()) }
+        let (port25, submission) = (Port25Memory::default(), LastReached::default());
+        Self { net: net.clone(), tls, port25, submission, limits: Arc::new(Limits::default()) }
     }
 
     /// With this memory about port 25.
     #[must_use]
     pub fn with_port25(mut self, memory: Port25Memory) -> Self {
         self.port25 = memory;
+        self
+    }
+
+    /// Takes it as given that this network blocks no port, as the command `waypost` does: there a time-out or a refusal is the answer.
+    #[must_use]
+    pub fn with_open_ports(mut self) -> Self {
+        (self.port25, self.submission) = (Port25Memory(LastReached::always()), LastReached::always());
         self
     }
 
@@ -244,9 +269,7 @@ impl Prober {
                 return report;
             }
         };
-        if target.port == 25 {
-            self.port25.reached(self.net.now());
-        }
+        self.note_reached(target.port);
         let connect = ms(started);
         let mut report = conversation::hold(self, target, address, stream, started).await;
         report.stage_ms.connect = Some(connect);
@@ -256,6 +279,15 @@ impl Prober {
     /// The way to an address and port over TCP, router by router: at most 15 seconds.
     pub async fn trace(&self, address: SocketAddr) -> PathTrace {
         self.net.trace(address).await
+    }
+
+    /// Remembers that a connection was made, where networks block the port for what goes out.
+    pub(crate) fn note_reached(&self, port: u16) {
+        match port {
+            25 => self.port25.reached(self.net.now()),
+            submission::IMPLICIT | submission::SUBMISSION => self.submission.reached(self.net.now()),
+            _ => {}
+        }
     }
 
     /// What a connection that was not made says of the server.

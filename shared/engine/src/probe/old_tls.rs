@@ -56,10 +56,19 @@ const ANONYMOUS_SUITES: [(u16, &str); 6] = [
     (0xc019, "TLS_ECDH_anon_WITH_AES_256_CBC_SHA"),
 ];
 
-/// Suites of TLS 1.2 with forward secrecy, whatever else they are: what a server is offered before it is said to have none.
-const FORWARD_SECRET_SUITES: [u16; 20] = [
-    0xc02b, 0xc02c, 0xc02f, 0xc030, 0xcca8, 0xcca9, 0xccaa, 0x009e, 0x009f, 0xc023, 0xc024, 0xc027, 0xc028, 0xc009, 0xc00a, 0xc013, 0xc014, 0x0067,
-    0x006b, 0x0033,
+/// Every suite up to TLS 1.2 with forward secrecy that an RSA or ECDSA certificate can go with, weak ones too: what a server is offered before it
+/// is said to have none. DSS is left out, since nobody issues such certificates, and so is what encrypts nothing.
+#[rustfmt::skip]
+const FORWARD_SECRET_SUITES: [u16; 63] = [
+    // ECDHE: AES-GCM, ChaCha20, AES-CBC with SHA-2 and SHA-1, 3DES, RC4, AES-CCM.
+    0xc02b, 0xc02c, 0xc02f, 0xc030, 0xcca8, 0xcca9, 0xc023, 0xc024, 0xc027, 0xc028, 0xc009, 0xc00a, 0xc013, 0xc014, 0xc008, 0xc012, 0xc007, 0xc011,
+    0xc0ac, 0xc0ad, 0xc0ae, 0xc0af,
+    // DHE: the same, then DES and export keys.
+    0x009e, 0x009f, 0xccaa, 0x0067, 0x006b, 0x0033, 0x0039, 0x0016, 0xc09e, 0xc09f, 0xc0a2, 0xc0a3, 0x0015, 0x0014,
+    // DHE with Camellia and SEED, ECDHE with Camellia.
+    0x0045, 0x0088, 0x00be, 0x00c4, 0xc07c, 0xc07d, 0x009a, 0xc072, 0xc073, 0xc076, 0xc077, 0xc086, 0xc087, 0xc08a, 0xc08b,
+    // ARIA.
+    0xc044, 0xc045, 0xc048, 0xc049, 0xc04c, 0xc04d, 0xc052, 0xc053, 0xc05c, 0xc05d, 0xc060, 0xc061,
 ];
 
 /// Suites of TLS 1.2 whose key exchange is RSA, with their names.
@@ -81,8 +90,14 @@ const HELLO_READ: usize = 73;
 /// What a server made of a `ClientHello`.
 #[derive(Debug, PartialEq, Eq)]
 enum Answer {
-    Chose { version: u16, suite: u16 },
+    Chose {
+        version: u16,
+        suite: u16,
+    },
+    /// An alert that says so.
     Refused,
+    /// Anything else: another alert, the end of the connection, what is no TLS.
+    Else,
 }
 
 /// What was found, and why the rest could not be told.
@@ -129,14 +144,15 @@ pub(super) async fn look(prober: &Prober, target: &ProbeTarget, address: IpAddr)
     Found { remarks, untold }
 }
 
-/// The suite of a server that knows RSA key exchange alone: it refuses every suite with forward secrecy and takes one without. Nothing where it
-/// does not, or could not be asked.
+/// The suite of a server that knows RSA key exchange alone: it refuses every suite with forward secrecy, takes one without, and refuses again, so
+/// that no mishap between is taken for a refusal. Nothing where it does not, or could not be asked.
 pub(super) async fn only_rsa(prober: &Prober, target: &ProbeTarget, address: IpAddr) -> Option<&'static str> {
-    let secret = offer(prober, target, address, TLS_1_2, &FORWARD_SECRET_SUITES).await;
-    if secret != Ok(Answer::Refused) {
+    let refuses = || async { offer(prober, target, address, TLS_1_2, &FORWARD_SECRET_SUITES).await == Ok(Answer::Refused) };
+    if !refuses().await {
         return None;
     }
-    chosen(prober, target, address, &RSA_SUITES).await.ok().flatten()
+    let suite = chosen(prober, target, address, &RSA_SUITES).await.ok().flatten()?;
+    refuses().await.then_some(suite)
 }
 
 /// The name of the suite that the server takes of these.
@@ -180,14 +196,20 @@ async fn exchange(mut stream: TcpStream, hello: &[u8], limit: Duration) -> Resul
         Err(_) => Err("the server did not answer an older TLS in time".to_owned()),
         Ok(Ok(answer)) => Ok(answer),
         // Whoever does not know the version may hang up without a word.
-        Ok(Err(_)) => Ok(Answer::Refused),
+        Ok(Err(_)) => Ok(Answer::Else),
     }
 }
 
-/// The version and suite of a `ServerHello` (RFC 5246 7.4.1.3); anything else, an alert above all, refuses.
+/// The version and suite of a `ServerHello` (RFC 5246 7.4.1.3), or whether an alert says that none is shared (7.2.2).
 fn read_answer(kind: u8, body: &[u8]) -> Answer {
+    const ALERT: u8 = 21;
     const HANDSHAKE: u8 = 22;
     const SERVER_HELLO: u8 = 2;
+    const HANDSHAKE_FAILURE: u8 = 40;
+    const INSUFFICIENT_SECURITY: u8 = 71;
+    if let (ALERT, [_, HANDSHAKE_FAILURE | INSUFFICIENT_SECURITY]) = (kind, body) {
+        return Answer::Refused;
+    }
     let read = || {
         let (message, rest) = body.split_first()?;
         (kind == HANDSHAKE && *message == SERVER_HELLO).then_some(())?;
@@ -197,7 +219,7 @@ fn read_answer(kind: u8, body: &[u8]) -> Answer {
         let suite = rest.get(38 + session..40 + session)?;
         Some(Answer::Chose { version: u16::from_be_bytes([version[0], version[1]]), suite: u16::from_be_bytes([suite[0], suite[1]]) })
     };
-    read().unwrap_or(Answer::Refused)
+    read().unwrap_or(Answer::Else)
 }
 
 /// A `ClientHello` in a record (RFC 5246 7.4.1.2, RFC 6101 5.6.1.2) with the extensions that servers of elliptic curves look for.

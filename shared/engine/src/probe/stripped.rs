@@ -3,12 +3,14 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
+use chrono::{DateTime, Utc};
 use waypost_types::outcome::{ProbeMode, ProbeReport, SmtpReport};
 
 use super::worst;
 use crate::audit::rules::remark;
 
 const MISSING: &str = "starttls.missing";
+const TAKEN_OUT: &str = "starttls.ehlo_hidden";
 
 /// Whether a conversation of the report missed STARTTLS, so that it is worth while to ask what others saw.
 pub fn misses_starttls(report: &SmtpReport) -> bool {
@@ -16,11 +18,42 @@ pub fn misses_starttls(report: &SmtpReport) -> bool {
 }
 
 fn misses(probe: &ProbeReport) -> bool {
-    probe.findings.iter().any(|finding| finding.rule == MISSING)
+    finds(probe, MISSING)
+}
+
+fn finds(probe: &ProbeReport, rule: &str) -> bool {
+    probe.findings.iter().any(|finding| finding.rule == rule)
+}
+
+/// What a region saw, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Sight<'a> {
+    /// The region.
+    pub region: &'a str,
+    /// When it looked.
+    pub at: DateTime<Utc>,
+    /// What it saw.
+    pub report: &'a SmtpReport,
+}
+
+/// The addresses at which another region saw STARTTLS after this one had missed it there, each with that region; `before` is what this one saw
+/// last. An older sight says nothing, since TLS may have been turned off after it. What is told already stays until the others miss it as well.
+pub fn starttls_elsewhere<'a>(before: Sight<'_>, others: impl IntoIterator<Item = Sight<'a>>) -> BTreeMap<IpAddr, String> {
+    let missed_until = |address: IpAddr, at: DateTime<Utc>| {
+        let mut probes = before.report.probes.iter().filter(|probe| probe.address == Some(address));
+        probes.any(|probe| finds(probe, TAKEN_OUT) || (misses(probe) && before.at < at))
+    };
+    let mut seen = BTreeMap::new();
+    for other in others {
+        for address in starttls_at(other.report).filter(|address| missed_until(*address, other.at)) {
+            seen.entry(address).or_insert_with(|| other.region.to_owned());
+        }
+    }
+    seen
 }
 
 /// The addresses at which STARTTLS was there.
-pub fn starttls_at(report: &SmtpReport) -> impl Iterator<Item = IpAddr> {
+fn starttls_at(report: &SmtpReport) -> impl Iterator<Item = IpAddr> {
     let with = report.probes.iter().filter(|probe| probe.mode == ProbeMode::Starttls && probe.tls.is_some());
     with.filter_map(|probe| probe.address)
 }
@@ -31,13 +64,15 @@ pub fn with_starttls_elsewhere(report: &SmtpReport, elsewhere: &BTreeMap<IpAddr,
     for probe in judged.probes.iter_mut().filter(|probe| misses(probe)) {
         let Some(who) = probe.address.and_then(|address| elsewhere.get(&address)) else { continue };
         let host = probe.host.clone();
-        let summary =
-            format!("{host} shows no STARTTLS on port {} here, and the region {who} sees it: something on the way takes it out", probe.port);
+        let summary = format!(
+            "{host} shows no STARTTLS on port {} here, and the region {who} sees it: something on the way takes it out, or another server answers at this address",
+            probe.port
+        );
         for finding in probe.findings.iter_mut().filter(|finding| finding.rule == MISSING) {
             if probe.reason == finding.summary {
                 probe.reason.clone_from(&summary);
             }
-            *finding = remark("starttls.ehlo_hidden", &host, summary.clone()).done();
+            *finding = remark(TAKEN_OUT, &host, summary.clone()).done();
         }
         probe.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     }
@@ -70,16 +105,45 @@ mod tests {
         .unwrap()
     }
 
+    /// Where “eu” saw STARTTLS so many seconds after this region looked.
+    fn elsewhere(before: &SmtpReport, seconds: i64) -> BTreeMap<IpAddr, String> {
+        let (at, with) = (DateTime::UNIX_EPOCH, report(true, &[]));
+        let others = [Sight { region: "eu", at: at + chrono::Duration::seconds(seconds), report: &with }];
+        starttls_elsewhere(Sight { region: "here", at, report: before }, others)
+    }
+
+    #[test]
+    fn a_sight_counts_after_a_miss_and_not_before_it() {
+        let missing = report(false, &[MISSING]);
+        let eu: BTreeMap<IpAddr, String> = [("192.0.2.1".parse().unwrap(), "eu".to_owned())].into();
+        for (before, seconds, counts) in [
+            (&missing, 1, true),
+            // TLS may have been turned off between the two.
+            (&missing, -1, false),
+            (&missing, 0, false),
+            (&report(true, &[]), 1, false),
+            (&report(false, &["cert.expired"]), 1, false),
+            // Told already: the other region has not looked again yet.
+            (&report(false, &[TAKEN_OUT]), -1, true),
+        ] {
+            assert_eq!(elsewhere(before, seconds) == eu, counts, "{seconds} {before:?}");
+            assert_eq!(elsewhere(before, seconds).is_empty(), !counts);
+        }
+        let mut elsewhere_before = missing;
+        elsewhere_before.probes[0].address = Some("192.0.2.9".parse().unwrap());
+        assert_eq!(elsewhere(&elsewhere_before, 1), BTreeMap::new(), "missed at another address");
+    }
+
     #[test]
     fn starttls_that_another_region_sees_was_taken_out_on_the_way() {
         let here = report(false, &[MISSING]);
         assert!(misses_starttls(&here) && !misses_starttls(&report(true, &[])));
-        let elsewhere: BTreeMap<IpAddr, String> = starttls_at(&report(true, &[])).map(|address| (address, "eu".to_owned())).collect();
-        assert_eq!(elsewhere.len(), 1);
+        let elsewhere = elsewhere(&here, 1);
         let judged = with_starttls_elsewhere(&here, &elsewhere).unwrap();
         let finding = &judged.probes[0].findings[0];
-        assert_eq!((finding.rule.as_str(), finding.severity, judged.verdict), ("starttls.ehlo_hidden", Severity::Medium, Verdict::Degraded));
-        assert!(finding.summary.contains("the region eu") && judged.summary == finding.summary && judged.probes[0].reason == finding.summary);
+        assert_eq!((finding.rule.as_str(), finding.severity, judged.verdict), (TAKEN_OUT, Severity::Medium, Verdict::Degraded));
+        assert!(finding.summary.contains("the region eu") && finding.summary.contains("or another server answers"));
+        assert!(judged.summary == finding.summary && judged.probes[0].reason == finding.summary);
         assert!(!finding.fix.contains('{'), "{finding:?}");
     }
 

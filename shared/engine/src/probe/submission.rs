@@ -1,6 +1,7 @@
 //! Whether the ports where mail programs log in are there (RFC 8314 3.3, RFC 6409): asked once a day beside a server that is meant for users,
 //! which is one that answers on 587, or that offers AUTH on port 25. A port is missing where every address of the host refuses it. Silence is no
-//! answer: networks close 465 for what goes out as they close 25.
+//! answer: networks close 465 for what goes out as they close 25. Some do it by refusing: a refusal counts where some port 465 or 587 was reached
+//! from here in the last hour, which 587 of the host itself was when it answered.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -17,9 +18,9 @@ use crate::{
 /// Where servers take mail of others.
 const MX: u16 = 25;
 /// STARTTLS (RFC 6409).
-const SUBMISSION: u16 = 587;
+pub(super) const SUBMISSION: u16 = 587;
 /// TLS from the first byte (RFC 8314 7.3).
-const IMPLICIT: u16 = 465;
+pub(super) const IMPLICIT: u16 = 465;
 
 /// A port of a host, over all its addresses.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,6 +52,9 @@ async fn look_at(prober: &Prober, held: &ProbeReport, (port, [submission, implic
             let (first, second) = tokio::join!(state(prober, host, submission), state(prober, host, implicit));
             match (first, second) {
                 (Port::Open, _) | (_, Port::Open) => Ok(None),
+                (Port::Refused, Port::Refused) if !prober.submission.lately(prober.net.now()) => Err(format!(
+                    "ports {IMPLICIT} and {SUBMISSION} of {host} are refused, which may be this network's doing: no such port was reached in the last hour"
+                )),
                 (Port::Refused, Port::Refused) => {
                     let summary = format!("{host} offers AUTH on port {MX}, and nothing listens on port {IMPLICIT} or {SUBMISSION}");
                     Ok(Some(remark("smtp.submission_missing", host, summary)))
@@ -88,6 +92,7 @@ async fn reach(prober: &Prober, host: &str, address: IpAddr, port: u16) -> Port 
     let started = Instant::now();
     match prober.net.dial(SocketAddr::new(address, port), prober.limits.connect).await {
         Ok(stream) => {
+            prober.note_reached(port);
             // Whoever connects says EHLO and QUIT; what comes of it does not matter here.
             let target = ProbeTarget { host: host.to_owned(), port, mode: ProbeMode::of_port(port), auth: None };
             drop(conversation::hold(prober, &target, address, stream, started).await);
@@ -149,6 +154,26 @@ mod tests {
             let said = look_at(&prober(), &held("127.0.0.1", auth), (port, [submission, implicit])).await.unwrap().map(Remark::done);
             assert_eq!(said.as_ref().map(|finding| finding.rule.as_str()), found, "{port} {auth} {said:?}");
             assert!(said.is_none_or(|finding| !finding.fix.contains('{')));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_counts_where_such_ports_can_be_reached() {
+        let (open, closed) = ports().await;
+        let blocked = Prober::new(&prober().net);
+        let mx = held("127.0.0.1", true);
+        let said = look_at(&blocked, &mx, (25, [closed, closed])).await.map(|found| found.is_some());
+        assert!(said.as_ref().is_err_and(|reason| reason.contains("no such port was reached")), "{said:?}");
+        // The 587 of the host answered; what was reached long ago, or is another port, says nothing.
+        assert!(look_at(&blocked, &mx, (587, [open, closed])).await.unwrap().is_some());
+        blocked.submission.reached(blocked.net.now() - chrono::Duration::hours(2));
+        assert!(look_at(&blocked, &mx, (25, [closed, closed])).await.is_err());
+        blocked.note_reached(25);
+        assert!(look_at(&blocked, &mx, (25, [closed, closed])).await.is_err());
+        for port in [465, 587] {
+            let reached = Prober::new(&prober().net);
+            reached.note_reached(port);
+            assert!(look_at(&reached, &mx, (25, [closed, closed])).await.unwrap().is_some(), "{port}");
         }
     }
 

@@ -22,7 +22,7 @@ pub(super) fn prober() -> Prober {
 
 fn prober_asking(resolver: SocketAddr) -> Prober {
     let net = Net::new(NetConfig { ehlo_name: "probe.lab.test".to_owned(), resolvers: vec![resolver], ..NetConfig::default() });
-    Prober::new(&net.unwrap()).with_port25(Port25Memory::open()).with_limits(Limits {
+    Prober::new(&net.unwrap()).with_open_ports().with_limits(Limits {
         connect: Duration::from_secs(2),
         greeting: Duration::from_millis(700),
         reply_idle: Duration::from_millis(400),
@@ -393,7 +393,7 @@ fn port_25_is_blocked_until_one_was_reached() {
     assert!(memory.seems_blocked(now));
     memory.clone().reached(now);
     assert!(!memory.seems_blocked(now + chrono::Duration::minutes(59)) && memory.seems_blocked(now + chrono::Duration::minutes(61)));
-    assert!(!Port25Memory::open().seems_blocked(now));
+    assert!(!prober().port25().seems_blocked(now), "given as open");
 }
 
 /// What a host shows for its certificates alone.

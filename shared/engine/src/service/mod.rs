@@ -186,9 +186,7 @@ async fn connect(prober: &Prober, server: Server<'_>, address: IpAddr) -> Result
     let started = Instant::now();
     let error = match prober.net.dial(SocketAddr::new(address, server.port), CONNECT.min(prober.limits.connect)).await {
         Ok(stream) => {
-            if server.port == 25 {
-                prober.port25().reached(prober.net.now());
-            }
+            prober.note_reached(server.port);
             return Ok((stream, ms(started)));
         }
         Err(error) => error,

@@ -1,11 +1,20 @@
 //! Servers that choose what they are told to, and real ones that speak nothing old.
 
-use tokio::net::TcpListener;
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use futures::future::join_all;
+use tokio::{net::TcpListener, task::JoinHandle};
 use waypost_types::outcome::{ProbeMode, ProbeReport, Verdict};
 
 use super::{
     super::{
-        Asks,
+        Asks, Shown,
         tests::{acceptor, prober, rules, script, usual},
     },
     *,
@@ -148,12 +157,26 @@ async fn what_was_found_stays_where_another_question_is_not_answered() {
     assert!(found.untold.is_some_and(|reason| reason.contains("in time")));
 }
 
-/// Probes a server that shares nothing with good TLS and takes the first of `takes` that it is offered in TLS 1.2; or cuts whoever has none off.
-async fn held_with(mode: ProbeMode, takes: &'static [u16], cuts: bool) -> ProbeReport {
+/// What a server does with a client with whom it shares no suite.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Turns {
+    Alert(u8),
+    Cuts,
+    /// By an alert, but the second time that forward secrecy alone is offered to it: then it cuts.
+    CutsLater,
+}
+
+/// handshake_failure
+const ALERT: Turns = Turns::Alert(40);
+
+/// A server that shares nothing with good TLS and takes the first of `takes` that it is offered in TLS 1.2.
+async fn serve(mode: ProbeMode, takes: &'static [u16], turns: Turns) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
+    let secret = Arc::new(AtomicUsize::new(0));
     let server = tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
+            let secret = Arc::clone(&secret);
             tokio::spawn(async move {
                 let mut stream = if mode == ProbeMode::Implicit {
                     stream
@@ -166,42 +189,52 @@ async fn held_with(mode: ProbeMode, takes: &'static [u16], cuts: bool) -> ProbeR
                 let count = stream.read(&mut hello).await.ok()?;
                 let good = hello[..count].windows(2).any(|pair| pair == [0x13, 0x01]);
                 let offered = if good { Vec::new() } else { read_hello(&hello[..count]).suites };
-                let answer = match takes.iter().find(|suite| offered.contains(suite)) {
-                    Some(suite) => {
+                let answer = match (takes.iter().find(|suite| offered.contains(suite)), turns) {
+                    (Some(suite), _) => {
                         let body = [&TLS_1_2.to_be_bytes()[..], &[9; 32], &[0], &suite.to_be_bytes(), &[0]].concat();
                         [&[22, 3, 3], &sized(&[&[2, 0], &sized(&body)[..]].concat())[..]].concat()
                     }
-                    None if cuts => return None,
-                    // handshake_failure
-                    None => vec![21, 3, 3, 0, 2, 2, 40],
+                    (None, Turns::Cuts) => return None,
+                    (None, Turns::CutsLater) if !good && secret.fetch_add(1, Ordering::Relaxed) > 0 => return None,
+                    (None, Turns::Alert(alert)) => vec![21, 3, 3, 0, 2, 2, alert],
+                    (None, Turns::CutsLater) => vec![21, 3, 3, 0, 2, 2, 40],
                 };
                 stream.write_all(&answer).await.ok()
             });
         }
     });
+    (address, server)
+}
+
+async fn held_with(mode: ProbeMode, takes: &'static [u16], turns: Turns) -> ProbeReport {
+    let (address, server) = serve(mode, takes, turns).await;
     let target = ProbeTarget { host: "mx.lab.test".to_owned(), port: address.port(), mode, auth: None };
     let held = prober().probe_address(&target, address.ip()).await;
     server.abort();
     held
 }
 
+const RSA: &[u16] = &[0x003c, 0x002f];
+
 #[tokio::test]
 async fn a_server_of_rsa_key_exchange_alone_is_degraded_and_not_down() {
-    const RSA: &[u16] = &[0x003c, 0x002f];
-    let cases: [(ProbeMode, &[u16], bool, bool); 7] = [
-        (ProbeMode::Starttls, RSA, false, true),
-        (ProbeMode::Starttls, RSA, true, true),
-        (ProbeMode::Implicit, RSA, false, true),
-        // Nothing at all; DHE, which is secret and which our library does not speak either; and RSA beside ECDHE.
-        (ProbeMode::Starttls, &[], false, false),
-        (ProbeMode::Starttls, &[], true, false),
-        (ProbeMode::Starttls, &[0x0033, 0x002f], false, false),
-        (ProbeMode::Starttls, &[0xc02f, 0x002f], false, false),
+    let cases: [(ProbeMode, &[u16], Turns, bool); 8] = [
+        (ProbeMode::Starttls, RSA, ALERT, true),
+        (ProbeMode::Implicit, RSA, ALERT, true),
+        // insufficient_security
+        (ProbeMode::Starttls, RSA, Turns::Alert(71), true),
+        // An end of the connection and internal_error are no refusal, neither the first time nor the second.
+        (ProbeMode::Starttls, RSA, Turns::Cuts, false),
+        (ProbeMode::Starttls, RSA, Turns::CutsLater, false),
+        (ProbeMode::Starttls, RSA, Turns::Alert(80), false),
+        // Nothing at all, by an alert and without.
+        (ProbeMode::Starttls, &[], ALERT, false),
+        (ProbeMode::Starttls, &[], Turns::Cuts, false),
     ];
-    let all = futures::future::join_all(cases.map(|(mode, takes, cuts, _)| held_with(mode, takes, cuts))).await;
-    for ((_, takes, _, only_rsa), held) in cases.into_iter().zip(all) {
+    let all = join_all(cases.map(|(mode, takes, turns, _)| held_with(mode, takes, turns))).await;
+    for ((_, takes, turns, only_rsa), held) in cases.into_iter().zip(all) {
         let (verdict, rule) = if only_rsa { (Verdict::Degraded, "tls.no_forward_secrecy") } else { (Verdict::Down, "starttls.handshake_fails") };
-        assert_eq!((held.verdict, rules(&held)), (verdict, vec![rule]), "{takes:?}: {held:#?}");
+        assert_eq!((held.verdict, rules(&held)), (verdict, vec![rule]), "{takes:?} {turns:?}: {held:#?}");
         if only_rsa {
             assert!(held.findings[0].summary.contains("TLS_RSA_WITH_AES_128_CBC_SHA256") && held.reason.contains("forward secrecy"), "{held:#?}");
             assert_eq!(held.findings[0].severity, Severity::Medium);
@@ -209,11 +242,58 @@ async fn a_server_of_rsa_key_exchange_alone_is_degraded_and_not_down() {
     }
 }
 
+/// RSA beside one suite with forward secrecy, among them all that our library does not speak.
+#[tokio::test]
+async fn one_suite_with_forward_secrecy_is_enough() {
+    const BESIDE_RSA: [&[u16]; 20] = [
+        &[0xc02f, 0x002f],
+        &[0xc007, 0x002f],
+        &[0xc008, 0x002f],
+        &[0xc011, 0x002f],
+        &[0xc012, 0x002f],
+        &[0x0014, 0x002f],
+        &[0x0015, 0x002f],
+        &[0x0016, 0x002f],
+        &[0x0033, 0x002f],
+        &[0x0039, 0x002f],
+        &[0x0045, 0x002f],
+        &[0x0067, 0x002f],
+        &[0x006b, 0x002f],
+        &[0x0088, 0x002f],
+        &[0x009a, 0x002f],
+        &[0x009e, 0x002f],
+        &[0x00c4, 0x002f],
+        &[0xc09f, 0x002f],
+        &[0xc0ae, 0x002f],
+        &[0xc053, 0x002f],
+    ];
+    let all = join_all(BESIDE_RSA.iter().map(|takes| Box::pin(held_with(ProbeMode::Implicit, takes, ALERT)))).await;
+    for (takes, held) in BESIDE_RSA.into_iter().zip(all) {
+        assert_eq!((held.verdict, rules(&held)), (Verdict::Down, vec!["starttls.handshake_fails"]), "{takes:x?}: {held:#?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_server_of_rsa_key_exchange_alone_shows_is_not_known() {
+    for (takes, only_rsa) in [(RSA, true), (&[][..], false)] {
+        let (address, server) = serve(ProbeMode::Starttls, takes, ALERT).await;
+        let shown = prober().chain("mx.lab.test", address.ip(), address.port()).await;
+        server.abort();
+        assert_eq!(matches!(&shown, Shown::Ended(reason) if reason.contains("RSA key exchange")), only_rsa, "{shown:?}");
+        assert_eq!(matches!(shown, Shown::BadHandshake(_)), !only_rsa, "{shown:?}");
+    }
+}
+
 #[test]
 fn answers_are_read_or_refuse() {
     let hello = [&[2, 0, 0, 39, 3, 2][..], &[7; 32], &[0], &[0xc0, 0x13], &[0]].concat();
     assert_eq!(read_answer(22, &hello), Answer::Chose { version: TLS_1_1, suite: 0xc013 });
-    for (kind, body) in [(21, &[2, 70][..]), (22, &hello[..30]), (22, &[]), (22, &[14, 0, 0, 0]), (23, &hello)] {
-        assert_eq!(read_answer(kind, body), Answer::Refused);
+    for alert in [40, 71] {
+        assert_eq!(read_answer(21, &[2, alert]), Answer::Refused);
+    }
+    for (kind, body) in
+        [(21, &[2, 70][..]), (21, &[2, 80]), (21, &[]), (22, &[2, 40]), (22, &hello[..30]), (22, &[]), (22, &[14, 0, 0, 0]), (23, &hello)]
+    {
+        assert_eq!(read_answer(kind, body), Answer::Else);
     }
 }
