@@ -17,6 +17,11 @@ pub fn count(number: u64) -> String {
     text
 }
 
+/// What stands in the circle before an address: its first two letters.
+pub fn initials(email: &str) -> String {
+    email.chars().filter(|c| c.is_alphanumeric()).take(2).flat_map(char::to_uppercase).collect()
+}
+
 /// `4 domains`, `1 domain`.
 pub fn counted(number: u32, one: &str, many: &str) -> String {
     format!("{}{NBSP}{}", count(u64::from(number)), if number == 1 { one } else { many })

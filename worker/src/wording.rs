@@ -297,12 +297,12 @@ fn family_name(key: &str) -> String {
 
 fn smtp_words(target: &str, state: MonitorState, report: &SmtpReport, finding: Option<&Finding>) -> (String, String) {
     let (host, port) = split_target(target);
-    let seen = full_stop(&report.summary);
+    let seen = first_upper(&full_stop(&report.summary));
     let words = |title: &str, summary: &str| (title_of(title, ""), in_text(summary));
     if state != MonitorState::Down {
         return match finding {
             Some(finding) => {
-                let title = title_of(&format!("{host} on port {port}: {}", finding.summary), "");
+                let title = title_of(&of_port(host, port, &finding.summary), "");
                 let summary = in_text(&advice(&title, finding));
                 (title, summary)
             }
@@ -313,7 +313,7 @@ fn smtp_words(target: &str, state: MonitorState, report: &SmtpReport, finding: O
     let connected = report.probes.iter().any(|probe| probe.stage_ms.connect.is_some());
     match finding {
         Some(finding) if spoke && finding.severity >= Severity::High => {
-            let title = title_of(&format!("{host} on port {port}: {}", finding.summary), "");
+            let title = title_of(&of_port(host, port, &finding.summary), "");
             // What the probe as a whole says may be that very finding.
             let told = title.contains(in_text(&seen).trim_end_matches('.'));
             let advice = advice(&format!("{title} {seen}"), finding);
@@ -333,6 +333,22 @@ fn smtp_words(target: &str, state: MonitorState, report: &SmtpReport, finding: O
             &format!("{seen}{} Next step: check that the mail server runs and that the firewall lets port {port} in.", way_words(report)),
         ),
     }
+}
+
+/// What was found, with host and port where it does not name them itself.
+fn of_port(host: &str, port: u16, found: &str) -> String {
+    let named = names(found, host);
+    match (named, found.contains(&format!("port {port}"))) {
+        (true, true) => found.to_owned(),
+        (true, false) => format!("{} (port {port})", found.trim_end_matches('.')),
+        (false, _) => format!("{host} on port {port}: {found}"),
+    }
+}
+
+/// A sentence that begins as one.
+fn first_upper(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 /// Where the way to it ends, with a space before; nothing where it was not followed.

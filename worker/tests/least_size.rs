@@ -73,7 +73,7 @@ async fn a_limit_below_the_minimum_opens_and_ends_one_incident_of_who_asked_for_
     assert_eq!((scene.state(monitor).await, state_of_other().await), (MonitorState::Degraded, MonitorState::Up));
     assert_eq!((count("open").await, count("resolved").await), (1, 0));
     let (severity, summary): (String, String) =
-        (scene.value("SELECT severity FROM incidents").await, scene.value("SELECT summary FROM incidents").await);
+        (scene.value("SELECT severity FROM incidents").await, scene.value("SELECT title || '. ' || summary FROM incidents").await);
     assert_eq!(severity, "warning", "medium findings make warnings");
     assert!(summary.contains("15\u{a0}MB (SIZE 15000000); you ask for 25\u{a0}MB"), "{summary}");
     // What its page and its history show is what it was judged by.

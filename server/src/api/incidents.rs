@@ -74,7 +74,7 @@ pub async fn counts(member: Member<Read>, Params(which): Params<Which>) -> Resul
     Ok(Json(counts))
 }
 
-/// Opens an incident by hand.
+/// Opens an incident by hand. No check changes or ends it, and what checks find has incidents of its own.
 #[utoipa::path(post, path = "/v1/orgs/{org}/incidents", tag = "incidents", params(("org" = String, Path)), request_body = NewIncident,
     responses((status = 201, body = Incident), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub async fn create(member: Member<Write>, Body(new): Body<NewIncident>) -> Result<Versioned<Incident>, ApiError> {
@@ -92,7 +92,7 @@ pub async fn create(member: Member<Write>, Body(new): Body<NewIncident>) -> Resu
         Ok(Added::Exists(id)) => {
             return Err(ApiError::Conflict {
                 field: "monitor_id",
-                message: "This monitor has an incident that is not over.".to_owned(),
+                message: "Somebody opened an incident of this monitor already, and it is not over: comment on that one.".to_owned(),
                 existing: Some(id.to_string()),
             });
         }

@@ -3,7 +3,9 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Client, PASSWORD, Server, server};
+use waypost_worker::SignupPolicy;
+
+use crate::support::{Client, PASSWORD, Server, server, server_where};
 
 /// The link of the newest mail to that address.
 async fn link(server: &Server, email: &str) -> String {
@@ -231,6 +233,25 @@ async fn who_is_removed_leaves_no_door_open_and_gets_no_mail_that_still_waits() 
     assert_eq!(left(&mut ann).await, ["other@example.com"]);
     assert_eq!(server.client().post("/api/v1/invitations/look", &json!({ "token": second })).await.status, 422);
     assert_eq!(server.text("SELECT string_agg(recipient, ',') FROM outbox WHERE state = 'pending'").await, "ann@example.com");
+}
+
+#[tokio::test]
+async fn where_sign_up_is_closed_people_come_by_invitation_alone_and_make_no_organisations() {
+    let server = server_where(|settings| settings.signup = SignupPolicy::Closed).await;
+    let signup = json!({ "email": "eve@example.com", "password": PASSWORD, "organisation": "Eve" });
+    assert_eq!(server.client().post("/api/v1/auth/signup", &signup).await.status, 403);
+    // Whoever runs the installation made the first one.
+    server
+        .sql("INSERT INTO users (id, email, email_key, password_hash) VALUES (gen_random_uuid(), 'ann@example.com', 'ann@example.com', 'x');
+              INSERT INTO orgs (id, slug, name) VALUES (gen_random_uuid(), 'ann', 'Ann');
+              INSERT INTO memberships (org_id, user_id, role) SELECT o.id, u.id, 'owner' FROM orgs o, users u;
+              INSERT INTO invitations (org_id, id, email, email_key, role, token_hash, invited_by, expires_at)
+              SELECT id, gen_random_uuid(), 'bob@example.com', 'bob@example.com', 'admin', sha256('secret'), 'ann@example.com', now() + interval '1 day' FROM orgs".to_owned())
+        .await;
+    let mut bob = server.client();
+    let joined = bob.post("/api/v1/invitations/accept", &json!({ "token": "secret", "password": PASSWORD })).await;
+    assert_eq!((joined.status, &joined.body["org"]["role"]), (StatusCode::OK, &json!("admin")), "{joined:?}");
+    assert_eq!(bob.post("/api/v1/orgs", &json!({ "name": "Bob" })).await.status, 403);
 }
 
 #[tokio::test]

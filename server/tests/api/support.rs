@@ -35,6 +35,11 @@ pub struct Server {
 }
 
 pub async fn server() -> Server {
+    server_where(|_| {}).await
+}
+
+/// One of an operator who decided otherwise.
+pub async fn server_where(decided: impl FnOnce(&mut Settings)) -> Server {
     // Tests that start together would else each make a TLS provider of their own.
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
     let database = TestDatabase::new().await;
@@ -42,7 +47,7 @@ pub async fn server() -> Server {
     let egress = Egress::Guarded { allow };
     // Nothing listens there: what asks the DNS in a test is told so at once.
     let net = Net::new(NetConfig { resolvers: vec!["127.0.0.1:9".parse().unwrap()], egress: egress.clone(), ..NetConfig::default() }).unwrap();
-    let settings = Settings {
+    let mut settings = Settings {
         base_url: BASE.to_owned(),
         development: true,
         trusted_proxies: vec!["192.0.2.0/24".parse().unwrap()],
@@ -55,6 +60,7 @@ pub async fn server() -> Server {
         slack: Some(SlackApp { client_id: "1.2".to_owned(), client_secret: "shh".to_owned().into(), signing_secret: SIGNING.to_owned().into() }),
         slack_api_url: "https://slack.test/api".to_owned(),
     };
+    decided(&mut settings);
     let state = AppState::new(database.store.clone(), settings, net);
     let (api, document) = app::api(&state);
     let router = app::router(&state, api, None, None);

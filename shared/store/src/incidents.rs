@@ -8,7 +8,7 @@ use waypost_types::{
     channel::EventKind,
     event::LiveEvent,
     id::TimelineId,
-    incident::{Incident, IncidentSeverity, IncidentStatus, Mute, MuteFor, TimelineEntry, TimelineEvent},
+    incident::{BY_HAND, Incident, IncidentSeverity, IncidentStatus, Mute, MuteFor, TimelineEntry, TimelineEvent},
     topic::Topic,
 };
 
@@ -81,7 +81,7 @@ impl TryFrom<IncidentRow> for Incident {
 }
 
 impl OrgTx {
-    /// Opens an incident by hand, about the monitor as a whole: one that is not over there is no second beside. What its audit or scan found
+    /// Opens an incident by hand: of a monitor there is one at a time. No check changes or ends it; what checks find
     /// are incidents of their own.
     pub async fn add_incident(
         &mut self,
@@ -97,9 +97,10 @@ impl OrgTx {
             .fetch_one(self.connection())
             .await?;
         let open = sqlx::query_scalar!(
-            "SELECT id FROM incidents WHERE org_id = $1 AND monitor_id = $2 AND condition = '' AND status <> 'resolved'",
+            "SELECT id FROM incidents WHERE org_id = $1 AND monitor_id = $2 AND condition = $3 AND status <> 'resolved'",
             org,
-            monitor.0
+            monitor.0,
+            BY_HAND
         )
         .fetch_optional(self.connection())
         .await?;
@@ -108,7 +109,17 @@ impl OrgTx {
         }
         let kind = about.kind.parse().map_err(|()| StoreError::Corrupt(about.kind.clone()))?;
         let id = self
-            .open_incident(&Opening { monitor, condition: "", kind, target: &about.target, title, summary, severity, at: now, evidence: Value::Null })
+            .open_incident(&Opening {
+                monitor,
+                condition: BY_HAND,
+                kind,
+                target: &about.target,
+                title,
+                summary,
+                severity,
+                at: now,
+                evidence: Value::Null,
+            })
             .await?;
         self.append_timeline(id, now, TimelineEvent::Comment, "Opened by hand.", Some(actor)).await?;
         self.tell_of_hand(id, EventKind::Opened, summary, actor, now).await?;

@@ -158,8 +158,13 @@ fn judged(about: &About<'_>, event: &RelatedEvent) -> Option<Cause> {
     let near = nearness(about, &event.target);
     let area = Area::of(about.incident);
     let fit = fit(&area, &event.source);
-    // Elsewhere a record, a server or a listing is another story; a change or an outage may reach farther than its name says.
-    let reaches = matches!(event.source, Source::Change { .. } | Source::Incident { .. });
+    // Elsewhere a record, a server or a listing is another story, and so is an incident of another kind; a change or an outage may reach farther
+    // than its name says.
+    let reaches = match event.source {
+        Source::Change { .. } => true,
+        Source::Incident { .. } => fit >= Fit::Strong,
+        _ => false,
+    };
     if fit == Fit::No || (near == Nearness::Elsewhere && !reaches) {
         return None;
     }

@@ -105,6 +105,9 @@ impl std::str::FromStr for IncidentStatus {
     }
 }
 
+/// The condition of incidents that people open: no check judges it, and people end it.
+pub const BY_HAND: &str = "hand";
+
 /// An incident.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -135,7 +138,7 @@ pub struct Incident {
     #[serde(default)]
     pub timeline: Vec<TimelineEntry>,
     /// What of the target it is about: a record family (`spf`), an address on lists of one severity (`192.0.2.1|critical`), addresses of a
-    /// network (`network|critical`). Empty where it is about the whole.
+    /// network (`network|critical`), what people saw ([`BY_HAND`]). Empty where it is about the whole.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub condition: String,
     /// Why it happened, as people found out: Markdown.

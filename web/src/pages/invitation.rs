@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use leptos::prelude::*;
 use waypost_types::{
-    account::SignedIn,
+    account::{Me, SignedIn},
     people::{AcceptInvitation, InvitationLink, InvitationSeen},
 };
 
@@ -38,6 +38,12 @@ async fn draw(visit: &Visit, fields: &Fields, failure: Option<&ApiFailure>) -> A
         Err(failure) if failure.is_input() => return Ok(gone(visit, &failure)),
         Err(failure) => return Err(failure),
     };
+    // Without it the page says less, and nothing else is missing.
+    let me = if visit.has_session { visit.api.get::<Me>("me").await.ok() } else { None };
+    let other = me.filter(|_| !seen.signed_in).map(|me| {
+        let said = format!("You are logged in as {} here. This invitation is for {}.", me.user.email, seen.email);
+        view! { <div class="banner" role="status" data-status="warn">{icon("warn")}<div>{said}</div></div> }.into_any()
+    });
     let heading = format!("Join {}", seen.organisation);
     Ok(page(visit, status_of(failure), "Invitation", || {
         let form = Form::new(fields, failure, &["password"]);
@@ -63,7 +69,7 @@ async fn draw(visit: &Visit, fields: &Fields, failure: Option<&ApiFailure>) -> A
             .into_any()
         };
         let sub = format!("{} invites you to watch its mail together, as {}.", seen.invited_by, seen.role.word());
-        card(visit, heading.clone(), sub, way)
+        card(visit, heading.clone(), sub, view! { {other}{way} })
     }))
 }
 

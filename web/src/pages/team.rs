@@ -118,7 +118,7 @@ fn invite_form(frame: &Frame, gate: &Gate, fields: &Fields, failure: Option<&Api
     view! {
         {form.said()}
         {gate.form("filters", base.to_owned(), inputs, Button::new("btn btn-primary", view! { {icon("send")}"Send invitation" }))}
-        {gate.hint()}
+        {gate.hint().map(|hint| view! { <div class="card-body">{hint}</div> })}
     }
     .into_any()
 }
@@ -140,7 +140,7 @@ fn table(frame: &Frame, members: &[OrgMember], base: &str) -> AnyView {
 fn row(frame: &Frame, member: &OrgMember, base: &str) -> AnyView {
     let have = frame.org.role;
     let me = member.id == frame.me.user.id;
-    let initials: String = member.email.chars().take(2).flat_map(char::to_uppercase).collect();
+    let initials = text::initials(&member.email);
     let sub = match (me, member.email_verified) {
         (true, _) => "This is you",
         (false, true) => "Active",
@@ -171,16 +171,19 @@ fn row(frame: &Frame, member: &OrgMember, base: &str) -> AnyView {
     };
     let may_go = me || have.may_change(Some(member.role), None).is_ok();
     let go = may_go.then(|| {
+        let id = format!("go-{}", member.id);
+        let whom = if me { "Leave the organisation".to_owned() } else { format!("Remove {}", member.email) };
+        let label = whom.clone();
         view! {
-            <details>
-                <summary class="btn btn-sm btn-quiet">{word}<span class="vh">{format!(" {}", member.email)}</span></summary>
-                <form class="stack mt2" method="post" action=format!("{base}/remove")>
+            <button class="btn btn-sm btn-quiet" type="button" popovertarget=id.clone()>{word}<span class="vh">{format!(" {}", member.email)}</span></button>
+            <div class="card ask" id=id popover="auto" role="dialog" aria-label=label>
+                <form class="card-body stack" method="post" action=format!("{base}/remove")>
                     {named()}
                     {me.then(|| view! { <input type="hidden" name="leave" value="1"/> })}
                     <p class="sm">{said}</p>
-                    <div><button class="btn btn-sm btn-danger" type="submit">{if me { "Leave the organisation".to_owned() } else { format!("Remove {}", member.email) }}</button></div>
+                    <div><button class="btn btn-danger btn-name" type="submit">{whom}</button></div>
                 </form>
-            </details>
+            </div>
         }
     });
     view! {

@@ -3,7 +3,7 @@
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Path, State},
-    http::HeaderMap,
+    http::{HeaderMap, Uri},
     middleware,
     response::Response,
     routing::{get, post},
@@ -25,7 +25,7 @@ pub(super) fn router(site: Site) -> Router {
     let pages = public()
         .merge(watched())
         .merge(told())
-        .fallback(async || ApiFailure::not_found())
+        .fallback(nowhere)
         .layer(DefaultBodyLimit::max(FORM_BYTES))
         .layer(middleware::from_fn_with_state(site.clone(), visit::around));
     Router::new().route("/assets/{name}", get(asset)).with_state(site).merge(pages)
@@ -144,6 +144,14 @@ fn told() -> Router {
         .route("/o/{org}/incidents/{id}/cause", post(incidents::cause).get(back))
         .route("/o/{org}/incidents/{id}/mute", post(incidents::mute).get(back))
         .route("/o/{org}/incidents/{id}/resolve", post(incidents::resolve).get(back))
+}
+
+/// There is no such page; one with a slash too many is found.
+async fn nowhere(uri: Uri) -> Result<Response, ApiFailure> {
+    match uri.path().strip_suffix('/').filter(|path| path.starts_with("/o/") && !path.ends_with('/')) {
+        Some(path) => Ok(redirect(path)),
+        None => Err(ApiFailure::not_found()),
+    }
 }
 
 /// Whoever opens the address of an action, by reloading what answered it, is led to the page that it acts on.

@@ -138,8 +138,9 @@ fn sidebar(frame: &Frame, place: Place) -> AnyView {
             </li>
         }
     };
-    let mark: String = frame.org.name.split_whitespace().filter_map(|word| word.chars().next()).take(2).flat_map(char::to_uppercase).collect();
-    let initials: String = frame.me.user.email.chars().take(2).flat_map(char::to_uppercase).collect();
+    let begins = frame.org.name.split_whitespace().filter_map(|word| word.chars().find(|c| c.is_alphanumeric()));
+    let mark: String = begins.take(2).flat_map(char::to_uppercase).collect();
+    let initials = text::initials(&frame.me.user.email);
     let others = frame.me.orgs.len() > 1;
     let orgs = frame
         .me

@@ -68,7 +68,10 @@ pub fn together_title(incidents: &[IncidentMail<'_>]) -> String {
 /// Each incident in a paragraph of what is told together.
 pub fn together_lines(incidents: &[IncidentMail<'_>]) -> Vec<String> {
     let more = incidents.len().saturating_sub(MOST_TOLD);
-    let told = incidents.iter().take(MOST_TOLD).map(|incident| format!("{}: {}", incident.severity.word(), incident.summary));
+    let told = incidents.iter().take(MOST_TOLD).map(|incident| {
+        let title = incident.title.trim_end_matches('.');
+        format!("{}: {}. {}", incident.severity.word(), title, incident.summary)
+    });
     told.chain((more > 0).then(|| format!("And {more} more."))).collect()
 }
 

@@ -16,9 +16,6 @@ use crate::{
     ui::{self, Place, icon},
 };
 
-/// The stages to choose from: those that nobody took are found among the active ones by their line.
-const CHOICES: [Stage; 4] = [Stage::Active, Stage::Acknowledged, Stage::Resolved, Stage::All];
-
 /// What the list is asked for; empty parts do not narrow.
 struct Asked {
     stage: Stage,
@@ -92,9 +89,8 @@ const fn word(stage: Stage) -> &'static str {
 
 /// The stages as links, each with how many there are.
 fn stages(asked: &Asked, counts: IncidentCounts, base: &str) -> AnyView {
-    let links = CHOICES
+    let links = Stage::ALL
         .into_iter()
-        .chain((asked.stage == Stage::Open).then_some(Stage::Open))
         .map(|stage| {
             let to = format!("{base}?{}status={}", asked.rest(), stage.as_str());
             let here = (asked.stage == stage).then_some("true");

@@ -151,7 +151,7 @@ fn step(start: &Start<'_>, form: &Form<'_>, number: usize, route: &NewRoute, cha
     let minutes = now.map(|step| step.after_minutes.to_string()).unwrap_or_default();
     let open = !start.text(name, minutes.clone()).is_empty();
     let tells = now.map(|step| step.tells.clone()).unwrap_or_default();
-    let head = if open { format!("Step {number}: after {} minutes", start.text(name, minutes.clone())) } else { format!("Step {number}") };
+    let head = if open { format!("Step {number}: {} min after the route told", start.text(name, minutes.clone())) } else { format!("Step {number}") };
     view! {
         <details open=open>
             <summary>{head}</summary>

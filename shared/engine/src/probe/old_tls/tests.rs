@@ -166,7 +166,7 @@ enum Turns {
     CutsLater,
 }
 
-/// handshake_failure
+/// `handshake_failure`
 const ALERT: Turns = Turns::Alert(40);
 
 /// A server that shares nothing with good TLS and takes the first of `takes` that it is offered in TLS 1.2.
