@@ -58,6 +58,7 @@ pub(crate) struct MonitorRow {
     pub policy: serde_json::Value,
     pub runbook: Option<serde_json::Value>,
     pub flapping_since: Option<DateTime<Utc>>,
+    pub confirming: bool,
     pub incident_id: Option<Uuid>,
     pub incident_severity: Option<String>,
     pub incidents: i64,
@@ -93,6 +94,7 @@ impl TryFrom<MonitorRow> for Monitor {
             state: row.state.parse().map_err(|()| StoreError::Corrupt(row.state.clone()))?,
             state_since: row.state_since,
             flapping_since: row.flapping_since,
+            confirming: row.confirming,
             summary: row.summary,
             latency_ms: row.latency_ms,
             last_checked_at: row.last_checked_at,
@@ -162,6 +164,7 @@ impl OrgTx {
                       (SELECT min(u.next_run_at) FROM schedule_units u WHERE u.org_id = $1 AND u.monitor_id = m.id AND NOT u.paused) AS next_check_at,
                       m.domain_id, m.server_id, m.address_id, m.version, m.created_at, m.settings, monitor_tags(m) AS "tags!", m.policy, m.runbook,
                       (m.judge #>> '{steadiness,flapping_since}')::timestamptz AS flapping_since,
+                      coalesce(m.judge -> 'candidate', 'null') <> 'null' AS "confirming!",
                       o.id AS "incident_id?", o.severity AS "incident_severity?", o.incidents AS "incidents!"
                FROM monitors m CROSS JOIN LATERAL (
                  SELECT (array_agg(i.id ORDER BY array_position(ARRAY['critical', 'warning', 'info'], i.severity), i.opened_at))[1] AS id,

@@ -146,6 +146,9 @@ pub struct Monitor {
     /// Since when it fails and works in turn, so that its state keeps to the worse until it is steady. Absent where it is steady.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flapping_since: Option<DateTime<Utc>>,
+    /// Whether the last check told otherwise than the state, and a second look is to confirm it.
+    #[serde(default)]
+    pub confirming: bool,
     /// Sentence of the latest outcome.
     pub summary: Option<String>,
     /// Total milliseconds of the latest check, where that means something.

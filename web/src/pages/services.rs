@@ -63,11 +63,7 @@ fn table(frame: &Frame, services: &[Monitor], list: &str) -> AnyView {
     let rows = services
         .iter()
         .map(|service| {
-            let state = if service.paused {
-                ui::status(waypost_types::outcome::Status::None, "Paused")
-            } else {
-                ui::state_status(service.state, service.last_checked_at.is_some())
-            };
+            let state = ui::monitor_status(service);
             view! {
                 <tr>
                     <th scope="row"><a class="plain wrap-any" href=format!("{list}/{}", service.id)>{ui::breakable(&service.target)}</a><span class="sub">{service.kind.word()}</span>{ui::tags(&service.tags, list)}</th>
@@ -175,8 +171,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, typed: &Fields, failure: Optio
         let summary = service.summary.clone().map(|summary| view! { <p class="prose">{text::sentence(&summary)}</p> });
         let shown =
             Shown { base: base.clone(), kind: service.kind, version: service.version, monitors, name: &service.target, note: None, typed, failure };
-        let state = ui::state_badge(service.state, service.last_checked_at.is_some(), service.paused);
-        let state = view! { {state}" "{ui::flapping_badge(service.flapping_since)} }.into_any();
+        let state = ui::monitor_badge(&service);
         let extra = view! { {form::changes(&service, typed, failure)}{ui::tags_field(&service.tags, typed, failure)} }.into_any();
         let content = view! {
             {settings::notice(visit, monitors, failure)}

@@ -46,8 +46,8 @@ pub(crate) use listing::{listing_status, listings, of_domain, rests_on, scanned}
 pub(crate) use maintenance::{maintenance_line, maintenance_mark};
 pub(crate) use markdown::markdown;
 pub(crate) use parts::{
-    ascii_form, ascii_note, badge, breakable, copied, grade, head, icon, large_icon, monitor_status, state_badge, state_status, state_word, status,
-    time, verdict, when,
+    ascii_form, ascii_note, badge, breakable, copied, grade, head, icon, large_icon, monitor_badge, monitor_status, state_badge, state_status,
+    state_word, status, time, verdict, when,
 };
 pub(crate) use regions::regions;
 pub(crate) use score::{lost_points, score_sentence};

@@ -60,18 +60,31 @@ pub(crate) fn state_status(state: MonitorState, checked: bool) -> AnyView {
     status(state.into(), state_word(state, checked, false))
 }
 
-/// The state of one monitor, in the words of what it looks at: an address is no server that could be up.
-pub(crate) fn monitor_status(monitor: &Monitor) -> AnyView {
-    if monitor.paused {
-        return status(Status::None, "Paused");
+/// How a monitor stands, in the words of what it looks at: an address is no server that could be up. What flaps is neither up nor failing, and what
+/// was seen once is neither the old state nor the new one.
+fn standing(monitor: &Monitor) -> (Status, &'static str) {
+    let (state, checked) = (monitor.state, monitor.last_checked_at.is_some());
+    match (monitor.kind, state) {
+        _ if monitor.paused => (Status::None, state_word(state, checked, true)),
+        _ if monitor.flapping_since.is_some() => (Status::Warn, "Flapping"),
+        (_, MonitorState::Up) if monitor.confirming => (MonitorState::Pending.into(), state_word(MonitorState::Pending, checked, false)),
+        (MonitorKind::Blacklist, MonitorState::Up) => (state.into(), "Not listed"),
+        (MonitorKind::Blacklist, MonitorState::Down | MonitorState::Degraded) => (state.into(), "Listed"),
+        (MonitorKind::Audit, MonitorState::Up) => (state.into(), "No problem"),
+        _ => (state.into(), state_word(state, checked, false)),
     }
-    let word = match (monitor.kind, monitor.state) {
-        (MonitorKind::Blacklist, MonitorState::Up) => "Not listed",
-        (MonitorKind::Blacklist, MonitorState::Down | MonitorState::Degraded) => "Listed",
-        (MonitorKind::Audit, MonitorState::Up) => "No problem",
-        (_, state) => state_word(state, monitor.last_checked_at.is_some(), false),
-    };
-    status(monitor.state.into(), word)
+}
+
+/// The state of one monitor, in a table.
+pub(crate) fn monitor_status(monitor: &Monitor) -> AnyView {
+    let (kind, word) = standing(monitor);
+    status(kind, word)
+}
+
+/// The same, to be found by scanning.
+pub(crate) fn monitor_badge(monitor: &Monitor) -> AnyView {
+    let (kind, word) = standing(monitor);
+    badge(kind, word)
 }
 
 /// The state of something watched, to be found by scanning.

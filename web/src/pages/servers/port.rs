@@ -39,7 +39,7 @@ pub(super) fn tile(monitor: &Monitor, port: Option<&Port>, root: &str) -> AnyVie
     let strip = port.map(|port| ui::uptime(&port.days, &format!("Port {number}")));
     view! {
         <div class="card c4">
-            <div class="tile-head"><h3 class="port"><span class="vh">"Port "</span>{number.clone()}</h3><span class="muted sm">{speaks}</span>{ui::state_badge(monitor.state, monitor.last_checked_at.is_some(), monitor.paused)}{ui::flapping_badge(monitor.flapping_since)}</div>
+            <div class="tile-head"><h3 class="port"><span class="vh">"Port "</span>{number.clone()}</h3><span class="muted sm">{speaks}</span>{ui::monitor_badge(monitor)}</div>
             <div class="card-body stack pt4">
                 <p class="sm soft">{text::sentence(&summary)}</p>
                 {ui::open_incidents(std::slice::from_ref(monitor), root)}
