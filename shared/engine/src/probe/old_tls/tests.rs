@@ -162,11 +162,11 @@ async fn what_was_found_stays_where_another_question_is_not_answered() {
 enum Turns {
     Alert(u8),
     Cuts,
-    /// By an alert, but the second time that forward secrecy alone is offered to it: then it cuts.
+    /// An alert, and a cut the second time that it is offered what it does not take.
     CutsLater,
 }
 
-/// handshake_failure
+/// `handshake_failure`
 const ALERT: Turns = Turns::Alert(40);
 
 /// A server that shares nothing with good TLS and takes the first of `takes` that it is offered in TLS 1.2.
