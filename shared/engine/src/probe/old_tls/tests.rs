@@ -162,7 +162,7 @@ async fn what_was_found_stays_where_another_question_is_not_answered() {
 enum Turns {
     Alert(u8),
     Cuts,
-    /// By an alert, but the second time that forward secrecy alone is offered to it: then it cuts.
+    /// An alert, and a cut the second time that it is offered what it does not take.
     CutsLater,
 }
 
