@@ -114,7 +114,7 @@ test('weak TLS, a refused login and slowness are one incident each; a new greeti
     const told = `${incident.severity} ${incident.status} | ${incident.title} | ${incident.summary}`;
     assert.deepEqual([more.length, incident.status, incident.severity], [0, 'open', severity], told);
     assert.match(incident.title, title, told);
-    assert.match(incident.summary, summary, told);
+    assert.match(`${incident.title} ${incident.summary}`, summary, told);
     assert.equal((await monitor(one)).state, 'up', 'it answers, and mail flows');
   }
   assert.deepEqual(await changes(), [`the greeting is “${renamed.lease.mx_host} ESMTP Exim 4.98”, before “${renamed.lease.mx_host} ESMTP”`]);
