@@ -51,7 +51,7 @@ test('a table is tried, brought in, searched, changed and taken out again', asyn
   await visitor.leave(() => main.getByRole('button', { name: 'Apply to all of these' }).click());
   await main.getByRole('status').getByText('Tags are changed on 1 thing').waitFor();
 
-  const out = await visitor.context.request.get(`${here.base}${await main.getByRole('link', { name: 'Export CSV' }).getAttribute('href')}`);
+  const out = await visitor.context.request.get(`${here.base}${await main.getByRole('link', { name: 'Export these as CSV' }).getAttribute('href')}`);
   assert.match(out.headers()['content-disposition'], /^attachment; filename="waypost-/);
   assert.ok((await out.text()).includes(`\r\nserver,${lease.mx_host},25 465 587,,,300,,,\r\n`), await out.text());
 });
