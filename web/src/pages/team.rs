@@ -130,7 +130,7 @@ fn table(frame: &Frame, members: &[OrgMember], base: &str) -> AnyView {
             <table class="table fold">
                 <caption class="vh">"Members"</caption>
                 <thead><tr><th scope="col">"Member"</th><th scope="col">"Role"</th><th scope="col">"Joined"</th><th scope="col"><span class="vh">"Actions"</span></th></tr></thead>
-                <tbody data-live="members">{rows}</tbody>
+                <tbody>{rows}</tbody>
             </table>
         </div>
     }
@@ -231,7 +231,7 @@ fn invited(gate: &Gate, invitations: &[Invitation], base: &str) -> AnyView {
     view! {
         <section class="card" aria-labelledby="h-invited">
             <div class="card-head"><h2 id="h-invited">"Invitations"</h2><span class="meta">{said}</span></div>
-            <ul class="list" data-live="invitations">{items}</ul>
+            <ul class="list">{items}</ul>
         </section>
     }
     .into_any()
