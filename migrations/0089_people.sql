@@ -22,10 +22,10 @@ ALTER TABLE memberships ADD COLUMN version bigint NOT NULL DEFAULT 1;
 
 -- Asked before the organisation is known, by who holds a link.
 CREATE FUNCTION invitation_of(p_token bytea)
-  RETURNS TABLE (org_id uuid, id uuid, slug text, org_name text, email text, email_key text, role text, invited_by text, expires_at timestamptz)
+  RETURNS TABLE (org_id uuid, id uuid, org_name text, email text, email_key text, role text, invited_by text, expires_at timestamptz)
   LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp
 AS $$
-  SELECT o.id, i.id, o.slug, o.name, i.email, i.email_key, i.role, i.invited_by, i.expires_at
+  SELECT o.id, i.id, o.name, i.email, i.email_key, i.role, i.invited_by, i.expires_at
   FROM invitations i JOIN orgs o ON o.id = i.org_id WHERE i.token_hash = p_token AND i.expires_at > now()
 $$;
 ALTER FUNCTION invitation_of(bytea) OWNER TO waypost_system;

@@ -9,7 +9,7 @@ use std::{
 use waypost_engine::probe::{Sight, misses_starttls, starttls_elsewhere as seen_elsewhere, with_starttls_elsewhere};
 use waypost_store::{
     OrgTx,
-    recording::{LatestOutcome, LockedMonitor},
+    judging::{LatestOutcome, LockedMonitor},
 };
 use waypost_types::{MonitorId, monitor::MonitorKind, outcome::Outcome};
 

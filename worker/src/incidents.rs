@@ -174,7 +174,7 @@ impl Incidents {
                     tx.append_timeline(open[at].id, step.at, TimelineEvent::Changed, text, None).await?;
                     open[at].id
                 }
-                (Some(at), What::Superseded(text)) if !open[at].by_hand => {
+                (Some(at), What::Superseded(text)) => {
                     let incident = open.swap_remove(at);
                     tx.end_incident(incident.id, step.at, text).await?;
                     incident.id

@@ -7,8 +7,9 @@ use chrono::{DateTime, SubsecRound as _, Utc};
 use waypost_engine::{audit::provider_of, probe::with_least_size};
 use waypost_store::{
     OrgTx, Store,
+    judging::LockedMonitor,
     maintenance::WindowsInForce,
-    recording::{LockedMonitor, Recorded, Repeat},
+    recording::{Recorded, Repeat},
 };
 use waypost_types::{
     MonitorId, OrgId,

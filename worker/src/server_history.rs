@@ -6,7 +6,7 @@ use waypost_engine::probe::{
     drift,
     facts::{facts, known_after, mark},
 };
-use waypost_store::{OrgTx, recording::LockedMonitor, server_history::KnownMark};
+use waypost_store::{OrgTx, judging::LockedMonitor, server_history::KnownMark};
 use waypost_types::outcome::{Outcome, SmtpReport};
 
 use crate::{

@@ -1,7 +1,7 @@
 //! What the judges decided, as steps for incidents: each with its words.
 
 use chrono::{DateTime, Utc};
-use waypost_store::recording::LockedMonitor;
+use waypost_store::judging::LockedMonitor;
 use waypost_types::{
     judge::{MonitorState, Transition},
     outcome::Outcome,

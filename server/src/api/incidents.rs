@@ -21,7 +21,7 @@ use waypost_types::{
 use crate::http::{
     body::Body,
     condition::{IfMatch, Versioned},
-    org::{Member, Of, Read, Write, tenant_row},
+    org::{Handle, Member, Of, Read, tenant_row},
     page::{Page, Params},
     problem::ApiError,
     search,
@@ -77,7 +77,7 @@ pub async fn counts(member: Member<Read>, Params(which): Params<Which>) -> Resul
 /// Opens an incident by hand. No check changes or ends it, and what checks find has incidents of its own.
 #[utoipa::path(post, path = "/v1/orgs/{org}/incidents", tag = "incidents", params(("org" = String, Path)), request_body = NewIncident,
     responses((status = 201, body = Incident), (status = 409, body = Problem), (status = 422, body = Problem)))]
-pub async fn create(member: Member<Write>, Body(new): Body<NewIncident>) -> Result<Versioned<Incident>, ApiError> {
+pub async fn create(member: Member<Handle>, Body(new): Body<NewIncident>) -> Result<Versioned<Incident>, ApiError> {
     let title = new.title.trim();
     if !(1..=200).contains(&title.chars().count()) || title.chars().any(char::is_control) {
         return Err(ApiError::field("title", "Enter a title of 1 to 200 characters."));
@@ -127,7 +127,7 @@ pub async fn related(incident: Of<Read, Incident>) -> Result<Json<Related>, ApiE
     params(("org" = String, Path), ("id" = String, Path), ("if-match" = Option<String>, Header)), request_body = IncidentPatch,
     responses((status = 200, body = Incident), (status = 404, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem), (status = 422, body = Problem)))]
 pub async fn update(
-    incident: Of<Write, Incident>,
+    incident: Of<Handle, Incident>,
     IfMatch(expected): IfMatch,
     Body(patch): Body<IncidentPatch>,
 ) -> Result<Versioned<Incident>, ApiError> {
@@ -162,7 +162,7 @@ pub async fn update(
 #[utoipa::path(delete, path = "/v1/orgs/{org}/incidents/{id}", tag = "incidents",
     params(("org" = String, Path), ("id" = String, Path), ("if-match" = Option<String>, Header)),
     responses((status = 204), (status = 404, body = Problem), (status = 412, body = Problem)))]
-pub async fn delete(incident: Of<Write, Incident>, IfMatch(expected): IfMatch) -> Result<StatusCode, ApiError> {
+pub async fn delete(incident: Of<Handle, Incident>, IfMatch(expected): IfMatch) -> Result<StatusCode, ApiError> {
     let mut tx = incident.member.tx().await?;
     tx.delete_incident(incident.row.id, expected).await?;
     incident.member.deleted(tx).await

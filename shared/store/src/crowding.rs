@@ -30,9 +30,9 @@ impl OrgTx {
         let rows = sqlx::query!(
             r#"SELECT o.channel_id, count(DISTINCT o.event_key) AS "messages!", min(o.created_at) AS "first!",
                       min(o.created_at) FILTER (WHERE o.created_at > $4 AND o.incident_id <> $5 AND split_part(o.event_key, ':', 3) = $6
-                        AND i.condition = '' AND i.evidence <> 'null' AND m.server_id = (
+                        AND i.condition = '' AND m.server_id = (
                           SELECT t.server_id FROM incidents j JOIN monitors t ON t.org_id = $1 AND t.id = j.monitor_id
-                          WHERE j.org_id = $1 AND j.id = $5 AND j.condition = '' AND j.evidence <> 'null')) AS of_server
+                          WHERE j.org_id = $1 AND j.id = $5 AND j.condition = '')) AS of_server
                FROM outbox o LEFT JOIN incidents i ON i.org_id = $1 AND i.id = o.incident_id LEFT JOIN monitors m ON m.org_id = $1 AND m.id = i.monitor_id
                WHERE o.org_id = $1 AND o.id >= $2 AND o.created_at > $3 AND split_part(o.event_key, ':', 3) <> 'handled'
                GROUP BY o.channel_id"#,

@@ -84,8 +84,6 @@ pub struct InvitationDraft<'a> {
 pub struct Invited {
     /// Where to.
     pub org: OrgId,
-    /// Its name in addresses.
-    pub slug: String,
     /// Its name for people.
     pub org_name: String,
     /// Whom it is for, as it was typed.
@@ -316,7 +314,7 @@ impl Store {
     /// What a link leads to; nothing where it is unknown, used, taken back or too old.
     pub async fn invited(&self, token_hash: &[u8]) -> Result<Option<Invited>, StoreError> {
         let row = sqlx::query!(
-            r#"SELECT i.org_id AS "org_id!", i.slug AS "slug!", i.org_name AS "org_name!", i.email AS "email!", i.role AS "role!", i.invited_by AS "invited_by!",
+            r#"SELECT i.org_id AS "org_id!", i.org_name AS "org_name!", i.email AS "email!", i.role AS "role!", i.invited_by AS "invited_by!",
                       i.expires_at AS "expires_at!", u.id AS "account?"
                FROM invitation_of($1) i LEFT JOIN users u ON u.email_key = i.email_key"#,
             token_hash
@@ -326,7 +324,6 @@ impl Store {
         row.map(|row| {
             Ok(Invited {
                 org: OrgId(row.org_id),
-                slug: row.slug,
                 org_name: row.org_name,
                 email: row.email,
                 role: parse_role(&row.role)?,

@@ -24,8 +24,6 @@ pub struct OpenIncident {
     pub monitor: MonitorId,
     /// The condition of the monitor that it is about; empty where the monitor is judged as a whole.
     pub condition: String,
-    /// A person opened it.
-    pub by_hand: bool,
     /// Its title.
     pub title: String,
     /// How urgent it is now.
@@ -80,7 +78,7 @@ impl OrgTx {
         let org = self.org().0;
         let ids: Vec<Uuid> = monitors.iter().map(|monitor| monitor.0).collect();
         let rows = sqlx::query!(
-            r#"SELECT id, monitor_id AS "monitor_id!", condition, evidence IS NULL OR evidence = 'null' AS "by_hand!", title, severity, opened_at, version,
+            r#"SELECT id, monitor_id AS "monitor_id!", condition, title, severity, opened_at, version,
                       flapping_since, reopened, root_cause, muted_by, muted_until FROM incidents
                WHERE org_id = $1 AND monitor_id = ANY($2) AND status <> 'resolved' ORDER BY id FOR UPDATE"#,
             org,
@@ -94,7 +92,6 @@ impl OrgTx {
                     id: IncidentId(row.id),
                     monitor: MonitorId(row.monitor_id),
                     condition: row.condition,
-                    by_hand: row.by_hand,
                     title: row.title,
                     severity: row.severity.parse().map_err(|()| StoreError::Corrupt(row.severity.clone()))?,
                     opened_at: row.opened_at,

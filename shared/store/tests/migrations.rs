@@ -46,3 +46,34 @@ async fn a_login_whose_last_attempt_was_accepted_is_proven_and_no_other() {
         assert!(kept, "{host}");
     }
 }
+
+const INCIDENTS_BY_HAND: &str = include_str!("../../../migrations/0090_incidents_by_hand.sql");
+
+#[tokio::test]
+async fn what_people_opened_is_theirs_and_what_checks_opened_is_not() {
+    let db = TestDatabase::new().await;
+    let mut owner = PgConnection::connect(&db.owner_url).await.unwrap();
+    let org = Uuid::now_v7();
+    let mut scene = format!("INSERT INTO orgs (id, slug, name) VALUES ('{org}', 'x', 'x');");
+    let cases = [
+        ("opened", "", "comment", "Opened by hand.", "hand"),
+        ("found", "", "opened", "Port 25 does not answer", ""),
+        ("commented", "", "comment", "We looked at it.", ""),
+        ("record", "spf", "comment", "Opened by hand.", "spf"),
+    ];
+    for (title, condition, event, text, _) in cases {
+        let id = Uuid::now_v7();
+        let one = format!(
+            "INSERT INTO incidents (org_id, id, kind, target, title, summary, severity, condition, opened_at)
+             VALUES ('{org}', '{id}', 'smtp', 'mx.example:25', '{title}', '', 'warning', '{condition}', now());
+             INSERT INTO incident_timeline (org_id, id, incident_id, at, event, text) VALUES ('{org}', '{id}', '{id}', now(), '{event}', '{text}');"
+        );
+        scene.push_str(&one);
+    }
+    sqlx::raw_sql(AssertSqlSafe(scene)).execute(&mut owner).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(format!("BEGIN; {INCIDENTS_BY_HAND} COMMIT;"))).execute(&mut owner).await.unwrap();
+    for (title, .., wanted) in cases {
+        let kept: String = sqlx::query_scalar("SELECT condition FROM incidents WHERE title = $1").bind(title).fetch_one(&mut owner).await.unwrap();
+        assert_eq!(kept, wanted, "{title}");
+    }
+}

@@ -64,7 +64,7 @@ async fn draw(visit: &Visit, org: &str, id: &str, fields: Option<&Fields>, failu
         let evidence = incident.evidence.as_ref().map(|outcome| {
             view! { <section class="card" aria-labelledby="h-ev" data-live="evidence"><div class="card-head"><h2 id="h-ev">"Evidence"</h2><span class="meta">"the check that confirmed it"</span></div>{proof(outcome, part_of(&incident))}</section> }
         });
-        let gate = Gate::change(&frame, "comment");
+        let gate = Gate::handle(&frame, "comment");
         let comment = view! {
             {care::version(&incident)}
             <div class="field"><label for="c">"Add a comment"</label><textarea class="input" id="c" name="comment" rows="3" maxlength="4000" required=true aria-describedby="c-hint" placeholder="What did you see, what did you change?">{typed}</textarea><span class="hint" id="c-hint">"Markdown: **bold**, `code`, - lists, [links](https://example.com)."</span></div>
@@ -112,7 +112,7 @@ fn flapping(incident: &Incident) -> Option<AnyView> {
 }
 
 fn actions(frame: &Frame, incident: &Incident, base: &str) -> AnyView {
-    let gate = Gate::change(frame, "actions");
+    let gate = Gate::handle(frame, "actions");
     let button = |to: &'static str, glyph: &'static str, word: &'static str, class: &'static str| {
         let version = view! { <input type="hidden" name="version" value=incident.version.to_string()/> };
         gate.form("", format!("{base}/{to}"), version, Button::new(class, view! { {icon(glyph)}{word} }))

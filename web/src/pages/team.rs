@@ -118,7 +118,7 @@ fn invite_form(frame: &Frame, gate: &Gate, fields: &Fields, failure: Option<&Api
     view! {
         {form.said()}
         {gate.form("filters", base.to_owned(), inputs, Button::new("btn btn-primary", view! { {icon("send")}"Send invitation" }))}
-        {gate.hint().map(|hint| view! { <div class="card-body">{hint}</div> })}
+        {gate.hint().map(|hint| view! { <div class="card-body pt4">{hint}</div> })}
     }
     .into_any()
 }

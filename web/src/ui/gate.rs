@@ -21,6 +21,11 @@ impl Gate {
         Self { have: frame.org.role, need: Action::Watch.least(), hint: format!("gate-{place}") }
     }
 
+    /// For who works on incidents.
+    pub(crate) fn handle(frame: &Frame, place: &str) -> Self {
+        Self { need: Action::Handle.least(), ..Self::change(frame, place) }
+    }
+
     /// For what decides who is told.
     pub(crate) fn manage(frame: &Frame, place: &str) -> Self {
         Self { need: Action::Tell.least(), ..Self::change(frame, place) }

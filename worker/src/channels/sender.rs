@@ -12,7 +12,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use waypost_engine::net::Net;
 use waypost_store::{
     Store,
-    channel_messages::ClaimedMessage,
+    channel_turns::ClaimedMessage,
     channels::new_delivery_id,
     outbox::Attempt,
     slack::SlackToken,

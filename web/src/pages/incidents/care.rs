@@ -16,7 +16,7 @@ pub(super) fn version(incident: &Incident) -> AnyView {
 
 /// Why it happened, and the form that says so; `fields` is what was sent and not taken.
 pub(super) fn root_cause(frame: &Frame, incident: &Incident, base: &str, fields: Option<&Fields>) -> AnyView {
-    let gate = Gate::change(frame, "cause");
+    let gate = Gate::handle(frame, "cause");
     let typed = fields.and_then(|fields| fields.given("root_cause"));
     // What stands in a text area is not escaped for us.
     let value = text::escaped(typed.or(incident.root_cause.as_deref()).unwrap_or_default());
@@ -53,7 +53,7 @@ pub(super) fn mute(frame: &Frame, incident: &Incident, base: &str) -> Option<Any
     if incident.status == IncidentStatus::Resolved {
         return None;
     }
-    let gate = Gate::change(frame, "mute");
+    let gate = Gate::handle(frame, "mute");
     let action = format!("{base}/mute");
     let (said, form) = if let Some(mute) = &incident.mute {
         let until = mute.until.map_or_else(|| "until it is resolved".to_owned(), |at| format!("until {}", text::minute(at)));
@@ -61,7 +61,7 @@ pub(super) fn mute(frame: &Frame, incident: &Incident, base: &str) -> Option<Any
         let fields = view! { {version(incident)}<input type="hidden" name="mute" value=MuteFor::Off.as_str()/> };
         (said.into_any(), gate.form("", action, fields, Button::new("btn", view! { {icon("bell")}"Unmute" })))
     } else {
-        let said = view! { <p class="sm soft">"Members and channels are told when it gets better or worse. While it is muted they are not; who heard of the beginning still hears of the end."</p> };
+        let said = view! { <p class="sm soft">"Members and channels are told when it gets better or worse. While it is muted they are not; who heard of the beginning still hears of the end, but whoever ends it by hand."</p> };
         let options =
             MuteFor::ALL.into_iter().map(|mute| view! { <option value=mute.as_str()>{text::sentence(mute.words())}</option> }).collect_view();
         let fields = view! {
